@@ -1,0 +1,63 @@
+"""One root class for everything that a user can cause; it is translated to words and an exit code once, at the edge.
+
+The grammar is PostgreSQL's own: the fact in one line, then a hint that names the next command.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What the exit code of every command says."""
+
+    DONE = 0
+    PROBLEM_FOUND = 1
+    USAGE = 2
+    NOT_ALLOWED = 3
+    REFUSED = 4
+    FAILED_PARTWAY = 5
+
+
+class TabsyncError(Exception):
+    """A fact the user needs, and the next thing to do.
+
+    fact: one line, no trailing full stop needed. hint: one line that names the next command, or "".
+    """
+
+    exit_code: Exit = Exit.FAILED_PARTWAY
+
+    def __init__(self, fact: str, hint: str = "") -> None:
+        super().__init__(fact)
+        self.fact = fact
+        self.hint = hint
+
+
+class ProblemFound(TabsyncError):
+    """The check ran to its end and what it looked at is not in order (exit 1)."""
+
+    exit_code = Exit.PROBLEM_FOUND
+
+
+class BadUsage(TabsyncError):
+    """The command can't be understood, or names something that isn't there (exit 2)."""
+
+    exit_code = Exit.USAGE
+
+
+class CannotConnect(TabsyncError):
+    """The server can't be reached, or doesn't let us do this (exit 3)."""
+
+    exit_code = Exit.NOT_ALLOWED
+
+
+class Refused(TabsyncError):
+    """Stopped before any change was made (exit 4)."""
+
+    exit_code = Exit.REFUSED
+
+
+class FailedPartway(TabsyncError):
+    """Something was done and something wasn't; the fact says which (exit 5)."""
+
+    exit_code = Exit.FAILED_PARTWAY

@@ -1,0 +1,145 @@
+"""The inline runner: the one way a plan is executed when nothing else is to be trusted.
+
+Intent is written to the journal before each step and the outcome after it, so a process that dies in between leaves
+a record that says which step was open.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tabsync.kernel.errors import FailedPartway, TabsyncError
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.step import Context, Facts, Step, resolve
+
+
+class Journal(Protocol):
+    """Where a run is recorded (the ledger; a list in unit tests)."""
+
+    def begin(self, plan: Plan, approval: str) -> str:
+        """Record that the plan is about to run; returns the run's id."""
+
+    def step_started(self, run_id: str, number: int, step: Step) -> None:
+        """Record the intent to run a step."""
+
+    def step_finished(self, run_id: str, number: int, facts: Facts, seconds: float) -> None:
+        """Record what a step did."""
+
+    def step_failed(self, run_id: str, number: int, fact: str, hint: str, seconds: float) -> None:
+        """Record that a step failed."""
+
+    def finish(self, run_id: str, state: str) -> None:
+        """Record the end: "done" or "failed"."""
+
+
+class Listener(Protocol):
+    """Who watches a run: the terminal, the console, nobody."""
+
+    def step_started(self, number: int, total: int, step: Step) -> None:
+        """A step begins."""
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """The open step got this far."""
+
+    def step_ended(self, step: Step, seconds: float, error: str) -> None:
+        """A step ended; error is "" when it went well."""
+
+
+class Quiet:
+    """A listener that shows nothing."""
+
+    def step_started(self, number: int, total: int, step: Step) -> None:
+        """Nothing to show."""
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """Nothing to show."""
+
+    def step_ended(self, step: Step, seconds: float, error: str) -> None:
+        """Nothing to show."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a run. seconds: time of each step, by key; error: what stopped it, or None."""
+
+    run_id: str
+    results: dict[str, Facts] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    error: BaseException | None = None
+    failed_step: str = ""
+
+    def raise_if_failed(self) -> None:
+        """Raise what stopped the run, if anything did."""
+        if self.error is not None:
+            raise self.error
+
+
+Boundary = Callable[[str, str], None]
+"""Called with ("before" | "after", step key) at every boundary; fault tests kill the process here."""
+
+
+def run(
+    plan: Plan,
+    services: Any,
+    journal: Journal,
+    listener: Listener | None = None,
+    *,
+    approval: str = "not needed",
+    boundary: Boundary | None = None,
+) -> Outcome:
+    """Run a plan's steps in order in this process; after a failure only the `always` steps still run.
+
+    Never raises for a step's failure: the Outcome carries it. KeyboardInterrupt is carried the same way, after the
+    `always` steps had their turn.
+    """
+    listener = listener or Quiet()
+    outcome = Outcome(run_id=journal.begin(plan, approval))
+    for number, step in enumerate(plan.steps, start=1):
+        if outcome.error is not None and not step.always:
+            continue
+        if boundary:
+            boundary("before", step.key)
+        _run_step(number, step, len(plan.steps), outcome, services, journal, listener)
+        if boundary:
+            boundary("after", step.key)
+    journal.finish(outcome.run_id, "done" if outcome.error is None else "failed")
+    return outcome
+
+
+def _run_step(
+    number: int, step: Step, total: int, outcome: Outcome, services: Any, journal: Journal, listener: Listener
+) -> None:
+    results: Mapping[str, Facts] = outcome.results
+    journal.step_started(outcome.run_id, number, step)
+    listener.step_started(number, total, step)
+    started = time.monotonic()
+    try:
+        facts = resolve(step)(Context(services, results, listener.progress), **step.arguments)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure must reach the record
+        seconds = time.monotonic() - started
+        told = told_error(step, error)
+        journal.step_failed(outcome.run_id, number, told.fact, told.hint, seconds)
+        listener.step_ended(step, seconds, told.fact)
+        outcome.seconds[step.key] = seconds
+        if outcome.error is None:
+            outcome.error, outcome.failed_step = told, step.key
+        return
+    seconds = time.monotonic() - started
+    outcome.results[step.key] = facts
+    outcome.seconds[step.key] = seconds
+    journal.step_finished(outcome.run_id, number, facts, seconds)
+    listener.step_ended(step, seconds, "")
+
+
+def told_error(step: Step, error: BaseException) -> TabsyncError:
+    """Turn whatever a step raised into an error with a fact and a hint."""
+    if isinstance(error, TabsyncError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return FailedPartway(f"interrupted during {step.title!r}", "run it again; what was half made is not listed")
+    told = FailedPartway(f"{step.title}: {type(error).__name__}: {error}".splitlines()[0])
+    told.__cause__ = error
+    return told

@@ -1,0 +1,66 @@
+"""Bytes, durations and ages as people read and write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+_BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+_SECONDS = {
+    "ms": 0.001,
+    "s": 1.0,
+    "sec": 1.0,
+    "second": 1.0,
+    "min": 60.0,
+    "m": 60.0,
+    "minute": 60.0,
+    "h": 3600.0,
+    "hour": 3600.0,
+    "d": 86400.0,
+    "day": 86400.0,
+    "week": 604800.0,
+    "month": 2592000.0,  # 30 days, as retention tables mean it
+    "year": 31536000.0,  # 365 days
+}
+
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.IGNORECASE)
+
+
+def human_bytes(size: float) -> str:
+    """1536 -> '1.5 kB'. Powers of 1024 under PostgreSQL's names, as pg_size_pretty prints them."""
+    for unit in _BYTE_UNITS:
+        if abs(size) < 1024 or unit == _BYTE_UNITS[-1]:
+            break
+        size /= 1024
+    return f"{size:.0f} {unit}" if unit == "B" or abs(size) >= 100 else f"{size:.1f} {unit}"
+
+
+def human_seconds(seconds: float) -> str:
+    """0.0123 -> '12 ms', 75 -> '1 min 15 s', 90000 -> '1 d 1 h'."""
+    if seconds < 0:
+        return f"-{human_seconds(-seconds)}"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{int(seconds)} s"
+    for unit, size, smaller_unit, smaller in (("min", 60, "s", 1), ("h", 3600, "min", 60), ("d", 86400, "h", 3600)):
+        if seconds < size * (60 if unit != "h" else 24) or unit == "d":
+            break
+    whole, rest = divmod(int(seconds), size)
+    return f"{whole} {unit} {rest // smaller} {smaller_unit}" if rest // smaller else f"{whole} {unit}"
+
+
+def parse_duration(text: str) -> timedelta:
+    """'15 minutes', '1 year', '30s' -> timedelta. A month is 30 days and a year 365.
+
+    Raises ValueError when it isn't a duration.
+    """
+    match = _DURATION.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is not a duration such as '15 minutes' or '90 days'")
+    unit = match[2].lower()
+    seconds = _SECONDS.get(unit) or _SECONDS.get(unit.removesuffix("s"))
+    if seconds is None:
+        raise ValueError(f"{match[2]!r} is not a unit of time")
+    return timedelta(seconds=float(match[1]) * seconds)
