@@ -1,0 +1,47 @@
+# The two commands of the README are `make demo` and `make test`. Everything here works from a fresh clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+VENDOR := src/tabsync/console/static/vendor
+ARGS ?=
+
+.PHONY: help setup demo test lint bench lock clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.ready $(VENDOR)/.ready ## Install everything into .venv and fetch the console's front-end files
+
+$(VENV)/.ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed"; echo "hint: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENDOR)/.ready: $(VENV)/.ready package.json package-lock.json scripts/vendor.py
+	$(BIN)/python scripts/vendor.py
+	@touch $@
+
+demo: setup ## Bring up the restaurant, prove its backup, leave the console running (ARGS=--once: stop at the verdict)
+	@$(BIN)/tabsync demo $(ARGS)
+
+test: setup ## Run every test (as root on Debian it first installs chromium and postgresql-15)
+	@sh scripts/test-packages.sh
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+lint: setup ## ruff, mypy --strict, the import rules, the manual
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/tabsync manual check
+
+bench: setup ## Measure against PostgreSQL's own programs; writes docs/benchmarks.md (about 10 minutes, 12 GB of disk)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(VENV)/.ready ## Resolve the dependencies anew into requirements/*.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt pyproject.toml --extra dev
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/run.txt -c requirements/dev.txt pyproject.toml
+
+clean: ## Remove what was built (the demo's data too)
+	rm -rf $(VENV) $(VENDOR) node_modules .tabsync
