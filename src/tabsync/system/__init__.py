@@ -1,0 +1,1 @@
+"""The operating system: child processes, claims on directories, the account that servers run under."""

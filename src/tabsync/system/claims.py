@@ -1,0 +1,88 @@
+"""Claims on directories: who works in one holds an flock on its `lock` file.
+
+The kernel drops the lock when the holder dies, however it dies, so a directory without a held lock is an orphan: no
+pid file has to be believed. Children get the directory's path in their environment (MARK), so that what a killed
+process left running can be found and ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+MARK = "TABSYNC_CLAIM"
+"""Environment variable that names the claimed directory a child process works for."""
+
+
+@dataclass(slots=True)
+class Claim:
+    """A held claim; release() lets go of it, and so does the death of this process."""
+
+    directory: Path
+    _fd: int
+
+    def release(self) -> None:
+        """Let go of the directory."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def remove(self) -> None:
+        """End what still works in the directory, delete it, let go."""
+        end_marked(self.directory)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.release()
+
+
+def claim(directory: Path) -> Claim | None:
+    """Claim a directory, making it if need be; None when somebody else holds it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)  # not inherited by children: PEP 446
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return Claim(directory, fd)
+
+
+def is_claimed(directory: Path) -> bool:
+    """Whether a living process holds the directory."""
+    if not (directory / "lock").exists():
+        return False
+    held = claim(directory)
+    if held is None:
+        return True
+    held.release()
+    return False
+
+
+def unclaimed(parent: Path) -> Iterator[Claim]:
+    """Each directory below parent whose holder is gone, claimed by us so that nobody else sweeps it too."""
+    if not parent.is_dir():
+        return
+    for directory in sorted(entry for entry in parent.iterdir() if entry.is_dir()):
+        held = claim(directory)
+        if held is not None:
+            yield held
+            held.release()
+
+
+def end_marked(directory: Path) -> int:
+    """Kill the processes that were started for a directory; returns how many there were."""
+    ended = []
+    for process in psutil.process_iter(["pid"]):
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(MARK) == str(directory):
+                process.send_signal(signal.SIGKILL)
+                ended.append(process)
+    psutil.wait_procs(ended, timeout=10)
+    return len(ended)

@@ -1,0 +1,108 @@
+"""The one door to child processes: argument lists, no shell, secrets only through the environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabsync.kernel.errors import FailedPartway
+from tabsync.system.account import Account
+from tabsync.system.claims import MARK
+
+_KEPT_LINES = 200
+_PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "KRB5CCNAME", "LD_LIBRARY_PATH", "TZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a program left: its exit code, all of stdout, and the last lines of stderr."""
+
+    code: int
+    stdout: str
+    stderr: tuple[str, ...]
+
+    def complaint(self) -> str:
+        """The line of stderr that says what went wrong."""
+        errors = [line for line in self.stderr if "error:" in line or "FATAL:" in line or "fatal:" in line]
+        lines = errors or [line for line in self.stderr if line.strip()]
+        return lines[0].strip() if lines else f"exit code {self.code}"
+
+
+def run_program(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    account: Account | None = None,
+    claim: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+    timeout: float | None = None,
+    all_stderr: bool = False,
+) -> Finished:
+    """Run a program to its end and return what it left; whatever ends us ends it too.
+
+    env: added to a minimal environment (secrets go here, never into argv). account: run as this account.
+    claim: the claimed directory it works for, so that a sweep finds it if we are killed.
+    on_line: called with each line of stderr as it comes. timeout: seconds, then it is killed.
+    Raises FailedPartway on time-out, FileNotFoundError when there is no such program.
+    """
+    as_other = {"user": account.uid, "group": account.gid, "extra_groups": []} if _is_other(account) else {}
+    process = subprocess.Popen(
+        [str(word) for word in argv],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd="/",
+        env=_environment(env or {}, claim),
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        **as_other,  # type: ignore[call-overload]
+    )
+    kept: deque[str] = deque(maxlen=None if all_stderr else _KEPT_LINES)
+
+    def read_stderr() -> None:
+        for line in process.stderr:
+            kept.append(line.rstrip("\n"))
+            if on_line:
+                on_line(kept[-1])
+
+    reader = threading.Thread(target=read_stderr, daemon=True)
+    reader.start()
+    timer = threading.Timer(timeout, process.kill) if timeout else None
+    if timer:
+        timer.daemon = True
+        timer.start()
+    try:
+        stdout = process.stdout.read()
+        code = process.wait()
+    finally:
+        expired = timer is not None and not timer.is_alive()
+        if timer:
+            timer.cancel()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        reader.join(timeout=5)
+        process.stdout.close()
+        process.stderr.close()
+    if expired:
+        raise FailedPartway(f"{Path(argv[0]).name} did not end within {timeout:.0f} s and was killed")
+    return Finished(code, stdout, tuple(kept))
+
+
+def _is_other(account: Account | None) -> bool:
+    return account is not None and account.uid != os.geteuid()
+
+
+def _environment(extra: Mapping[str, str], claim: Path | None) -> dict[str, str]:
+    # Messages are read by us, so they come in one language; PG* variables come only from the resolved connection.
+    env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    env |= {"LC_ALL": "C.UTF-8", **extra}
+    if claim is not None:
+        env[MARK] = str(claim)
+    return env
