@@ -44,14 +44,19 @@ class Claim:
 
 def claim(directory: Path) -> Claim | None:
     """Claim a directory, making it if need be; None when somebody else holds it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)  # not inherited by children: PEP 446
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return Claim(directory, fd)
+    while True:
+        directory.mkdir(parents=True, exist_ok=True)
+        fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)  # not inherited by children: PEP 446
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(fd).st_ino == (directory / "lock").stat().st_ino:
+                return Claim(directory, fd)
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        except FileNotFoundError:
+            pass
+        os.close(fd)  # the directory was swept between open and flock: what we locked is gone
 
 
 def is_claimed(directory: Path) -> bool:

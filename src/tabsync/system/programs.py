@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from tabsync.kernel.errors import FailedPartway
 from tabsync.system.account import Account
@@ -50,53 +52,46 @@ def run_program(
     on_line: called with each line of stderr as it comes. timeout: seconds, then it is killed.
     Raises FailedPartway on time-out, FileNotFoundError when there is no such program.
     """
-    as_other = {"user": account.uid, "group": account.gid, "extra_groups": []} if _is_other(account) else {}
-    process = subprocess.Popen(
-        [str(word) for word in argv],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd="/",
-        env=_environment(env or {}, claim),
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        **as_other,  # type: ignore[call-overload]
-    )
+    other = account if account is not None and account.uid != os.geteuid() else None
     kept: deque[str] = deque(maxlen=None if all_stderr else _KEPT_LINES)
-
-    def read_stderr() -> None:
-        for line in process.stderr:
-            kept.append(line.rstrip("\n"))
-            if on_line:
-                on_line(kept[-1])
-
-    reader = threading.Thread(target=read_stderr, daemon=True)
-    reader.start()
-    timer = threading.Timer(timeout, process.kill) if timeout else None
-    if timer:
+    with tempfile.TemporaryFile() as stdout:
+        process = subprocess.Popen(
+            [str(word) for word in argv],
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            cwd="/",
+            env=_environment(env or {}, claim),
+            encoding="utf-8",
+            errors="replace",
+            user=other.uid if other else None,
+            group=other.gid if other else None,
+            extra_groups=[] if other else None,
+        )
+        killed = threading.Event()
+        timer = threading.Timer(timeout or threading.TIMEOUT_MAX, _kill, (process, killed))
         timer.daemon = True
         timer.start()
-    try:
-        stdout = process.stdout.read()
-        code = process.wait()
-    finally:
-        expired = timer is not None and not timer.is_alive()
-        if timer:
+        try:
+            for line in cast(IO[str], process.stderr):
+                kept.append(line.rstrip("\n"))
+                if on_line:
+                    on_line(kept[-1])
+            process.wait()
+        finally:
             timer.cancel()
-        if process.poll() is None:
             process.kill()
             process.wait()
-        reader.join(timeout=5)
-        process.stdout.close()
-        process.stderr.close()
-    if expired:
-        raise FailedPartway(f"{Path(argv[0]).name} did not end within {timeout:.0f} s and was killed")
-    return Finished(code, stdout, tuple(kept))
+            cast(IO[str], process.stderr).close()
+        if killed.is_set():
+            raise FailedPartway(f"{Path(argv[0]).name} did not end within {timeout:.0f} s and was killed")
+        stdout.seek(0)
+        return Finished(process.returncode, stdout.read().decode(errors="replace"), tuple(kept))
 
 
-def _is_other(account: Account | None) -> bool:
-    return account is not None and account.uid != os.geteuid()
+def _kill(process: subprocess.Popen[str], killed: threading.Event) -> None:
+    killed.set()
+    process.kill()
 
 
 def _environment(extra: Mapping[str, str], claim: Path | None) -> dict[str, str]:

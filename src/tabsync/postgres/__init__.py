@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, embedded servers, client programs, catalog reads."""

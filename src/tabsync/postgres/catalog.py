@@ -1,0 +1,172 @@
+"""Reads of the catalog, typed. Each function runs one named statement of catalog.sql."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from tabsync.kernel.clock import iso
+from tabsync.kernel.step import Facts
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.queries import named
+
+_SQL = named(__package__, "catalog.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A table by its two names, never by a dotted text."""
+
+    schema: str
+    name: str
+
+    def identifier(self) -> sql.Identifier:
+        """The table's name, composed for a statement."""
+        return sql.Identifier(self.schema, self.name)
+
+    def __str__(self) -> str:
+        """As a person writes it: quoted only where SQL needs it."""
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that holds rows. estimated_rows: the planner's, -1 when never analyzed; bytes: of its main fork."""
+
+    relation: Relation
+    kind: str
+    estimated_rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key, its columns paired in order. match: "s" simple or "f" full."""
+
+    name: str
+    table: Relation
+    columns: tuple[str, ...]
+    referenced: Relation
+    referenced_columns: tuple[str, ...]
+    validated: bool
+    match: str
+
+
+def quoted(name: str) -> str:
+    """An identifier as psql's \\d shows it: quotes only where they are needed."""
+    plain = name.isascii() and name.replace("_", "a").isalnum() and name == name.lower() and not name[0].isdigit()
+    return name if plain else '"' + name.replace('"', '""') + '"'
+
+
+def identity(connection: Connection) -> Facts:
+    """Who the server is: database, version, primary or standby, system identifier (None where it may not be read)."""
+    row = _one(connection, "identity")
+    row["role"] = "standby" if row.pop("standby") else "primary"
+    row["system_identifier"] = None
+    if row.pop("may_read_system_identifier"):
+        row["system_identifier"] = _one(connection, "system_identifier")["system_identifier"]
+    return row
+
+
+def server_major(facts: Facts) -> int:
+    """The major version in what identity() returned."""
+    return int(facts["version_num"]) // 10000
+
+
+def position(connection: Connection) -> Facts:
+    """The time and WAL position (LSN) of now."""
+    row = _one(connection, "position")
+    return {"time": iso(row["time"]), "lsn": row["lsn"]}
+
+
+def wal_between(connection: Connection, earlier: str, later: str) -> int:
+    """Bytes of WAL from one LSN to another."""
+    row = connection.execute(_SQL["wal_between"], {"earlier": earlier, "later": later}).fetchone()
+    return int(row[0]) if row else 0
+
+
+def export_snapshot(connection: Connection) -> str:
+    """The open transaction's snapshot, for pg_dump --snapshot."""
+    return str(_one(connection, "export_snapshot")["pg_export_snapshot"])
+
+
+def database_facts(connection: Connection) -> Facts:
+    """Encoding, locale and size (bytes) of the database."""
+    return _one(connection, "database")
+
+
+def tables(connection: Connection) -> list[Table]:
+    """The tables that hold rows, by schema and name."""
+    return [
+        Table(Relation(row["schema"], row["name"]), row["kind"], row["estimated_rows"], row["bytes"])
+        for row in _rows(connection, "tables")
+    ]
+
+
+def unreadable(connection: Connection) -> list[Relation]:
+    """Tables and sequences that the current user may not read."""
+    return [Relation(row["schema"], row["name"]) for row in _rows(connection, "unreadable")]
+
+
+def foreign_keys(connection: Connection) -> list[ForeignKey]:
+    """Every foreign key that a table declares itself."""
+    return [
+        ForeignKey(
+            row["name"],
+            Relation(row["schema"], row["table"]),
+            tuple(row["columns"]),
+            Relation(row["referenced_schema"], row["referenced_table"]),
+            tuple(row["referenced_columns"]),
+            row["validated"],
+            row["match"],
+        )
+        for row in _rows(connection, "foreign_keys")
+    ]
+
+
+def extensions(connection: Connection) -> list[Facts]:
+    """Installed extensions (name, version) but plpgsql, which every database has."""
+    return _rows(connection, "extensions")
+
+
+def available_extensions(connection: Connection) -> set[str]:
+    """Names of the extensions this server could create."""
+    return {row["name"] for row in _rows(connection, "available_extensions")}
+
+
+def roles(connection: Connection) -> list[str]:
+    """Names of the roles that aren't PostgreSQL's own."""
+    return [row["name"] for row in _rows(connection, "roles")]
+
+
+def tablespaces(connection: Connection) -> list[str]:
+    """Names of the tablespaces that aren't PostgreSQL's own."""
+    return [row["name"] for row in _rows(connection, "tablespaces")]
+
+
+def enums(connection: Connection) -> list[Facts]:
+    """Enum types: schema, name, labels in order."""
+    return _rows(connection, "enums")
+
+
+def provider(connection: Connection) -> str:
+    """Who runs the server: "Supabase", "Amazon RDS", ... or "self-hosted"."""
+    row = connection.execute(_SQL["provider"]).fetchone()
+    return str(row[0]) if row else "self-hosted"
+
+
+def key_tables(connection: Connection, limit: int = 5) -> list[Relation]:
+    """The readable tables that most foreign keys point at, at most `limit` of them."""
+    return [Relation(row["schema"], row["name"]) for row in _rows(connection, "key_tables", {"limit": limit})]
+
+
+def _rows(connection: Connection, name: str, parameters: dict[str, Any] | None = None) -> list[Facts]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_SQL[name], parameters or {}).fetchall()
+
+
+def _one(connection: Connection, name: str) -> Facts:
+    return _rows(connection, name)[0]

@@ -1,0 +1,143 @@
+-- name: identity
+-- Who this server is, in one row; runs as any user, on a primary and on a standby.
+select current_database() as database,
+       (select oid::bigint from pg_database where datname = current_database()) as database_oid,
+       current_user::text as "user",
+       current_setting('server_version_num')::int as version_num,
+       current_setting('server_version') as version,
+       pg_is_in_recovery() as standby,
+       has_function_privilege('pg_control_system()', 'execute') as may_read_system_identifier
+
+-- name: system_identifier
+-- What initdb gave the cluster; a copy made by pg_basebackup shares it, a restored dump does not.
+select system_identifier::text from pg_control_system()
+
+-- name: position
+-- Time and WAL position of the current snapshot.
+select clock_timestamp() as "time",
+       case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn
+
+-- name: wal_between
+-- Bytes of WAL written from one position to another.
+select pg_wal_lsn_diff(%(later)s::pg_lsn, %(earlier)s::pg_lsn)::bigint
+
+-- name: export_snapshot
+-- Lets pg_dump see exactly what this transaction sees.
+select pg_export_snapshot()
+
+-- name: database
+-- What a new database must be given to hold a copy of this one.
+select pg_encoding_to_char(d.encoding) as encoding,
+       d.datcollate as collate,
+       d.datctype as ctype,
+       d.datlocprovider as provider,
+       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') as locale,
+       pg_database_size(d.oid) as bytes
+  from pg_database d
+ where d.datname = current_database()
+
+-- name: tables
+-- Every table that holds rows of its own, outside the system schemas; rows is the planner's estimate (-1: never analyzed).
+select n.nspname as schema,
+       c.relname as name,
+       c.relkind::text as kind,
+       c.reltuples::bigint as estimated_rows,
+       c.relpages::bigint * current_setting('block_size')::bigint as bytes
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+ where c.relkind in ('r', 'm')
+   and c.relpersistence <> 't'
+   and n.nspname <> 'information_schema'
+   and n.nspname not like 'pg\_%%'
+ order by n.nspname, c.relname
+
+-- name: unreadable
+-- Tables that this user may not read: a dump would fail on them, so they are named beforehand.
+select n.nspname as schema, c.relname as name
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+ where c.relkind in ('r', 'p', 'm', 'S')
+   and c.relpersistence <> 't'
+   and n.nspname <> 'information_schema'
+   and n.nspname not like 'pg\_%%'
+   and not exists (select from pg_depend d
+                    where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+   and not (has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'))
+ order by n.nspname, c.relname
+
+-- name: foreign_keys
+-- Every foreign key between tables that hold rows: pairs of columns in the order of the key.
+-- Keys that a partition inherits are checked through the partitioned table that declares them.
+select n.nspname as schema,
+       c.relname as "table",
+       k.conname as name,
+       rn.nspname as referenced_schema,
+       r.relname as referenced_table,
+       k.convalidated as validated,
+       (select array_agg(a.attname order by u.ord)
+          from unnest(k.conkey) with ordinality u(attnum, ord)
+          join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum) as columns,
+       (select array_agg(a.attname order by u.ord)
+          from unnest(k.confkey) with ordinality u(attnum, ord)
+          join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum) as referenced_columns,
+       k.confmatchtype::text as match
+  from pg_constraint k
+  join pg_class c on c.oid = k.conrelid
+  join pg_namespace n on n.oid = c.relnamespace
+  join pg_class r on r.oid = k.confrelid
+  join pg_namespace rn on rn.oid = r.relnamespace
+ where k.contype = 'f'
+   and k.conparentid = 0
+ order by 1, 2, 3
+
+-- name: extensions
+-- Extensions that a copy needs too.
+select extname as name, extversion as version from pg_extension where extname <> 'plpgsql' order by 1
+
+-- name: available_extensions
+-- Extensions that this server could create.
+select name from pg_available_extensions
+
+-- name: roles
+-- Names that grants and owners of a dump may mention.
+select rolname::text as name from pg_roles where rolname not like 'pg\_%%' order by 1
+
+-- name: tablespaces
+-- Tablespaces that a copy would need; a scratch copy puts everything into its own.
+select spcname::text as name from pg_tablespace where spcname not like 'pg\_%%' order by 1
+
+-- name: enums
+-- Enum types with their labels in order.
+select n.nspname as schema, t.typname as name, array_agg(e.enumlabel::text order by e.enumsortorder) as labels
+  from pg_type t
+  join pg_namespace n on n.oid = t.typnamespace
+  join pg_enum e on e.enumtypid = t.oid
+ where not exists (select from pg_depend d where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e')
+ group by 1, 2
+ order by 1, 2
+
+-- name: provider
+-- Marks that managed services leave; the first that is present names the provider.
+select case
+         when exists (select from pg_roles where rolname = 'supabase_admin') then 'Supabase'
+         when exists (select from pg_roles where rolname = 'rds_superuser') then 'Amazon RDS'
+         when exists (select from pg_roles where rolname = 'cloudsqlsuperuser') then 'Google Cloud SQL'
+         when exists (select from pg_roles where rolname = 'azure_pg_admin') then 'Azure Database for PostgreSQL'
+         when exists (select from pg_roles where rolname = 'neon_superuser') then 'Neon'
+         else 'self-hosted'
+       end
+
+-- name: key_tables
+-- The tables that others point at most: what one would look at first to see whether the application's data is there.
+select n.nspname as schema, c.relname as name,
+       (select count(*) from pg_constraint k where k.contype = 'f' and k.confrelid = c.oid) as referenced_by
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+ where c.relkind in ('r', 'p')
+   and not c.relispartition
+   and c.relpersistence = 'p'
+   and n.nspname <> 'information_schema'
+   and n.nspname not like 'pg\_%%'
+   and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
+ order by referenced_by desc, c.reltuples desc, 1, 2
+ limit %(limit)s
