@@ -190,7 +190,7 @@ def end_server(directory: Path) -> bool:
 
 def _pg_ctl(server: Server, account: Account, verb: str, *options: str) -> Finished:
     program = server.installation.server_bindir(account) / "pg_ctl"
-    argv = [program, verb, "--wait", "--timeout=120", f"--pgdata={server.data}", *options]
+    argv: list[str | Path] = [program, verb, "--wait", "--timeout=120", f"--pgdata={server.data}", *options]
     return run_program(argv, account=account, claim=server.directory, timeout=180)
 
 
@@ -200,22 +200,18 @@ def _initdb(server: Server, account: Account, password: str) -> None:
     _write_private(pwfile, password)
     account.own(pwfile)
     try:
-        done = run_program(
-            [
-                server.installation.server_bindir(account) / "initdb",
-                f"--pgdata={server.data}",
-                f"--username={SUPERUSER}",
-                f"--pwfile={pwfile}",
-                "--auth=scram-sha-256",
-                "--data-checksums",
-                "--encoding=UTF8",
-                "--locale=C.UTF-8",
-                "--no-sync",
-            ],
-            account=account,
-            claim=server.directory,
-            timeout=120,
-        )
+        argv: list[str | Path] = [
+            server.installation.server_bindir(account) / "initdb",
+            f"--pgdata={server.data}",
+            f"--username={SUPERUSER}",
+            f"--pwfile={pwfile}",
+            "--auth=scram-sha-256",
+            "--data-checksums",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ]
+        done = run_program(argv, account=account, claim=server.directory, timeout=120)
     finally:
         pwfile.unlink()
     if done.code != 0:

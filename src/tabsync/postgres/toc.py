@@ -1,0 +1,149 @@
+"""Reads the table of contents of a pg_dump archive (toc.dat, or the head of a custom-format file).
+
+`pg_restore --list` prints names separated by blanks and flattens line breaks, so a table called "a b" can't be told
+from a table b in schema a. The archive itself is unambiguous. Its layout is that of pg_backup_archiver.c, archive
+versions 1.12 (PostgreSQL 9) to 1.16 (PostgreSQL 16 and later):
+https://github.com/postgres/postgres/blob/REL_17_STABLE/src/bin/pg_dump/pg_backup_archiver.c
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabsync.kernel.errors import ProblemFound
+
+_OLDEST, _NEWEST = (1, 12), (1, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: a thing to create, or the data of a table.
+
+    kind: "TABLE", "TABLE DATA", "EXTENSION", ...; definition: its SQL; copy: the COPY statement of a table's data;
+    file: the name of its data file in the directory, "" when it has none.
+    """
+
+    dump_id: int
+    kind: str
+    schema: str
+    name: str
+    owner: str
+    definition: str
+    copy: str
+    tablespace: str
+    access_method: str
+    dependencies: tuple[int, ...]
+    file: str
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether its data file holds the rows of a table."""
+        return self.kind == "TABLE DATA" and bool(self.file)
+
+
+class _Reader:
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.at = 0
+        self.int_size = 4
+
+    def byte(self) -> int:
+        self.at += 1
+        return self.content[self.at - 1]
+
+    def integer(self) -> int:
+        sign, start = self.byte(), self.at
+        self.at += self.int_size
+        if self.at > len(self.content):
+            raise IndexError("the file ends too early")
+        value = int.from_bytes(self.content[start : self.at], "little")
+        return -value if sign else value
+
+    def string(self) -> str | None:
+        length = self.integer()
+        if length < 0:
+            return None
+        start = self.at
+        self.at += length
+        if self.at > len(self.content):
+            raise IndexError("the file ends too early")
+        return self.content[start : self.at].decode("utf-8", "surrogateescape")
+
+    def text(self) -> str:
+        return self.string() or ""
+
+
+def read_toc(path: Path) -> list[Entry]:
+    """All entries of a directory-format dump's toc.dat, in its order.
+
+    Raises ProblemFound when it isn't one, or is of a version that isn't known.
+    """
+    return parse_toc(path.read_bytes())
+
+
+def parse_toc(content: bytes) -> list[Entry]:
+    """The same, from the bytes."""
+    reader = _Reader(content)
+    try:
+        version = _header(reader)
+        return [_entry(reader, version) for _ in range(reader.integer())]
+    except (IndexError, UnicodeError):
+        raise ProblemFound("toc.dat ends too early or is damaged", "tabsync backup list shows other backups") from None
+
+
+def _header(reader: _Reader) -> tuple[int, int]:
+    if reader.content[:5] != b"PGDMP":
+        raise ProblemFound("toc.dat is not a table of contents of pg_dump")
+    reader.at = 5
+    version = (reader.byte(), reader.byte())
+    if not _OLDEST <= version <= _NEWEST:
+        raise ProblemFound(
+            f"toc.dat has archive version {version[0]}.{version[1]}, which is not known", "upgrade tabsync"
+        )
+    reader.byte()  # revision
+    reader.int_size = reader.byte()
+    reader.byte()  # size of offsets
+    reader.byte()  # format
+    if version >= (1, 15):
+        reader.byte()  # compression algorithm
+    else:
+        reader.integer()  # compression level
+    for _ in range(7):  # when it was made, as a struct tm
+        reader.integer()
+    for _ in range(3):  # database, server version, pg_dump version
+        reader.string()
+    return version
+
+
+def _entry(reader: _Reader, version: tuple[int, int]) -> Entry:
+    dump_id = reader.integer()
+    reader.integer()  # has a dumper
+    reader.string()  # table oid
+    reader.string()  # oid
+    name, kind = reader.text(), reader.text()
+    reader.integer()  # section
+    definition = reader.text()
+    reader.string()  # DROP statement
+    copy, schema, tablespace = reader.text(), reader.text(), reader.text()
+    access_method = reader.text() if version >= (1, 14) else ""
+    if version >= (1, 16):
+        reader.integer()  # relkind
+    owner = reader.text()
+    reader.string()  # with OIDs
+    dependencies = []
+    while (dependency := reader.string()) is not None:
+        dependencies.append(int(dependency))
+    return Entry(
+        dump_id,
+        kind,
+        schema,
+        name,
+        owner,
+        definition,
+        copy,
+        tablespace,
+        access_method,
+        tuple(dependencies),
+        reader.text(),
+    )

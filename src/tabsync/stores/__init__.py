@@ -1,0 +1,1 @@
+"""Stores: content-addressed objects, and the manifests that make a backup exist."""

@@ -1,0 +1,196 @@
+"""A store in a local directory.
+
+objects/ab/<sha256>     the files of dumps, named by what they hold
+manifests/<id>.json     a backup exists if and only if this file does
+staging/<name>/         a dump being made, claimed by whoever makes it
+
+Everything that a manifest names is on disk (fsync) before the manifest gets its name, in one step, by link(2), which
+never replaces: two takes can't end up under one id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
+from tabsync.stores.manifest import Manifest, StoredFile, read_manifest
+from tabsync.system.claims import Claim, claim, unclaimed
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStore:
+    """A directory that holds backups."""
+
+    root: Path
+
+    @property
+    def url(self) -> str:
+        """The store as it is named in reports."""
+        return f"file://{self.root}"
+
+    def prepare(self) -> None:
+        """Make the store's directories. Raises Refused when it can't be written to."""
+        try:
+            for name in ("objects", "manifests", "staging"):
+                (self.root / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+            probe = self.root / "staging" / f".writable-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise Refused(
+                f"can't write to the store {self.root}: {error.strerror}",
+                "give it a writable directory: store in tabsync.toml, or --store",
+            ) from None
+
+    def free_bytes(self) -> int:
+        """Space left on the store's disk, for us."""
+        return shutil.disk_usage(self.root).free
+
+    def stage(self, name: str) -> Claim:
+        """A claimed directory on the store's own disk, to make a dump in."""
+        held = claim(self.root / "staging" / name)
+        if held is None:
+            raise Refused(f"another process is already making backup {name}", "tabsync backup list")
+        return held
+
+    def sweep(self) -> list[str]:
+        """Remove what dead processes left in staging; returns the names."""
+        swept = []
+        for held in unclaimed(self.root / "staging"):
+            swept.append(held.directory.name)
+            held.remove()
+        return swept
+
+    def adopt(self, path: Path, digest: str) -> None:
+        """Move a finished file into the store under its digest.
+
+        A file that is there already is replaced all the same: it costs a rename, and mends an object that rotted.
+        """
+        target = self.object_path(digest)
+        target.parent.mkdir(exist_ok=True, mode=0o700)
+        path.chmod(0o400)
+        with _disk_errors(f"move {path.name} into the store"):
+            path.replace(target)
+
+    def object_path(self, digest: str) -> Path:
+        """Where an object lies."""
+        return self.root / "objects" / digest[:2] / digest
+
+    def commit(self, manifest: Manifest) -> None:
+        """Make a backup exist: everything it names is flushed, then its manifest appears under its name at once.
+
+        Raises Refused when a backup of that id exists.
+        """
+        with _disk_errors(f"write the manifest of {manifest.id}"):
+            for directory in sorted({self.object_path(file.digest).parent for file in manifest.files}):
+                _flush(directory)
+            _flush(self.root / "objects")
+            pending = self.root / "staging" / f".{manifest.id}.json"
+            pending.write_bytes(manifest.to_bytes())
+            _flush(pending)
+            try:
+                os.link(pending, self._manifest_path(manifest.id))
+            except FileExistsError:
+                raise Refused(f"backup {manifest.id} exists already", "tabsync backup list") from None
+            finally:
+                pending.unlink()
+            _flush(self.root / "manifests")
+
+    def ids(self) -> list[str]:
+        """The ids of all backups, oldest first."""
+        directory = self.root / "manifests"
+        return sorted(path.stem for path in directory.glob("*.json")) if directory.is_dir() else []
+
+    def manifest(self, backup: str) -> Manifest:
+        """One backup's manifest. Raises BadUsage when there is no such backup, ProblemFound when it is damaged."""
+        try:
+            content = self._manifest_path(backup).read_bytes()
+        except OSError:
+            raise BadUsage(f"there is no backup {backup!r} in {self.root}", "tabsync backup list") from None
+        return read_manifest(backup, content)
+
+    def manifests(self) -> tuple[list[Manifest], list[str]]:
+        """All readable manifests, oldest first, and the complaints about the others."""
+        good, bad = [], []
+        for backup in self.ids():
+            try:
+                good.append(self.manifest(backup))
+            except ProblemFound as problem:
+                bad.append(problem.fact)
+        return sorted(good, key=lambda one: one.taken_at), bad
+
+    def find(self, name: str, subject: str | None = None) -> Manifest:
+        """A backup by id, or the newest one by "latest" (of one database, when a subject is given).
+
+        Raises BadUsage when there is none.
+        """
+        if name != "latest":
+            return self.manifest(name)
+        good, bad = self.manifests()
+        mine = [one for one in good if subject is None or one.subject == subject]
+        if not mine:
+            because = f" ({len(bad)} can't be read)" if bad else ""
+            raise BadUsage(f"there is no backup of this database in {self.root}{because}", "tabsync backup take full")
+        return mine[-1]
+
+    def damaged(self, manifest: Manifest) -> Iterator[tuple[StoredFile, str]]:
+        """Read every object of a backup and give those that are missing or not what they were, and why."""
+        with ThreadPoolExecutor(max_workers=2) as pool:  # hashlib lets go of the interpreter's lock
+            yield from (
+                (file, why)
+                for file, why in zip(manifest.files, pool.map(self._why_damaged, manifest.files), strict=True)
+                if why
+            )
+
+    def _why_damaged(self, file: StoredFile) -> str:
+        path = self.object_path(file.digest)
+        try:
+            if path.stat().st_size != file.bytes:
+                return f"has {path.stat().st_size} bytes instead of {file.bytes}"
+            return "" if digest_of(path) == file.digest else "does not match its digest"
+        except FileNotFoundError:
+            return "is missing"
+        except OSError as error:
+            return f"can't be read: {error.strerror}"
+
+    def _manifest_path(self, backup: str) -> Path:
+        if "/" in backup or backup.startswith("."):
+            raise BadUsage(f"{backup!r} is not a backup's id", "tabsync backup list")
+        return self.root / "manifests" / f"{backup}.json"
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digests_of(paths: Sequence[Path]) -> list[str]:
+    """SHA-256 of several files, two at a time."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return list(pool.map(digest_of, paths))
+
+
+@contextlib.contextmanager
+def _disk_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        hint = "free some space there" if error.errno == errno.ENOSPC else "check the disk and its permissions"
+        raise FailedPartway(f"could not {what}: {error.strerror}; no backup was recorded", hint) from error
+
+
+def _flush(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

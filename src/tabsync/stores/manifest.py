@@ -1,0 +1,115 @@
+"""What a backup is: a manifest that names its files by digest.
+
+A backup exists if and only if its manifest does; it is written last. The manifest carries the digest of its own
+content, so a flipped bit in it is found like one in any object.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+
+from tabsync.kernel.clock import parse_iso
+from tabsync.kernel.errors import ProblemFound
+from tabsync.kernel.step import Facts
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file of a dump. name: in the dump's directory; digest: SHA-256 of the stored bytes, hex; bytes: its size.
+
+    schema, table: whose rows it holds, "" for the table of contents and large objects.
+    """
+
+    name: str
+    digest: str
+    bytes: int
+    schema: str = ""
+    table: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A backup. Times are ISO 8601 in UTC; LSN as PostgreSQL prints it.
+
+    kind: "full"; reason: why it was taken; snapshot: {"time", "lsn"} that every table was read at;
+    source: the server's identity; database: encoding and locale; program: what dumped it, and how;
+    tables: [{"schema", "name", "estimated_rows", "bytes"}]; warnings: what the backup doesn't hold, in words.
+    """
+
+    id: str
+    kind: str
+    reason: str
+    started_at: str
+    finished_at: str
+    snapshot: Facts
+    source: Facts
+    database: Facts
+    program: Facts
+    files: tuple[StoredFile, ...]
+    tables: tuple[Facts, ...] = ()
+    extensions: tuple[Facts, ...] = ()
+    roles: tuple[str, ...] = ()
+    tablespaces: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    version: int = VERSION
+    digest: str = field(default="", compare=False)
+
+    @property
+    def stored_bytes(self) -> int:
+        """The size of its files as stored."""
+        return sum(file.bytes for file in self.files)
+
+    @property
+    def taken_at(self) -> datetime:
+        """The moment of its snapshot: what was committed before is in it, what came later is not."""
+        return parse_iso(self.snapshot["time"])
+
+    @property
+    def subject(self) -> str:
+        """Whose backup it is, "system identifier/database": backups of one database share it."""
+        return subject_of(self.source)
+
+    def to_bytes(self) -> bytes:
+        """The manifest as it is stored."""
+        content = asdict(replace(self, digest=_content_digest(self)))
+        return json.dumps(content, indent=1, sort_keys=True).encode()
+
+
+def subject_of(identity: Facts) -> str:
+    """Which database an identity speaks of: "system identifier/database"."""
+    return f"{identity.get('system_identifier') or 'unknown'}/{identity['database']}"
+
+
+def read_manifest(name: str, content: bytes) -> Manifest:
+    """Parse a stored manifest and check it against its own digest.
+
+    Raises ProblemFound when it was damaged, or was written by a newer version.
+    """
+    damaged = ProblemFound(f"the manifest of backup {name} is damaged", "restore it from a copy of the store")
+    try:
+        data = json.loads(content)
+        if data.get("version") != VERSION:
+            raise ProblemFound(
+                f"the manifest of backup {name} has version {data.get('version')}; this program reads {VERSION}",
+                "upgrade tabsync",
+            )
+        files = tuple(StoredFile(**file) for file in data.pop("files"))
+        listed = ("tables", "extensions", "roles", "tablespaces", "warnings")
+        data |= {key: tuple(data[key]) for key in listed}
+        manifest = Manifest(files=files, **data)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise damaged from None
+    if manifest.digest != _content_digest(manifest) or manifest.id != name:
+        raise damaged
+    return manifest
+
+
+def _content_digest(manifest: Manifest) -> str:
+    content = asdict(manifest)
+    del content["digest"]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,157 @@
+"""The wiring: which database, which store, which manual, where our own state lives.
+
+Policy is in the manual; this is `tabsync.toml` and the environment. What is nearer to the person wins: an option on
+the command line over the environment over the file.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tabsync.kernel.errors import BadUsage
+
+if TYPE_CHECKING:
+    from tabsync.ledger.open import Ledger
+    from tabsync.ledger.runs import LedgerJournal
+    from tabsync.postgres.connect import Connection, Limits
+    from tabsync.stores.local import LocalStore
+
+CONFIG_NAME = "tabsync.toml"
+PROFILE_MANUAL = Path(__file__).parent / "profiles" / "tabsync" / "manual.md"
+_DEMO_CONFIG = Path(".tabsync") / "demo" / CONFIG_NAME
+_KEYS = {"database": str, "store": str, "manual": str, "home": str, "ledger": str, "jobs": int, "name": str}
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where everything is. conninfo: as given, a password in it never leaves the process except by environment.
+
+    home: our state (ledger, scratch servers, runs); jobs: how many connections a dump or a restore uses.
+    """
+
+    home: Path
+    conninfo: str
+    store_root: Path
+    manual_path: Path
+    ledger_url: str
+    jobs: int = 2
+    name: str = ""
+    config_path: Path | None = None
+    actor: str = ""
+    _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def scratch(self) -> Path:
+        """Where scratch servers live, one claimed directory each."""
+        return self.home / "scratch"
+
+    def connect(self, purpose: str, limits: Limits | None = None) -> Connection:
+        """A session to the database that is looked after."""
+        from tabsync.postgres.connect import connect
+
+        return connect(self.conninfo, purpose, limits=limits)
+
+    def ledger(self) -> Ledger:
+        """The ledger, opened once."""
+        from tabsync.ledger.open import open_ledger
+
+        if "ledger" not in self._open:
+            self._open["ledger"] = open_ledger(self.ledger_url, self.home / "runs")
+        ledger: Ledger = self._open["ledger"]
+        return ledger
+
+    def journal(self) -> LedgerJournal:
+        """A journal for the runner, in the name of whoever uses this workspace."""
+        from tabsync.ledger.runs import LedgerJournal
+
+        return LedgerJournal(self.ledger(), self.actor or _login(), self.manual_digest())
+
+    def store(self) -> LocalStore:
+        """The store of backups."""
+        from tabsync.stores.local import LocalStore
+
+        return LocalStore(self.store_root)
+
+    def manual_digest(self) -> str:
+        """SHA-256 of the manual, hex; "" when it can't be read."""
+        try:
+            return hashlib.sha256(self.manual_path.read_bytes()).hexdigest()
+        except OSError:
+            return ""
+
+    def close(self) -> None:
+        """Close what was opened."""
+        ledger = self._open.pop("ledger", None)
+        if ledger is not None:
+            ledger.close()
+
+
+def find(config: Path | None = None, *, database: str | None = None, store: Path | None = None) -> Workspace:
+    """The workspace of this command.
+
+    config: --config, else TABSYNC_CONFIG, else ./tabsync.toml, else the demo's when there is one here and no PG*
+    variable names another database. database, store: --database and --store.
+    Raises BadUsage when the file is missing or has something in it that isn't known.
+    """
+    path = _config_path(config, database)
+    values = _read(path) if path else {}
+    base = path.parent.resolve() if path else Path.cwd()
+    default_home = base if path and path.resolve().parent.name == "demo" else base / ".tabsync"
+    home = Path(os.environ.get("TABSYNC_HOME") or base / values.get("home", default_home)).resolve()
+    return Workspace(
+        home=home,
+        conninfo=database or os.environ.get("TABSYNC_DATABASE") or values.get("database", ""),
+        store_root=(
+            store or Path(os.environ.get("TABSYNC_STORE") or base / values.get("store", home / "store"))
+        ).resolve(),
+        manual_path=(base / values["manual"]).resolve() if "manual" in values else PROFILE_MANUAL,
+        ledger_url=values.get("ledger", f"sqlite:///{home / 'ledger.sqlite'}"),
+        jobs=values.get("jobs", 2),
+        name=values.get("name", ""),
+        config_path=path.resolve() if path else None,
+    )
+
+
+def with_actor(workspace: Workspace, actor: str) -> Workspace:
+    """The same workspace, used in somebody's name (an operator of the console)."""
+    return replace(workspace, actor=actor)
+
+
+def _config_path(config: Path | None, database: str | None) -> Path | None:
+    named = config or (Path(os.environ["TABSYNC_CONFIG"]) if "TABSYNC_CONFIG" in os.environ else None)
+    if named is not None:
+        if not named.is_file():
+            raise BadUsage(f"there is no file {named}", "tabsync init URL writes one")
+        return named
+    if Path(CONFIG_NAME).is_file():
+        return Path(CONFIG_NAME)
+    elsewhere = {"PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "TABSYNC_DATABASE"} & os.environ.keys()
+    if _DEMO_CONFIG.is_file() and not elsewhere and not database:
+        return _DEMO_CONFIG
+    return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadUsage(f"{path}: {error}", "compare it with what tabsync init writes") from None
+    for key, value in values.items():
+        if key not in _KEYS:
+            raise BadUsage(f"{path}: {key!r} is not a setting", f"the settings are {', '.join(_KEYS)}")
+        if not isinstance(value, _KEYS[key]):
+            raise BadUsage(f"{path}: {key} must be of type {_KEYS[key].__name__}", f"it is {value!r}")
+    return values
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except OSError:
+        return f"uid {os.geteuid()}"
