@@ -1,0 +1,1 @@
+"""The manual is the program: one Markdown file becomes typed policy that keeps its line numbers."""

@@ -1,0 +1,115 @@
+"""Everything that is wrong with a manual, at once. What the parser could not read is in its own list of problems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tabsync.manual.model import Command, Manual, StepKind, Threshold
+from tabsync.manual.sections import Problem
+from tabsync.manual.thresholds import comparable, is_milder
+from tabsync.postgres.readonly import check_readonly, check_sql
+
+IsBuilt = Callable[[Sequence[str]], bool]
+WrongUsage = Callable[[Sequence[str]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found. not_built: commands the manual names and this version doesn't have; they are no problem."""
+
+    problems: tuple[Problem, ...]
+    procedures: int
+    not_built: tuple[Command, ...]
+
+
+def _no_usage(words: Sequence[str]) -> str:
+    return ""
+
+
+def check(
+    manual: Manual, is_built: IsBuilt, *, parsed: Iterable[Problem] = (), wrong_usage: WrongUsage = _no_usage
+) -> Report:
+    """Check a manual that was parsed.
+
+    is_built: whether this version has the command; parsed: the parser's own problems, to be listed with these;
+    wrong_usage: what is wrong with the options and arguments of a built command, or "".
+    """
+    problems = [*parsed, *_duplicates(manual), *_thresholds(manual), *_roles(manual), *_sql(manual)]
+    commands = list(manual.commands())
+    not_built = tuple(command for command in commands if not is_built(command.words))
+    for command in commands:
+        told = "" if command in not_built else wrong_usage(command.words)
+        if told:
+            problems.append(Problem(command.line, f"`tabsync {command.text}`: {told}", "what its --help shows"))
+    return Report(tuple(sorted(set(problems), key=lambda one: (one.line, one.what))), len(commands), not_built)
+
+
+def _duplicates(manual: Manual) -> Iterator[Problem]:
+    titled = {
+        "metric": [(metric.title, metric.line) for metric in manual.metrics],
+        "runbook": [(runbook.title, runbook.line) for runbook in manual.runbooks],
+        "retention class": [(one.name, one.line) for one in manual.retention],
+        "key table": [(table.name, table.line) for table in manual.key_tables],
+        "feature": [(feature.name, feature.line) for feature in manual.permissions.features],
+        "contact": [(contact.role, contact.line) for contact in manual.contacts],
+    }
+    for kind, entries in titled.items():
+        first: dict[str, int] = {}
+        for title, line in entries:
+            if title.lower() in first:
+                what = f"the {kind} {title!r} stands already on line {first[title.lower()]}"
+                yield Problem(line, what, "every title once")
+            first.setdefault(title.lower(), line)
+
+
+def _thresholds(manual: Manual) -> Iterator[Problem]:
+    for row in manual.thresholds:
+        yield from _bounds(manual, row)
+        if row.runbook and manual.runbook(row.runbook) is None:
+            yield Problem(row.line, f"there is no runbook {row.runbook!r}", "the title of a runbook, or '—'")
+
+
+def _bounds(manual: Manual, row: Threshold) -> Iterator[Problem]:
+    if row.warning is None and row.critical is None:
+        yield Problem(row.line, f"the threshold on {row.metric!r} has no bound", "a warning, a critical bound, or both")
+    if row.warning and row.critical and not is_milder(row.warning, row.critical):
+        what = f"warning {row.warning.text!r} is not below critical {row.critical.text!r}"
+        yield Problem(row.line, what, "the warning first, in the same direction")
+    metric = manual.metric(row.metric)
+    if metric is None:
+        yield Problem(row.line, f"a threshold on the unknown metric {row.metric!r}", "the title of a metric")
+        return
+    for bound in (row.warning, row.critical):
+        for comparison in bound.comparisons if bound else ():
+            if not comparable(comparison.unit, metric.unit):
+                unit = " per ".join(filter(None, (metric.unit.kind, metric.unit.per)))
+                what = f"the bound {bound.text if bound else ''!r} is not in the unit of {metric.title!r}"
+                yield Problem(row.line, what, f"{unit}, or percent")
+
+
+def _roles(manual: Manual) -> Iterator[Problem]:
+    known = manual.hierarchy.names()
+    for role in manual.permissions.roles:
+        if role not in known:
+            what = f"the role {role!r} is not in the hierarchy"
+            yield Problem(manual.permissions.line, what, "a role of the hierarchy")
+    for name in known:
+        if manual.permissions.roles and name not in manual.permissions.roles:
+            line = next(role.line for role in manual.hierarchy.roles if role.name == name)
+            yield Problem(line, f"the role {name!r} has no column in the permission matrix", "a column for every role")
+
+
+def _sql(manual: Manual) -> Iterator[Problem]:
+    for metric in manual.metrics:
+        for told in check_readonly(metric.sql):
+            yield Problem(metric.sql_line, f"the metric {metric.title!r}: {told}", "one statement that only reads")
+    for runbook in manual.runbooks:
+        for step in runbook.steps:
+            where = f"step {step.number} of {runbook.title!r}"
+            if step.kind is StepKind.SQL:
+                for told in check_readonly(step.block):
+                    yield Problem(step.block_line, f"{where}: {told}", "one statement that only reads, or 'sql write'")
+            elif step.kind is StepKind.SQL_WRITE:
+                for told in check_sql(step.block):
+                    yield Problem(step.block_line, f"{where}: {told}", "SQL that PostgreSQL can read")

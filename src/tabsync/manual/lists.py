@@ -1,0 +1,256 @@
+"""The sections that are lists or prose: targets, roles, key tables, checklists, schedule, metrics, runbooks."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+from markdown_it.tree import SyntaxTreeNode
+
+from tabsync.manual.model import (
+    Checklist,
+    ChecklistItem,
+    Command,
+    Document,
+    Hierarchy,
+    KeyTable,
+    Metric,
+    Role,
+    Runbook,
+    ScheduleItem,
+    Target,
+    Targets,
+    Unit,
+)
+from tabsync.manual.sections import Problem, Section, items_of, line_of, normalized, text_of
+from tabsync.manual.steps import parse_command, steps_of
+from tabsync.manual.tables import duration_in
+from tabsync.manual.thresholds import UNIT_EXPECTED, parse_quantity, parse_unit
+
+FREQUENCIES = ("hourly", "daily", "weekly", "monthly", "quarterly", "yearly")
+EVERY = timedelta(minutes=1)
+"""How often a metric is measured when the manual doesn't say."""
+
+_TARGET = re.compile(r"\b(RTO|RPO)\b[^<:]*:\s*(?:<|under|less than)?\s*([\d.]+\s*[a-z]+)\s*(.*)", re.IGNORECASE)
+_ROLE = re.compile(r"(?P<indent>[\s│├└─|`+-]*)(?P<name>\w+)\s*(?:[#(—:-]\s*(?P<note>.*?)\)?)?\s*")
+_BOX = re.compile(r"\[[ xX]\]\s+(.*)", re.DOTALL)
+_FIELD = re.compile(r"(Unit|Every|Of):\s*(.*?)\.?", re.IGNORECASE)
+_SYMPTOMS = re.compile(r"Symptoms?:\s*(.*)", re.IGNORECASE | re.DOTALL)
+
+
+def targets(section: Section, problems: list[Problem]) -> Targets | None:
+    """RTO and RPO, each an item of a list: `- **Recovery time objective (RTO)**: < 1 hour, measured by a drill`."""
+    found: dict[str, Target] = {}
+    for node in section.of_type("bullet_list"):
+        for item, text in items_of(node):
+            match = _TARGET.search(text)
+            value = duration_in(match[2], line_of(item), problems) if match else None
+            if match and value is not None:
+                note = match[3].strip(" .,;()")
+                found[match[1].upper()] = Target(value=value, note=note, line=line_of(item))
+    for name in ("RTO", "RPO"):
+        if name not in found:
+            problems.append(Problem(section.line, f"no {name} among the targets", f"'- {name}: < 1 hour'"))
+    return Targets(rto=found["RTO"], rpo=found["RPO"]) if len(found) == 2 else None
+
+
+def hierarchy(section: Section, problems: list[Problem]) -> Hierarchy:
+    """The tree of roles, drawn as text in a block or as a nested list; `# ...` after a role is its note."""
+    lines: list[tuple[int, str]] = []
+    for node in section.of_type("fence", "code_block", "bullet_list"):
+        if node.type == "bullet_list":
+            lines += _drawn(node, 0)
+        else:
+            start = line_of(node) + (node.type == "fence")
+            lines += list(enumerate(node.content.splitlines(), start=start))
+    roles: list[Role] = []
+    stack: list[tuple[int, str]] = []
+    for line, text in lines:
+        match = _ROLE.fullmatch(text)
+        if not text.strip():
+            continue
+        if match is None:
+            problems.append(Problem(line, f"{text.strip()!r} is not a role", "one role a line, '# note' after it"))
+            continue
+        depth = len(match["indent"])
+        stack = [entry for entry in stack if entry[0] < depth]
+        if any(role.name == match["name"] for role in roles):
+            problems.append(Problem(line, f"the role {match['name']} stands twice", "every role once"))
+            continue
+        parent = stack[-1][1] if stack else None
+        roles.append(Role(name=match["name"], parent=parent, note=match["note"] or "", line=line))
+        stack.append((depth, match["name"]))
+    if not roles:
+        problems.append(Problem(section.line, f"no roles under {section.title!r}", "a nested list or a drawn tree"))
+    return Hierarchy(roles=tuple(roles))
+
+
+def _drawn(node: SyntaxTreeNode, depth: int) -> list[tuple[int, str]]:
+    lines = []
+    for item, text in items_of(node):
+        lines.append((line_of(item), " " * depth + text))
+        for child in item.children:
+            if child.type == "bullet_list":
+                lines += _drawn(child, depth + 1)
+    return lines
+
+
+def key_tables(section: Section, problems: list[Problem]) -> tuple[KeyTable, ...]:
+    """The tables that must be readable: a list whose items begin with the name in backticks."""
+    tables = []
+    for node in section.of_type("bullet_list"):
+        for item, text in items_of(node):
+            name, note = _leading_code(item), text
+            if not name:
+                problems.append(Problem(line_of(item), f"{text!r} names no table", "the table's name in backticks"))
+                continue
+            note = text.removeprefix(name).strip(" :,—-")
+            tables.append(KeyTable(name=name, note=note, line=line_of(item)))
+    if not tables:
+        problems.append(Problem(section.line, f"no tables under {section.title!r}", "a list such as '- `users`'"))
+    return tuple(tables)
+
+
+def _leading_code(item: SyntaxTreeNode, starts: str = "") -> str:
+    """The first code in backticks of an item that starts with a text, or ""."""
+    for node in item.walk():
+        if node.type == "code_inline" and node.content.startswith(starts):
+            return node.content
+    return ""
+
+
+def checklist(section: Section) -> Checklist | None:
+    """The boxes directly under a heading, or None when there are none."""
+    items = []
+    for node in section.of_type("bullet_list"):
+        for item, text in items_of(node):
+            if match := _BOX.fullmatch(text):
+                items.append(ChecklistItem(text=match[1], line=line_of(item)))
+    return Checklist(title=section.title, items=tuple(items), line=section.line) if items else None
+
+
+def is_frequency(name: str) -> bool:
+    """Whether the schedule knows a frequency: daily, ..., or an occasion such as 'before a production deployment'."""
+    return name in FREQUENCIES or name.startswith("before ")
+
+
+def schedule(section: Section, problems: list[Problem]) -> tuple[ScheduleItem, ...]:
+    """The items under one frequency of the schedule."""
+    frequency = normalized(section.title)
+    if not is_frequency(frequency):
+        expected = f"one of {', '.join(FREQUENCIES)}, or 'before ...'"
+        problems.append(Problem(section.line, f"the schedule names an unknown frequency {section.title!r}", expected))
+    items = []
+    for node in section.of_type("bullet_list"):
+        for item, text in items_of(node):
+            code = _leading_code(item, "tabsync ")
+            command = _schedule_command(code, line_of(item), problems) if code else None
+            items.append(ScheduleItem(frequency=frequency, text=text, command=command, line=line_of(item)))
+    return tuple(items)
+
+
+def _schedule_command(code: str, line: int, problems: list[Problem]) -> Command | None:
+    try:
+        return parse_command(code, line)
+    except ValueError as error:
+        problems.append(Problem(line, f"the command {code!r} can't be read: {error}", "a tabsync command"))
+        return None
+
+
+def metric(section: Section, problems: list[Problem]) -> Metric | None:
+    """A heading with a sql block and the lines `Unit: ...`, and at will `Every: ...` and `Of: ...`."""
+    block = next((node for node in section.of_type("fence") if node.info.strip().lower() == "sql"), None)
+    if block is None:
+        return None
+    fields, prose = _fields(section)
+    unit_text, unit_line = fields.get("unit", ("", section.line))
+    try:
+        unit = parse_unit(unit_text) if "unit" in fields else None
+    except ValueError as error:
+        problems.append(Problem(unit_line, f"the metric {section.title!r}: unknown unit, {error}", UNIT_EXPECTED))
+        unit = Unit(kind="count")
+    if unit is None:
+        problems.append(
+            Problem(section.line, f"the metric {section.title!r} has no unit", f"a line 'Unit: ' with {UNIT_EXPECTED}")
+        )
+        unit = Unit(kind="count")
+    every_text, every_line = fields.get("every", ("", 0))
+    of_text, of_line = fields.get("of", ("", 0))
+    return Metric(
+        title=section.title,
+        unit=unit,
+        sql=block.content.strip(),
+        prose=prose,
+        every=(duration_in(every_text, every_line, problems) if every_line else None) or EVERY,
+        of=_denominator(of_text, of_line, unit, problems),
+        of_line=of_line,
+        line=section.line,
+        sql_line=line_of(block) + 1,
+    )
+
+
+def _fields(section: Section) -> tuple[dict[str, tuple[str, int]], str]:
+    """The `Name: value` lines of a metric with their line numbers, and the rest as prose."""
+    fields: dict[str, tuple[str, int]] = {}
+    prose = []
+    for node in section.of_type("paragraph"):
+        rest = []
+        inline = node.children[0]
+        for line, text in enumerate(inline.content.splitlines(), start=line_of(node)):
+            if match := _FIELD.fullmatch(text.strip()):
+                fields[match[1].lower()] = (match[2], line)
+            else:
+                rest.append(text)
+        prose.append(" ".join(rest))
+    return fields, "\n\n".join(text for text in prose if text)
+
+
+def _denominator(text: str, line: int, unit: Unit, problems: list[Problem]) -> float | None:
+    if not line or text.lower().startswith("not declared"):
+        return None
+    try:
+        return parse_quantity(text, unit.kind)
+    except ValueError as error:
+        problems.append(Problem(line, f"Of: {error}", f"a quantity in {unit.kind}, or 'not declared'"))
+        return None
+
+
+def runbook(section: Section, problems: list[Problem]) -> Runbook | None:
+    """A heading with a numbered list under it, or None when there is no such list."""
+    steps = tuple(step for node in section.of_type("ordered_list") for step in steps_of(node, problems))
+    if not steps:
+        return None
+    paragraphs = [text_of(node) for node in section.of_type("paragraph")]
+    symptoms = [match[1] for text in paragraphs if (match := _SYMPTOMS.fullmatch(text))]
+    prose = [text for text in paragraphs if not _SYMPTOMS.fullmatch(text)]
+    return Runbook(
+        title=section.title,
+        chapter=section.above[1] if len(section.above) > 1 else "",
+        symptoms=" ".join(symptoms),
+        prose="\n\n".join(prose),
+        steps=steps,
+        line=section.line,
+    )
+
+
+def document(section: Section, problems: list[Problem]) -> Document:
+    """The edition: a list with Version, Last updated, Next review."""
+    found: dict[str, tuple[str, int]] = {}
+    for node in section.of_type("bullet_list"):
+        for item, text in items_of(node):
+            name, _, value = text.partition(":")
+            found[name.strip().lower()] = (value.strip(), line_of(item))
+    dates: dict[str, date | None] = {}
+    for key in ("last updated", "next review"):
+        text, line = found.get(key, ("", section.line))
+        try:
+            dates[key] = date.fromisoformat(text)
+        except ValueError:
+            problems.append(Problem(line, f"{key} is {text!r}", "a date such as 2026-03-27"))
+            dates[key] = None
+    return Document(
+        version=found.get("version", ("", 0))[0],
+        updated=dates["last updated"],
+        next_review=dates["next review"],
+        line=section.line,
+    )

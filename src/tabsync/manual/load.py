@@ -1,0 +1,36 @@
+"""Reads a manual from a file."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from tabsync.kernel.errors import BadUsage, ProblemFound
+from tabsync.manual.model import Manual
+from tabsync.manual.parse import parse
+from tabsync.manual.sections import Problem
+
+
+def read(path: Path) -> tuple[Manual, list[Problem]]:
+    """Read a manual and everything that is wrong with it. Raises BadUsage when there is no such file of text."""
+    try:
+        raw = path.read_bytes()
+        text = raw.decode("utf-8-sig")
+    except OSError as error:
+        raise BadUsage(
+            f"can't read {path}: {error.strerror}", "name the manual's file, or run: tabsync init"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise BadUsage(f"{path} is not UTF-8 text (byte {error.start})", "save it as UTF-8") from error
+    manual, problems = parse(text)
+    # The digest is of the bytes, so that sha256sum of the file gives the same.
+    return manual.model_copy(update={"digest": hashlib.sha256(raw).hexdigest()}), problems
+
+
+def load(path: Path) -> Manual:
+    """Read a manual that is to be executed. Raises ProblemFound when anything in it can't be understood."""
+    manual, problems = read(path)
+    if problems:
+        first = problems[0].told(path.name)
+        raise ProblemFound(f"the manual has {len(problems)} problems: {first}", "see them all: tabsync manual check")
+    return manual

@@ -1,0 +1,298 @@
+"""What a manual says, typed. Every value keeps the line (from 1) where it stands, so that anything can point at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+UnitKind = Literal["count", "seconds", "bytes", "percent"]
+
+
+class Policy(BaseModel):
+    """The base of everything in the model: read, never changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Unit(Policy):
+    """What a number counts. noun: "connections", for people; per: "hour" when it is a rate, else ""."""
+
+    kind: UnitKind
+    noun: str = ""
+    per: str = ""
+
+
+class Comparison(Policy):
+    """One comparison of a bound, in base units: seconds, bytes, percent or a plain count."""
+
+    operator: Literal[">", ">=", "<", "<="]
+    value: float
+    unit: Unit
+
+
+class Bound(Policy):
+    """One cell of the thresholds; it is reached when all of its comparisons hold."""
+
+    text: str
+    comparisons: tuple[Comparison, ...]
+
+
+class Target(Policy):
+    """A promise such as RTO: under this duration."""
+
+    value: timedelta
+    note: str
+    line: int
+
+
+class Targets(Policy):
+    """rto: time until the service is back; rpo: how much of the newest data may be lost."""
+
+    rto: Target
+    rpo: Target
+
+
+class RetentionClass(Policy):
+    """One row of the retention table."""
+
+    name: str
+    what: str
+    frequency: str
+    retention: timedelta
+    stores: tuple[str, ...]
+    line: int
+
+
+class Role(Policy):
+    """A role and the one directly above it (None at the top)."""
+
+    name: str
+    parent: str | None
+    note: str
+    line: int
+
+
+class Hierarchy(Policy):
+    """A partial order of roles: siblings are not comparable."""
+
+    roles: tuple[Role, ...] = ()
+
+    def names(self) -> tuple[str, ...]:
+        """The roles, as the manual lists them."""
+        return tuple(role.name for role in self.roles)
+
+    def above(self, higher: str, lower: str) -> bool:
+        """Whether `higher` stands strictly above `lower`. False for unknown roles, siblings and a role itself."""
+        parents = {role.name: role.parent for role in self.roles}
+        parent = parents.get(lower)
+        while parent is not None and parent != higher:
+            parent = parents.get(parent)
+        return parent is not None
+
+
+class Feature(Policy):
+    """One row of the permission matrix."""
+
+    name: str
+    allowed: dict[str, bool]
+    line: int
+
+
+class Permissions(Policy):
+    """The permission matrix."""
+
+    roles: tuple[str, ...] = ()
+    features: tuple[Feature, ...] = ()
+    line: int = 0
+
+    def allows(self, feature: str, role: str) -> bool:
+        """Whether a role may use a feature; raises KeyError when the matrix has no such cell."""
+        for row in self.features:
+            if row.name == feature:
+                return row.allowed[role]
+        raise KeyError(feature)
+
+
+class Metric(Policy):
+    """A measurement.
+
+    sql gives one row with `value` (and `of`, what it is a part of), or several rows with `label` besides.
+    of: the denominator that the manual declares, in the metric's unit; of_line: the line that speaks of it, 0 if none.
+    """
+
+    title: str
+    unit: Unit
+    sql: str
+    prose: str
+    every: timedelta
+    of: float | None
+    of_line: int
+    line: int
+    sql_line: int
+
+
+class Threshold(Policy):
+    """One row of the thresholds. for_: how long a bound must hold before anyone is told; runbook: its title or ""."""
+
+    metric: str
+    warning: Bound | None
+    critical: Bound | None
+    for_: timedelta
+    action: str
+    runbook: str
+    line: int
+
+
+class KeyTable(Policy):
+    """A table without which the service does not work; the health check reads it."""
+
+    name: str
+    note: str
+    line: int
+
+
+class StepKind(StrEnum):
+    """Who or what carries a step out. SHELL is shown, and typed by a person: the program runs no shell."""
+
+    COMMAND = "command"
+    SQL = "sql"
+    SQL_WRITE = "sql write"
+    SHELL = "shell"
+    HUMAN = "human"
+
+
+class Command(Policy):
+    """A tabsync command as one would type it, without the word tabsync. `<name>` stands for a word to fill in."""
+
+    text: str
+    words: tuple[str, ...]
+    line: int
+
+
+class Step(Policy):
+    """One step of a runbook. block: the text of its fenced block; commands: what stands in a tabsync block."""
+
+    number: int
+    text: str
+    kind: StepKind
+    block: str
+    commands: tuple[Command, ...]
+    line: int
+    block_line: int
+
+
+class Runbook(Policy):
+    """A numbered list under a heading."""
+
+    title: str
+    chapter: str
+    symptoms: str
+    prose: str
+    steps: tuple[Step, ...]
+    line: int
+
+
+class Contact(Policy):
+    """Whom to call. address: an e-mail address, a telephone number or a link."""
+
+    role: str
+    address: str
+    availability: str
+    line: int
+
+
+class ChecklistItem(Policy):
+    """One box to tick."""
+
+    text: str
+    line: int
+
+
+class Checklist(Policy):
+    """A list of boxes under a heading."""
+
+    title: str
+    items: tuple[ChecklistItem, ...]
+    line: int
+
+
+class ScheduleItem(Policy):
+    """Something due at a frequency: a tabsync command, or what a person does (command is None)."""
+
+    frequency: str
+    text: str
+    command: Command | None
+    line: int
+
+
+class EnumLabel(Policy):
+    """What the manual says of one label of an enum type."""
+
+    type: str
+    label: str
+    state: Literal["in use", "retained", "removed"]
+    note: str
+    line: int
+
+
+class Document(Policy):
+    """Which edition this is, and when somebody has to read it through again."""
+
+    version: str = ""
+    updated: date | None = None
+    next_review: date | None = None
+    line: int = 0
+
+
+class Heading(Policy):
+    """A heading of the file, for tables of contents."""
+
+    title: str
+    level: int
+    line: int
+
+
+class Manual(Policy):
+    """The whole manual. digest: SHA-256 of the file's bytes, recorded with every run."""
+
+    title: str = ""
+    digest: str = ""
+    headings: tuple[Heading, ...] = ()
+    targets: Targets | None = None
+    retention: tuple[RetentionClass, ...] = ()
+    hierarchy: Hierarchy = Hierarchy()
+    permissions: Permissions = Permissions()
+    metrics: tuple[Metric, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    key_tables: tuple[KeyTable, ...] = ()
+    runbooks: tuple[Runbook, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    checklists: tuple[Checklist, ...] = ()
+    schedule: tuple[ScheduleItem, ...] = ()
+    enum_labels: tuple[EnumLabel, ...] = ()
+    document: Document = Document()
+
+    def commands(self) -> Iterator[Command]:
+        """Every tabsync command of the manual, runbooks first, then the schedule."""
+        for runbook in self.runbooks:
+            for step in runbook.steps:
+                yield from step.commands
+        for item in self.schedule:
+            if item.command is not None:
+                yield item.command
+
+    def metric(self, title: str) -> Metric | None:
+        """The metric of that title, case-insensitively."""
+        return next((metric for metric in self.metrics if metric.title.lower() == title.lower()), None)
+
+    def runbook(self, title: str) -> Runbook | None:
+        """The runbook of that title, case-insensitively."""
+        return next((runbook for runbook in self.runbooks if runbook.title.lower() == title.lower()), None)
+
+    def thresholds_of(self, title: str) -> tuple[Threshold, ...]:
+        """The thresholds on a metric, case-insensitively."""
+        return tuple(row for row in self.thresholds if row.metric.lower() == title.lower())

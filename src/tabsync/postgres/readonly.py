@@ -1,0 +1,275 @@
+"""Statements that only read, in earnest.
+
+A READ ONLY transaction is not enough: PostgreSQL lets pg_terminate_backend, nextval's kin and every function with
+side effects outside the tables run in it. So a statement is parsed (one statement, and of a kind that reads), every
+function that it or a view behind it can call is looked up, and what we don't know is refused. Then it runs in a READ
+ONLY transaction with time limits: https://www.postgresql.org/docs/current/sql-set-transaction.html
+
+This holds off mistakes, tricks with quoting, and functions planted in the database. It is no substitute for
+connecting as a role that may only read: another session could still replace a function between look-up and run.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, cast
+
+import sqlglot
+from psycopg import pq
+from psycopg.rows import dict_row, tuple_row
+from sqlglot import exp
+from sqlglot.errors import ParseError, SqlglotError
+
+from tabsync.kernel.errors import Refused
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.queries import named
+from tabsync.postgres.scan import Names, names_in, scan
+
+ALLOWED_VOLATILE = frozenset(
+    {
+        "clock_timestamp",
+        "current_query",
+        "gen_random_uuid",
+        "pg_blocking_pids",
+        "pg_control_checkpoint",
+        "pg_control_init",
+        "pg_control_recovery",
+        "pg_control_system",
+        "pg_current_wal_flush_lsn",
+        "pg_current_wal_insert_lsn",
+        "pg_current_wal_lsn",
+        "pg_database_size",
+        "pg_hba_file_rules",
+        "pg_indexes_size",
+        "pg_is_in_recovery",
+        "pg_is_wal_replay_paused",
+        "pg_jit_available",
+        "pg_last_wal_receive_lsn",
+        "pg_last_wal_replay_lsn",
+        "pg_last_xact_replay_timestamp",
+        "pg_lock_status",
+        "pg_ls_archive_statusdir",
+        "pg_ls_waldir",
+        "pg_notification_queue_usage",
+        "pg_partition_ancestors",
+        "pg_partition_tree",
+        "pg_prepared_xact",
+        "pg_relation_size",
+        "pg_sequence_last_value",
+        "pg_show_all_file_settings",
+        "pg_table_size",
+        "pg_tablespace_size",
+        "pg_total_relation_size",
+        "pg_xact_commit_timestamp",
+        "random",
+        "timeofday",
+    }
+)
+"""Volatile functions of PostgreSQL that only look; pg_stat_get_... are let through by their prefix."""
+
+SIDE_EFFECTS_NOT_VOLATILE = re.compile(r"(table|schema|database|cursor|query)_to_xml.*|txid_current|pg_current_xact_id")
+"""Marked stable, but they run SQL that we don't see, or take a transaction id."""
+
+ALLOWED_OF_EXTENSIONS = frozenset(
+    {("pg_stat_statements", "pg_stat_statements"), ("pg_stat_statements", "pg_stat_statements_info")}
+)
+"""Extensions' functions may run SQL that we don't see (tablefunc's crosstab is marked stable): named ones only."""
+
+KNOWN_SIDE_EFFECTS = re.compile(
+    r"pg_(terminate|cancel)_backend|nextval|setval|set_config|setseed|pg_sleep.*|pg_notify|pg_reload_conf|lo_.*"
+    r"|pg_rotate_logfile|pg_switch_wal|pg_promote|pg_(try_)?advisory_.*|pg_stat_reset.*|pg_read_.*file|pg_ls_dir"
+    r"|pg_(create|drop|copy)_.*(slot|point)|pg_logical_.*|pg_replication_(slot|origin)_.*|pg_export_snapshot"
+    r"|pg_wal_replay_(pause|resume)|pg_log_.*|pg_backup_.*|dblink.*|ts_stat|" + SIDE_EFFECTS_NOT_VOLATILE.pattern
+)
+"""What is refused without a server to ask, so that `manual check` finds it too."""
+
+_EXPLAIN = re.compile(r"\s*explain\b\s*(?:\([^()]*\)|(?:(?:analyze|verbose)\b\s*)*)", re.IGNORECASE)
+_SHOW = re.compile(r"\s*show\s+(?:[a-z_][\w.]*|time\s+zone)\s*;?\s*", re.IGNORECASE)
+_READING = ("select", "with", "values", "table", "(")
+_WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Into, exp.Lock, exp.DDL, exp.Command, exp.Copy)
+
+# sqlglot warns on its logger about what it doesn't know, DO and CALL for instance; that is no concern of a person.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a reading statement gave. cut: there were more rows than max_rows; seconds: how long it took."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    cut: bool
+    seconds: float
+
+
+def check_sql(sql: str) -> list[str]:
+    """What is wrong with a SQL text that may write: only whether it can be parsed. [] when nothing is."""
+    try:
+        statements = sqlglot.parse(sql, dialect="postgres")
+    except SqlglotError as error:
+        return [_told(error)]
+    return [] if any(statements) else ["there is no statement"]
+
+
+def check_readonly(sql: str) -> list[str]:
+    """What keeps a SQL text from being one statement that only reads; [] when nothing does. Asks no server."""
+    try:
+        tokens = scan(sql)
+    except ValueError as error:
+        return [str(error)]
+    if _SHOW.fullmatch(sql):
+        return []
+    rest = _explained(sql)
+    first = re.match(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(\w+|.)", rest, re.DOTALL)
+    if first is None or first[1].lower() not in _READING:
+        return [f"{first[1].upper() if first else 'nothing'} is not a statement that only reads"]
+    try:
+        statements = _statements(rest)
+    except SqlglotError as error:
+        return [_told(error)]
+    if len(statements) != 1:
+        return [f"{len(statements)} statements in one block"]
+    return [*_writes_in(statements[0]), *_known_side_effects(names_in(tokens))]
+
+
+def _explained(sql: str) -> str:
+    """The statement that an EXPLAIN is about; any other statement as it is."""
+    return _EXPLAIN.sub("", sql, count=1)
+
+
+def _statements(sql: str) -> list[exp.Expr]:
+    return [] if _SHOW.fullmatch(sql) else [one for one in sqlglot.parse(_explained(sql), dialect="postgres") if one]
+
+
+def _writes_in(statement: exp.Expr) -> Iterator[str]:
+    if not isinstance(statement, exp.Query | exp.Values):
+        yield f"{statement.key.upper()} is not a statement that only reads"
+    names = {"into": "SELECT INTO creates a table", "lock": "FOR UPDATE and its kin lock rows"}
+    for found in sorted({node.key for node in statement.find_all(*_WRITES)}):
+        yield names.get(found, f"{found.upper()} inside it writes")
+
+
+def _known_side_effects(names: Names) -> Iterator[str]:
+    for name in sorted(names.called | names.attributes):
+        if KNOWN_SIDE_EFFECTS.fullmatch(name.lower()):
+            yield f"{name} has side effects"
+
+
+def _told(error: SqlglotError) -> str:
+    """sqlglot's error in one line without its terminal colours."""
+    if isinstance(error, ParseError) and error.errors:
+        first = error.errors[0]
+        return f"this SQL can't be parsed: {first.get('description')} (line {first.get('line')} of the block)"
+    return f"this SQL can't be parsed: {str(error).splitlines()[0]}"
+
+
+def volatile_functions(conn: Connection, sql: str) -> list[str]:
+    """Why a statement's functions, operators, casts and views can't be trusted to only read; [] when they can.
+
+    Names are taken by what they could mean, rather too many than too few. Raises ValueError as scan() does.
+    """
+    tokens = scan(sql)
+    names = names_in(tokens)
+    statements = named("tabsync.postgres", "readonly.sql")
+    words = sorted(names.words)
+
+    def ask(query: str, **values: Any) -> list[dict[str, Any]]:
+        with conn.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(statements[query], values | {"words": words, "sql": sql}).fetchall()
+
+    functions = ask("functions", names=sorted(names.called | names.attributes))
+    refused = [
+        f"{_qualified(row)} {reason}"
+        for row in functions
+        if (reason := _reason(row)) and (row["proname"] in names.called or row["takes_arguments"])
+    ]
+    found = {row["proname"] for row in functions}
+    refused += [f"the function {name} is not known here" for name in _unknown(names, found, sql, ask)]
+    refused += [f"a cast to {row['typname']} can run a CHECK" for row in ask("types", names=sorted(names.types))]
+    refused += [f"the operator {row['oid']} is not PostgreSQL's" for row in ask("operators")]
+    casts = any(token.text in ("cast", ":") for token in tokens)
+    refused += [f"the cast {next(iter(row.values()))} calls a function" for row in ask("casts", casts=casts)]
+    refused += _behind_relations(ask)
+    return sorted(set(refused))
+
+
+def _qualified(row: dict[str, Any]) -> str:
+    return str(row["proname"] if row["builtin"] else f"{row['nspname']}.{row['proname']}")
+
+
+def _reason(row: dict[str, Any]) -> str:
+    """Why a function of the catalog may not be called, or "" when it may."""
+    name = row["proname"]
+    if row["builtin"]:
+        if SIDE_EFFECTS_NOT_VOLATILE.fullmatch(name):
+            return "runs SQL of its own or takes a transaction id"
+        looks = not row["volatile"] or name in ALLOWED_VOLATILE or name.startswith("pg_stat_get_")
+        return "" if looks else "has side effects or isn't known to be without"
+    if (row["extname"], name) in ALLOWED_OF_EXTENSIONS:
+        return ""
+    return "is not a function of PostgreSQL, so what it does is not known"
+
+
+def _unknown(names: Names, found: set[str], sql: str, ask: Any) -> Iterable[str]:
+    """Names before a parenthesis that are neither function, type, grammar, nor an alias with its columns."""
+    left = sorted(names.called - found)
+    types = {row["typname"] for row in ask("is_type", names=left)}
+    keywords = {row["word"] for row in ask("keywords", names=left)}
+    aliases = {alias.name for statement in _statements(sql) for alias in statement.find_all(exp.TableAlias)}
+    return [name for name in left if name not in types | keywords | aliases]
+
+
+def _behind_relations(ask: Any) -> Iterator[str]:
+    relations = ask("relations")
+    for row in relations:
+        if row["kind"] == "f":
+            yield f"{row['name']} is a foreign table: reading it acts on another system"
+    views = [row["oid"] for row in relations if row["kind"] == "v"]
+    if not views:
+        return
+    for row in ask("view_functions", views=views):
+        if reason := _reason(row):
+            yield f"the view {row['view']} calls {_qualified(row)}, which {reason}"
+    for row in ask("view_domains", views=views):
+        yield f"the view {row['oid']} casts to a domain, which can run a CHECK"
+
+
+def run_readonly(
+    conn: Connection, sql: str, *, statement_timeout: str = "5s", lock_timeout: str = "50ms", max_rows: int = 1000
+) -> Rows:
+    """Check a statement and run it in a READ ONLY transaction of its own, which is always rolled back.
+
+    statement_timeout, lock_timeout: with their units, as PostgreSQL reads them; max_rows: rows kept at most.
+    Raises Refused when the statement does not only read, ValueError when the session is inside a transaction,
+    psycopg.Error when the server refuses it.
+    """
+    told = check_readonly(sql)
+    if told:
+        raise Refused(f"this statement does not only read: {'; '.join(told)}", "mark its block: sql write")
+    if conn.info.transaction_status != pq.TransactionStatus.IDLE:
+        raise ValueError("a reading transaction can't be opened inside another")
+    with conn.transaction(force_rollback=True):
+        # Must be the first statement: PostgreSQL allows no way back to READ WRITE after a query.
+        conn.execute("set transaction read only")
+        limits = {"statement_timeout": statement_timeout, "lock_timeout": lock_timeout}
+        conn.execute(named("tabsync.postgres", "readonly.sql")["bound"], limits)
+        told = volatile_functions(conn, sql)
+        if told:
+            raise Refused(f"this statement may do more than read: {'; '.join(told)}", "use PostgreSQL's own functions")
+        return _fetch(conn, sql, max_rows)
+
+
+def _fetch(conn: Connection, sql: str, max_rows: int) -> Rows:
+    """Run it row by row; stream() uses the extended protocol, which takes one statement and no more."""
+    started = time.monotonic()
+    with conn.cursor(row_factory=tuple_row) as cursor:
+        stream = cast(Generator[tuple[Any, ...]], cursor.stream(sql.encode()))
+        rows = tuple(islice(stream, max_rows + 1))
+        columns = tuple(column.name for column in cursor.description or ())
+        stream.close()  # cancels what is left of the statement, and waits for that
+    return Rows(columns, rows[:max_rows], len(rows) > max_rows, time.monotonic() - started)

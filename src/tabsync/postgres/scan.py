@@ -1,0 +1,121 @@
+"""The words of a SQL text, read by PostgreSQL's lexical rules where every reader agrees, refused where they may not.
+
+A check is only worth something when it sees the statement as the server will. The exotic forms (dollar quoting,
+escape and Unicode strings, nested comments, control characters) are where two lexers part ways and where code can hide
+in what one of them takes for a comment, so a reading statement may not use them:
+https://www.postgresql.org/docs/current/sql-syntax-lexical.html
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+_LEXEME = re.compile(
+    r"""
+      (?P<space>[ \t\n]+ | --[^\n]*)
+    | (?P<comment>/\*.*?\*/)
+    | (?P<string>'(?:[^']|'')*')
+    | (?P<quoted>"(?:[^"]|"")+")
+    | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+    | (?P<symbol>[-+*/<>=~!@\#%^&|?`()\[\],.;:])
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_PREFIXED = re.compile(r"\b([ebxn]'|u&['\"])", re.IGNORECASE)
+_LONGEST_NAME = 63  # bytes; PostgreSQL cuts longer names silently, and so finds another object than we looked up
+
+
+class Kind(StrEnum):
+    """What a token is."""
+
+    WORD = "word"
+    QUOTED = "quoted"
+    STRING = "string"
+    NUMBER = "number"
+    SYMBOL = "symbol"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token. text: as PostgreSQL reads it, so a word in lower case and a quoted name without its quotes."""
+
+    kind: Kind
+    text: str
+
+    @property
+    def is_name(self) -> bool:
+        """Whether it can name something."""
+        return self.kind in (Kind.WORD, Kind.QUOTED)
+
+
+def scan(sql: str) -> list[Token]:
+    """The tokens of a SQL text without comments. Raises ValueError for a form that a reading statement may not use."""
+    tokens: list[Token] = []
+    position = 0
+    while position < len(sql):
+        match = _LEXEME.match(sql, position)
+        if match is None:
+            raise ValueError(f"{sql[position : position + 10]!r} is not allowed in a statement that only reads")
+        position = match.end()
+        if match.lastgroup == "comment" and "/*" in match[0][2:]:
+            raise ValueError("a comment inside a comment is not allowed in a statement that only reads")
+        if _PREFIXED.match(sql, match.start()):
+            raise ValueError(f"{match[0]}'...' strings are not allowed in a statement that only reads")
+        if match.lastgroup not in ("space", "comment"):
+            tokens.append(_token(Kind(match.lastgroup or ""), match[0]))
+    return tokens
+
+
+def _token(kind: Kind, text: str) -> Token:
+    if kind is Kind.WORD:
+        text = text.lower()
+    elif kind is Kind.QUOTED:
+        text = text[1:-1].replace('""', '"')
+    if kind in (Kind.WORD, Kind.QUOTED) and len(text.encode()) > _LONGEST_NAME:
+        raise ValueError(f"the name {text[:20]}... is longer than PostgreSQL reads ({_LONGEST_NAME} bytes)")
+    return Token(kind, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names in a statement, each by what it could be; a name may be in several sets.
+
+    words: everything that can name something; called: before a parenthesis; attributes: after a dot, where
+    PostgreSQL takes `row.f` for `f(row)`; types: where a type can stand.
+    """
+
+    words: frozenset[str]
+    called: frozenset[str]
+    attributes: frozenset[str]
+    types: frozenset[str]
+
+
+def names_in(tokens: list[Token]) -> Names:
+    """Sort the names of a statement by what they could be, rather too many than too few."""
+    called, attributes, types = set(), set(), set()
+    casts = any(token == Token(Kind.WORD, "cast") for token in tokens)
+    end = Token(Kind.SYMBOL, ";")
+    head = end  # what stands before the qualified name that we are in
+    for number, token in enumerate(tokens):
+        before = tokens[number - 1] if number else end
+        after = tokens[number + 1] if number + 1 < len(tokens) else end
+        qualified = before == _DOT
+        if not token.is_name:
+            continue
+        head = head if qualified else before
+        if after == _OPEN:
+            called.add(token.text)
+        if qualified:
+            attributes.add(token.text)
+        # A type stands after `::` or `cast(... as`, or before a literal.
+        if head == _COLON or after.kind is Kind.STRING or (casts and head == _AS):
+            types.add(token.text)
+    words = frozenset(token.text for token in tokens if token.is_name)
+    return Names(words, frozenset(called), frozenset(attributes), frozenset(types | called))
+
+
+_DOT, _OPEN, _COLON = (Token(Kind.SYMBOL, text) for text in (".", "(", ":"))
+_AS = Token(Kind.WORD, "as")
