@@ -23,7 +23,8 @@ CREATE TYPE "InventoryUnit" AS ENUM ('KG', 'LITRE', 'PIECE');
 
 -- Only the shape that every deliverable address has; whether mail arrives is told by users.email_verified.
 CREATE DOMAIN email_address AS text
-  CONSTRAINT email_address_shape CHECK (VALUE ~ '^[^@[:space:]]+@[^@[:space:]]+\.[^@[:space:]]+$' AND length(VALUE) <= 254);
+  CONSTRAINT email_address_shape CHECK (VALUE ~ '^[^@[:space:]]+@[^@[:space:]]+\.[^@[:space:]]+$')
+  CONSTRAINT email_address_length CHECK (length(VALUE) <= 254);
 
 -- Money is an integer number of the currency's smallest unit: binary fractions cannot hold 0.10.
 CREATE DOMAIN money_cents AS integer
