@@ -14,13 +14,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tabsync.kernel.errors import BadUsage
+from tabsync.kernel.errors import BadUsage, Refused
 
 if TYPE_CHECKING:
     from tabsync.ledger.open import Ledger
     from tabsync.ledger.runs import LedgerJournal
     from tabsync.postgres.connect import Connection, Limits
     from tabsync.stores.local import LocalStore
+    from tabsync.system.claims import Claim
 
 CONFIG_NAME = "tabsync.toml"
 PROFILE_MANUAL = Path(__file__).parent / "profiles" / "tabsync" / "manual.md"
@@ -46,10 +47,15 @@ class Workspace:
     actor: str = ""
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
-    @property
-    def scratch(self) -> Path:
-        """Where scratch servers live, one claimed directory each."""
-        return self.home / "scratch"
+    def servers(self) -> Path:
+        """Where servers of ours live: in home, or where the account that runs them can reach."""
+        from tabsync.system.account import reachable_place
+
+        return reachable_place(self.home / "servers")
+
+    def scratch(self, name: str = "") -> Path:
+        """The directory of one scratch server, or the one that holds them all; each is claimed by its user."""
+        return self.servers() / "scratch" / name
 
     def connect(self, purpose: str, limits: Limits | None = None) -> Connection:
         """A session to the database that is looked after."""
@@ -77,6 +83,25 @@ class Workspace:
         from tabsync.stores.local import LocalStore
 
         return LocalStore(self.store_root)
+
+    def hold(self, directory: Path) -> Claim:
+        """Claim a directory and keep it until let_go() or the end of this process. Refused when it is held."""
+        from tabsync.system.claims import claim
+
+        held: dict[Path, Claim] = self._open.setdefault("claims", {})
+        if directory not in held:
+            taken = claim(directory)
+            if taken is None:
+                raise Refused(f"another process is working in {directory}", "wait for it, or look at: tabsync status")
+            held[directory] = taken
+        return held[directory]
+
+    def let_go(self, directory: Path) -> None:
+        """End what still works in a held directory, delete it and let go; no-op when it isn't there."""
+        held: dict[Path, Claim] = self._open.setdefault("claims", {})
+        if directory in held or directory.exists():
+            self.hold(directory).remove()
+            del held[directory]
 
     def manual_digest(self) -> str:
         """SHA-256 of the manual, hex; "" when it can't be read."""

@@ -46,7 +46,13 @@ class BadUsage(TabsyncError):
 
 
 class CannotConnect(TabsyncError):
-    """The server can't be reached, or doesn't let us do this (exit 3)."""
+    """The server can't be reached, or doesn't let us in (exit 3)."""
+
+    exit_code = Exit.NOT_ALLOWED
+
+
+class NotAllowed(TabsyncError):
+    """The server let us in, but not do this (exit 3)."""
 
     exit_code = Exit.NOT_ALLOWED
 

@@ -44,11 +44,17 @@ def human_seconds(seconds: float) -> str:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{int(seconds)} s"
-    for unit, size, smaller_unit, smaller in (("min", 60, "s", 1), ("h", 3600, "min", 60), ("d", 86400, "h", 3600)):
-        if seconds < size * (60 if unit != "h" else 24) or unit == "d":
-            break
-    whole, rest = divmod(int(seconds), size)
-    return f"{whole} {unit} {rest // smaller} {smaller_unit}" if rest // smaller else f"{whole} {unit}"
+    if seconds < 3600:
+        return _two_units(seconds, (60, "min"), (1, "s"))
+    if seconds < 86400:
+        return _two_units(seconds, (3600, "h"), (60, "min"))
+    return _two_units(seconds, (86400, "d"), (3600, "h"))
+
+
+def _two_units(seconds: float, large: tuple[int, str], small: tuple[int, str]) -> str:
+    whole, rest = divmod(int(seconds), large[0])
+    part = rest // small[0]
+    return f"{whole} {large[1]} {part} {small[1]}" if part else f"{whole} {large[1]}"
 
 
 def parse_duration(text: str) -> timedelta:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from psycopg import sql
@@ -53,6 +53,17 @@ class ForeignKey:
     referenced_columns: tuple[str, ...]
     validated: bool
     match: str
+
+    def to_json(self) -> Facts:
+        """The key as JSON; its inverse is foreign_key_from_json."""
+        return asdict(self)
+
+
+def foreign_key_from_json(data: Facts) -> ForeignKey:
+    """A foreign key as a manifest keeps it."""
+    pair = {key: Relation(**data[key]) for key in ("table", "referenced")}
+    columns = {key: tuple(data[key]) for key in ("columns", "referenced_columns")}
+    return ForeignKey(**(data | pair | columns))
 
 
 def quoted(name: str) -> str:

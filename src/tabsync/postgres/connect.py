@@ -17,7 +17,7 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tabsync.kernel.errors import BadUsage, CannotConnect
+from tabsync.kernel.errors import BadUsage, CannotConnect, NotAllowed
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
@@ -138,9 +138,9 @@ def allowed(what: str, hint: str) -> Iterator[None]:
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
-        raise CannotConnect(f"not allowed to {what}: {error.diag.message_primary}", hint) from None
+        raise NotAllowed(f"not allowed to {what}: {error.diag.message_primary}", hint) from None
     except psycopg.errors.LockNotAvailable:
-        raise CannotConnect(f"could not {what}: another session holds the lock", "tabsync status shows who") from None
+        raise NotAllowed(f"could not {what}: another session holds the lock", "tabsync status shows who") from None
 
 
 def _first_fact(message: str) -> str:

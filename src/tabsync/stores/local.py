@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
 from tabsync.stores.manifest import Manifest, StoredFile, read_manifest
-from tabsync.system.claims import Claim, claim, unclaimed
+from tabsync.system.claims import unclaimed
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,9 @@ class LocalStore:
         """Space left on the store's disk, for us."""
         return shutil.disk_usage(self.root).free
 
-    def stage(self, name: str) -> Claim:
-        """A claimed directory on the store's own disk, to make a dump in."""
-        held = claim(self.root / "staging" / name)
-        if held is None:
-            raise Refused(f"another process is already making backup {name}", "tabsync backup list")
-        return held
+    def staging(self, name: str) -> Path:
+        """The directory, on the store's own disk, to make a dump in; its maker claims it."""
+        return self.root / "staging" / name
 
     def sweep(self) -> list[str]:
         """Remove what dead processes left in staging; returns the names."""

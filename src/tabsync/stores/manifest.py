@@ -17,6 +17,8 @@ from tabsync.kernel.step import Facts
 
 VERSION = 1
 
+_LISTS = ("tables", "foreign_keys", "extensions", "roles", "tablespaces")
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
@@ -38,7 +40,7 @@ class Manifest:
 
     kind: "full"; reason: why it was taken; snapshot: {"time", "lsn"} that every table was read at;
     source: the server's identity; database: encoding and locale; program: what dumped it, and how;
-    tables: [{"schema", "name", "estimated_rows", "bytes"}]; warnings: what the backup doesn't hold, in words.
+    tables: [{"schema", "name", "kind", "estimated_rows", "bytes"}]; foreign_keys: as catalog.ForeignKey.to_json.
     """
 
     id: str
@@ -52,10 +54,10 @@ class Manifest:
     program: Facts
     files: tuple[StoredFile, ...]
     tables: tuple[Facts, ...] = ()
+    foreign_keys: tuple[Facts, ...] = ()
     extensions: tuple[Facts, ...] = ()
     roles: tuple[str, ...] = ()
     tablespaces: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
     version: int = VERSION
     digest: str = field(default="", compare=False)
 
@@ -85,6 +87,13 @@ def subject_of(identity: Facts) -> str:
     return f"{identity.get('system_identifier') or 'unknown'}/{identity['database']}"
 
 
+def manifest_from_json(data: Facts) -> Manifest:
+    """Build a manifest from JSON values. Raises KeyError or TypeError when something is missing or not known."""
+    files = tuple(StoredFile(**file) for file in data["files"])
+    lists = {key: tuple(data[key]) for key in _LISTS}
+    return Manifest(**(data | {"files": files} | lists))
+
+
 def read_manifest(name: str, content: bytes) -> Manifest:
     """Parse a stored manifest and check it against its own digest.
 
@@ -98,10 +107,7 @@ def read_manifest(name: str, content: bytes) -> Manifest:
                 f"the manifest of backup {name} has version {data.get('version')}; this program reads {VERSION}",
                 "upgrade tabsync",
             )
-        files = tuple(StoredFile(**file) for file in data.pop("files"))
-        listed = ("tables", "extensions", "roles", "tablespaces", "warnings")
-        data |= {key: tuple(data[key]) for key in listed}
-        manifest = Manifest(files=files, **data)
+        manifest = manifest_from_json(data)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise damaged from None
     if manifest.digest != _content_digest(manifest) or manifest.id != name:

@@ -6,6 +6,7 @@ and their directories must be ones that this account can reach.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import shutil
@@ -57,6 +58,18 @@ def server_account() -> Account:
         "PostgreSQL does not run as root, and this machine has neither an account 'postgres' nor 'nobody'",
         "run it as an ordinary user",
     )
+
+
+def reachable_place(directory: Path) -> Path:
+    """A directory for servers: the given one, or, where the servers' account can't reach it, one under /var/tmp."""
+    if server_account().can_reach(directory):
+        return directory
+    digest = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
+    place = Path("/var/tmp") / f"tabsync-servers-{digest}"  # noqa: S108 - owner checked
+    place.mkdir(mode=0o711, exist_ok=True)
+    if place.stat().st_uid != os.geteuid() or place.stat().st_mode & 0o022:
+        raise Refused(f"{place} is not ours alone, so no server is put there", f"rm -r {place}")
+    return place
 
 
 def reachable_copy(tree: Path, account: Account) -> Path:

@@ -1,0 +1,182 @@
+"""tabsync drill: restore a backup into a scratch server, prove the copy, measure RTO and RPO against the manual.
+
+The source is only read. Everything the drill makes is in claimed directories and is taken away at its end; when the
+process dies, the next command takes it away.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from tabsync.backups.report import Report, report_of
+from tabsync.backups.scratch import sweep
+from tabsync.backups.take import plan_take_full
+from tabsync.backups.verdict import judge
+from tabsync.kernel.clock import compact, now
+from tabsync.kernel.errors import CannotConnect, Refused
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.runner import Boundary, Listener, run
+from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.ledger.evidence import add_evidence
+from tabsync.manual.model import Manual
+from tabsync.postgres import catalog
+from tabsync.postgres.catalog import Relation, server_major
+from tabsync.postgres.installation import clients_for, server_for
+from tabsync.stores.manifest import Manifest, subject_of
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+
+def plan_drill(workspace: Workspace, manual: Manual, backup: str | None = None) -> Plan:
+    """Plan a drill of one backup ("latest" or an id), or, without one, of a new backup that it takes first.
+
+    Raises BadUsage when there is no such backup, CannotConnect when a new one is wanted and the source is down,
+    Refused when no installed PostgreSQL could hold the copy. Nothing is changed.
+    """
+    scratch = f"drill-{compact(now())}-{secrets.token_hex(2)}"
+    if backup is None:
+        taking = plan_take_full(workspace, reason="drill")
+        target, key_tables = taking.target, _key_tables(workspace, manual)
+        backup = str(taking.steps[0].arguments["backup"])
+        steps = [step for step in taking.steps if step.key != "tidy_store"]
+        last = [step for step in taking.steps if step.key == "tidy_store"]
+    else:
+        manifest = _manifest(workspace, backup)
+        backup, target, key_tables = manifest.id, manifest.source, _key_tables(workspace, manual)
+        steps, last = [], []
+    server_for(server_major(target))
+    steps += _proof_steps(workspace, backup, scratch, target, key_tables)
+    targets = _targets(manual)
+    return Plan(
+        procedure="drill",
+        title=f"Drill: is a backup of {target['database']} restorable?",
+        target=target,
+        steps=(*steps, *_last_steps(backup, scratch, target, targets), *last),
+    )
+
+
+def run_drill(
+    workspace: Workspace, plan: Plan, listener: Listener | None = None, boundary: Boundary | None = None
+) -> Report:
+    """Run a drill's plan and return its report; what dead drills left behind is taken away first."""
+    sweep(workspace)
+    outcome = run(plan, workspace, workspace.journal(), listener, boundary=boundary)
+    return report_of(workspace, plan, outcome)
+
+
+def record(context: Context, *, backup: str, subject: str, rto_target: float, rpo_target: float) -> Facts:
+    """Judge the drill and put the verdict into the ledger as evidence, good or bad."""
+    verdict = judge(context.results, rto_target=rto_target, rpo_target=rpo_target)
+    facts = verdict.to_json() | {"backup": backup}
+    add_evidence(context.services.ledger(), "drill", subject, ok=verdict.ok, facts=facts)
+    return facts
+
+
+def _targets(manual: Manual) -> Facts:
+    if manual.targets is None:
+        raise Refused("the manual states no RTO and RPO targets to measure against", "tabsync manual check")
+    rto, rpo = manual.targets.rto.value, manual.targets.rpo.value
+    return {"rto_target": rto.total_seconds(), "rpo_target": rpo.total_seconds()}
+
+
+def _manifest(workspace: Workspace, backup: str) -> Manifest:
+    subject = None
+    if backup == "latest":
+        try:
+            with workspace.connect("drill") as connection:
+                subject = subject_of(catalog.identity(connection))
+        except CannotConnect:
+            subject = None  # the source is down: the very case a drill is for; the newest backup of the store then
+    return workspace.store().find(backup, subject)
+
+
+def _key_tables(workspace: Workspace, manual: Manual) -> list[Facts]:
+    # The names of the manual are looked up where the backup is restored; without a schema they mean public.
+    found = []
+    for table in manual.key_tables:
+        schema, _, name = table.name.rpartition(".")
+        found.append({"schema": schema or "public", "name": name})
+    return found
+
+
+def _proof_steps(workspace: Workspace, backup: str, scratch: str, target: Facts, key_tables: list[Facts]) -> list[Step]:
+    database, which, where = target["database"], {"backup": backup}, {"scratch": scratch}
+    both = which | where
+    clients, server = clients_for(server_major(target)), server_for(server_major(target))
+    undo = "the scratch server is taken away at the end"
+    here = "tabsync.backups"
+    return [
+        Step(
+            "disaster", "Declare the source lost", f"{here}.proof:disaster", which, "select pg_current_wal_insert_lsn()"
+        ),
+        Step(
+            "fetch", "Check every stored object", f"{here}.scratch:fetch", both, "sha256 of each object of the backup"
+        ),
+        Step(
+            "scratch",
+            f"Start a scratch PostgreSQL {server.dotted}",
+            f"{here}.scratch:start",
+            both,
+            f"initdb and pg_ctl start in {workspace.scratch(scratch)}",
+            Risk.REVERSIBLE,
+            undo,
+        ),
+        Step(
+            "restore",
+            f"Restore {database} into it",
+            f"{here}.restore:restore",
+            both,
+            f"{clients.program('pg_restore')} --format=directory --jobs={workspace.jobs} --create",
+            Risk.REVERSIBLE,
+            undo,
+        ),
+        Step(
+            "answer",
+            "Ask the copy what the application asks",
+            f"{here}.proof:answer",
+            where | {"key_tables": key_tables},
+            "read one row of each key table: " + ", ".join(str(Relation(**one)) for one in key_tables),
+        ),
+        Step(
+            "round_trip",
+            "Dump the copy again and compare every byte",
+            f"{here}.proof:round_trip",
+            both,
+            "pg_dump of the copy with the same settings; SHA-256 of each table file against the manifest",
+        ),
+        Step("rows", "Count the rows", f"{here}.proof:rows", where, "select count(*) from each table of the copy"),
+        Step(
+            "orphans",
+            "Look for orphaned rows",
+            f"{here}.proof:orphans",
+            both,
+            "for each foreign key: count the rows of the copy that point at nothing",
+        ),
+    ]
+
+
+def _last_steps(backup: str, scratch: str, target: Facts, targets: Facts) -> list[Step]:
+    gone = "no undo: the scratch server held only a copy"
+    recorded = {"backup": backup, "subject": subject_of(target)} | targets
+    return [
+        Step(
+            "record",
+            "Record the verdict",
+            "tabsync.backups.drill:record",
+            recorded,
+            "evidence in the ledger",
+            always=True,
+        ),
+        Step(
+            "tidy_scratch",
+            "Take the scratch server away",
+            "tabsync.backups.scratch:tidy",
+            {"scratch": scratch},
+            "stop the scratch server and delete its directory",
+            Risk.REVERSIBLE,
+            gone,
+            always=True,
+        ),
+    ]

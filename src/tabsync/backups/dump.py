@@ -1,0 +1,119 @@
+"""Drives pg_dump's directory format, the same way for a backup and for the second dump of the proof.
+
+Restoring such a dump and dumping the copy again with the same settings gives the same bytes in every table file:
+that is what the round-trip proof stands on, so both sides must go through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import zstandard
+
+from tabsync.kernel.errors import FailedPartway
+from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.installation import Installation
+from tabsync.postgres.toc import Entry, read_toc
+from tabsync.system.programs import run_program
+
+LEVEL = 1
+"""zstd level of table files: measured, higher levels cost more time than they save."""
+
+_LOCK_WAIT = 60_000  # ms; a dump that queues behind an ALTER TABLE for longer gives up and says so
+
+
+@dataclass(frozen=True, slots=True)
+class DumpedFile:
+    """A file of a finished dump: its path, and the table whose rows it holds ("" for others)."""
+
+    path: Path
+    schema: str = ""
+    table: str = ""
+
+
+def dump_command(clients: Installation, jobs: int, into: str = "DIRECTORY", snapshot: str = "") -> list[str]:
+    """The exact pg_dump command; the connection goes through the environment."""
+    compress = f"zstd:{LEVEL}" if clients.has_zstd() else "0"
+    command = [str(clients.program("pg_dump")), "--format=directory", f"--jobs={jobs}", f"--compress={compress}"]
+    command += ["--verbose", "--no-password", f"--lock-wait-timeout={_LOCK_WAIT}", f"--file={into}"]
+    return [*command, f"--snapshot={snapshot}"] if snapshot else command
+
+
+def dump_directory(
+    conninfo: str,
+    into: Path,
+    clients: Installation,
+    *,
+    jobs: int,
+    claim: Path,
+    snapshot: str = "",
+    tables: int = 0,
+    report: Callable[[float, float, str], None],
+) -> list[DumpedFile]:
+    """Dump a database into a new directory, zstd-compressed whatever the program can, and list the files.
+
+    tables: how many are expected, for the progress. claim: the claimed directory it works for.
+    Raises FailedPartway with pg_dump's own complaint.
+    """
+    started = 0
+
+    def on_line(line: str) -> None:
+        nonlocal started
+        if "dumping contents of table" in line:
+            started += 1
+            report(min(started, tables or started), tables or started, "tables")
+
+    env = libpq_environment(conninfo) | {"PGAPPNAME": "tabsync/backup"}
+    done = run_program(dump_command(clients, jobs, str(into), snapshot), env=env, claim=claim, on_line=on_line)
+    if done.code != 0:
+        raise _dump_failed(done.complaint(), into)
+    if not clients.has_zstd():
+        _compress(into)
+    return list_files(into)
+
+
+def list_files(directory: Path) -> list[DumpedFile]:
+    """The files of a dump in a stable order, each with the table it holds."""
+    tables: dict[str, Entry] = {entry.file: entry for entry in read_toc(directory / "toc.dat") if entry.has_rows}
+    files = []
+    for path in sorted(directory.iterdir()):
+        entry = tables.get(path.name.removesuffix(".zst"))
+        files.append(DumpedFile(path, entry.schema, entry.name) if entry else DumpedFile(path))
+    return files
+
+
+def decompress_for(clients: Installation, directory: Path) -> None:
+    """Unpack a dump's files where pg_restore can't read zstd itself."""
+    if clients.has_zstd():
+        return
+    for path in sorted(directory.glob("*.dat.zst")):
+        with path.open("rb") as source, path.with_suffix("").open("wb") as target:
+            zstandard.ZstdDecompressor().copy_stream(source, target, read_size=1 << 20, write_size=1 << 20)
+        path.unlink()
+
+
+def _compress(directory: Path) -> None:
+    def one(path: Path) -> None:
+        with path.open("rb") as source, path.with_name(f"{path.name}.zst").open("wb") as target:
+            size = path.stat().st_size
+            zstandard.ZstdCompressor(LEVEL).copy_stream(source, target, size=size, read_size=1 << 20)
+        path.unlink()
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(one, [path for path in sorted(directory.glob("*.dat")) if path.name != "toc.dat"]))
+
+
+def _dump_failed(complaint: str, into: Path) -> FailedPartway:
+    fact = f"pg_dump failed: {complaint.removeprefix('pg_dump: ').removeprefix('error: ')}; no backup was recorded"
+    if "No space left" in complaint:
+        return FailedPartway(fact, f"free some space on the disk of {into.parent}")
+    if "lock timeout" in complaint or "could not obtain lock" in complaint:
+        return FailedPartway(fact, "a migration holds a lock; run it again when it is over (tabsync status)")
+    if "row-level security" in complaint:
+        return FailedPartway(fact, "dump as a user with BYPASSRLS, or as the tables' owner")
+    if "permission denied" in complaint:
+        return FailedPartway(fact, "grant pg_read_all_data to the user that takes backups")
+    return FailedPartway(fact, "run it again; nothing half-made is listed")

@@ -1,0 +1,107 @@
+"""A drill's report: JSON for machines, an HTML file to hand to an auditor; both say the same."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tabsync import __version__
+from tabsync.backups.verdict import against, judge
+from tabsync.kernel.clock import iso, now
+from tabsync.kernel.errors import Exit, TabsyncError
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.runner import Outcome
+from tabsync.kernel.step import Facts
+from tabsync.kernel.units import human_bytes, human_seconds
+from tabsync.postgres.catalog import quoted
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a drill leaves. data: see report_of; exit_code: 0 only if all of it holds."""
+
+    data: Facts
+    exit_code: Exit
+    json_path: str
+    html_path: str
+
+
+def report_of(workspace: Workspace, plan: Plan, outcome: Outcome) -> Report:
+    """Write the report of a drill that ran into the workspace's reports directory."""
+    targets = next(step.arguments for step in plan.steps if step.key == "record")
+    verdict = judge(outcome.results, rto_target=targets["rto_target"], rpo_target=targets["rpo_target"])
+    directory = workspace.home / "reports"
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = {kind: str(directory / f"drill-{outcome.run_id}.{kind}") for kind in ("json", "html")}
+    error = outcome.error if isinstance(outcome.error, TabsyncError) else None
+    data: Facts = {
+        "version": VERSION,
+        "kind": "drill",
+        "run": outcome.run_id,
+        "finished_at": iso(now()),
+        "program": {"tabsync": __version__},
+        "manual_digest": workspace.manual_digest(),
+        "plan_digest": plan.digest(),
+        "target": plan.target,
+        "backup": targets["backup"],
+        "store": workspace.store().url,
+        "verdict": verdict.to_json(),
+        "steps": [_step(plan, outcome, number) for number in range(len(plan.steps))],
+        "tables": _tables(workspace, targets["backup"], outcome),
+        "error": {"fact": error.fact, "hint": error.hint} if error else None,
+        "files": paths,
+    }
+    (directory / f"drill-{outcome.run_id}.json").write_text(json.dumps(data, indent=1))
+    (directory / f"drill-{outcome.run_id}.html").write_text(render_html(data), encoding="utf-8")
+    return Report(data, _exit_code(verdict.ok, error), paths["json"], paths["html"])
+
+
+def render_html(data: Facts) -> str:
+    """A report as one self-contained page, fit to be printed."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined)
+    environment.filters |= {"human_bytes": human_bytes, "human_seconds": human_seconds, "quoted": quoted}
+    return environment.get_template("drill.html").render(report=data, against=against)
+
+
+def _exit_code(ok: bool, error: TabsyncError | None) -> Exit:
+    if error is not None:
+        return error.exit_code
+    return Exit.DONE if ok else Exit.PROBLEM_FOUND
+
+
+def _step(plan: Plan, outcome: Outcome, number: int) -> Facts:
+    step = plan.steps[number]
+    state = "done" if step.key in outcome.results else "failed" if step.key in outcome.seconds else "not run"
+    seconds = outcome.seconds.get(step.key)
+    return {"key": step.key, "title": step.title, "preview": step.preview, "state": state, "seconds": seconds}
+
+
+def _tables(workspace: Workspace, backup: str, outcome: Outcome) -> list[Facts]:
+    """Each table with its stored bytes, digest, counted rows (None: not counted) and whether it came back the same."""
+    try:
+        files = workspace.store().manifest(backup).files
+    except TabsyncError:
+        return []  # the backup never came to be; the error says so
+    counted = {(one["schema"], one["name"]): one["rows"] for one in outcome.results.get("rows", {}).get("tables", ())}
+    lost = outcome.results.get("restore", {}).get("lost_tables", ())
+    proven = "round_trip" in outcome.results
+    return [
+        {
+            "schema": file.schema,
+            "name": file.table,
+            "bytes": file.bytes,
+            "digest": file.digest,
+            "rows": counted.get((file.schema, file.table)),
+            "identical": proven and [file.schema, file.table] not in lost,
+        }
+        for file in files
+        if file.table
+    ]

@@ -1,0 +1,195 @@
+"""The step that restores a dump into a scratch server, and says precisely what did not come back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from tabsync.backups.scratch import manifest_of
+from tabsync.kernel.errors import ProblemFound
+from tabsync.kernel.step import Context, Facts
+from tabsync.postgres import catalog, embedded
+from tabsync.postgres.connect import Connection, Limits, connect, libpq_environment
+from tabsync.postgres.installation import clients_for
+from tabsync.postgres.toc import Entry, read_toc
+from tabsync.stores.manifest import Manifest
+from tabsync.system.programs import run_program
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+NO_LIMIT = Limits(lock_timeout=60_000, statement_timeout=0, idle_in_transaction_timeout=0)
+"""For work on a scratch server: nobody waits for it, and the run's own time is reported."""
+
+_FROM_ENTRY = re.compile(r"from TOC entry (\d+);")
+_ERROR = re.compile(r"pg_restore: error: (?:could not execute query: )?(?:ERROR:\s*)?(.*)")
+_NEEDS = ("EXTENSION",)
+
+
+def restore(context: Context, *, backup: str, scratch: str) -> Facts:
+    """Restore the fetched dump with pg_restore, in parallel, into a new database of the same name.
+
+    What can't come back because the scratch server lacks an extension or a locale is listed as unproven.
+    Raises ProblemFound when anything else doesn't restore.
+    """
+    workspace: Workspace = context.services
+    manifest = manifest_of(context, backup)
+    directory = workspace.scratch(scratch)
+    server = embedded.opened(directory)
+    database = manifest.source["database"]
+    entries = read_toc(directory / "dump" / "toc.dat")
+    with connect(server.conninfo("template1"), "restore", limits=NO_LIMIT) as connection:
+        _create_globals(connection, manifest)
+        missing, unproven = _missing_extensions(connection, manifest)
+        own_locale = _locale_works(connection, manifest)
+    if not own_locale:
+        unproven.append(
+            f"the order of text: this server lacks the locale {_locale_name(manifest)}, the copy sorts as C.UTF-8"
+        )
+    left_out = {entry.dump_id for entry in entries if entry.kind in _NEEDS and entry.name in missing}
+    failures = _pg_restore(workspace, server, directory, database, entries, left_out, own_locale, context.report)
+    explained = dependents(entries, left_out)
+    unexplained = [failure for failure in failures if failure["dump_id"] not in explained]
+    if unexplained:
+        first = unexplained[0]
+        raise ProblemFound(
+            f"the backup does not restore: {first['what']}: {first['error']}"
+            + (f" (and {len(unexplained) - 1} more)" if len(unexplained) > 1 else ""),
+            "repair the source, then: tabsync drill",
+        )
+    lost = [entry for entry in entries if entry.dump_id in {failure["dump_id"] for failure in failures}]
+    unproven += [f"{entry.kind.lower()} {name_of(entry)}: needs {', '.join(sorted(missing))}" for entry in lost]
+    return {
+        "database": database,
+        "own_locale": own_locale,
+        "unproven": unproven,
+        "left_out": sorted(left_out | {one.dump_id for one in lost}),
+        "lost_tables": [[one.schema, one.name] for one in lost if one.kind == "TABLE"],
+    }
+
+
+def dependents(entries: Iterable[Entry], roots: set[int]) -> set[int]:
+    """The entries that need one of the roots, directly or not, and the roots themselves."""
+    found = set(roots)
+    grew = True
+    while grew:
+        more = {entry.dump_id for entry in entries if not found.isdisjoint(entry.dependencies)} - found
+        grew = bool(more)
+        found |= more
+    return found
+
+
+def name_of(entry: Entry) -> str:
+    """An entry as a person would name it."""
+    return str(catalog.Relation(entry.schema, entry.name)) if entry.schema else catalog.quoted(entry.name or "-")
+
+
+def _create_globals(connection: Connection, manifest: Manifest) -> None:
+    # Owners and grantees need only exist; nobody can log in as one of them.
+    existing = set(catalog.roles(connection))
+    for role in manifest.roles:
+        if role not in existing:
+            connection.execute(sql.SQL("create role {} nologin").format(sql.Identifier(role)))
+    for tablespace in manifest.tablespaces:
+        connection.execute(sql.SQL("create tablespace {} location ''").format(sql.Identifier(tablespace)))
+
+
+def _missing_extensions(connection: Connection, manifest: Manifest) -> tuple[set[str], list[str]]:
+    available = catalog.available_extensions(connection)
+    missing = {one["name"] for one in manifest.extensions} - available
+    return missing, [f"extension {name}: this server does not have it" for name in sorted(missing)]
+
+
+def _locale_name(manifest: Manifest) -> str:
+    return str(manifest.database["locale"] or manifest.database["collate"])
+
+
+def _locale_works(connection: Connection, manifest: Manifest) -> bool:
+    # Asking PostgreSQL itself is the only sure way: providers, locales and builds differ from server to server.
+    facts = manifest.database
+    words = [
+        sql.SQL("create database tabsync_probe template template0 encoding {} lc_collate {} lc_ctype {}").format(
+            facts["encoding"], facts["collate"], facts["ctype"]
+        )
+    ]
+    if facts["provider"] == "i":
+        words.append(sql.SQL("locale_provider icu icu_locale {}").format(facts["locale"]))
+    elif facts["provider"] == "b":
+        words.append(sql.SQL("locale_provider builtin builtin_locale {}").format(facts["locale"]))
+    try:
+        connection.execute(sql.SQL(" ").join(words))
+    except psycopg.Error:
+        return False
+    connection.execute("drop database tabsync_probe")
+    return True
+
+
+def _pg_restore(
+    workspace: Workspace,
+    server: embedded.Server,
+    directory: Path,
+    database: str,
+    entries: list[Entry],
+    left_out: set[int],
+    own_locale: bool,
+    report: Callable[[float, float, str], None],
+) -> list[Facts]:
+    clients = clients_for(server.installation.major)
+    command = [str(clients.program("pg_restore")), "--format=directory", f"--jobs={workspace.jobs}", "--verbose"]
+    if left_out:
+        listed = directory / "restore.list"  # pg_restore reads only the number before the semicolon
+        listed.write_text("".join(f"{entry.dump_id};\n" for entry in entries if entry.dump_id not in left_out))
+        command.append(f"--use-list={listed}")
+    via = "postgres" if database == "template1" else "template1"
+    if own_locale:
+        # --clean: a database called postgres is there already, and the copy of it must not be mixed with it.
+        command += ["--create", "--clean", "--if-exists", f"--dbname={via}"]
+    else:
+        with connect(server.conninfo(via), "restore", limits=NO_LIMIT) as connection:
+            name = sql.Identifier(database)
+            connection.execute(sql.SQL("drop database if exists {}").format(name))
+            connection.execute(sql.SQL("create database {} template template0 encoding 'UTF8'").format(name))
+        command += [f"--dbname={_as_dbname(database)}"]
+    total = sum(1 for entry in entries if entry.kind in ("TABLE DATA", "INDEX", "CONSTRAINT", "FK CONSTRAINT"))
+    done = 0
+
+    def on_line(line: str) -> None:
+        nonlocal done
+        if "finished item" in line:
+            done += 1
+            report(min(done, total), total, "objects")
+
+    finished = run_program(
+        [*command, str(directory / "dump")],
+        env=libpq_environment(server.conninfo(via)) | {"PGAPPNAME": "tabsync/restore"},
+        claim=directory,
+        on_line=on_line,
+        all_stderr=True,
+    )
+    failures = _failures(finished.stderr, {entry.dump_id: entry for entry in entries})
+    if finished.code != 0 and not failures:
+        raise ProblemFound(f"pg_restore failed: {finished.complaint()}", "tabsync drill --backup with an older backup")
+    return failures
+
+
+def _as_dbname(database: str) -> str:
+    # pg_restore takes what looks like a connection string for one; a name with "=" in it would.
+    return "dbname='" + database.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _failures(lines: Iterable[str], entries: dict[int, Entry]) -> list[Facts]:
+    failures: list[Facts] = []
+    current: int | None = None
+    for line in lines:
+        if match := _FROM_ENTRY.search(line):
+            current = int(match[1])
+        elif match := _ERROR.search(line):
+            entry = entries.get(current) if current is not None else None
+            what = f"{entry.kind.lower()} {name_of(entry)}" if entry else "the archive"
+            failures.append({"dump_id": current, "what": what, "error": match[1]})
+    return failures

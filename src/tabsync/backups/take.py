@@ -1,0 +1,189 @@
+"""tabsync backup take full: a consistent dump of one database, its table files stored by digest, its manifest last."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from typing import TYPE_CHECKING
+
+from tabsync import __version__
+from tabsync.backups.dump import dump_command, dump_directory, list_files
+from tabsync.kernel.clock import compact, iso, now
+from tabsync.kernel.errors import NotAllowed, Refused
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.ledger.evidence import add_evidence
+from tabsync.postgres import catalog
+from tabsync.postgres.connect import Connection, Limits
+from tabsync.postgres.installation import Installation, clients_for
+from tabsync.stores.local import digests_of
+from tabsync.stores.manifest import manifest_from_json
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+_SNAPSHOT_LIMITS = Limits(idle_in_transaction_timeout=0)  # it is held, idle, for as long as the dump takes
+
+
+def plan_take_full(workspace: Workspace, reason: str = "manual") -> Plan:
+    """Look at the database and plan a full backup of it.
+
+    reason: why it is taken, kept in the manifest. Raises CannotConnect, NotAllowed (with the tables it may not
+    read) or Refused (server newer than every pg_dump, store not writable). Nothing is changed.
+    """
+    workspace.store().prepare()
+    with workspace.connect("backup") as connection:
+        target = catalog.identity(connection)
+        hidden = catalog.unreadable(connection)
+    if hidden:
+        names = ", ".join(map(str, hidden[:5])) + (f" and {len(hidden) - 5} more" if len(hidden) > 5 else "")
+        raise NotAllowed(
+            f"user {target['user']} may not read {names}: a full backup would not be full",
+            f"grant pg_read_all_data to {catalog.quoted(target['user'])}",
+        )
+    clients = clients_for(catalog.server_major(target))
+    backup = f"{compact(now())}-{secrets.token_hex(2)}"
+    return Plan(
+        procedure="backup take full",
+        title=f"Full backup of {target['database']}",
+        target=target,
+        steps=take_steps(workspace, backup, reason, target, clients),
+    )
+
+
+def take_steps(
+    workspace: Workspace, backup: str, reason: str, target: Facts, clients: Installation
+) -> tuple[Step, ...]:
+    """The steps that take a full backup under the given id; the drill has them too."""
+    common = {"backup": backup}
+    gone = "no undo needed: what is staged is removed at the end, and by the next command if this one dies"
+    return (
+        Step(
+            "dump",
+            f"Dump {target['database']}",
+            "tabsync.backups.take:dump",
+            common | {"target": target},
+            preview=shlex.join(dump_command(clients, workspace.jobs)),
+            risk=Risk.REVERSIBLE,
+            undo=gone,
+        ),
+        Step(
+            "keep",
+            "Store the files by digest",
+            "tabsync.backups.take:keep",
+            common,
+            preview=f"move each file to {workspace.store_root}/objects/<sha256>",
+            risk=Risk.REVERSIBLE,
+            undo="objects that no manifest names are collected later",
+        ),
+        Step(
+            "commit",
+            "Write the manifest",
+            "tabsync.backups.take:commit",
+            common | {"reason": reason},
+            preview=f"create {workspace.store_root}/manifests/{backup}.json",
+            risk=Risk.REVERSIBLE,
+            undo=f"delete {workspace.store_root}/manifests/{backup}.json",
+        ),
+        Step(
+            "tidy_store",
+            "Clear the staging directory",
+            "tabsync.backups.take:tidy",
+            common,
+            preview=f"rm -r {workspace.store_root}/staging/{backup}",
+            risk=Risk.REVERSIBLE,
+            undo=gone,
+            always=True,
+        ),
+    )
+
+
+def prove_target(connection: Connection, expected: Facts) -> None:
+    """Refuse when the server is not the one that the plan was made for (a moved DNS name, a failover)."""
+    found = catalog.identity(connection)
+    for what in ("system_identifier", "database", "database_oid"):
+        if found[what] != expected[what]:
+            raise Refused(
+                f"this is another database than the plan was made for: {what} is {found[what]}, not {expected[what]}",
+                "look where the connection leads: tabsync status",
+            )
+
+
+def dump(context: Context, *, backup: str, target: Facts) -> Facts:
+    """Dump into the store's staging directory, at one exported snapshot whose time and LSN are recorded."""
+    workspace: Workspace = context.services
+    staged = workspace.store().staging(backup)
+    workspace.hold(staged)
+    clients = clients_for(catalog.server_major(target))
+    started_at = iso(now())
+    with workspace.connect("backup", _SNAPSHOT_LIMITS) as connection:
+        prove_target(connection, target)
+        connection.execute("begin isolation level repeatable read read only")
+        snapshot = catalog.export_snapshot(connection)
+        facts = _describe(connection)
+        dump_directory(
+            workspace.conninfo,
+            staged / "dump",
+            clients,
+            jobs=workspace.jobs,
+            claim=staged,
+            snapshot=snapshot,
+            tables=len(facts["tables"]),
+            report=context.report,
+        )
+        connection.execute("rollback")
+    program = {"pg_dump": clients.dotted, "tabsync": __version__, "jobs": workspace.jobs, "zstd": clients.has_zstd()}
+    return facts | {"started_at": started_at, "source": target, "program": program}
+
+
+def keep(context: Context, *, backup: str) -> Facts:
+    """Name every staged file by its digest and move it into the store."""
+    store = context.services.store()
+    files = list_files(store.staging(backup) / "dump")
+    sizes = [file.path.stat().st_size for file in files]
+    kept = []
+    for file, size, digest in zip(files, sizes, digests_of([file.path for file in files]), strict=True):
+        store.adopt(file.path, digest)
+        kept.append(
+            {"name": file.path.name, "digest": digest, "bytes": size, "schema": file.schema, "table": file.table}
+        )
+    return {"files": kept, "bytes": sum(sizes)}
+
+
+def commit(context: Context, *, backup: str, reason: str) -> Facts:
+    """Write the manifest, last: from here on the backup exists. The ledger gets the evidence."""
+    described = {"id": backup, "kind": "full", "reason": reason, "finished_at": iso(now())}
+    files = {"files": context.results["keep"]["files"]}
+    manifest = manifest_from_json(context.results["dump"] | described | files)
+    context.services.store().commit(manifest)
+    facts = {
+        "backup": backup,
+        "bytes": manifest.stored_bytes,
+        "tables": len(manifest.tables),
+        "snapshot": manifest.snapshot,
+    }
+    add_evidence(context.services.ledger(), "backup", manifest.subject, ok=True, facts=facts)
+    return facts
+
+
+def tidy(context: Context, *, backup: str) -> Facts:
+    """Remove the staging directory."""
+    context.services.let_go(context.services.store().staging(backup))
+    return {}
+
+
+def _describe(connection: Connection) -> Facts:
+    """What the manifest says of the database, read in the snapshot that is dumped."""
+    return {
+        "snapshot": catalog.position(connection),
+        "database": catalog.database_facts(connection),
+        "tables": [
+            {"schema": one.relation.schema, "name": one.relation.name, "kind": one.kind}
+            | {"estimated_rows": one.estimated_rows, "bytes": one.bytes}
+            for one in catalog.tables(connection)
+        ],
+        "foreign_keys": [key.to_json() for key in catalog.foreign_keys(connection)],
+        "extensions": catalog.extensions(connection),
+        "roles": catalog.roles(connection),
+        "tablespaces": catalog.tablespaces(connection),
+    }

@@ -1,0 +1,92 @@
+"""What a drill showed, in one object: pure, from the facts of its steps and the manual's targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from tabsync.kernel.step import Facts
+from tabsync.kernel.units import human_bytes, human_seconds
+
+_PROVEN = ("fetch", "scratch", "restore", "answer", "round_trip", "rows", "orphans")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A drill's result. content: "identical", "partial" or "not proven"; times in seconds, None when not reached.
+
+    unproven: what could not be proven, in words; sentence: the whole in one line.
+    """
+
+    ok: bool
+    content: str
+    rto_seconds: float | None
+    rto_target: float
+    rpo_seconds: float | None
+    rpo_target: float
+    wal_bytes: int | None
+    tables: int
+    rows: int
+    bytes: int
+    foreign_keys: int
+    unproven: tuple[str, ...]
+
+    @property
+    def rto_met(self) -> bool:
+        """Whether the measured recovery time is within the target."""
+        return self.rto_seconds is not None and self.rto_seconds <= self.rto_target
+
+    @property
+    def rpo_met(self) -> bool:
+        """Whether the measured loss is within the target."""
+        return self.rpo_seconds is not None and self.rpo_seconds <= self.rpo_target
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one line."""
+        if self.content == "not proven":
+            return "NOT PROVEN: this backup has not been shown to be restorable"
+        proven = f"{self.content}, {self.tables} tables, {self.rows:,} rows, {human_bytes(self.bytes)}"
+        missed = [name for name, met in (("RTO", self.rto_met), ("RPO", self.rpo_met)) if not met]
+        if missed:
+            return f"RESTORABLE ({proven}), BUT {' AND '.join(missed)} MISSED"
+        return f"PROVEN RESTORABLE: {proven}" if self.content == "identical" else f"PARTLY PROVEN: {proven}"
+
+    def to_json(self) -> Facts:
+        """The verdict as JSON."""
+        return asdict(self) | {"rto_met": self.rto_met, "rpo_met": self.rpo_met, "sentence": self.sentence}
+
+
+def judge(results: Mapping[str, Facts], *, rto_target: float, rpo_target: float) -> Verdict:
+    """Judge the facts of a drill's steps against the targets (seconds).
+
+    A step that is missing was not proven: absence is never counted as good.
+    """
+    complete = all(key in results for key in _PROVEN)
+    unproven = tuple(results.get("restore", {}).get("unproven", ()))
+    content = "not proven" if not complete else "partial" if unproven else "identical"
+    disaster, answer = results.get("disaster", {}), results.get("answer", {})
+    trip, counted = results.get("round_trip", {}), results.get("rows", {})
+    verdict = Verdict(
+        ok=False,
+        content=content,
+        rto_seconds=answer.get("rto_seconds"),
+        rto_target=rto_target,
+        rpo_seconds=disaster.get("rpo_seconds"),
+        rpo_target=rpo_target,
+        wal_bytes=disaster.get("wal_bytes"),
+        tables=trip.get("tables", 0),
+        rows=counted.get("total", 0),
+        bytes=trip.get("bytes", 0),
+        foreign_keys=results.get("orphans", {}).get("foreign_keys", 0),
+        unproven=unproven,
+    )
+    ok = content == "identical" and verdict.rto_met and verdict.rpo_met
+    return Verdict(**(asdict(verdict) | {"ok": ok, "unproven": unproven}))
+
+
+def against(measured: float | None, target: float) -> str:
+    """A time against its target in words: "12 s, target 1 h: met"."""
+    if measured is None:
+        return f"not reached, target {human_seconds(target)}: missed"
+    return f"{human_seconds(measured)}, target {human_seconds(target)}: {'met' if measured <= target else 'MISSED'}"
