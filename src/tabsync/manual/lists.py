@@ -34,7 +34,7 @@ EVERY = timedelta(minutes=1)
 _TARGET = re.compile(r"\b(RTO|RPO)\b[^<:]*:\s*(?:<|under|less than)?\s*([\d.]+\s*[a-z]+)\s*(.*)", re.IGNORECASE)
 _ROLE = re.compile(r"(?P<indent>[\s│├└─|`+-]*)(?P<name>\w+)\s*(?:[#(—:-]\s*(?P<note>.*?)\)?)?\s*")
 _BOX = re.compile(r"\[[ xX]\]\s+(.*)", re.DOTALL)
-_FIELD = re.compile(r"(Unit|Every|Of):\s*(.*?)\.?", re.IGNORECASE)
+_FIELD = re.compile(r"(Unit|Every|Of|No rows):\s*(.*?)\.?", re.IGNORECASE)
 _SYMPTOMS = re.compile(r"Symptoms?:\s*(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -158,24 +158,17 @@ def _schedule_command(code: str, line: int, problems: list[Problem]) -> Command 
 
 
 def metric(section: Section, problems: list[Problem]) -> Metric | None:
-    """A heading with a sql block and the lines `Unit: ...`, and at will `Every: ...` and `Of: ...`."""
+    """A heading with a sql block and the line `Unit: ...`, and at will `Every: ...`, `Of: ...`, `No rows: ok`."""
     block = next((node for node in section.of_type("fence") if node.info.strip().lower() == "sql"), None)
     if block is None:
         return None
     fields, prose = _fields(section)
-    unit_text, unit_line = fields.get("unit", ("", section.line))
-    try:
-        unit = parse_unit(unit_text) if "unit" in fields else None
-    except ValueError as error:
-        problems.append(Problem(unit_line, f"the metric {section.title!r}: unknown unit, {error}", UNIT_EXPECTED))
-        unit = Unit(kind="count")
-    if unit is None:
-        problems.append(
-            Problem(section.line, f"the metric {section.title!r} has no unit", f"a line 'Unit: ' with {UNIT_EXPECTED}")
-        )
-        unit = Unit(kind="count")
+    unit = _unit(section, fields, problems)
     every_text, every_line = fields.get("every", ("", 0))
     of_text, of_line = fields.get("of", ("", 0))
+    no_rows, no_rows_line = fields.get("no rows", ("ok", 0))
+    if no_rows.lower() != "ok":
+        problems.append(Problem(no_rows_line, f"'No rows: {no_rows}' is not known", "'No rows: ok', or no such line"))
     return Metric(
         title=section.title,
         unit=unit,
@@ -184,9 +177,21 @@ def metric(section: Section, problems: list[Problem]) -> Metric | None:
         every=(duration_in(every_text, every_line, problems) if every_line else None) or EVERY,
         of=_denominator(of_text, of_line, unit, problems),
         of_line=of_line,
+        no_rows_ok=no_rows_line > 0 and no_rows.lower() == "ok",
         line=section.line,
         sql_line=line_of(block) + 1,
     )
+
+
+def _unit(section: Section, fields: dict[str, tuple[str, int]], problems: list[Problem]) -> Unit:
+    """The unit of a metric; a plain count, and a problem, when it has none that we know."""
+    text, line = fields.get("unit", ("", section.line))
+    try:
+        return parse_unit(text)
+    except ValueError as error:
+        what = f"the metric {section.title!r} has no unit" if "unit" not in fields else f"unknown unit: {error}"
+        problems.append(Problem(line, what, f"a line 'Unit: ' with {UNIT_EXPECTED}"))
+        return Unit(kind="count")
 
 
 def _fields(section: Section) -> tuple[dict[str, tuple[str, int]], str]:

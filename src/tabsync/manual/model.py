@@ -122,6 +122,7 @@ class Metric(Policy):
 
     sql gives one row with `value` (and `of`, what it is a part of), or several rows with `label` besides.
     of: the denominator that the manual declares, in the metric's unit; of_line: the line that speaks of it, 0 if none.
+    no_rows_ok: whether it is in order that there is nothing to measure (no standby, no order yet).
     """
 
     title: str
@@ -131,6 +132,7 @@ class Metric(Policy):
     every: timedelta
     of: float | None
     of_line: int
+    no_rows_ok: bool
     line: int
     sql_line: int
 
