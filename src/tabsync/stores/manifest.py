@@ -33,6 +33,10 @@ class StoredFile:
     schema: str = ""
     table: str = ""
 
+    def to_json(self) -> Facts:
+        """The file as JSON."""
+        return asdict(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

@@ -1,0 +1,46 @@
+"""The command tree. Importing it must stay cheap: typer and rich, nothing of ours that does work."""
+
+from __future__ import annotations
+
+import typer
+
+from tabsync.cli import backup, demo, drill, health, init, manual, operator, run, serve, status
+
+app = typer.Typer(
+    name="tabsync",
+    help="Run your database operations manual: previewed, bounded, recorded, and every promise in it measured.",
+    epilog="Example: tabsync init postgresql://me@db.example.com/shop, then: tabsync drill",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("status")(status.status)
+app.command("health")(health.health)
+app.command("drill")(drill.drill)
+app.add_typer(backup.app, name="backup")
+app.add_typer(manual.app, name="manual")
+app.add_typer(run.app, name="run")
+app.command("init")(init.init)
+app.command("serve")(serve.serve)
+app.add_typer(operator.app, name="operator")
+app.command("demo")(demo.demo)
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        from tabsync import __version__
+
+        typer.echo(f"tabsync {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(
+        False, "--version", help="Show the version and exit.", callback=_version, is_eager=True
+    ),
+) -> None:
+    """Run your database operations manual: previewed, bounded, recorded, and every promise in it measured."""

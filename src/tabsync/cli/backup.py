@@ -1,0 +1,145 @@
+"""tabsync backup: take, list, show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tabsync.cli.common import ConfigOption, DatabaseOption, DryRunOption, JsonOption, StoreOption
+
+if TYPE_CHECKING:
+    from tabsync.stores.manifest import Manifest
+
+app = typer.Typer(help="Take backups, list them, look into one.", no_args_is_help=True)
+take = typer.Typer(help="Take a backup.", no_args_is_help=True)
+app.add_typer(take, name="take")
+
+
+@take.command("full", epilog="Example: tabsync backup take full --reason pre-migration")
+def take_full(
+    reason: Annotated[str, typer.Option(help="Why it is taken; kept with the backup.")] = "manual",
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    store: StoreOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Take a full backup: one consistent snapshot, table files stored by digest, the manifest last."""
+    from tabsync.backups.take import plan_take_full
+    from tabsync.cli.common import console, listener, print_json, show_plan, workspace
+    from tabsync.kernel.runner import run
+    from tabsync.kernel.units import human_bytes, human_seconds
+
+    found = workspace(config, database, store)
+    plan = plan_take_full(found, reason)
+    if dry_run:
+        show_plan(plan, json=json)
+        return
+    outcome = run(plan, found, found.journal(), listener(json=json))
+    outcome.raise_if_failed()
+    manifest = found.store().manifest(outcome.results["commit"]["backup"])
+    if json:
+        print_json(
+            {"version": 1, "kind": "backup", "run": outcome.run_id, "seconds": outcome.seconds, **_row(manifest)}
+        )
+        return
+    seconds = sum(outcome.seconds.values())
+    console().print(
+        f"Backup [bold]{manifest.id}[/] taken in {human_seconds(seconds)}: {len(manifest.tables)} tables,"
+        f" {human_bytes(manifest.stored_bytes)}. It is not proven yet: tabsync drill --backup {manifest.id}"
+    )
+
+
+@app.command("list", epilog="Example: tabsync backup list --json")
+def list_(
+    config: ConfigOption = None, database: DatabaseOption = None, store: StoreOption = None, json: JsonOption = False
+) -> None:
+    """List the backups in the store, newest last, and whether each was proven by a drill."""
+    from rich.table import Table
+
+    from tabsync.backups.list import list_backups
+    from tabsync.cli.common import console, note, print_json, workspace
+    from tabsync.kernel.units import human_bytes, human_seconds
+
+    found = workspace(config, database, store)
+    backups, damaged = list_backups(found)
+    if json:
+        print_json(
+            {"version": 1, "kind": "backups", "store": found.store().url, "backups": backups, "damaged": damaged}
+        )
+    elif not backups and not damaged:
+        console().print(f"No backup in {found.store_root}. Take one: tabsync backup take full")
+    else:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for name in ("Backup", "Age", "Database", "Reason", "Tables", "Stored", "Restorable"):
+            table.add_column(name, justify="right" if name in ("Age", "Tables", "Stored") else "left")
+        for one in backups:
+            proof = {True: "[green]proven[/]", False: "[red]drill failed[/]", None: "[yellow]not proven yet[/]"}
+            table.add_row(
+                one["id"],
+                human_seconds(one["age_seconds"]),
+                one["database"],
+                one["reason"],
+                str(one["tables"]),
+                human_bytes(one["bytes"]),
+                proof[one["proven"]],
+            )
+        console().print(table)
+    for complaint in damaged:
+        note(complaint)
+    if damaged:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: tabsync backup show latest")
+def show(
+    backup: Annotated[str, typer.Argument(help="A backup's id, or latest.")] = "latest",
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what is in a backup: whose it is, its snapshot, its tables."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from tabsync.cli.common import console, print_json, workspace
+    from tabsync.kernel.units import human_bytes
+    from tabsync.postgres.catalog import Relation
+
+    found = workspace(config, database, store)
+    manifest = found.store().find(backup)
+    if json:
+        print_json(
+            {"version": 1, "kind": "backup", **_row(manifest), "files": [file.to_json() for file in manifest.files]}
+        )
+        return
+    out = console()
+    source = manifest.source
+    out.print(f"[bold]{manifest.id}[/]  {manifest.kind}, {manifest.reason}")
+    out.print(f"database  {source['database']}, PostgreSQL {source['version']}, {source['role']}", markup=False)
+    out.print(f"snapshot  {manifest.snapshot['time'][:19]} UTC at LSN {manifest.snapshot['lsn']}", markup=False)
+    out.print(f"stored    {human_bytes(manifest.stored_bytes)} in {len(manifest.files)} files")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("Table", "Stored", "SHA-256"):
+        table.add_column(name, justify="right" if name == "Stored" else "left")
+    for file in manifest.files:
+        if file.table:
+            table.add_row(Text(str(Relation(file.schema, file.table))), human_bytes(file.bytes), file.digest[:16])
+    out.print(table)
+
+
+def _row(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "id": manifest.id,
+        "backup_kind": manifest.kind,
+        "reason": manifest.reason,
+        "started_at": manifest.started_at,
+        "finished_at": manifest.finished_at,
+        "snapshot": manifest.snapshot,
+        "source": manifest.source,
+        "program": manifest.program,
+        "tables": len(manifest.tables),
+        "bytes": manifest.stored_bytes,
+    }

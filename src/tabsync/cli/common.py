@@ -1,0 +1,116 @@
+"""What every command shares: its options, its workspace, its output."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tabsync.kernel.plan import Plan
+    from tabsync.kernel.runner import Listener
+    from tabsync.manual.model import Manual
+    from tabsync.workspace import Workspace
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="The tabsync.toml to use (default: here, else the demo's).")
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option("--database", "-d", help="URL, 'service=NAME' or keywords; PG* variables fill what it leaves out."),
+]
+StoreOption = Annotated[Path | None, typer.Option("--store", help="Directory of the backups.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print versioned JSON for machines.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Confirm a destructive plan without asking; it is recorded.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
+
+
+def workspace(config: Path | None = None, database: str | None = None, store: Path | None = None) -> Workspace:
+    """The workspace of a command; what dead processes left is taken away and their runs marked interrupted."""
+    from tabsync.workspace import find
+
+    found = find(config, database=database, store=store)
+    take_away_leftovers(found)
+    return found
+
+
+def take_away_leftovers(found: Workspace) -> None:
+    """Sweep orphaned servers and staged dumps, and mark the runs whose process is gone."""
+    if not found.home.exists() and not found.store_root.exists():
+        return
+    from tabsync.backups.scratch import sweep
+    from tabsync.ledger.runs import mark_interrupted
+
+    swept = sweep(found)
+    marked = mark_interrupted(found.ledger()) if found.home.exists() else []
+    if swept or marked:
+        parts = [f"{len(marked)} interrupted run" + ("s" if len(marked) > 1 else "")] if marked else []
+        parts += [f"{len(swept)} leftover director" + ("ies" if len(swept) > 1 else "y")] if swept else []
+        note(f"a process died earlier: {' and '.join(parts)} cleared (tabsync run list)")
+
+
+def load_manual(found: Workspace) -> Manual:
+    """The workspace's manual. Raises ProblemFound when it has problems."""
+    from tabsync.manual.load import load
+
+    return load(found.manual_path)
+
+
+def console() -> Console:
+    """The terminal, for results; wide enough for our tables when there is none."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+
+
+def note(text: str) -> None:
+    """A remark to the person, on stderr, out of the way of results."""
+    typer.echo(typer.style("note: ", bold=True) + text, err=True)
+
+
+def print_json(data: Any) -> None:
+    """Print JSON to stdout."""
+    sys.stdout.write(json_module.dumps(data, indent=2, default=str) + "\n")
+
+
+def listener(*, json: bool) -> Listener:
+    """Who shows a run's progress: a live display on a terminal, plain lines otherwise, nobody with --json."""
+    from tabsync.cli.progress import Lines, Live
+    from tabsync.kernel.runner import Quiet
+
+    if json:
+        return Quiet()
+    return Live() if sys.stderr.isatty() else Lines()
+
+
+def show_plan(plan: Plan, *, json: bool) -> None:
+    """Print a plan: what --dry-run shows is exactly what would run."""
+    if json:
+        print_json({"version": 1, "kind": "plan", "digest": plan.digest(), **plan.to_json()})
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    out = console()
+    out.print(Text(plan.title, style="bold"))
+    table = Table(box=None, padding=(0, 2, 0, 0), expand=False)
+    for name in ("", "Step", "Risk"):
+        table.add_column(name)
+    table.add_column("Exactly", overflow="fold")
+    for number, step in enumerate(plan.steps, start=1):
+        table.add_row(str(number), Text(step.title), step.risk.value, Text(step.preview, style="dim"))
+    out.print(table)
+    out.print(f"Nothing was changed. Plan {plan.digest()[:12]}.")
+
+
+def ask_to_confirm(plan: Plan) -> str | None:
+    """Ask for the words that approve a destructive plan; None when there is no terminal to ask on."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    typed: str = typer.prompt(f"Type {plan.confirm!r} to go on", err=True, default="", show_default=False)
+    return typed

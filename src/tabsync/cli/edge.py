@@ -1,0 +1,62 @@
+"""Where errors become words and exit codes: once, here."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from types import FrameType
+
+from tabsync.kernel.errors import CannotConnect, Exit, NotAllowed, TabsyncError
+
+
+def exit_code_of(error: Exception) -> int:
+    """Tell the user what went wrong and return the exit code; what no user can cause is raised again."""
+    if isinstance(error, BrokenPipeError):  # the reader of our output went away: `tabsync ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    told = error if isinstance(error, TabsyncError) else _from_psycopg(error)
+    if told is None:
+        raise error
+    if "--json" in sys.argv:
+        content = {"fact": told.fact, "hint": told.hint, "exit_code": int(told.exit_code)}
+        print(json.dumps({"version": 1, "error": content}))  # noqa: T201 - the machine's channel
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(Text("error: ", style="bold red") + Text(told.fact, style="default"))
+    if told.hint:
+        console.print(Text("hint: ", style="bold") + Text(told.hint, style="default"))
+    return int(told.exit_code)
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM unwind like Ctrl-C, so that what was started is taken away."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def _from_psycopg(error: Exception) -> TabsyncError | None:
+    if "psycopg" not in sys.modules:
+        return None
+    import psycopg
+
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return NotAllowed(f"not allowed: {_line(error)}", "use a user with pg_monitor and pg_read_all_data")
+    if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
+        return NotAllowed(f"gave up waiting: {_line(error)}", "see who holds what: tabsync status")
+    if isinstance(error, psycopg.OperationalError):
+        return CannotConnect(f"the connection was lost: {_line(error)}", "see whether it answers: tabsync health")
+    return None
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+__all__ = ["Exit", "exit_code_of", "stop_on_sigterm"]

@@ -1,0 +1,79 @@
+"""tabsync run: what ran, what is running, what was interrupted."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tabsync.cli.common import ConfigOption, JsonOption
+
+app = typer.Typer(help="Look at what ran: its steps, its outcome, what was left undone.", no_args_is_help=True)
+
+_STYLE = {"done": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
+
+
+@app.command("list", epilog="Example: tabsync run list --limit 5")
+def list_(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the newest runs."""
+    from rich.table import Table
+
+    from tabsync.cli.common import console, print_json, workspace
+    from tabsync.ledger.runs import recent_runs
+
+    runs = recent_runs(workspace(config).ledger(), limit)
+    if json:
+        print_json({"version": 1, "kind": "runs", "runs": runs})
+        return
+    if not runs:
+        console().print("Nothing ran yet.")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("Run", "Started (UTC)", "State", "What", "By"):
+        table.add_column(name)
+    for one in runs:
+        state = f"[{_STYLE[one['state']]}]{one['state']}[/]"
+        table.add_row(one["id"], one["started_at"][:19].replace("T", " "), state, one["procedure"], one["actor"])
+    console().print(table)
+
+
+@app.command(epilog="Example: tabsync run show 20261122T181500Z-a1b2c3")
+def show(
+    run: Annotated[str, typer.Argument(help="A run's id, from: tabsync run list")],
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show one run, step by step; the undone ones too."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from tabsync.cli.common import console, print_json, workspace
+    from tabsync.kernel.errors import BadUsage
+    from tabsync.kernel.units import human_seconds
+    from tabsync.ledger.runs import one_run
+
+    found = one_run(workspace(config).ledger(), run)
+    if found is None:
+        raise BadUsage(f"there is no run {run!r}", "tabsync run list")
+    if json:
+        print_json({"version": 1, "kind": "run", "run": found})
+        return
+    out = console()
+    out.print(f"[bold]{found['title']}[/]: [{_STYLE[found['state']]}]{found['state']}[/]")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("", "Step", "State", "Time", "What went wrong"):
+        table.add_column(name)
+    for step in found["steps"]:
+        seconds = "" if step["seconds"] is None else human_seconds(step["seconds"])
+        table.add_row(
+            str(step["number"]), Text(step["title"]), _undone(step["state"]), seconds, Text(step["fact"] or "")
+        )
+    out.print(table)
+
+
+def _undone(state: str) -> str:
+    return "[yellow]not done[/]" if state == "waiting" else f"[{_STYLE[state]}]{state}[/]"
