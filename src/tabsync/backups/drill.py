@@ -7,6 +7,7 @@ process dies, the next command takes it away.
 from __future__ import annotations
 
 import secrets
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from tabsync.backups.report import Report, report_of
@@ -21,7 +22,7 @@ from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.ledger.evidence import add_evidence
 from tabsync.manual.model import Manual
 from tabsync.postgres import catalog
-from tabsync.postgres.catalog import Relation, server_major
+from tabsync.postgres.catalog import Relation, relation_named, server_major
 from tabsync.postgres.installation import clients_for, server_for
 from tabsync.stores.manifest import Manifest, subject_of
 
@@ -36,15 +37,16 @@ def plan_drill(workspace: Workspace, manual: Manual, backup: str | None = None) 
     Refused when no installed PostgreSQL could hold the copy. Nothing is changed.
     """
     scratch = f"drill-{compact(now())}-{secrets.token_hex(2)}"
+    key_tables = [asdict(relation_named(table.name)) for table in manual.key_tables]
     if backup is None:
         taking = plan_take_full(workspace, reason="drill")
-        target, key_tables = taking.target, _key_tables(workspace, manual)
+        target = taking.target
         backup = str(taking.steps[0].arguments["backup"])
         steps = [step for step in taking.steps if step.key != "tidy_store"]
         last = [step for step in taking.steps if step.key == "tidy_store"]
     else:
         manifest = _manifest(workspace, backup)
-        backup, target, key_tables = manifest.id, manifest.source, _key_tables(workspace, manual)
+        backup, target = manifest.id, manifest.source
         steps, last = [], []
     server_for(server_major(target))
     steps += _proof_steps(workspace, backup, scratch, target, key_tables)
@@ -90,15 +92,6 @@ def _manifest(workspace: Workspace, backup: str) -> Manifest:
         except CannotConnect:
             subject = None  # the source is down: the very case a drill is for; the newest backup of the store then
     return workspace.store().find(backup, subject)
-
-
-def _key_tables(workspace: Workspace, manual: Manual) -> list[Facts]:
-    # The names of the manual are looked up where the backup is restored; without a schema they mean public.
-    found = []
-    for table in manual.key_tables:
-        schema, _, name = table.name.rpartition(".")
-        found.append({"schema": schema or "public", "name": name})
-    return found
 
 
 def _proof_steps(workspace: Workspace, backup: str, scratch: str, target: Facts, key_tables: list[Facts]) -> list[Step]:

@@ -66,6 +66,12 @@ def foreign_key_from_json(data: Facts) -> ForeignKey:
     return ForeignKey(**(data | pair | columns))
 
 
+def relation_named(name: str) -> Relation:
+    """A table as a manual names it: schema.table, or a table of the schema public."""
+    schema, _, table = name.rpartition(".")
+    return Relation(schema or "public", table)
+
+
 def quoted(name: str) -> str:
     """An identifier as psql's \\d shows it: quotes only where they are needed."""
     plain = name.isascii() and name.replace("_", "a").isalnum() and name == name.lower() and not name[0].isdigit()

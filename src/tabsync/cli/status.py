@@ -1,0 +1,106 @@
+"""tabsync status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from tabsync.cli.common import ConfigOption, DatabaseOption, JsonOption
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tabsync.kernel.step import Facts
+
+_STYLE = {"critical": "bold red", "warning": "bold yellow", "unknown": "bold yellow", "ok": "bold green"}
+
+
+def status(config: ConfigOption = None, database: DatabaseOption = None, json: JsonOption = False) -> None:
+    """The page at 3 in the morning: is it broken, what fires, what changed, who blocks, what to do, how to get back.
+
+    Exit code 0 when all is well, 1 when something needs looking at or can't be seen, 3 when there is no connection.
+
+    Example: tabsync status --json
+    """
+    from tabsync.cli.common import console, load_manual, print_json, workspace
+    from tabsync.kernel.errors import Exit
+    from tabsync.monitoring.status import look
+
+    found = workspace(config, database)
+    facts = look(found, load_manual(found))
+    if json:
+        print_json(facts)
+    else:
+        show(console(), facts)
+    if not facts["database"]["reachable"]:
+        raise typer.Exit(int(Exit.NOT_ALLOWED))
+    if facts["verdict"]["level"] != "ok":
+        raise typer.Exit(int(Exit.PROBLEM_FOUND))
+
+
+def show(out: Console, facts: Facts) -> None:
+    """Print the page, the verdict first; a part that has nothing to say is one line or none."""
+    from rich.text import Text
+
+    out.print(Text(facts["verdict"]["sentence"], style=_STYLE[facts["verdict"]["level"]]))
+    out.print(Text(f"{facts['database']['place']}, seen {facts['checked_at'][:19].replace('T', ' ')} UTC", style="dim"))
+    if facts["database"]["error"]:
+        out.print(Text(facts["database"]["error"]["fact"], style="red"))
+    _alerts(out, facts)
+    _lines(out, "Changed in the last two hours", [f"{one['at'][11:19]} {one['what']}" for one in facts["changes"][:8]])
+    blockers = [f"session {one['pid']} blocks {len(one['victims'])}: {one['what']}" for one in facts["blockers"]]
+    _lines(out, "Blocked by", blockers)
+    _next(out, facts)
+    _way_back(out, facts)
+    interrupted = [f"{one['procedure']} (tabsync run show {one['id']})" for one in facts["interrupted"]]
+    _lines(out, "Interrupted runs", interrupted)
+    _lines(out, "Can't be seen", facts["unseen"])
+
+
+def _alerts(out: Console, facts: Facts) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if not facts["alerts"]:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), title="Firing", title_justify="left", title_style="bold")
+    for name in ("", "Metric", "Value", "Bound", "What to do"):
+        table.add_column(name)
+    for one in facts["alerts"]:
+        metric = f"{one['metric']} ({one['label']})" if one["label"] else one["metric"]
+        level = Text(one["level"], style=_STYLE[one["level"]])
+        table.add_row(level, Text(metric), Text(one["value"]), Text(one["bound"]), Text(one["action"]))
+    out.print()
+    out.print(table)
+
+
+def _next(out: Console, facts: Facts) -> None:
+    from rich.text import Text
+
+    if facts["next"]:
+        out.print("\n[bold]Next[/]")
+    for one in facts["next"]:
+        out.print(Text(f"  {one['command']}", style="bold cyan"))
+        out.print(Text(f"      {one['why']}; undo: {one['undo']}", style="dim"))
+
+
+def _way_back(out: Console, facts: Facts) -> None:
+    from tabsync.kernel.units import human_bytes, human_seconds
+    from tabsync.monitoring.status import age
+
+    backup, drill = facts["backup"], facts["drill"]
+    lines = [f"last backup  {backup['backup']}, {age(backup['at'])}, {human_bytes(backup['bytes'])}" if backup else ""]
+    if drill:
+        rto = "not reached" if drill["rto_seconds"] is None else f"restored in {human_seconds(drill['rto_seconds'])}"
+        lines.append(f"last drill   {drill['content']}, {rto}, {age(drill['at'])}")
+    _lines(out, "The way back", [line for line in lines if line] or ["unknown: no backup and no drill on record"])
+
+
+def _lines(out: Console, title: str, lines: list[str]) -> None:
+    from rich.text import Text
+
+    if lines:
+        out.print(f"\n[bold]{title}[/]")
+    for line in lines:
+        out.print(Text(f"  {line}"))

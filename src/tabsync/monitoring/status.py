@@ -1,0 +1,227 @@
+"""tabsync status: the page at 3 in the morning, as far as facts exist. What can't be seen is said, never passed over.
+
+The order is the order in which a tired person asks: is it broken, what fires, what changed, who blocks, what do I do,
+how do I get back.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tabsync.kernel.clock import iso, now, parse_iso
+from tabsync.kernel.errors import CannotConnect, TabsyncError
+from tabsync.kernel.step import Facts
+from tabsync.kernel.units import human_seconds
+from tabsync.ledger.evidence import latest_evidence
+from tabsync.ledger.runs import recent_runs
+from tabsync.manual.model import Manual
+from tabsync.monitoring.judge import Level
+from tabsync.monitoring.measure import Reading, measure
+from tabsync.monitoring.words import amount
+from tabsync.postgres import catalog
+from tabsync.postgres.connect import Connection, Limits, place
+from tabsync.postgres.queries import named
+from tabsync.stores.manifest import subject_of
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+VERSION = 1
+_LIMITS = Limits(lock_timeout=50, statement_timeout=5_000)  # a page that is opened in trouble must not add to it
+_RECENT = timedelta(hours=2)
+_SQL = named(__package__, "status.sql")
+
+
+def look(workspace: Workspace, manual: Manual) -> Facts:
+    """Everything the page shows, as JSON; never raises for a database that is down: that is what it is for."""
+    facts: Facts = {"version": VERSION, "kind": "status", "checked_at": iso(now()), "unseen": []}
+    facts |= {"alerts": [], "blockers": [], "changes": [], "readings": []}
+    facts["database"] = {"reachable": False, "place": place(workspace.conninfo), "identity": None, "error": None}
+    try:
+        with workspace.connect("status", _LIMITS) as connection:
+            _look_inside(connection, manual, facts)
+    except CannotConnect as error:
+        facts["database"]["error"] = {"fact": error.fact, "hint": error.hint}
+        facts["unseen"].append("everything inside the database: it can't be reached")
+    except psycopg.Error as error:
+        facts["database"]["error"] = {"fact": f"the connection was lost: {error}".strip(), "hint": "tabsync health"}
+        facts["unseen"].append("what the database would have told: the connection was lost")
+    _look_at_evidence(workspace, facts)
+    facts["next"] = _next_actions(facts)
+    facts["verdict"] = verdict_of(facts)
+    return facts
+
+
+def verdict_of(facts: Facts) -> Facts:
+    """One sentence and a level: critical, warning, unknown or ok, in this order of precedence."""
+    if not facts["database"]["reachable"]:
+        return {"level": "critical", "sentence": f"DOWN: {facts['database']['place']} does not answer"}
+    by_level = {level: [one for one in facts["alerts"] if one["level"] == level] for level in ("critical", "warning")}
+    blocked = sum(len(one["victims"]) for one in facts["blockers"])
+    for level, alerts in by_level.items():
+        if alerts:
+            others = f" and {len(facts['alerts']) - 1} more" if len(facts["alerts"]) > 1 else ""
+            return {"level": level, "sentence": f"{level.upper()}: {alerts[0]['metric']}: {alerts[0]['value']}{others}"}
+    if blocked:
+        return {"level": "warning", "sentence": f"WARNING: {blocked} sessions wait for a lock"}
+    if facts["drill"] is None or not facts["drill"]["ok"]:
+        why = "no backup was ever proven restorable" if facts["drill"] is None else "the last drill did not hold"
+        return {"level": "warning", "sentence": f"WARNING: the database runs, but {why}"}
+    if facts["unseen"]:
+        return {"level": "unknown", "sentence": f"NO ALARM, but {len(facts['unseen'])} things can't be seen"}
+    return {"level": "ok", "sentence": "ALL WELL: nothing fires, nobody is blocked, the last backup is proven"}
+
+
+def _look_inside(connection: Connection, manual: Manual, facts: Facts) -> None:
+    identity = catalog.identity(connection)
+    facts["database"] |= {"reachable": True, "identity": identity}
+    readings = measure(connection, manual)
+    facts["readings"] = [describe(reading) for reading in readings]
+    for reading in readings:
+        if reading.level in (Level.WARNING, Level.CRITICAL):
+            facts["alerts"].append(_alert(reading, manual))
+        elif reading.level is Level.UNKNOWN:
+            facts["unseen"].append(f"{reading.metric}: {_why_unknown(reading)}")
+    facts["alerts"].sort(key=lambda one: one["level"] != "critical")
+    facts["blockers"] = _blockers(connection, facts)
+    facts["changes"] += _server_changes(connection)
+
+
+def describe(reading: Reading) -> Facts:
+    """A reading as the page and the manual's margin show it."""
+    sample = reading.worst or (reading.samples[0] if reading.samples else None)
+    return {
+        "metric": reading.metric,
+        "level": reading.level.value,
+        "value": amount(reading.unit, sample) if sample else "unknown",
+        "label": sample.label if sample else "",
+        "error": _why_unknown(reading) if reading.level is Level.UNKNOWN else "",
+        "seconds": reading.seconds,
+        "samples": [
+            {"label": one.label, "value": one.value, "of": one.of, "text": amount(reading.unit, one)}
+            for one in reading.samples
+        ],
+    }
+
+
+def _alert(reading: Reading, manual: Manual) -> Facts:
+    sample = reading.worst
+    row = next((one for one in manual.thresholds_of(reading.metric)), None)
+    bound = (row.critical if reading.level is Level.CRITICAL else row.warning) if row else None
+    return {
+        "metric": reading.metric,
+        "label": sample.label if sample else "",
+        "value": amount(reading.unit, sample) if sample else "",
+        "bound": bound.text if bound else "",
+        "level": reading.level.value,
+        "action": row.action if row else "",
+        "runbook": row.runbook if row else "",
+    }
+
+
+def _why_unknown(reading: Reading) -> str:
+    sample = reading.worst
+    return reading.error or (sample.why if sample else "") or "it could not be measured"
+
+
+def _blockers(connection: Connection, facts: Facts) -> list[Facts]:
+    try:
+        with connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(_SQL["blockers"]).fetchall()
+    except psycopg.Error as error:
+        facts["unseen"].append(f"who blocks whom: {error.diag.message_primary}")
+        return []
+    return [
+        row
+        | {"backend_start": iso(row["backend_start"])}
+        | {"what": f"{row['state'] or 'unknown'}: {' '.join((row['query'] or 'query not visible to us').split())}"}
+        | {"sql": f"select pg_cancel_backend({int(row['pid'])})"}
+        for row in rows
+    ]
+
+
+def _server_changes(connection: Connection) -> list[Facts]:
+    row = connection.execute(_SQL["server_changes"]).fetchone()
+    started_at, configured_at = row if row else (None, None)
+    changes = []
+    if _is_recent(started_at):
+        changes.append({"at": iso(started_at), "what": "the server was started"})
+    elif _is_recent(configured_at):
+        changes.append({"at": iso(configured_at), "what": "the configuration was reloaded"})
+    pending = connection.execute(_SQL["pending_restart"]).fetchone()
+    if pending and pending[0]:
+        changes.append({"at": iso(configured_at), "what": f"{pending[0]} changed settings wait for a restart"})
+    return changes
+
+
+def _look_at_evidence(workspace: Workspace, facts: Facts) -> None:
+    facts |= {"backup": None, "drill": None, "interrupted": []}
+    identity = facts["database"]["identity"]
+    subject = subject_of(identity) if identity else None
+    try:
+        ledger = workspace.ledger()
+    except TabsyncError as error:
+        facts["unseen"].append(f"what ran and what was proven: {error.fact}")
+        return
+    for kind in ("backup", "drill"):
+        found = latest_evidence(ledger, kind, subject)
+        if found is None:
+            facts["unseen"].append(f"no {kind} of this database is on record")
+        else:
+            facts[kind] = found["facts"] | {"at": found["at"], "ok": found["ok"]}
+    runs = recent_runs(ledger, 50)
+    facts["interrupted"] = [_run(one) for one in runs if one["state"] == "interrupted"][:5]
+    since = iso(now() - _RECENT)
+    facts["changes"] += [
+        {"at": one["started_at"], "what": f"{one['procedure']} by {one['actor']}: {one['state']}"}
+        for one in runs
+        if one["started_at"] > since
+    ]
+    facts["changes"].sort(key=lambda one: one["at"], reverse=True)
+
+
+def _run(row: Facts) -> Facts:
+    return {key: row[key] for key in ("id", "procedure", "state", "started_at", "actor")}
+
+
+def _next_actions(facts: Facts) -> list[Facts]:
+    actions = []
+    if not facts["database"]["reachable"]:
+        error = facts["database"]["error"] or {}
+        actions.append({"why": error.get("fact", ""), "command": "tabsync health", "undo": "only reads"})
+        if facts["backup"]:
+            why = "if it does not come back: see what the last backup restores to"
+            actions.append({"why": why, "command": "tabsync drill --backup latest", "undo": "only reads the store"})
+    for blocker in facts["blockers"][:1]:
+        why = f"{len(blocker['victims'])} sessions wait for session {blocker['pid']} ({blocker['user']})"
+        undo = "no undo: its statement is cancelled"
+        actions.append({"why": why, "command": f"psql -c '{blocker['sql']}'", "undo": undo})
+    for alert in facts["alerts"][:3]:
+        where = f"manual show '{alert['runbook']}'" if alert["runbook"] else "manual show Thresholds"
+        actions.append(
+            {"why": f"{alert['metric']}: {alert['action']}", "command": f"tabsync {where}", "undo": "only reads"}
+        )
+    if facts["database"]["reachable"] and facts["backup"] is None:
+        why, undo = "no backup is on record", "delete it again"
+        actions.append({"why": why, "command": "tabsync backup take full", "undo": undo})
+    if facts["database"]["reachable"] and (facts["drill"] is None or not facts["drill"]["ok"]):
+        why = (
+            "restoring has not been proven"
+            if facts["drill"] is None
+            else f"the last drill: {facts['drill']['sentence']}"
+        )
+        actions.append({"why": why, "command": "tabsync drill", "undo": "the scratch copy is taken away at the end"})
+    return actions
+
+
+def _is_recent(moment: datetime | None) -> bool:
+    return moment is not None and now() - moment < _RECENT
+
+
+def age(text: str) -> str:
+    """How long ago an ISO time was, in words."""
+    return f"{human_seconds(max(0.0, (now() - parse_iso(text)).total_seconds()))} ago"

@@ -1,0 +1,31 @@
+"""A measured value as people read it: "12 of 97 connections (12 %)", "5.2 s", "1.2 GB of 8.0 GB (15 %)"."""
+
+from __future__ import annotations
+
+from tabsync.kernel.units import human_bytes, human_seconds
+from tabsync.manual.model import Unit
+from tabsync.monitoring.measure import Sample
+
+
+def amount(unit: Unit, sample: Sample) -> str:
+    """The value of a sample in words, with what it is a part of where that is known."""
+    if sample.value is None:
+        return "unknown"
+    text = _quantity(unit, sample.value)
+    if sample.of is not None:
+        text += f" of {_quantity(unit, sample.of)}"
+    if unit.kind == "count" and unit.noun:
+        text += f" {unit.noun}"
+    if unit.per:
+        text += f"/{unit.per}"
+    percent = sample.percent
+    return f"{text} ({percent:.0f} %)" if percent is not None else text
+
+
+def _quantity(unit: Unit, value: float) -> str:
+    if unit.kind == "bytes":
+        return human_bytes(value)
+    if unit.kind == "seconds":
+        return human_seconds(value)
+    number = f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+    return f"{number} %" if unit.kind == "percent" else number
