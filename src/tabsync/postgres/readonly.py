@@ -14,10 +14,9 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 import sqlglot
 from psycopg import pq
@@ -265,11 +264,18 @@ def run_readonly(
 
 
 def _fetch(conn: Connection, sql: str, max_rows: int) -> Rows:
-    """Run it row by row; stream() uses the extended protocol, which takes one statement and no more."""
+    """Run it; through a cursor of the server where there may be more rows than are kept.
+
+    SHOW and EXPLAIN have no cursor; prepare=True makes them go by the extended protocol, which takes one statement.
+    """
     started = time.monotonic()
-    with conn.cursor(row_factory=tuple_row) as cursor:
-        stream = cast(Generator[tuple[Any, ...]], cursor.stream(sql.encode()))
-        rows = tuple(islice(stream, max_rows + 1))
-        columns = tuple(column.name for column in cursor.description or ())
-        stream.close()  # cancels what is left of the statement, and waits for that
-    return Rows(columns, rows[:max_rows], len(rows) > max_rows, time.monotonic() - started)
+    if _SHOW.fullmatch(sql) or _explained(sql) != sql:
+        shown = conn.cursor(row_factory=tuple_row).execute(sql.encode(), prepare=True)
+        columns = tuple(column.name for column in shown.description or ())
+        rows = shown.fetchall()
+    else:
+        with conn.cursor("tabsync_reading", row_factory=tuple_row) as cursor:
+            cursor.execute(sql.rstrip("; \n").encode())
+            columns = tuple(column.name for column in cursor.description or ())
+            rows = cursor.fetchmany(max_rows + 1)
+    return Rows(columns, tuple(rows[:max_rows]), len(rows) > max_rows, time.monotonic() - started)

@@ -1,11 +1,12 @@
 -- name: bound
 -- The bounds of one reading transaction. With row_security off a policy that would hide rows is an error instead of a
--- smaller number, and no function of a policy runs.
+-- smaller number, and no function of a policy runs. All rows of a cursor are wanted, so it is planned for all of them.
 select set_config('statement_timeout', %(statement_timeout)s, true),
        set_config('lock_timeout', %(lock_timeout)s, true),
        set_config('jit', 'off', true),
        set_config('row_security', 'off', true),
-       set_config('standard_conforming_strings', 'on', true)
+       set_config('standard_conforming_strings', 'on', true),
+       set_config('cursor_tuple_fraction', '1', true)
 
 -- name: functions
 -- Functions that a name can mean: in the search path, or in a schema that the statement mentions.
