@@ -10,7 +10,6 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 import sqlglot
-from sqlglot.tokens import TokenType
 
 from .conftest import SEED
 
@@ -51,9 +50,7 @@ def blocks() -> list[Block]:
 
 def statements(text: str) -> list[str]:
     """A script cut at its semicolons, each statement with the comment before it, to the letter."""
-    ends = [
-        token.end for token in sqlglot.tokenize(text, dialect="postgres") if token.token_type is TokenType.SEMICOLON
-    ]
+    ends = [token.end for token in sqlglot.tokenize(text, dialect="postgres") if token.token_type.name == "SEMICOLON"]
     return [text[start:end].strip() for start, end in zip([0, *(end + 1 for end in ends)], ends, strict=False)]
 
 

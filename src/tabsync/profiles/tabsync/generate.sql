@@ -3,7 +3,8 @@
 --
 -- %(scale)s parameters, bound by generate.py: at = the moment the data ends; restaurants, tables, sessions, orders,
 -- customers = how many there are; lo, hi = the sessions of this batch, hi excluded. mod() stands for the operator,
--- whose sign would have to be doubled in a statement with parameters.
+-- whose sign would have to be doubled in a statement with parameters. Where two sets are joined there is an ORDER BY,
+-- because the order in which a join gives its rows is up to the planner, and it is the order in which they lie on disk.
 
 -- name: helpers
 -- Inlined by the planner, so they cost no call. {seed} is put in as a number, because an immutable
@@ -91,7 +92,8 @@ SELECT
   6 * r + n + 1, pg_temp.ref('restaurant', r), pg_temp.ref('user', 3 + 6 * r + n),
   (ARRAY['OWNER','WAITER','WAITER','WAITER','KITCHEN','KITCHEN'])[n + 1]::"StaffPosition",
   %(at)s::timestamptz - make_interval(secs => 36100000 - 6 * r - n)
-FROM generate_series(0, %(restaurants)s::bigint - 1) AS r, generate_series(0, 5) AS n;
+FROM generate_series(0, %(restaurants)s::bigint - 1) AS r, generate_series(0, 5) AS n
+ORDER BY r, n;
 
 -- name: dining_tables
 -- Table t stands in restaurant mod(t, restaurants), twelve in each.
@@ -109,7 +111,8 @@ SELECT
   5 * r + n + 1, pg_temp.ref('restaurant', r),
   (ARRAY['Entradas','Pratos','Massas','Bebidas','Sobremesas'])[n + 1], n,
   %(at)s::timestamptz - make_interval(secs => 36000000 - r)
-FROM generate_series(0, %(restaurants)s::bigint - 1) AS r, generate_series(0, 4) AS n;
+FROM generate_series(0, %(restaurants)s::bigint - 1) AS r, generate_series(0, 4) AS n
+ORDER BY r, n;
 
 -- name: menu_items
 INSERT INTO menu_items
@@ -128,7 +131,8 @@ SELECT
 FROM generate_series(0, %(restaurants)s::bigint - 1) AS r, generate_series(0, 29) AS n,
   LATERAL (
     SELECT 30 * r + n + 1 AS item, %(at)s::timestamptz - make_interval(secs => 35900000 - 30 * r - n) AS made
-  ) AS row;
+  ) AS row
+ORDER BY r, n;
 
 -- name: inventory_items
 INSERT INTO inventory_items (id, restaurant_id, name, unit, quantity, reorder_at, created_at, updated_at)
@@ -139,7 +143,8 @@ SELECT
   (ARRAY['KG','KG','KG','KG','KG','KG','LITRE','LITRE','PIECE','PIECE'])[n + 1]::"InventoryUnit",
   pg_temp.pick(10 * r + n, 8, 80000) / 1000.0, 5 + n, made, made
 FROM generate_series(0, %(restaurants)s::bigint - 1) AS r, generate_series(0, 9) AS n,
-  LATERAL (SELECT %(at)s::timestamptz - make_interval(secs => 35800000 - 10 * r - n) AS made) AS row;
+  LATERAL (SELECT %(at)s::timestamptz - make_interval(secs => 35800000 - 10 * r - n) AS made) AS row
+ORDER BY r, n;
 
 -- name: role_changes
 -- Staff began as customers; a consultant promoted them.
@@ -226,7 +231,8 @@ FROM (
     LATERAL (SELECT pg_temp.first_order(v.s) + k AS i) AS number
   WHERE i < %(orders)s::bigint
   OFFSET 0
-) AS o;
+) AS o
+ORDER BY i;
 
 -- name: stage_shares
 -- Six in ten bills are paid by one guest, the others by all; the cents that do not divide go to the first ones.
@@ -281,7 +287,8 @@ FROM stage_sessions, generate_series(1, guests) AS g,
     SELECT 3 + 6 * %(restaurants)s::int + pg_temp.pick(
       6 * s + g, 42, greatest(1, %(customers)s::bigint * s / %(sessions)s::bigint)::int
     ) AS account
-  ) AS who;
+  ) AS who
+ORDER BY s, g;
 
 -- name: orders
 INSERT INTO orders
@@ -303,7 +310,8 @@ SELECT
     THEN (ARRAY['sem cebola','bem passado','sem gelo','molho a parte'])[1 + pg_temp.pick(line, 46, 4)]
   END
 FROM stage_orders, generate_series(0, items - 1) AS n,
-  LATERAL (SELECT 4 * i + n AS line, pg_temp.chosen(r, 4 * i + n) AS menu_item) AS row;
+  LATERAL (SELECT 4 * i + n AS line, pg_temp.chosen(r, 4 * i + n) AS menu_item) AS row
+ORDER BY line;
 
 -- name: split_payments
 INSERT INTO split_payments
@@ -344,7 +352,8 @@ FROM (
   FROM stage_shares, generate_series(1, declined::int + (status <> 'PENDING')::int) AS attempt,
     LATERAL (SELECT least(interval '1 min', (%(at)s::timestamptz - made) / 3) AS span_of_attempt) AS pace
   OFFSET 0
-) AS tried;
+) AS tried
+ORDER BY line;
 
 -- name: audit_logs
 -- Orders that staff entered, cancellations, and now and then a line that was taken off an order.
@@ -368,4 +377,5 @@ WHERE CASE n
   WHEN 1 THEN staff IS NOT NULL
   WHEN 2 THEN status = 'CANCELLED'
   ELSE pg_temp.pick(i, 61, 250) = 0 AND items < 4
-END;
+END
+ORDER BY i, n;
