@@ -1,0 +1,85 @@
+"""tabsync demo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tabsync.cli.common import YesOption
+
+if TYPE_CHECKING:
+    from tabsync.demo.place import Place
+    from tabsync.demo.run import Demo
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Do the whole job, print the verdict, stop everything.")] = False,
+    orders: Annotated[int, typer.Option(min=100, max=10_000_000, help="Orders to generate the first time.")] = 20_000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The console's port; 0 picks a free one.")] = 8420,
+    reset: Annotated[bool, typer.Option("--reset", help="Delete the demo's database first; it is made anew.")] = False,
+    yes: YesOption = False,
+) -> None:
+    """Bring up a restaurant's PostgreSQL under live traffic, prove its backup, leave the console running.
+
+    Everything lives in .tabsync/demo below this directory and stops with Ctrl-C.
+
+    Example: tabsync demo --once
+    """
+    from pathlib import Path
+
+    from tabsync.cli.common import console, listener
+    from tabsync.cli.drill import show_report
+    from tabsync.demo.place import place_in
+    from tabsync.demo.run import up
+
+    place = place_in(Path.cwd())
+    if reset:
+        _reset(place, yes)
+    out = console()
+    with up(place, orders=orders, say=lambda line: out.print(line), report=lambda *_: None) as running:
+        report = running.prove(listener(json=False))
+        show_report(report)
+        if not once:
+            _leave_console_running(running, port)
+        out.print(_told(running.traffic.counts()), markup=False, style="dim")
+    if report.exit_code:
+        raise typer.Exit(int(report.exit_code))
+
+
+def _reset(place: Place, yes: bool) -> None:
+    from tabsync.cli.common import ask_to_confirm, listener, show_plan
+    from tabsync.demo.run import plan_reset
+    from tabsync.kernel.plan import check_approval
+    from tabsync.kernel.runner import run
+    from tabsync.workspace import find
+
+    plan = plan_reset(place)
+    if not yes:
+        show_plan(plan, json=False)
+    approval = check_approval(plan, typed=None if yes else ask_to_confirm(plan), yes=yes)
+    found = find(place.config if place.config.is_file() else None)
+    run(plan, found, found.journal(), listener(json=False), approval=approval).raise_if_failed()
+
+
+def _leave_console_running(running: Demo, port: int) -> None:
+    from tabsync.cli.common import console
+    from tabsync.console.serve import serve
+    from tabsync.demo.place import announce
+    from tabsync.demo.run import fresh_operator
+
+    name, password = fresh_operator(running.workspace)
+
+    def ready(url: str) -> None:
+        announce(running.place, url)
+        out = console()
+        out.print(f"\n[bold]The console is at {url}[/]  log in as {name} with {password}")
+        out.print(
+            "Every tabsync command in this directory works on this demo: try tabsync status. Ctrl-C stops it all."
+        )
+
+    serve(running.workspace, port=port, on_ready=ready)
+
+
+def _told(counts: dict[str, int]) -> str:
+    return "Traffic meanwhile: " + ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items())

@@ -1,0 +1,49 @@
+"""tabsync init."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tabsync.cli.common import DryRunOption, JsonOption, YesOption
+
+
+def init(
+    url: Annotated[
+        str, typer.Argument(help="URL, 'service=NAME' or keywords; may be left out with PG* variables.")
+    ] = "",
+    directory: Annotated[Path, typer.Option(help="Where to write the two files.")] = Path(),
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Look at a database and write tabsync.toml and a manual.md fitted to it: its tables, enums, roles, provider.
+
+    The database is only read. A password in the URL is not written down.
+
+    Example: tabsync init postgresql://me@db.example.com/shop
+    """
+    from tabsync.cli.common import ask_to_confirm, console, listener, print_json, show_plan
+    from tabsync.init.plan import plan_init
+    from tabsync.kernel.plan import check_approval
+    from tabsync.kernel.runner import run
+    from tabsync.workspace import Workspace
+
+    base = directory.resolve()
+    plan = plan_init(url, base)
+    if dry_run:
+        show_plan(plan, json=json)
+        return
+    approval = check_approval(plan, typed=None if yes else ask_to_confirm(plan), yes=yes)
+    home = base / ".tabsync"
+    found = Workspace(home, url, base / "backups", base / "manual.md", f"sqlite:///{home / 'ledger.sqlite'}")
+    outcome = run(plan, found, found.journal(), listener(json=json), approval=approval)
+    outcome.raise_if_failed()
+    if json:
+        print_json({"version": 1, "kind": "init", "run": outcome.run_id, "files": list(outcome.results.values())})
+        return
+    out = console()
+    out.print(f"{plan.title}: done.", markup=False)
+    out.print("Next: read manual.md, it is your policy now; then tabsync manual check, tabsync health, tabsync drill")

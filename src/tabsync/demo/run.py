@@ -1,0 +1,118 @@
+"""tabsync demo: bring it up, let guests in, prove a backup, leave the console running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.demo import database
+from tabsync.demo.place import DATABASE, Place, announce, take
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.manual.load import load
+from tabsync.postgres import embedded
+from tabsync.profiles.tabsync.traffic import Traffic
+from tabsync.workspace import Workspace, find
+
+if TYPE_CHECKING:
+    from tabsync.backups.report import Report
+    from tabsync.kernel.runner import Listener
+
+ORDERS = 20_000
+RATE = 10.0
+"""Visits of guests per second: enough to see things move, little enough for any laptop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A demo that is up: its workspace and its traffic."""
+
+    place: Place
+    workspace: Workspace
+    traffic: Traffic
+    server: embedded.Server
+
+    def prove(self, listener: Listener) -> Report:
+        """Run the main job: take a backup, restore it elsewhere, prove it, measure it."""
+        plan = plan_drill(self.workspace, load(self.workspace.manual_path))
+        return run_drill(self.workspace, plan, listener)
+
+
+@contextmanager
+def up(
+    place: Place, *, orders: int, say: Callable[[str], None], report: Callable[[float, float, str], None]
+) -> Iterator[Demo]:
+    """A demo that is up for as long as the block runs; at its end, however it ends, nothing of it runs on.
+
+    say: told what happens, in a line. Raises Refused when one is running here already.
+    """
+    place.home.mkdir(parents=True, exist_ok=True)
+    held = take(place)
+    announce(place)
+    server: embedded.Server | None = None
+    traffic: Traffic | None = None
+    try:
+        say("Starting PostgreSQL and filling it with a restaurant's year")
+        server = database.bring_up(place, orders, report)
+        workspace = find(place.config)
+        say("Letting the guests in")
+        traffic = Traffic(database.application_conninfo(server), seed=1, rate=RATE)
+        traffic.start()
+        yield Demo(place, workspace, traffic, server)
+    finally:
+        if traffic is not None:
+            traffic.stop()
+        if server is not None:
+            embedded.stop(server)
+        embedded.end_server(place.server)
+        (place.home / "running.json").unlink(missing_ok=True)
+        held.release()
+
+
+def plan_reset(place: Place) -> Plan:
+    """Plan to delete the demo's database; its backups and its ledger stay."""
+    return Plan(
+        procedure="demo --reset",
+        title="Delete the demo's database",
+        target={"database": DATABASE, "place": str(place.server)},
+        confirm=DATABASE,
+        steps=(
+            Step(
+                "delete",
+                "Delete the demo's PostgreSQL",
+                "tabsync.demo.run:delete",
+                {"directory": str(place.home.parent.parent)},
+                f"stop the server and delete {place.server}",
+                Risk.DESTRUCTIVE,
+                "no undo: restore its last backup",
+            ),
+        ),
+    )
+
+
+def delete(context: Context, *, directory: str) -> Facts:
+    """Delete the demo's server directory. Raises Refused when a demo is running there."""
+    from pathlib import Path
+
+    from tabsync.demo.place import place_in
+
+    place = place_in(Path(directory))
+    held = take(place)
+    embedded.end_server(place.server)
+    held.remove()
+    return {}
+
+
+def fresh_operator(workspace: Workspace) -> tuple[str, str]:
+    """The demo's operator with a new password, told once and kept nowhere."""
+    from tabsync.ledger.operators import add_operator, new_password, operators, set_password
+
+    name, password, ledger = "demo", new_password(), workspace.ledger()
+    if any(one.name == name for one in operators(ledger)):
+        set_password(ledger, name, password, by="tabsync demo")
+    else:
+        add_operator(ledger, name, password, "admin", by="tabsync demo")
+    return name, password

@@ -1,0 +1,1 @@
+"""tabsync init: looks at a database and writes the wiring and a manual fitted to it."""

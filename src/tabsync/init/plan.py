@@ -1,0 +1,58 @@
+"""tabsync init: the plan that writes tabsync.toml and manual.md; a file that is there already is kept beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tabsync.init.inspect import config_text, look, manual_text
+from tabsync.kernel.clock import compact, now
+from tabsync.kernel.errors import Refused
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.postgres.connect import connect, place
+
+FILES = ("tabsync.toml", "manual.md")
+
+
+def plan_init(conninfo: str, directory: Path) -> Plan:
+    """Look at a database and plan the two files. Raises CannotConnect, Refused when the directory isn't there."""
+    if not directory.is_dir():
+        raise Refused(f"{directory} is not a directory", f"mkdir -p {directory}")
+    with connect(conninfo, "init") as connection:
+        found = look(connection)
+    texts = dict(zip(FILES, (config_text(conninfo), manual_text(found)), strict=True))
+    return Plan(
+        procedure="init",
+        title=f"Write tabsync.toml and manual.md for {place(conninfo)} ({found.provider})",
+        target=found.identity,
+        confirm=found.identity["database"],
+        steps=tuple(_step(directory / name, text) for name, text in texts.items()),
+    )
+
+
+def write(_context: Context, *, path: str, text: str) -> Facts:
+    """Write one file; an older one of that name is kept beside it under the time of now."""
+    target, kept = Path(path), ""
+    try:
+        if target.exists() and target.read_text(encoding="utf-8", errors="replace") != text:
+            kept = f"{path}.{compact(now())}"
+            target.rename(kept)
+        pending = target.with_name(f".{target.name}.writing")
+        pending.write_text(text, encoding="utf-8")
+        pending.replace(target)
+    except OSError as error:
+        raise Refused(f"can't write {path}: {error.strerror}", "choose another place with --directory") from None
+    return {"path": path, "kept": kept}
+
+
+def _step(path: Path, text: str) -> Step:
+    exists = path.exists()
+    return Step(
+        f"write_{path.stem}",
+        f"{'Replace' if exists else 'Write'} {path.name}",
+        "tabsync.init.plan:write",
+        {"path": str(path), "text": text},
+        preview=f"{path} ({len(text.splitlines())} lines)" + (", the old one is kept beside it" if exists else ""),
+        risk=Risk.DESTRUCTIVE if exists else Risk.REVERSIBLE,
+        undo="move the kept file back" if exists else f"rm {path}",
+    )
