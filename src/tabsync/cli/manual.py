@@ -89,7 +89,7 @@ def usage_in(program: Any) -> Callable[[Sequence[str]], str]:
         if extra:
             return f"one argument too many: {extra[0]!r}"
         missing = [one for one in command.params if one.required and parsed.get(one.name) in (None, (), [])]
-        return f"{missing[0].make_metavar(context)} is missing" if missing else ""
+        return f"{missing[0].name.upper()} is missing" if missing else ""
 
     return wrong_usage
 
@@ -103,12 +103,9 @@ def find_command(program: Any, words: Sequence[str]) -> tuple[Any, Sequence[str]
         # A group that does something by itself takes options (`drill --backup latest`); a word would be a subcommand.
         works = node is not program and node.invoke_without_command and not (rest and rest[0][:1] != "-")
         return (node, rest) if works else None
-    positional = [one for one in node.params if one.param_type_name == "argument"]
-    if rest and rest[0][:1] != "-":
-        # `drill monthly` is not built while `drill` takes no argument, nor `take data` while `take` knows only `full`.
-        choices = getattr(positional[0].type, "choices", None) if positional else ()
-        if choices is not None and rest[0] not in [str(getattr(one, "value", one)) for one in choices]:
-            return None
+    takes_arguments = any(one.param_type_name == "argument" for one in node.params)
+    if rest and rest[0][:1] != "-" and not takes_arguments:
+        return None  # `drill monthly` is not built while `drill` takes no argument
     return node, rest
 
 

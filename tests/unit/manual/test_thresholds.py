@@ -68,7 +68,9 @@ def test_no_bound(text: str) -> None:
     assert parse_bound(text) is None
 
 
-@pytest.mark.parametrize("text", ["80", "> ", "> many", "> 5 furlongs", "> 5 per furlong", "=> 5", "> 5 or > 6", "> -1"])
+@pytest.mark.parametrize(
+    "text", ["80", "> ", "> many", "> 5 furlongs", "> 5 per furlong", "=> 5", "> 5 or > 6", "> -1"]
+)
 def test_what_is_not_a_bound_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         parse_bound(text)

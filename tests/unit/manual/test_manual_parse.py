@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,124 +14,7 @@ from tabsync.manual.parse import parse
 from tabsync.manual.sections import Problem
 from tabsync.manual.steps import parse_command
 
-GOOD = """\
-# A shop's manual
-
-Free prose, with a `code` word and a [link](https://example.com).
-
-## Targets
-
-- **Recovery time objective (RTO)**: < 1 hour, by drill
-- RPO: under 15 minutes
-
-## Retention
-
-| Class | What | Frequency | Retention | Stores |
-|---|---|---|---|---|
-| full | Everything | Weekly | 90 days | Local, Azure |
-
-## Role hierarchy
-
-```
-OWNER           # of the shop
-├── CLERK       # sells
-│   └── INTERN
-└── GUEST
-```
-
-## Permission matrix
-
-| Feature | OWNER | CLERK | INTERN | GUEST |
-|---|---|---|---|---|
-| Sell | ✅ | yes | ❌ | no |
-
-## Key tables
-
-- `orders`: what was sold
-- `app.users`
-
-## Metrics
-
-### Sessions
-
-Unit: count of sessions
-Every: 15 s
-
-Those that work.
-
-```sql
-select count(*) as value from pg_stat_activity
-```
-
-### Size
-
-Unit: bytes
-Of: 8 GB
-No rows: ok
-
-```sql
-select pg_database_size(current_database()) as value
-```
-
-## Thresholds
-
-| Metric | Warning | Critical | For | Action | Runbook |
-|---|---|---|---|---|---|
-| Sessions | > 80 | > 95 | 5 min | Look | Too many sessions |
-| Size | > 80 % | — | — | Buy | — |
-
-## Runbooks
-
-### Too many sessions
-
-Symptoms: `too many clients`
-
-Some prose.
-
-1. Look **closely**.
-   ```tabsync
-   connections show
-   ```
-2. Count them.
-   ```sql
-   select 1
-   ```
-3. Change it.
-   ```sql write
-   update t set a = 1
-   ```
-4. In the backend:
-   ```sh
-   make restart
-   ```
-5. Tell the people
-   - on the phone
-   - by mail
-
-## Contacts
-
-| Role | Contact | Availability |
-|---|---|---|
-| DBA | dba@example.com | 24/7 |
-
-### After it
-
-- [ ] Write it down
-- [x] Sleep
-
-## Schedule
-
-### Daily
-
-- Look at it: `tabsync health`
-- Read the log
-
-## Document
-
-- Version: 3.1
-- Last updated: 2026-01-02
-- Next review: 2026-04-02
-"""
+GOOD = Path(__file__).with_name("good.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +156,9 @@ def test_a_metric_a_threshold_and_a_step_are_added_by_writing_them(manual: Manua
     metric = "### Cars\n\nUnit: count of cars\n\n```sql\nselect 1 as value\n```\n\n## Thresholds"
     text = GOOD.replace("## Thresholds", metric)
     text = text.replace("| Size | > 80 %", "| Cars | > 3 | > 5 | — | Park | — |\n| Size | > 80 %")
-    text = text.replace("5. Tell the people", "5. Count cars.\n   ```tabsync\n   cars count\n   ```\n6. Tell the people")
+    text = text.replace(
+        "5. Tell the people", "5. Count cars.\n   ```tabsync\n   cars count\n   ```\n6. Tell the people"
+    )
     found, problems = parse(text)
     assert problems == []
     assert found.metric("cars") is not None
