@@ -59,24 +59,34 @@ class Reading:
 
 
 def measure(
-    conn: Connection, manual: Manual, *, only: Iterable[str] | None = None, clock: Clock = now
+    conn: Connection,
+    manual: Manual,
+    *,
+    only: Iterable[str] | None = None,
+    statement_timeout: str = "5s",
+    clock: Clock = now,
 ) -> list[Reading]:
     """Measure every metric of the manual, each in a READ ONLY transaction of its own.
 
-    conn: a session outside any transaction; only: titles of the metrics to measure. Never raises for a metric that
-    could not be measured: its reading is UNKNOWN and says why, and so are all that follow a lost connection.
+    conn: a session outside any transaction; only: titles of the metrics to measure; statement_timeout: of each, with
+    its unit. Never raises for a metric that could not be measured: its reading is UNKNOWN and says why, and so are all
+    that follow a lost connection.
     """
     wanted = None if only is None else {title.lower() for title in only}
     metrics = [metric for metric in manual.metrics if wanted is None or metric.title.lower() in wanted]
-    return [_measure(conn, metric, manual.thresholds_of(metric.title), clock) for metric in metrics]
+    return [
+        _measure(conn, metric, manual.thresholds_of(metric.title), statement_timeout, clock()) for metric in metrics
+    ]
 
 
-def _measure(conn: Connection, metric: Metric, thresholds: Sequence[Threshold], clock: Clock) -> Reading:
-    at, started = clock(), time.monotonic()
+def _measure(
+    conn: Connection, metric: Metric, thresholds: Sequence[Threshold], statement_timeout: str, at: datetime
+) -> Reading:
+    started = time.monotonic()
     samples: tuple[Sample, ...] = ()
     error, cut = "", False
     try:
-        rows = run_readonly(conn, metric.sql, max_rows=MAX_ROWS)
+        rows = run_readonly(conn, metric.sql, statement_timeout=statement_timeout, max_rows=MAX_ROWS)
         samples, cut = read_samples(metric, rows, thresholds), rows.cut
     except (psycopg.Error, TabsyncError, ValueError) as failure:
         error = _told(failure)

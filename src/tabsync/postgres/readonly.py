@@ -1,9 +1,9 @@
 """Statements that only read, in earnest.
 
-A READ ONLY transaction is not enough: PostgreSQL lets pg_terminate_backend, nextval's kin and every function with
-side effects outside the tables run in it. So a statement is parsed (one statement, and of a kind that reads), every
-function that it or a view behind it can call is looked up, and what we don't know is refused. Then it runs in a READ
-ONLY transaction with time limits: https://www.postgresql.org/docs/current/sql-set-transaction.html
+A READ ONLY transaction is not enough: PostgreSQL lets pg_terminate_backend, pg_reload_conf, session locks and every
+other function with effects outside the tables run in it. So a statement is parsed (one statement, and of a kind that
+reads), every function that it or a view behind it can call is looked up, and what we don't know is refused. Then it
+runs in a READ ONLY transaction with time limits: https://www.postgresql.org/docs/current/sql-set-transaction.html
 
 This holds off mistakes, tricks with quoting, and functions planted in the database. It is no substitute for
 connecting as a role that may only read: another session could still replace a function between look-up and run.
@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 import sqlglot
 from psycopg import pq
 from psycopg.rows import dict_row, tuple_row
@@ -189,7 +190,9 @@ def volatile_functions(conn: Connection, sql: str) -> list[str]:
     ]
     found = {row["proname"] for row in functions}
     refused += [f"the function {name} is not known here" for name in _unknown(names, found, sql, ask)]
-    refused += [f"a cast to {row['typname']} can run a CHECK" for row in ask("types", names=sorted(names.types))]
+    # An extension's view has a type of the same name as the function behind it: no cast is meant.
+    types = names.types - {row["proname"] for row in functions if row["extname"]}
+    refused += [f"a cast to {row['typname']} can run a CHECK" for row in ask("types", names=sorted(types))]
     refused += [f"the operator {row['oid']} is not PostgreSQL's" for row in ask("operators")]
     casts = any(token.text in ("cast", ":") for token in tokens)
     refused += [f"the cast {next(iter(row.values()))} calls a function" for row in ask("casts", casts=casts)]
@@ -250,6 +253,8 @@ def run_readonly(
     told = check_readonly(sql)
     if told:
         raise Refused(f"this statement does not only read: {'; '.join(told)}", "mark its block: sql write")
+    if conn.closed:
+        raise psycopg.OperationalError("the connection is lost")
     if conn.info.transaction_status != pq.TransactionStatus.IDLE:
         raise ValueError("a reading transaction can't be opened inside another")
     with conn.transaction(force_rollback=True):

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 _LEXEME = re.compile(
     r"""
-      (?P<space>[ \t\n]+ | --[^\n]*)
+      (?P<space>[ \t\n]+ | --[^\x00-\x08\x0b-\x1f\n]*)
     | (?P<comment>/\*.*?\*/)
     | (?P<string>'(?:[^']|'')*')
     | (?P<quoted>"(?:[^"]|"")+")

@@ -1,0 +1,49 @@
+"""A server with TabSync's schema, and one with nothing in it, for what is measured and for what may only read."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tabsync.postgres import embedded
+from tabsync.profiles.tabsync.migrate import apply_schema
+from tabsync.system.claims import claim
+
+
+@pytest.fixture(scope="session")
+def monitoring_server() -> Iterator[embedded.Server]:
+    """A running server that nothing else uses."""
+    with tempfile.TemporaryDirectory(prefix="tabsync-monitoring-") as temporary:
+        Path(temporary).chmod(0o711)  # the server runs under another account when we are root
+        held = claim(Path(temporary) / "server")
+        assert held is not None
+        server = embedded.create(held.directory, settings={**embedded.SCRATCH_SETTINGS, "shared_buffers": "16MB"})
+        try:
+            embedded.start(server)
+            yield server
+        finally:
+            embedded.destroy(server)
+            held.release()
+
+
+@pytest.fixture(scope="session")
+def monitoring_conninfo(monitoring_server: embedded.Server) -> str:
+    """A database with TabSync's schema and no rows."""
+    with psycopg.connect(monitoring_server.conninfo(), autocommit=True) as conn:
+        conn.execute("create database measured")
+    conninfo = monitoring_server.conninfo("measured")
+    with psycopg.connect(conninfo, autocommit=True) as conn:
+        apply_schema(conn)
+    return conninfo
+
+
+@pytest.fixture
+def connection(monitoring_conninfo: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """A session of the superuser: what it isn't kept from, nobody is."""
+    with psycopg.connect(monitoring_conninfo, autocommit=True) as conn:
+        yield conn
