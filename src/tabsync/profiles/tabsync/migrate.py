@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from psycopg import Connection, errors
+from psycopg import Connection, Cursor, errors
 from psycopg.rows import tuple_row
 
 from tabsync.kernel.errors import FailedPartway, Refused
@@ -99,32 +99,38 @@ def apply_schema(conn: Connection[Any], wanted: tuple[Migration, ...] | None = N
     """
     wanted = migrations() if wanted is None else wanted
     done: list[str] = []
-    while True:
+    # The history is read again under the lock each time: another process may have applied the next one meanwhile.
+    while version := _apply_next(conn, wanted, done):
+        done.append(version)
+    return done
+
+
+def _apply_next(conn: Connection[Any], wanted: tuple[Migration, ...], done: list[str]) -> str:
+    """Apply the first missing migration, in a transaction; returns its version, "" when there is none."""
+    version = ""
+    try:
         with conn.transaction(), conn.cursor(row_factory=tuple_row) as cursor:
             cursor.execute(SET_LOCK_TIMEOUT, [LOCK_TIMEOUT])
-            # Read again after each wait: another process may have applied the next one meanwhile.
-            try:
-                cursor.execute(ONE_AT_A_TIME)
-                todo = missing(wanted, _applied(cursor))
-                if not todo:
-                    return done
+            cursor.execute(ONE_AT_A_TIME)
+            for migration in missing(wanted, _applied(cursor))[:1]:
+                version = migration.version
                 cursor.execute(CREATE_RECORD)
-                cursor.execute(todo[0].sql)
-            except errors.LockNotAvailable as error:
-                raise FailedPartway(
-                    f"no lock within {LOCK_TIMEOUT}; applied so far: {', '.join(done) or 'nothing'}",
-                    "see who holds it with `tabsync connections show`, then run it again",
-                ) from error
-            except errors.Error as error:
-                raise FailedPartway(
-                    f"migration {todo[0].version} failed: {error}".splitlines()[0],
-                    "it left nothing behind; correct it and run it again",
-                ) from error
-            cursor.execute(WRITE_RECORD, [todo[0].version, todo[0].checksum])
-        done.append(todo[0].version)
+                cursor.execute(migration.sql)
+                cursor.execute(WRITE_RECORD, [version, migration.checksum])
+    except errors.LockNotAvailable as error:
+        raise FailedPartway(
+            f"no lock within {LOCK_TIMEOUT} for migration {version or 'history'}; applied: {', '.join(done) or 'none'}",
+            "see who holds it with `tabsync connections show`, then run it again",
+        ) from error
+    except errors.Error as error:
+        raise FailedPartway(
+            f"migration {version or 'history'} failed: {error}".splitlines()[0],
+            "it left nothing behind; correct it and run it again",
+        ) from error
+    return version
 
 
-def _applied(cursor: Any) -> dict[str, str]:
-    if not cursor.execute(FIND_RECORD).fetchone()[0]:
+def _applied(cursor: Cursor[tuple[Any, ...]]) -> dict[str, str]:
+    if cursor.execute(FIND_RECORD).fetchone() == (False,):
         return {}
     return dict(cursor.execute(READ_RECORD).fetchall())
