@@ -1,0 +1,44 @@
+"""tabsync serve."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tabsync.cli.common import ConfigOption, DatabaseOption, StoreOption
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8420,
+    name: Annotated[
+        list[str] | None, typer.Option("--name", help="A host name that a TLS proxy in front answers to.")
+    ] = None,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    store: StoreOption = None,
+) -> None:
+    """Serve the console until Ctrl-C.
+
+    Log in as an operator made by: tabsync operator add NAME --role admin
+
+    Example: tabsync serve --port 0
+    """
+    from tabsync.cli.common import console, note, workspace
+    from tabsync.console.serve import serve as serve_console
+    from tabsync.ledger.operators import operators
+
+    found = workspace(config, database, store)
+
+    def ready(url: str) -> None:
+        console().print(f"The console is at {url} (Ctrl-C stops it)", markup=False, soft_wrap=True)
+        if not operators(found.ledger()):
+            note("nobody can log in yet: tabsync operator add NAME --role admin")
+
+    try:
+        serve_console(found, host, port, ready, name or ())
+    finally:
+        found.close()

@@ -1,0 +1,111 @@
+"""Who may use a route. Each route has one of these in its signature; create_app refuses one that has none.
+
+`Public`: anybody. `Viewer`, `Admin`: a session of at least that role. `ViewerPost`, `AdminPost`: besides, the form
+carries the session's CSRF token. A route that isn't GET takes one of the last two, or is the login itself.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated
+from urllib.parse import quote, urlsplit
+
+from fastapi import Depends, Form, HTTPException, Request
+from starlette.responses import Response
+
+from tabsync.console.state import Console, console_of
+from tabsync.ledger.operators import ROLES, Session, find_session
+
+
+class NotLoggedIn(Exception):
+    """There is no session, or it is over."""
+
+
+def cookie_name(request: Request) -> str:
+    """The session's cookie. It carries the port in its name, since cookies don't know ports.
+
+    Two consoles on one machine would log each other out otherwise. The prefix makes browsers insist on Secure, Path=/
+    and no Domain. Chromium and Firefox take Secure cookies over plain http from the loopback:
+    https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Set-Cookie
+    """
+    _, _, port = request.headers["host"].rpartition(":")
+    return f"__Host-tabsync-{port}" if port.isdecimal() else "__Host-tabsync"
+
+
+def set_cookie(response: Response, name: str, value: str) -> None:
+    """Set a cookie that no script can read and no other site can make a browser send; it ends with the browser."""
+    response.set_cookie(name, value, secure=True, httponly=True, samesite="strict", path="/")
+
+
+def forget_cookie(response: Response, name: str) -> None:
+    """Take a cookie away."""
+    response.delete_cookie(name, secure=True, httponly=True, samesite="strict", path="/")
+
+
+def current_session(request: Request, console: Console) -> Session | None:
+    """The session of a request, if it is valid. What a page asks for by itself does not count as activity."""
+    token = request.cookies.get(cookie_name(request), "")
+    by_itself = "hx-request" in request.headers
+    return find_session(console.ledger, token, touch=not by_itself) if token else None
+
+
+def anybody() -> None:
+    """For the login."""
+
+
+def viewer(request: Request, console: Annotated[Console, Depends(console_of)]) -> Session:
+    """A session of any role. Raises NotLoggedIn."""
+    session = current_session(request, console)
+    if session is None:
+        raise NotLoggedIn
+    request.state.session = session
+    return session
+
+
+def admin(session: Annotated[Session, Depends(viewer)]) -> Session:
+    """A session of an admin. Raises HTTPException 403."""
+    if ROLES.index(session.operator.role) < ROLES.index("admin"):
+        raise HTTPException(403, f"{session.operator.name} is a viewer; this takes an admin.")
+    return session
+
+
+def viewer_post(session: Annotated[Session, Depends(viewer)], csrf: Annotated[str, Form()] = "") -> Session:
+    """A form that was sent by a session. Raises HTTPException 403 when it doesn't carry the session's token."""
+    check_csrf(csrf, session.csrf_token)
+    return session
+
+
+def admin_post(session: Annotated[Session, Depends(admin)], csrf: Annotated[str, Form()] = "") -> Session:
+    """A form that was sent by an admin's session."""
+    check_csrf(csrf, session.csrf_token)
+    return session
+
+
+def check_csrf(sent: str, expected: str) -> None:
+    """Raises HTTPException 403 when a form's token is not the expected one."""
+    if not expected or not hmac.compare_digest(sent.encode(), expected.encode()):
+        raise HTTPException(403, "This form is out of date. Go back, reload the page and send it again.")
+
+
+def login_url(request: Request) -> str:
+    """Where somebody without a session is sent, and will come back from."""
+    back = request.url.path if request.method == "GET" else "/"
+    if "hx-request" in request.headers:  # a fragment: the page that it belongs to
+        back = safe_next(urlsplit(request.headers.get("hx-current-url", "")).path)
+    return "/login" if back == "/" else f"/login?next={quote(back)}"
+
+
+def safe_next(path: str) -> str:
+    """A path to go to after the login: one of ours, or "/". Never another host ("//host" or with a backslash)."""
+    ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if ours else "/"
+
+
+Public = Annotated[None, Depends(anybody)]
+Viewer = Annotated[Session, Depends(viewer)]
+Admin = Annotated[Session, Depends(admin)]
+ViewerPost = Annotated[Session, Depends(viewer_post)]
+AdminPost = Annotated[Session, Depends(admin_post)]
+
+GUARDS = {anybody, viewer, admin, viewer_post, admin_post}
+POSTING = {anybody, viewer_post, admin_post}

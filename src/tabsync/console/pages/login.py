@@ -1,0 +1,116 @@
+"""/login and /logout."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import RedirectResponse, Response
+
+from tabsync.console.access import (
+    Public,
+    ViewerPost,
+    check_csrf,
+    cookie_name,
+    current_session,
+    forget_cookie,
+    safe_next,
+    set_cookie,
+)
+from tabsync.console.render import page
+from tabsync.console.state import Console, console_of
+from tabsync.kernel.step import Facts
+from tabsync.kernel.units import human_seconds
+from tabsync.ledger.evidence import add_audit
+from tabsync.ledger.operators import (
+    Operator,
+    check_password,
+    end_session,
+    operators,
+    start_session,
+    sweep_sessions,
+)
+
+router = APIRouter()
+
+
+@router.get("/login")
+def show(request: Request, _: Public, console: Annotated[Console, Depends(console_of)], next: str = "/") -> Response:
+    """The form; it has a token of its own, so that nobody can be logged in under another's name unawares."""
+    if current_session(request, console) is not None:
+        return RedirectResponse(safe_next(next), 303)
+    return _form(request, next=next, nobody=not operators(console.ledger))
+
+
+@router.post("/login")
+def log_in(
+    request: Request,
+    _: Public,
+    console: Annotated[Console, Depends(console_of)],
+    name: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+    csrf: Annotated[str, Form()] = "",
+    next: Annotated[str, Form()] = "/",
+) -> Response:
+    """Begin a new session, whatever session there was before."""
+    expected = request.cookies.get(_form_cookie(request), "")
+    if not expected:
+        told = "Your browser did not keep the form's cookie. Over plain http only Chrome, Edge and Firefox do."
+        return _form(request, next=next, problem=told, status=403)
+    check_csrf(csrf, expected)
+    address = request.client.host if request.client else ""
+    keys = (f"name {name.strip().lower()[:64]}", f"address {address}")
+    wait = console.throttle.admit(keys)
+    if wait > 0:
+        told = f"Too many attempts. Try again in {human_seconds(int(wait) + 1)}."
+        answer = _form(request, next=next, name=name, problem=told, status=429)
+        answer.headers["Retry-After"] = str(int(wait) + 1)
+        return answer
+    operator = check_password(console.ledger, name.strip(), password)
+    if operator is None:
+        add_audit(console.ledger, _known(console, name), "login failed", "console", {"address": address})
+        return _form(request, next=next, name=name, problem="Name and password don't match.", status=403)
+    console.throttle.succeeded(keys)
+    return _welcome(request, console, operator, address, next)
+
+
+@router.post("/logout")
+def log_out(request: Request, session: ViewerPost, console: Annotated[Console, Depends(console_of)]) -> Response:
+    """End the session."""
+    end_session(console.ledger, session)
+    add_audit(console.ledger, session.operator.name, "logout", "console", {})
+    answer = RedirectResponse("/login", 303)
+    forget_cookie(answer, cookie_name(request))
+    return answer
+
+
+def _welcome(request: Request, console: Console, operator: Operator, address: str, target: str) -> Response:
+    old = current_session(request, console)
+    if old is not None:
+        end_session(console.ledger, old)
+    sweep_sessions(console.ledger)
+    token, _ = start_session(console.ledger, operator)
+    add_audit(console.ledger, operator.name, "login", "console", {"address": address, "role": operator.role})
+    answer = RedirectResponse(safe_next(target), 303)
+    set_cookie(answer, cookie_name(request), token)
+    forget_cookie(answer, _form_cookie(request))
+    return answer
+
+
+def _form(request: Request, *, next: str, status: int = 200, **context: object) -> Response:
+    csrf = request.cookies.get(_form_cookie(request)) or secrets.token_urlsafe(32)
+    values: Facts = {"name": "", "problem": "", "nobody": False} | context
+    answer = page(request, "login.html", status=status, csrf=csrf, next=safe_next(next), **values)
+    set_cookie(answer, _form_cookie(request), csrf)
+    return answer
+
+
+def _form_cookie(request: Request) -> str:
+    return f"{cookie_name(request)}-form"
+
+
+def _known(console: Console, name: str) -> str:
+    # What was typed is kept only if it is a name: it may be a password in the wrong field.
+    lowered = name.strip().lower()
+    return lowered if any(one.name == lowered for one in operators(console.ledger)) else "(unknown name)"

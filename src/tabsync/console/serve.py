@@ -1,0 +1,134 @@
+"""Runs the console: in the foreground for `tabsync serve`, in a thread for the demo and tests."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from tabsync.console.app import create_app
+from tabsync.console.state import Console
+from tabsync.kernel.errors import FailedPartway, Refused
+from tabsync.workspace import Workspace
+
+PORT = 8420
+
+_LET_FINISH = 3  # seconds for open requests when stopping
+_LET_TIDY = 30.0  # seconds for a run that was told to stop
+
+
+@dataclass(slots=True)
+class Running:
+    """A console that serves. url: where; console: what its pages share."""
+
+    url: str
+    console: Console
+    _server: uvicorn.Server
+    _thread: threading.Thread
+
+    def stop(self) -> None:
+        """Answer what was asked, stop what runs, close the port. A run that doesn't end in time is swept later."""
+        self._server.should_exit = True
+        self.console.worker.stop(_LET_TIDY)
+        self._thread.join(_LET_FINISH + 5)
+
+
+def serve(
+    workspace: Workspace,
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    on_ready: Callable[[str], None] = lambda url: None,
+    names: Sequence[str] = (),
+) -> None:
+    """Serve until Ctrl-C or SIGTERM.
+
+    port: 0 picks a free one; on_ready: called with the URL once it answers; names: further Host headers to answer to,
+    those of a TLS proxy. Raises Refused when the port is taken, or the host is reachable from outside without a name.
+    """
+    asked = threading.Event()
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt  # the second time: don't wait for what runs
+        asked.set()
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        running = start(workspace, host, port, names)
+        try:
+            on_ready(running.url)
+            while not asked.wait(1.0) and running._thread.is_alive():
+                pass
+        finally:
+            running.stop()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def start(workspace: Workspace, host: str = "127.0.0.1", port: int = 0, names: Sequence[str] = ()) -> Running:
+    """Serve in a thread, and return once it answers; the same arguments and errors as serve()."""
+    if not _is_loopback(host) and not names:
+        raise Refused(
+            f"{host} can be reached from other machines",
+            "put a TLS proxy in front and name it: tabsync serve --name console.example.org",
+        )
+    listening = _bind(host, port)
+    taken: int = listening.getsockname()[1]
+    shown = f"[{host}]" if ":" in host else host
+    hosts = [f"{shown}:{taken}", f"localhost:{taken}", *names]
+    try:
+        app = create_app(workspace, hosts=hosts)
+    except BaseException:
+        listening.close()
+        raise
+    return _start(app, listening, f"http://{shown}:{taken}/")
+
+
+def _start(app: FastAPI, listening: socket.socket, url: str) -> Running:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # whoever can reach the port could otherwise choose the address that the throttle sees
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=_LET_FINISH,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="console", daemon=True)
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            raise FailedPartway("the console did not start", "read the log above")
+        time.sleep(0.01)
+    return Running(url, app.state.console, server, thread)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=128)
+    except PermissionError:
+        raise Refused(f"port {port} needs more rights", "tabsync serve --port 0 picks a free one") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Refused(f"port {port} is taken", "tabsync serve --port 0 picks a free one") from None
+        raise Refused(f"can't listen on {host}: {error.strerror}", "tabsync serve --host 127.0.0.1") from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,174 @@
+"""Plans that were shown, and the one thread that runs them, through the same functions as the command line.
+
+A plan is kept here from the moment it is shown until it runs, so what was approved is what runs: the form that starts
+it names its digest and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+
+from tabsync.kernel.errors import BadUsage, FailedPartway, Refused, TabsyncError
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.runner import run
+from tabsync.kernel.step import Step
+from tabsync.ledger.runs import mark_interrupted, recent_runs
+from tabsync.ledger.tables import run as run_table
+from tabsync.workspace import Workspace, with_actor
+
+KEPT = 600.0
+"""Seconds for which a plan that was shown can be started."""
+
+_SHELF = 50
+
+_BEGIN = 10.0  # seconds to wait for a run to be on record
+
+_log = logging.getLogger("tabsync.console")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A plan that an operator looks at. at: monotonic seconds."""
+
+    plan: Plan
+    operator: str
+    at: float
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far the open step of the running plan is. Written by the worker's thread, read by pages."""
+
+    step: str = ""
+    done: float = 0.0
+    total: float = 0.0
+    unit: str = ""
+
+
+@dataclass(slots=True)
+class Watcher:
+    """The runner's listener. A step that reports its progress is where a stop takes hold."""
+
+    progress_of: Progress
+    stopping: threading.Event
+    begun: threading.Event = field(default_factory=threading.Event)
+    failure: TabsyncError | None = None
+
+    def step_started(self, number: int, total: int, step: Step) -> None:
+        """Note which step is open; the run is on record now."""
+        self.progress_of.step, self.progress_of.total = step.key, 0.0
+        self.begun.set()
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """Note how far it is."""
+        if self.stopping.is_set():
+            # Raised inside the step, so that the runner records it and still takes away what was made.
+            raise Refused("the console was stopped", "run it again")
+        self.progress_of.done, self.progress_of.total, self.progress_of.unit = done, total, unit
+
+    def step_ended(self, step: Step, seconds: float, error: str) -> None:
+        """Nothing is open."""
+        self.progress_of.step = ""
+
+
+@dataclass(slots=True)
+class Worker:
+    """Runs one plan at a time for a workspace. clock: monotonic seconds."""
+
+    workspace: Workspace
+    clock: Callable[[], float] = time.monotonic
+    progress: Progress = field(default_factory=Progress)
+    _shelf: dict[str, Shown] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _thread: threading.Thread | None = None
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def show(self, plan: Plan, operator: str) -> str:
+        """Keep a plan that is about to be shown; returns its digest, by which it can be started."""
+        with self._lock:
+            self._expire()
+            while len(self._shelf) >= _SHELF:
+                del self._shelf[next(iter(self._shelf))]
+            self._shelf[plan.digest()] = Shown(plan, operator, self.clock())
+        return plan.digest()
+
+    def shown(self, digest: str, operator: str) -> Plan:
+        """The plan that was shown to an operator. Raises BadUsage when it ran, expired, or was shown to another."""
+        with self._lock:
+            self._expire()
+            found = self._shelf.get(digest)
+        if found is None or found.operator != operator:
+            raise BadUsage("this plan was started or is older than 10 minutes", "look at a new one")
+        return found.plan
+
+    def start(self, digest: str, operator: str) -> str:
+        """Run a plan that was shown, in the operator's name; returns the run's id as soon as it is on record.
+
+        Raises BadUsage as shown() does, Refused when something runs already or the run could not begin.
+        """
+        plan = self.shown(digest, operator)
+        listener = Watcher(self.progress, self._stopping)
+        with self._lock:
+            self._refuse_second()
+            if self._shelf.pop(digest, None) is None:
+                raise BadUsage("this plan was started already", "see what runs: Runs")
+            arguments = (with_actor(self.workspace, operator), plan, listener)
+            thread = threading.Thread(target=_work, args=arguments, name="console-worker", daemon=True)
+            self._thread = thread
+            thread.start()
+        listener.begun.wait(_BEGIN)
+        if listener.failure is not None:
+            raise listener.failure
+        return self._run_of(plan)
+
+    def stop(self, timeout: float) -> bool:
+        """Ask what runs to end at its next report of progress, and wait; returns whether it did."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return self._thread is None or not self._thread.is_alive()
+
+    def _refuse_second(self) -> None:
+        mark_interrupted(self.workspace.ledger())  # or one whose process died would stand in the way for ever
+        running = [one for one in recent_runs(self.workspace.ledger()) if one["state"] == "running"]
+        if running:
+            one = running[0]
+            raise Refused(f"{one['procedure']} by {one['actor']} is still running", "wait for it; it is under Runs")
+        if self._thread is not None and self._thread.is_alive():
+            raise Refused("another run is just beginning or ending", "try again in a moment")
+
+    def _run_of(self, plan: Plan) -> str:
+        query = select(run_table.c.id).where(run_table.c.plan_digest == plan.digest())
+        with self.workspace.ledger().engine.connect() as connection:
+            found = connection.execute(query).scalar()
+        if found is None:
+            raise Refused("the run has not begun", "see what runs: Runs")
+        return str(found)
+
+    def _expire(self) -> None:
+        oldest = self.clock() - KEPT
+        self._shelf = {digest: shown for digest, shown in self._shelf.items() if shown.at > oldest}
+
+
+def _work(workspace: Workspace, plan: Plan, listener: Watcher) -> None:
+    # What fails inside a step is in the ledger. What fails before there is a run is told to whoever started it.
+    try:
+        if plan.procedure == "drill":
+            from tabsync.backups.drill import run_drill
+
+            run_drill(workspace, plan, listener)
+        else:
+            run(plan, workspace, workspace.journal(), listener)
+    except TabsyncError as error:
+        listener.failure = error
+    except Exception as error:  # noqa: BLE001 - the thread's edge
+        _log.exception("%s could not be run", plan.procedure)
+        listener.failure = FailedPartway(f"{plan.procedure}: {type(error).__name__}", "read the console's log")
+    finally:
+        listener.begun.set()
