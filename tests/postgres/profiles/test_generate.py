@@ -119,6 +119,16 @@ def test_tables_with_rows_are_refused(profile_conninfo: str) -> None:
     assert digest(profile_conninfo) == before
 
 
+def test_database_without_schema_is_refused(new_database: NewDatabase) -> None:
+    with psycopg.connect(new_database("template0")) as conn, pytest.raises(Refused, match="no table users"):
+        generate(conn, orders=10)
+
+
+def test_moment_without_time_zone_is_refused(empty_conninfo: str) -> None:
+    with psycopg.connect(empty_conninfo) as conn, pytest.raises(BadUsage, match="no time zone"):
+        generate(conn, orders=10, at=AT.replace(tzinfo=None))
+
+
 def test_nothing_to_generate_is_refused(empty_conninfo: str) -> None:
     with psycopg.connect(empty_conninfo) as conn, pytest.raises(BadUsage, match="cannot generate 0 orders"):
         generate(conn, orders=0)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from psycopg import Connection, Cursor, sql
+from psycopg.errors import UndefinedTable
 from psycopg.rows import tuple_row
 
 from tabsync.kernel.clock import now
@@ -109,14 +110,18 @@ def generate(
 ) -> dict[str, int]:
     """Fill the empty tables of the schema; returns the number of rows by table.
 
-    conn: as the owner of the tables. orders: how many; the rest follows from it, about 1.1 kB of database each.
+    conn: as the owner of the tables. orders: how many; the rest follows from it, about 1.3 kB of database each,
+    so that 2.4 million give 3 GB.
     seed: the same seed, orders and at give the same rows in the same order. at: the moment at which the data ends,
-    with guests at the tables; the current hour unless given. report: called with (done, total, unit).
+    with guests at the tables; the current hour in UTC unless given. report: called with (done, total, unit).
 
-    Raises Refused when a table has rows already, BadUsage for orders < 1. Either all rows are there or none.
+    Raises Refused when a table has rows already or isn't there, BadUsage for orders < 1 and for an `at` without time
+    zone. Either all rows are there or none.
     """
     wanted = scale(orders)
     moment = at or now().replace(minute=0, second=0, microsecond=0)
+    if moment.tzinfo is None:
+        raise BadUsage(f"{moment} has no time zone, so it is no moment", "give it one, such as 2026-11-22T18:00+00:00")
     report = report or _silent
     with conn.transaction(), conn.cursor(row_factory=tuple_row) as cursor:
         _refuse_rows(cursor)
@@ -131,7 +136,11 @@ def _silent(done: float, total: float, unit: str) -> None:
 
 def _refuse_rows(cursor: Cursor[tuple[Any, ...]]) -> None:
     for table in TABLES:
-        if _value(cursor, HAS_ROWS.format(table=sql.Identifier(table))):
+        try:
+            has_rows = _value(cursor, HAS_ROWS.format(table=sql.Identifier(table)))
+        except UndefinedTable:
+            raise Refused(f"there is no table {table}", "bring the database to the newest schema first") from None
+        if has_rows:
             raise Refused(f"table {table} has rows already", "generate into a new database")
 
 
