@@ -54,7 +54,8 @@ class Verdict:
 
     def to_json(self) -> Facts:
         """The verdict as JSON."""
-        return asdict(self) | {"rto_met": self.rto_met, "rpo_met": self.rpo_met, "sentence": self.sentence}
+        met = {"rto_met": self.rto_met, "rpo_met": self.rpo_met}
+        return asdict(self) | met | {"unproven": list(self.unproven), "sentence": self.sentence}
 
 
 def judge(results: Mapping[str, Facts], *, rto_target: float, rpo_target: float) -> Verdict:

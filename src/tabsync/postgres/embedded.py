@@ -24,6 +24,7 @@ from psycopg.conninfo import make_conninfo
 from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.postgres.installation import Installation, embedded, installations
 from tabsync.system.account import Account, server_account
+from tabsync.system.processes import is_alive, wait_ended
 from tabsync.system.programs import Finished, run_program
 
 SUPERUSER = "postgres"
@@ -161,10 +162,10 @@ def postmaster(directory: Path) -> psutil.Process | None:
         lines = (directory / "data" / "postmaster.pid").read_text().splitlines()
         process = psutil.Process(int(lines[0]))
         # The pid may have been given to another process since: a postmaster works in its data directory.
-        alive = process.is_running() and Path(process.cwd()) == (directory / "data").resolve()
+        ours = is_alive(process) and Path(process.cwd()) == (directory / "data").resolve()
     except (OSError, ValueError, IndexError, psutil.Error):
         return None
-    return process if alive and process.status() != psutil.STATUS_ZOMBIE else None
+    return process if ours else None
 
 
 def end_server(directory: Path) -> bool:
@@ -177,11 +178,10 @@ def end_server(directory: Path) -> bool:
         with contextlib.suppress(psutil.Error):
             family = [process, *process.children(recursive=True)]
             process.send_signal(3)  # SIGQUIT: immediate shutdown, the children leave with it
-            _, left = psutil.wait_procs(family, timeout=15)
-            for one in left:
+            for one in wait_ended(family, timeout=15):
                 with contextlib.suppress(psutil.Error):
                     one.kill()
-            psutil.wait_procs(left, timeout=10)
+            wait_ended(family, timeout=10)
     sockets = _socket_directory(directory)
     if sockets.parent != directory:
         shutil.rmtree(sockets, ignore_errors=True)

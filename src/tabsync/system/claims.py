@@ -18,6 +18,8 @@ from pathlib import Path
 
 import psutil
 
+from tabsync.system.processes import wait_ended
+
 MARK = "TABSYNC_CLAIM"
 """Environment variable that names the claimed directory a child process works for."""
 
@@ -89,5 +91,5 @@ def end_marked(directory: Path) -> int:
             if process.pid != os.getpid() and process.environ().get(MARK) == str(directory):
                 process.send_signal(signal.SIGKILL)
                 ended.append(process)
-    psutil.wait_procs(ended, timeout=10)
+    wait_ended(ended, timeout=10)
     return len(ended)

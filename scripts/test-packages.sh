@@ -1,0 +1,21 @@
+#!/bin/sh
+# What some tests need beyond the wheels: a browser, and PostgreSQL 15. Installed only by root on Debian; elsewhere
+# those tests skip and say what is missing.
+set -eu
+missing=""
+[ -x /usr/bin/chromium ] || missing="$missing chromium"
+[ -x /usr/lib/postgresql/15/bin/postgres ] || missing="$missing postgresql-15"
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" -ne 0 ] || ! grep -qs '^ID=debian' /etc/os-release; then
+    echo "note: not installed, so their tests skip:$missing"
+    exit 0
+fi
+export DEBIAN_FRONTEND=noninteractive
+# The package would make and start a cluster of its own, which nobody here asked for.
+if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+    mkdir -p /etc/postgresql-common/createcluster.d
+    echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.d/tabsync-tests.conf
+fi
+apt-get update -qq
+# shellcheck disable=SC2086 # one word for each package
+apt-get install -qq -y --no-install-recommends $missing > /dev/null

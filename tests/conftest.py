@@ -1,0 +1,143 @@
+"""Servers and databases for tests: one server per version and worker, databases cloned from templates."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+
+from tabsync.postgres import embedded
+from tabsync.postgres.connect import Limits, connect
+from tabsync.postgres.installation import installations
+from tabsync.system.claims import claim
+from tabsync.workspace import PROFILE_MANUAL, Workspace
+
+_NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)
+_FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "60"}
+_numbers = itertools.count(1)
+
+Servers = Callable[[int], embedded.Server]
+Databases = Callable[..., str]
+
+
+def missing(what: str) -> None:
+    """Leave a test out because something isn't installed; under CI nothing may be left out."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is missing, and CI may not skip")
+    pytest.skip(f"{what} is missing")
+
+
+@pytest.fixture(scope="session")
+def place() -> Iterator[Path]:
+    """A directory that the servers' account can reach, for the whole session."""
+    directory = Path(tempfile.mkdtemp(prefix="tabsync-tests-", dir="/tmp"))
+    directory.chmod(0o755)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def directory(place: Path) -> Path:
+    """A fresh directory below it, for one test."""
+    fresh = place / f"test-{next(_numbers)}"
+    fresh.mkdir()
+    return fresh
+
+
+@pytest.fixture(scope="session")
+def servers(place: Path) -> Iterator[Servers]:
+    """A running server of a major version, started when first asked for."""
+    running: dict[int, embedded.Server] = {}
+
+    def of(major: int) -> embedded.Server:
+        if major not in running:
+            found = [one for one in installations() if one.major == major and one.has_server]
+            if not found:
+                missing(f"PostgreSQL {major}")
+            held = claim(place / f"server-{major}")
+            assert held is not None
+            server = embedded.create(held.directory, settings=_FAST, installation=found[0])
+            embedded.start(server)
+            running[major] = server
+        return running[major]
+
+    yield of
+    for server in running.values():
+        embedded.destroy(server)
+
+
+@pytest.fixture(scope="session")
+def server(servers: Servers) -> embedded.Server:
+    """The embedded PostgreSQL 17."""
+    return servers(17)
+
+
+@pytest.fixture
+def databases(servers: Servers) -> Iterator[Databases]:
+    """Makes databases: databases(17), databases(17, template="..."); gives a connection string, drops it at the end."""
+    made: list[tuple[int, str]] = []
+
+    def make(major: int = 17, template: str = "template0", name: str = "") -> str:
+        server = servers(major)
+        name = name or f"db{next(_numbers)}"
+        run_sql(server.conninfo(), "create database {} template {}", name, template)
+        made.append((major, name))
+        return server.conninfo(name)
+
+    yield make
+    for major, name in made:
+        run_sql(servers(major).conninfo(), "drop database if exists {} with (force)", name)
+
+
+@pytest.fixture(scope="session")
+def restaurant(servers: Servers) -> Callable[[int], str]:
+    """The name of a template database that holds the TabSync profile with 300 orders."""
+    made: set[int] = set()
+
+    def of(major: int) -> str:
+        if major not in made:
+            from tabsync.profiles.tabsync.generate import generate
+            from tabsync.profiles.tabsync.migrate import apply_schema
+
+            server = servers(major)
+            run_sql(server.conninfo(), "create database {}", "restaurant")
+            with connect(server.conninfo("restaurant"), "tests", limits=_NO_LIMIT) as connection:
+                apply_schema(connection)
+                generate(connection, orders=300)
+            made.add(major)
+        return "restaurant"
+
+    return of
+
+
+@pytest.fixture
+def tabsync_database(databases: Databases, restaurant: Callable[[int], str]) -> Callable[[int], str]:
+    """A fresh TabSync database on a server of a major version."""
+    return lambda major=17: databases(major, template=restaurant(major))
+
+
+@pytest.fixture
+def workspaces(directory: Path) -> Iterator[Callable[..., Workspace]]:
+    """Workspaces on a database, with a home and a store of their own."""
+    made: list[Workspace] = []
+
+    def make(conninfo: str, manual: Path = PROFILE_MANUAL) -> Workspace:
+        home = directory / "home"
+        made.append(Workspace(home, conninfo, directory / "store", manual, f"sqlite:///{home / 'ledger.sqlite'}"))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def run_sql(conninfo: str, statement: str, *names: str) -> None:
+    """Run one statement; {} are identifiers."""
+    with connect(conninfo, "tests", limits=_NO_LIMIT) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]
