@@ -8,7 +8,7 @@ import shlex
 from markdown_it.tree import SyntaxTreeNode
 
 from tabsync.manual.model import Command, Step, StepKind
-from tabsync.manual.sections import Problem, items_of, line_of, text_of
+from tabsync.manual.sections import Problem, line_of, text_of
 
 BLOCK_KINDS = {
     "tabsync": StepKind.COMMAND,
@@ -35,17 +35,14 @@ def parse_command(text: str, line: int) -> Command:
 def steps_of(ordered_list: SyntaxTreeNode, problems: list[Problem]) -> tuple[Step, ...]:
     """The steps of a numbered list; what is wrong with them goes to `problems`."""
     first = int(ordered_list.attrs.get("start", 1))
-    return tuple(
-        _step(number, item, text, problems) for number, (item, text) in enumerate(items_of(ordered_list), start=first)
-    )
+    return tuple(_step(number, item, problems) for number, item in enumerate(ordered_list.children, start=first))
 
 
-def _step(number: int, item: SyntaxTreeNode, text: str, problems: list[Problem]) -> Step:
+def _step(number: int, item: SyntaxTreeNode, problems: list[Problem]) -> Step:
     fences = [child for child in item.children if child.type == "fence"]
     for extra in fences[1:]:
         problems.append(Problem(line_of(extra), "a second block in one step", "one block a step: make it two steps"))
-    more = [line for child in item.children if child.type in ("bullet_list", "ordered_list") for line in _lines(child)]
-    told = "\n".join([text, *more])
+    told = "\n".join(line for child in item.children for line in _lines(child))
     if not fences:
         return _human(number, told, line_of(item))
     fence = fences[0]
@@ -67,8 +64,12 @@ def _human(number: int, text: str, line: int) -> Step:
 
 
 def _lines(node: SyntaxTreeNode) -> list[str]:
-    """A nested list as lines of text: details of a step, not steps of their own."""
-    return [f"- {text_of(child)}" for item in node.children for child in item.children if child.type == "paragraph"]
+    """A paragraph, or a nested list: details of a step, not steps of their own."""
+    if node.type == "paragraph":
+        return [text_of(node)]
+    if node.type in ("bullet_list", "ordered_list"):
+        return [f"- {line}" for item in node.children for child in item.children for line in _lines(child)]
+    return []
 
 
 def _kind(fence: SyntaxTreeNode, problems: list[Problem]) -> StepKind:

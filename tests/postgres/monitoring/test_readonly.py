@@ -32,6 +32,7 @@ create operator <#> (leftarg = int, rightarg = int, function = plus);
 create view view_of_spring as select spring() as a;
 create view view_of_view as select a from view_of_spring;
 create view view_of_kill as select pg_terminate_backend(0) as a;
+create view view_of_xml as select schema_to_xml('traps', true, true, '') as a;
 create view view_of_operator as select 1 <#> 2 as a;
 create view harmless as select count(*) as value, now() as at from victim;
 create function check_it(int) returns bool immutable language plpgsql
@@ -74,6 +75,7 @@ REFUSED = [
     'select * from "view_of_view"',
     "select count(*) from view_of_kill",
     "select * from view_of_operator",
+    "select * from view_of_xml",
     "select * from view_of_domain",
     "select 1::trap_domain",
     "select 1::traps.trap_domain",

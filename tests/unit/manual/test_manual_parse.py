@@ -128,7 +128,7 @@ def test_runbook_steps(manual: Manual) -> None:
         StepKind.HUMAN,
     ]
     first, *_, last = runbook.steps
-    assert first.text == "Look closely."
+    assert first.text == "Look closely.\nBy hand: psql."
     assert first.commands[0].words == ("connections", "show")
     assert first.commands[0].line == line_with("connections show")
     assert last.text == "Tell the people\n- on the phone\n- by mail"

@@ -92,7 +92,7 @@ HIDDEN = [
     r"select e'\'', 1",
     r'select U&"pg\005fterminate_backend"(1)',
     r"select u&'\0041'",
-    "select /* /* */ pg_terminate_backend(1) -- */ 1 */",
+    "select /* /* */ ' */ pg_terminate_backend(1) /* ' */",
     "select 1 -- \r , pg_terminate_backend(1)",
     "select 1 --\x0b\x0c, 2\x0c",
     "select pg_terminate_backend\u00a0(1)",
