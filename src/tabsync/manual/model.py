@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 UnitKind = Literal["count", "seconds", "bytes", "percent"]
+Operator = Literal[">", ">=", "<", "<="]
 
 
 class Policy(BaseModel):
@@ -29,7 +30,7 @@ class Unit(Policy):
 class Comparison(Policy):
     """One comparison of a bound, in base units: seconds, bytes, percent or a plain count."""
 
-    operator: Literal[">", ">=", "<", "<="]
+    operator: Operator
     value: float
     unit: Unit
 

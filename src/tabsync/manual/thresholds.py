@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tabsync.kernel.units import parse_duration
-from tabsync.manual.model import Bound, Comparison, Unit, UnitKind
+from tabsync.manual.model import Bound, Comparison, Operator, Unit, UnitKind
 
 NO_BOUND = frozenset({"", "-", "—", "–", "none"})
 """How a cell says that there is no bound at this level."""
@@ -28,7 +28,7 @@ _UNIT = re.compile(r"(%|[a-z]+)(?: of ([^,]+?))?(?:(?: per |\s*/\s*)([a-z]+))?",
 _COMPARISON = re.compile(
     r"(>=|<=|>|<|≥|≤)\s*(\d[\d,_]*(?:\.\d+)?|\.\d+)\s*(%|[a-z]*)\s*(?:(?:/\s*|per\s+)([a-z]+))?", re.IGNORECASE
 )
-_OPERATORS = {"≥": ">=", "≤": "<="}
+_OPERATORS: dict[str, Operator] = {">": ">", ">=": ">=", "<": "<", "<=": "<=", "≥": ">=", "≤": "<="}
 _BYTES = {"b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3, "tb": 1024**4, "pb": 1024**5}
 
 
@@ -66,8 +66,7 @@ def _comparison(text: str) -> Comparison:
     per = (match[4] or "").lower()
     if per and per not in _PERIODS:
         raise ValueError(f"{match[4]!r} is not a period of time")
-    operator = _OPERATORS.get(match[1], match[1])
-    return Comparison(operator=operator, value=value, unit=Unit(kind=kind, per=per))  # type: ignore[arg-type]
+    return Comparison(operator=_OPERATORS[match[1]], value=value, unit=Unit(kind=kind, per=per))
 
 
 def _to_base(number: float, word: str) -> tuple[float, UnitKind]:
