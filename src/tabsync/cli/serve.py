@@ -10,9 +10,7 @@ from tabsync.cli.common import ConfigOption, DatabaseOption, StoreOption
 
 
 def serve(
-    host: Annotated[
-        str, typer.Option(help="Address to listen on.")
-    ] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8420,
     name: Annotated[
         list[str] | None, typer.Option("--name", help="A host name that a TLS proxy in front answers to.")
@@ -27,7 +25,9 @@ def serve(
 
     Example: tabsync serve --port 0
     """
+    from tabsync.cli.app import app as program
     from tabsync.cli.common import console, note, workspace
+    from tabsync.cli.manual import built_in
     from tabsync.console.serve import serve as serve_console
     from tabsync.ledger.operators import operators
 
@@ -39,6 +39,6 @@ def serve(
             note("nobody can log in yet: tabsync operator add NAME --role admin")
 
     try:
-        serve_console(found, host, port, ready, name or ())
+        serve_console(found, host, port, ready, name or (), built_in(typer.main.get_command(program)))
     finally:
         found.close()

@@ -17,10 +17,11 @@ from starlette.staticfiles import StaticFiles
 
 from tabsync.console.access import GUARDS, POSTING, NotLoggedIn, login_url
 from tabsync.console.guard import Guard
-from tabsync.console.pages import login, status
+from tabsync.console.pages import audit, backups, login, manual, plans, runs, status
 from tabsync.console.render import error_page, page
 from tabsync.console.state import new_console
 from tabsync.kernel.errors import BadUsage, NotAllowed, ProblemFound, Refused, TabsyncError
+from tabsync.manual.check import IsBuilt
 from tabsync.workspace import Workspace
 
 STATIC = Path(__file__).parent / "static"
@@ -33,10 +34,16 @@ _FACTS = {
 _STATUS: dict[type[TabsyncError], int] = {BadUsage: 404, ProblemFound: 409, Refused: 409, NotAllowed: 403}
 
 
-def create_app(workspace: Workspace, *, hosts: Sequence[str]) -> FastAPI:
+def assume_built(words: Sequence[str]) -> bool:
+    """For whoever embeds the console and has no command line to ask."""
+    return True
+
+
+def create_app(workspace: Workspace, *, hosts: Sequence[str], is_built: IsBuilt = assume_built) -> FastAPI:
     """The console of a workspace as an ASGI application.
 
-    hosts: what the Host header may say, "127.0.0.1:8420"; anything else is refused. Raises Refused when the ledger
+    hosts: what the Host header may say, "127.0.0.1:8420"; anything else is refused. is_built: whether this version has
+    a command of the manual; the command line knows. Raises Refused when the ledger
     can't be opened or the front-end files were never fetched.
     """
     if not (STATIC / "vendor" / "htmx.min.js").exists():
@@ -48,8 +55,8 @@ def create_app(workspace: Workspace, *, hosts: Sequence[str]) -> FastAPI:
         openapi_url=None,
         middleware=[Middleware(Guard, hosts=hosts, error_page=error_page)],
     )
-    app.state.console = new_console(workspace)
-    for chapter in (login, status):
+    app.state.console = new_console(workspace, is_built)
+    for chapter in (login, status, manual, backups, plans, runs, audit):
         app.include_router(chapter.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.exception_handler(NotLoggedIn)(_not_logged_in)

@@ -47,7 +47,8 @@ def error_page(status: int, fact: str, hint: str, request: Request | None = None
 
 def age(moment: str) -> str:
     """How long ago an ISO time was: '3 min 10 s ago'."""
-    return f"{human_seconds(max(0.0, round((now() - parse_iso(moment)).total_seconds())))} ago"
+    seconds = max(0, round((now() - parse_iso(moment)).total_seconds()))
+    return f"{seconds} s ago" if seconds < 10 else f"{human_seconds(seconds)} ago"
 
 
 def utc(moment: str) -> str:

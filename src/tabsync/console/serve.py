@@ -15,9 +15,10 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from tabsync.console.app import create_app
+from tabsync.console.app import assume_built, create_app
 from tabsync.console.state import Console
 from tabsync.kernel.errors import FailedPartway, Refused
+from tabsync.manual.check import IsBuilt
 from tabsync.workspace import Workspace
 
 PORT = 8420
@@ -48,11 +49,13 @@ def serve(
     port: int = PORT,
     on_ready: Callable[[str], None] = lambda url: None,
     names: Sequence[str] = (),
+    is_built: IsBuilt = assume_built,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     port: 0 picks a free one; on_ready: called with the URL once it answers; names: further Host headers to answer to,
-    those of a TLS proxy. Raises Refused when the port is taken, or the host is reachable from outside without a name.
+    those of a TLS proxy; is_built: see create_app. Raises Refused when the port is taken, or the host is reachable
+    from outside without a name.
     """
     asked = threading.Event()
 
@@ -63,7 +66,7 @@ def serve(
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        running = start(workspace, host, port, names)
+        running = start(workspace, host, port, names, is_built)
         try:
             on_ready(running.url)
             while not asked.wait(1.0) and running._thread.is_alive():
@@ -75,7 +78,13 @@ def serve(
             signal.signal(number, handler)
 
 
-def start(workspace: Workspace, host: str = "127.0.0.1", port: int = 0, names: Sequence[str] = ()) -> Running:
+def start(
+    workspace: Workspace,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    names: Sequence[str] = (),
+    is_built: IsBuilt = assume_built,
+) -> Running:
     """Serve in a thread, and return once it answers; the same arguments and errors as serve()."""
     if not _is_loopback(host) and not names:
         raise Refused(
@@ -87,7 +96,7 @@ def start(workspace: Workspace, host: str = "127.0.0.1", port: int = 0, names: S
     shown = f"[{host}]" if ":" in host else host
     hosts = [f"{shown}:{taken}", f"localhost:{taken}", *names]
     try:
-        app = create_app(workspace, hosts=hosts)
+        app = create_app(workspace, hosts=hosts, is_built=is_built)
     except BaseException:
         listening.close()
         raise

@@ -1,4 +1,4 @@
-"""What the pages share: the workspace, the one collector, the worker, the login's throttle."""
+"""What the pages share: the workspace, the collectors, the worker, the login's throttle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from tabsync.console.watch import Watch
 from tabsync.console.worker import Worker
 from tabsync.kernel.step import Facts
 from tabsync.ledger.open import Ledger
+from tabsync.manual.check import IsBuilt
 from tabsync.manual.load import read
+from tabsync.monitoring.health import check_health
 from tabsync.monitoring.status import look
 from tabsync.workspace import Workspace
 
@@ -22,7 +24,9 @@ class Console:
 
     workspace: Workspace
     status: Watch
+    health: Watch
     worker: Worker
+    is_built: IsBuilt
     throttle: Throttle = field(default_factory=Throttle)
 
     @property
@@ -31,7 +35,7 @@ class Console:
         return self.workspace.ledger()
 
 
-def new_console(workspace: Workspace) -> Console:
+def new_console(workspace: Workspace, is_built: IsBuilt) -> Console:
     """A console for a workspace; the ledger is opened now, so that a problem with it shows before anybody logs in."""
     workspace.ledger()
 
@@ -39,7 +43,11 @@ def new_console(workspace: Workspace) -> Console:
         manual, _ = read(workspace.manual_path)  # each time: the manual may be edited while we run
         return look(workspace, manual)
 
-    return Console(workspace, Watch(look_now), Worker(workspace))
+    def check_now() -> Facts:
+        manual, _ = read(workspace.manual_path)
+        return check_health(workspace, manual)
+
+    return Console(workspace, Watch(look_now), Watch(check_now), Worker(workspace), is_built)
 
 
 def console_of(request: Request) -> Console:

@@ -87,6 +87,7 @@ class Worker:
     _shelf: dict[str, Shown] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _thread: threading.Thread | None = None
+    _digest: str = ""
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def show(self, plan: Plan, operator: str) -> str:
@@ -120,19 +121,24 @@ class Worker:
                 raise BadUsage("this plan was started already", "see what runs: Runs")
             arguments = (with_actor(self.workspace, operator), plan, listener)
             thread = threading.Thread(target=_work, args=arguments, name="console-worker", daemon=True)
-            self._thread = thread
+            self._thread, self._digest = thread, digest
             thread.start()
         listener.begun.wait(_BEGIN)
         if listener.failure is not None:
             raise listener.failure
         return self._run_of(plan)
 
+    def busy(self, digest: str | None = None) -> bool:
+        """Whether a run of ours is under way; digest: whether it is that of this plan."""
+        alive = self._thread is not None and self._thread.is_alive()
+        return alive and digest in (None, self._digest)
+
     def stop(self, timeout: float) -> bool:
         """Ask what runs to end at its next report of progress, and wait; returns whether it did."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(timeout)
-        return self._thread is None or not self._thread.is_alive()
+        return not self.busy()
 
     def _refuse_second(self) -> None:
         mark_interrupted(self.workspace.ledger())  # or one whose process died would stand in the way for ever
@@ -140,7 +146,7 @@ class Worker:
         if running:
             one = running[0]
             raise Refused(f"{one['procedure']} by {one['actor']} is still running", "wait for it; it is under Runs")
-        if self._thread is not None and self._thread.is_alive():
+        if self.busy():
             raise Refused("another run is just beginning or ending", "try again in a moment")
 
     def _run_of(self, plan: Plan) -> str:

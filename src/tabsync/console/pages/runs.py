@@ -1,0 +1,93 @@
+"""/runs: what ran, what is running, what was interrupted."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from starlette.responses import HTMLResponse, Response
+
+from tabsync.console.access import Viewer
+from tabsync.console.render import page
+from tabsync.console.state import Console, console_of
+from tabsync.kernel.step import Facts
+from tabsync.ledger.runs import mark_interrupted, one_run, recent_runs
+
+router = APIRouter()
+
+STOP_POLLING = 286
+"""Tells htmx that this answer is the last one: https://htmx.org/docs/#polling"""
+
+_SHOWN = 100
+
+
+@router.get("/runs")
+def show(request: Request, _: Viewer, console: Annotated[Console, Depends(console_of)]) -> Response:
+    """The newest runs."""
+    if not console.worker.busy():
+        mark_interrupted(console.ledger)
+    return page(request, "runs.html", runs=recent_runs(console.ledger, _SHOWN), limit=_SHOWN)
+
+
+@router.get("/runs/{run}")
+def one(run: str, request: Request, _: Viewer, console: Annotated[Console, Depends(console_of)]) -> Response:
+    """One run; while it runs, the page follows it."""
+    if not console.worker.busy():
+        mark_interrupted(console.ledger)
+    return page(request, "run.html", **_context(console, run))
+
+
+@router.get("/runs/{run}/steps")
+def steps(run: str, request: Request, _: Viewer, console: Annotated[Console, Depends(console_of)]) -> Response:
+    """The part of it that changes while it runs."""
+    context = _context(console, run)
+    return page(request, "run_body.html", status=200 if context["live"] else STOP_POLLING, **context)
+
+
+@router.get("/runs/{run}/report")
+def report(run: str, _: Viewer, console: Annotated[Console, Depends(console_of)]) -> Response:
+    """The drill's report: a page of its own, with its own style, that may do nothing."""
+    found = _found(console, run)
+    path = _report(console, found["id"])
+    if not path.is_file():
+        raise HTTPException(404, "This run has no report.")
+    text = path.read_text(encoding="utf-8")
+    styles = [f"'sha256-{_sha256(one)}'" for one in re.findall(r"<style>(.*?)</style>", text, re.DOTALL)]
+    policy = f"default-src 'none'; style-src {' '.join(styles)}; frame-ancestors 'none'; base-uri 'none'; sandbox"
+    return HTMLResponse(text, headers={"content-security-policy": policy})
+
+
+def _context(console: Console, run: str) -> Facts:
+    found = _found(console, run)
+    busy = console.worker.busy(found["plan_digest"])
+    planned = {step["key"]: step for step in found["plan"]["steps"]}
+    by_key = {step["key"]: step for step in found["steps"]}
+    return {
+        "run": found,
+        "planned": planned,
+        "live": busy or found["state"] == "running",
+        "progress": console.worker.progress if busy else None,
+        "verdict": (by_key.get("record") or {}).get("facts"),
+        "taken": (by_key.get("commit") or {}).get("facts"),
+        "has_report": _report(console, found["id"]).is_file(),
+    }
+
+
+def _found(console: Console, run: str) -> Facts:
+    found = one_run(console.ledger, run)
+    if found is None:
+        raise HTTPException(404, "There is no run of that id.")
+    return found
+
+
+def _report(console: Console, known_id: str) -> Path:
+    # Only of an id that the ledger gave: what stands in the URL never becomes a path.
+    return console.workspace.home / "reports" / f"drill-{known_id}.html"
+
+
+def _sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
