@@ -1,0 +1,1 @@
+"""Measurements against PostgreSQL's own programs, in the same run, as ratios."""

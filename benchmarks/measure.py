@@ -1,0 +1,125 @@
+"""What is measured: each peer and we ourselves, turn by turn, on the same data in the same minutes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.place import Subject
+from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.installation import embedded
+
+TABSYNC = Path(sys.executable).with_name("tabsync")
+
+
+@dataclass(slots=True)
+class Series:
+    """Seconds of one thing, run several times; sizes in bytes of what it wrote."""
+
+    name: str
+    seconds: list[float] = field(default_factory=list)
+    bytes: int = 0
+
+    @property
+    def typical(self) -> float:
+        """The median."""
+        return median(self.seconds)
+
+
+@dataclass(slots=True)
+class Figures:
+    """Everything that one run of the benchmark found."""
+
+    bare: Series
+    custom: Series
+    ours: Series
+    report: dict[str, Any] = field(default_factory=dict)
+    drill_backup: list[float] = field(default_factory=list)
+
+
+def measure(subject: Subject, rounds: int, say: Callable[[str], None]) -> Figures:
+    """Dump with pg_dump and with tabsync, turn by turn, then the drill. The first, unmeasured, dump warms the cache."""
+    figures = Figures(
+        Series("pg_dump -Fd -j2 --compress=zstd:1"),
+        Series("pg_dump --format=custom"),
+        Series("tabsync backup take full"),
+    )
+    place = subject.home / "out"
+    env = libpq_environment(subject.conninfo)
+    pg_dump = str(embedded().program("pg_dump"))
+    bare = [pg_dump, "--format=directory", "--jobs=2", "--compress=zstd:1", f"--file={place / 'dump'}"]
+    _timed(bare, place, env)
+    for number in range(rounds):
+        say(f"round {number + 1} of {rounds}")
+        _add(figures.bare, bare, place, env)
+        _add(figures.ours, [str(TABSYNC), "backup", "take", "full", "--json"], place, _ours(subject, place))
+        drill = _drill(subject, place)
+        figures.report = drill
+        steps = {step["key"]: step["seconds"] for step in drill["steps"]}
+        figures.drill_backup.append(steps["dump"] + steps["keep"] + steps["commit"])
+    say("pg_dump --format=custom")
+    _add(figures.custom, [pg_dump, "--format=custom", f"--file={place / 'dump'}"], place, env)
+    shutil.rmtree(place, ignore_errors=True)
+    return figures
+
+
+def start_up(times: int = 15) -> tuple[Series, Series]:
+    """`tabsync --help` against importing its two libraries, turn by turn."""
+    ours = Series("tabsync --help")
+    peer = Series("python -c 'import typer, rich.console'")
+    for number in range(times + 1):
+        for series, argv in (
+            (peer, [sys.executable, "-c", "import typer, rich.console"]),
+            (ours, [str(TABSYNC), "--help"]),
+        ):
+            started = time.perf_counter()
+            subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+            if number:  # the first one reads the files from disk
+                series.seconds.append(time.perf_counter() - started)
+    return ours, peer
+
+
+def _add(series: Series, argv: Sequence[str], place: Path, env: Mapping[str, str]) -> None:
+    seconds, size = _timed(argv, place, env)
+    series.seconds.append(seconds)
+    series.bytes = size
+
+
+def _timed(argv: Sequence[str], place: Path, env: Mapping[str, str]) -> tuple[float, int]:
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    os.sync()  # nobody pays for what the one before left unwritten
+    started = time.perf_counter()
+    subprocess.run(argv, check=True, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    seconds = time.perf_counter() - started
+    return seconds, sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+
+
+def _drill(subject: Subject, place: Path) -> dict[str, Any]:
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    os.sync()
+    env = {**os.environ, **_ours(subject, place)}
+    done = subprocess.run([str(TABSYNC), "drill", "--json"], env=env, capture_output=True, text=True, check=False)
+    report: dict[str, Any] = json.loads(done.stdout)
+    if "verdict" not in report:
+        raise SystemExit(done.stdout + done.stderr)
+    return report
+
+
+def _ours(subject: Subject, place: Path) -> dict[str, str]:
+    manual = subject.home / "manual.md"
+    config = subject.home / "tabsync.toml"
+    config.write_text(f'database = "{subject.conninfo}"\nstore = "{place}/store"\nhome = "{subject.home}/state"\n')
+    if manual.exists():
+        config.write_text(config.read_text() + f'manual = "{manual}"\n')
+    return {"TABSYNC_CONFIG": str(config)}
