@@ -28,13 +28,13 @@ STARTABLE = {
 @router.get("/")
 def show(request: Request, _: Viewer, console: Annotated[Console, Depends(console_of)]) -> Response:
     """The whole page."""
-    return page(request, "status.html", **_context(console))
+    return page(request, "status.html", **_context(console), fragment=False)
 
 
 @router.get("/status")
 def refresh(request: Request, _: Viewer, console: Annotated[Console, Depends(console_of)]) -> Response:
     """The part of it that refreshes itself."""
-    return page(request, "status_body.html", **_context(console))
+    return page(request, "status_body.html", **_context(console), fragment=True)
 
 
 def _context(console: Console) -> Facts:

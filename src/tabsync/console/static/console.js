@@ -16,6 +16,14 @@
     stale(!event.detail.successful);
   });
 
+  // A link to a runbook opens it.
+  function reveal() {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target && target.tagName === "DETAILS") target.open = true;
+  }
+  window.addEventListener("hashchange", reveal);
+  document.addEventListener("DOMContentLoaded", reveal);
+
   // An open <details> stays open when the part of the page around it is replaced.
   let open = [];
   document.addEventListener("htmx:beforeSwap", function () {
