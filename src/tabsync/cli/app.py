@@ -13,20 +13,20 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # the panels cost 0.1 s and a page of imports at every --help: decision 0005
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-app.command("status")(status.status)
-app.command("health")(health.health)
-app.command("drill")(drill.drill)
+app.command("status", short_help="The page at 3 in the morning: is it broken, and what to do.")(status.status)
+app.command("health", short_help="Does the database answer, and are its key tables readable?")(health.health)
+app.command("drill", short_help="Prove that a backup is restorable, and how fast.")(drill.drill)
 app.add_typer(backup.app, name="backup")
 app.add_typer(manual.app, name="manual")
 app.add_typer(run.app, name="run")
-app.command("init")(init.init)
-app.command("serve")(serve.serve)
+app.command("init", short_help="Write tabsync.toml and manual.md fitted to a database.")(init.init)
+app.command("serve", short_help="Serve the console until Ctrl-C.")(serve.serve)
 app.add_typer(operator.app, name="operator")
-app.command("demo")(demo.demo)
+app.command("demo", short_help="See it all work on a restaurant's database.")(demo.demo)
 
 
 def _version(shown: bool) -> None:
