@@ -13,7 +13,7 @@ from typing import Any
 
 from psycopg import Cursor, sql
 
-from tabsync.profiles.tabsync.blocks import load
+from tabsync.postgres.queries import named
 
 Progress = Callable[[float, float, str], None]
 """Called with (done, total, unit) while something long goes on, as a step's Context has it."""
@@ -35,7 +35,7 @@ def taken_off(cursor: Cursor[tuple[Any, ...]], tables: Sequence[str], report: Pr
 
     Comments on constraints and indexes are not kept. Locks the tables against all others until the transaction ends.
     """
-    block = load("bulk.sql")
+    block = named(__package__, "bulk.sql")
     names = {"tables": list(tables)}
     cursor.execute(block["settings"])
     objects = cursor.execute(block["constraints_and_indexes"], names).fetchall()

@@ -15,7 +15,7 @@ from psycopg.rows import tuple_row
 
 from tabsync.kernel.clock import now
 from tabsync.kernel.errors import BadUsage, Refused
-from tabsync.profiles.tabsync.blocks import load
+from tabsync.postgres.queries import named
 from tabsync.profiles.tabsync.bulk import Progress, taken_off
 
 TABLES = (
@@ -145,9 +145,9 @@ def _refuse_rows(cursor: Cursor[tuple[Any, ...]]) -> None:
 
 
 def _load(cursor: Cursor[tuple[Any, ...]], wanted: Scale, seed: int, moment: datetime, report: Progress) -> None:
-    block = load("generate.sql")
-    # An integer formatted as one cannot be anything else; the functions have to be created with it inside.
-    cursor.execute(block["helpers"].replace(b"{seed}", b"%d" % seed))
+    block = named(__package__, "generate.sql")
+    # A function's body takes no parameters: the seed has to be created inside.
+    cursor.execute(sql.SQL(block["helpers"]).format(seed=sql.Literal(seed)))
     parameters = {**asdict(wanted), "at": moment}
     for name in GROUND:
         cursor.execute(block[name], parameters)

@@ -14,7 +14,7 @@ from psycopg import Connection, Cursor, DatabaseError
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
-from tabsync.profiles.tabsync.blocks import load
+from tabsync.postgres.queries import named
 
 CLOSED_KITCHEN = "TS001"
 """SQLSTATE of orders_admission(): the restaurant does not accept orders."""
@@ -95,7 +95,7 @@ def _order(cursor: _Cursor, rng: Random, declined: float) -> str:
     if found is None:
         return ""
     session, restaurant, guests = found
-    menu = cursor.execute(load("traffic.sql")["menu"], {"restaurant": restaurant}).fetchall()
+    menu = cursor.execute(named(__package__, "traffic.sql")["menu"], {"restaurant": restaurant}).fetchall()
     chosen = [rng.choice(menu) for _ in range(rng.choice((1, 1, 2, 2, 3, 4)))]
     order = {
         "order": _uuid(rng),
@@ -187,11 +187,11 @@ _SCENES: dict[Scene, float] = {
 
 
 def _run(cursor: _Cursor, block: str, parameters: dict[str, Any]) -> None:
-    cursor.execute(load("traffic.sql")[block], parameters)
+    cursor.execute(named(__package__, "traffic.sql")[block], parameters)
 
 
 def _one(cursor: _Cursor, block: str, parameters: dict[str, Any]) -> tuple[Any, ...] | None:
-    return cursor.execute(load("traffic.sql")[block], parameters).fetchone()
+    return cursor.execute(named(__package__, "traffic.sql")[block], parameters).fetchone()
 
 
 def _uuid(rng: Random) -> UUID:
