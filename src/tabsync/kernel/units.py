@@ -69,4 +69,7 @@ def parse_duration(text: str) -> timedelta:
     seconds = _SECONDS.get(unit) or _SECONDS.get(unit.removesuffix("s"))
     if seconds is None:
         raise ValueError(f"{match[2]!r} is not a unit of time")
-    return timedelta(seconds=float(match[1]) * seconds)
+    try:
+        return timedelta(seconds=float(match[1]) * seconds)
+    except OverflowError:
+        raise ValueError(f"{text[:40]!r} is a longer duration than can be counted") from None
