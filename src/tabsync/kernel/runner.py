@@ -93,7 +93,8 @@ def run(
     """Run a plan's steps in order in this process; after a failure only the `always` steps still run.
 
     Never raises for a step's failure: the Outcome carries it. KeyboardInterrupt is carried the same way, after the
-    `always` steps had their turn.
+    `always` steps had their turn. So is a journal that can't be written any more (its disk is full): no step runs
+    without its intent on record, but those that take away what was half made.
     """
     listener = listener or Quiet()
     outcome = Outcome(run_id=journal.begin(plan, approval))
@@ -105,7 +106,7 @@ def run(
         _run_step(number, step, len(plan.steps), outcome, services, journal, listener)
         if boundary:
             boundary("after", step.key)
-    journal.finish(outcome.run_id, "done" if outcome.error is None else "failed")
+    _recorded(outcome, "the end", lambda: journal.finish(outcome.run_id, "failed" if outcome.error else "done"))
     return outcome
 
 
@@ -113,7 +114,9 @@ def _run_step(
     number: int, step: Step, total: int, outcome: Outcome, services: Any, journal: Journal, listener: Listener
 ) -> None:
     results: Mapping[str, Facts] = outcome.results
-    journal.step_started(outcome.run_id, number, step)
+    intended = _recorded(outcome, step.key, lambda: journal.step_started(outcome.run_id, number, step))
+    if not intended and not step.always:
+        return
     listener.step_started(number, total, step)
     started = time.monotonic()
     try:
@@ -121,17 +124,33 @@ def _run_step(
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure must reach the record
         seconds = time.monotonic() - started
         told = told_error(step, error)
-        journal.step_failed(outcome.run_id, number, told.fact, told.hint, seconds)
-        listener.step_ended(step, seconds, told.fact)
         outcome.seconds[step.key] = seconds
-        if outcome.error is None:
-            outcome.error, outcome.failed_step = told, step.key
+        _carry(outcome, step.key, told)
+        _recorded(outcome, step.key, lambda: journal.step_failed(outcome.run_id, number, told.fact, told.hint, seconds))
+        listener.step_ended(step, seconds, told.fact)
         return
     seconds = time.monotonic() - started
     outcome.results[step.key] = facts
     outcome.seconds[step.key] = seconds
-    journal.step_finished(outcome.run_id, number, facts, seconds)
+    _recorded(outcome, step.key, lambda: journal.step_finished(outcome.run_id, number, facts, seconds))
     listener.step_ended(step, seconds, "")
+
+
+def _carry(outcome: Outcome, key: str, error: TabsyncError) -> None:
+    if outcome.error is None:
+        outcome.error, outcome.failed_step = error, key
+
+
+def _recorded(outcome: Outcome, key: str, write: Callable[[], None]) -> bool:
+    try:
+        write()
+    except Exception as error:  # noqa: BLE001 - whatever the journal is made of
+        fact = f"could not record {key}: {type(error).__name__}: {error}".splitlines()[0]
+        told = FailedPartway(fact, "see that the ledger can be written: its disk, its permissions")
+        told.__cause__ = error
+        _carry(outcome, key, told)
+        return False
+    return True
 
 
 def told_error(step: Step, error: BaseException) -> TabsyncError:
