@@ -44,7 +44,9 @@ def show(out: Console, facts: Facts) -> None:
     from rich.text import Text
 
     out.print(Text(facts["verdict"]["sentence"], style=_STYLE[facts["verdict"]["level"]]))
-    out.print(Text(f"{facts['database']['place']}, seen {facts['checked_at'][:19].replace('T', ' ')} UTC", style="dim"))
+    since = facts["verdict"]["since"]
+    known = f"so since {since[:19].replace('T', ' ')} UTC" if since else "since when is unknown"
+    out.print(Text(f"{facts['database']['place']}, {known}, seen {facts['checked_at'][11:19]}", style="dim"))
     if facts["database"]["error"]:
         out.print(Text(facts["database"]["error"]["fact"], style="red"))
     _alerts(out, facts)

@@ -46,13 +46,14 @@ def write(_context: Context, *, path: str, text: str) -> Facts:
 
 
 def _step(path: Path, text: str) -> Step:
-    exists = path.exists()
+    before = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+    replaces = before is not None and before != text
     return Step(
         f"write_{path.stem}",
-        f"{'Replace' if exists else 'Write'} {path.name}",
+        f"{'Replace' if replaces else 'Write'} {path.name}",
         "tabsync.init.plan:write",
         {"path": str(path), "text": text},
-        preview=f"{path} ({len(text.splitlines())} lines)" + (", the old one is kept beside it" if exists else ""),
-        risk=Risk.DESTRUCTIVE if exists else Risk.REVERSIBLE,
-        undo="move the kept file back" if exists else f"rm {path}",
+        preview=f"{path} ({len(text.splitlines())} lines)" + (", the old one is kept beside it" if replaces else ""),
+        risk=Risk.DESTRUCTIVE if replaces else Risk.REVERSIBLE,
+        undo="move the kept file back" if replaces else f"rm {path}",
     )

@@ -45,7 +45,7 @@ evidence = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("at", Text, nullable=False),
-    Column("kind", Text, nullable=False),  # backup, drill
+    Column("kind", Text, nullable=False),  # backup, drill, status (when its level changed)
     Column("subject", Text, nullable=False),  # system identifier/database
     Column("ok", Boolean, nullable=False),
     Column("run_id", Text, ForeignKey("run.id")),

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.rows import dict_row
+from sqlalchemy.exc import SQLAlchemyError
 
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import CannotConnect, TabsyncError
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
-from tabsync.ledger.evidence import latest_evidence
+from tabsync.ledger.evidence import add_evidence, latest_evidence
 from tabsync.ledger.runs import recent_runs
 from tabsync.manual.model import Manual
 from tabsync.monitoring.judge import Level
@@ -53,6 +54,7 @@ def look(workspace: Workspace, manual: Manual) -> Facts:
     _look_at_evidence(workspace, facts)
     facts["next"] = _next_actions(facts)
     facts["verdict"] = verdict_of(facts)
+    facts["verdict"]["since"] = _since(workspace, facts)
     return facts
 
 
@@ -67,13 +69,29 @@ def verdict_of(facts: Facts) -> Facts:
             others = f" and {len(facts['alerts']) - 1} more" if len(facts["alerts"]) > 1 else ""
             return {"level": level, "sentence": f"{level.upper()}: {alerts[0]['metric']}: {alerts[0]['value']}{others}"}
     if blocked:
-        return {"level": "warning", "sentence": f"WARNING: {blocked} sessions wait for a lock"}
+        waits = "1 session waits" if blocked == 1 else f"{blocked} sessions wait"
+        return {"level": "warning", "sentence": f"WARNING: {waits} for a lock"}
     if facts["drill"] is None or not facts["drill"]["ok"]:
         why = "no backup was ever proven restorable" if facts["drill"] is None else "the last drill did not hold"
         return {"level": "warning", "sentence": f"WARNING: the database runs, but {why}"}
     if facts["unseen"]:
-        return {"level": "unknown", "sentence": f"NO ALARM, but {len(facts['unseen'])} things can't be seen"}
+        things = "1 thing" if len(facts["unseen"]) == 1 else f"{len(facts['unseen'])} things"
+        return {"level": "unknown", "sentence": f"NO ALARM, but {things} can't be seen"}
     return {"level": "ok", "sentence": "ALL WELL: nothing fires, nobody is blocked, the last backup is proven"}
+
+
+def _since(workspace: Workspace, facts: Facts) -> str | None:
+    """Since when the verdict has had its level, as far as anybody looked: each change of level is evidence."""
+    level, subject = facts["verdict"]["level"], facts["database"]["place"]
+    try:
+        ledger = workspace.ledger()
+        last = latest_evidence(ledger, "status", subject)
+        if last is None or last["facts"]["level"] != level:
+            add_evidence(ledger, "status", subject, ok=level == "ok", facts=facts["verdict"])
+            last = latest_evidence(ledger, "status", subject)
+    except (TabsyncError, SQLAlchemyError):
+        return None  # the page is shown even when nothing can be written down
+    return str(last["at"]) if last else None
 
 
 def _look_inside(connection: Connection, manual: Manual, facts: Facts) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,23 +10,14 @@ import pytest
 
 from tabsync.postgres import embedded
 from tabsync.profiles.tabsync.migrate import apply_schema
-from tabsync.system.claims import claim
+from tests.servers import running_server
 
 
 @pytest.fixture(scope="session")
 def monitoring_server() -> Iterator[embedded.Server]:
     """A running server that nothing else uses."""
-    with tempfile.TemporaryDirectory(prefix="tabsync-monitoring-") as temporary:
-        Path(temporary).chmod(0o711)  # the server runs under another account when we are root
-        held = claim(Path(temporary) / "server")
-        assert held is not None
-        server = embedded.create(held.directory, settings={**embedded.SCRATCH_SETTINGS, "shared_buffers": "16MB"})
-        try:
-            embedded.start(server)
-            yield server
-        finally:
-            embedded.destroy(server)
-            held.release()
+    with running_server("monitoring", shared_buffers="16MB") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from psycopg import sql
 from tabsync.postgres import embedded
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
-from tabsync.system.claims import claim
+from tests.servers import running_server
 
 SEED = Path(__file__).parents[3].parent / "shared" / "seed"
 """The manual that the profile was made for; it lies beside the repository and isn't part of it."""
@@ -31,18 +30,8 @@ NewDatabase = Callable[[str], str]
 @pytest.fixture(scope="session")
 def profile_server() -> Iterator[embedded.Server]:
     """A running server that nothing else uses."""
-    with tempfile.TemporaryDirectory(prefix="tabsync-profiles-") as temporary:
-        Path(temporary).chmod(0o711)  # the server runs under another account when we are root
-        held = claim(Path(temporary) / "server")
-        assert held is not None
-        settings = {**embedded.SCRATCH_SETTINGS, "shared_buffers": "64MB"}
-        server = embedded.create(held.directory, settings=settings)
-        try:
-            embedded.start(server)
-            yield server
-        finally:
-            embedded.destroy(server)
-            held.release()
+    with running_server("profiles", shared_buffers="64MB") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,28 @@
+"""A server of a test's own, for whoever can't share one."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tabsync.postgres import embedded
+from tabsync.system.claims import claim
+
+
+@contextmanager
+def running_server(name: str, **settings: str) -> Iterator[embedded.Server]:
+    """A running PostgreSQL 17 that nothing else uses, in a temporary directory that its account can reach."""
+    given: Mapping[str, str] = {**embedded.SCRATCH_SETTINGS, **settings}
+    with tempfile.TemporaryDirectory(prefix=f"tabsync-{name}-", dir="/tmp") as temporary:
+        Path(temporary).chmod(0o711)  # the server runs under another account when we are root
+        held = claim(Path(temporary) / "server")
+        assert held is not None
+        server = embedded.create(held.directory, settings=given)
+        try:
+            embedded.start(server)
+            yield server
+        finally:
+            embedded.destroy(server)
+            held.release()
