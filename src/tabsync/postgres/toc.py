@@ -87,8 +87,11 @@ def parse_toc(content: bytes) -> list[Entry]:
     reader = _Reader(content)
     try:
         version = _header(reader)
-        return [_entry(reader, version) for _ in range(reader.integer())]
-    except (IndexError, UnicodeError):
+        count = reader.integer()
+        if count < 0:
+            raise ValueError("a negative number of entries")
+        return [_entry(reader, version) for _ in range(count)]
+    except (IndexError, ValueError):
         raise ProblemFound("toc.dat ends too early or is damaged", "tabsync backup list shows other backups") from None
 
 
