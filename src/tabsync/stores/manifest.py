@@ -112,7 +112,7 @@ def read_manifest(name: str, content: bytes) -> Manifest:
                 "upgrade tabsync",
             )
         manifest = manifest_from_json(data)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise damaged from None
     if manifest.digest != _content_digest(manifest) or manifest.id != name:
         raise damaged
