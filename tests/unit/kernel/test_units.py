@@ -27,7 +27,7 @@ def read_back(text: str) -> float:
 
 def size_of(text: str) -> float:
     number, unit = text.split()
-    return float(number) * 1024 ** _UNITS.index(unit)
+    return float(number) * 1024.0 ** _UNITS.index(unit)
 
 
 def step_of(seconds: float) -> float:
