@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +15,9 @@ from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
 
 _SQL = named(__package__, "catalog.sql")
+
+_PART = r'("(?:[^"]|"")+"|[^".]+)'
+_QUALIFIED = re.compile(rf"(?:{_PART}\.)?{_PART}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +71,23 @@ def foreign_key_from_json(data: Facts) -> ForeignKey:
 
 
 def relation_named(name: str) -> Relation:
-    """A table as a manual names it: schema.table, or a table of the schema public."""
-    schema, _, table = name.rpartition(".")
-    return Relation(schema or "public", table)
+    """A table as a manual names it: schema.table, or a table of the schema public; the inverse of str(Relation).
+
+    Either part may stand in double quotes, and has to where it holds a dot or a quote itself.
+    """
+    match = _QUALIFIED.fullmatch(name)
+    schema, table = match.groups(default="") if match else (name.rpartition(".")[0], name.rpartition(".")[2])
+    return Relation(_unquoted(schema) or "public", _unquoted(table))
 
 
 def quoted(name: str) -> str:
     """An identifier as psql's \\d shows it: quotes only where they are needed."""
     plain = name.isascii() and name.replace("_", "a").isalnum() and name == name.lower() and not name[0].isdigit()
     return name if plain else '"' + name.replace('"', '""') + '"'
+
+
+def _unquoted(part: str) -> str:
+    return part[1:-1].replace('""', '"') if part.startswith('"') else part
 
 
 def identity(connection: Connection) -> Facts:
