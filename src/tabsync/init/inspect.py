@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,12 +47,9 @@ def config_text(conninfo: str) -> str:
 
 def manual_text(findings: Findings) -> str:
     """manual.md fitted to what was found."""
-    return _templates().get_template("manual.md").render(found=findings, sql_list=sql_list)
-
-
-def sql_list(names: Sequence[str]) -> str:
-    """Names as a readable list."""
-    return ", ".join(f"`{name}`" for name in names)
+    # A name with a line break in it can't stand in Markdown and be read back: its table is left to the person.
+    key_tables = [str(table) for table in findings.key_tables if str(table).isprintable()]
+    return _templates().get_template("manual.md").render(found=findings, key_tables=key_tables)
 
 
 def _templates() -> Environment:
@@ -60,15 +58,27 @@ def _templates() -> Environment:
     environment = Environment(  # noqa: S701 - it writes Markdown and TOML, nothing here is HTML
         loader=PackageLoader(__package__), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
-    environment.filters["cell"] = _cell
-    environment.filters["toml"] = _toml
+    environment.filters |= {"line": _line, "code": _code, "code_cell": _code_cell, "toml": _toml}
     return environment
 
 
-def _cell(value: object) -> str:
-    # A name from the database in a Markdown table: a pipe or a line break in it would end the cell.
-    return " ".join(str(value).replace("\\", "\\\\").replace("|", "\\|").split())
+def _line(value: object) -> str:
+    # What the database says, as prose: a line break in it would end the paragraph and begin anything.
+    return " ".join(str(value).split())
+
+
+def _code(value: object) -> str:
+    # A name of the database is code, so that nothing in it is markup; the marks are longer than any in the name.
+    text = "".join(sign if sign.isprintable() else " " for sign in str(value))
+    marks = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    pad = " " if text[:1] in "` " or text[-1:] in "` " else ""
+    return f"{marks}{pad}{text}{pad}{marks}"
+
+
+def _code_cell(value: object) -> str:
+    return _code(value).replace("|", "\\|")  # in a table even code needs this
 
 
 def _toml(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    # JSON's escapes are TOML's too; of the signs that TOML wants escaped, JSON leaves only DEL as it is.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
