@@ -8,7 +8,7 @@ import signal
 import sys
 from types import FrameType
 
-from tabsync.kernel.errors import CannotConnect, Exit, NotAllowed, TabsyncError
+from tabsync.kernel.errors import CannotConnect, Exit, FailedPartway, NotAllowed, TabsyncError
 
 
 def exit_code_of(error: Exception) -> int:
@@ -16,7 +16,7 @@ def exit_code_of(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):  # the reader of our output went away: `tabsync ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    told = error if isinstance(error, TabsyncError) else _from_psycopg(error)
+    told = error if isinstance(error, TabsyncError) else _from_psycopg(error) or _from_ledger(error)
     if told is None:
         raise error
     if "--json" in sys.argv:
@@ -52,6 +52,17 @@ def _from_psycopg(error: Exception) -> TabsyncError | None:
         return NotAllowed(f"gave up waiting: {_line(error)}", "see who holds what: tabsync status")
     if isinstance(error, psycopg.OperationalError):
         return CannotConnect(f"the connection was lost: {_line(error)}", "see whether it answers: tabsync health")
+    return None
+
+
+def _from_ledger(error: Exception) -> TabsyncError | None:
+    if "sqlalchemy" not in sys.modules:
+        return None
+    from sqlalchemy.exc import DatabaseError
+
+    if isinstance(error, DatabaseError):
+        told = _line(error.orig) if isinstance(error.orig, Exception) else _line(error)
+        return FailedPartway(f"the ledger failed: {told}", "see that it can be written: its disk, its permissions")
     return None
 
 
