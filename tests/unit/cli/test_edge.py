@@ -1,0 +1,94 @@
+"""The edge: every error that a user can cause becomes words and its exit code, once."""
+
+from __future__ import annotations
+
+import json
+
+import psycopg
+import pytest
+import sqlalchemy.exc
+
+from tabsync.cli.edge import exit_code_of
+from tabsync.kernel.errors import (
+    BadUsage,
+    CannotConnect,
+    Exit,
+    FailedPartway,
+    NotAllowed,
+    ProblemFound,
+    Refused,
+    TabsyncError,
+)
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["tabsync", "health"])
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (ProblemFound, 1),
+        (BadUsage, 2),
+        (CannotConnect, 3),
+        (NotAllowed, 3),
+        (Refused, 4),
+        (FailedPartway, 5),
+    ],
+)
+def test_each_kind_of_error_has_its_exit_code(
+    kind: type[TabsyncError], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code_of(kind("the [bold]door[/] is locked", "find the key")) == code
+    told = capsys.readouterr()
+    assert told.err == "error: the [bold]door[/] is locked\nhint: find the key\n"
+    assert told.out == ""
+
+
+def test_every_subclass_is_covered() -> None:
+    assert {kind.exit_code for kind in TabsyncError.__subclasses__()} == set(Exit) - {Exit.DONE}
+
+
+def test_without_a_hint_there_is_no_second_line(capsys: pytest.CaptureFixture[str]) -> None:
+    exit_code_of(Refused("no"))
+    assert capsys.readouterr().err == "error: no\n"
+
+
+def test_a_long_fact_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    exit_code_of(Refused("word " * 100))
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_machine_gets_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["tabsync", "health", "--json"])
+    assert exit_code_of(CannotConnect("nobody there", "knock")) == 3
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"version": 1, "error": {"fact": "nobody there", "hint": "knock", "exit_code": 3}}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (psycopg.errors.InsufficientPrivilege("permission denied for table x\nmore"), 3, "permission denied"),
+        (psycopg.errors.QueryCanceled("canceling statement due to statement timeout"), 3, "gave up waiting"),
+        (psycopg.errors.LockNotAvailable("canceling statement due to lock timeout"), 3, "gave up waiting"),
+        (psycopg.OperationalError("server closed the connection unexpectedly\n\tThis"), 3, "connection was lost"),
+        (psycopg.errors.AdminShutdown("terminating connection"), 3, "connection was lost"),
+        (sqlalchemy.exc.OperationalError("select", {}, Exception("disk is full")), 5, "disk is full"),
+        (sqlalchemy.exc.DatabaseError("select", {}, Exception("malformed image")), 5, "malformed image"),
+    ],
+)
+def test_errors_of_the_drivers(error: Exception, code: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(error) == code
+    told = capsys.readouterr().err
+    assert words in told
+    assert "hint: " in told
+    assert told.count("\n") == 2
+
+
+@pytest.mark.parametrize("error", [ValueError("ours"), psycopg.errors.SyntaxError("ours"), KeyError("ours")])
+def test_a_mistake_of_ours_is_not_hidden(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        exit_code_of(error)

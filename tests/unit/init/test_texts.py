@@ -1,0 +1,101 @@
+"""What init writes: wiring that is valid and free of secrets, a manual that reads without a problem."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tabsync.init.inspect import Findings, config_text, manual_text
+from tabsync.manual.parse import parse
+from tabsync.postgres.catalog import Relation, relation_named
+
+NASTY = st.text(
+    st.sampled_from(list("ab|`*_[]()<>#~-+\\\"'.!&;:=% \t\n\r\v\f\u0085\u2028é\U0001f37d1"))
+    | st.characters(exclude_categories=["Cs"], exclude_characters="\0"),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["host", "dbname", "user", "service", "application_name"]), NASTY), NASTY)
+@example({"dbname": "a\rb"}, "x")
+@example({"dbname": "\x7f\x01"}, "x")
+@example({"dbname": 'quo"te\\'}, "x")
+def test_the_wiring_is_valid_and_free_of_the_password(parts: dict[str, str], tail: str) -> None:
+    password = f"hunter{tail}"
+    text = config_text(make_conninfo("", password=password, **parts))
+    values = tomllib.loads(text)
+    assert conninfo_to_dict(values["database"]) == parts
+    assert "hunter" not in text
+    assert set(values) == {"database", "manual", "store", "home", "jobs"}
+
+
+def findings(**values: Any) -> Findings:
+    found: dict[str, Any] = {
+        "identity": {"database": "shop", "version": "17.2"},
+        "provider": "self-hosted",
+        "key_tables": (),
+        "enums": (),
+        "roles": (),
+        "bytes": 123_456_789,
+    }
+    return Findings(**(found | values))
+
+
+def read(found: Findings) -> Any:
+    manual, problems = parse(manual_text(found))
+    assert [problem.told("manual.md") for problem in problems] == []
+    return manual
+
+
+@given(st.lists(st.builds(Relation, NASTY, NASTY), min_size=1, max_size=3, unique=True))
+@settings(max_examples=50, deadline=None)
+@example([Relation("public", "a`b"), Relation("``", "`")])
+@example([Relation("public", "line\nbreak")])
+@example([Relation("Sales 2025", "Order.Items")])
+def test_tables_of_any_name_are_found_again(tables: list[Relation]) -> None:
+    manual = read(findings(key_tables=tuple(tables)))
+    named = [relation_named(table.name) for table in manual.key_tables]
+    # A name that Markdown can't hold is left to the person, and said; none may come out as another table.
+    assert set(named) <= set(tables) | {Relation("pg_catalog", "pg_class")}
+    expressible = [table for table in tables if " ".join(str(table).split()) == str(table) and str(table).isprintable()]
+    assert set(expressible) <= set(named)
+
+
+@given(NASTY, st.lists(NASTY, min_size=1, max_size=3, unique=True))
+@settings(max_examples=50, deadline=None)
+@example("Status|Type", ["a|b", "`c", "*d*", "[e](f)", "\\", "<!--", "<b>"])
+def test_enums_of_any_name_and_label_are_read(name: str, labels: list[str]) -> None:
+    manual = read(findings(enums=({"schema": "public", "name": name, "labels": labels},)))
+    # The cell keeps what is printable; Markdown trims the blanks around it.
+    expected = ["".join(sign if sign.isprintable() else " " for sign in label).strip() for label in labels]
+    assert [one.label for one in manual.enum_labels] == expected
+
+
+@given(st.lists(NASTY, min_size=1, max_size=3, unique=True))
+@settings(max_examples=50, deadline=None)
+@example(["# Targets", "## Thresholds", "- `x`", "```", "<!--", "~~~", "1. x", "***", "===", "---"])
+def test_roles_of_any_name_do_no_harm(roles: list[str]) -> None:
+    read(findings(roles=tuple(roles)))
+
+
+@given(NASTY)
+@settings(max_examples=50, deadline=None)
+@example("## Targets")
+@example("a\n\n## Thresholds\n\nb")
+@example("<!--")
+def test_a_database_of_any_name_does_no_harm(name: str) -> None:
+    manual = read(findings(identity={"database": name, "version": "17.2 (Debian | `x`)"}, provider="Supabase"))
+    assert manual.targets is not None
+
+
+@pytest.mark.parametrize("provider", ["self-hosted", "Supabase"])
+def test_the_manual_of_an_empty_database_has_no_problem(provider: str) -> None:
+    manual = read(findings(provider=provider))
+    assert [table.name for table in manual.key_tables] == ["pg_catalog.pg_class"]
+    assert provider in manual_text(findings(provider=provider)).split("### Retention")[0]
