@@ -57,7 +57,9 @@ def create_app(workspace: Workspace, *, hosts: Sequence[str], is_built: IsBuilt 
     )
     app.state.console = new_console(workspace, is_built)
     for chapter in (login, status, manual, backups, plans, runs, audit):
-        app.include_router(chapter.router)
+        # Not include_router: newer FastAPI keeps what it includes to itself, and app.routes must hold every route,
+        # since it is what _check_guards and the tests go through.
+        app.router.routes.extend(chapter.router.routes)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.exception_handler(NotLoggedIn)(_not_logged_in)
     app.exception_handler(TabsyncError)(_told)

@@ -1,0 +1,154 @@
+"""One console on a real server with a restaurant's data, and a real browser to look at it with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tabsync.console.serve import Running, start
+from tabsync.ledger.operators import add_operator, one_operator, start_session
+from tabsync.postgres import embedded
+from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tests.conftest import missing, run_sql
+
+PASSWORD = "correct horse battery"
+
+ARGUMENTS = (
+    "--no-sandbox",  # tests may run as root, whom chromium's sandbox refuses
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+Workspaces = Callable[[str, str], Workspace]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of this folder goes to one worker: one server, one browser."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("console"))
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A running console and what it looks after."""
+
+    running: Running
+    workspace: Workspace
+
+    def url(self, path: str) -> str:
+        """The address of one of its pages."""
+        return self.running.url.rstrip("/") + path
+
+
+@pytest.fixture(scope="session")
+def console_workspaces(place: Path) -> Iterator[Workspaces]:
+    """Workspaces by name, each with two operators: ana, who is admin, and vic, who is viewer."""
+    made: list[Workspace] = []
+
+    def make(name: str, conninfo: str) -> Workspace:
+        home = place / f"console-{name}"
+        home.mkdir(mode=0o755)
+        workspace = Workspace(home, conninfo, home / "store", PROFILE_MANUAL, f"sqlite:///{home / 'ledger.sqlite'}")
+        for operator, role in (("ana", "admin"), ("vic", "viewer")):
+            add_operator(workspace.ledger(), operator, PASSWORD, role, by="tests")
+        made.append(workspace)
+        return workspace
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def console_database(server: embedded.Server, restaurant: Callable[[int], str]) -> str:
+    """A database with a restaurant's data that only the console's tests use."""
+    run_sql(server.conninfo(), "create database {} template {}", "console", restaurant(17))
+    return server.conninfo("console")
+
+
+@pytest.fixture(scope="session")
+def site(console_workspaces: Workspaces, console_database: str) -> Iterator[Site]:
+    """The console that most tests look at."""
+    workspace = console_workspaces("site", console_database)
+    running = start(workspace)
+    yield Site(running, workspace)
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium: Debian's, or what TABSYNC_CHROMIUM names."""
+    path = os.environ.get("TABSYNC_CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        missing("chromium")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        yield launched
+        launched.close()
+
+
+@dataclass(slots=True)
+class Watched:
+    """A page, and everything that its browser complained about: scripts, styles, the content security policy."""
+
+    page: Page
+    complaints: list[str]
+
+
+Pages = Callable[..., Watched]
+
+
+@pytest.fixture
+def pages(browser: Browser) -> Iterator[Pages]:
+    """Opens pages in contexts of their own: no cookie is shared between tests."""
+    contexts: list[BrowserContext] = []
+
+    def new(width: int = 1280, scheme: str = "light", javascript: bool = True) -> Watched:
+        context = browser.new_context(
+            viewport={"width": width, "height": 800},
+            color_scheme="dark" if scheme == "dark" else "light",
+            java_script_enabled=javascript,
+        )
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        watched = Watched(context.new_page(), [])
+        watched.page.on("console", lambda told: watched.complaints.append(f"{told.type}: {told.text}"))
+        watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
+        return watched
+
+    yield new
+    for context in contexts:
+        context.close()
+
+
+def log_in(site: Site, page: Page, name: str = "ana", password: str = PASSWORD) -> None:
+    """Log in through the form and wait for the status page."""
+    page.goto(site.url("/login"))
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+
+
+def enter(site: Site, page: Page, name: str = "ana") -> str:
+    """Give the page a session without going through the form, which takes its time; returns the token."""
+    ledger = site.workspace.ledger()
+    token, _ = start_session(ledger, one_operator(ledger, name))
+    port = urlsplit(site.running.url).port
+    secret = site.running.url.replace("http:", "https:")  # Playwright takes a Secure cookie for such a URL only
+    name = f"__Host-tabsync-{port}"
+    page.context.add_cookies(
+        [{"name": name, "value": token, "url": secret, "secure": True, "httpOnly": True, "sameSite": "Strict"}]
+    )
+    return token

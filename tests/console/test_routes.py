@@ -1,0 +1,200 @@
+"""Every route of the router, against everybody who might knock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import Mount
+
+from tabsync.console.app import create_app, guard_of
+from tabsync.console.guard import BIGGEST_BODY, CSP
+from tabsync.console.serve import start
+from tabsync.kernel.clock import now
+from tabsync.ledger.operators import IDLE, one_operator, start_session
+from tabsync.workspace import Workspace
+from tests.console.conftest import Workspaces
+
+Table = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A served console. host: what its Host header says."""
+
+    workspace: Workspace
+    client: httpx.Client
+    host: str
+    routes: tuple[Table, ...]
+
+    @property
+    def cookie(self) -> str:
+        """The name of its cookie."""
+        return f"__Host-tabsync-{self.host.rpartition(':')[2]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who sends requests. token: of the session, csrf: what the forms carry; None: what is right."""
+
+    token: str = ""
+    csrf: str = ""
+    host: str | None = None
+    origin: str | None = None
+
+
+@contextmanager
+def served(workspace: Workspace) -> Iterator[Door]:
+    running = start(workspace)
+    try:
+        with httpx.Client(base_url=running.url, trust_env=False) as client:
+            yield Door(workspace, client, running.url.split("/")[2], routes(create_app(workspace, hosts=[])))
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def door(console_workspaces: Workspaces) -> Iterator[Door]:
+    """A console whose database does not exist: who may pass is decided before anybody looks at it."""
+    with served(console_workspaces("routes", "host=127.0.0.1 port=1 dbname=nowhere connect_timeout=1")) as door:
+        yield door
+
+
+def routes(app: FastAPI) -> tuple[Table, ...]:
+    """(method, path with something filled in, who may use it) of each route, from the router itself."""
+    found = []
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            assert route.methods is not None
+            path = re.sub(r"\{\w+\}", "20261122T181500Z-a1b2c3", route.path)
+            found += [(method, path, guard_of(route)) for method in sorted(route.methods)]
+        else:
+            assert isinstance(route, Mount) and route.name == "static", f"{route} is no route that anybody guards"
+    return tuple(found)
+
+
+def visitor(door: Door, name: str, *, idle: timedelta = timedelta(0)) -> Visitor:
+    ledger = door.workspace.ledger()
+    token, session = start_session(ledger, one_operator(ledger, name), at=now() - idle)
+    return Visitor(token, session.csrf_token)
+
+
+def knock(door: Door, method: str, path: str, who: Visitor) -> httpx.Response:
+    host = door.host if who.host is None else who.host
+    headers = {"host": host, "cookie": f"{door.cookie}={who.token}" if who.token else ""}
+    if method == "GET":
+        return door.client.get(path, headers=headers)
+    headers["origin"] = f"http://{host}" if who.origin is None else who.origin
+    return door.client.request(method, path, headers=headers, data={"csrf": who.csrf, "procedure": "drill"})
+
+
+def passed(answer: httpx.Response) -> bool:
+    """Whether a request got as far as its route: not sent to the login, not forbidden."""
+    # The logout leads to the login too, but takes the cookie away.
+    to_login = answer.headers.get("location", "").startswith("/login") and "set-cookie" not in answer.headers
+    return not to_login and answer.status_code not in (401, 403, 413, 421)
+
+
+def test_the_router_holds_what_we_think(door: Door) -> None:
+    table = {(method, guard) for method, _, guard in door.routes}
+    assert table == {
+        ("GET", "anybody"),
+        ("POST", "anybody"),
+        ("GET", "viewer"),
+        ("GET", "admin"),
+        ("POST", "viewer_post"),
+        ("POST", "admin_post"),
+    }
+    assert [path for method, path, guard in door.routes if guard == "anybody"] == ["/login", "/login"]
+    assert len(door.routes) > 12
+
+
+def test_every_route_and_everybody(door: Door) -> None:
+    wrong = []
+    for method, path, guard in door.routes:
+        everybody = {
+            "nobody": Visitor(),
+            "forged": Visitor("x" * 43, "x" * 43),
+            "expired": visitor(door, "ana", idle=IDLE + timedelta(seconds=1)),
+            "viewer": visitor(door, "vic"),
+            "admin": visitor(door, "ana"),
+        }
+        may = {"anybody": set(everybody), "viewer": {"viewer", "admin"}, "admin": {"admin"}}[
+            guard.removesuffix("_post")
+        ]
+        if path == "/login" and method == "POST":
+            may = set()  # without the form's own cookie
+        for name, who in everybody.items():
+            answer = knock(door, method, path, who)
+            if passed(answer) != (name in may):
+                wrong.append((method, path, name, answer.status_code))
+    assert wrong == []
+
+
+def test_every_form_needs_its_token_and_the_right_origin(door: Door) -> None:
+    for method, path, _ in door.routes:
+        if method == "GET":
+            continue
+        for origin in ("", "null", "http://evil.example", "https://127.0.0.1:8421", f"http://{door.host}.evil.example"):
+            who = replace(visitor(door, "ana"), origin=origin)
+            assert knock(door, method, path, who).status_code == 403, (method, path, origin)
+        for csrf in ("", "x", visitor(door, "ana").csrf):  # another session's token is not this one's
+            who = replace(visitor(door, "ana"), csrf=csrf)
+            assert knock(door, method, path, who).status_code == 403, (method, path, csrf)
+
+
+def test_no_route_answers_to_another_name(door: Door) -> None:
+    for method, path, _ in door.routes:
+        for host in ("evil.example", "127.0.0.1", "127.0.0.1:80", f"{door.host}.evil.example"):
+            who = replace(visitor(door, "ana"), host=host)
+            assert knock(door, method, path, who).status_code == 421, (method, path, host)
+
+
+def test_every_answer_carries_the_headers(door: Door) -> None:
+    answers = [knock(door, method, path, visitor(door, "ana")) for method, path, _ in door.routes]
+    answers += [door.client.get("/nothing"), door.client.get("/", headers={"host": "evil.example"})]
+    for answer in answers:
+        assert answer.headers["content-security-policy"] == CSP
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "same-origin"
+    assert "unsafe-inline" not in CSP
+
+
+def test_what_does_not_exist_and_what_is_not_allowed(door: Door) -> None:
+    client, token = door.client, visitor(door, "ana").token
+    headers = {"cookie": f"{door.cookie}={token}", "origin": f"http://{door.host}"}
+    for path in ("/docs", "/redoc", "/openapi.json", "/static/../app.py", "/static/%2e%2e/app.py", "/runs/../../etc"):
+        assert client.get(path, headers=headers).status_code == 404, path
+    assert client.put("/", headers=headers, content=b"").status_code == 405
+    assert client.post("/plans", headers=headers, content=b"x" * (BIGGEST_BODY + 1)).status_code == 413
+    assert client.get("/backups/..%2f..%2fetc%2fpasswd", headers=headers).status_code == 404
+
+
+def test_a_bug_is_told_without_a_traceback(
+    door: Door, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("the canary is a secret")
+
+    monkeypatch.setattr("tabsync.console.pages.audit.recent_audit", broken)
+    answer = knock(door, "GET", "/audit", visitor(door, "ana"))
+    assert answer.status_code == 500
+    assert "canary" not in answer.text and "Traceback" not in answer.text
+    assert "Something went wrong" in answer.text
+    assert answer.headers["content-security-policy"] == CSP
+    assert "canary" in caplog.text  # it is in the log
+
+
+def test_no_password_of_the_connection_is_on_any_page(console_workspaces: Workspaces) -> None:
+    conninfo = "postgresql://ops:canary-in-a-cage@127.0.0.1:1/shop?connect_timeout=1"
+    with served(console_workspaces("secret", conninfo)) as door:
+        for method, path, _ in door.routes:
+            assert "canary-in-a-cage" not in knock(door, method, path, visitor(door, "ana")).text, path

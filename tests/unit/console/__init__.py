@@ -1,0 +1,1 @@
+"""The console's parts that do no I/O."""
