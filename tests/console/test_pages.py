@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 
+import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -77,6 +80,26 @@ def test_status_says_what_is_proven(site: Site, pages: Pages, drilled: str) -> N
     text = page.inner_text("main")
     assert "15 tables" in text and "measured, target 1 h" in text
     assert page.get_by_role("button", name="Look at the plan").count() == 0  # vic only looks
+
+
+def test_the_status_names_who_blocks_and_whom(site: Site, pages: Pages) -> None:
+    page = pages(360).page
+    enter(site, page)
+    conninfo = site.workspace.conninfo
+    with psycopg.connect(conninfo, application_name="menu-import") as root, psycopg.connect(conninfo) as victim:
+        root.execute("lock table orders in exclusive mode")
+        waiting = threading.Thread(target=_expect_cancel, args=(victim,))
+        waiting.start()
+        try:
+            page.goto(site.url("/"))
+            expect(page.locator("main")).to_contain_text("holds up 1 session", timeout=20_000)
+            text = page.inner_text("main")
+            assert f"Session {root.info.backend_pid} (postgres, menu-import, in a transaction for" in text
+            assert str(victim.info.backend_pid) in text
+            assert _overflow(page) <= 0
+        finally:
+            victim.cancel_safe()
+            waiting.join(10)
 
 
 def test_the_status_refreshes_itself_without_a_second_request_under_way(site: Site, pages: Pages) -> None:
@@ -231,6 +254,11 @@ def test_pages_say_that_the_database_is_down(console_workspaces: Workspaces, pag
         assert "can't connect to shop on 127.0.0.1:1" in page.inner_text("main")
     finally:
         running.stop()
+
+
+def _expect_cancel(victim: psycopg.Connection[tuple[object, ...]]) -> None:
+    with contextlib.suppress(psycopg.errors.QueryCanceled):
+        victim.execute("update orders set notes = notes")
 
 
 def _overflow(page: Page) -> int:

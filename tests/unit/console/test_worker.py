@@ -1,0 +1,67 @@
+"""Plans that were shown: to whom, for how long, and the same one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tabsync.console.worker import KEPT, Progress, Watcher, Worker
+from tabsync.kernel.errors import BadUsage, Refused
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.step import Step
+from tabsync.workspace import Workspace
+
+WORKSPACE = Workspace(Path("home"), "", Path("store"), Path("manual.md"), "sqlite://")
+
+
+def plan(title: str = "a plan") -> Plan:
+    return Plan("drill", title, (Step("one", "One", "tabsync.nowhere:one"),))
+
+
+class Time:
+    """A clock that stands still until it is moved."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_a_plan_is_kept_for_whom_it_was_shown_to() -> None:
+    worker = Worker(WORKSPACE)
+    digest = worker.show(plan(), "ana")
+    assert worker.shown(digest, "ana") == plan()
+    with pytest.raises(BadUsage):
+        worker.shown(digest, "bob")
+    with pytest.raises(BadUsage):
+        worker.shown("0" * 64, "ana")
+
+
+def test_a_plan_expires() -> None:
+    time = Time()
+    worker = Worker(WORKSPACE, clock=time)
+    digest = worker.show(plan(), "ana")
+    time.seconds = KEPT - 1
+    assert worker.shown(digest, "ana")
+    time.seconds = KEPT
+    with pytest.raises(BadUsage, match="10 minutes"):
+        worker.shown(digest, "ana")
+
+
+def test_the_shelf_has_an_end_and_the_newest_stay() -> None:
+    worker = Worker(WORKSPACE)
+    digests = [worker.show(plan(f"plan {number}"), "ana") for number in range(60)]
+    with pytest.raises(BadUsage):
+        worker.shown(digests[0], "ana")
+    assert worker.shown(digests[-1], "ana").title == "plan 59"
+
+
+def test_a_stop_takes_hold_inside_the_step() -> None:
+    worker = Worker(WORKSPACE)
+    watcher = Watcher(Progress(), worker._stopping)
+    watcher.progress(1, 2, "tables")
+    assert (watcher.progress_of.done, watcher.progress_of.unit) == (1, "tables")
+    assert worker.stop(0)  # nothing runs
+    with pytest.raises(Refused):
+        watcher.progress(2, 2, "tables")
