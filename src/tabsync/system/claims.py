@@ -47,8 +47,13 @@ class Claim:
 def claim(directory: Path) -> Claim | None:
     """Claim a directory, making it if need be; None when somebody else holds it."""
     while True:
-        directory.mkdir(parents=True, exist_ok=True)
-        fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)  # not inherited by children: PEP 446
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)  # not inherited by children: PEP 446
+        except (FileNotFoundError, FileExistsError):
+            if os.path.lexists(directory) and not directory.is_dir():
+                raise
+            continue  # the directory was swept between two of these calls
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(fd).st_ino == (directory / "lock").stat().st_ino:
