@@ -105,11 +105,16 @@ def create(
 
 
 def start(server: Server) -> None:
-    """Start a server and wait until it answers; a stale pid file of a dead one is no obstacle.
+    """Start a server and wait until it answers; what a dead one left is no obstacle: its pid file, busy sessions.
 
+    The caller holds the claim on its directory.
     Raises FailedPartway with the line of the log that says why it doesn't start.
     """
     account = server_account()
+    if postmaster(server.directory) is None:
+        end_server(server.directory)
+        # PostgreSQL believes a pid file whose number now belongs to any process of its account; the claim knows better.
+        (server.data / "postmaster.pid").unlink(missing_ok=True)
     for attempt in range(3):
         port = _free_port() if server.settings.get("listen_addresses") != "" else 5432
         (server.directory / "port").write_text(str(port))
@@ -171,21 +176,34 @@ def postmaster(directory: Path) -> psutil.Process | None:
 def end_server(directory: Path) -> bool:
     """End whatever server still runs in a directory (SIGQUIT, then SIGKILL) and take its socket directory away.
 
-    Returns whether one was running.
+    Returns whether one was running, or a part of one that outlived its postmaster.
     """
     process = postmaster(directory)
+    family = _working_in(directory / "data")
     if process is not None:
         with contextlib.suppress(psutil.Error):
-            family = [process, *process.children(recursive=True)]
             process.send_signal(3)  # SIGQUIT: immediate shutdown, the children leave with it
-            for one in wait_ended(family, timeout=15):
-                with contextlib.suppress(psutil.Error):
-                    one.kill()
-            wait_ended(family, timeout=10)
+    for one in wait_ended(family, timeout=15 if process is not None else 0):
+        with contextlib.suppress(psutil.Error):
+            one.kill()
+    wait_ended(family, timeout=10)
     sockets = _socket_directory(directory)
     if sockets.parent != directory:
         shutil.rmtree(sockets, ignore_errors=True)
-    return process is not None
+    return bool(family)
+
+
+def _working_in(data: Path) -> list[psutil.Process]:
+    """The processes of a server, those too that outlive their postmaster because they compute.
+
+    They are known by their working directory: of their environment nothing is left, the title is written over it.
+    """
+    found, place = [], str(data.resolve())
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.cwd() == place:
+                found.append(process)
+    return found
 
 
 def _pg_ctl(server: Server, account: Account, verb: str, *options: str) -> Finished:
