@@ -72,9 +72,10 @@ class LocalStore:
         A file that is there already is replaced all the same: it costs a rename, and mends an object that rotted.
         """
         target = self.object_path(digest)
-        target.parent.mkdir(exist_ok=True, mode=0o700)
-        path.chmod(0o400)
         with _disk_errors(f"move {path.name} into the store"):
+            target.parent.mkdir(exist_ok=True, mode=0o700)
+            path.chmod(0o400)
+            _flush(path)  # pg_dump has flushed what it wrote, but not what was compressed after it
             path.replace(target)
 
     def object_path(self, digest: str) -> Path:
