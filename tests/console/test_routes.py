@@ -113,6 +113,12 @@ def test_the_router_holds_what_we_think(door: Door) -> None:
         ("POST", "admin_post"),
     }
     assert [path for method, path, guard in door.routes if guard == "anybody"] == ["/login", "/login"]
+    filled_in = "20261122T181500Z-a1b2c3"
+    assert {(method, path) for method, path, guard in door.routes if guard.startswith("admin")} == {
+        ("POST", "/plans"),
+        ("GET", f"/plans/{filled_in}"),
+        ("POST", f"/plans/{filled_in}/run"),
+    }
     assert len(door.routes) > 12
 
 
@@ -139,21 +145,23 @@ def test_every_route_and_everybody(door: Door) -> None:
 
 
 def test_every_form_needs_its_token_and_the_right_origin(door: Door) -> None:
+    ana, other = visitor(door, "ana"), visitor(door, "ana")
     for method, path, _ in door.routes:
         if method == "GET":
             continue
         for origin in ("", "null", "http://evil.example", "https://127.0.0.1:8421", f"http://{door.host}.evil.example"):
-            who = replace(visitor(door, "ana"), origin=origin)
+            who = replace(ana, origin=origin)
             assert knock(door, method, path, who).status_code == 403, (method, path, origin)
-        for csrf in ("", "x", visitor(door, "ana").csrf):  # another session's token is not this one's
-            who = replace(visitor(door, "ana"), csrf=csrf)
+        for csrf in ("", "x", other.csrf):  # another session's token is not this one's
+            who = replace(ana, csrf=csrf)
             assert knock(door, method, path, who).status_code == 403, (method, path, csrf)
 
 
 def test_no_route_answers_to_another_name(door: Door) -> None:
+    ana = visitor(door, "ana")
     for method, path, _ in door.routes:
         for host in ("evil.example", "127.0.0.1", "127.0.0.1:80", f"{door.host}.evil.example"):
-            who = replace(visitor(door, "ana"), host=host)
+            who = replace(ana, host=host)
             assert knock(door, method, path, who).status_code == 421, (method, path, host)
 
 
