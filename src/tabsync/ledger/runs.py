@@ -76,7 +76,10 @@ def mark_interrupted(ledger: Ledger) -> list[str]:
         for run_id in list(open_runs):
             if not is_claimed(ledger.claims / run_id):
                 values = {"state": "interrupted"}
-                connection.execute(update(run).where(run.c.id == run_id).values(finished_at=iso(now()), **values))
+                # It may have ended since it was read; then it has nothing to be marked.
+                still = (run.c.id == run_id) & (run.c.state == "running")
+                if not connection.execute(update(run).where(still).values(finished_at=iso(now()), **values)).rowcount:
+                    continue
                 undone = (step.c.run_id == run_id) & (step.c.state == "running")
                 connection.execute(update(step).where(undone).values(**values))
                 marked.append(run_id)
