@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect, text
+from sqlalchemy import Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from tabsync.kernel.errors import Refused
 
@@ -34,11 +35,24 @@ def open_ledger(url: str, claims: Path) -> Ledger:
     """
     if url.startswith("sqlite:///"):
         _make_private(Path(url.removeprefix("sqlite:///")))
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_up_sqlite)
-    _migrate(engine)
+    try:
+        engine = create_engine(url)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _set_up_sqlite)
+        _migrate(engine)
+    except (SQLAlchemyError, ImportError) as error:
+        raise _cannot_open(url, error) from None
     return Ledger(engine, claims)
+
+
+def _cannot_open(url: str, error: Exception) -> Refused:
+    try:
+        where = make_url(url).render_as_string()  # with *** for its password
+    except ArgumentError:
+        return Refused("can't open the ledger: its URL is none", "ledger in tabsync.toml: sqlite:///PATH")
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    fact = f"can't open the ledger {where}: {cause}".splitlines()[0]
+    return Refused(fact, "check ledger in tabsync.toml; a damaged file can be moved away, a new one is made then")
 
 
 def _make_private(path: Path) -> None:
