@@ -110,7 +110,8 @@ def _dump_failed(complaint: str, into: Path) -> FailedPartway:
     fact = f"pg_dump failed: {complaint.removeprefix('pg_dump: ').removeprefix('error: ')}; no backup was recorded"
     if "No space left" in complaint:
         return FailedPartway(fact, f"free some space on the disk of {into.parent}")
-    if "lock timeout" in complaint or "could not obtain lock" in complaint:
+    if "statement timeout" in complaint:  # pg_dump bounds nothing else with it than its wait for locks
+        fact = f"pg_dump waited {_LOCK_WAIT / 1000:.0f} s for a table's lock and gave up; no backup was recorded"
         return FailedPartway(fact, "a migration holds a lock; run it again when it is over (tabsync status)")
     if "row-level security" in complaint:
         return FailedPartway(fact, "dump as a user with BYPASSRLS, or as the tables' owner")
