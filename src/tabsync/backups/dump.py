@@ -6,6 +6,7 @@ that is what the round-trip proof stands on, so both sides must go through here.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -107,6 +108,8 @@ def _compress(directory: Path) -> None:
 
 
 def _dump_failed(complaint: str, into: Path) -> FailedPartway:
+    if "No space left" not in complaint and shutil.disk_usage(into.parent).free < 1 << 20:
+        complaint += " (No space left on device)"  # pg_dump may call it "could not close data file: Success"
     fact = f"pg_dump failed: {complaint.removeprefix('pg_dump: ').removeprefix('error: ')}; no backup was recorded"
     if "No space left" in complaint:
         return FailedPartway(fact, f"free some space on the disk of {into.parent}")
