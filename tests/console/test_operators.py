@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tabsync.console.serve import _bind, start
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.ledger.evidence import recent_audit
 from tabsync.ledger.operators import add_operator, check_password, new_password, one_operator, operators
@@ -125,8 +126,11 @@ def test_serve_says_where_and_stops_clean(config: Path, number: int) -> None:
         assert "Traceback" not in process.stderr.read()
 
 
-def test_a_host_that_cannot_be_listened_on(site: Site) -> None:
-    from tabsync.console.serve import start
+def test_answers_are_not_held_back_for_an_acknowledgement() -> None:
+    with _bind("127.0.0.1", 0) as listening:
+        assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # what it accepts inherits it
 
+
+def test_a_host_that_cannot_be_listened_on(site: Site) -> None:
     with pytest.raises(Refused, match="can't listen"):
         start(site.workspace, "192.0.2.1", 0, names=["console.example.org"])

@@ -127,7 +127,11 @@ def _start(app: FastAPI, listening: socket.socket, url: str) -> Running:
 def _bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=128)
+        listening = socket.create_server((host, port), family=family, backlog=128)
+        # asyncio sets this only on sockets whose proto says TCP, and create_server leaves it 0. Without it head and
+        # body of an answer, sent one after the other, wait 40 ms for the browser's delayed acknowledgement.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
     except PermissionError:
         raise Refused(f"port {port} needs more rights", "tabsync serve --port 0 picks a free one") from None
     except OSError as error:
