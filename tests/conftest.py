@@ -119,7 +119,11 @@ def restaurant(servers: Servers) -> Callable[[int], str]:
 @pytest.fixture
 def tabsync_database(databases: Databases, restaurant: Callable[[int], str]) -> Callable[[int], str]:
     """A fresh TabSync database on a server of a major version."""
-    return lambda major=17: databases(major, template=restaurant(major))
+
+    def make(major: int = 17) -> str:
+        return databases(major, template=restaurant(major))
+
+    return make
 
 
 @pytest.fixture
@@ -140,4 +144,4 @@ def workspaces(directory: Path) -> Iterator[Callable[..., Workspace]]:
 def run_sql(conninfo: str, statement: str, *names: str) -> None:
     """Run one statement; {} are identifiers."""
     with connect(conninfo, "tests", limits=_NO_LIMIT) as connection:
-        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

@@ -165,13 +165,18 @@ def _config_path(config: Path | None, database: str | None) -> Path | None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadUsage(f"can't read {path}: {error.strerror}", "check its permissions") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadUsage(f"{path}: {error}", "compare it with what tabsync init writes") from None
     for key, value in values.items():
         if key not in _KEYS:
             raise BadUsage(f"{path}: {key!r} is not a setting", f"the settings are {', '.join(_KEYS)}")
-        if not isinstance(value, _KEYS[key]):
-            raise BadUsage(f"{path}: {key} must be of type {_KEYS[key].__name__}", f"it is {value!r}")
+        if type(value) is not _KEYS[key]:  # to isinstance, true would be a number
+            kind = type(value).__name__
+            raise BadUsage(f"{path}: {key} must be of type {_KEYS[key].__name__}", f"it is of type {kind}")
+    if values.get("jobs", 1) < 1:
+        raise BadUsage(f"{path}: jobs is {values['jobs']}", "it is the number of connections of a dump: 1 or more")
     return values
 
 

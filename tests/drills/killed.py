@@ -32,8 +32,8 @@ class KillDuring(Quiet):
 def main() -> None:
     """Drill until the named moment."""
     values, moment, key = json.loads(Path(sys.argv[1]).read_text()), sys.argv[2], sys.argv[3]
-    paths = {name: Path(values[name]) for name in ("home", "store_root", "manual_path")}
-    workspace = Workspace(conninfo=values["conninfo"], ledger_url=values["ledger_url"], **paths)
+    home, store_root, manual = (Path(values[name]) for name in ("home", "store_root", "manual_path"))
+    workspace = Workspace(home, values["conninfo"], store_root, manual, values["ledger_url"])
     plan = plan_drill(workspace, load(workspace.manual_path))
 
     def boundary(which: str, step: str) -> None:

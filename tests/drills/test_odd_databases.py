@@ -34,7 +34,7 @@ def manual(tmp_path: Path) -> Path:
 
 def fill(conninfo: str, script: str) -> None:
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute(script)  # type: ignore[call-overload]
+        connection.execute(script)
 
 
 @pytest.mark.parametrize("major", [15, 17, 18])

@@ -27,7 +27,7 @@ class Tamper(Quiet):
             (scratch,) = self.workspace.scratch().iterdir()
             database = psycopg.conninfo.conninfo_to_dict(self.workspace.conninfo)["dbname"]
             with psycopg.connect(embedded.opened(scratch).conninfo(str(database)), autocommit=True) as connection:
-                connection.execute(self.statement)  # type: ignore[call-overload]
+                connection.execute(self.statement)
 
 
 @pytest.mark.parametrize(

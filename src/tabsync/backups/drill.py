@@ -72,7 +72,7 @@ def record(context: Context, *, backup: str, subject: str, rto_target: float, rp
     """Judge the drill and put the verdict into the ledger as evidence, good or bad."""
     verdict = judge(context.results, rto_target=rto_target, rpo_target=rpo_target)
     facts = verdict.to_json() | {"backup": backup}
-    add_evidence(context.services.ledger(), "drill", subject, ok=verdict.ok, facts=facts)
+    add_evidence(context.services.ledger(), "drill", subject, ok=verdict.ok, facts=facts, run_id=context.run_id)
     return facts
 
 

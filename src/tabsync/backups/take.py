@@ -162,7 +162,7 @@ def commit(context: Context, *, backup: str, reason: str) -> Facts:
         "tables": len(manifest.tables),
         "snapshot": manifest.snapshot,
     }
-    add_evidence(context.services.ledger(), "backup", manifest.subject, ok=True, facts=facts)
+    add_evidence(context.services.ledger(), "backup", manifest.subject, ok=True, facts=facts, run_id=context.run_id)
     return facts
 
 

@@ -12,8 +12,10 @@ def main() -> None:
     from tabsync.kernel.errors import TabsyncError
 
     stop_on_sigterm()
+    for_machines = "--json" in sys.argv  # then typer's own complaints are told as JSON too
     try:
-        app()
+        code = app(standalone_mode=not for_machines)
+        sys.exit(code if isinstance(code, int) else 0)
     except TabsyncError as error:
         sys.exit(exit_code_of(error))
     except Exception as error:  # noqa: BLE001 - the edge: what isn't ours is translated or re-raised there

@@ -57,6 +57,7 @@ def list_(
 ) -> None:
     """List the backups in the store, newest last, and whether each was proven by a drill."""
     from rich.table import Table
+    from rich.text import Text
 
     from tabsync.backups.list import list_backups
     from tabsync.cli.common import console, note, print_json, workspace
@@ -69,7 +70,7 @@ def list_(
             {"version": 1, "kind": "backups", "store": found.store().url, "backups": backups, "damaged": damaged}
         )
     elif not backups and not damaged:
-        console().print(f"No backup in {found.store_root}. Take one: tabsync backup take full")
+        console().print(f"No backup in {found.store_root}. Take one: tabsync backup take full", markup=False)
     else:
         table = Table(box=None, padding=(0, 2, 0, 0))
         for name in ("Backup", "Age", "Database", "Reason", "Tables", "Stored", "Restorable"):
@@ -79,8 +80,8 @@ def list_(
             table.add_row(
                 one["id"],
                 human_seconds(one["age_seconds"]),
-                one["database"],
-                one["reason"],
+                Text(one["database"]),
+                Text(one["reason"]),
                 str(one["tables"]),
                 human_bytes(one["bytes"]),
                 proof[one["proven"]],
@@ -117,7 +118,7 @@ def show(
         return
     out = console()
     source = manifest.source
-    out.print(f"[bold]{manifest.id}[/]  {manifest.kind}, {manifest.reason}")
+    out.print(Text.assemble((manifest.id, "bold"), f"  {manifest.kind}, {manifest.reason}"))
     out.print(f"database  {source['database']}, PostgreSQL {source['version']}, {source['role']}", markup=False)
     out.print(f"snapshot  {manifest.snapshot['time'][:19]} UTC at LSN {manifest.snapshot['lsn']}", markup=False)
     out.print(f"stored    {human_bytes(manifest.stored_bytes)} in {len(manifest.files)} files")

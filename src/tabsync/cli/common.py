@@ -44,10 +44,14 @@ def take_away_leftovers(found: Workspace) -> None:
     if not found.home.exists() and not found.store_root.exists():
         return
     from tabsync.backups.scratch import sweep
+    from tabsync.kernel.errors import Refused
     from tabsync.ledger.runs import mark_interrupted
 
     swept = sweep(found)
-    marked = mark_interrupted(found.ledger()) if found.home.exists() else []
+    try:
+        marked = mark_interrupted(found.ledger()) if found.home.exists() else []
+    except Refused:
+        marked = []  # who needs the ledger says that it can't be opened; status works without
     if swept or marked:
         parts = [f"{len(marked)} interrupted run" + ("s" if len(marked) > 1 else "")] if marked else []
         parts += [f"{len(swept)} leftover director" + ("ies" if len(swept) > 1 else "y")] if swept else []

@@ -63,7 +63,9 @@ def _reset(place: Place, yes: bool) -> None:
 
 
 def _leave_console_running(running: Demo, port: int) -> None:
+    from tabsync.cli.app import app as program
     from tabsync.cli.common import console
+    from tabsync.cli.manual import built_in
     from tabsync.console.serve import serve
     from tabsync.demo.place import announce
     from tabsync.demo.run import fresh_operator
@@ -78,7 +80,7 @@ def _leave_console_running(running: Demo, port: int) -> None:
             "Every tabsync command in this directory works on this demo: try tabsync status. Ctrl-C stops it all."
         )
 
-    serve(running.workspace, port=port, on_ready=ready)
+    serve(running.workspace, port=port, on_ready=ready, is_built=built_in(typer.main.get_command(program)))
 
 
 def _told(counts: dict[str, int]) -> str:

@@ -8,7 +8,7 @@ import signal
 import sys
 from types import FrameType
 
-from tabsync.kernel.errors import CannotConnect, Exit, FailedPartway, NotAllowed, TabsyncError
+from tabsync.kernel.errors import BadUsage, CannotConnect, Exit, FailedPartway, NotAllowed, TabsyncError
 
 
 def exit_code_of(error: Exception) -> int:
@@ -16,7 +16,7 @@ def exit_code_of(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):  # the reader of our output went away: `tabsync ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    told = error if isinstance(error, TabsyncError) else _from_psycopg(error) or _from_ledger(error)
+    told = error if isinstance(error, TabsyncError) else _translated(error)
     if told is None:
         raise error
     if "--json" in sys.argv:
@@ -39,6 +39,19 @@ def stop_on_sigterm() -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+
+
+def _translated(error: Exception) -> TabsyncError | None:
+    return _from_typer(error) or _from_psycopg(error) or _from_ledger(error)
+
+
+def _from_typer(error: Exception) -> TabsyncError | None:
+    from typer.exceptions import TyperException
+
+    if not isinstance(error, TyperException):
+        return None
+    context = getattr(error, "ctx", None)
+    return BadUsage(error.format_message().splitlines()[0], f"{context.command_path if context else 'tabsync'} --help")
 
 
 def _from_psycopg(error: Exception) -> TabsyncError | None:

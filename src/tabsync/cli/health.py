@@ -36,7 +36,7 @@ def health(config: ConfigOption = None, database: DatabaseOption = None, json: J
         for check in facts["checks"]:
             if check["hint"]:
                 out.print(f"hint: {check['hint']}", markup=False)
-        verdict = "[bold green]HEALTHY[/]" if facts["healthy"] else "[bold red]NOT HEALTHY[/]"
-        out.print(f"{verdict}: {facts['place']}")
+        verdict = ("HEALTHY", "bold green") if facts["healthy"] else ("NOT HEALTHY", "bold red")
+        out.print(Text.assemble(verdict, f": {facts['place']}"))
     if not facts["healthy"]:
         raise typer.Exit(int(Exit.PROBLEM_FOUND if facts["checks"][0]["ok"] else Exit.NOT_ALLOWED))

@@ -21,6 +21,7 @@ def list_(
 ) -> None:
     """List the newest runs."""
     from rich.table import Table
+    from rich.text import Text
 
     from tabsync.cli.common import console, print_json, workspace
     from tabsync.ledger.runs import recent_runs
@@ -37,7 +38,7 @@ def list_(
         table.add_column(name)
     for one in runs:
         state = f"[{_STYLE[one['state']]}]{one['state']}[/]"
-        table.add_row(one["id"], one["started_at"][:19].replace("T", " "), state, one["procedure"], one["actor"])
+        table.add_row(one["id"], one["started_at"][:19].replace("T", " "), state, one["procedure"], Text(one["actor"]))
     console().print(table)
 
 
@@ -63,7 +64,7 @@ def show(
         print_json({"version": 1, "kind": "run", "run": found})
         return
     out = console()
-    out.print(f"[bold]{found['title']}[/]: [{_STYLE[found['state']]}]{found['state']}[/]")
+    out.print(Text.assemble((found["title"], "bold"), ": ", (found["state"], _STYLE[found["state"]])))
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("", "Step", "State", "Time", "What went wrong"):
         table.add_column(name)

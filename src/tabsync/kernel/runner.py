@@ -120,7 +120,7 @@ def _run_step(
     listener.step_started(number, total, step)
     started = time.monotonic()
     try:
-        facts = resolve(step)(Context(services, results, listener.progress), **step.arguments)
+        facts = resolve(step)(Context(services, outcome.run_id, results, listener.progress), **step.arguments)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure must reach the record
         seconds = time.monotonic() - started
         told = told_error(step, error)

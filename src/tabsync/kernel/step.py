@@ -54,11 +54,12 @@ class Step:
 class Context:
     """What a step function gets besides its arguments.
 
-    services: the workspace (which database, which store); results: facts of the steps before, by key;
-    report: call it with (done, total, unit) while working, so that a person sees progress.
+    services: the workspace (which database, which store); run_id: the run's id in the ledger; results: facts of the
+    steps before, by key; report: call it with (done, total, unit) while working, so that a person sees progress.
     """
 
     services: Any
+    run_id: str
     results: Mapping[str, Facts]
     report: Callable[[float, float, str], None]
 

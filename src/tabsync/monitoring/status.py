@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -157,9 +158,19 @@ def _blockers(connection: Connection, facts: Facts) -> list[Facts]:
         row
         | {"backend_start": iso(row["backend_start"])}
         | {"what": f"{row['state'] or 'unknown'}: {' '.join((row['query'] or 'query not visible to us').split())}"}
-        | {"sql": f"select pg_cancel_backend({int(row['pid'])})"}
+        | {"sql": _ending(row), "undo": "no undo: its transaction rolls back"}
         for row in rows
     ]
+
+
+def _ending(row: Facts) -> str:
+    """The statement that ends what a blocker holds; it matches the session, since a pid is given out again.
+
+    Cancelling does nothing to a session that is idle in its transaction: that one has to be ended.
+    """
+    verb = sql.SQL("pg_cancel_backend" if row["state"] == "active" else "pg_terminate_backend")
+    query = sql.SQL("select {}(pid) from pg_stat_activity where pid = {} and backend_start = {}")
+    return query.format(verb, row["pid"], row["backend_start"].isoformat()).as_string()
 
 
 def _server_changes(connection: Connection) -> list[Facts]:
@@ -216,8 +227,7 @@ def _next_actions(facts: Facts) -> list[Facts]:
             actions.append({"why": why, "command": "tabsync drill --backup latest", "undo": "only reads the store"})
     for blocker in facts["blockers"][:1]:
         why = f"{len(blocker['victims'])} sessions wait for session {blocker['pid']} ({blocker['user']})"
-        undo = "no undo: its statement is cancelled"
-        actions.append({"why": why, "command": f"psql -c '{blocker['sql']}'", "undo": undo})
+        actions.append({"why": why, "command": f'psql -c "{blocker["sql"]}"', "undo": blocker["undo"]})
     for alert in facts["alerts"][:3]:
         where = f"manual show '{alert['runbook']}'" if alert["runbook"] else "manual show Thresholds"
         actions.append(

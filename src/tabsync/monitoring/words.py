@@ -15,7 +15,7 @@ def amount(unit: Unit, sample: Sample) -> str:
     if sample.of is not None:
         text += f" of {_quantity(unit, sample.of)}"
     if unit.kind == "count" and unit.noun:
-        text += f" {unit.noun}"
+        text += f" {unit.noun.removesuffix('s') if sample.value == 1 and sample.of is None else unit.noun}"
     if unit.per:
         text += f"/{unit.per}"
     percent = sample.percent
