@@ -32,6 +32,7 @@ def demo(
     from tabsync.cli.drill import show_report
     from tabsync.demo.place import place_in
     from tabsync.demo.run import up
+    from tabsync.kernel.errors import Exit
 
     place = place_in(Path.cwd())
     if reset:
@@ -40,7 +41,7 @@ def demo(
     with up(place, orders=orders, say=lambda line: out.print(line), report=lambda *_: None) as running:
         report = running.prove(listener(json=False))
         show_report(report)
-        if not once:
+        if not once and report.exit_code is not Exit.FAILED_PARTWAY:  # whoever pressed Ctrl-C wants it to end
             _leave_console_running(running, port)
         out.print(_told(running.traffic.counts()), markup=False, style="dim")
     if report.exit_code:
