@@ -44,10 +44,13 @@ def take_away_leftovers(found: Workspace) -> None:
     if not found.home.exists() and not found.store_root.exists():
         return
     from tabsync.backups.scratch import sweep
+    from tabsync.demo.place import end_orphan
     from tabsync.kernel.errors import Refused
     from tabsync.ledger.runs import mark_interrupted
 
     swept = sweep(found)
+    if end_orphan(found.servers() / "demo"):
+        note("a demo died earlier: its server was stopped (tabsync demo starts it again)")
     try:
         marked = mark_interrupted(found.ledger()) if found.home.exists() else []
     except Refused:

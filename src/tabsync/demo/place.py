@@ -47,6 +47,18 @@ def take(place: Place) -> Claim:
     return held
 
 
+def end_orphan(directory: Path) -> bool:
+    """Stop the server of a demo that was killed; returns whether there was one. A living demo's is left alone."""
+    from tabsync.postgres.embedded import end_server
+
+    held = claim(directory) if directory.is_dir() else None
+    if held is None:
+        return False
+    ended = end_server(directory)
+    held.release()
+    return ended
+
+
 def running(place: Place) -> dict[str, str]:
     """What the running demo said of itself: pid, console."""
     try:
