@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from itertools import chain, count
 from pathlib import Path
 
 from tabsync.init.inspect import config_text, look, manual_text
@@ -35,7 +37,7 @@ def write(_context: Context, *, path: str, text: str) -> Facts:
     target, kept = Path(path), ""
     try:
         if target.exists() and target.read_text(encoding="utf-8", errors="replace") != text:
-            kept = f"{path}.{compact(now())}"
+            kept = _free_name(f"{path}.{compact(now())}")
             target.rename(kept)
         pending = target.with_name(f".{target.name}.writing")
         pending.write_text(text, encoding="utf-8")
@@ -43,6 +45,11 @@ def write(_context: Context, *, path: str, text: str) -> Facts:
     except OSError as error:
         raise Refused(f"can't write {path}: {error.strerror}", "choose another place with --directory") from None
     return {"path": path, "kept": kept}
+
+
+def _free_name(name: str) -> str:
+    numbered = (f"{name}-{number}" for number in count(2))  # rename() would replace what was kept a moment ago
+    return next(one for one in chain([name], numbered) if not os.path.lexists(one))
 
 
 def _step(path: Path, text: str) -> Step:
