@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,18 +118,22 @@ def test_a_lock_of_a_swept_directory_is_not_taken_for_the_new_ones(
 
 
 def test_claimants_and_sweepers_at_once(directory: Path) -> None:
-    target, inside, errors, turns = directory / "d", [], [], []
+    target = directory / "d"
+    inside: list[int] = []
+    errors: list[BaseException] = []
 
     def work() -> None:
         try:
-            for _ in range(40):
+            mine = 0
+            while mine < 10:
                 held = claim(target)
                 if held is None:
+                    time.sleep(0.0001)
                     continue
+                mine += 1
                 inside.append(1)
                 assert sum(inside) == 1, "two holders at once"
                 inside.pop()
-                turns.append(1)
                 shutil.rmtree(target, ignore_errors=True)
                 held.release()
         except BaseException as error:  # noqa: BLE001 - told in the test's own thread
@@ -140,7 +145,6 @@ def test_claimants_and_sweepers_at_once(directory: Path) -> None:
     for thread in threads:
         thread.join()
     assert errors == []
-    assert len(turns) >= 40
 
 
 def test_a_sweep_sees_orphans_only_and_claims_each(directory: Path) -> None:
