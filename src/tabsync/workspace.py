@@ -6,6 +6,7 @@ the command line over the environment over the file.
 
 from __future__ import annotations
 
+import atexit
 import getpass
 import hashlib
 import os
@@ -88,7 +89,7 @@ class Workspace:
         """Claim a directory and keep it until let_go() or the end of this process. Refused when it is held."""
         from tabsync.system.claims import claim
 
-        held: dict[Path, Claim] = self._open.setdefault("claims", {})
+        held = self._held()
         if directory not in held:
             taken = claim(directory)
             if taken is None:
@@ -98,10 +99,25 @@ class Workspace:
 
     def let_go(self, directory: Path) -> None:
         """End what still works in a held directory, delete it and let go; no-op when it isn't there."""
-        held: dict[Path, Claim] = self._open.setdefault("claims", {})
+        held = self._held()
         if directory in held or directory.exists():
             self.hold(directory).remove()
             del held[directory]
+
+    def _held(self) -> dict[Path, Claim]:
+        if "claims" not in self._open:
+            self._open["claims"] = {}
+            # What an interrupt kept from being taken away in order goes at the latest when the process does.
+            atexit.register(self._abandon)
+        held: dict[Path, Claim] = self._open["claims"]
+        return held
+
+    def _abandon(self) -> None:
+        from tabsync.postgres.embedded import end_server
+
+        for directory in list(self._held()):
+            end_server(directory)
+            self.let_go(directory)
 
     def manual_digest(self) -> str:
         """SHA-256 of the manual, hex; "" when it can't be read."""

@@ -103,7 +103,10 @@ def run(
             continue
         if boundary:
             boundary("before", step.key)
-        _run_step(number, step, len(plan.steps), outcome, services, journal, listener)
+        try:
+            _run_step(number, step, len(plan.steps), outcome, services, journal, listener)
+        except KeyboardInterrupt as error:  # between the steps: while their outcome was recorded or shown
+            _carry(outcome, step.key, told_error(step, error))
         if boundary:
             boundary("after", step.key)
     _recorded(outcome, "the end", lambda: journal.finish(outcome.run_id, "failed" if outcome.error else "done"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.runner import Outcome, run
+from tabsync.kernel.runner import Outcome, Quiet, run
 from tabsync.kernel.step import Context, Facts, Step
 
 HERE = __name__
@@ -157,3 +157,16 @@ def test_boundaries_are_told_around_every_step_that_runs() -> None:
     seen: list[tuple[str, str]] = []
     run(plan_of("", "refused", ""), [], Notebook(), boundary=lambda when, key: seen.append((when, key)))
     assert seen == [("before", "s0"), ("after", "s0"), ("before", "s1"), ("after", "s1")]
+
+
+def test_an_interrupt_between_steps_still_takes_away_what_was_made() -> None:
+    class InterruptedWhileShown(Quiet):
+        def step_ended(self, step: Step, seconds: float, error: str) -> None:
+            if step.key == "make":
+                raise KeyboardInterrupt
+
+    steps = tuple(Step(key, key, f"{HERE}:work", {"key": key}, always=key == "tidy") for key in ("make", "use", "tidy"))
+    done: list[object] = []
+    outcome = run(Plan("test", "test", steps), done, Notebook(), InterruptedWhileShown())
+    assert isinstance(outcome.error, FailedPartway)
+    assert list(outcome.results) == ["make", "tidy"]
