@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tabsync.cli.common import YesOption
+from tabsync.cli.common import JsonOption, YesOption
 
 if TYPE_CHECKING:
     from tabsync.demo.place import Place
@@ -19,6 +19,7 @@ def demo(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The console's port; 0 picks a free one.")] = 8420,
     reset: Annotated[bool, typer.Option("--reset", help="Delete the demo's database first; it is made anew.")] = False,
     yes: YesOption = False,
+    json: JsonOption = False,
 ) -> None:
     """Bring up a restaurant's PostgreSQL under live traffic, prove its backup, leave the console running.
 
@@ -28,24 +29,40 @@ def demo(
     """
     from pathlib import Path
 
-    from tabsync.cli.common import console, listener
+    from tabsync.cli.common import listener, print_json
     from tabsync.cli.drill import show_report
+    from tabsync.cli.progress import filling
     from tabsync.demo.place import place_in
     from tabsync.demo.run import up
-    from tabsync.kernel.errors import Exit
+    from tabsync.kernel.errors import BadUsage, Exit
 
+    if json and not once:
+        raise BadUsage(
+            "--json goes with --once: a demo that is left running has no end to report", "tabsync demo --once --json"
+        )
     place = place_in(Path.cwd())
     if reset:
         _reset(place, yes)
-    out = console()
-    with up(place, orders=orders, say=lambda line: out.print(line), report=lambda *_: None) as running:
-        report = running.prove(listener(json=False))
-        show_report(report)
+    if not once:
+        _check_port(port)
+    with filling(shown=not json) as (say, report_progress), up(place, orders, say, report_progress) as running:
+        report = running.prove(listener(json=json))
+        counts = running.traffic.counts()
+        if json:
+            print_json({"version": 1, "kind": "demo", "drill": report.data, "traffic": counts})
+        else:
+            show_report(report)
         if not once and report.exit_code is not Exit.FAILED_PARTWAY:  # whoever pressed Ctrl-C wants it to end
             _leave_console_running(running, port)
-        out.print(_told(running.traffic.counts()), markup=False, style="dim")
+        say(_told(running.traffic.counts()))
     if report.exit_code:
         raise typer.Exit(int(report.exit_code))
+
+
+def _check_port(port: int) -> None:
+    from tabsync.console.serve import listen
+
+    listen("127.0.0.1", port).close()  # now, and not after a minute's work
 
 
 def _reset(place: Place, yes: bool) -> None:

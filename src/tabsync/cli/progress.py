@@ -3,12 +3,50 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from tabsync.kernel.step import Step
 from tabsync.kernel.units import human_seconds
+
+
+@contextmanager
+def filling(*, shown: bool) -> Iterator[tuple[Callable[[str], None], Callable[[float, float, str], None]]]:
+    """For work that is not a run: gives a function that says a line, and one that moves a bar below it.
+
+    The bar is there only on a terminal; shown: False says nothing at all.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    if not shown or not console.is_terminal:
+        yield (lambda line: console.print(line, markup=False)) if shown else (lambda line: None), lambda *_: None
+        return
+    bars: list[Progress] = []
+
+    def close() -> None:
+        while bars:
+            bars.pop().stop()
+
+    def say(line: str) -> None:
+        close()
+        console.print(line, markup=False)
+
+    def move(done: float, total: float, unit: str) -> None:
+        if not bars:
+            columns = (BarColumn(bar_width=24), TextColumn("{task.fields[amount]}", markup=False), TimeElapsedColumn())
+            bars.append(Progress(*columns, console=console, transient=True))
+            bars[0].add_task("", total=total, amount="")
+            bars[0].start()
+        bars[0].update(TaskID(0), completed=done, total=total, amount=f"{done:,.0f} of {total:,.0f} {unit}")
+        if done >= total:
+            close()
+
+    try:
+        yield say, move
+    finally:
+        close()
 
 
 class Lines:

@@ -91,7 +91,7 @@ def start(
             f"{host} can be reached from other machines",
             "put a TLS proxy in front and name it: tabsync serve --name console.example.org",
         )
-    listening = _bind(host, port)
+    listening = listen(host, port)
     taken: int = listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
     hosts = [f"{shown}:{taken}", f"localhost:{taken}", *names]
@@ -124,7 +124,8 @@ def _start(app: FastAPI, listening: socket.socket, url: str) -> Running:
     return Running(url, app.state.console, server, thread)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises Refused when the port is taken or needs more rights."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family, backlog=128)
@@ -133,10 +134,10 @@ def _bind(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listening
     except PermissionError:
-        raise Refused(f"port {port} needs more rights", "tabsync serve --port 0 picks a free one") from None
+        raise Refused(f"port {port} needs more rights", "--port 0 picks a free one") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise Refused(f"port {port} is taken", "tabsync serve --port 0 picks a free one") from None
+            raise Refused(f"port {port} is taken", "--port 0 picks a free one") from None
         raise Refused(f"can't listen on {host}: {error.strerror}", "tabsync serve --host 127.0.0.1") from None
 
 

@@ -43,7 +43,7 @@ class Demo:
 
 @contextmanager
 def up(
-    place: Place, *, orders: int, say: Callable[[str], None], report: Callable[[float, float, str], None]
+    place: Place, orders: int, say: Callable[[str], None], report: Callable[[float, float, str], None]
 ) -> Iterator[Demo]:
     """A demo that is up for as long as the block runs; at its end, however it ends, nothing of it runs on.
 
