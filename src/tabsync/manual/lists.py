@@ -62,7 +62,7 @@ def hierarchy(section: Section, problems: list[Problem]) -> Hierarchy:
             lines += _drawn(node, 0)
         else:
             start = line_of(node) + (node.type == "fence")
-            lines += list(enumerate(node.content.splitlines(), start=start))
+            lines += list(enumerate(node.content.split("\n"), start=start))
     roles: list[Role] = []
     stack: list[tuple[int, str]] = []
     for line, text in lines:
@@ -201,7 +201,7 @@ def _fields(section: Section) -> tuple[dict[str, tuple[str, int]], str]:
     for node in section.of_type("paragraph"):
         rest = []
         inline = node.children[0]
-        for line, text in enumerate(inline.content.splitlines(), start=line_of(node)):
+        for line, text in enumerate(inline.content.split("\n"), start=line_of(node)):
             if match := _FIELD.fullmatch(text.strip()):
                 fields[match[1].lower()] = (match[2], line)
             else:

@@ -127,7 +127,7 @@ def items_of(node: SyntaxTreeNode) -> Iterator[tuple[SyntaxTreeNode, str]]:
 
 def unclosed_fences(tree: SyntaxTreeNode, text: str) -> Iterator[int]:
     """The lines of fences that nothing closes: Markdown lets them run to the end of what holds them."""
-    lines = text.splitlines()
+    lines = re.split(r"\r\n|\r|\n", text)  # what Markdown calls a line; splitlines() knows more kinds of ends
     for node in tree.walk():
         if node.type != "fence" or node.map is None:
             continue

@@ -84,7 +84,7 @@ def _kind(fence: SyntaxTreeNode, problems: list[Problem]) -> StepKind:
 
 def _commands(fence: SyntaxTreeNode, problems: list[Problem]) -> tuple[Command, ...]:
     commands = []
-    for line, text in enumerate(fence.content.splitlines(), start=line_of(fence) + 1):
+    for line, text in enumerate(fence.content.split("\n"), start=line_of(fence) + 1):
         if not text.strip() or text.strip().startswith("#"):
             continue
         try:

@@ -102,7 +102,7 @@ def connect(conninfo: str, purpose: str, *, limits: Limits | None = None, autoco
             conninfo,
             autocommit=True,
             application_name=f"tabsync/{purpose}",
-            connect_timeout=check_conninfo(conninfo).get("connect_timeout", "10"),
+            connect_timeout=libpq_environment(conninfo).get("PGCONNECT_TIMEOUT", "10"),
         )
         connection.execute(
             "select set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false),"
