@@ -3,6 +3,7 @@
 objects/ab/<sha256>     the files of dumps, named by what they hold
 manifests/<id>.json     a backup exists if and only if this file does
 staging/<name>/         a dump being made, claimed by whoever makes it
+holds/<id>.json, ...    markers: small files that are created once and never changed
 
 Everything that a manifest names is on disk (fsync) before the manifest gets its name, in one step, by link(2), which
 never replaces: two takes can't end up under one id.
@@ -12,16 +13,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
 from tabsync.stores.manifest import Manifest, StoredFile, read_manifest
+from tabsync.stores.objects import StoredObject
 from tabsync.system.claims import unclaimed
 
 
@@ -69,18 +74,47 @@ class LocalStore:
     def adopt(self, path: Path, digest: str) -> None:
         """Move a finished file into the store under its digest.
 
-        A file that is there already is replaced all the same: it costs a rename, and mends an object that rotted.
+        A file that is there already is replaced all the same: it costs a rename, mends an object that rotted, and
+        makes an old one that no manifest names as young as this call, so that it isn't collected (delete_object).
         """
         target = self.object_path(digest)
         with _disk_errors(f"move {path.name} into the store"):
             target.parent.mkdir(exist_ok=True, mode=0o700)
             path.chmod(0o400)
             _flush(path)  # pg_dump has flushed what it wrote, but not what was compressed after it
-            path.replace(target)
+            with self._objects_locked(fcntl.LOCK_SH):
+                os.utime(path)  # pg_dump may have finished this file a day before it finished the last one
+                path.replace(target)
 
     def object_path(self, digest: str) -> Path:
         """Where an object lies."""
         return self.root / "objects" / digest[:2] / digest
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Every object there is, whoever names it."""
+        for path in (self.root / "objects").glob("??/*"):
+            with contextlib.suppress(FileNotFoundError):
+                found = path.stat()
+                yield StoredObject(path.name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+    def delete_object(self, digest: str, before: datetime) -> bool:
+        """Delete an object that was stored before a moment; False when it is younger, or gone.
+
+        Its age is looked at under a lock that adopt() shares: what a dump stores anew in this very moment stays.
+        """
+        path = self.object_path(digest)
+        try:
+            with self._objects_locked(fcntl.LOCK_EX):
+                if path.stat().st_mtime >= before.timestamp():
+                    return False
+                path.unlink()
+                return True
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise FailedPartway(
+                f"could not delete object {digest[:12]}: {error.strerror}", "check the store's disk and its permissions"
+            ) from error
 
     def commit(self, manifest: Manifest) -> None:
         """Make a backup exist: everything it names is flushed, then its manifest appears under its name at once.
@@ -101,6 +135,57 @@ class LocalStore:
             finally:
                 pending.unlink()
             _flush(self.root / "manifests")
+
+    def delete_manifest(self, backup: str) -> bool:
+        """End a backup's existence, for good before this returns; its objects stay. False when there is none."""
+        try:
+            self._manifest_path(backup).unlink()
+            _flush(self.root / "manifests")
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise FailedPartway(
+                f"could not delete backup {backup}: {error.strerror}", "check the store's disk and its permissions"
+            ) from error
+        return True
+
+    def put_marker(self, kind: str, name: str, content: bytes) -> bool:
+        """Create a marker, with all of its content at once; False when one of that name is there."""
+        directory = self.root / kind
+        pending = directory / f".{name}-{secrets.token_hex(4)}"
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            pending.write_bytes(content)
+            _flush(pending)
+            try:
+                os.link(pending, directory / f"{name}.json")
+            finally:
+                pending.unlink()
+            _flush(directory)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise Refused(
+                f"can't write to the store {self.root}: {error.strerror}", "check the store's disk and its permissions"
+            ) from error
+        return True
+
+    def markers(self, kind: str) -> dict[str, bytes]:
+        """The markers of a kind, by name."""
+        found = {}
+        for path in sorted((self.root / kind).glob("[!.]*.json")):
+            with contextlib.suppress(FileNotFoundError):
+                found[path.stem] = path.read_bytes()
+        return found
+
+    def delete_marker(self, kind: str, name: str) -> bool:
+        """Delete a marker; False when there is none."""
+        try:
+            (self.root / kind / f"{name}.json").unlink()
+            _flush(self.root / kind)
+        except FileNotFoundError:
+            return False
+        return True
 
     def ids(self) -> list[str]:
         """The ids of all backups, oldest first."""
@@ -158,6 +243,15 @@ class LocalStore:
             return "is missing"
         except OSError as error:
             return f"can't be read: {error.strerror}"
+
+    @contextlib.contextmanager
+    def _objects_locked(self, how: int) -> Iterator[None]:
+        fd = os.open(self.root / "objects" / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, how)
+            yield
+        finally:
+            os.close(fd)
 
     def _manifest_path(self, backup: str) -> Path:
         if "/" in backup or backup.startswith("."):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,38 @@ def test_an_empty_store_is_empty(directory: Path) -> None:
     assert store.url == f"file://{directory}/none"
     with pytest.raises(BadUsage, match="no backup"):
         store.find("latest")
+
+
+def test_an_object_is_deleted_by_its_age_and_a_new_dump_makes_it_young(store: LocalStore) -> None:
+    file = adopted(store, b"rows")
+    path, past, now = store.object_path(file.digest), datetime.now(UTC) - timedelta(days=9), datetime.now(UTC)
+    assert [(one.digest, one.bytes) for one in store.objects()] == [(file.digest, 4)]
+    assert not store.delete_object(file.digest, now - timedelta(days=1))
+    os.utime(path, (past.timestamp(), past.timestamp()))
+    staged = store.staging("again")
+    staged.write_bytes(b"rows")
+    os.utime(staged, (past.timestamp(), past.timestamp()))  # a file that pg_dump finished long before the last one
+    store.adopt(staged, file.digest)
+    assert not store.delete_object(file.digest, now - timedelta(days=1))
+    os.utime(path, (past.timestamp(), past.timestamp()))
+    assert store.delete_object(file.digest, now - timedelta(days=1))
+    assert not store.delete_object(file.digest, now)
+    assert list(store.objects()) == []
+
+
+def test_a_deleted_backup_is_gone_and_its_objects_are_not(store: LocalStore) -> None:
+    file = adopted(store, b"rows")
+    store.commit(manifest("b1", file))
+    assert store.delete_manifest("b1")
+    assert not store.delete_manifest("b1")
+    assert (store.ids(), len(list(store.objects()))) == ([], 1)
+
+
+def test_a_marker_is_created_once(store: LocalStore) -> None:
+    assert store.markers("holds") == {}
+    assert store.put_marker("holds", "b1", b"one")
+    assert not store.put_marker("holds", "b1", b"two")
+    assert store.markers("holds") == {"b1": b"one"}
+    assert store.delete_marker("holds", "b1")
+    assert not store.delete_marker("holds", "b1")
+    assert list((store.root / "holds").iterdir()) == []

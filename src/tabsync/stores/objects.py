@@ -1,0 +1,15 @@
+"""What lies in a store, whoever names it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """A file as it lies in a store. modified: when it was stored last."""
+
+    digest: str
+    bytes: int
+    modified: datetime
