@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tabsync.console.serve import _bind, start
+from tabsync.console.serve import listen, start
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.ledger.evidence import recent_audit
 from tabsync.ledger.operators import add_operator, check_password, new_password, one_operator, operators
@@ -127,7 +127,7 @@ def test_serve_says_where_and_stops_clean(config: Path, number: int) -> None:
 
 
 def test_answers_are_not_held_back_for_an_acknowledgement() -> None:
-    with _bind("127.0.0.1", 0) as listening:
+    with listen("127.0.0.1", 0) as listening:
         assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # what it accepts inherits it
 
 

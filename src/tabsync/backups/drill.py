@@ -15,7 +15,7 @@ from tabsync.backups.scratch import sweep
 from tabsync.backups.take import plan_take_full
 from tabsync.backups.verdict import judge
 from tabsync.kernel.clock import compact, now
-from tabsync.kernel.errors import CannotConnect, Refused
+from tabsync.kernel.errors import BadUsage, CannotConnect, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Boundary, Listener, run
 from tabsync.kernel.step import Context, Facts, Risk, Step
@@ -91,7 +91,16 @@ def _manifest(workspace: Workspace, backup: str) -> Manifest:
                 subject = subject_of(catalog.identity(connection))
         except CannotConnect:
             subject = None  # the source is down: the very case a drill is for; the newest backup of the store then
-    return workspace.store().find(backup, subject)
+    store = workspace.store()
+    if backup != "latest":
+        found = store.find(backup)
+        if found.kind != "full":
+            raise BadUsage(f"backup {backup} holds {found.kind} only: a drill needs a full one", "tabsync backup list")
+        return found
+    full = [one for one in store.manifests()[0] if one.kind == "full" and subject in (None, one.subject)]
+    if not full:
+        raise BadUsage(f"there is no full backup of this database in {store.url}", "tabsync backup take full")
+    return full[-1]
 
 
 def _proof_steps(workspace: Workspace, backup: str, scratch: str, target: Facts, key_tables: list[Facts]) -> list[Step]:

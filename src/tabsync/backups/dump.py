@@ -7,7 +7,7 @@ that is what the round-trip proof stands on, so both sides must go through here.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,8 @@ from tabsync.system.programs import run_program
 LEVEL = 1
 """zstd level of table files: measured, higher levels cost more time than they save."""
 
-_LOCK_WAIT = 60_000  # ms; a dump that queues behind an ALTER TABLE for longer gives up and says so
+LOCK_WAIT = 60_000
+"""Milliseconds after which a dump that queues behind an ALTER TABLE gives up and says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,13 @@ class DumpedFile:
     table: str = ""
 
 
-def dump_command(clients: Installation, jobs: int, into: str = "DIRECTORY", snapshot: str = "") -> list[str]:
-    """The exact pg_dump command; the connection goes through the environment."""
+def dump_command(
+    clients: Installation, jobs: int, into: str = "DIRECTORY", snapshot: str = "", options: Sequence[str] = ()
+) -> list[str]:
+    """The exact pg_dump command; the connection goes through the environment. options: what to dump."""
     compress = f"zstd:{LEVEL}" if clients.has_zstd() else "0"
     command = [str(clients.program("pg_dump")), "--format=directory", f"--jobs={jobs}", f"--compress={compress}"]
-    command += ["--verbose", "--no-password", f"--lock-wait-timeout={_LOCK_WAIT}", f"--file={into}"]
+    command += ["--verbose", "--no-password", f"--lock-wait-timeout={LOCK_WAIT}", f"--file={into}", *options]
     return [*command, f"--snapshot={snapshot}"] if snapshot else command
 
 
@@ -52,11 +55,13 @@ def dump_directory(
     claim: Path,
     snapshot: str = "",
     tables: int = 0,
+    options: Sequence[str] = (),
     report: Callable[[float, float, str], None],
 ) -> list[DumpedFile]:
     """Dump a database into a new directory, zstd-compressed whatever the program can, and list the files.
 
-    tables: how many are expected, for the progress. claim: the claimed directory it works for.
+    tables: how many are expected, for the progress; options: what to dump (Contents.options); claim: the claimed
+    directory it works for.
     Raises FailedPartway with pg_dump's own complaint.
     """
     started = 0
@@ -68,9 +73,9 @@ def dump_directory(
             report(min(started, tables or started), tables or started, "tables")
 
     env = libpq_environment(conninfo) | {"PGAPPNAME": "tabsync/backup"}
-    done = run_program(dump_command(clients, jobs, str(into), snapshot), env=env, claim=claim, on_line=on_line)
+    done = run_program(dump_command(clients, jobs, str(into), snapshot, options), env=env, claim=claim, on_line=on_line)
     if done.code != 0:
-        raise _dump_failed(done.complaint(), into)
+        raise dump_failed(done.complaint(), into)
     if not clients.has_zstd():
         _compress(into)
     return list_files(into)
@@ -107,14 +112,14 @@ def _compress(directory: Path) -> None:
         list(pool.map(one, [path for path in sorted(directory.glob("*.dat")) if path.name != "toc.dat"]))
 
 
-def _dump_failed(complaint: str, into: Path) -> FailedPartway:
+def dump_failed(complaint: str, into: Path) -> FailedPartway:
     if "No space left" not in complaint and shutil.disk_usage(into.parent).free < 1 << 20:
         complaint += " (No space left on device)"  # pg_dump may call it "could not close data file: Success"
     fact = f"pg_dump failed: {complaint.removeprefix('pg_dump: ').removeprefix('error: ')}; no backup was recorded"
     if "No space left" in complaint:
         return FailedPartway(fact, f"free some space on the disk of {into.parent}")
     if "statement timeout" in complaint:  # pg_dump bounds nothing else with it than its wait for locks
-        fact = f"pg_dump waited {_LOCK_WAIT / 1000:.0f} s for a table's lock and gave up; no backup was recorded"
+        fact = f"pg_dump waited {LOCK_WAIT / 1000:.0f} s for a table's lock and gave up; no backup was recorded"
         return FailedPartway(fact, "a migration holds a lock; run it again when it is over (tabsync status)")
     if "row-level security" in complaint:
         return FailedPartway(fact, "dump as a user with BYPASSRLS, or as the tables' owner")

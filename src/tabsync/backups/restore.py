@@ -46,6 +46,7 @@ def restore(context: Context, *, backup: str, scratch: str) -> Facts:
     with connect(server.conninfo("template1"), "restore", limits=NO_LIMIT) as connection:
         _create_globals(connection, manifest)
         missing, unproven = _missing_extensions(connection, manifest)
+        unproven = [f"not in the backup: {one}" for one in manifest.excluded] + unproven
         own_locale = _locale_works(connection, manifest)
     if not own_locale:
         unproven.append(

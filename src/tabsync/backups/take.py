@@ -1,12 +1,14 @@
-"""tabsync backup take full: a consistent dump of one database, its table files stored by digest, its manifest last."""
+"""tabsync backup take full | schema | data | tables: a consistent dump, files by digest, its manifest last."""
 
 from __future__ import annotations
 
 import secrets
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tabsync import __version__
+from tabsync.backups.contents import Contents, Kind, all_but, contents_from_json
 from tabsync.backups.dump import dump_command, dump_directory, list_files
 from tabsync.kernel.clock import compact, iso, now
 from tabsync.kernel.errors import NotAllowed, Refused
@@ -16,8 +18,8 @@ from tabsync.ledger.evidence import add_evidence
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection, Limits
 from tabsync.postgres.installation import Installation, clients_for
-from tabsync.stores.local import digests_of
 from tabsync.stores.manifest import manifest_from_json
+from tabsync.stores.store import digests_of
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -25,36 +27,70 @@ if TYPE_CHECKING:
 _SNAPSHOT_LIMITS = Limits(idle_in_transaction_timeout=0)  # it is held, idle, for as long as the dump takes
 
 
-def plan_take_full(workspace: Workspace, reason: str = "manual") -> Plan:
-    """Look at the database and plan a full backup of it.
+_TITLES: dict[Kind, str] = {
+    "full": "Full backup of {}",
+    "schema": "Backup of the definitions of {}",
+    "data": "Backup of the rows of {}",
+    "tables": "Backup of some tables of {}",
+}
 
-    reason: why it is taken, kept in the manifest. Raises CannotConnect, NotAllowed (with the tables it may not
-    read) or Refused (server newer than every pg_dump, store not writable). Nothing is changed.
+
+def plan_take_full(workspace: Workspace, reason: str = "manual") -> Plan:
+    """Plan a full backup; see plan_take."""
+    return plan_take(workspace, "full", reason)
+
+
+def plan_take(
+    workspace: Workspace, kind: Kind, reason: str, tables: Sequence[str] = (), *, exclude_unreadable: bool = False
+) -> Plan:
+    """Look at the database and plan a backup of it.
+
+    kind: what it holds; reason: why it is taken, kept in the manifest; tables: for the kind "tables", as a manual
+    names them; exclude_unreadable: leave out what the user may not read, by name, instead of refusing.
+    Raises CannotConnect, NotAllowed (with the tables it may not read), BadUsage (no such table) or Refused (server
+    newer than every pg_dump, store not writable). Nothing is changed.
     """
     workspace.store().prepare()
     with workspace.connect("backup") as connection:
         target = catalog.identity(connection)
-        hidden = catalog.unreadable(connection)
-    if hidden:
-        names = ", ".join(map(str, hidden[:5])) + (f" and {len(hidden) - 5} more" if len(hidden) > 5 else "")
-        raise NotAllowed(
-            f"user {target['user']} may not read {names}: a full backup would not be full",
-            f"grant pg_read_all_data to {catalog.quoted(target['user'])}",
-        )
+        contents = _contents(connection, kind, tables, exclude_unreadable, target["user"])
     clients = clients_for(catalog.server_major(target))
     backup = f"{compact(now())}-{secrets.token_hex(2)}"
     return Plan(
-        procedure="backup take full",
-        title=f"Full backup of {target['database']}",
+        procedure=f"backup take {kind}",
+        title=_TITLES[kind].format(target["database"]),
         target=target,
-        steps=take_steps(workspace, backup, reason, target, clients),
+        steps=take_steps(workspace, backup, reason, target, clients, contents),
     )
 
 
+def _contents(
+    connection: Connection, kind: Kind, tables: Sequence[str], exclude_unreadable: bool, user: str
+) -> Contents:
+    hidden = catalog.unreadable(connection)
+    if hidden and not exclude_unreadable:
+        names = ", ".join(map(str, hidden[:5])) + (f" and {len(hidden) - 5} more" if len(hidden) > 5 else "")
+        raise NotAllowed(
+            f"user {user} may not read {names}: the backup would not be whole",
+            f"grant pg_read_all_data to {catalog.quoted(user)}, or leave them out: --exclude-unreadable",
+        )
+    if kind != "tables":
+        return Contents(kind, without=tuple(hidden))
+    wanted = catalog.with_partitions(connection, [catalog.relation_named(name) for name in tables])
+    holding = [one.relation for one in catalog.tables(connection)]
+    return Contents(kind, without=tuple(hidden), rows_left_out=all_but(holding, wanted))
+
+
 def take_steps(
-    workspace: Workspace, backup: str, reason: str, target: Facts, clients: Installation
+    workspace: Workspace,
+    backup: str,
+    reason: str,
+    target: Facts,
+    clients: Installation,
+    contents: Contents | None = None,
 ) -> tuple[Step, ...]:
-    """The steps that take a full backup under the given id; the drill has them too."""
+    """The steps that take a backup (full, unless contents say otherwise) under the given id; the drill has them too."""
+    contents = contents or Contents()
     common = {"backup": backup}
     gone = "no undo needed: what is staged is removed at the end, and by the next command if this one dies"
     return (
@@ -62,8 +98,8 @@ def take_steps(
             "dump",
             f"Dump {target['database']}",
             "tabsync.backups.take:dump",
-            common | {"target": target},
-            preview=shlex.join(dump_command(clients, workspace.jobs)),
+            common | {"target": target, "contents": contents.to_json()},
+            preview=shlex.join(dump_command(clients, workspace.jobs, options=contents.options())),
             risk=Risk.REVERSIBLE,
             undo=gone,
         ),
@@ -80,7 +116,7 @@ def take_steps(
             "commit",
             "Write the manifest",
             "tabsync.backups.take:commit",
-            common | {"reason": reason},
+            common | {"reason": reason, "kind": contents.kind},
             preview=f"create {workspace.store_root}/manifests/{backup}.json",
             risk=Risk.REVERSIBLE,
             undo=f"delete {workspace.store_root}/manifests/{backup}.json",
@@ -109,9 +145,10 @@ def prove_target(connection: Connection, expected: Facts) -> None:
             )
 
 
-def dump(context: Context, *, backup: str, target: Facts) -> Facts:
+def dump(context: Context, *, backup: str, target: Facts, contents: Facts) -> Facts:
     """Dump into the store's staging directory, at one exported snapshot whose time and LSN are recorded."""
     workspace: Workspace = context.services
+    what = contents_from_json(contents)
     staged = workspace.store().staging(backup)
     workspace.hold(staged)
     clients = clients_for(catalog.server_major(target))
@@ -128,12 +165,14 @@ def dump(context: Context, *, backup: str, target: Facts) -> Facts:
             jobs=workspace.jobs,
             claim=staged,
             snapshot=snapshot,
-            tables=len(facts["tables"]),
+            tables=len(facts["tables"]) - len(what.rows_left_out),
+            options=what.options(),
             report=context.report,
         )
         connection.execute("rollback")
     program = {"pg_dump": clients.dotted, "tabsync": __version__, "jobs": workspace.jobs, "zstd": clients.has_zstd()}
-    return facts | {"started_at": started_at, "source": target, "program": program}
+    excluded = {"excluded": [f"table {one}: user {target['user']} may not read it" for one in what.without]}
+    return facts | excluded | {"started_at": started_at, "source": target, "program": program}
 
 
 def keep(context: Context, *, backup: str) -> Facts:
@@ -150,9 +189,9 @@ def keep(context: Context, *, backup: str) -> Facts:
     return {"files": kept, "bytes": sum(sizes)}
 
 
-def commit(context: Context, *, backup: str, reason: str) -> Facts:
+def commit(context: Context, *, backup: str, reason: str, kind: str) -> Facts:
     """Write the manifest, last: from here on the backup exists. The ledger gets the evidence."""
-    described = {"id": backup, "kind": "full", "reason": reason, "finished_at": iso(now())}
+    described = {"id": backup, "kind": kind, "reason": reason, "finished_at": iso(now())}
     files = {"files": context.results["keep"]["files"]}
     manifest = manifest_from_json(context.results["dump"] | described | files)
     context.services.store().commit(manifest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from tabsync.kernel.clock import iso
+from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
@@ -133,6 +135,23 @@ def tables(connection: Connection) -> list[Table]:
         Table(Relation(row["schema"], row["name"]), row["kind"], row["estimated_rows"], row["bytes"])
         for row in _rows(connection, "tables")
     ]
+
+
+def with_partitions(connection: Connection, relations: Sequence[Relation]) -> list[Relation]:
+    """Tables and, of those that are partitioned or inherited from, all that are below them.
+
+    Raises BadUsage naming the tables that don't exist.
+    """
+    found, missing = [], []
+    for relation in relations:
+        rows = _rows(connection, "with_partitions", {"schema": relation.schema, "name": relation.name})
+        found += [Relation(row["schema"], row["name"]) for row in rows]
+        missing += [] if rows else [str(relation)]
+    if missing:
+        raise BadUsage(
+            f"there is no table {', '.join(missing)}", "name it as schema.table; list them: psql -c '\\dt *.*'"
+        )
+    return found
 
 
 def unreadable(connection: Connection) -> list[Relation]:

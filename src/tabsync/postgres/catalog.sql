@@ -51,6 +51,22 @@ select n.nspname as schema,
    and n.nspname not like 'pg\_%%'
  order by n.nspname, c.relname
 
+-- name: with_partitions
+-- A table and everything below it: partitions and children hold rows of their own.
+with recursive below as (
+  select c.oid
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+   where n.nspname = %(schema)s and c.relname = %(name)s and c.relkind in ('r', 'p')
+  union
+  select i.inhrelid from pg_inherits i join below b on i.inhparent = b.oid
+)
+select n.nspname as schema, c.relname as name
+  from below b
+  join pg_class c on c.oid = b.oid
+  join pg_namespace n on n.oid = c.relnamespace
+ order by 1, 2
+
 -- name: unreadable
 -- Tables that this user may not read: a dump would fail on them, so they are named beforehand.
 select n.nspname as schema, c.relname as name

@@ -124,7 +124,7 @@ def test_tables_that_may_not_be_read_are_named_before_anything_is_done(
         workspace = workspaces(make_conninfo(conninfo, user="stranger", password="x"))
         with pytest.raises(NotAllowed, match=r'public."Table 0".* and 2 more') as refused:
             plan_take_full(workspace)
-        assert refused.value.hint == "grant pg_read_all_data to stranger"
+        assert refused.value.hint.startswith("grant pg_read_all_data to stranger")
     finally:
         run_sql(conninfo, "drop role stranger")
 
@@ -132,7 +132,7 @@ def test_tables_that_may_not_be_read_are_named_before_anything_is_done(
 def test_a_table_locked_by_a_migration_is_given_up_on(
     databases: Databases, workspaces: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dump_module, "_LOCK_WAIT", 200)
+    monkeypatch.setattr(dump_module, "LOCK_WAIT", 200)
     conninfo = databases()
     run_sql(conninfo, "create table busy (x int)")
     workspace = workspaces(conninfo)
@@ -252,5 +252,5 @@ def test_a_plan_changes_nothing_and_shows_no_password(
     assert password not in str(plan.to_json())
     assert all(step.preview for step in plan.steps if step.key not in ("orphans",))
     assert workspace.store().ids() == []
-    with pytest.raises(BadUsage, match="no backup"):
+    with pytest.raises(BadUsage, match="no full backup"):
         plan_drill(workspace, load(workspace.manual_path), "latest")
