@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tabsync.ledger.open import Ledger
     from tabsync.ledger.runs import LedgerJournal
     from tabsync.postgres.connect import Connection, Limits
-    from tabsync.stores.local import LocalStore
+    from tabsync.stores.store import Store
     from tabsync.system.claims import Claim
 
 CONFIG_NAME = "tabsync.toml"
@@ -35,6 +35,7 @@ class Workspace:
     """Where everything is. conninfo: as given, a password in it never leaves the process except by environment.
 
     home: our state (ledger, scratch servers, runs); jobs: how many connections a dump or a restore uses.
+    store_url: az://, s3:// or gs://; without it the store is the directory store_root.
     """
 
     home: Path
@@ -46,6 +47,7 @@ class Workspace:
     name: str = ""
     config_path: Path | None = None
     actor: str = ""
+    store_url: str = ""
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def servers(self) -> Path:
@@ -79,11 +81,16 @@ class Workspace:
 
         return LedgerJournal(self.ledger(), self.actor or _login(), self.manual_digest())
 
-    def store(self) -> LocalStore:
+    def store(self) -> Store:
         """The store of backups."""
-        from tabsync.stores.local import LocalStore
+        place = self.store_url or self.store_root
+        if f"store {place}" not in self._open:
+            from tabsync.stores.open import open_store
 
-        return LocalStore(self.store_root)
+            # Dumps for a remote store are made here; claims keep those of several runs apart.
+            self._open[f"store {place}"] = open_store(place, self.home / "staging")
+        store: Store = self._open[f"store {place}"]
+        return store
 
     def hold(self, directory: Path) -> Claim:
         """Claim a directory and keep it until let_go() or the end of this process. Refused when it is held."""
@@ -133,7 +140,7 @@ class Workspace:
             ledger.close()
 
 
-def find(config: Path | None = None, *, database: str | None = None, store: Path | None = None) -> Workspace:
+def find(config: Path | None = None, *, database: str | None = None, store: str | None = None) -> Workspace:
     """The workspace of this command.
 
     config: --config, else TABSYNC_CONFIG, else ./tabsync.toml, else the demo's when there is one here and no PG*
@@ -145,12 +152,12 @@ def find(config: Path | None = None, *, database: str | None = None, store: Path
     base = path.parent.resolve() if path else Path.cwd()
     default_home = base if path and path.resolve().parent.name == "demo" else base / ".tabsync"
     home = Path(os.environ.get("TABSYNC_HOME") or base / values.get("home", default_home)).resolve()
+    remote, directory = _store_place(store, values.get("store", ""), base, home)
     return Workspace(
         home=home,
         conninfo=database or os.environ.get("TABSYNC_DATABASE") or values.get("database", ""),
-        store_root=(
-            store or Path(os.environ.get("TABSYNC_STORE") or base / values.get("store", home / "store"))
-        ).resolve(),
+        store_root=directory,
+        store_url=remote,
         manual_path=(base / values["manual"]).resolve() if "manual" in values else PROFILE_MANUAL,
         ledger_url=values.get("ledger", f"sqlite:///{home / 'ledger.sqlite'}"),
         jobs=values.get("jobs", 2),
@@ -162,6 +169,17 @@ def find(config: Path | None = None, *, database: str | None = None, store: Path
 def with_actor(workspace: Workspace, actor: str) -> Workspace:
     """The same workspace, used in somebody's name (an operator of the console)."""
     return replace(workspace, actor=actor)
+
+
+def _store_place(option: str | None, setting: str, base: Path, home: Path) -> tuple[str, Path]:
+    """The URL of a remote store ("" for none) and the directory of a local one."""
+    from tabsync.stores.address import parse_address
+
+    given = option or os.environ.get("TABSYNC_STORE", "")
+    address = parse_address(given or setting or str(home / "store"))
+    if isinstance(address, Path):
+        return "", (address if given else base / address).resolve()
+    return str(address), home / "store"
 
 
 def _config_path(config: Path | None, database: str | None) -> Path | None:

@@ -67,7 +67,7 @@ def test_harm_to_one_object_is_found_and_the_table_named(
     workspace = workspaces(tabsync_database())
     backup = drill(workspace).data["backup"]
     file = next(file for file in workspace.store().manifest(backup).files if file.table == "payments")
-    injure(workspace.store(), file.digest, harm)
+    injure(LocalStore(workspace.store_root), file.digest, harm)
     report = drill(workspace, "latest")
     assert report.exit_code == Exit.PROBLEM_FOUND
     assert "public.payments" in report.data["error"]["fact"]

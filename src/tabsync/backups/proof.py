@@ -21,8 +21,8 @@ from tabsync.postgres.catalog import ForeignKey, Relation, foreign_key_from_json
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.installation import clients_for
 from tabsync.postgres.toc import Entry, read_toc
-from tabsync.stores.local import digests_of
 from tabsync.stores.manifest import Manifest
+from tabsync.stores.store import digests_of
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -32,18 +31,16 @@ def fetch(context: Context, *, backup: str, scratch: str) -> Facts:
     workspace: Workspace = context.services
     store = workspace.store()
     manifest = store.manifest(backup)
-    damage = list(store.damaged(manifest))
+    directory = workspace.scratch(scratch)
+    workspace.hold(directory)
+    dump = directory / "dump"
+    dump.mkdir(mode=0o700)
+    damage = store.lay_out(manifest, dump)
     if damage:
         raise ProblemFound(
             f"backup {backup} can't be restored: " + "; ".join(f"{_whose(file)} {why}" for file, why in damage),
             "tabsync backup list shows the others; take a new one with tabsync backup take full",
         )
-    directory = workspace.scratch(scratch)
-    workspace.hold(directory)
-    dump = directory / "dump"
-    dump.mkdir(mode=0o700)
-    for file in manifest.files:
-        _place(store.object_path(file.digest), dump / file.name)
     decompress_for(clients_for(server_major(manifest.source)), dump)
     return {"files": len(manifest.files), "bytes": manifest.stored_bytes}
 
@@ -99,13 +96,6 @@ def sweep(workspace: Workspace) -> list[str]:
         swept.append(held.directory.name)
         held.remove()
     return swept
-
-
-def _place(source: Path, target: Path) -> None:
-    try:
-        target.symlink_to(source)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, target)
 
 
 def _whose(file: StoredFile) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shlex
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from tabsync import __version__
@@ -108,7 +109,7 @@ def take_steps(
             "Store the files by digest",
             "tabsync.backups.take:keep",
             common,
-            preview=f"move each file to {workspace.store_root}/objects/<sha256>",
+            preview=f"move each file to {workspace.store().url}/objects/<sha256>",
             risk=Risk.REVERSIBLE,
             undo="objects that no manifest names are collected later",
         ),
@@ -117,16 +118,16 @@ def take_steps(
             "Write the manifest",
             "tabsync.backups.take:commit",
             common | {"reason": reason, "kind": contents.kind},
-            preview=f"create {workspace.store_root}/manifests/{backup}.json",
+            preview=f"create {workspace.store().url}/manifests/{backup}.json",
             risk=Risk.REVERSIBLE,
-            undo=f"delete {workspace.store_root}/manifests/{backup}.json",
+            undo=f"delete {workspace.store().url}/manifests/{backup}.json",
         ),
         Step(
             "tidy_store",
             "Clear the staging directory",
             "tabsync.backups.take:tidy",
             common,
-            preview=f"rm -r {workspace.store_root}/staging/{backup}",
+            preview=f"rm -r {workspace.store().staging(backup)}",
             risk=Risk.REVERSIBLE,
             undo=gone,
             always=True,
@@ -180,12 +181,13 @@ def keep(context: Context, *, backup: str) -> Facts:
     store = context.services.store()
     files = list_files(store.staging(backup) / "dump")
     sizes = [file.path.stat().st_size for file in files]
-    kept = []
-    for file, size, digest in zip(files, sizes, digests_of([file.path for file in files]), strict=True):
-        store.adopt(file.path, digest)
-        kept.append(
-            {"name": file.path.name, "digest": digest, "bytes": size, "schema": file.schema, "table": file.table}
-        )
+    digests = digests_of([file.path for file in files])
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(lambda file, digest: store.adopt(file.path, digest), files, digests))
+    kept = [
+        {"name": file.path.name, "digest": digest, "bytes": size, "schema": file.schema, "table": file.table}
+        for file, size, digest in zip(files, sizes, digests, strict=True)
+    ]
     return {"files": kept, "bytes": sum(sizes)}
 
 

@@ -126,7 +126,7 @@ def _plan(found: Workspace, given: _Given) -> Plan:
 
 
 def _take(
-    given: _Given, config: Path | None, database: str | None, store: Path | None, dry_run: bool, json: bool
+    given: _Given, config: Path | None, database: str | None, store: str | None, dry_run: bool, json: bool
 ) -> None:
     from tabsync.cli.common import console, listener, print_json, show_plan, workspace
     from tabsync.kernel.runner import run
@@ -179,10 +179,10 @@ def list_(
             {"version": 1, "kind": "backups", "store": found.store().url, "backups": backups, "damaged": damaged}
         )
     elif not backups and not damaged:
-        console().print(f"No backup in {found.store_root}. Take one: tabsync backup take full", markup=False)
+        console().print(f"No backup in {found.store().url}. Take one: tabsync backup take full", markup=False)
     else:
         table = Table(box=None, padding=(0, 2, 0, 0))
-        for name in ("Backup", "Age", "Database", "Reason", "Tables", "Stored", "Restorable"):
+        for name in ("Backup", "Age", "Database", "Reason", "Tables", "Stored", "Restorable", "Kept until"):
             table.add_column(name, justify="right" if name in ("Age", "Tables", "Stored") else "left")
         for one in backups:
             proof = {True: "[green]proven[/]", False: "[red]drill failed[/]", None: "[yellow]not proven yet[/]"}
@@ -194,6 +194,7 @@ def list_(
                 str(one["tables"]),
                 human_bytes(one["bytes"]),
                 proof[one["proven"]],
+                "held" if one["held"] is not None else (one["expires_at"] or "for ever")[:10],
             )
         console().print(table)
     for complaint in damaged:
@@ -253,3 +254,6 @@ def _row(manifest: Manifest) -> dict[str, Any]:
         "tables": len(manifest.tables),
         "bytes": manifest.stored_bytes,
     }
+
+
+from tabsync.cli import prune  # noqa: E402, F401 - registers prune, hold and release on the app above

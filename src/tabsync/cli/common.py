@@ -24,13 +24,15 @@ DatabaseOption = Annotated[
     str | None,
     typer.Option("--database", "-d", help="URL, 'service=NAME' or keywords; PG* variables fill what it leaves out."),
 ]
-StoreOption = Annotated[Path | None, typer.Option("--store", help="Directory of the backups.")]
+StoreOption = Annotated[
+    str | None, typer.Option("--store", help="Where backups are: a directory, az://, s3:// or gs:// with a prefix.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print versioned JSON for machines.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Confirm a destructive plan without asking; it is recorded.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 
 
-def workspace(config: Path | None = None, database: str | None = None, store: Path | None = None) -> Workspace:
+def workspace(config: Path | None = None, database: str | None = None, store: str | None = None) -> Workspace:
     """The workspace of a command; what dead processes left is taken away and their runs marked interrupted."""
     from tabsync.workspace import find
 
@@ -41,7 +43,7 @@ def workspace(config: Path | None = None, database: str | None = None, store: Pa
 
 def take_away_leftovers(found: Workspace) -> None:
     """Sweep orphaned servers and staged dumps, and mark the runs whose process is gone."""
-    if not found.home.exists() and not found.store_root.exists():
+    if not found.home.exists() and (found.store_url or not found.store_root.exists()):
         return
     from tabsync.backups.scratch import sweep
     from tabsync.demo.place import end_orphan

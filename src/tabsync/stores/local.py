@@ -1,9 +1,6 @@
 """A store in a local directory.
 
-objects/ab/<sha256>     the files of dumps, named by what they hold
-manifests/<id>.json     a backup exists if and only if this file does
-staging/<name>/         a dump being made, claimed by whoever makes it
-holds/<id>.json, ...    markers: small files that are created once and never changed
+Beside the objects and manifests of every store it has staging/<name>/: a dump being made, claimed by whoever makes it.
 
 Everything that a manifest names is on disk (fsync) before the manifest gets its name, in one step, by link(2), which
 never replaces: two takes can't end up under one id.
@@ -14,24 +11,23 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
+from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.stores.manifest import Manifest, StoredFile, read_manifest
 from tabsync.stores.objects import StoredObject
+from tabsync.stores.store import Store, digest_of, manifest_name, no_such_backup, object_name, other_size
 from tabsync.system.claims import unclaimed
 
 
 @dataclass(frozen=True, slots=True)
-class LocalStore:
+class LocalStore(Store):
     """A directory that holds backups."""
 
     root: Path
@@ -88,7 +84,7 @@ class LocalStore:
 
     def object_path(self, digest: str) -> Path:
         """Where an object lies."""
-        return self.root / "objects" / digest[:2] / digest
+        return self.root / object_name(digest)
 
     def objects(self) -> Iterator[StoredObject]:
         """Every object there is, whoever names it."""
@@ -197,52 +193,31 @@ class LocalStore:
         try:
             content = self._manifest_path(backup).read_bytes()
         except OSError:
-            raise BadUsage(f"there is no backup {backup!r} in {self.root}", "tabsync backup list") from None
+            raise no_such_backup(backup, str(self.root)) from None
         return read_manifest(backup, content)
 
-    def manifests(self) -> tuple[list[Manifest], list[str]]:
-        """All readable manifests, oldest first, and the complaints about the others."""
-        good, bad = [], []
-        for backup in self.ids():
-            try:
-                good.append(self.manifest(backup))
-            except ProblemFound as problem:
-                bad.append(problem.fact)
-        return sorted(good, key=lambda one: one.taken_at), bad
-
-    def find(self, name: str, subject: str | None = None) -> Manifest:
-        """A backup by id, or the newest one by "latest" (of one database, when a subject is given).
-
-        Raises BadUsage when there is none.
-        """
-        if name != "latest":
-            return self.manifest(name)
-        good, bad = self.manifests()
-        mine = [one for one in good if subject is None or one.subject == subject]
-        if not mine:
-            because = f" ({len(bad)} can't be read)" if bad else ""
-            raise BadUsage(f"there is no backup of this database in {self.root}{because}", "tabsync backup take full")
-        return mine[-1]
-
-    def damaged(self, manifest: Manifest) -> Iterator[tuple[StoredFile, str]]:
-        """Read every object of a backup and give those that are missing or not what they were, and why."""
-        with ThreadPoolExecutor(max_workers=2) as pool:  # hashlib lets go of the interpreter's lock
-            yield from (
-                (file, why)
-                for file, why in zip(manifest.files, pool.map(self._why_damaged, manifest.files), strict=True)
-                if why
-            )
-
-    def _why_damaged(self, file: StoredFile) -> str:
+    def harm(self, file: StoredFile) -> str:
+        """Read an object and say what is wrong with it; "" when it is what it was."""
         path = self.object_path(file.digest)
         try:
-            if path.stat().st_size != file.bytes:
-                return f"has {path.stat().st_size} bytes instead of {file.bytes}"
+            if wrong := other_size(path.stat().st_size, file):
+                return wrong
             return "" if digest_of(path) == file.digest else "does not match its digest"
         except FileNotFoundError:
             return "is missing"
         except OSError as error:
             return f"can't be read: {error.strerror}"
+
+    def place(self, file: StoredFile, target: Path) -> str:
+        """Link a verified object to a path, without copying it where the file system has links."""
+        wrong = self.harm(file)
+        if not wrong:
+            source = self.object_path(file.digest)
+            try:
+                target.symlink_to(source)
+            except OSError:
+                shutil.copyfile(source, target)
+        return wrong
 
     @contextlib.contextmanager
     def _objects_locked(self, how: int) -> Iterator[None]:
@@ -254,21 +229,7 @@ class LocalStore:
             os.close(fd)
 
     def _manifest_path(self, backup: str) -> Path:
-        if "/" in backup or backup.startswith("."):
-            raise BadUsage(f"{backup!r} is not a backup's id", "tabsync backup list")
-        return self.root / "manifests" / f"{backup}.json"
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def digests_of(paths: Sequence[Path]) -> list[str]:
-    """SHA-256 of several files, two at a time."""
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        return list(pool.map(digest_of, paths))
+        return self.root / manifest_name(backup)
 
 
 @contextlib.contextmanager

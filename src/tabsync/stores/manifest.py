@@ -17,7 +17,7 @@ from tabsync.kernel.step import Facts
 
 VERSION = 1
 
-_LISTS = ("tables", "foreign_keys", "extensions", "roles", "tablespaces")
+_LISTS = ("tables", "foreign_keys", "extensions", "roles", "tablespaces", "excluded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,10 @@ class StoredFile:
 class Manifest:
     """A backup. Times are ISO 8601 in UTC; LSN as PostgreSQL prints it.
 
-    kind: "full"; reason: why it was taken; snapshot: {"time", "lsn"} that every table was read at;
-    source: the server's identity; database: encoding and locale; program: what dumped it, and how;
-    tables: [{"schema", "name", "kind", "estimated_rows", "bytes"}]; foreign_keys: as catalog.ForeignKey.to_json.
+    kind: "full", "schema", "data" or "tables"; reason: why it was taken; excluded: what it leaves out, in words;
+    snapshot: {"time", "lsn"} that every table was read at; source: the server's identity; database: encoding and
+    locale; program: what dumped it, and how; tables: [{"schema", "name", "kind", "estimated_rows", "bytes"}];
+    foreign_keys: as catalog.ForeignKey.to_json.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Manifest:
     extensions: tuple[Facts, ...] = ()
     roles: tuple[str, ...] = ()
     tablespaces: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     version: int = VERSION
     digest: str = field(default="", compare=False)
 

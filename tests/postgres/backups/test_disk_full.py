@@ -15,6 +15,7 @@ from tabsync.backups.take import plan_take_full
 from tabsync.kernel.errors import Exit, FailedPartway
 from tabsync.kernel.runner import Outcome, run
 from tabsync.manual.load import load
+from tabsync.stores.local import LocalStore
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, missing, run_sql
 
@@ -68,7 +69,7 @@ def test_the_stores_disk(large: str, workspaces: Callable[..., Workspace], small
     check_nothing_is_left(workspace, outcome)
     assert isinstance(outcome.error, FailedPartway)
     assert outcome.error.hint.startswith("free some space on the disk of")
-    assert workspace.store().free_bytes() > 3 << 20
+    assert LocalStore(workspace.store_root).free_bytes() > 3 << 20
     workspace.close()
 
 
@@ -81,7 +82,7 @@ def test_one_disk_for_the_store_and_the_ledger(
     )
     outcome = take(workspace)
     check_nothing_is_left(workspace, outcome)
-    assert workspace.store().free_bytes() > 3 << 20
+    assert LocalStore(workspace.store_root).free_bytes() > 3 << 20
     # With the space that came free the next command works again, and can say what happened to the last one.
     run_sql(large, "drop table one, two")
     take(workspace).raise_if_failed()

@@ -21,6 +21,7 @@ from tabsync.ledger.evidence import latest_evidence
 from tabsync.manual.load import load
 from tabsync.postgres import installation
 from tabsync.postgres.connect import connect
+from tabsync.stores.local import LocalStore
 from tabsync.stores.manifest import Manifest
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
@@ -38,7 +39,7 @@ def taken(workspace: Workspace) -> Manifest:
 def rows_of(workspace: Workspace, manifest: Manifest, table: str) -> list[bytes]:
     """The lines of a table's COPY data in the store."""
     (file,) = [file for file in manifest.files if file.table == table]
-    with workspace.store().object_path(file.digest).open("rb") as stored:
+    with LocalStore(workspace.store_root).object_path(file.digest).open("rb") as stored:
         content = zstandard.ZstdDecompressor().stream_reader(stored).read()
     lines: list[bytes] = content.splitlines()
     return [line for line in lines if line and line != b"\\."]
@@ -235,7 +236,9 @@ def test_what_the_list_says_of_a_backup(
     assert (row["reason"], row["kind"], row["proven"]) == ("pre-migration", "full", None)
     assert 0 <= row["age_seconds"] < 60
     manifest = workspace.store().manifest(row["id"])
-    assert row["bytes"] == sum(workspace.store().object_path(file.digest).stat().st_size for file in manifest.files)
+    assert row["bytes"] == sum(
+        LocalStore(workspace.store_root).object_path(file.digest).stat().st_size for file in manifest.files
+    )
     assert {file.table for file in manifest.files} >= {"orders", "payments", "users"}
     evidence = latest_evidence(workspace.ledger(), "backup", manifest.subject)
     assert evidence is not None

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
-from tabsync.stores.local import LocalStore, digest_of, digests_of
+from tabsync.stores.local import LocalStore
 from tabsync.stores.manifest import Manifest, StoredFile
+from tabsync.stores.store import digest_of, digests_of
 from tabsync.system.claims import claim
 from tests.conftest import missing
 

@@ -1,0 +1,23 @@
+"""Which store an address means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tabsync.stores.address import parse_address
+from tabsync.stores.store import Store
+
+
+def open_store(place: str | Path, staging: Path) -> Store:
+    """The store at a path or URL; nothing is asked of it yet.
+
+    staging: the local directory that dumps for a remote store are made in. Raises BadUsage for an unknown scheme.
+    """
+    address = place if isinstance(place, Path) else parse_address(place)
+    if isinstance(address, Path):
+        from tabsync.stores.local import LocalStore
+
+        return LocalStore(address)
+    from tabsync.stores.remote import RemoteStore
+
+    return RemoteStore(address, staging)

@@ -1,0 +1,234 @@
+"""A store in Azure Blob Storage, S3 or Google Cloud Storage, through obstore.
+
+A dump is made in a local directory. Each of its files goes up under its digest, its manifest last, by a put that
+creates and never replaces: two takes can't end up under one id, and what is interrupted is never listed.
+
+An object that is there already isn't sent again, so its age doesn't tell that a new backup counts on it:
+pins/<sha256> does, written before the object is looked at. Who deletes objects looks at both (delete_object), and
+commit() looks once more that everything is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, InvalidPathError
+
+from tabsync.kernel.errors import FailedPartway, Refused
+from tabsync.stores.address import Address
+from tabsync.stores.clients import BLOCK, Client, client_of
+from tabsync.stores.manifest import Manifest, StoredFile, read_manifest
+from tabsync.stores.objects import StoredObject
+from tabsync.stores.store import Store, manifest_name, no_such_backup, object_name, other_size
+from tabsync.stores.trouble import asking, in_words, is_no_container
+from tabsync.system.claims import unclaimed
+
+_MARK = "tabsync-store"
+_MARK_TEXT = b"Backups of tabsync: a backup is what a manifest in manifests/ names, its files are in objects/.\n"
+_MOST_PARTS = 9_000  # S3 takes 10,000 parts of one object
+
+
+@dataclass(frozen=True)
+class RemoteStore(Store):
+    """A container or bucket that holds backups. staging_root: the local directory that dumps are made in."""
+
+    address: Address
+    staging_root: Path
+
+    @property
+    def url(self) -> str:
+        """The store as it is named in reports; it holds no credential."""
+        return str(self.address)
+
+    @cached_property
+    def _client(self) -> Client:
+        with asking(self.address, "log in"):
+            return client_of(self.address)
+
+    def prepare(self) -> None:
+        """See that the store is there and lets us write: a mark is created, or found to exist."""
+        with asking(self.address, "write"):
+            self._create(_MARK, _MARK_TEXT)
+        self.staging_root.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def free_bytes(self) -> None:
+        """An object store has no bound that we could know."""
+        return
+
+    def staging(self, name: str) -> Path:
+        """The local directory to make a dump in; its maker claims it."""
+        return self.staging_root / name
+
+    def sweep(self) -> list[str]:
+        """Remove what dead processes left in staging; returns the names. Reaches no other machine."""
+        swept = []
+        for held in unclaimed(self.staging_root):
+            swept.append(held.directory.name)
+            held.remove()
+        return swept
+
+    def adopt(self, path: Path, digest: str) -> None:
+        """Send a finished file up under its digest, unless an object of that digest and size is there."""
+        size, name = path.stat().st_size, object_name(digest)
+        with asking(self.address, f"store {path.name}", taking=True):
+            if self._size(name) == size:
+                obstore.put(self._client, f"pins/{digest}", b"", mode="overwrite")
+            if self._size(name) != size:
+                part = max(BLOCK // 2, size // _MOST_PARTS + 1)
+                obstore.put(self._client, name, path, chunk_size=part, max_concurrency=4)
+        path.unlink()
+
+    def commit(self, manifest: Manifest) -> None:
+        """Make a backup exist, at once, if all its objects are there. Raises Refused when its id is taken."""
+        files = list({file.digest: file for file in manifest.files}.values())
+        with asking(self.address, f"write the manifest of {manifest.id}", taking=True):
+            with ThreadPoolExecutor(max_workers=8) as pool:
+                sizes = list(pool.map(lambda file: self._size(object_name(file.digest)), files))
+            gone = [file.name for file, size in zip(files, sizes, strict=True) if size != file.bytes]
+            if gone:
+                fact = f"{', '.join(gone)} went missing from {self.url} during the backup; no backup was recorded"
+                raise FailedPartway(fact, "tabsync backup take full")
+            content, name = manifest.to_bytes(), manifest_name(manifest.id)
+            # An answer that got lost makes the library ask again and find its own manifest there.
+            if not self._create(name, content) and obstore.get(self._client, name).bytes().to_bytes() != content:
+                raise Refused(f"backup {manifest.id} exists already", "tabsync backup list")
+
+    def ids(self) -> list[str]:
+        """The ids of all backups, oldest first."""
+        return sorted(name.removesuffix(".json") for name in self._names("manifests") if name.endswith(".json"))
+
+    def manifest(self, backup: str) -> Manifest:
+        """One backup's manifest. Raises BadUsage when there is no such backup, ProblemFound when it is damaged."""
+        name = manifest_name(backup)
+        with asking(self.address, f"read the manifest of {backup}"):
+            try:
+                content = obstore.get(self._client, name).bytes().to_bytes()
+            except InvalidPathError:
+                raise no_such_backup(backup, self.url) from None
+            except FileNotFoundError as error:
+                if is_no_container(error):
+                    raise
+                raise no_such_backup(backup, self.url) from None
+        return read_manifest(backup, content)
+
+    def harm(self, file: StoredFile) -> str:
+        """Read an object and say what is wrong with it; "" when it is what it was."""
+        return self._read(file, None)
+
+    def place(self, file: StoredFile, target: Path) -> str:
+        """Download an object to a path, which appears only when its digest is right."""
+        part = target.with_name(f".{target.name}.part")
+        try:
+            wrong = self._read(file, part)
+            if not wrong:
+                part.rename(target)
+            return wrong
+        finally:
+            part.unlink(missing_ok=True)
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Every object there is, whoever names it."""
+        with asking(self.address, "list objects"):
+            for chunk in obstore.list(self._client, "objects", chunk_size=1000):
+                for one in chunk:
+                    yield StoredObject(one["path"].rpartition("/")[2], one["size"], one["last_modified"])
+
+    def delete_object(self, digest: str, before: datetime) -> bool:
+        """Delete an object that was stored, and counted on by a new backup, before a moment; False when it wasn't."""
+        name = object_name(digest)
+        with asking(self.address, f"delete object {digest[:12]}"):
+            for one in (f"pins/{digest}", name):
+                found = self._modified(one)
+                if found is None and one == name:
+                    return False
+                if found is not None and found >= before:
+                    return False
+            obstore.delete(self._client, name)
+            self._delete(f"pins/{digest}")
+        return True
+
+    def delete_manifest(self, backup: str) -> bool:
+        """End a backup's existence, for good before this returns; its objects stay. False when there is none."""
+        with asking(self.address, f"delete backup {backup}"):
+            return self._delete(manifest_name(backup))
+
+    def put_marker(self, kind: str, name: str, content: bytes) -> bool:
+        """Create a marker, with all of its content at once; False when one of that name is there."""
+        with asking(self.address, "write a marker"):
+            return self._create(f"{kind}/{name}.json", content)
+
+    def markers(self, kind: str) -> dict[str, bytes]:
+        """The markers of a kind, by name."""
+        found = {}
+        for name in sorted(self._names(kind)):
+            with asking(self.address, "read a marker"):
+                try:
+                    content = obstore.get(self._client, f"{kind}/{name}").bytes().to_bytes()
+                except FileNotFoundError:
+                    continue  # deleted since it was listed
+            found[name.removesuffix(".json")] = content
+        return found
+
+    def delete_marker(self, kind: str, name: str) -> bool:
+        """Delete a marker; False when there is none."""
+        with asking(self.address, "delete a marker"):
+            return self._delete(f"{kind}/{name}.json")
+
+    def _read(self, file: StoredFile, target: Path | None) -> str:
+        """Stream an object through SHA-256, and into a file; a request fetches one block, so it can be bounded."""
+        name, running = object_name(file.digest), hashlib.sha256()
+        with asking(self.address, f"read {file.name}"):
+            size = self._size(name)
+            if size is None:
+                return "is missing"
+            if wrong := other_size(size, file):
+                return wrong
+            with (target or Path(os.devnull)).open("wb") as out:
+                for start in range(0, size, BLOCK):
+                    block = obstore.get_range(self._client, name, start=start, end=min(start + BLOCK, size))
+                    running.update(block)
+                    out.write(block)
+        return "" if running.hexdigest() == file.digest else "does not match its digest"
+
+    def _names(self, folder: str) -> list[str]:
+        with asking(self.address, f"list {folder}"):
+            chunks = obstore.list(self._client, folder, chunk_size=1000)
+            paths = [one["path"] for chunk in chunks for one in chunk]
+        return [path.removeprefix(f"{folder}/") for path in paths if path.count("/") == 1]
+
+    def _create(self, name: str, content: bytes) -> bool:
+        try:
+            obstore.put(self._client, name, content, mode="create")
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def _delete(self, name: str) -> bool:
+        if self._modified(name) is None:
+            return False
+        obstore.delete(self._client, name)
+        return True
+
+    def _modified(self, name: str) -> datetime | None:
+        try:
+            return obstore.head(self._client, name)["last_modified"]
+        except FileNotFoundError as error:
+            if is_no_container(error):
+                raise in_words(error, self.address, "look") from None
+            return None
+
+    def _size(self, name: str) -> int | None:
+        try:
+            return obstore.head(self._client, name)["size"]
+        except FileNotFoundError as error:
+            if is_no_container(error):
+                raise in_words(error, self.address, "look") from None
+            return None
