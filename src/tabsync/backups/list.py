@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tabsync.kernel.clock import now
+from tabsync.backups.hold import holds
+from tabsync.backups.retention import class_of, expiry
+from tabsync.kernel.clock import iso, now
+from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.step import Facts
 from tabsync.ledger.evidence import evidence_since
+from tabsync.ledger.open import Ledger
+from tabsync.manual.load import read
+from tabsync.manual.model import RetentionClass
+from tabsync.stores.manifest import Manifest
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
+
+_ALL = 1_000_000  # drills in the ledger: a proof is never too old to count
 
 
 def list_backups(workspace: Workspace) -> tuple[list[Facts], list[str]]:
     """Every readable backup, oldest first, and what is wrong with the others.
 
     Each has id, taken_at, age_seconds, kind, reason, database, tables, bytes and proven: True or False by its newest
-    drill, None when no drill of it is known.
+    drill, None when no drill of it is known; class, expires_at: what the manual's Retention table says of it, None when
+    it says nothing; held: why it is held, "" for no reason given, None when it isn't.
     """
-    manifests, damaged = workspace.store().manifests()
-    proven: dict[str, bool] = {}
-    for one in evidence_since(workspace.ledger(), "drill", limit=1000):  # newest first: the first one counts
-        proven.setdefault(one["facts"]["backup"], one["facts"]["content"] == "identical")
+    store = workspace.store()
+    manifests, damaged = store.manifests()
+    proven, held, classes = proofs(workspace.ledger()), holds(store), _classes(workspace)
     moment = now()
     rows = [
         {
@@ -34,7 +43,30 @@ def list_backups(workspace: Workspace) -> tuple[list[Facts], list[str]]:
             "tables": len(one.tables),
             "bytes": one.stored_bytes,
             "proven": proven.get(one.id),
+            "held": held.get(one.id),
         }
+        | _kept(one, classes)
         for one in manifests
     ]
     return rows, damaged
+
+
+def proofs(ledger: Ledger) -> dict[str, bool]:
+    """What the newest drill of each backup showed: whether the copy was identical."""
+    proven: dict[str, bool] = {}
+    for one in evidence_since(ledger, "drill", limit=_ALL):  # newest first: the first one counts
+        proven.setdefault(one["facts"]["backup"], one["facts"]["content"] == "identical")
+    return proven
+
+
+def _classes(workspace: Workspace) -> tuple[RetentionClass, ...]:
+    try:
+        return read(workspace.manual_path)[0].retention
+    except BadUsage:
+        return ()  # a list of backups is wanted most when nothing else is in order
+
+
+def _kept(manifest: Manifest, classes: tuple[RetentionClass, ...]) -> Facts:
+    row = class_of(manifest.kind, manifest.reason, classes)
+    until = expiry(manifest.taken_at, row)
+    return {"class": row.name if row else None, "expires_at": iso(until) if until else None}

@@ -1,0 +1,157 @@
+"""tabsync backup prune, hold, release."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tabsync.cli.backup import app
+from tabsync.cli.common import ConfigOption, DryRunOption, JsonOption, StoreOption, YesOption
+
+if TYPE_CHECKING:
+    from tabsync.backups.prune import Survey
+    from tabsync.kernel.plan import Plan
+    from tabsync.kernel.step import Facts
+    from tabsync.workspace import Workspace
+
+
+@app.command("prune", epilog="Example: tabsync backup prune, then: tabsync backup prune --apply")
+def prune(
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Delete, after asking; without it nothing is changed.")
+    ] = False,
+    grace: Annotated[
+        str,
+        typer.Option("--grace", help="Objects that no backup names are kept for so long: a backup may be under way."),
+    ] = "24 hours",
+    config: ConfigOption = None,
+    store: StoreOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Show which backups the manual's Retention table lets go, why, and what that frees; --apply deletes them.
+
+    What is held (tabsync backup hold), the newest proven backup of each database and the newest of each kind stay.
+    """
+    from tabsync.backups.prune import plan_prune, survey
+    from tabsync.cli.common import ask_to_confirm, console, print_json, show_plan, workspace
+    from tabsync.kernel.errors import BadUsage
+    from tabsync.kernel.plan import check_approval
+    from tabsync.kernel.units import human_bytes, parse_duration
+
+    try:
+        duration = parse_duration(grace)
+    except ValueError as error:
+        raise BadUsage(str(error), "tabsync backup prune --grace '24 hours'") from None
+    found = workspace(config, None, store)
+    seen = survey(found, duration)
+    plan = plan_prune(found, seen)
+    if dry_run and plan.steps:
+        show_plan(plan, json=json)
+        return
+    if not json:
+        _show(seen)
+    if not apply or dry_run or not plan.steps:
+        if json:
+            print_json({"version": 1, "kind": "prune", "applied": False, **seen.to_json()})
+        elif plan.steps:
+            console().print("Nothing was changed. Delete them: tabsync backup prune --apply")
+        return
+    typed = None if yes or json else ask_to_confirm(plan)
+    outcome = _run(found, plan, check_approval(plan, typed=typed, yes=yes), json=json)
+    collected = outcome["collect"]
+    deleted = outcome.get("forget", {}).get("deleted", [])
+    if json:
+        print_json({"version": 1, "kind": "prune", "applied": True, "deleted": deleted, "collected": collected})
+    else:
+        freed = f"{collected['objects']} objects, {human_bytes(collected['bytes'])} freed"
+        console().print(f"Deleted: {', '.join(deleted) or 'no backup'}; {freed}.", markup=False)
+
+
+@app.command("hold", epilog="Example: tabsync backup hold latest --reason 'evidence for incident 7'")
+def hold(
+    backup: Annotated[str, typer.Argument(help="A backup's id, or latest.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; shown by list and prune.")] = "",
+    config: ConfigOption = None,
+    store: StoreOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Hold a backup: it is never pruned, however old, until it is released."""
+    from tabsync.backups.hold import plan_hold
+    from tabsync.cli.common import console, print_json, show_plan, workspace
+
+    found = workspace(config, None, store)
+    plan = plan_hold(found, backup, reason)
+    if dry_run:
+        show_plan(plan, json=json)
+        return
+    facts = _run(found, plan, "not needed", json=json)["hold"]
+    if json:
+        print_json({"version": 1, "kind": "hold", **facts})
+        return
+    console().print(f"Backup [bold]{facts['backup']}[/] is held, until: tabsync backup release {facts['backup']}")
+
+
+@app.command("release", epilog="Example: tabsync backup release 20261122T181500Z-1a2b")
+def release(
+    backup: Annotated[str, typer.Argument(help="The id of a held backup.")],
+    config: ConfigOption = None,
+    store: StoreOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Release a held backup: from now on its class decides how long it stays."""
+    from tabsync.backups.hold import plan_release
+    from tabsync.cli.common import console, print_json, show_plan, workspace
+
+    found = workspace(config, None, store)
+    plan = plan_release(found, backup)
+    if dry_run:
+        show_plan(plan, json=json)
+        return
+    facts = _run(found, plan, "not needed", json=json)["release"]
+    if json:
+        print_json({"version": 1, "kind": "release", **facts})
+        return
+    console().print(f"Backup [bold]{backup}[/] is no longer held.")
+
+
+def _run(found: Workspace, plan: Plan, approval: str, *, json: bool) -> dict[str, Facts]:
+    from tabsync.cli.common import listener
+    from tabsync.kernel.runner import run
+
+    outcome = run(plan, found, found.journal(), listener(json=json), approval=approval)
+    outcome.raise_if_failed()
+    return outcome.results
+
+
+def _show(seen: Survey) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from tabsync.cli.common import console
+    from tabsync.kernel.units import human_bytes, human_seconds
+
+    out = console()
+    if seen.backups:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for name in ("Backup", "Database", "", "Why", "Frees"):
+            table.add_column(name, justify="right" if name == "Frees" else "left")
+        for one in seen.backups:
+            verdict = "[green]stays[/]" if one["keep"] else "[red]goes[/]"
+            frees = "" if one["keep"] else human_bytes(one["freed_bytes"])
+            table.add_row(one["id"], Text(one["database"]), verdict, Text(one["why"]), frees)
+        out.print(table)
+    for row in seen.provider:
+        kept = f"class {row['class']}: kept by the provider ({', '.join(row['stores'])})"
+        out.print(f"{kept} for {human_seconds(row['retention_seconds'])}", markup=False)
+    if seen.garbage:
+        out.print(f"{seen.garbage} objects that no backup names: {human_bytes(seen.garbage_bytes)}")
+    if not seen.going and not seen.garbage:
+        out.print("Nothing to delete.")
+        return
+    later = f", {human_bytes(seen.later)} more once they are older than the grace period" if seen.later else ""
+    out.print(f"{len(seen.going)} of {len(seen.backups)} backups go, {human_bytes(seen.freed)} are freed{later}.")
