@@ -2,144 +2,78 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from tabsync.cli.common import ConfigOption, DatabaseOption, DryRunOption, JsonOption, StoreOption
 
 if TYPE_CHECKING:
-    from tabsync.backups.contents import Kind
-    from tabsync.kernel.plan import Plan
+    from tabsync.kernel.runner import Outcome
     from tabsync.stores.manifest import Manifest
     from tabsync.workspace import Workspace
 
 app = typer.Typer(help="Take backups, list them, look into one.", no_args_is_help=True)
-take = typer.Typer(help="Take a backup.", no_args_is_help=True)
-app.add_typer(take, name="take")
 
 
-_Reason = Annotated[str, typer.Option("--reason", help="Why it is taken; kept with the backup.")]
-_Format = Annotated[
-    str, typer.Option("--format", help="directory: into the store. custom, plain: one file for pg_restore or psql.")
-]
-_File = Annotated[Path | None, typer.Option("--file", help="With --format custom or plain: the file to write.")]
-_Unreadable = Annotated[
-    bool, typer.Option("--exclude-unreadable", help="Leave out, by name, what the user may not read.")
-]
-
-
-@take.command("full", epilog="Example: tabsync backup take full --reason pre-migration")
-def take_full(
-    reason: _Reason = "manual",
-    format: _Format = "directory",
-    file: _File = None,
-    exclude_unreadable: _Unreadable = False,
+@app.command(epilog="Example: tabsync backup take full --reason pre-migration")
+def take(
+    kind: Annotated[Literal["full", "schema", "data", "tables"], typer.Argument(help="What the backup holds.")],
+    tables: Annotated[
+        list[str] | None, typer.Argument(help="With tables: which, as schema.table or in the schema public.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why it is taken; kept with the backup.")] = "manual",
+    form: Annotated[
+        Literal["directory", "custom", "plain"],
+        typer.Option("--format", help="directory: into the store. Others: one file for pg_restore or psql."),
+    ] = "directory",
+    file: Annotated[Path | None, typer.Option(help="With --format custom or plain: the file to write.")] = None,
+    exclude_unreadable: Annotated[
+        bool, typer.Option("--exclude-unreadable", help="Leave out, by name, what the user may not read.")
+    ] = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     store: StoreOption = None,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Take a full backup: one consistent snapshot, table files stored by digest, the manifest last."""
-    given = _Given("full", reason, (), format, file, exclude_unreadable)
-    _take(given, config, database, store, dry_run, json)
+    """Take a backup: one consistent snapshot, table files stored by digest, the manifest last.
 
-
-@take.command("schema", epilog="Example: tabsync backup take schema --format plain --file schema.sql")
-def take_schema(
-    reason: _Reason = "manual",
-    format: _Format = "directory",
-    file: _File = None,
-    exclude_unreadable: _Unreadable = False,
-    config: ConfigOption = None,
-    database: DatabaseOption = None,
-    store: StoreOption = None,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-) -> None:
-    """Back up the definitions without any rows."""
-    given = _Given("schema", reason, (), format, file, exclude_unreadable)
-    _take(given, config, database, store, dry_run, json)
-
-
-@take.command("data", epilog="Example: tabsync backup take data --reason scheduled")
-def take_data(
-    reason: _Reason = "manual",
-    format: _Format = "directory",
-    file: _File = None,
-    exclude_unreadable: _Unreadable = False,
-    config: ConfigOption = None,
-    database: DatabaseOption = None,
-    store: StoreOption = None,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-) -> None:
-    """Back up the rows without the definitions: for a database that has the same ones."""
-    given = _Given("data", reason, (), format, file, exclude_unreadable)
-    _take(given, config, database, store, dry_run, json)
-
-
-@take.command("tables", epilog="Example: tabsync backup take tables users orders payments --reason critical-tables")
-def take_tables(
-    tables: Annotated[list[str], typer.Argument(help="Tables, as schema.table or in the schema public.")],
-    reason: _Reason = "manual",
-    format: _Format = "directory",
-    file: _File = None,
-    exclude_unreadable: _Unreadable = False,
-    config: ConfigOption = None,
-    database: DatabaseOption = None,
-    store: StoreOption = None,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-) -> None:
-    """Back up the rows of some tables, with all definitions, so that they can be restored anywhere."""
-    given = _Given("tables", reason, tuple(tables), format, file, exclude_unreadable)
-    _take(given, config, database, store, dry_run, json)
-
-
-@dataclass(frozen=True)
-class _Given:
-    """What a take command was given."""
-
-    kind: Kind
-    reason: str
-    tables: tuple[str, ...]
-    format: str
-    file: Path | None
-    exclude_unreadable: bool
-
-
-def _plan(found: Workspace, given: _Given) -> Plan:
+    full: everything. schema: definitions without rows. data: rows without definitions. tables: the rows of some
+    tables with all definitions, so that they can be restored anywhere.
+    """
     from tabsync.backups.take import plan_take
     from tabsync.backups.take_file import plan_take_file
+    from tabsync.cli.common import listener, show_plan, workspace
     from tabsync.kernel.errors import BadUsage
-
-    if given.format == "directory" and given.file is None:
-        exclude = given.exclude_unreadable
-        return plan_take(found, given.kind, given.reason, given.tables, exclude_unreadable=exclude)
-    if given.format not in ("custom", "plain") or given.file is None:
-        raise BadUsage("a file is written by --format custom or plain together with --file", "tabsync backup take -h")
-    return plan_take_file(found, given.kind, given.tables, given.format, given.file)
-
-
-def _take(
-    given: _Given, config: Path | None, database: str | None, store: str | None, dry_run: bool, json: bool
-) -> None:
-    from tabsync.cli.common import console, listener, print_json, show_plan, workspace
     from tabsync.kernel.runner import run
-    from tabsync.kernel.units import human_bytes, human_seconds
 
+    names = tables or []
+    if (kind == "tables") != bool(names):
+        raise BadUsage("tables are named with the kind 'tables', and with no other", "tabsync backup take tables users")
+    if (form == "directory") != (file is None):
+        raise BadUsage(
+            "--format custom or plain goes with --file, and --file with one of them", "tabsync backup take -h"
+        )
     found = workspace(config, database, store)
-    plan = _plan(found, given)
+    if file is None:
+        plan = plan_take(found, kind, reason, names, exclude_unreadable=exclude_unreadable)
+    else:
+        plan = plan_take_file(found, kind, names, form, file)
     if dry_run:
         show_plan(plan, json=json)
         return
     outcome = run(plan, found, found.journal(), listener(json=json))
     outcome.raise_if_failed()
-    if given.file is not None:
+    _show_taken(found, outcome, json)
+
+
+def _show_taken(found: Workspace, outcome: Outcome, json: bool) -> None:
+    from tabsync.cli.common import console, print_json
+    from tabsync.kernel.units import human_bytes, human_seconds
+
+    if "write" in outcome.results:
         written = outcome.results["write"]
         if json:
             print_json({"version": 1, "kind": "backup file", "run": outcome.run_id, **written})
