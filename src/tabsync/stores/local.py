@@ -121,7 +121,8 @@ class LocalStore(Store):
             for directory in sorted({self.object_path(file.digest).parent for file in manifest.files}):
                 _flush(directory)
             _flush(self.root / "objects")
-            pending = self.root / "staging" / f".{manifest.id}.json"
+            # A name of its own: of two takes under one id, neither must link what the other one wrote.
+            pending = self.root / "staging" / f".{manifest.id}-{secrets.token_hex(4)}.json"
             pending.write_bytes(manifest.to_bytes())
             _flush(pending)
             try:

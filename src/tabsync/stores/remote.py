@@ -24,11 +24,11 @@ from obstore.exceptions import AlreadyExistsError, InvalidPathError
 
 from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.stores.address import Address
-from tabsync.stores.clients import BLOCK, Client, client_of
+from tabsync.stores.clients import BLOCK, BRIEF, LONG, Client, client_of
 from tabsync.stores.manifest import Manifest, StoredFile, read_manifest
 from tabsync.stores.objects import StoredObject
 from tabsync.stores.store import Store, manifest_name, no_such_backup, object_name, other_size
-from tabsync.stores.trouble import asking, in_words, is_no_container
+from tabsync.stores.trouble import asking, is_no_container
 from tabsync.system.claims import unclaimed
 
 _MARK = "tabsync-store"
@@ -51,7 +51,12 @@ class RemoteStore(Store):
     @cached_property
     def _client(self) -> Client:
         with asking(self.address, "log in"):
-            return client_of(self.address)
+            return client_of(self.address, BRIEF)
+
+    @cached_property
+    def _bulk(self) -> Client:
+        with asking(self.address, "log in"):
+            return client_of(self.address, LONG)
 
     def prepare(self) -> None:
         """See that the store is there and lets us write: a mark is created, or found to exist."""
@@ -83,7 +88,7 @@ class RemoteStore(Store):
                 obstore.put(self._client, f"pins/{digest}", b"", mode="overwrite")
             if self._size(name) != size:
                 part = max(BLOCK // 2, size // _MOST_PARTS + 1)
-                obstore.put(self._client, name, path, chunk_size=part, max_concurrency=4)
+                obstore.put(self._bulk, name, path, chunk_size=part, max_concurrency=4)
         path.unlink()
 
     def commit(self, manifest: Manifest) -> None:
@@ -193,7 +198,7 @@ class RemoteStore(Store):
                 return wrong
             with (target or Path(os.devnull)).open("wb") as out:
                 for start in range(0, size, BLOCK):
-                    block = obstore.get_range(self._client, name, start=start, end=min(start + BLOCK, size))
+                    block = obstore.get_range(self._bulk, name, start=start, end=min(start + BLOCK, size))
                     running.update(block)
                     out.write(block)
         return "" if running.hexdigest() == file.digest else "does not match its digest"
@@ -220,15 +225,11 @@ class RemoteStore(Store):
     def _modified(self, name: str) -> datetime | None:
         try:
             return obstore.head(self._client, name)["last_modified"]
-        except FileNotFoundError as error:
-            if is_no_container(error):
-                raise in_words(error, self.address, "look") from None
+        except FileNotFoundError:
             return None
 
     def _size(self, name: str) -> int | None:
         try:
             return obstore.head(self._client, name)["size"]
-        except FileNotFoundError as error:
-            if is_no_container(error):
-                raise in_words(error, self.address, "look") from None
+        except FileNotFoundError:
             return None

@@ -13,6 +13,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 
 from tabsync.kernel.errors import CannotConnect, FailedPartway, NotAllowed, TabsyncError
 from tabsync.stores.address import Address
+from tabsync.stores.clients import ALLOW_HTTP
 
 _VARIABLES = {
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN or a managed identity",
@@ -29,6 +30,7 @@ _BAD_KEY = (
     "AuthFailure",
     "ExpiredToken",
     "NoAuthenticationInformation",
+    "Server failed to authenticate",
 )
 _NO_KEY = ("169.254.169.254", "metadata", "InstanceMetadata", "Account must be specified", "MissingAccount")
 _NO_KEY_ERRORS = ("credential", "Credential", "base64", "Invalid symbol", "access key", "AccessKey")
@@ -68,6 +70,9 @@ def in_words(error: Exception, address: Address, what: str, tail: str = "") -> T
         return CannotConnect(
             f"there is no {word} {address.container!r} for {address}{tail}", f"create the {word} first"
         )
+    if "BadScheme" in text:
+        told = f"the endpoint of {address} is not https: backups would travel unencrypted{tail}"
+        return NotAllowed(told, f"use an https endpoint, or allow it: {ALLOW_HTTP[address.scheme]}=true")
     log_in = f"set {_VARIABLES[address.scheme]}"
     if isinstance(error, UnauthenticatedError) or any(sign in text for sign in _BAD_KEY):
         return NotAllowed(f"{address} doesn't accept our credentials{tail}", log_in)
@@ -81,5 +86,5 @@ def in_words(error: Exception, address: Address, what: str, tail: str = "") -> T
 
 
 def is_no_container(error: Exception) -> bool:
-    """Whether "not found" speaks of the container and not of an object in it."""
+    """Whether "not found" speaks of the container and not of an object in it (the answer to HEAD can't say)."""
     return any(sign in f"{error!s} {error!r}" for sign in _NO_CONTAINER)
