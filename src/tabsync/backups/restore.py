@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +9,15 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from tabsync.backups.pg_restore import as_dbname, name_of, run_pg_restore, write_list
 from tabsync.backups.scratch import manifest_of
 from tabsync.kernel.errors import ProblemFound
 from tabsync.kernel.step import Context, Facts
 from tabsync.postgres import catalog, embedded
-from tabsync.postgres.connect import Connection, Limits, connect, libpq_environment
+from tabsync.postgres.connect import Connection, Limits, connect
 from tabsync.postgres.installation import clients_for
 from tabsync.postgres.toc import Entry, read_toc
 from tabsync.stores.manifest import Manifest
-from tabsync.system.programs import run_program
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 NO_LIMIT = Limits(lock_timeout=60_000, statement_timeout=0, idle_in_transaction_timeout=0)
 """For work on a scratch server: nobody waits for it, and the run's own time is reported."""
 
-_FROM_ENTRY = re.compile(r"from TOC entry (\d+);")
-_ERROR = re.compile(r"pg_restore: error: (?:could not execute query: )?(?:ERROR:\s*)?(.*)")
 _NEEDS = ("EXTENSION",)
 
 
@@ -85,9 +82,20 @@ def dependents(entries: Iterable[Entry], roots: set[int]) -> set[int]:
     return found
 
 
-def name_of(entry: Entry) -> str:
-    """An entry as a person would name it."""
-    return str(catalog.Relation(entry.schema, entry.name)) if entry.schema else catalog.quoted(entry.name or "-")
+def creation(database: str, facts: Facts) -> sql.Composed:
+    """The statement that makes an empty database of the encoding and locale that a manifest tells of."""
+    words: list[sql.Composable] = [
+        sql.SQL("create database {} template template0 encoding {} lc_collate {} lc_ctype {}").format(
+            sql.Identifier(database), facts["encoding"], facts["collate"], facts["ctype"]
+        )
+    ]
+    if facts["provider"] == "i":
+        words.append(sql.SQL("locale_provider icu icu_locale {}").format(facts["locale"]))
+    elif facts["provider"] == "b":
+        words.append(sql.SQL("locale_provider builtin builtin_locale {}").format(facts["locale"]))
+    else:
+        words.append(sql.SQL("locale_provider libc"))
+    return sql.SQL(" ").join(words)
 
 
 def _create_globals(connection: Connection, manifest: Manifest) -> None:
@@ -112,18 +120,8 @@ def _locale_name(manifest: Manifest) -> str:
 
 def _locale_works(connection: Connection, manifest: Manifest) -> bool:
     # Asking PostgreSQL itself is the only sure way: providers, locales and builds differ from server to server.
-    facts = manifest.database
-    words = [
-        sql.SQL("create database tabsync_probe template template0 encoding {} lc_collate {} lc_ctype {}").format(
-            facts["encoding"], facts["collate"], facts["ctype"]
-        )
-    ]
-    if facts["provider"] == "i":
-        words.append(sql.SQL("locale_provider icu icu_locale {}").format(facts["locale"]))
-    elif facts["provider"] == "b":
-        words.append(sql.SQL("locale_provider builtin builtin_locale {}").format(facts["locale"]))
     try:
-        connection.execute(sql.SQL(" ").join(words))
+        connection.execute(creation("tabsync_probe", manifest.database))
     except psycopg.Error:
         return False
     connection.execute("drop database tabsync_probe")
@@ -141,56 +139,18 @@ def _pg_restore(
     report: Callable[[float, float, str], None],
 ) -> list[Facts]:
     clients = clients_for(server.installation.major)
-    command = [str(clients.program("pg_restore")), "--format=directory", f"--jobs={workspace.jobs}", "--verbose"]
+    options = [f"--jobs={workspace.jobs}"]
     if left_out:
-        listed = directory / "restore.list"  # pg_restore reads only the number before the semicolon
-        listed.write_text("".join(f"{entry.dump_id};\n" for entry in entries if entry.dump_id not in left_out))
-        command.append(f"--use-list={listed}")
+        kept = [entry.dump_id for entry in entries if entry.dump_id not in left_out]
+        options.append(write_list(directory / "restore.list", kept))
     via = "postgres" if database == "template1" else "template1"
     if own_locale:
         # --clean: a database called postgres is there already, and the copy of it must not be mixed with it.
-        command += ["--create", "--clean", "--if-exists", f"--dbname={via}"]
+        options += ["--create", "--clean", "--if-exists", f"--dbname={via}"]
     else:
         with connect(server.conninfo(via), "restore", limits=NO_LIMIT) as connection:
             name = sql.Identifier(database)
             connection.execute(sql.SQL("drop database if exists {}").format(name))
             connection.execute(sql.SQL("create database {} template template0 encoding 'UTF8'").format(name))
-        command += [f"--dbname={_as_dbname(database)}"]
-    total = sum(1 for entry in entries if entry.kind in ("TABLE DATA", "INDEX", "CONSTRAINT", "FK CONSTRAINT"))
-    done = 0
-
-    def on_line(line: str) -> None:
-        nonlocal done
-        if "finished item" in line:
-            done += 1
-            report(min(done, total), total, "objects")
-
-    finished = run_program(
-        [*command, str(directory / "dump")],
-        env=libpq_environment(server.conninfo(via)) | {"PGAPPNAME": "tabsync/restore"},
-        claim=directory,
-        on_line=on_line,
-        all_stderr=True,
-    )
-    failures = _failures(finished.stderr, {entry.dump_id: entry for entry in entries})
-    if finished.code != 0 and not failures:
-        raise ProblemFound(f"pg_restore failed: {finished.complaint()}", "tabsync drill --backup with an older backup")
-    return failures
-
-
-def _as_dbname(database: str) -> str:
-    # pg_restore takes what looks like a connection string for one; a name with "=" in it would.
-    return "dbname='" + database.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _failures(lines: Iterable[str], entries: dict[int, Entry]) -> list[Facts]:
-    failures: list[Facts] = []
-    current: int | None = None
-    for line in lines:
-        if match := _FROM_ENTRY.search(line):
-            current = int(match[1])
-        elif match := _ERROR.search(line):
-            entry = entries.get(current) if current is not None else None
-            what = f"{entry.kind.lower()} {name_of(entry)}" if entry else "the archive"
-            failures.append({"dump_id": current, "what": what, "error": match[1]})
-    return failures
+        options.append(f"--dbname={as_dbname(database)}")
+    return run_pg_restore(clients, directory / "dump", entries, options, conninfo=server.conninfo(via), report=report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tabsync.cli import backup, demo, drill, health, init, manual, operator, run, serve, status
+from tabsync.cli import backup, demo, drill, health, init, manual, operator, restore, run, serve, status
 
 app = typer.Typer(
     name="tabsync",
@@ -21,6 +21,7 @@ app.command("status", short_help="The page at 3 in the morning: is it broken, an
 app.command("health", short_help="Does the database answer, and are its key tables readable?")(health.health)
 app.command("drill", short_help="Prove that a backup is restorable, and how fast.")(drill.drill)
 app.add_typer(backup.app, name="backup")
+app.add_typer(restore.app, name="restore")
 app.add_typer(manual.app, name="manual")
 app.add_typer(run.app, name="run")
 app.command("init", short_help="Write tabsync.toml and manual.md fitted to a database.")(init.init)

@@ -1,0 +1,91 @@
+"""Drives pg_restore on a dump's directory, for the drill and for every restore, and says which entries failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from tabsync.kernel.step import Facts
+from tabsync.postgres import catalog
+from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.installation import Installation
+from tabsync.postgres.toc import Entry
+from tabsync.system.programs import run_program
+
+_COUNTED = ("TABLE DATA", "INDEX", "CONSTRAINT", "FK CONSTRAINT")
+_FROM_ENTRY = re.compile(r"from TOC entry (\d+);")
+_ERROR = re.compile(r"pg_restore: error: (?:could not execute query: )?(?:ERROR:\s*)?(.*)")
+
+# pg_restore 17 sets it on every server, also on those that don't know it yet; without it nothing is amiss.
+_HARMLESS = 'unrecognized configuration parameter "transaction_timeout"'
+
+
+def run_pg_restore(
+    clients: Installation,
+    dump: Path,
+    entries: Sequence[Entry],
+    options: Sequence[str],
+    *,
+    conninfo: str,
+    report: Callable[[float, float, str], None],
+) -> list[Facts]:
+    """Run pg_restore on a fetched dump, which lies in a claimed directory, and list what failed.
+
+    options: where to and what, see restore_command; conninfo: the server, a password in it goes by the environment;
+    report: called with the objects that are done. Each failure has dump_id (None: not of one entry), what and error.
+    """
+    total = sum(1 for entry in entries if entry.kind in _COUNTED)
+    done = 0
+
+    def on_line(line: str) -> None:
+        nonlocal done
+        if "finished item" in line:
+            done += 1
+            report(min(done, total), total, "objects")
+
+    finished = run_program(
+        [*restore_command(clients, options), str(dump)],
+        env=libpq_environment(conninfo) | {"PGAPPNAME": "tabsync/restore"},
+        claim=dump.parent,
+        on_line=on_line,
+        all_stderr=True,
+    )
+    failures = _failures(finished.stderr, {entry.dump_id: entry for entry in entries})
+    if finished.code != 0 and not failures and not any(_HARMLESS in line for line in finished.stderr):
+        failures.append({"dump_id": None, "what": "pg_restore", "error": finished.complaint()})
+    return failures
+
+
+def restore_command(clients: Installation, options: Sequence[str]) -> list[str]:
+    """The exact pg_restore command, but for the dump's directory; the connection goes through the environment."""
+    return [str(clients.program("pg_restore")), "--format=directory", "--verbose", "--no-password", *options]
+
+
+def write_list(path: Path, dump_ids: Iterable[int]) -> str:
+    """Write a list of entries for pg_restore, which reads only the number before the semicolon; gives the option."""
+    path.write_text("".join(f"{dump_id};\n" for dump_id in dump_ids))
+    return f"--use-list={path}"
+
+
+def as_dbname(database: str) -> str:
+    """A database's name for --dbname, which takes what looks like a connection string for one."""
+    return "dbname='" + database.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def name_of(entry: Entry) -> str:
+    """An entry as a person would name it."""
+    return str(catalog.Relation(entry.schema, entry.name)) if entry.schema else catalog.quoted(entry.name or "-")
+
+
+def _failures(lines: Iterable[str], entries: dict[int, Entry]) -> list[Facts]:
+    failures: list[Facts] = []
+    current: int | None = None
+    for line in lines:
+        if match := _FROM_ENTRY.search(line):
+            current = int(match[1])
+        elif (match := _ERROR.search(line)) and _HARMLESS not in line:
+            entry = entries.get(current) if current is not None else None
+            what = f"{entry.kind.lower()} {name_of(entry)}" if entry else "the archive"
+            failures.append({"dump_id": current, "what": what, "error": match[1]})
+    return failures

@@ -1,0 +1,150 @@
+"""tabsync restore new: a backup into a new database beside the others; nothing that exists is touched.
+
+When a step fails, the new database is dropped again. When the process is killed, it stays, with a comment that says
+it is an unfinished restore and can be dropped (see target.py); the fetched files go with the next command.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tabsync.backups.arrived import check_arrived
+from tabsync.backups.dump import decompress_for
+from tabsync.backups.pg_restore import as_dbname, restore_command, run_pg_restore, write_list
+from tabsync.backups.restore import NO_LIMIT
+from tabsync.backups.scratch import manifest_of
+from tabsync.backups.target import (
+    backup_for,
+    check_target,
+    conninfo_of,
+    create_step,
+    entries_of,
+    fetch_step,
+    finish,
+    last_steps,
+    new_name,
+    on_server,
+    programs_for,
+)
+from tabsync.kernel.clock import compact, now
+from tabsync.kernel.errors import FailedPartway, Refused
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.postgres import catalog
+from tabsync.postgres.connect import connect
+from tabsync.postgres.toc import Entry, read_toc
+from tabsync.stores.manifest import Manifest
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+_NEVER = ("SUBSCRIPTION",)
+"""A copy that subscribed under the slot of the original would take the changes away from it."""
+
+
+def plan_restore_new(
+    workspace: Workspace, backup: str = "latest", name: str | None = None, *, no_owner: bool = False
+) -> Plan:
+    """Plan the restore of a backup into a new database on the workspace's server.
+
+    backup: an id or "latest"; name: of the new database; no_owner: leave out owners and grants.
+    Raises BadUsage (no such backup), NotAllowed (no right to make databases) or Refused (the name is taken, the
+    server is older than the backup or lacks extensions or roles). Nothing is changed.
+    """
+    with on_server(workspace) as connection:
+        target = catalog.identity(connection)
+        manifest = backup_for(workspace, backup, target)
+        if manifest.kind == "data":
+            raise Refused(f"backup {manifest.id} has rows only, no tables", "restore a full one: tabsync backup list")
+        database = new_name(connection, name, f"{manifest.source['database']}_restored")
+        options = check_target(connection, manifest, entries_of(workspace, manifest), no_owner=no_owner)
+    scratch = f"restore-{compact(now())}-{secrets.token_hex(2)}"
+    return Plan(
+        procedure="restore new",
+        title=f"Restore backup {manifest.id} into the new database {database}",
+        target=target,
+        steps=(
+            fetch_step(manifest.id, scratch),
+            *copy_steps(workspace, manifest, scratch, database, target, options),
+            *last_steps(database, scratch),
+        ),
+    )
+
+
+def copy_steps(
+    workspace: Workspace, manifest: Manifest, scratch: str, database: str, target: Facts, options: Sequence[str]
+) -> list[Step]:
+    """The steps that make a database, fill it from a fetched backup and verify it; restore in-place has them too."""
+    both = {"backup": manifest.id, "scratch": scratch, "database": database}
+    given = [f"--jobs={workspace.jobs}", *options, f"--dbname={as_dbname(database)}"]
+    return [
+        create_step(manifest.id, database, target, manifest.database),
+        Step(
+            "restore",
+            f"Restore into {database}",
+            "tabsync.backups.restore_new:restore",
+            both | {"target": target, "options": given},
+            shlex.join(restore_command(programs_for(target, manifest), given)),
+            Risk.REVERSIBLE,
+            f"drop database {catalog.quoted(database)}",
+        ),
+        Step(
+            "verify",
+            "Hold it against the dump",
+            "tabsync.backups.restore_new:verify",
+            both,
+            "every table, view and sequence is there; its rows are as many as lines in its file; keys are validated",
+        ),
+    ]
+
+
+def restore(context: Context, *, backup: str, scratch: str, database: str, target: Facts, options: list[str]) -> Facts:
+    """Run pg_restore in parallel. Raises FailedPartway naming the first entry that failed."""
+    workspace: Workspace = context.services
+    manifest = manifest_of(context, backup)
+    dump = workspace.scratch(scratch) / "dump"
+    clients = programs_for(target, manifest)
+    decompress_for(clients, dump)
+    entries = read_toc(dump / "toc.dat")
+    kept = [entry.dump_id for entry in restored(entries)]
+    listed = write_list(dump.parent / "restore.list", kept)
+    failures = run_pg_restore(
+        clients,
+        dump,
+        entries,
+        [*options, listed],
+        conninfo=conninfo_of(workspace, database),
+        report=context.report,
+    )
+    raise_failures(failures)
+    return {"entries": len(kept)}
+
+
+def verify(context: Context, *, backup: str, scratch: str, database: str) -> Facts:
+    """Compare the new database with the dump, and take the mark of the unfinished off it."""
+    workspace: Workspace = context.services
+    dump = workspace.scratch(scratch) / "dump"
+    with connect(conninfo_of(workspace, database), "restore", limits=NO_LIMIT) as connection:
+        connection.execute("set row_security = off")  # a policy must fail the count, not make it smaller
+        entries = restored(read_toc(dump / "toc.dat"))
+        facts = check_arrived(connection, manifest_of(context, backup), entries, dump, context.report)
+    finish(context, database)
+    return facts | {"database": database}
+
+
+def restored(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries that a copy gets."""
+    return [entry for entry in entries if entry.kind not in _NEVER]
+
+
+def raise_failures(failures: Sequence[Facts]) -> None:
+    """Raise FailedPartway when pg_restore could not restore something."""
+    if failures:
+        first, more = failures[0], len(failures) - 1
+        raise FailedPartway(
+            f"the backup does not restore: {first['what']}: {first['error']}" + (f" (and {more} more)" if more else ""),
+            "what was half made is dropped; see whether the backup is sound: tabsync drill --backup ID",
+        )

@@ -1,0 +1,199 @@
+"""Which entries of a dump some tables need: pure, from the dependencies that pg_dump recorded.
+
+`pg_restore --table` restores a table and nothing that it needs or that belongs to it: no type, no sequence, no index,
+no constraint, no trigger (https://www.postgresql.org/docs/current/app-pgrestore.html says so under --table).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tabsync.kernel.errors import BadUsage
+from tabsync.postgres.catalog import Relation
+from tabsync.postgres.toc import Entry
+
+RELATIONS = ("TABLE", "FOREIGN TABLE", "VIEW", "MATERIALIZED VIEW")
+"""Kinds that a person can name."""
+
+_VIEWS = ("VIEW", "MATERIALIZED VIEW")
+_ROUTINES = ("FUNCTION", "PROCEDURE", "AGGREGATE")
+_ABOUT = ("COMMENT", "ACL", "SECURITY LABEL")
+_HANGING = (
+    "DEFAULT",
+    "CONSTRAINT",
+    "CHECK CONSTRAINT",
+    "FK CONSTRAINT",
+    "INDEX",
+    "INDEX ATTACH",
+    "TABLE ATTACH",
+    "TRIGGER",
+    "POLICY",
+    "ROW SECURITY",
+    "RULE",
+    "STATISTICS",
+    "STATISTICS DATA",
+    "SEQUENCE",
+    "SEQUENCE OWNED BY",
+    "SEQUENCE SET",
+    "TABLE DATA",
+    "MATERIALIZED VIEW DATA",
+)
+_CONTAINERS = ("SCHEMA", "EXTENSION", "PROCEDURAL LANGUAGE")
+_WORD = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What to restore. dump_ids: in the dump's order; tables: with their rows; brought: definitions that they need.
+
+    left_out: in words, what belongs to the tables but needs one that was not chosen.
+    """
+
+    dump_ids: tuple[int, ...]
+    tables: tuple[Relation, ...]
+    brought: tuple[Relation, ...]
+    left_out: tuple[str, ...]
+
+
+def select(entries: Sequence[Entry], names: Iterable[Relation]) -> Selection:
+    """Select some tables with everything they need and everything that belongs to them.
+
+    A partitioned table comes with its partitions, a view with the tables that it reads. What belongs to a chosen table
+    but needs one that isn't (a foreign key, a policy) is left out, and named.
+    Raises BadUsage naming near names when a table isn't in the dump.
+    """
+    graph = {entry.dump_id: entry for entry in entries}
+    chosen = _with_what_they_hold(entries, graph, _named(entries, names))
+    found = _needs(graph, chosen)
+    allowed = {one for one in found if graph[one].kind in RELATIONS}
+    left_out: dict[int, str] = {}
+    grew = True
+    while grew:
+        before = len(found)
+        for entry in entries:
+            if entry.dump_id in found or not _belongs(entry, graph, found, chosen):
+                continue
+            strange = {one for one in _needs(graph, {entry.dump_id}) if graph[one].kind in RELATIONS} - allowed
+            if not strange:
+                found |= _needs(graph, {entry.dump_id})
+            elif own := _own_table(entry, graph, chosen):
+                left_out[entry.dump_id] = _told(entry, own, sorted(strange), graph)
+        found |= _mentioned(entries, graph, found, allowed)
+        grew = len(found) > before
+    found |= _schema_grants(entries, graph, chosen)
+    return Selection(
+        tuple(entry.dump_id for entry in entries if entry.dump_id in found),
+        _relations(graph, chosen),
+        _relations(graph, allowed - chosen),
+        tuple(left_out[one] for one in sorted(left_out)),
+    )
+
+
+def without(entries: Sequence[Entry], selection: Selection, present: set[int]) -> tuple[int, ...]:
+    """The selection without what the target has already, and without what would change that: a sequence that counts
+    there goes on counting, grants and comments stay as they are."""
+    about = (*_ABOUT, "SEQUENCE SET", "SEQUENCE OWNED BY", "CHECK CONSTRAINT")
+    dropped = set(present)
+    for entry in entries:
+        if entry.kind in about and not dropped.isdisjoint(entry.dependencies):
+            dropped.add(entry.dump_id)
+    return tuple(one for one in selection.dump_ids if one not in dropped)
+
+
+def _named(entries: Sequence[Entry], names: Iterable[Relation]) -> set[int]:
+    known = {Relation(entry.schema, entry.name): entry.dump_id for entry in entries if entry.kind in RELATIONS}
+    chosen = set()
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), map(str, known), 3, 0.5)
+            near += [str(one) for one in known if one.name == name.name and str(one) not in near]
+            hint = f"did you mean {', '.join(near)}?" if near else "tabsync backup show lists its tables"
+            raise BadUsage(f"there is no table {name} in the backup", hint)
+        chosen.add(known[name])
+    return chosen
+
+
+def _with_what_they_hold(entries: Sequence[Entry], graph: Mapping[int, Entry], chosen: set[int]) -> set[int]:
+    """Add the partitions of partitioned tables, and the tables behind views: a view of nothing is no view."""
+    chosen, grew = set(chosen), True
+    while grew:
+        before = len(chosen)
+        for entry in entries:
+            if entry.kind == "TABLE ATTACH":
+                tables = [one for one in entry.dependencies if one in graph and graph[one].kind in RELATIONS]
+                part = [one for one in tables if (graph[one].schema, graph[one].name) == (entry.schema, entry.name)]
+                if not chosen.isdisjoint(set(tables) - set(part)):
+                    chosen |= set(part)
+        views = {one for one in chosen if graph[one].kind in _VIEWS}
+        chosen |= {one for one in _needs(graph, views) if graph[one].kind in RELATIONS}
+        grew = len(chosen) > before
+    return chosen
+
+
+def _needs(graph: Mapping[int, Entry], roots: Iterable[int]) -> set[int]:
+    """The roots and everything that they need, directly or not."""
+    found: set[int] = set()
+    waiting = [one for one in roots if one in graph]
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += [needed for needed in graph[one].dependencies if needed in graph]
+    return found
+
+
+def _belongs(entry: Entry, graph: Mapping[int, Entry], found: set[int], chosen: set[int]) -> bool:
+    """Whether an entry hangs on something that was found. Of tables that were only brought along, no rows."""
+    on = {one for one in entry.dependencies if one in graph}
+    if entry.kind in _ABOUT:
+        return bool(on) and on <= found
+    if entry.kind not in _HANGING:
+        return False
+    if entry.kind in ("SEQUENCE", "TABLE DATA", "MATERIALIZED VIEW DATA"):
+        return not on.isdisjoint(chosen)
+    return any(graph[one].kind not in _CONTAINERS for one in on & found)
+
+
+def _own_table(entry: Entry, graph: Mapping[int, Entry], chosen: set[int]) -> Relation | None:
+    """The chosen table whose part an entry is. Constraints and triggers are called "TABLE NAME" in the dump."""
+    for one in chosen:
+        table = graph[one]
+        if entry.schema == table.schema and (entry.name == table.name or entry.name.startswith(f"{table.name} ")):
+            return Relation(table.schema, table.name)
+    return None
+
+
+def _told(entry: Entry, own: Relation, strange: Sequence[int], graph: Mapping[int, Entry]) -> str:
+    needs = ", ".join(str(Relation(graph[one].schema, graph[one].name)) for one in strange)
+    what = f"{entry.kind.lower()} {entry.name.removeprefix(own.name).strip()}".strip()
+    return f"{what} of {own}: needs {needs}"
+
+
+def _mentioned(entries: Sequence[Entry], graph: Mapping[int, Entry], found: set[int], allowed: set[int]) -> set[int]:
+    """Routines that the text of a found routine mentions: pg_dump sees no dependency in a body that is a string."""
+    words = {
+        quoted.replace('""', '"') or plain
+        for one in found
+        if graph[one].kind in _ROUTINES
+        for quoted, plain in _WORD.findall(graph[one].definition)
+    }
+    more: set[int] = set()
+    for entry in entries:
+        if entry.kind in _ROUTINES and entry.dump_id not in found and entry.name.partition("(")[0] in words:
+            needed = _needs(graph, {entry.dump_id})
+            if {one for one in needed if graph[one].kind in RELATIONS} <= allowed:
+                more |= needed
+    return more
+
+
+def _schema_grants(entries: Sequence[Entry], graph: Mapping[int, Entry], chosen: set[int]) -> set[int]:
+    """Grants on the schema public hang on nothing in the dump, since it isn't made there."""
+    schemas = {f"SCHEMA {graph[one].schema}" for one in chosen}
+    return {entry.dump_id for entry in entries if entry.kind == "ACL" and entry.name in schemas}
+
+
+def _relations(graph: Mapping[int, Entry], ids: Iterable[int]) -> tuple[Relation, ...]:
+    return tuple(Relation(graph[one].schema, graph[one].name) for one in sorted(ids))

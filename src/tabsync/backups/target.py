@@ -1,0 +1,273 @@
+"""The server that is restored into: what it must have, the new database on it, and taking away what was half made.
+
+A database that a restore makes is marked by its comment until it is verified. When the process is killed, it stays
+under its name with that comment, which says what it is and that it can be dropped; nothing else of it is left.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from tabsync.backups.restore import NO_LIMIT, creation
+from tabsync.backups.scratch import manifest_of
+from tabsync.backups.take import prove_target
+from tabsync.kernel.clock import compact, now
+from tabsync.kernel.errors import BadUsage, CannotConnect, NotAllowed, ProblemFound, Refused
+from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.postgres import catalog
+from tabsync.postgres.connect import Connection, allowed, connect
+from tabsync.postgres.installation import Installation, clients_for
+from tabsync.postgres.queries import named
+from tabsync.postgres.toc import Entry, read_toc
+from tabsync.stores.manifest import Manifest, subject_of
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+SQL = named(__package__, "target.sql")
+
+_LONGEST_NAME = 63  # bytes; PostgreSQL would cut off the rest: NAMEDATALEN
+_WORD = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
+
+
+def conninfo_of(workspace: Workspace, database: str) -> str:
+    """A connection string to another database of the workspace's server."""
+    return make_conninfo(workspace.conninfo, dbname=database)
+
+
+@contextmanager
+def on_server(workspace: Workspace, *, beside: bool = False) -> Iterator[Connection]:
+    """A session on the workspace's server, in its database or, where that is gone, in one that every server has.
+
+    beside: never in the workspace's database, which can't be renamed from within.
+    """
+    places = [conninfo_of(workspace, name) for name in ("postgres", "template1")]
+    if beside:
+        own = psycopg.conninfo.conninfo_to_dict(workspace.conninfo).get("dbname")
+        places = places[1:] if own == "postgres" else places
+    else:
+        places = [workspace.conninfo, *places]
+    connection = _first(places)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _first(places: Sequence[str]) -> Connection:
+    for number, conninfo in enumerate(places, start=1):
+        try:
+            return connect(conninfo, "restore", limits=NO_LIMIT)
+        except CannotConnect as error:
+            if number == len(places) or "does not exist" not in error.fact:
+                raise
+    raise AssertionError("unreachable: there is always a place")
+
+
+def backup_for(workspace: Workspace, backup: str, target: Facts) -> Manifest:
+    """The backup to restore: an id, or the newest full one of the database ("latest").
+
+    Where the database itself is gone, its successor can't be told from it: the newest of that name counts then.
+    """
+    store = workspace.store()
+    if backup != "latest":
+        return store.manifest(backup)
+    mine = [one for one in store.manifests()[0] if one.kind == "full"]
+    own = [one for one in mine if one.subject == subject_of(target)]
+    wanted = psycopg.conninfo.conninfo_to_dict(workspace.conninfo).get("dbname")
+    own = own or [one for one in mine if one.source["database"] == wanted]
+    if not own:
+        raise BadUsage(f"there is no full backup of this database in {store.url}", "tabsync backup take full")
+    return own[-1]
+
+
+def entries_of(workspace: Workspace, manifest: Manifest) -> list[Entry]:
+    """A backup's table of contents, read from the store, for a plan."""
+    file = next(file for file in manifest.files if file.name == "toc.dat")
+    with tempfile.TemporaryDirectory(prefix="tabsync-") as directory:
+        if wrong := workspace.store().place(file, Path(directory) / "toc.dat"):
+            fact = f"backup {manifest.id} can't be restored: its table of contents {wrong}"
+            raise ProblemFound(fact, "tabsync backup list shows the others")
+        return read_toc(Path(directory) / "toc.dat")
+
+
+def programs_for(target: Facts, manifest: Manifest) -> Installation:
+    """The programs to restore with: the target's major version. Refused when the target is older than the backup."""
+    theirs, ours = catalog.server_major(manifest.source), catalog.server_major(target)
+    if ours < theirs:
+        raise Refused(
+            f"backup {manifest.id} is of PostgreSQL {theirs} and this server is {ours}: there is no way back",
+            f"restore it on a server of PostgreSQL {theirs} or later",
+        )
+    made_by = int(str(manifest.program["pg_dump"]).split(".")[0])
+    return clients_for(max(ours, made_by))
+
+
+def new_name(connection: Connection, wanted: str | None, default: str) -> str:
+    """The name of the database to make: as wanted, or the default with the time. Refused when it is taken."""
+    ending = f"_{compact(now()).lower()}"
+    name = wanted or default.encode()[: _LONGEST_NAME - len(ending)].decode(errors="ignore") + ending
+    if not name or len(name.encode()) > _LONGEST_NAME or "\0" in name:
+        raise BadUsage(f"{name!r} is not a database's name", f"a name has 1 to {_LONGEST_NAME} bytes")
+    if exists(connection, name):
+        raise Refused(f"database {catalog.quoted(name)} exists already", "a restore never replaces one: --as NEW_NAME")
+    return name
+
+
+def exists(connection: Connection, database: str) -> bool:
+    """Whether there is a database of that name."""
+    return connection.execute(SQL["database"], {"database": database}).fetchone() is not None
+
+
+def check_target(connection: Connection, manifest: Manifest, entries: Sequence[Entry], *, no_owner: bool) -> list[str]:
+    """Refuse what can't work before anything is touched; gives the options of pg_restore that the target needs.
+
+    Raises NotAllowed when the user may not make databases, Refused naming the missing extensions and roles.
+    """
+    facts = connection.execute(SQL["rights"]).fetchone() or (False, False)
+    superuser, may_create = facts
+    if not may_create:
+        raise NotAllowed("this user may not make databases", "alter role ... createdb, or restore as another user")
+    wanted = {entry.name for entry in entries if entry.kind == "EXTENSION"}
+    if missing := sorted(wanted - catalog.available_extensions(connection)):
+        raise Refused(f"this server lacks extensions: {', '.join(missing)}", "install their packages on the server")
+    needed = roles_needed(entries, manifest.roles, no_owner=no_owner)
+    if missing := sorted(needed - set(catalog.roles(connection))):
+        hint = "create them, or leave owners and grants out: --no-owner"
+        raise Refused(
+            f"this server lacks roles: {', '.join(map(catalog.quoted, missing))}",
+            "create them: policies name them" if no_owner else hint,
+        )
+    owners = {entry.owner for entry in entries if entry.owner} if not (superuser or no_owner) else set()
+    rows = connection.execute(SQL["foreign_roles"], {"roles": sorted(owners)}).fetchall()
+    if rows:
+        raise Refused(
+            f"this user can't give objects to {', '.join(catalog.quoted(row[0]) for row in rows)}",
+            "leave owners and grants out: --no-owner",
+        )
+    options = ["--no-owner", "--no-privileges"] if no_owner else []
+    spaces = {entry.tablespace for entry in entries if entry.tablespace} - {"pg_default", "pg_global"}
+    return options + (["--no-tablespaces"] if spaces - set(catalog.tablespaces(connection)) else [])
+
+
+def roles_needed(entries: Iterable[Entry], roles: Iterable[str], *, no_owner: bool) -> set[str]:
+    """The roles that must exist: owners, and of the source's roles those that grants and policies name."""
+    known, needed = set(roles), set()
+    for entry in entries:
+        named_in = ("POLICY", "USER MAPPING") if no_owner else ("POLICY", "USER MAPPING", "ACL", "DEFAULT ACL")
+        if entry.owner and not no_owner and entry.kind not in ("DATABASE", "DATABASE PROPERTIES"):
+            needed.add(entry.owner)
+        if entry.kind in named_in and not entry.name.startswith("DATABASE "):
+            needed |= known & {quoted.replace('""', '"') or plain for quoted, plain in _WORD.findall(entry.definition)}
+    return {role for role in needed if not role.startswith("pg_")}
+
+
+def fetch_step(backup: str, scratch: str) -> Step:
+    """The step that reads and checks every object of the backup, before the target is touched."""
+    what = "sha256 of each object of the backup"
+    return Step("fetch", "Check every stored object", "tabsync.backups.scratch:fetch", _both(backup, scratch), what)
+
+
+def create_step(backup: str, database: str, target: Facts, facts: Facts) -> Step:
+    """The step that makes the new database."""
+    return Step(
+        "create",
+        f"Make database {database}",
+        "tabsync.backups.target:create",
+        {"backup": backup, "database": database, "target": target},
+        creation(database, facts).as_string(),
+        Risk.REVERSIBLE,
+        f"drop database {catalog.quoted(database)}",
+    )
+
+
+def last_steps(database: str, scratch: str) -> list[Step]:
+    """The steps that take away what was half made, and the fetched files."""
+    return [
+        Step(
+            "tidy_database",
+            "Drop the new database if it is not whole",
+            "tabsync.backups.target:drop_unfinished",
+            {"database": database},
+            f"only after a failure: drop database {catalog.quoted(database)}",
+            Risk.REVERSIBLE,
+            "no undo: it was made by this run, and is not whole",
+            always=True,
+        ),
+        tidy_step(scratch),
+    ]
+
+
+def tidy_step(scratch: str) -> Step:
+    """The step that takes the fetched files away."""
+    return Step(
+        "tidy_scratch",
+        "Take the fetched files away",
+        "tabsync.backups.scratch:tidy",
+        {"scratch": scratch},
+        "delete the directory of the fetched files; the store keeps its own",
+        Risk.REVERSIBLE,
+        "no undo needed: the store still has the backup",
+        always=True,
+    )
+
+
+def create(context: Context, *, backup: str, database: str, target: Facts) -> Facts:
+    """Make the new, empty database with the backup's encoding and locale, marked as unfinished.
+
+    Raises Refused when the name is taken by now, or the server lacks the locale.
+    """
+    manifest = manifest_of(context, backup)
+    with on_server(context.services) as connection:
+        prove_target(connection, target)
+        try:
+            with allowed(f"make database {database}", "alter role ... createdb"):
+                connection.execute(creation(database, manifest.database))
+        except psycopg.errors.DuplicateDatabase:
+            raise Refused(f"database {catalog.quoted(database)} exists already", "--as NEW_NAME") from None
+        except psycopg.DatabaseError as error:
+            fact = f"this server can't make a database like that of the backup: {error.diag.message_primary}"
+            raise Refused(fact, "install the locale on the server") from None
+        try:
+            _mark(connection, database, _unfinished(context))
+        except BaseException:
+            connection.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(database)))
+            raise
+    return {"database": database}
+
+
+def finish(context: Context, database: str) -> None:
+    """Take the mark off: the database is whole."""
+    with on_server(context.services) as connection:
+        _mark(connection, database, None)
+
+
+def drop_unfinished(context: Context, *, database: str) -> Facts:
+    """Drop the database that this run made, unless it was finished; one that isn't ours is never touched."""
+    with on_server(context.services, beside=True) as connection:
+        row = connection.execute(SQL["mark"], {"database": database}).fetchone()
+        if row is None or row[0] != _unfinished(context):
+            return {"dropped": False}
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))
+    return {"dropped": True}
+
+
+def _mark(connection: Connection, database: str, text: str | None) -> None:
+    connection.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(database), sql.Literal(text)))
+
+
+def _unfinished(context: Context) -> str:
+    return f"tabsync: unfinished restore, run {context.run_id}; it is not whole and can be dropped"
+
+
+def _both(backup: str, scratch: str) -> Facts:
+    return {"backup": backup, "scratch": scratch}

@@ -1,0 +1,64 @@
+"""tabsync restore: new, tables, in-place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tabsync.cli.common import ConfigOption, DatabaseOption, DryRunOption, JsonOption, StoreOption
+
+if TYPE_CHECKING:
+    from tabsync.kernel.plan import Plan
+    from tabsync.kernel.runner import Outcome
+    from tabsync.workspace import Workspace
+
+app = typer.Typer(help="Bring a backup, or some tables of it, back.", no_args_is_help=True)
+
+FromOption = Annotated[str, typer.Option("--from", help="A backup's id, or latest: the newest full one.")]
+NoOwnerOption = Annotated[bool, typer.Option("--no-owner", help="Leave owners and grants out.")]
+
+
+@app.command(epilog="Example: tabsync restore new --from latest --as shop_yesterday")
+def new(
+    backup: FromOption = "latest",
+    name: Annotated[str | None, typer.Option("--as", help="Name of the new database.")] = None,
+    no_owner: NoOwnerOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    store: StoreOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Restore a backup into a new database on the same server; nothing that exists is touched."""
+    from tabsync.backups.restore_new import plan_restore_new
+    from tabsync.cli.common import console, show_plan, workspace
+
+    found = workspace(config, database, store)
+    plan = plan_restore_new(found, backup, name, no_owner=no_owner)
+    if dry_run:
+        show_plan(plan, json=json)
+        return
+    outcome = _run(found, plan, json=json)
+    if not json:
+        told = outcome.results["verify"]
+        console().print(
+            f"Restored into database {told['database']}: {len(told['tables'])} tables, {told['rows']:,} rows,"
+            " as many as in the backup.",
+            markup=False,
+        )
+
+
+def _run(found: Workspace, plan: Plan, *, json: bool, approval: str = "not needed") -> Outcome:
+    """Run a plan; say what became of the half-made database when it failed."""
+    from tabsync.cli.common import listener, note, print_json
+    from tabsync.kernel.runner import run
+
+    outcome = run(plan, found, found.journal(), listener(json=json), approval=approval)
+    if outcome.error is not None and outcome.results.get("tidy_database", {}).get("dropped"):
+        note("the half-restored database was dropped again")
+    outcome.raise_if_failed()
+    if json:
+        content: dict[str, Any] = {"version": 1, "kind": "restore", "procedure": plan.procedure, "run": outcome.run_id}
+        print_json(content | {"seconds": outcome.seconds, "target": plan.target, **outcome.results["verify"]})
+    return outcome
