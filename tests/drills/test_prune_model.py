@@ -1,0 +1,218 @@
+"""Random sequences of everything that writes to a store or deletes from it, with crashes at any call.
+
+After each of them: every backup that is listed has all its objects with matching digests, what is held is there, so is
+the newest proven one, and only a prune ever took a backup away.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from tabsync.backups.collect import collect
+from tabsync.backups.hold import hold, release
+from tabsync.backups.lease import LASTS, release_lease, take_lease
+from tabsync.backups.retention import Candidate, Decision, decide
+from tabsync.kernel.clock import iso
+from tabsync.kernel.errors import Refused
+from tabsync.kernel.step import Context, Facts
+from tabsync.manual.model import RetentionClass
+from tabsync.stores.local import LocalStore
+from tabsync.stores.manifest import Manifest
+from tests.drills.pruned import SOURCE, stored
+
+GRACE = timedelta(hours=24)
+CLASSES = (
+    RetentionClass(name="full", what="", frequency="", retention=timedelta(days=3), stores=("Local",), line=1),
+    RetentionClass(name="brief", what="", frequency="", retention=timedelta(days=1), stores=("Local",), line=1),
+)
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+class CrashingStore(LocalStore):
+    """A store whose process may die before any of its deletions and creations."""
+
+    left: ClassVar[int] = 0
+
+    def arm(self, calls: int) -> None:
+        CrashingStore.left = calls
+
+    def _tick(self) -> None:
+        CrashingStore.left -= 1
+        if CrashingStore.left < 0:
+            raise Crash
+
+    def delete_manifest(self, backup: str) -> bool:
+        self._tick()
+        return LocalStore.delete_manifest(self, backup)
+
+    def delete_object(self, digest: str, before: datetime) -> bool:
+        self._tick()
+        return LocalStore.delete_object(self, digest, before)
+
+    def delete_marker(self, kind: str, name: str) -> bool:
+        self._tick()
+        return LocalStore.delete_marker(self, kind, name)
+
+    def put_marker(self, kind: str, name: str, content: bytes) -> bool:
+        self._tick()
+        return LocalStore.put_marker(self, kind, name, content)
+
+
+class Services:
+    """All that the steps need of a workspace."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self.kept = store
+
+    def store(self) -> LocalStore:
+        return self.kept
+
+
+class Life(RuleBasedStateMachine):
+    """The life of a store."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = tempfile.TemporaryDirectory(prefix="tabsync-model-")
+        self.store = CrashingStore(Path(self.place.name))
+        self.store.prepare()
+        self.store.arm(1 << 30)
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr("tabsync.kernel.clock.now", lambda: self.now)
+        self.patch.setattr("tabsync.stores.local.os.fsync", lambda fd: None)  # processes die here, the machine doesn't
+        self.numbers = 0
+        self.under_way: list[tuple[Manifest, datetime]] = []
+        self.backups: set[str] = set()
+        self.held: set[str] = set()
+        self.proven: set[str] = set()
+
+    def teardown(self) -> None:
+        self.patch.undo()
+        self.place.cleanup()
+
+    def context(self, **results: Facts) -> Context:
+        return Context(Services(self.store), "run", results, lambda done, total, unit: None)
+
+    @contextmanager
+    def crashing_after(self, calls: int) -> Iterator[None]:
+        self.store.arm(calls)
+        try:
+            yield
+        except (Crash, Refused):
+            pass
+        finally:
+            self.store.arm(1 << 30)
+
+    @rule(parts=st.sets(st.integers(0, 6), min_size=1), reason=st.sampled_from(["manual", "brief", "strange"]))
+    def store_a_dump(self, parts: set[int], reason: str) -> None:
+        """The first half of a take: its objects, which it may share with anything."""
+        self.numbers += 1
+        files = tuple(stored(self.store, b"part %d" % part, self.now) for part in parts)
+        at = iso(self.now)
+        backup = f"b{self.numbers:04}"
+        kind = "full" if reason != "strange" else "strange"
+        one = Manifest(backup, kind, reason, at, at, {"time": at, "lsn": "0/1"}, SOURCE, {}, {}, files)
+        self.under_way.append((one, self.now))
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data())
+    def commit(self, data: st.DataObject) -> None:
+        """The second half, as late as the grace period allows; later, the take has died."""
+        one, since = self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1)))
+        if self.now - since < GRACE:
+            self.store.commit(one)
+            self.backups.add(one.id)
+
+    @rule(hours=st.integers(1, 60))
+    def time_passes(self, hours: int) -> None:
+        self.now += timedelta(hours=hours)
+
+    @precondition(lambda self: self.backups)
+    @rule(data=st.data())
+    def hold_one(self, data: st.DataObject) -> None:
+        backup = data.draw(st.sampled_from(sorted(self.backups)))
+        try:
+            hold(self.context(), backup=backup, reason="")
+            self.held.add(backup)
+        except Refused:
+            pass
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def release_one(self, data: st.DataObject) -> None:
+        backup = data.draw(st.sampled_from(sorted(self.held)))
+        release(self.context(), backup=backup)
+        self.held.remove(backup)
+
+    @precondition(lambda self: self.backups)
+    @rule(data=st.data())
+    def prove_one(self, data: st.DataObject) -> None:
+        self.proven.add(data.draw(st.sampled_from(sorted(self.backups))))
+
+    @rule(crash=st.one_of(st.just(1 << 20), st.integers(0, 12)))
+    def prune(self, crash: int) -> None:
+        """What the steps of a prune do, dying anywhere."""
+        going = [one.id for one in self.decisions() if not one.keep]
+        with self.crashing_after(crash):
+            lease = take_lease(self.store).to_json()
+            for backup in going:
+                self.store.delete_manifest(backup)
+            collect(self.context(lease=lease), grace_seconds=GRACE.total_seconds())
+            release_lease(self.store, lease["token"])
+        assert self.backups - set(self.store.ids()) <= set(going)
+        self.backups = set(self.store.ids())
+
+    @rule()
+    def a_prune_works_off_everything(self) -> None:
+        """Once no lease is alive, a prune that doesn't die leaves only what is named or young."""
+        self.now += LASTS
+        lease = take_lease(self.store).to_json()
+        collect(self.context(lease=lease), grace_seconds=GRACE.total_seconds())
+        release_lease(self.store, lease["token"])
+        named = {file.digest for one in self.store.manifests()[0] for file in one.files}
+        assert all(one.digest in named or self.now - one.modified <= GRACE for one in self.store.objects())
+        assert self.store.markers("leases") == {}
+
+    def decisions(self) -> list[Decision]:
+        manifests, bad = self.store.manifests()
+        assert bad == []
+        candidates = [Candidate(one.id, one.subject, one.kind, one.reason, one.taken_at) for one in manifests]
+        held = dict.fromkeys(self.store.markers("holds"), "")
+        return decide(candidates, CLASSES, held, self.proven, self.now)
+
+    @invariant()
+    def every_backup_is_whole(self) -> None:
+        manifests, bad = self.store.manifests()
+        assert bad == []
+        for one in manifests:
+            assert list(self.store.damaged(one)) == []
+
+    @invariant()
+    def nothing_is_lost_that_must_stay(self) -> None:
+        there = set(self.store.ids())
+        assert self.held <= there
+        assert self.backups == there
+        assert not self.proven or max(self.proven) in there
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(
+    max_examples=40,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
