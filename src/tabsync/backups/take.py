@@ -183,7 +183,9 @@ def keep(context: Context, *, backup: str) -> Facts:
     sizes = [file.path.stat().st_size for file in files]
     digests = digests_of([file.path for file in files])
     with ThreadPoolExecutor(max_workers=4) as pool:
-        list(pool.map(lambda file, digest: store.adopt(file.path, digest), files, digests))
+        adopted = pool.map(lambda file, digest: store.adopt(file.path, digest), files, digests)
+        for number, _ in enumerate(adopted, start=1):
+            context.report(number, len(files), "files")
     kept = [
         {"name": file.path.name, "digest": digest, "bytes": size, "schema": file.schema, "table": file.table}
         for file, size, digest in zip(files, sizes, digests, strict=True)

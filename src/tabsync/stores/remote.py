@@ -4,7 +4,7 @@ A dump is made in a local directory. Each of its files goes up under its digest,
 creates and never replaces: two takes can't end up under one id, and what is interrupted is never listed.
 
 An object that is there already isn't sent again, so its age doesn't tell that a new backup counts on it:
-pins/<sha256> does, written before the object is looked at. Who deletes objects looks at both (delete_object), and
+pins/<sha256> does, written before the object is looked at again. Who deletes objects looks at both (delete_object), and
 commit() looks once more that everything is there.
 """
 
@@ -201,7 +201,9 @@ class RemoteStore(Store):
                     block = obstore.get_range(self._bulk, name, start=start, end=min(start + BLOCK, size))
                     running.update(block)
                     out.write(block)
-        return "" if running.hexdigest() == file.digest else "does not match its digest"
+        if running.hexdigest() == file.digest:
+            return ""
+        return f"does not match its digest (delete {name}: then the next backup sends it again)"
 
     def _names(self, folder: str) -> list[str]:
         with asking(self.address, f"list {folder}"):

@@ -220,9 +220,10 @@ def _wrap(monkeypatch: pytest.MonkeyPatch, before: Callable[[str, str], None], a
         def __getattr__(self, call: str) -> Any:
             def ask(client: Any, name: str, *rest: Any, **options: Any) -> Any:
                 before(call, name)
-                answer = getattr(obstore, call)(client, name, *rest, **options)
-                after()
-                return answer
+                try:
+                    return getattr(obstore, call)(client, name, *rest, **options)
+                finally:
+                    after()
 
             return ask
 
