@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,11 +11,14 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tabsync.backups.restore_new import plan_restore_new
+from tabsync.backups.restore_tables import plan_restore_tables
 from tabsync.backups.take import plan_take_full
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, Quiet, run
 from tabsync.kernel.step import Step
+from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.installation import embedded
 from tabsync.stores.local import LocalStore
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
@@ -197,3 +201,110 @@ def test_missing_roles_are_named_and_can_be_left_out(
 def test_there_is_no_such_backup(restaurant_backup: tuple[Workspace, str]) -> None:
     with pytest.raises(BadUsage, match="no backup"):
         plan_restore_new(restaurant_backup[0], "20200101T000000Z-beef")
+
+
+_USERS = "select md5(string_agg(u::text, ';' order by id)), count(*) from users u"
+_PARTS = (
+    "select 'index', indexname::text from pg_indexes where tablename = 'users'"
+    " union select 'constraint', conname::text from pg_constraint where conrelid = 'users'::regclass"
+    " union select 'trigger', tgname::text from pg_trigger where tgrelid = 'users'::regclass and not tgisinternal"
+    " union select 'default', pg_get_expr(adbin, adrelid) from pg_attrdef where adrelid = 'users'::regclass"
+    " union select 'comment', obj_description('users'::regclass) order by 1, 2"
+)
+_TABLES = "select relname from pg_class where relkind = 'r' and oid >= 16384"
+
+
+def database_of(plan: Plan) -> str:
+    return str(next(step for step in plan.steps if step.key == "restore").arguments["database"])
+
+
+def own_database(workspace: Workspace) -> str:
+    return str(psycopg.conninfo.conninfo_to_dict(workspace.conninfo)["dbname"])
+
+
+def test_a_table_comes_back_where_pg_restore_alone_fails(
+    restaurant_backup: tuple[Workspace, str], databases: Databases, directory: Path, gone: Gone
+) -> None:
+    workspace, backup = restaurant_backup
+    (directory / "dump").mkdir()
+    workspace.store().lay_out(workspace.store().manifest(backup), directory / "dump")
+    alone = databases()
+    database = psycopg.conninfo.conninfo_to_dict(alone)["dbname"]
+    done = subprocess.run(
+        [str(embedded().program("pg_restore")), "--table=users", f"--dbname={database}", str(directory / "dump")],
+        env=libpq_environment(alone),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert 'type "public.email_address" does not exist' in done.stderr
+
+    plan, selection = plan_restore_tables(workspace, ["users"])
+    gone.append((workspace, database_of(plan)))
+    carried_out(workspace, plan).raise_if_failed()
+    there, own = database_of(plan), own_database(workspace)
+    assert asked(workspace, there, _USERS) == asked(workspace, own, _USERS)
+    assert asked(workspace, there, _PARTS) == asked(workspace, own, _PARTS)
+    assert asked(workspace, there, _TABLES) == [("users",)]
+    assert selection.left_out == ()
+    assert left_behind(workspace) == []
+
+
+@pytest.mark.parametrize("major", [15, 17, 18])
+def test_odd_tables_come_with_what_they_need(
+    major: int, databases: Databases, workspaces: Callable[..., Workspace], gone: Gone
+) -> None:
+    conninfo = databases(major)
+    fill(conninfo, _ODD.read_text())
+    workspace = workspaces(conninfo)
+    into = f"some tables {major}"
+    try:
+        backed_up(workspace)
+        names = ['"we""ird; drop table x"', '"Capital Schema"."Table With Blanks"', "app.events", "app.child"]
+        plan, selection = plan_restore_tables(workspace, [*names, "app.bags", "app.refers"], into=into)
+        outcome = carried_out(workspace, plan)
+        outcome.raise_if_failed()
+        rows = {one["name"]: one["rows"] for one in outcome.results["verify"]["tables"]}
+        assert rows['we"ird; drop table x'] == 2
+        assert rows["events_2025"] + rows["events_rest"] == 400
+        assert rows["child"] == 1
+        assert [str(one) for one in selection.brought] == ["app.parent"]
+        again, _ = plan_restore_tables(workspace, ["app.floats"], into=into)
+        carried_out(workspace, again).raise_if_failed()
+        with pytest.raises(Refused, match=r"app\.floats exists already"):
+            plan_restore_tables(workspace, ["app.floats"], into=into)
+    finally:
+        run_sql(make_conninfo(conninfo, dbname="postgres"), "drop database if exists {} with (force)", into)
+        for thing in ("drop owned by {} cascade", "drop role {}"):
+            run_sql(conninfo, thing, "odd owner")
+
+
+def test_into_an_existing_database_all_or_nothing(
+    restaurant_backup: tuple[Workspace, str], databases: Databases
+) -> None:
+    workspace, _ = restaurant_backup
+    other = databases()
+    fill(other, """create type "UserRole" as enum ('SUPER_ADMIN')""")  # too few labels for the rows
+    name = str(psycopg.conninfo.conninfo_to_dict(other)["dbname"])
+    outcome = carried_out(workspace, plan_restore_tables(workspace, ["users"], into=name)[0])
+    assert isinstance(outcome.error, FailedPartway)
+    assert "UserRole" in outcome.error.fact
+    assert asked(workspace, name, _TABLES) == []
+    fill(other, 'drop type "UserRole"')
+    carried_out(workspace, plan_restore_tables(workspace, ["users"], into=name)[0]).raise_if_failed()
+    assert asked(workspace, name, _USERS) == asked(workspace, own_database(workspace), _USERS)
+
+
+def test_what_needs_another_table_is_left_out_and_named(restaurant_backup: tuple[Workspace, str]) -> None:
+    workspace, _ = restaurant_backup
+    _, alone = plan_restore_tables(workspace, ["staff"])
+    assert "fk constraint staff_user_id_fkey of public.staff: needs public.users" in alone.left_out
+    _, both = plan_restore_tables(workspace, ["staff", "users"])
+    assert not any("staff_user_id_fkey" in one for one in both.left_out)
+
+
+def test_an_unknown_table_is_answered_with_near_names(restaurant_backup: tuple[Workspace, str]) -> None:
+    with pytest.raises(BadUsage, match=r"no table public\.user in") as told:
+        plan_restore_tables(restaurant_backup[0], ["user"])
+    assert "public.users" in told.value.hint

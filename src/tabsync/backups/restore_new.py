@@ -16,6 +16,7 @@ from tabsync.backups.dump import decompress_for
 from tabsync.backups.pg_restore import as_dbname, restore_command, run_pg_restore, write_list
 from tabsync.backups.restore import NO_LIMIT
 from tabsync.backups.scratch import manifest_of
+from tabsync.backups.take import prove_target
 from tabsync.backups.target import (
     backup_for,
     check_target,
@@ -77,11 +78,27 @@ def plan_restore_new(
 def copy_steps(
     workspace: Workspace, manifest: Manifest, scratch: str, database: str, target: Facts, options: Sequence[str]
 ) -> list[Step]:
-    """The steps that make a database, fill it from a fetched backup and verify it; restore in-place has them too."""
-    both = {"backup": manifest.id, "scratch": scratch, "database": database}
-    given = [f"--jobs={workspace.jobs}", *options, f"--dbname={as_dbname(database)}"]
+    """The steps that make a database, fill it from a fetched backup and verify it."""
+    given = [f"--jobs={workspace.jobs}", *options]
     return [
         create_step(manifest.id, database, target, manifest.database),
+        *fill_steps(manifest, scratch, database, target, given),
+    ]
+
+
+def fill_steps(
+    manifest: Manifest,
+    scratch: str,
+    database: str,
+    target: Facts,
+    options: Sequence[str],
+    only: Sequence[int] | None = None,
+) -> list[Step]:
+    """The steps that restore into a database and verify it. only: the entries to restore, by dump id; None: all."""
+    wanted = None if only is None else list(only)
+    both = {"backup": manifest.id, "scratch": scratch, "database": database, "only": wanted}
+    given = [*options, f"--dbname={as_dbname(database)}"]
+    return [
         Step(
             "restore",
             f"Restore into {database}",
@@ -101,43 +118,50 @@ def copy_steps(
     ]
 
 
-def restore(context: Context, *, backup: str, scratch: str, database: str, target: Facts, options: list[str]) -> Facts:
-    """Run pg_restore in parallel. Raises FailedPartway naming the first entry that failed."""
+def restore(
+    context: Context,
+    *,
+    backup: str,
+    scratch: str,
+    database: str,
+    target: Facts,
+    options: list[str],
+    only: list[int] | None,
+) -> Facts:
+    """Run pg_restore. Raises FailedPartway naming the first entry that failed."""
     workspace: Workspace = context.services
     manifest = manifest_of(context, backup)
     dump = workspace.scratch(scratch) / "dump"
     clients = programs_for(target, manifest)
     decompress_for(clients, dump)
-    entries = read_toc(dump / "toc.dat")
-    kept = [entry.dump_id for entry in restored(entries)]
-    listed = write_list(dump.parent / "restore.list", kept)
-    failures = run_pg_restore(
-        clients,
-        dump,
-        entries,
-        [*options, listed],
-        conninfo=conninfo_of(workspace, database),
-        report=context.report,
-    )
-    raise_failures(failures)
-    return {"entries": len(kept)}
+    if "create" not in context.results:
+        with connect(conninfo_of(workspace, database), "restore") as connection:
+            prove_target(connection, target)
+    entries = restored(read_toc(dump / "toc.dat"), only)
+    listed = write_list(dump.parent / "restore.list", [entry.dump_id for entry in entries])
+    conninfo = conninfo_of(workspace, database)
+    given = [*options, listed]
+    raise_failures(run_pg_restore(clients, dump, entries, given, conninfo=conninfo, report=context.report))
+    return {"entries": len(entries)}
 
 
-def verify(context: Context, *, backup: str, scratch: str, database: str) -> Facts:
-    """Compare the new database with the dump, and take the mark of the unfinished off it."""
+def verify(context: Context, *, backup: str, scratch: str, database: str, only: list[int] | None) -> Facts:
+    """Compare the database with the dump, and take the mark of the unfinished off it."""
     workspace: Workspace = context.services
     dump = workspace.scratch(scratch) / "dump"
     with connect(conninfo_of(workspace, database), "restore", limits=NO_LIMIT) as connection:
         connection.execute("set row_security = off")  # a policy must fail the count, not make it smaller
-        entries = restored(read_toc(dump / "toc.dat"))
+        entries = restored(read_toc(dump / "toc.dat"), only)
         facts = check_arrived(connection, manifest_of(context, backup), entries, dump, context.report)
-    finish(context, database)
+    if "create" in context.results:
+        finish(context, database)
     return facts | {"database": database}
 
 
-def restored(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries that a copy gets."""
-    return [entry for entry in entries if entry.kind not in _NEVER]
+def restored(entries: Sequence[Entry], only: Sequence[int] | None = None) -> list[Entry]:
+    """The entries that a copy gets: all but subscriptions, or some."""
+    wanted = {entry.dump_id for entry in entries} if only is None else set(only)
+    return [entry for entry in entries if entry.kind not in _NEVER and entry.dump_id in wanted]
 
 
 def raise_failures(failures: Sequence[Facts]) -> None:
@@ -146,5 +170,5 @@ def raise_failures(failures: Sequence[Facts]) -> None:
         first, more = failures[0], len(failures) - 1
         raise FailedPartway(
             f"the backup does not restore: {first['what']}: {first['error']}" + (f" (and {more} more)" if more else ""),
-            "what was half made is dropped; see whether the backup is sound: tabsync drill --backup ID",
+            "nothing of it stays; see whether the backup is sound: tabsync drill --backup ID",
         )

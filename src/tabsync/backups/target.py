@@ -128,14 +128,17 @@ def exists(connection: Connection, database: str) -> bool:
     return connection.execute(SQL["database"], {"database": database}).fetchone() is not None
 
 
-def check_target(connection: Connection, manifest: Manifest, entries: Sequence[Entry], *, no_owner: bool) -> list[str]:
+def check_target(
+    connection: Connection, manifest: Manifest, entries: Sequence[Entry], *, no_owner: bool, makes: bool = True
+) -> list[str]:
     """Refuse what can't work before anything is touched; gives the options of pg_restore that the target needs.
 
+    entries: what is going to be restored; makes: whether a database is made for it.
     Raises NotAllowed when the user may not make databases, Refused naming the missing extensions and roles.
     """
     facts = connection.execute(SQL["rights"]).fetchone() or (False, False)
     superuser, may_create = facts
-    if not may_create:
+    if makes and not may_create:
         raise NotAllowed("this user may not make databases", "alter role ... createdb, or restore as another user")
     wanted = {entry.name for entry in entries if entry.kind == "EXTENSION"}
     if missing := sorted(wanted - catalog.available_extensions(connection)):

@@ -25,3 +25,28 @@ select n.nspname as schema, c.relname as name
 select n.nspname, c.relname
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and n.nspname not like 'pg\_%%' and n.nspname <> 'information_schema'
+
+-- name: present
+-- What an existing database has of the things that tables need, called as pg_dump calls them in a dump.
+select 'SCHEMA' as kind, '' as schema, nspname::text as name from pg_namespace
+union all
+select 'EXTENSION', '', extname::text from pg_extension
+union all
+select 'PROCEDURAL LANGUAGE', '', lanname::text from pg_language
+union all
+select case t.typtype when 'd' then 'DOMAIN' else 'TYPE' end, n.nspname, t.typname
+  from pg_type t join pg_namespace n on n.oid = t.typnamespace
+union all
+select case p.prokind when 'a' then 'AGGREGATE' when 'p' then 'PROCEDURE' else 'FUNCTION' end, n.nspname,
+       p.proname || '('
+         || array_to_string(array(select format_type(u.t, null)
+                                    from unnest(p.proargtypes) with ordinality u(t, ord) order by u.ord), ', ')
+         || ')'
+  from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+union all
+select case c.relkind when 'S' then 'SEQUENCE' when 'v' then 'VIEW' when 'm' then 'MATERIALIZED VIEW'
+                      when 'f' then 'FOREIGN TABLE' else 'TABLE' end, n.nspname, c.relname
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+ where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+union all
+select 'COLLATION', n.nspname, l.collname from pg_collation l join pg_namespace n on n.oid = l.collnamespace

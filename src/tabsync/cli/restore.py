@@ -1,4 +1,4 @@
-"""tabsync restore: new, tables, in-place."""
+"""tabsync restore: new, tables."""
 
 from __future__ import annotations
 
@@ -47,6 +47,40 @@ def new(
             " as many as in the backup.",
             markup=False,
         )
+
+
+@app.command(epilog="Example: tabsync restore tables users orders --from latest --into rescue")
+def tables(
+    names: Annotated[list[str], typer.Argument(help="Tables, as users or public.users.")],
+    backup: FromOption = "latest",
+    into: Annotated[
+        str | None, typer.Option("--into", help="A database of the same server; without it a new one is made.")
+    ] = None,
+    no_owner: NoOwnerOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    store: StoreOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Restore some tables with the types, sequences, functions, indexes and triggers that they need."""
+    from tabsync.backups.restore_tables import plan_restore_tables
+    from tabsync.cli.common import console, note, show_plan, workspace
+
+    found = workspace(config, database, store)
+    plan, selection = plan_restore_tables(found, names, backup, into, no_owner=no_owner)
+    for one in selection.left_out:
+        note(f"left out: {one}")
+    for table in selection.brought:
+        note(f"brought along without rows: {table}")
+    if dry_run:
+        show_plan(plan, json=json)
+        return
+    outcome = _run(found, plan, json=json)
+    if not json:
+        told = outcome.results["verify"]
+        rows = ", ".join(f"{one['schema']}.{one['name']} ({one['rows']:,} rows)" for one in told["tables"])
+        console().print(f"Restored into database {told['database']}: {rows}, as many as in the backup.", markup=False)
 
 
 def _run(found: Workspace, plan: Plan, *, json: bool, approval: str = "not needed") -> Outcome:
