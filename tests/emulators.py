@@ -6,7 +6,6 @@ import base64
 import contextlib
 import hashlib
 import hmac
-import os
 import socket
 import subprocess
 import sys
@@ -123,8 +122,3 @@ def running(scheme: str) -> Iterator[Emulator]:
             yield emulator
         finally:
             emulator.kill()
-
-
-def clean_environment() -> dict[str, str]:
-    """This process's environment without anybody's credentials."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "AWS_", "GOOGLE_"))}

@@ -84,7 +84,9 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """The manifest as it is stored."""
-        content = asdict(replace(self, digest=_content_digest(self)))
+        content = asdict(self)
+        del content["digest"]
+        content["digest"] = _content_digest(content)
         return json.dumps(content, indent=1, sort_keys=True).encode()
 
 
@@ -94,9 +96,12 @@ def subject_of(identity: Facts) -> str:
 
 
 def manifest_from_json(data: Facts) -> Manifest:
-    """Build a manifest from JSON values. Raises KeyError or TypeError when something is missing or not known."""
+    """Build a manifest from JSON values. Raises KeyError or TypeError when something is missing or not known.
+
+    The lists may be missing: what came into manifests after a backup was taken is not in its own.
+    """
     files = tuple(StoredFile(**file) for file in data["files"])
-    lists = {key: tuple(data[key]) for key in _LISTS}
+    lists = {key: tuple(data.get(key, ())) for key in _LISTS}
     return Manifest(**(data | {"files": files} | lists))
 
 
@@ -113,15 +118,15 @@ def read_manifest(name: str, content: bytes) -> Manifest:
                 f"the manifest of backup {name} has version {data.get('version')}; this program reads {VERSION}",
                 "upgrade tabsync",
             )
-        manifest = manifest_from_json(data)
+        digest = data.pop("digest")
+        manifest = replace(manifest_from_json(data), digest=digest)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise damaged from None
-    if manifest.digest != _content_digest(manifest) or manifest.id != name:
+    # Of what was stored, and not of what we make of it: a later version has more to say.
+    if digest != _content_digest(data) or manifest.id != name:
         raise damaged
     return manifest
 
 
-def _content_digest(manifest: Manifest) -> str:
-    content = asdict(manifest)
-    del content["digest"]
+def _content_digest(content: Facts) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

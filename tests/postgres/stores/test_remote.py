@@ -122,6 +122,16 @@ def test_without_credentials_the_variables_are_named(
         assert "GOOGLE_APPLICATION_CREDENTIALS" in told.value.hint
 
 
+@pytest.mark.parametrize("kind", ["az"])
+def test_azure_as_its_own_command_line_names_it(
+    emulator: emulators.Emulator, address: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ours, theirs in (("ACCOUNT_NAME", "ACCOUNT"), ("ACCOUNT_KEY", "KEY")):
+        monkeypatch.delenv(f"AZURE_STORAGE_{ours}")
+        monkeypatch.setenv(f"AZURE_STORAGE_{theirs}", emulator.environment[f"AZURE_STORAGE_{ours}"])
+    open_store(address, directory).prepare()
+
+
 def _elsewhere(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     for name, value in (emulators.moto().environment | {"AWS_ENDPOINT_URL": endpoint}).items():
         monkeypatch.setenv(name, value)
