@@ -116,18 +116,19 @@ def list_(
         console().print(f"No backup in {found.store().url}. Take one: tabsync backup take full", markup=False)
     else:
         table = Table(box=None, padding=(0, 2, 0, 0))
-        for name in ("Backup", "Age", "Database", "Reason", "Tables", "Stored", "Restorable", "Kept until"):
-            table.add_column(name, justify="right" if name in ("Age", "Tables", "Stored") else "left")
+        for name in ("Backup", "Kind", "Age", "Database", "Reason", "Stored", "Proof", "Kept until"):
+            right = name in ("Age", "Stored")
+            table.add_column(name, justify="right" if right else "left", no_wrap=right or name == "Backup")
+        proof = {True: "[green]proven[/]", False: "[red]failed[/]", None: "[yellow]not yet[/]"}
         for one in backups:
-            proof = {True: "[green]proven[/]", False: "[red]drill failed[/]", None: "[yellow]not proven yet[/]"}
             table.add_row(
                 one["id"],
+                one["kind"],
                 human_seconds(one["age_seconds"]),
                 Text(one["database"]),
                 Text(one["reason"]),
-                str(one["tables"]),
                 human_bytes(one["bytes"]),
-                proof[one["proven"]],
+                proof[one["proven"]] if one["kind"] == "full" else "-",
                 "held" if one["held"] is not None else (one["expires_at"] or "for ever")[:10],
             )
         console().print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,3 +127,10 @@ def test_sizes_add_up_and_the_subject_names_cluster_and_database() -> None:
     assert ONE.stored_bytes == 4728
     assert ONE.subject == "7301/Café \U0001f37d"
     assert subject_of({"database": "shop", "system_identifier": None}) == "unknown/shop"
+
+
+def test_a_manifest_of_the_first_version_stays_readable() -> None:
+    golden = Path(__file__).with_name("20261122T200304Z-c369.json")
+    manifest = read_manifest(golden.stem, golden.read_bytes())
+    assert (manifest.kind, manifest.source["database"], len(manifest.files)) == ("full", "tabsync", 16)
+    assert manifest.excluded == ()  # manifests say that only since later
