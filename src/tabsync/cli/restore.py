@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from tabsync.kernel.runner import Outcome
     from tabsync.workspace import Workspace
 
-app = typer.Typer(help="Bring a backup, or some tables of it, back.", no_args_is_help=True)
+app = typer.Typer(
+    help="Bring a backup, or some tables of it, back.",
+    epilog="Example: tabsync restore new --from latest",
+    no_args_is_help=True,
+)
 
 FromOption = Annotated[str, typer.Option("--from", help="A backup's id, or latest: the newest full one.")]
 NoOwnerOption = Annotated[bool, typer.Option("--no-owner", help="Leave owners and grants out.")]
