@@ -16,7 +16,7 @@ from typing import ClassVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tabsync.backups.collect import collect
 from tabsync.backups.hold import hold, release
@@ -35,6 +35,9 @@ CLASSES = (
     RetentionClass(name="full", what="", frequency="", retention=timedelta(days=3), stores=("Local",), line=1),
     RetentionClass(name="brief", what="", frequency="", retention=timedelta(days=1), stores=("Local",), line=1),
 )
+
+PARTS = st.sets(st.integers(0, 9), min_size=1, max_size=4)
+REASONS = st.sampled_from(["manual", "brief", "brief", "strange"])
 
 
 class Crash(BaseException):
@@ -117,7 +120,21 @@ class Life(RuleBasedStateMachine):
         finally:
             self.store.arm(1 << 30)
 
-    @rule(parts=st.sets(st.integers(0, 6), min_size=1), reason=st.sampled_from(["manual", "brief", "strange"]))
+    @initialize(parts=st.lists(PARTS, min_size=4, max_size=8), hours=st.integers(12, 40))
+    def some_history(self, parts: list[set[int]], hours: int) -> None:
+        for number, one in enumerate(parts):
+            self.take(one, ["manual", "brief"][number % 2], hours)
+
+    @rule(parts=PARTS, reason=REASONS, hours=st.integers(0, 40))
+    def take(self, parts: set[int], reason: str, hours: int) -> None:
+        """A whole take, some time after what was before."""
+        self.now += timedelta(hours=hours)
+        self.store_a_dump(parts, reason)
+        one, _since = self.under_way.pop()
+        self.store.commit(one)
+        self.backups.add(one.id)
+
+    @rule(parts=PARTS, reason=REASONS)
     def store_a_dump(self, parts: set[int], reason: str) -> None:
         """The first half of a take: its objects, which it may share with anything."""
         self.numbers += 1
@@ -137,7 +154,7 @@ class Life(RuleBasedStateMachine):
             self.store.commit(one)
             self.backups.add(one.id)
 
-    @rule(hours=st.integers(1, 60))
+    @rule(hours=st.integers(1, 40))
     def time_passes(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
 
@@ -211,7 +228,7 @@ class Life(RuleBasedStateMachine):
 
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=40,
+    max_examples=25,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
