@@ -189,6 +189,3 @@ def _row(manifest: Manifest) -> dict[str, Any]:
         "tables": len(manifest.tables),
         "bytes": manifest.stored_bytes,
     }
-
-
-from tabsync.cli import prune  # noqa: E402, F401 - registers prune, hold and release on the app above

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tabsync.cli.backup import app
 from tabsync.cli.common import ConfigOption, DryRunOption, JsonOption, StoreOption, YesOption
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 
-@app.command("prune", epilog="Example: tabsync backup prune, then: tabsync backup prune --apply")
 def prune(
     apply: Annotated[
         bool, typer.Option("--apply", help="Delete, after asking; without it nothing is changed.")
@@ -70,7 +68,6 @@ def prune(
         console().print(f"Deleted: {', '.join(deleted) or 'no backup'}; {freed}.", markup=False)
 
 
-@app.command("hold", epilog="Example: tabsync backup hold latest --reason 'evidence for incident 7'")
 def hold(
     backup: Annotated[str, typer.Argument(help="A backup's id, or latest.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; shown by list and prune.")] = "",
@@ -95,7 +92,6 @@ def hold(
     console().print(f"Backup [bold]{facts['backup']}[/] is held, until: tabsync backup release {facts['backup']}")
 
 
-@app.command("release", epilog="Example: tabsync backup release 20261122T181500Z-1a2b")
 def release(
     backup: Annotated[str, typer.Argument(help="The id of a held backup.")],
     config: ConfigOption = None,
