@@ -61,7 +61,7 @@ def run_program(
             stdout=stdout,
             stderr=subprocess.PIPE,
             cwd="/",
-            env=_environment(env or {}, claim),
+            env=program_environment(env or {}, claim),
             encoding="utf-8",
             errors="replace",
             user=other.uid if other else None,
@@ -94,7 +94,8 @@ def _kill(process: subprocess.Popen[str], killed: threading.Event) -> None:
     process.kill()
 
 
-def _environment(extra: Mapping[str, str], claim: Path | None) -> dict[str, str]:
+def program_environment(extra: Mapping[str, str], claim: Path | None) -> dict[str, str]:
+    """What a child process gets to see: little of ours, what it is given, and whose directory it works for."""
     # Messages are read by us, so they come in one language; PG* variables come only from the resolved connection.
     env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     env |= {"LC_ALL": "C.UTF-8", **extra}
