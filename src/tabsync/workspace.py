@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tabsync.kernel.errors import BadUsage, Refused
+from tabsync.stores.keys import Keys
 
 if TYPE_CHECKING:
     from tabsync.ledger.open import Ledger
@@ -27,7 +28,20 @@ if TYPE_CHECKING:
 CONFIG_NAME = "tabsync.toml"
 PROFILE_MANUAL = Path(__file__).parent / "profiles" / "tabsync" / "manual.md"
 _DEMO_CONFIG = Path(".tabsync") / "demo" / CONFIG_NAME
-_KEYS = {"database": str, "store": str, "manual": str, "home": str, "ledger": str, "jobs": int, "name": str}
+_KEYS = {
+    "database": str,
+    "store": str,
+    "stores": dict,
+    "manual": str,
+    "home": str,
+    "ledger": str,
+    "jobs": int,
+    "name": str,
+    "recipients": list,
+    "identity": str,
+    "signing_key": str,
+    "trusted_keys": list,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +49,8 @@ class Workspace:
     """Where everything is. conninfo: as given, a password in it never leaves the process except by environment.
 
     home: our state (ledger, scratch servers, runs); jobs: how many connections a dump or a restore uses.
-    store_url: az://, s3:// or gs://; without it the store is the directory store_root.
+    store_url: az://, s3:// or gs://; without it the store is the directory store_root. stores: where the stores are
+    that the manual's Retention table names; keys: what encrypts and signs backups.
     """
 
     home: Path
@@ -48,6 +63,8 @@ class Workspace:
     config_path: Path | None = None
     actor: str = ""
     store_url: str = ""
+    stores: tuple[tuple[str, str], ...] = ()
+    keys: Keys = field(default_factory=Keys)
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def servers(self) -> Path:
@@ -81,15 +98,15 @@ class Workspace:
 
         return LedgerJournal(self.ledger(), self.actor or _login(), self.manual_digest())
 
-    def store(self) -> Store:
-        """The store of backups."""
-        place = self.store_url or self.store_root
-        if f"store {place}" not in self._open:
+    def store(self, place: str = "") -> Store:
+        """The store of backups, or another one by its path or URL."""
+        where = place or self.store_url or self.store_root
+        if f"store {where}" not in self._open:
             from tabsync.stores.open import open_store
 
             # Dumps for a remote store are made here; claims keep those of several runs apart.
-            self._open[f"store {place}"] = open_store(place, self.home / "staging")
-        store: Store = self._open[f"store {place}"]
+            self._open[f"store {where}"] = open_store(where, self.home / "staging", self.keys)
+        store: Store = self._open[f"store {where}"]
         return store
 
     def hold(self, directory: Path) -> Claim:
@@ -158,6 +175,8 @@ def find(config: Path | None = None, *, database: str | None = None, store: str 
         conninfo=database or os.environ.get("TABSYNC_DATABASE") or values.get("database", ""),
         store_root=directory,
         store_url=remote,
+        stores=tuple((name, _spelled(place, base)) for name, place in values.get("stores", {}).items()),
+        keys=_keys(values, base),
         manual_path=(base / values["manual"]).resolve() if "manual" in values else PROFILE_MANUAL,
         ledger_url=values.get("ledger", f"sqlite:///{home / 'ledger.sqlite'}"),
         jobs=values.get("jobs", 2),
@@ -180,6 +199,25 @@ def _store_place(option: str | None, setting: str, base: Path, home: Path) -> tu
     if isinstance(address, Path):
         return "", (address if given else base / address).resolve()
     return str(address), home / "store"
+
+
+def _spelled(place: str, base: Path) -> str:
+    """A store of tabsync.toml as it is opened: a directory is meant from where the file lies."""
+    from tabsync.stores.address import parse_address
+
+    address = parse_address(place)
+    return str((base / address).resolve()) if isinstance(address, Path) else str(address)
+
+
+def _keys(values: dict[str, Any], base: Path) -> Keys:
+    identity = os.environ.get("TABSYNC_IDENTITY") or values.get("identity")
+    signing = os.environ.get("TABSYNC_SIGNING_KEY") or values.get("signing_key")
+    return Keys(
+        recipients=tuple(values.get("recipients", ())),
+        identity=base / Path(identity).expanduser() if identity else None,
+        signing=base / Path(signing).expanduser() if signing else None,
+        trusted=tuple(values.get("trusted_keys", ())),
+    )
 
 
 def _config_path(config: Path | None, database: str | None) -> Path | None:
@@ -209,6 +247,9 @@ def _read(path: Path) -> dict[str, Any]:
         if type(value) is not _KEYS[key]:  # to isinstance, true would be a number
             kind = type(value).__name__
             raise BadUsage(f"{path}: {key} must be of type {_KEYS[key].__name__}", f"it is of type {kind}")
+        words = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
+        if not all(isinstance(word, str) for word in words):
+            raise BadUsage(f"{path}: {key} must hold texts only", f'{key} = {{ "name" = "place" }} or ["...", "..."]')
     if values.get("jobs", 1) < 1:
         raise BadUsage(f"{path}: jobs is {values['jobs']}", "it is the number of connections of a dump: 1 or more")
     return values

@@ -54,7 +54,7 @@ def collectable(objects: Iterable[StoredObject], before: datetime) -> list[Store
 
 def named(manifests: Iterable[Manifest]) -> set[str]:
     """The digests that manifests name."""
-    return {file.digest for manifest in manifests for file in manifest.files}
+    return {file.object for manifest in manifests for file in manifest.files}
 
 
 def freed_by(manifests: Iterable[Manifest], going: Collection[str], sizes: Mapping[str, int]) -> dict[str, int]:
@@ -66,7 +66,7 @@ def freed_by(manifests: Iterable[Manifest], going: Collection[str], sizes: Mappi
     counted = named(one for one in manifests if one.id not in going)
     freed = {}
     for one in reversed([one for one in manifests if one.id in going]):
-        own = {file.digest for file in one.files} - counted
+        own = {file.object for file in one.files} - counted
         freed[one.id] = sum(sizes.get(digest, 0) for digest in own)
         counted |= own
     return freed

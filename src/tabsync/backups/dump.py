@@ -14,10 +14,11 @@ from pathlib import Path
 
 import zstandard
 
+from tabsync.backups.send import Sender
 from tabsync.kernel.errors import FailedPartway
 from tabsync.postgres.connect import libpq_environment
 from tabsync.postgres.installation import Installation
-from tabsync.postgres.toc import Entry, read_toc
+from tabsync.postgres.toc import read_toc
 from tabsync.system.programs import run_program
 
 LEVEL = 1
@@ -57,11 +58,12 @@ def dump_directory(
     tables: int = 0,
     options: Sequence[str] = (),
     report: Callable[[float, float, str], None],
+    sender: Sender | None = None,
 ) -> list[DumpedFile]:
     """Dump a database into a new directory, zstd-compressed whatever the program can, and list the files.
 
     tables: how many are expected, for the progress; options: what to dump (Contents.options); claim: the claimed
-    directory it works for.
+    directory it works for; sender: who takes files away as they are finished, they are not listed then.
     Raises FailedPartway with pg_dump's own complaint.
     """
     started = 0
@@ -73,7 +75,11 @@ def dump_directory(
             report(min(started, tables or started), tables or started, "tables")
 
     env = libpq_environment(conninfo) | {"PGAPPNAME": "tabsync/backup"}
-    done = run_program(dump_command(clients, jobs, str(into), snapshot, options), env=env, claim=claim, on_line=on_line)
+    # What is sent away is made durable there, and here it would be looked for in vain.
+    options = [*options, "--no-sync"] if sender else options
+    command = dump_command(clients, jobs, str(into), snapshot, options)
+    beside = sender.watching if sender else None
+    done = run_program(command, env=env, claim=claim, on_line=on_line, beside=beside)
     if done.code != 0:
         raise dump_failed(done.complaint(), into)
     if not clients.has_zstd():
@@ -83,12 +89,15 @@ def dump_directory(
 
 def list_files(directory: Path) -> list[DumpedFile]:
     """The files of a dump in a stable order, each with the table it holds."""
-    tables: dict[str, Entry] = {entry.file: entry for entry in read_toc(directory / "toc.dat") if entry.has_rows}
-    files = []
-    for path in sorted(directory.iterdir()):
-        entry = tables.get(path.name.removesuffix(".zst"))
-        files.append(DumpedFile(path, entry.schema, entry.name) if entry else DumpedFile(path))
-    return files
+    tables = tables_of(directory)
+    return [
+        DumpedFile(path, *tables.get(path.name.removesuffix(".zst"), ("", ""))) for path in sorted(directory.iterdir())
+    ]
+
+
+def tables_of(directory: Path) -> dict[str, tuple[str, str]]:
+    """Schema and name of the table whose rows a dump's file holds, by the file's name without .zst."""
+    return {entry.file: (entry.schema, entry.name) for entry in read_toc(directory / "toc.dat") if entry.has_rows}
 
 
 def decompress_for(clients: Installation, directory: Path) -> None:
@@ -101,15 +110,23 @@ def decompress_for(clients: Installation, directory: Path) -> None:
         path.unlink()
 
 
-def _compress(directory: Path) -> None:
-    def one(path: Path) -> None:
-        with path.open("rb") as source, path.with_name(f"{path.name}.zst").open("wb") as target:
-            size = path.stat().st_size
-            zstandard.ZstdCompressor(LEVEL).copy_stream(source, target, size=size, read_size=1 << 20)
-        path.unlink()
+def finisher(clients: Installation) -> Callable[[Path], Path]:
+    """What makes a file that pg_dump has closed ready to be stored: compressed, where the program couldn't."""
+    return (lambda path: path) if clients.has_zstd() else _compress_file
 
+
+def _compress(directory: Path) -> None:
     with ThreadPoolExecutor(max_workers=2) as pool:
-        list(pool.map(one, [path for path in sorted(directory.glob("*.dat")) if path.name != "toc.dat"]))
+        list(pool.map(_compress_file, [path for path in sorted(directory.glob("*.dat")) if path.name != "toc.dat"]))
+
+
+def _compress_file(path: Path) -> Path:
+    compressed = path.with_name(f"{path.name}.zst")
+    with path.open("rb") as source, compressed.open("wb") as target:
+        size = path.stat().st_size
+        zstandard.ZstdCompressor(LEVEL).copy_stream(source, target, size=size, read_size=1 << 20)
+    path.unlink()
+    return compressed
 
 
 def dump_failed(complaint: str, into: Path) -> FailedPartway:

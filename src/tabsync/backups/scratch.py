@@ -38,7 +38,7 @@ def fetch(context: Context, *, backup: str, scratch: str) -> Facts:
     damage = store.lay_out(manifest, dump)
     if damage:
         raise ProblemFound(
-            f"backup {backup} can't be restored: " + "; ".join(f"{_whose(file)} {why}" for file, why in damage),
+            f"backup {backup} can't be restored: " + "; ".join(f"{whose(file)} {why}" for file, why in damage),
             "tabsync backup list shows the others; take a new one with tabsync backup take full",
         )
     decompress_for(clients_for(server_major(manifest.source)), dump)
@@ -98,10 +98,11 @@ def sweep(workspace: Workspace) -> list[str]:
     return swept
 
 
-def _whose(file: StoredFile) -> str:
+def whose(file: StoredFile) -> str:
+    """A file of a backup in words: of which table it is, and its object."""
     if file.table:
-        return f"table {Relation(file.schema, file.table)}: object {file.digest[:12]}"
-    return f"{file.name}: object {file.digest[:12]}"
+        return f"table {Relation(file.schema, file.table)}: object {file.object[:12]}"
+    return f"{file.name}: object {file.object[:12]}"
 
 
 def manifest_of(context: Context, backup: str) -> Manifest:

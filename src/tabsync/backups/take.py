@@ -6,11 +6,13 @@ import secrets
 import shlex
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tabsync import __version__
 from tabsync.backups.contents import Contents, Kind, all_but, contents_from_json
-from tabsync.backups.dump import dump_command, dump_directory, list_files
+from tabsync.backups.dump import dump_command, dump_directory, finisher, tables_of
+from tabsync.backups.send import Sender
 from tabsync.kernel.clock import compact, iso, now
 from tabsync.kernel.errors import NotAllowed, Refused
 from tabsync.kernel.plan import Plan
@@ -19,8 +21,7 @@ from tabsync.ledger.evidence import add_evidence
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection, Limits
 from tabsync.postgres.installation import Installation, clients_for
-from tabsync.stores.manifest import manifest_from_json
-from tabsync.stores.store import digests_of
+from tabsync.stores.manifest import StoredFile, manifest_from_json
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -51,6 +52,7 @@ def plan_take(
     Raises CannotConnect, NotAllowed (with the tables it may not read), BadUsage (no such table) or Refused (server
     newer than every pg_dump, store not writable). Nothing is changed.
     """
+    workspace.keys.check()
     workspace.store().prepare()
     with workspace.connect("backup") as connection:
         target = catalog.identity(connection)
@@ -159,6 +161,9 @@ def dump(context: Context, *, backup: str, target: Facts, contents: Facts) -> Fa
         connection.execute("begin isolation level repeatable read read only")
         snapshot = catalog.export_snapshot(connection)
         facts = _describe(connection)
+        sender = None
+        if not workspace.store().is_local or workspace.keys.encrypting:
+            sender = Sender(workspace.store(), staged / "dump", finisher(clients))
         dump_directory(
             workspace.conninfo,
             staged / "dump",
@@ -169,35 +174,41 @@ def dump(context: Context, *, backup: str, target: Facts, contents: Facts) -> Fa
             tables=len(facts["tables"]) - len(what.rows_left_out),
             options=what.options(),
             report=context.report,
+            sender=sender,
         )
         connection.execute("rollback")
     program = {"pg_dump": clients.dotted, "tabsync": __version__, "jobs": workspace.jobs, "zstd": clients.has_zstd()}
     excluded = {"excluded": [f"table {one}: user {target['user']} may not read it" for one in what.without]}
-    return facts | excluded | {"started_at": started_at, "source": target, "program": program}
+    sent = [one.to_json() for one in sender.sent] if sender else []
+    return facts | excluded | {"started_at": started_at, "source": target, "program": program, "sent": sent}
 
 
 def keep(context: Context, *, backup: str) -> Facts:
-    """Name every staged file by its digest and move it into the store."""
+    """Store what is still staged, and say which table each file holds."""
     store = context.services.store()
-    files = list_files(store.staging(backup) / "dump")
-    sizes = [file.path.stat().st_size for file in files]
-    digests = digests_of([file.path for file in files])
+    directory = store.staging(backup) / "dump"
+    tables = tables_of(directory)
+    files = [StoredFile(**one) for one in context.results["dump"]["sent"]]
+    staged = sorted(directory.iterdir())
     with ThreadPoolExecutor(max_workers=4) as pool:
-        adopted = pool.map(lambda file, digest: store.adopt(file.path, digest), files, digests)
-        for number, _ in enumerate(adopted, start=1):
-            context.report(number, len(files), "files")
-    kept = [
-        {"name": file.path.name, "digest": digest, "bytes": size, "schema": file.schema, "table": file.table}
-        for file, size, digest in zip(files, sizes, digests, strict=True)
-    ]
-    return {"files": kept, "bytes": sum(sizes)}
+        for number, file in enumerate(pool.map(store.keep, staged), start=1):
+            files.append(file)
+            context.report(number, len(staged), "files")
+    kept = []
+    for file in sorted(files, key=lambda one: one.name):
+        schema, table = tables.get(file.name.removesuffix(".zst"), ("", ""))
+        kept.append(replace(file, schema=schema, table=table))
+    return {"files": [file.to_json() for file in kept], "bytes": sum(file.object_bytes for file in kept)}
 
 
 def commit(context: Context, *, backup: str, reason: str, kind: str) -> Facts:
     """Write the manifest, last: from here on the backup exists. The ledger gets the evidence."""
     described = {"id": backup, "kind": kind, "reason": reason, "finished_at": iso(now())}
-    files = {"files": context.results["keep"]["files"]}
-    manifest = manifest_from_json(context.results["dump"] | described | files)
+    keys = context.services.keys
+    sealed = {"recipients": list(keys.recipients), "fingerprint": keys.fingerprint} if keys.encrypting else {}
+    files = {"files": context.results["keep"]["files"], "encryption": sealed}
+    dumped = {key: value for key, value in context.results["dump"].items() if key != "sent"}
+    manifest = manifest_from_json(dumped | described | files)
     context.services.store().commit(manifest)
     facts = {
         "backup": backup,

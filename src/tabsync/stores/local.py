@@ -14,15 +14,17 @@ import fcntl
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tabsync.kernel.errors import FailedPartway, Refused
-from tabsync.stores.manifest import Manifest, StoredFile, read_manifest
-from tabsync.stores.objects import StoredObject
-from tabsync.stores.store import Store, digest_of, manifest_name, no_such_backup, object_name, other_size
+from tabsync.stores.keys import Keys
+from tabsync.stores.manifest import Manifest, StoredFile
+from tabsync.stores.objects import NamedFile, StoredObject
+from tabsync.stores.store import Store, digest_of, file_name, manifest_name, no_such_backup, object_name, other_size
 from tabsync.system.claims import unclaimed
 
 
@@ -31,6 +33,23 @@ class LocalStore(Store):
     """A directory that holds backups."""
 
     root: Path
+    given_keys: Keys = field(default_factory=Keys, repr=False)
+    found_sealed: dict[str, StoredFile] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def keys(self) -> Keys:
+        """What encrypts its files and signs its manifests."""
+        return self.given_keys
+
+    @property
+    def known(self) -> dict[str, StoredFile]:
+        """Encrypted files that backups of this store have, by the digest of their content; filled when needed."""
+        return self.found_sealed
+
+    @property
+    def is_local(self) -> bool:
+        """A staged file becomes an object by a rename."""
+        return True
 
     @property
     def url(self) -> str:
@@ -82,6 +101,18 @@ class LocalStore(Store):
                 os.utime(path)  # pg_dump may have finished this file a day before it finished the last one
                 path.replace(target)
 
+    def count_on(self, digest: str, size: int) -> bool:
+        """Make an object young, so that it isn't collected; False when it isn't there, or has another size."""
+        path = self.object_path(digest)
+        try:
+            with self._objects_locked(fcntl.LOCK_SH):
+                if path.stat().st_size != size:
+                    return False
+                os.utime(path)
+                return True
+        except FileNotFoundError:
+            return False
+
     def object_path(self, digest: str) -> Path:
         """Where an object lies."""
         return self.root / object_name(digest)
@@ -112,18 +143,18 @@ class LocalStore(Store):
                 f"could not delete object {digest[:12]}: {error.strerror}", "check the store's disk and its permissions"
             ) from error
 
-    def commit(self, manifest: Manifest) -> None:
+    def commit(self, manifest: Manifest, content: bytes | None = None) -> None:
         """Make a backup exist: everything it names is flushed, then its manifest appears under its name at once.
 
         Raises Refused when a backup of that id exists.
         """
         with _disk_errors(f"write the manifest of {manifest.id}"):
-            for directory in sorted({self.object_path(file.digest).parent for file in manifest.files}):
+            for directory in sorted({self.object_path(file.object).parent for file in manifest.files}):
                 _flush(directory)
             _flush(self.root / "objects")
             # A name of its own: of two takes under one id, neither must link what the other one wrote.
             pending = self.root / "staging" / f".{manifest.id}-{secrets.token_hex(4)}.json"
-            pending.write_bytes(manifest.to_bytes())
+            pending.write_bytes(content or manifest.to_bytes(self.keys.sign))
             _flush(pending)
             try:
                 os.link(pending, self._manifest_path(manifest.id))
@@ -189,36 +220,79 @@ class LocalStore(Store):
         directory = self.root / "manifests"
         return sorted(path.stem for path in directory.glob("*.json")) if directory.is_dir() else []
 
-    def manifest(self, backup: str) -> Manifest:
-        """One backup's manifest. Raises BadUsage when there is no such backup, ProblemFound when it is damaged."""
+    def manifest_content(self, backup: str) -> bytes:
+        """One backup's manifest as it is stored. Raises BadUsage when there is no such backup."""
         try:
-            content = self._manifest_path(backup).read_bytes()
+            return self._manifest_path(backup).read_bytes()
         except OSError:
             raise no_such_backup(backup, str(self.root)) from None
-        return read_manifest(backup, content)
 
     def harm(self, file: StoredFile) -> str:
         """Read an object and say what is wrong with it; "" when it is what it was."""
-        path = self.object_path(file.digest)
+        path = self.object_path(file.object)
         try:
             if wrong := other_size(path.stat().st_size, file):
                 return wrong
-            return "" if digest_of(path) == file.digest else "does not match its digest"
+            return "" if digest_of(path) == file.object else "does not match its digest"
         except FileNotFoundError:
             return "is missing"
         except OSError as error:
             return f"can't be read: {error.strerror}"
 
-    def place(self, file: StoredFile, target: Path) -> str:
+    def place_object(self, file: StoredFile, target: Path) -> str:
         """Link a verified object to a path, without copying it where the file system has links."""
         wrong = self.harm(file)
         if not wrong:
-            source = self.object_path(file.digest)
+            source = self.object_path(file.object)
             try:
                 target.symlink_to(source)
             except OSError:
                 shutil.copyfile(source, target)
         return wrong
+
+    def create_file(self, name: str, path: Path) -> bool:
+        """Store a file under a name, flushed to disk, as it is; False when there is one of that name."""
+        target = self.root / file_name(name)
+        pending = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+        with _disk_errors(f"store {name}", ""):
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                shutil.copyfile(path, pending)
+                _flush(pending)
+                os.link(pending, target)
+            except FileExistsError:
+                return False
+            finally:
+                pending.unlink(missing_ok=True)
+            _flush(target.parent)
+        return True
+
+    def fetch_file(self, name: str, target: Path) -> bool:
+        """Copy a named file to a path as it is stored; False when there is none."""
+        try:
+            shutil.copyfile(self.root / file_name(name), target)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def list_files(self, folder: str) -> Iterator[NamedFile]:
+        """The files below a folder as they are stored, by their names below it."""
+        root = self.root / folder
+        for path in sorted(root.rglob("[!.]*")):
+            with contextlib.suppress(FileNotFoundError):
+                found = path.stat()
+                if stat.S_ISREG(found.st_mode):
+                    moment = datetime.fromtimestamp(found.st_mtime, UTC)
+                    yield NamedFile(path.relative_to(root).as_posix(), found.st_size, moment)
+
+    def remove_file(self, name: str) -> bool:
+        """Delete a named file; False when there is none."""
+        with _disk_errors(f"delete {name}", ""):
+            try:
+                (self.root / file_name(name)).unlink()
+            except FileNotFoundError:
+                return False
+        return True
 
     @contextlib.contextmanager
     def _objects_locked(self, how: int) -> Iterator[None]:
@@ -234,12 +308,12 @@ class LocalStore(Store):
 
 
 @contextlib.contextmanager
-def _disk_errors(what: str) -> Iterator[None]:
+def _disk_errors(what: str, tail: str = "; no backup was recorded") -> Iterator[None]:
     try:
         yield
     except OSError as error:
         hint = "free some space there" if error.errno == errno.ENOSPC else "check the disk and its permissions"
-        raise FailedPartway(f"could not {what}: {error.strerror}; no backup was recorded", hint) from error
+        raise FailedPartway(f"could not {what}: {error.strerror}{tail}", hint) from error
 
 
 def _flush(path: Path) -> None:

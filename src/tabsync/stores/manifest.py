@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
@@ -22,9 +23,10 @@ _LISTS = ("tables", "foreign_keys", "extensions", "roles", "tablespaces", "exclu
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file of a dump. name: in the dump's directory; digest: SHA-256 of the stored bytes, hex; bytes: its size.
+    """One file of a backup. name: in the dump's directory; digest: SHA-256 of its content, hex; bytes: its size.
 
-    schema, table: whose rows it holds, "" for the table of contents and large objects.
+    schema, table: whose rows it holds, "" for the table of contents and large objects; sealed, sealed_bytes: SHA-256
+    and size of the encrypted file, when it was stored encrypted.
     """
 
     name: str
@@ -32,6 +34,18 @@ class StoredFile:
     bytes: int
     schema: str = ""
     table: str = ""
+    sealed: str = ""
+    sealed_bytes: int = 0
+
+    @property
+    def object(self) -> str:
+        """The digest that its object has in the store."""
+        return self.sealed or self.digest
+
+    @property
+    def object_bytes(self) -> int:
+        """The size of its object in the store, bytes."""
+        return self.sealed_bytes if self.sealed else self.bytes
 
     def to_json(self) -> Facts:
         """The file as JSON."""
@@ -42,7 +56,9 @@ class StoredFile:
 class Manifest:
     """A backup. Times are ISO 8601 in UTC; LSN as PostgreSQL prints it.
 
-    kind: "full", "schema", "data" or "tables"; reason: why it was taken; excluded: what it leaves out, in words;
+    kind: "full", "schema", "data", "tables", or "physical", "incremental"; reason: why it was taken; excluded: what it
+    leaves out, in words; physical: of a physical backup, where its WAL begins and ends and what it stands on;
+    encryption: {"recipients": for whom its files are encrypted}; signature: {"key", "value"}, see stores.keys;
     snapshot: {"time", "lsn"} that every table was read at; source: the server's identity; database: encoding and
     locale; program: what dumped it, and how; tables: [{"schema", "name", "kind", "estimated_rows", "bytes"}];
     foreign_keys: as catalog.ForeignKey.to_json.
@@ -64,13 +80,16 @@ class Manifest:
     roles: tuple[str, ...] = ()
     tablespaces: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    physical: Facts = field(default_factory=dict)
+    encryption: Facts = field(default_factory=dict)
+    signature: Facts = field(default_factory=dict, compare=False)
     version: int = VERSION
     digest: str = field(default="", compare=False)
 
     @property
     def stored_bytes(self) -> int:
         """The size of its files as stored."""
-        return sum(file.bytes for file in self.files)
+        return sum(file.object_bytes for file in self.files)
 
     @property
     def taken_at(self) -> datetime:
@@ -82,10 +101,12 @@ class Manifest:
         """Whose backup it is, "system identifier/database": backups of one database share it."""
         return subject_of(self.source)
 
-    def to_bytes(self) -> bytes:
-        """The manifest as it is stored."""
+    def to_bytes(self, sign: Callable[[str], Facts] | None = None) -> bytes:
+        """The manifest as it is stored. sign: gives the signature of a digest; without it the signature stays."""
         content = asdict(self)
         del content["digest"]
+        if sign is not None:
+            content["signature"] = sign(signed_digest(content))
         content["digest"] = _content_digest(content)
         return json.dumps(content, indent=1, sort_keys=True).encode()
 
@@ -105,10 +126,11 @@ def manifest_from_json(data: Facts) -> Manifest:
     return Manifest(**(data | {"files": files} | lists))
 
 
-def read_manifest(name: str, content: bytes) -> Manifest:
+def read_manifest(name: str, content: bytes, distrusts: Callable[[str, Facts], str] | None = None) -> Manifest:
     """Parse a stored manifest and check it against its own digest.
 
-    Raises ProblemFound when it was damaged, or was written by a newer version.
+    distrusts: says why a digest and a signature don't go together, "" when they do.
+    Raises ProblemFound when it was damaged, is not to be trusted, or was written by a newer version.
     """
     damaged = ProblemFound(f"the manifest of backup {name} is damaged", "restore it from a copy of the store")
     try:
@@ -125,7 +147,16 @@ def read_manifest(name: str, content: bytes) -> Manifest:
     # Of what was stored, and not of what we make of it: a later version has more to say.
     if digest != _content_digest(data) or manifest.id != name:
         raise damaged
+    if distrusts and (why := distrusts(signed_digest(data), manifest.signature)):
+        raise ProblemFound(
+            f"the manifest of backup {name} {why}", "don't restore it; see who writes to the store: trusted_keys"
+        )
     return manifest
+
+
+def signed_digest(content: Facts) -> str:
+    """The digest of what a signature vouches for: the whole stored content but the signature and the digest."""
+    return _content_digest({key: value for key, value in content.items() if key not in ("signature", "digest")})
 
 
 def _content_digest(content: Facts) -> str:

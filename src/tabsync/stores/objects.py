@@ -13,3 +13,12 @@ class StoredObject:
     digest: str
     bytes: int
     modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFile:
+    """A file that lies in a store under a name of its own (WAL). name: below its folder; bytes: as stored."""
+
+    name: str
+    bytes: int
+    modified: datetime

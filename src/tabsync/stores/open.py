@@ -5,19 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from tabsync.stores.address import parse_address
+from tabsync.stores.keys import Keys
 from tabsync.stores.store import Store
 
 
-def open_store(place: str | Path, staging: Path) -> Store:
+def open_store(place: str | Path, staging: Path, keys: Keys | None = None) -> Store:
     """The store at a path or URL; nothing is asked of it yet.
 
-    staging: the local directory that dumps for a remote store are made in. Raises BadUsage for an unknown scheme.
+    staging: the local directory that dumps for a remote store are made in; keys: what encrypts and signs.
+    Raises BadUsage for an unknown scheme.
     """
     address = place if isinstance(place, Path) else parse_address(place)
     if isinstance(address, Path):
         from tabsync.stores.local import LocalStore
 
-        return LocalStore(address)
+        return LocalStore(address, keys or Keys())
     from tabsync.stores.remote import RemoteStore
 
-    return RemoteStore(address, staging)
+    return RemoteStore(address, staging, keys or Keys())

@@ -14,7 +14,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -25,9 +25,10 @@ from obstore.exceptions import AlreadyExistsError, InvalidPathError
 from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.stores.address import Address
 from tabsync.stores.clients import BLOCK, BRIEF, LONG, Client, client_of
-from tabsync.stores.manifest import Manifest, StoredFile, read_manifest
-from tabsync.stores.objects import StoredObject
-from tabsync.stores.store import Store, manifest_name, no_such_backup, object_name, other_size
+from tabsync.stores.keys import Keys
+from tabsync.stores.manifest import Manifest, StoredFile
+from tabsync.stores.objects import NamedFile, StoredObject
+from tabsync.stores.store import Store, file_name, manifest_name, no_such_backup, object_name, other_size
 from tabsync.stores.trouble import asking, is_no_container
 from tabsync.system.claims import unclaimed
 
@@ -42,6 +43,23 @@ class RemoteStore(Store):
 
     address: Address
     staging_root: Path
+    given_keys: Keys = field(default_factory=Keys, repr=False)
+    found_sealed: dict[str, StoredFile] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def keys(self) -> Keys:
+        """What encrypts its files and signs its manifests."""
+        return self.given_keys
+
+    @property
+    def known(self) -> dict[str, StoredFile]:
+        """Encrypted files that backups of this store have, by the digest of their content; filled when needed."""
+        return self.found_sealed
+
+    @property
+    def is_local(self) -> bool:
+        """A staged file has to be sent away."""
+        return False
 
     @property
     def url(self) -> str:
@@ -84,24 +102,31 @@ class RemoteStore(Store):
         """Send a finished file up under its digest, unless an object of that digest and size is there."""
         size, name = path.stat().st_size, object_name(digest)
         with asking(self.address, f"store {path.name}", taking=True):
-            if self._size(name) == size:
-                obstore.put(self._client, f"pins/{digest}", b"", mode="overwrite")
-            if self._size(name) != size:
+            if not self.count_on(digest, size):
                 part = max(BLOCK // 2, size // _MOST_PARTS + 1)
                 obstore.put(self._bulk, name, path, chunk_size=part, max_concurrency=4)
         path.unlink()
 
-    def commit(self, manifest: Manifest) -> None:
+    def count_on(self, digest: str, size: int) -> bool:
+        """Pin an object, so that it isn't collected; False when it isn't there, or has another size."""
+        with asking(self.address, f"look for object {digest[:12]}", taking=True):
+            if self._size(object_name(digest)) != size:
+                return False
+            obstore.put(self._client, f"pins/{digest}", b"", mode="overwrite")
+            return self._size(object_name(digest)) == size
+
+    def commit(self, manifest: Manifest, content: bytes | None = None) -> None:
         """Make a backup exist, at once, if all its objects are there. Raises Refused when its id is taken."""
-        files = list({file.digest: file for file in manifest.files}.values())
+        files = list({file.object: file for file in manifest.files}.values())
         with asking(self.address, f"write the manifest of {manifest.id}", taking=True):
             with ThreadPoolExecutor(max_workers=8) as pool:
-                sizes = list(pool.map(lambda file: self._size(object_name(file.digest)), files))
-            gone = [file.name for file, size in zip(files, sizes, strict=True) if size != file.bytes]
+                sizes = list(pool.map(lambda file: self._size(object_name(file.object)), files))
+            gone = [file.name for file, size in zip(files, sizes, strict=True) if size != file.object_bytes]
             if gone:
                 fact = f"{', '.join(gone)} went missing from {self.url} during the backup; no backup was recorded"
                 raise FailedPartway(fact, "tabsync backup take full")
-            content, name = manifest.to_bytes(), manifest_name(manifest.id)
+            name = manifest_name(manifest.id)
+            content = content or manifest.to_bytes(self.keys.sign)
             # An answer that got lost makes the library ask again and find its own manifest there.
             if not self._create(name, content) and obstore.get(self._client, name).bytes().to_bytes() != content:
                 raise Refused(f"backup {manifest.id} exists already", "tabsync backup list")
@@ -110,25 +135,24 @@ class RemoteStore(Store):
         """The ids of all backups, oldest first."""
         return sorted(name.removesuffix(".json") for name in self._names("manifests") if name.endswith(".json"))
 
-    def manifest(self, backup: str) -> Manifest:
-        """One backup's manifest. Raises BadUsage when there is no such backup, ProblemFound when it is damaged."""
+    def manifest_content(self, backup: str) -> bytes:
+        """One backup's manifest as it is stored. Raises BadUsage when there is no such backup."""
         name = manifest_name(backup)
         with asking(self.address, f"read the manifest of {backup}"):
             try:
-                content = obstore.get(self._client, name).bytes().to_bytes()
+                return obstore.get(self._client, name).bytes().to_bytes()
             except InvalidPathError:
                 raise no_such_backup(backup, self.url) from None
             except FileNotFoundError as error:
                 if is_no_container(error):
                     raise
                 raise no_such_backup(backup, self.url) from None
-        return read_manifest(backup, content)
 
     def harm(self, file: StoredFile) -> str:
         """Read an object and say what is wrong with it; "" when it is what it was."""
         return self._read(file, None)
 
-    def place(self, file: StoredFile, target: Path) -> str:
+    def place_object(self, file: StoredFile, target: Path) -> str:
         """Download an object to a path, which appears only when its digest is right."""
         part = target.with_name(f".{target.name}.part")
         try:
@@ -187,9 +211,43 @@ class RemoteStore(Store):
         with asking(self.address, "delete a marker"):
             return self._delete(f"{kind}/{name}.json")
 
+    def create_file(self, name: str, path: Path) -> bool:
+        """Store a file under a name, as it is; False when there is one of that name."""
+        with asking(self.address, f"store {name}"):
+            if path.stat().st_size <= BLOCK:
+                return self._create(file_name(name), path.read_bytes())
+            if self._size(file_name(name)) is not None:  # parts can't be put under a condition
+                return False
+            obstore.put(self._bulk, name, path, chunk_size=BLOCK // 2, max_concurrency=2)
+        return True
+
+    def fetch_file(self, name: str, target: Path) -> bool:
+        """Download a named file to a path as it is stored; False when there is none."""
+        with asking(self.address, f"read {name}"):
+            size = self._size(file_name(name))
+            if size is None:
+                return False
+            with target.open("wb") as out:
+                for start in range(0, size, BLOCK):
+                    end = min(start + BLOCK, size)
+                    out.write(obstore.get_range(self._bulk, name, start=start, end=end))
+        return True
+
+    def list_files(self, folder: str) -> Iterator[NamedFile]:
+        """The files below a folder as they are stored, by their names below it."""
+        with asking(self.address, f"list {folder}"):
+            for chunk in obstore.list(self._client, folder, chunk_size=1000):
+                for one in chunk:
+                    yield NamedFile(one["path"].removeprefix(f"{folder}/"), one["size"], one["last_modified"])
+
+    def remove_file(self, name: str) -> bool:
+        """Delete a named file; False when there is none."""
+        with asking(self.address, f"delete {name}"):
+            return self._delete(file_name(name))
+
     def _read(self, file: StoredFile, target: Path | None) -> str:
         """Stream an object through SHA-256, and into a file; a request fetches one block, so it can be bounded."""
-        name, running = object_name(file.digest), hashlib.sha256()
+        name, running = object_name(file.object), hashlib.sha256()
         with asking(self.address, f"read {file.name}"):
             size = self._size(name)
             if size is None:
@@ -201,7 +259,7 @@ class RemoteStore(Store):
                     block = obstore.get_range(self._bulk, name, start=start, end=min(start + BLOCK, size))
                     running.update(block)
                     out.write(block)
-        if running.hexdigest() == file.digest:
+        if running.hexdigest() == file.object:
             return ""
         return f"does not match its digest (delete {name}: then the next backup sends it again)"
 

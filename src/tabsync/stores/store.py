@@ -3,25 +3,50 @@
 objects/ab/<sha256>     the files of dumps, named by what they hold
 manifests/<id>.json     a backup exists if and only if this does; it is written last
 holds/<id>.json, ...    markers: small files that are created once and never changed
+wal/...                 files with a name of their own; they are never replaced either
+
+With recipients (stores.keys) objects and named files are encrypted before they come here. An object is then named by
+the digest of what is stored, so anyone can verify it; age encrypts the same file differently each time, so what an
+earlier backup stored is found by the digests in its manifest.
 """
 
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from tabsync.kernel.errors import BadUsage, ProblemFound
-from tabsync.stores.manifest import Manifest, StoredFile
-from tabsync.stores.objects import StoredObject
+from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound
+from tabsync.stores.keys import Keys
+from tabsync.stores.manifest import Manifest, StoredFile, read_manifest
+from tabsync.stores.objects import NamedFile, StoredObject
+
+_SEALED = ".age"  # ends the names of encrypted named files
 
 
 class Store(Protocol):
     """A place that holds backups."""
+
+    @property
+    @abstractmethod
+    def keys(self) -> Keys:
+        """What encrypts its files and signs its manifests."""
+
+    @property
+    @abstractmethod
+    def known(self) -> dict[str, StoredFile]:
+        """Encrypted files that backups of this store have, by the digest of their content; filled when needed."""
+
+    @property
+    @abstractmethod
+    def is_local(self) -> bool:
+        """Whether a staged file becomes an object by a rename, so that its space is needed only once."""
 
     @property
     @abstractmethod
@@ -49,24 +74,31 @@ class Store(Protocol):
         """Take a finished file over under its digest; it is gone from where it was. Raises FailedPartway."""
 
     @abstractmethod
-    def commit(self, manifest: Manifest) -> None:
-        """Make a backup exist, at once, everything that it names being there. Refused when its id is taken."""
+    def count_on(self, digest: str, size: int) -> bool:
+        """Count on an object that is there already, so that it isn't collected; False when it isn't, or isn't whole."""
+
+    @abstractmethod
+    def commit(self, manifest: Manifest, content: bytes | None = None) -> None:
+        """Make a backup exist, at once, everything that it names being there. Refused when its id is taken.
+
+        content: the stored manifest of another store, to be taken over as it is; None: write and sign it.
+        """
 
     @abstractmethod
     def ids(self) -> list[str]:
         """The ids of all backups, oldest first."""
 
     @abstractmethod
-    def manifest(self, backup: str) -> Manifest:
-        """One backup's manifest. Raises BadUsage when there is no such backup, ProblemFound when it is damaged."""
+    def manifest_content(self, backup: str) -> bytes:
+        """One backup's manifest as it is stored. Raises BadUsage when there is no such backup."""
 
     @abstractmethod
     def harm(self, file: StoredFile) -> str:
         """Read an object and say what is wrong with it ("is missing"); "" when it is what it was."""
 
     @abstractmethod
-    def place(self, file: StoredFile, target: Path) -> str:
-        """Bring a verified object to a local path, which appears only when it is good; returns like harm()."""
+    def place_object(self, file: StoredFile, target: Path) -> str:
+        """Bring a verified object, as stored, to a local path, which appears only when it is good; as harm()."""
 
     @abstractmethod
     def objects(self) -> Iterator[StoredObject]:
@@ -91,6 +123,103 @@ class Store(Protocol):
     @abstractmethod
     def delete_marker(self, kind: str, name: str) -> bool:
         """Delete a marker; False when there is none."""
+
+    @abstractmethod
+    def create_file(self, name: str, path: Path) -> bool:
+        """Store a file under a name, as it is; False when there is one of that name. It stays at its path."""
+
+    @abstractmethod
+    def fetch_file(self, name: str, target: Path) -> bool:
+        """Bring a named file to a path as it is stored; False when there is none."""
+
+    @abstractmethod
+    def list_files(self, folder: str) -> Iterator[NamedFile]:
+        """The files below a folder as they are stored, by their names below it."""
+
+    @abstractmethod
+    def remove_file(self, name: str) -> bool:
+        """Delete a named file; False when there is none."""
+
+    def manifest(self, backup: str) -> Manifest:
+        """One backup's manifest.
+
+        Raises BadUsage when there is no such backup, ProblemFound when it is damaged or not to be trusted.
+        """
+        return read_manifest(backup, self.manifest_content(backup), self.keys.distrusts)
+
+    def keep(self, path: Path, name: str = "", schema: str = "", table: str = "") -> StoredFile:
+        """Take a finished file over, encrypted when there are recipients; it is gone from where it was.
+
+        name: in the backup, that of the path by default; schema, table: whose rows it holds. Raises FailedPartway.
+        """
+        plain = StoredFile(name or path.name, digest_of(path), path.stat().st_size, schema, table)
+        if not self.keys.encrypting:
+            self.adopt(path, plain.digest)
+            return plain
+        there = self._sealed_before().get(plain.digest)
+        if there and self.count_on(there.sealed, there.sealed_bytes):
+            path.unlink()
+            return replace(plain, sealed=there.sealed, sealed_bytes=there.sealed_bytes)
+        sealed = path.with_name(f".{path.name}.age")
+        self.keys.seal(path, sealed)
+        path.unlink()
+        stored = replace(plain, sealed=digest_of(sealed), sealed_bytes=sealed.stat().st_size)
+        self.adopt(sealed, stored.sealed)
+        return stored
+
+    def place(self, file: StoredFile, target: Path) -> str:
+        """Bring a verified file to a local path, decrypted; it appears only when it is good; returns like harm().
+
+        Raises NotAllowed when it is encrypted and there is no identity that opens it.
+        """
+        if not file.sealed:
+            return self.place_object(file, target)
+        sealed, plain = (target.with_name(f".{target.name}.{kind}") for kind in ("age", "plain"))
+        try:
+            wrong = self.place_object(file, sealed) or self.keys.unseal(sealed, plain)
+            if not wrong and digest_of(plain) != file.digest:
+                wrong = "is encrypted, and does not hold what it held"
+            if not wrong:
+                plain.rename(target)
+            return wrong
+        finally:
+            sealed.unlink(missing_ok=True)
+            plain.unlink(missing_ok=True)
+
+    def put_file(self, name: str, path: Path) -> bool:
+        """Store a file under a name of its own, encrypted when there are recipients; it stays at its path.
+
+        False when there is one of that name: it is never replaced. Raises FailedPartway.
+        """
+        if not self.keys.encrypting:
+            return not self._has(f"{name}{_SEALED}") and self.create_file(name, path)
+        with tempfile.TemporaryDirectory(prefix="tabsync-") as directory:
+            sealed = Path(directory) / "sealed"
+            self.keys.seal(path, sealed)
+            return not self._has(name) and self.create_file(f"{name}{_SEALED}", sealed)
+
+    def get_file(self, name: str, target: Path) -> bool:
+        """Bring a named file to a path, decrypted; False when there is none. Raises NotAllowed or ProblemFound."""
+        if self.fetch_file(name, target):
+            return True
+        sealed = target.with_name(f".{target.name}.age")
+        try:
+            if not self.fetch_file(f"{name}{_SEALED}", sealed):
+                return False
+            if wrong := self.keys.unseal(sealed, target):
+                target.unlink(missing_ok=True)
+                raise ProblemFound(f"{name} in {self.url} {wrong}", "tabsync backup window shows what that costs")
+            return True
+        finally:
+            sealed.unlink(missing_ok=True)
+
+    def files(self, folder: str) -> Iterator[NamedFile]:
+        """The named files below a folder, whether encrypted or not, by their names below it."""
+        return (replace(one, name=one.name.removesuffix(_SEALED)) for one in self.list_files(folder))
+
+    def delete_file(self, name: str) -> bool:
+        """Delete a named file; False when there is none."""
+        return any([self.remove_file(name), self.remove_file(f"{name}{_SEALED}")])
 
     def manifests(self) -> tuple[list[Manifest], list[str]]:
         """All readable manifests, oldest first, and the complaints about the others."""
@@ -132,6 +261,17 @@ class Store(Protocol):
             placed = pool.map(lambda file: self.place(file, directory / file.name), manifest.files)
             return [(file, why) for file, why in zip(manifest.files, placed, strict=True) if why]
 
+    def _has(self, name: str) -> bool:
+        folder, _, own = name.rpartition("/")
+        return any(one.name == own for one in self.list_files(folder))
+
+    def _sealed_before(self) -> dict[str, StoredFile]:
+        if not self.known:
+            for manifest in self.manifests()[0]:
+                if manifest.encryption.get("fingerprint") == self.keys.fingerprint:
+                    self.known.update({file.digest: file for file in manifest.files if file.sealed})
+        return self.known
+
     def _readable(self, backup: str) -> Manifest | str:
         try:
             return self.manifest(backup)
@@ -158,7 +298,15 @@ def no_such_backup(backup: str, url: str) -> BadUsage:
 
 def other_size(found: int, file: StoredFile) -> str:
     """What is wrong with an object of another size than the manifest says; "" when it has it."""
-    return f"has {found} bytes instead of {file.bytes}" if found != file.bytes else ""
+    return f"has {found} bytes instead of {file.object_bytes}" if found != file.object_bytes else ""
+
+
+def file_name(name: str) -> str:
+    """A named file's place below the store's root. Raises FailedPartway when it would lie anywhere else."""
+    parts = name.split("/")
+    if len(parts) < 2 or any(not part or part.startswith(".") or not part.isprintable() for part in parts):
+        raise FailedPartway(f"{name!r} is not a name for a file in a store")
+    return name
 
 
 def digest_of(path: Path) -> str:

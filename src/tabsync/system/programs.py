@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -44,12 +45,14 @@ def run_program(
     on_line: Callable[[str], None] | None = None,
     timeout: float | None = None,
     all_stderr: bool = False,
+    beside: Callable[[subprocess.Popen[str]], AbstractContextManager[None]] | None = None,
 ) -> Finished:
     """Run a program to its end and return what it left; whatever ends us ends it too.
 
     env: added to a minimal environment (secrets go here, never into argv). account: run as this account.
     claim: the claimed directory it works for, so that a sweep finds it if we are killed.
     on_line: called with each line of stderr as it comes. timeout: seconds, then it is killed.
+    beside: what goes on as long as the program runs, and ends when it does.
     Raises FailedPartway on time-out, FileNotFoundError when there is no such program.
     """
     other = account if account is not None and account.uid != os.geteuid() else None
@@ -73,11 +76,12 @@ def run_program(
         timer.daemon = True
         timer.start()
         try:
-            for line in cast(IO[str], process.stderr):
-                kept.append(line.rstrip("\n"))
-                if on_line:
-                    on_line(kept[-1])
-            process.wait()
+            with beside(process) if beside else nullcontext():
+                for line in cast(IO[str], process.stderr):
+                    kept.append(line.rstrip("\n"))
+                    if on_line:
+                        on_line(kept[-1])
+                process.wait()
         finally:
             timer.cancel()
             process.kill()

@@ -1,0 +1,123 @@
+"""Stores the files of a dump while pg_dump is still at work: each one goes as soon as pg_dump has closed it.
+
+So a dump for an object store needs room for the files that are open, and not for all of them. When they are closed
+faster than they can be sent, pg_dump is stopped (SIGSTOP) until there is room again: never more is staged than its two
+largest files hold.
+
+What is sent before pg_dump fails is named by no manifest, and is collected later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import Popen
+
+import psutil
+
+from tabsync.stores.manifest import StoredFile
+from tabsync.stores.store import Store
+
+_LOOK_EVERY = 0.05  # seconds
+_ROOM = 64 << 20
+"""Bytes that may be staged however small the files are: a stop costs more than it saves."""
+
+_DATA = re.compile(r"(?:\d+|blob_\d+)\.dat(?:\.zst)?")
+"""Files that pg_dump opens once: when one is closed, it is finished. Its tables of contents are written to the end."""
+
+
+@dataclass
+class Sender:
+    """Sends the files of one dump. finish: makes a closed file ready and gives what to store (compresses it)."""
+
+    store: Store
+    directory: Path
+    finish: Callable[[Path], Path]
+    most_staged: int = 0
+    _sending: dict[Path, Future[StoredFile]] = field(default_factory=dict)
+    _sizes: dict[Path, int] = field(default_factory=dict)
+    _ended: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def sent(self) -> list[StoredFile]:
+        """What was stored; complete when the block of watching() has ended."""
+        return [future.result() for future in self._sending.values()]
+
+    @contextlib.contextmanager
+    def watching(self, process: Popen[str]) -> Iterator[None]:
+        """Send what a running pg_dump closes until the block ends; then raise what kept us from it, if anything did."""
+        failures: list[BaseException] = []
+
+        def watch() -> None:
+            try:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    self._watch(psutil.Process(process.pid))
+            except BaseException as error:  # noqa: BLE001 - the thread that waits for pg_dump raises it
+                failures.append(error)
+                process.kill()
+
+        thread = threading.Thread(target=watch, name="sender", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            thread.join()
+        if failures:
+            raise failures[0]
+
+    def _watch(self, pg_dump: psutil.Process) -> None:
+        stopped = False
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            try:
+                while not self._ended.wait(_LOOK_EVERY):
+                    family = [pg_dump, *pg_dump.children(recursive=True)]
+                    for path in self._closed(family):
+                        self._sending[path] = pool.submit(self._send, path)
+                    if stopped != (stopped := self._is_full()):
+                        _stop(family, stop=stopped)
+                    for future in self._sending.values():
+                        if future.done():
+                            future.result()
+            finally:
+                if stopped:
+                    _stop([pg_dump, *pg_dump.children(recursive=True)], stop=False)
+
+    def _closed(self, family: list[psutil.Process]) -> list[Path]:
+        # First what is there, then what is open: a file that appears in between is looked at the next time.
+        there = [path for path in self.directory.glob("*.dat*") if _DATA.fullmatch(path.name)]
+        there = [path for path in there if path not in self._sending and path.with_suffix("") not in self._sending]
+        opened: set[str] = set()
+        for one in family if there else ():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                opened |= {file.path for file in one.open_files()}
+        return [path for path in there if str(path.resolve()) not in opened]
+
+    def _send(self, path: Path) -> StoredFile:
+        return self.store.keep(self.finish(path))
+
+    def _is_full(self) -> bool:
+        """Whether closed files wait and more is staged than the two largest files that were ever seen."""
+        staged = 0
+        for path in self.directory.glob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                size = path.stat().st_size
+                self._sizes[path] = max(size, self._sizes.get(path, 0))
+                staged += size
+        self.most_staged = max(staged, self.most_staged)
+        waiting = any(not future.done() for future in self._sending.values())
+        return waiting and staged > max(_ROOM, sum(sorted(self._sizes.values())[-2:]))
+
+
+def _stop(family: list[psutil.Process], *, stop: bool) -> None:
+    for one in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if stop:
+                one.suspend()
+            else:
+                one.resume()
