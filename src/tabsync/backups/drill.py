@@ -7,6 +7,7 @@ process dies, the next command takes it away.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -45,17 +46,17 @@ def plan_drill(workspace: Workspace, manual: Manual, backup: str | None = None) 
         steps = [step for step in taking.steps if step.key != "tidy_store"]
         last = [step for step in taking.steps if step.key == "tidy_store"]
     else:
-        manifest = _manifest(workspace, backup)
+        manifest = full_backup(workspace, backup)
         backup, target = manifest.id, manifest.source
         steps, last = [], []
     server_for(server_major(target))
-    steps += _proof_steps(workspace, backup, scratch, target, key_tables)
-    targets = _targets(manual)
+    steps += proof_steps(workspace, backup, scratch, target, key_tables)
+    targets = targets_of(manual)
     return Plan(
         procedure="drill",
         title=f"Drill: is a backup of {target['database']} restorable?",
         target=target,
-        steps=(*steps, *_last_steps(backup, scratch, target, targets), *last),
+        steps=(*steps, record_step(backup, target, targets), tidy_step(scratch), *last),
     )
 
 
@@ -68,22 +69,36 @@ def run_drill(
     return report_of(workspace, plan, outcome)
 
 
-def record(context: Context, *, backup: str, subject: str, rto_target: float, rpo_target: float) -> Facts:
-    """Judge the drill and put the verdict into the ledger as evidence, good or bad."""
-    verdict = judge(context.results, rto_target=rto_target, rpo_target=rpo_target)
-    facts = verdict.to_json() | {"backup": backup}
+def record(
+    context: Context,
+    *,
+    backup: str,
+    subject: str,
+    rto_target: float,
+    rpo_target: float | None,
+    needs: Sequence[str] = (),
+    schedule: str = "",
+) -> Facts:
+    """Judge the drill and put the verdict into the ledger as evidence, good or bad.
+
+    schedule: the frequency that it was done for, "monthly"; rpo_target, needs: see verdict.judge.
+    """
+    verdict = judge(context.results, rto_target=rto_target, rpo_target=rpo_target, needs=needs)
+    facts = verdict.to_json() | {"backup": backup, "schedule": schedule}
     add_evidence(context.services.ledger(), "drill", subject, ok=verdict.ok, facts=facts, run_id=context.run_id)
     return facts
 
 
-def _targets(manual: Manual) -> Facts:
+def targets_of(manual: Manual) -> Facts:
+    """The RTO and RPO of the manual, in seconds. Raises Refused when it states none."""
     if manual.targets is None:
         raise Refused("the manual states no RTO and RPO targets to measure against", "tabsync manual check")
     rto, rpo = manual.targets.rto.value, manual.targets.rpo.value
     return {"rto_target": rto.total_seconds(), "rpo_target": rpo.total_seconds()}
 
 
-def _manifest(workspace: Workspace, backup: str) -> Manifest:
+def full_backup(workspace: Workspace, backup: str) -> Manifest:
+    """A full backup by id, or the newest one of the database ("latest"). Raises BadUsage when there is none."""
     subject = None
     if backup == "latest":
         try:
@@ -103,7 +118,8 @@ def _manifest(workspace: Workspace, backup: str) -> Manifest:
     return full[-1]
 
 
-def _proof_steps(workspace: Workspace, backup: str, scratch: str, target: Facts, key_tables: list[Facts]) -> list[Step]:
+def proof_steps(workspace: Workspace, backup: str, scratch: str, target: Facts, key_tables: list[Facts]) -> list[Step]:
+    """The steps that restore a backup into a scratch server and prove the copy."""
     database, which, where = target["database"], {"backup": backup}, {"scratch": scratch}
     both = which | where
     clients, server = clients_for(server_major(target)), server_for(server_major(target))
@@ -159,26 +175,27 @@ def _proof_steps(workspace: Workspace, backup: str, scratch: str, target: Facts,
     ]
 
 
-def _last_steps(backup: str, scratch: str, target: Facts, targets: Facts) -> list[Step]:
-    gone = "no undo: the scratch server held only a copy"
-    recorded = {"backup": backup, "subject": subject_of(target)} | targets
-    return [
-        Step(
-            "record",
-            "Record the verdict",
-            "tabsync.backups.drill:record",
-            recorded,
-            "evidence in the ledger",
-            always=True,
-        ),
-        Step(
-            "tidy_scratch",
-            "Take the scratch server away",
-            "tabsync.backups.scratch:tidy",
-            {"scratch": scratch},
-            "stop the scratch server and delete its directory",
-            Risk.REVERSIBLE,
-            gone,
-            always=True,
-        ),
-    ]
+def record_step(backup: str, target: Facts, judged_by: Facts) -> Step:
+    """The step that judges the drill, whatever happened. judged_by: further arguments of record()."""
+    return Step(
+        "record",
+        "Record the verdict",
+        "tabsync.backups.drill:record",
+        {"backup": backup, "subject": subject_of(target)} | judged_by,
+        "evidence in the ledger",
+        always=True,
+    )
+
+
+def tidy_step(scratch: str) -> Step:
+    """The step that stops the scratch server and takes it away, whatever happened."""
+    return Step(
+        "tidy_scratch",
+        "Take the scratch server away",
+        "tabsync.backups.scratch:tidy",
+        {"scratch": scratch},
+        "stop the scratch server and delete its directory",
+        Risk.REVERSIBLE,
+        "no undo: the scratch server held only a copy",
+        always=True,
+    )

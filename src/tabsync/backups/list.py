@@ -52,10 +52,18 @@ def list_backups(workspace: Workspace) -> tuple[list[Facts], list[str]]:
 
 
 def proofs(ledger: Ledger) -> dict[str, bool]:
-    """What the newest drill of each backup showed: whether the copy was identical."""
+    """What is known of each backup by its newest proof: whether a copy was identical.
+
+    A drill and a deep verification prove; a shallow one proves nothing, but it can find damage.
+    """
+    found = evidence_since(ledger, "drill", limit=_ALL) + evidence_since(ledger, "verify", limit=_ALL)
     proven: dict[str, bool] = {}
-    for one in evidence_since(ledger, "drill", limit=_ALL):  # newest first: the first one counts
-        proven.setdefault(one["facts"]["backup"], one["facts"]["content"] == "identical")
+    for one in sorted(found, key=lambda one: str(one["at"]), reverse=True):  # the newest of each backup counts
+        facts = one["facts"]
+        if facts.get("depth") != "shallow":
+            proven.setdefault(facts["backup"], facts["content"] == "identical")
+        elif not one["ok"]:
+            proven.setdefault(facts["backup"], False)
     return proven
 
 

@@ -53,7 +53,7 @@ def answer(context: Context, *, scratch: str, key_tables: list[Facts]) -> Facts:
 
     Raises ProblemFound when a key table is not there.
     """
-    with _copy(context, scratch) as connection:
+    with connect_copy(context, scratch) as connection:
         for one in key_tables:
             relation = Relation(**one)
             try:
@@ -116,7 +116,7 @@ def round_trip(context: Context, *, backup: str, scratch: str) -> Facts:
 def rows(context: Context, *, scratch: str) -> Facts:
     """Count the rows of every table of the copy."""
     counted = []
-    with _copy(context, scratch) as connection:
+    with connect_copy(context, scratch) as connection:
         # Materialized views were refreshed by the restore: they are derived, and may not be populated at all.
         tables = [table for table in catalog.tables(connection) if table.kind == "r"]
         for number, table in enumerate(tables, start=1):
@@ -134,7 +134,7 @@ def orphans(context: Context, *, backup: str, scratch: str) -> Facts:
     """
     keys = [foreign_key_from_json(one) for one in manifest_of(context, backup).foreign_keys]
     violated, checked = [], 0
-    with _copy(context, scratch) as connection:
+    with connect_copy(context, scratch) as connection:
         for number, key in enumerate(keys, start=1):
             context.report(number, len(keys), "foreign keys")
             if _is_unproven(context, key.table) or _is_unproven(context, key.referenced):
@@ -210,7 +210,8 @@ def _is_unproven(context: Context, relation: Relation) -> bool:
     return [relation.schema, relation.name] in context.results["restore"]["lost_tables"]
 
 
-def _copy(context: Context, scratch: str) -> Connection:
+def connect_copy(context: Context, scratch: str) -> Connection:
+    """A session, as superuser, to the copy that the steps before restored."""
     server = embedded.opened(Path(context.results["scratch"]["directory"]))
     return connect(server.conninfo(context.results["restore"]["database"]), "drill", limits=NO_LIMIT)
 

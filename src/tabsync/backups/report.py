@@ -35,7 +35,12 @@ class Report:
 def report_of(workspace: Workspace, plan: Plan, outcome: Outcome) -> Report:
     """Write the report of a drill that ran into the workspace's reports directory."""
     targets = next(step.arguments for step in plan.steps if step.key == "record")
-    verdict = judge(outcome.results, rto_target=targets["rto_target"], rpo_target=targets["rpo_target"])
+    verdict = judge(
+        outcome.results,
+        rto_target=targets["rto_target"],
+        rpo_target=targets["rpo_target"],
+        needs=targets.get("needs", ()),
+    )
     directory = workspace.home / "reports"
     directory.mkdir(parents=True, exist_ok=True)
     paths = {kind: str(directory / f"drill-{outcome.run_id}.{kind}") for kind in ("json", "html")}

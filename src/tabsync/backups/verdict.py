@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_bytes, human_seconds
@@ -15,7 +15,9 @@ _PROVEN = ("fetch", "scratch", "restore", "answer", "round_trip", "rows", "orpha
 class Verdict:
     """A drill's result. content: "identical", "partial" or "not proven"; times in seconds, None when not reached.
 
-    unproven: what could not be proven, in words; sentence: the whole in one line.
+    rpo_target: None where the loss is told but not judged; indexes: read by amcheck; unproven: what could not be
+    proven, in words; not_checked: what amcheck can't read, which takes nothing from the verdict; sentence: the whole in
+    one line.
     """
 
     ok: bool
@@ -23,13 +25,15 @@ class Verdict:
     rto_seconds: float | None
     rto_target: float
     rpo_seconds: float | None
-    rpo_target: float
+    rpo_target: float | None
     wal_bytes: int | None
     tables: int
     rows: int
     bytes: int
     foreign_keys: int
     unproven: tuple[str, ...]
+    indexes: int = 0
+    not_checked: tuple[str, ...] = ()
 
     @property
     def rto_met(self) -> bool:
@@ -38,8 +42,8 @@ class Verdict:
 
     @property
     def rpo_met(self) -> bool:
-        """Whether the measured loss is within the target."""
-        return self.rpo_seconds is not None and self.rpo_seconds <= self.rpo_target
+        """Whether the measured loss is within the target, where there is one."""
+        return self.rpo_target is None or (self.rpo_seconds is not None and self.rpo_seconds <= self.rpo_target)
 
     @property
     def sentence(self) -> str:
@@ -47,6 +51,7 @@ class Verdict:
         if self.content == "not proven":
             return "NOT PROVEN: this backup has not been shown to be restorable"
         proven = f"{self.content}, {self.tables} tables, {self.rows:,} rows, {human_bytes(self.bytes)}"
+        proven += f", {self.indexes} indexes read" if self.indexes else ""
         missed = [name for name, met in (("RTO", self.rto_met), ("RPO", self.rpo_met)) if not met]
         if missed:
             return f"RESTORABLE ({proven}), BUT {' AND '.join(missed)} MISSED"
@@ -55,16 +60,22 @@ class Verdict:
     def to_json(self) -> Facts:
         """The verdict as JSON."""
         met = {"rto_met": self.rto_met, "rpo_met": self.rpo_met}
-        return asdict(self) | met | {"unproven": list(self.unproven), "sentence": self.sentence}
+        lists = {"unproven": list(self.unproven), "not_checked": list(self.not_checked)}
+        return asdict(self) | met | lists | {"sentence": self.sentence}
 
 
-def judge(results: Mapping[str, Facts], *, rto_target: float, rpo_target: float) -> Verdict:
+def judge(
+    results: Mapping[str, Facts], *, rto_target: float, rpo_target: float | None, needs: Sequence[str] = ()
+) -> Verdict:
     """Judge the facts of a drill's steps against the targets (seconds).
 
+    rpo_target: None when the loss is not to be judged; needs: keys of further steps that this drill must have done.
     A step that is missing was not proven: absence is never counted as good.
     """
-    complete = all(key in results for key in _PROVEN)
+    complete = all(key in results for key in (*_PROVEN, *needs))
+    checked = results.get("amcheck", {"available": True})
     unproven = tuple(results.get("restore", {}).get("unproven", ()))
+    unproven += () if checked["available"] else tuple(checked["not_checked"])
     content = "not proven" if not complete else "partial" if unproven else "identical"
     disaster, answer = results.get("disaster", {}), results.get("answer", {})
     trip, counted = results.get("round_trip", {}), results.get("rows", {})
@@ -81,13 +92,17 @@ def judge(results: Mapping[str, Facts], *, rto_target: float, rpo_target: float)
         bytes=trip.get("bytes", 0),
         foreign_keys=results.get("orphans", {}).get("foreign_keys", 0),
         unproven=unproven,
+        indexes=checked.get("indexes", 0),
+        not_checked=tuple(checked.get("not_checked", ())) if checked["available"] else (),
     )
     ok = content == "identical" and verdict.rto_met and verdict.rpo_met
-    return Verdict(**(asdict(verdict) | {"ok": ok, "unproven": unproven}))
+    return replace(verdict, ok=ok)
 
 
-def against(measured: float | None, target: float) -> str:
+def against(measured: float | None, target: float | None) -> str:
     """A time against its target in words: "12 s, target 1 h: met"."""
+    if target is None:
+        return f"{'unknown' if measured is None else human_seconds(measured)}, not judged by this drill"
     if measured is None:
         return f"not reached, target {human_seconds(target)}: missed"
     return f"{human_seconds(measured)}, target {human_seconds(target)}: {'met' if measured <= target else 'MISSED'}"

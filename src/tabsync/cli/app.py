@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tabsync.cli import backup, demo, drill, health, init, manual, operator, prune, restore, run, serve, status
+from tabsync.cli import backup, demo, drill, health, init, manual, operator, prune, restore, run, serve, status, verify
 
 app = typer.Typer(
     name="tabsync",
@@ -23,6 +23,7 @@ app.command("drill", short_help="Prove that a backup is restorable, and how fast
 backup.app.command("prune", epilog="Example: tabsync backup prune, then: tabsync backup prune --apply")(prune.prune)
 backup.app.command("hold", epilog="Example: tabsync backup hold latest --reason 'evidence for incident 7'")(prune.hold)
 backup.app.command("release", epilog="Example: tabsync backup release 20261122T181500Z-1a2b")(prune.release)
+backup.app.command("verify", epilog="Example: tabsync backup verify latest --deep")(verify.verify)
 app.add_typer(backup.app, name="backup")
 app.add_typer(restore.app, name="restore")
 app.add_typer(manual.app, name="manual")
