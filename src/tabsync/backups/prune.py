@@ -188,7 +188,10 @@ def in_use(ledger: Ledger) -> set[str]:
 def _decide(workspace: Workspace, classes: tuple[RetentionClass, ...]) -> tuple[list[Manifest], list[Decision]]:
     store, ledger = workspace.store(), workspace.ledger()
     manifests = readable_manifests(store)
-    candidates = [Candidate(one.id, one.subject, one.kind, one.reason, one.taken_at) for one in manifests]
+    candidates = [
+        Candidate(one.id, one.subject, one.kind, one.reason, one.taken_at, one.physical.get("parent", ""))
+        for one in manifests
+    ]
     proven = {backup for backup, good in proofs(ledger).items() if good}
     return manifests, decide(candidates, classes, holds(store), proven, clock.now(), in_use(ledger))
 

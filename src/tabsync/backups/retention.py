@@ -6,13 +6,13 @@ The rule that decides between losing a backup and losing some disk: whatever is 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tabsync.kernel.errors import Refused
 from tabsync.manual.model import RetentionClass
 
-CLASS_OF_KIND = {"tables": "critical-tables"}
+CLASS_OF_KIND = {"tables": "critical-tables", "physical": "pitr", "incremental": "pitr"}
 """Kinds of backup whose class has another name than the kind."""
 
 OWN_STORES = ("local", "azure blob", "s3", "google cloud storage", "gcs", "sftp")
@@ -24,13 +24,17 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What retention needs to know of a backup. subject: whose it is, see stores.manifest.subject_of."""
+    """What retention needs to know of a backup.
+
+    subject: whose it is, see stores.manifest.subject_of; parent: the id of the one that it can't be restored without.
+    """
 
     id: str
     subject: str
     kind: str
     reason: str
     taken_at: datetime
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ def decide(
     classes = list(classes)
     newest_proven = _newest([one for one in backups if one.id in proven], lambda one: one.subject)
     newest = _newest(backups, lambda one: (one.subject, one.kind))
+    bases = _first_bases(backups, classes, now)
 
     def of(one: Candidate) -> Decision:
         row = class_of(one.kind, one.reason, classes)
@@ -104,6 +109,8 @@ def decide(
             why = f"class {row.name}, for ever"
         elif now < expires_at:
             why = f"class {row.name}, until {expires_at:%Y-%m-%d}"
+        elif one.id in bases:
+            why = f"class {row.name} reaches back {row.retention.days} days, and begins with it"
         elif one.id in newest_proven:
             why = f"the newest proven backup, though class {row.name} ended {expires_at:%Y-%m-%d}"
         elif one.id in newest:
@@ -112,7 +119,35 @@ def decide(
             return Decision(one.id, False, f"class {row.name} ended {expires_at:%Y-%m-%d}", expires_at)
         return Decision(one.id, True, why, expires_at)
 
-    return [of(one) for one in backups]
+    return _with_parents(backups, [of(one) for one in backups])
+
+
+def _first_bases(backups: Sequence[Candidate], classes: Iterable[RetentionClass], now: datetime) -> set[str]:
+    """The physical backups that the window of their class begins with: the newest that are older than it.
+
+    WAL can only be replayed from a backup before it. Without these, the window would begin with a younger one.
+    """
+    old, classes_of = [], {}
+    for one in backups:
+        row = class_of(one.kind, one.reason, classes)
+        expires_at = expiry(one.taken_at, row)
+        if one.kind in ("physical", "incremental") and row and expires_at is not None and now >= expires_at:
+            old.append(one)
+            classes_of[one.id] = row.name
+    return _newest(old, lambda one: (one.subject, classes_of[one.id]))
+
+
+def _with_parents(backups: Sequence[Candidate], decisions: Sequence[Decision]) -> list[Decision]:
+    """Keep what a backup that stays can't be restored without, through the whole chain."""
+    parents, needed = {one.id: one.parent for one in backups}, {}
+    for one in decisions:
+        link = one.id if one.keep else ""
+        while link and (link := parents.get(link, "")) and link not in needed:
+            needed[link] = one.id
+    return [
+        replace(one, keep=True, why=f"{needed[one.id]} builds on it") if not one.keep and one.id in needed else one
+        for one in decisions
+    ]
 
 
 def _newest(backups: Iterable[Candidate], of: Callable[[Candidate], object]) -> set[str]:

@@ -80,7 +80,10 @@ def backup_for(workspace: Workspace, backup: str, target: Facts) -> Manifest:
     """
     store = workspace.store()
     if backup != "latest":
-        return store.manifest(backup)
+        found = store.manifest(backup)
+        if found.physical:
+            raise Refused(f"backup {backup} holds a cluster's files, no dump", "tabsync restore to-time restores those")
+        return found
     mine = [one for one in store.manifests()[0] if one.kind == "full"]
     own = [one for one in mine if one.subject == subject_of(target)]
     wanted = psycopg.conninfo.conninfo_to_dict(workspace.conninfo).get("dbname")

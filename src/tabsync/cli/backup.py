@@ -19,7 +19,9 @@ app = typer.Typer(help="Take backups, list them, look into one.", no_args_is_hel
 
 @app.command(epilog="Example: tabsync backup take full --reason pre-migration")
 def take(
-    kind: Annotated[Literal["full", "schema", "data", "tables"], typer.Argument(help="What the backup holds.")],
+    kind: Annotated[
+        Literal["full", "schema", "data", "tables", "physical"], typer.Argument(help="What the backup holds.")
+    ],
     tables: Annotated[
         list[str] | None, typer.Argument(help="With tables: which, as schema.table or in the schema public.")
     ] = None,
@@ -32,6 +34,16 @@ def take(
     exclude_unreadable: Annotated[
         bool, typer.Option("--exclude-unreadable", help="Leave out, by name, what the user may not read.")
     ] = False,
+    incremental: Annotated[
+        bool, typer.Option("--incremental", help="With physical, from PostgreSQL 17 on: only blocks that changed.")
+    ] = False,
+    parent: Annotated[
+        str | None, typer.Option(help="With --incremental: since which physical backup, an id or latest (default).")
+    ] = None,
+    checkpoint: Annotated[
+        Literal["fast", "spread"],
+        typer.Option(help="With physical: begin at once, with a burst of writes, or wait for the next checkpoint."),
+    ] = "fast",
     config: ConfigOption = None,
     database: DatabaseOption = None,
     store: StoreOption = None,
@@ -41,11 +53,14 @@ def take(
     """Take a backup: one consistent snapshot, table files stored by digest, the manifest last.
 
     full: everything. schema: definitions without rows. data: rows without definitions. tables: the rows of some
-    tables with all definitions, so that they can be restored anywhere.
+    tables with all definitions, so that they can be restored anywhere. physical: the files of the whole cluster, which
+    together with WAL (tabsync wal receive) can be restored to any later second; self-hosted servers only.
     """
+    from tabsync.backups.copy import copies_of
+    from tabsync.backups.physical.take import plan_take_physical
     from tabsync.backups.take import plan_take
     from tabsync.backups.take_file import plan_take_file
-    from tabsync.cli.common import listener, show_plan, workspace
+    from tabsync.cli.common import listener, note, show_plan, workspace
     from tabsync.kernel.errors import BadUsage
     from tabsync.kernel.runner import run
 
@@ -56,9 +71,18 @@ def take(
         raise BadUsage(
             "--format custom or plain goes with --file, and --file with one of them", "tabsync backup take -h"
         )
+    if kind == "physical" and (file or exclude_unreadable):
+        raise BadUsage("a physical backup is of the whole cluster, and goes into the store", "tabsync backup take -h")
+    if ((incremental or parent) and kind != "physical") or (parent and not incremental):
+        raise BadUsage("--parent goes with --incremental, and that with physical", "tabsync backup take -h")
     found = workspace(config, database, store)
-    if file is None:
+    if kind == "physical":
+        since = (parent or "latest") if incremental else None
+        plan = plan_take_physical(found, reason, parent=since, checkpoint=checkpoint)
+    elif file is None:
         plan = plan_take(found, kind, reason, names, exclude_unreadable=exclude_unreadable)
+        for name in copies_of(found, kind, reason)[1]:
+            note(f"the manual keeps it in {name} too, and [stores] in tabsync.toml doesn't say where that is")
     else:
         plan = plan_take_file(found, kind, names, form, file)
     if dry_run:

@@ -128,3 +128,48 @@ def test_for_ever_is_for_ever() -> None:
     ages = [Candidate(name, "1/shop", "full", "manual", START + n * DAY) for n, name in enumerate("abc")]
     decisions = decide(ages, [row("full", 999_999_999)], {}, (), START + 9999 * DAY)
     assert [one.why for one in decisions] == ["class full, for ever"] * 3
+
+
+LOCAL = (row("pitr", 7, "Local"), *CLASSES[1:])
+
+
+def physical(name: str, age: float, parent: str = "", now: datetime = START) -> Candidate:
+    return Candidate(name, "1/shop", "incremental" if parent else "physical", "manual", now - age * DAY, parent)
+
+
+def test_the_window_of_a_class_begins_with_the_newest_base_before_it() -> None:
+    backups = [physical("a", 30), physical("b", 9), physical("c", 6), physical("d", 1)]
+    kept = {one.id: one for one in decide(backups, LOCAL, {}, set(), START) if one.keep}
+    assert set(kept) == {"b", "c", "d"}  # a day 7 ago lies between b and c: it can only be recovered from b
+    assert "reaches back 7 days" in kept["b"].why
+
+
+def test_a_link_of_a_chain_stays_as_long_as_what_builds_on_it() -> None:
+    backups = [
+        physical("a", 30),
+        physical("b", 20, "a"),
+        physical("c", 19, "b"),
+        physical("e", 18),
+        physical("d", 1, "c"),
+    ]
+    decisions = decide(backups, LOCAL, {}, set(), START)
+    assert [one.id for one in decisions if one.keep] == ["a", "b", "c", "e", "d"]
+    assert next(one.why for one in decisions if one.id == "a").endswith("builds on it")
+    alone = decide([*backups[:4], physical("d", 1)], LOCAL, {"b": ""}, set(), START)
+    assert {one.id for one in alone if not one.keep} == set()  # c is the newest increment
+    older = [physical("a", 30), physical("e", 18), physical("d", 1)]
+    assert [one.id for one in decide(older, LOCAL, {}, set(), START) if not one.keep] == ["a"]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 40), st.integers(0, 10)), min_size=1, max_size=11),
+    st.sets(st.integers(0, 10)),
+)
+def test_nothing_that_stays_ever_misses_a_parent(links: list[tuple[float, int]], held: set[int]) -> None:
+    backups = [
+        physical(f"b{number}", age, f"b{parent}" if parent < number else "")
+        for number, (age, parent) in enumerate(links)
+    ]
+    decisions = decide(backups, LOCAL, {f"b{number}": "" for number in held}, set(), START)
+    kept = {one.id for one in decisions if one.keep}
+    assert all(one.parent in kept for one in backups if one.id in kept and one.parent)

@@ -1,0 +1,110 @@
+"""Runs pg_basebackup and cuts what it sends into pieces that go into the store while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tabsync.backups.physical.base import BACKUP_MANIFEST
+from tabsync.backups.physical.pieces import Cut, cut_tar
+from tabsync.kernel.errors import FailedPartway
+from tabsync.postgres.installation import Installation
+from tabsync.stores.manifest import StoredFile
+from tabsync.system.child import child
+
+if TYPE_CHECKING:
+    from tabsync.stores.store import Store
+
+Checkpoint = Literal["fast", "spread"]
+
+_AHEAD = 2  # pieces that may wait for the store while the next one is written
+
+
+def basebackup_command(
+    clients: Installation, label: str, checkpoint: Checkpoint, *, to_files: bool, since: str = ""
+) -> list[str]:
+    """The exact pg_basebackup command; the connection goes through the environment.
+
+    to_files: a tar for each tablespace in DIRECTORY, since only one can be streamed; since: a backup_manifest.
+    https://www.postgresql.org/docs/current/app-pgbasebackup.html
+    """
+    command = [str(clients.program("pg_basebackup")), "--format=tar", "--wal-method=fetch", "--no-password"]
+    command += [f"--checkpoint={checkpoint}", f"--label=tabsync {label}", "--manifest-checksums=CRC32C"]
+    command += ["--pgdata=DIRECTORY", "--no-sync"] if to_files else ["--pgdata=-"]
+    return [*command, f"--incremental={since}"] if since else command
+
+
+class Keeper:
+    """Stores pieces in the background, in their order, a few ahead of the store and no more."""
+
+    def __init__(self, store: Store) -> None:
+        self.files: list[StoredFile] = []
+        self._store = store
+        self._pool = ThreadPoolExecutor(max_workers=_AHEAD)
+        self._waiting: list[Future[StoredFile]] = []
+
+    def __enter__(self) -> Keeper:
+        return self
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        try:
+            while self._waiting and not failed:
+                self._take_over()
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+
+    def keep(self, path: Path) -> None:
+        """Store a finished piece; waits while too many are before it."""
+        if len(self._waiting) >= _AHEAD:
+            self._take_over()
+        self._waiting.append(self._pool.submit(self._store.keep, path))
+
+    def _take_over(self) -> None:
+        self.files.append(self._waiting.pop(0).result())
+
+
+def from_stream(
+    command: list[str], env: dict[str, str], staged: Path, keep: Callable[[Path], None], report: Callable[[int], None]
+) -> Cut:
+    """Take a base backup as one tar that is never on disk as a whole. Raises FailedPartway with the complaint."""
+    with child(command, env=env, claim=staged, output=True) as running:
+        try:
+            cut = cut_tar(running.stdout, staged, "base.tar", keep, report)
+        except FailedPartway:
+            raise _failed(running.ended().complaint() or "its stream broke off") from None
+        done = running.ended()
+    if done.code != 0 or BACKUP_MANIFEST not in cut.caught:
+        raise _failed(done.complaint())
+    return cut
+
+
+def from_files(
+    command: list[str], env: dict[str, str], staged: Path, keep: Callable[[Path], None], report: Callable[[int], None]
+) -> Cut:
+    """With tablespaces there are several tars, which pg_basebackup only writes to a directory: it needs the room."""
+    into = staged / "tars"
+    words = [f"--pgdata={into}" if word == "--pgdata=DIRECTORY" else word for word in command]
+    with child(words, env=env, claim=staged) as running:
+        done = running.ended()
+    if done.code != 0:
+        raise _failed(done.complaint())
+    whole = Cut()
+    for tar in sorted(into.glob("*.tar")):
+        with tar.open("rb") as source:
+            cut = cut_tar(source, staged, tar.name, keep, report)
+        whole.bytes += cut.bytes
+        tar.unlink()
+    whole.caught[BACKUP_MANIFEST] = into / BACKUP_MANIFEST
+    return whole
+
+
+def _failed(complaint: str) -> FailedPartway:
+    words = complaint.removeprefix("pg_basebackup: ").removeprefix("error: ")
+    fact = f"pg_basebackup failed: {words}; no backup was recorded"
+    if "WAL summaries are required" in complaint or "summar" in complaint:
+        return FailedPartway(fact, "the server lacks the summaries back to the parent: tabsync backup take physical")
+    if "max_wal_senders" in complaint:
+        return FailedPartway(fact, "end another replication connection, or raise max_wal_senders")
+    return FailedPartway(fact, "run it again; nothing half-made is listed")

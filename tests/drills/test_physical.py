@@ -1,0 +1,162 @@
+"""Physical backups end to end: taken, laid out again, started; chains of increments; what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+
+from tabsync.backups.physical.base import chain
+from tabsync.backups.physical.lay_out import lay_out
+from tabsync.backups.physical.take import plan_take_physical
+from tabsync.kernel.errors import NotAllowed, ProblemFound, Refused
+from tabsync.kernel.runner import run
+from tabsync.postgres import embedded
+from tabsync.postgres.connect import connect
+from tabsync.stores.local import LocalStore
+from tabsync.stores.manifest import Manifest
+from tabsync.system.account import server_account
+from tabsync.system.claims import claim
+from tabsync.workspace import Workspace
+from tests.conftest import run_sql
+from tests.drills.test_drill import injure, left_behind
+from tests.servers import running_server
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[embedded.Server]:
+    settings = {"wal_level": "replica", "max_wal_senders": "5", "summarize_wal": "on"}
+    with running_server("physical", **settings) as server:
+        spaces = server.directory.parent / "space"
+        spaces.mkdir(mode=0o700)
+        server_account().own(spaces)
+        with connect(server.conninfo(), "tests") as connection:
+            connection.execute(
+                "create table large as select g as id, md5(g::text) as text from generate_series(1, 80000) g"
+            )
+            connection.execute("vacuum (freeze) large")
+            connection.execute("create table small (id int)")
+        yield server
+
+
+@pytest.fixture
+def workspace(source: embedded.Server, workspaces: Callable[..., Workspace]) -> Workspace:
+    return workspaces(source.conninfo())
+
+
+def take(workspace: Workspace, parent: str | None = None) -> Manifest:
+    outcome = run(plan_take_physical(workspace, parent=parent), workspace, workspace.journal())
+    outcome.raise_if_failed()
+    return workspace.store().manifest(outcome.results["commit"]["backup"])
+
+
+def brought_back(workspace: Workspace, backup: Manifest, directory: Path, question: str) -> object:
+    """Lay a backup out, start a server in it, ask one question, take the server away."""
+    held = claim(directory / "back")
+    assert held is not None
+    manifests = workspace.store().manifests()[0]
+    data = lay_out(workspace.store(), chain(backup, manifests), held.directory, lambda *_: None)
+    assert data == held.directory / "data"
+    server = embedded.opened(held.directory, settings=embedded.SCRATCH_SETTINGS)
+    held.directory.chmod(0o711)
+    server_account().own(server.data)
+    if (held.directory / "tablespaces").exists():
+        (held.directory / "tablespaces").chmod(0o711)
+        server_account().own(held.directory / "tablespaces")
+    original = Path(dict(part.split("=", 1) for part in workspace.conninfo.split())["passfile"])
+    (held.directory / "pgpass").write_text(original.read_text())
+    (held.directory / "pgpass").chmod(0o600)
+    try:
+        embedded.start(server)
+        with connect(server.conninfo(), "tests") as connection:
+            answered = connection.execute(sql.SQL(question)).fetchone()
+            assert answered is not None
+            return answered[0]
+    finally:
+        embedded.destroy(server)
+        held.release()
+
+
+def test_it_comes_back_by_itself(workspace: Workspace, directory: Path) -> None:
+    backup = take(workspace)
+    assert backup.kind == "physical"
+    assert backup.physical["superuser"] == "postgres"
+    assert left_behind(workspace) == []
+    assert brought_back(workspace, backup, directory, "select count(*) from large") == 80000
+
+
+def test_increments_and_tablespaces_come_back_combined(
+    workspace: Workspace, directory: Path, source: embedded.Server
+) -> None:
+    space = source.directory.parent / "space"
+    with connect(source.conninfo(), "tests") as connection:
+        connection.execute(sql.SQL("create tablespace elsewhere location {}").format(str(space)))
+        connection.execute("create table away tablespace elsewhere as select g as id from generate_series(1, 500) g")
+    try:
+        full = take(workspace)
+        run_sql(source.conninfo(), "insert into {} select g from generate_series(501, 700) g", "away")
+        first = take(workspace, "latest")
+        run_sql(source.conninfo(), "delete from {} where id <= 100", "away")
+        second = take(workspace, "latest")
+        run_sql(source.conninfo(), "drop table {}", "away")
+    finally:
+        run_sql(source.conninfo(), "drop table if exists {}", "away")
+        run_sql(source.conninfo(), "drop tablespace {}", "elsewhere")
+    assert [one.physical.get("parent") for one in (full, first, second)] == ["", full.id, first.id]
+    assert [one["name"] for one in second.physical["tablespaces"]] == ["elsewhere"]
+    assert first.stored_bytes < full.stored_bytes / 2
+    assert brought_back(workspace, second, directory, "select count(*) || ' ' || max(id) from away") == "600 700"
+
+
+def test_what_did_not_change_is_not_stored_again(workspace: Workspace, source: embedded.Server) -> None:
+    run_sql(source.conninfo(), "checkpoint")
+    first, second = take(workspace), take(workspace)
+    shared = {file.digest for file in first.files} & {file.digest for file in second.files}
+    assert sum(file.bytes for file in second.files if file.digest in shared) > second.stored_bytes / 3
+
+
+def test_harm_to_a_piece_is_found_before_a_server_sees_it(workspace: Workspace, directory: Path) -> None:
+    backup = take(workspace)
+    file = next(file for file in backup.files if file.name.endswith("000002.zst"))
+    injure(LocalStore(workspace.store_root), file.digest, "flip")
+    with pytest.raises(ProblemFound, match=file.digest[:12]):
+        brought_back(workspace, backup, directory, "select 1")
+
+
+def test_a_chain_with_a_missing_link_is_refused(workspace: Workspace) -> None:
+    full = take(workspace)
+    increment = take(workspace, full.id)
+    workspace.store().delete_manifest(full.id)
+    with pytest.raises(ProblemFound, match=full.id):
+        chain(increment, workspace.store().manifests()[0])
+
+
+def test_a_managed_server_is_refused_with_a_hint(workspace: Workspace, source: embedded.Server) -> None:
+    run_sql(source.conninfo(), "create role {}", "rds_superuser")
+    try:
+        with pytest.raises(Refused, match="Amazon RDS") as refused:
+            plan_take_physical(workspace)
+    finally:
+        run_sql(source.conninfo(), "drop role {}", "rds_superuser")
+    assert "point-in-time" in refused.value.hint
+
+
+def test_the_right_is_asked_for_beforehand(source: embedded.Server, workspaces: Callable[..., Workspace]) -> None:
+    run_sql(source.conninfo(), "create role {} login password 'x'", "clerk")
+    try:
+        given = f"{source.conninfo()} user=clerk password=x"
+        with pytest.raises(NotAllowed, match="clerk has no REPLICATION"):
+            plan_take_physical(workspaces(given))
+    finally:
+        run_sql(source.conninfo(), "drop role {}", "clerk")
+
+
+def test_increments_need_summaries(
+    workspaces: Callable[..., Workspace], servers: Callable[[int], embedded.Server]
+) -> None:
+    with pytest.raises(Refused, match="summarize_wal is off"):
+        plan_take_physical(workspaces(servers(17).conninfo()), parent="latest")
+    with pytest.raises(Refused, match="PostgreSQL 15 has no incremental"):
+        plan_take_physical(workspaces(servers(15).conninfo()), parent="latest")
