@@ -65,16 +65,20 @@ def check_relations(connection: Connection, report: Callable[[float, float, str]
     What amcheck can't read (other access methods, invalid indexes) is in not_checked, by name.
     """
     checked = Checked()
-    # Event triggers of the application must not stand in the way of making the extension.
-    connection.execute("set session_replication_role = replica")
     row = connection.execute(SQL["extension"]).fetchone()
     if row is None and connection.execute(SQL["available"]).fetchone() != (True,):
         checked.not_checked.append("indexes and pages: this server has no amcheck")
         return checked
-    if row is None:
-        ours = sql.Identifier(_OURS)
-        connection.execute(sql.SQL("create schema {}").format(ours))
-        connection.execute(sql.SQL("create extension amcheck schema {}").format(ours))
+    try:
+        # Event triggers of the application must not stand in the way of making the extension.
+        connection.execute("set session_replication_role = replica")
+        if row is None:
+            ours = sql.Identifier(_OURS)
+            connection.execute(sql.SQL("create schema {}").format(ours))
+            connection.execute(sql.SQL("create extension amcheck schema {}").format(ours))
+    except psycopg.errors.InsufficientPrivilege as error:
+        checked.not_checked.append(f"indexes and pages: amcheck needs a superuser ({_told(error)})")
+        return checked
     try:
         _check_all(connection, row[0] if row else _OURS, checked, report)
     finally:

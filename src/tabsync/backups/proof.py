@@ -13,6 +13,7 @@ from psycopg import sql
 from tabsync.backups.dump import dump_directory
 from tabsync.backups.restore import NO_LIMIT, dependents
 from tabsync.backups.scratch import manifest_of
+from tabsync.backups.target import conninfo_of
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import CannotConnect, ProblemFound
 from tabsync.kernel.step import Context, Facts
@@ -74,9 +75,8 @@ def round_trip(context: Context, *, backup: str, scratch: str) -> Facts:
     workspace: Workspace = context.services
     manifest = manifest_of(context, backup)
     directory = workspace.scratch(scratch)
-    server = embedded.opened(directory)
     again = dump_directory(
-        server.conninfo(manifest.source["database"]),
+        _conninfo(context),
         directory / "again",
         clients_for(server_major(manifest.source)),
         jobs=workspace.jobs,
@@ -90,7 +90,7 @@ def round_trip(context: Context, *, backup: str, scratch: str) -> Facts:
     )
     first = Counter((file.schema, file.table, file.digest) for file in manifest.files if file.table)
     entries, entries_again = (read_toc(directory / name / "toc.dat") for name in ("dump", "again"))
-    skipped = dependents(entries, set(context.results["restore"]["left_out"]))
+    skipped = dependents(entries, _left_out(context, entries))
     excused = {(one.schema, one.name) for one in entries if one.dump_id in skipped and one.has_rows}
     different = sorted({key[:2] for key in (first - second) + (second - first)} - excused)
     definitions = _different_definitions(entries, entries_again, skipped, _not_comparable(context))
@@ -199,7 +199,7 @@ def _normal(entry: Entry) -> str:
 
 
 def _not_comparable(context: Context) -> tuple[str, ...]:
-    return () if context.results["restore"]["own_locale"] else _PLACEMENT
+    return () if context.results["restore"].get("own_locale") else _PLACEMENT
 
 
 def _large_objects(manifest: Manifest) -> Counter[str]:
@@ -207,13 +207,26 @@ def _large_objects(manifest: Manifest) -> Counter[str]:
 
 
 def _is_unproven(context: Context, relation: Relation) -> bool:
-    return [relation.schema, relation.name] in context.results["restore"]["lost_tables"]
+    return [relation.schema, relation.name] in context.results["restore"].get("lost_tables", ())
 
 
 def connect_copy(context: Context, scratch: str) -> Connection:
-    """A session, as superuser, to the copy that the steps before restored."""
-    server = embedded.opened(Path(context.results["scratch"]["directory"]))
-    return connect(server.conninfo(context.results["restore"]["database"]), "drill", limits=NO_LIMIT)
+    """A session to the copy that the steps before restored, in a scratch server or on the workspace's own."""
+    return connect(_conninfo(context), "drill", limits=NO_LIMIT)
+
+
+def _conninfo(context: Context) -> str:
+    place = context.results["scratch"]
+    if "directory" not in place:  # a new database of the workspace's server: a drill on staging
+        return conninfo_of(context.services, place["database"])
+    return embedded.opened(Path(place["directory"])).conninfo(context.results["restore"]["database"])
+
+
+def _left_out(context: Context, entries: list[Entry]) -> set[int]:
+    left_out = context.results["restore"].get("left_out")
+    if left_out is None:
+        left_out = [entry.dump_id for entry in entries if entry.kind == "SUBSCRIPTION"]  # see restore_new
+    return set(left_out)
 
 
 def _moment(text: str) -> float:

@@ -57,6 +57,7 @@ def report_of(workspace: Workspace, plan: Plan, outcome: Outcome) -> Report:
         "backup": targets["backup"],
         "store": workspace.store().url,
         "verdict": verdict.to_json(),
+        "database_left": _left(outcome),
         "steps": [_step(plan, outcome, number) for number in range(len(plan.steps))],
         "tables": _tables(workspace, targets["backup"], outcome),
         "error": {"fact": error.fact, "hint": error.hint} if error else None,
@@ -80,6 +81,12 @@ def _exit_code(ok: bool, error: TabsyncError | None) -> Exit:
     if error is not None:
         return error.exit_code
     return Exit.DONE if ok else Exit.PROBLEM_FOUND
+
+
+def _left(outcome: Outcome) -> str | None:
+    """The database that a drill on staging made and left there."""
+    gone = any(outcome.results.get(key, {}).get("dropped") for key in ("drop", "tidy_database"))
+    return None if gone else outcome.results.get("create", {}).get("database")
 
 
 def _step(plan: Plan, outcome: Outcome, number: int) -> Facts:

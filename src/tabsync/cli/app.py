@@ -19,7 +19,7 @@ app = typer.Typer(
 
 app.command("status", short_help="The page at 3 in the morning: is it broken, and what to do.")(status.status)
 app.command("health", short_help="Does the database answer, and are its key tables readable?")(health.health)
-app.command("drill", short_help="Prove that a backup is restorable, and how fast.")(drill.drill)
+app.add_typer(drill.app, name="drill", short_help="Prove that a backup is restorable, and how fast.")
 backup.app.command("prune", epilog="Example: tabsync backup prune, then: tabsync backup prune --apply")(prune.prune)
 backup.app.command("hold", epilog="Example: tabsync backup hold latest --reason 'evidence for incident 7'")(prune.hold)
 backup.app.command("release", epilog="Example: tabsync backup release 20261122T181500Z-1a2b")(prune.release)

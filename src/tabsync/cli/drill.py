@@ -1,4 +1,4 @@
-"""tabsync drill."""
+"""tabsync drill, and tabsync drill monthly."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ from tabsync.cli.common import ConfigOption, DatabaseOption, DryRunOption, JsonO
 
 if TYPE_CHECKING:
     from tabsync.backups.report import Report
+    from tabsync.kernel.plan import Plan
+    from tabsync.workspace import Workspace
+
+app = typer.Typer(invoke_without_command=True)
 
 
+@app.callback(epilog="Example: tabsync drill --backup latest")
 def drill(
+    context: typer.Context,
     backup: Annotated[
         str | None, typer.Option("--backup", help="A backup's id, or latest; without it a new one is taken first.")
     ] = None,
@@ -26,23 +32,69 @@ def drill(
 
     The database is only read. The copy lives in a scratch server that is taken away at the end. Exit code 0 only if
     the copy is identical and both targets of the manual are met.
-
-    Example: tabsync drill --backup latest
     """
-    from tabsync.backups.drill import plan_drill, run_drill
-    from tabsync.cli.common import listener, load_manual, print_json, show_plan, workspace
+    from tabsync.backups.drill import plan_drill
+    from tabsync.cli.common import load_manual, workspace
+    from tabsync.kernel.errors import BadUsage
 
+    if context.invoked_subcommand is not None:
+        if backup or config or database or store or dry_run or json:
+            raise BadUsage("options go after the word", f"tabsync drill {context.invoked_subcommand} --help")
+        return
     found = workspace(config, database, store)
-    plan = plan_drill(found, load_manual(found), backup)
+    _end(_drill(found, plan_drill(found, load_manual(found), backup), dry_run=dry_run, json=json))
+
+
+@app.command(epilog="Example: tabsync drill monthly --staging service=staging")
+def monthly(
+    staging: Annotated[
+        str | None,
+        typer.Option("--staging", help="Restore into a new database of this server instead of a scratch server."),
+    ] = None,
+    drop: Annotated[bool, typer.Option("--drop", help="With --staging: drop that database in the end.")] = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    store: StoreOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Restore the newest full backup of the farthest store, prove it, and read every index of the copy.
+
+    Recovery time is judged by the manual; the loss is told, since a dump alone promises none: see drill quarterly.
+    """
+    from tabsync.backups.monthly import plan_monthly
+    from tabsync.cli.common import load_manual, note, workspace
+    from tabsync.kernel.errors import BadUsage
+
+    if drop and not staging:
+        raise BadUsage("--drop goes with --staging: a scratch server is taken away by itself", "tabsync drill monthly")
+    found = workspace(config, database, store)
+    planned = plan_monthly(found, load_manual(found), staging, drop=drop)
+    for told in planned.notes:
+        note(told)
+    report = _drill(planned.workspace, planned.plan, dry_run=dry_run, json=json)
+    if report is not None and report.data["database_left"]:
+        note(f"database {report.data['database_left']} stays on staging, to be looked at; drop it when done")
+    _end(report)
+
+
+def _drill(found: Workspace, plan: Plan, *, dry_run: bool, json: bool) -> Report | None:
+    from tabsync.backups.drill import run_drill
+    from tabsync.cli.common import listener, print_json, show_plan
+
     if dry_run:
         show_plan(plan, json=json)
-        return
+        return None
     report = run_drill(found, plan, listener(json=json))
     if json:
         print_json(report.data)
     else:
         show_report(report)
-    if report.exit_code:
+    return report
+
+
+def _end(report: Report | None) -> None:
+    if report is not None and report.exit_code:
         raise typer.Exit(int(report.exit_code))
 
 
@@ -78,6 +130,8 @@ def show_report(report: Report) -> None:
     out.print(f"RPO  {against(verdict['rpo_seconds'], verdict['rpo_target'])}{wal}", markup=False)
     for line in verdict["unproven"]:
         out.print(f"not proven: {line}", style="yellow", markup=False)
+    for line in verdict["not_checked"]:
+        out.print(f"not checked: {line}", style="yellow", markup=False)
     out.print(Text(verdict["sentence"], style=style))
     if error:
         out.print(Text(f"error: {error['fact']}", style="red"))
