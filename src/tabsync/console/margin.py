@@ -71,6 +71,9 @@ def _targets(manual: Manual, status: Seen) -> Iterator[tuple[str, Beside]]:
         if measured is None:
             why = "the last drill did not get so far" if drill else "never drilled"
             yield f"now-target-{name}", Beside(Level.UNKNOWN, "unknown", why)
+        elif drill and drill.get(f"{name}_target", 0) is None:
+            told = f"the last drill, {human_seconds(measured)}, does not judge it"
+            yield f"now-target-{name}", Beside(Level.UNKNOWN, "unknown", told)
         else:
             level = Level.OK if measured <= target.value.total_seconds() else Level.CRITICAL
             yield f"now-target-{name}", Beside(level, human_seconds(measured), "by the last drill")
