@@ -40,6 +40,7 @@ def plan_drill(workspace: Workspace, manual: Manual, backup: str | None = None) 
     scratch = f"drill-{compact(now())}-{secrets.token_hex(2)}"
     key_tables = [asdict(relation_named(table.name)) for table in manual.key_tables]
     if backup is None:
+        workspace.keys.require_identity(workspace.keys.recipients)
         taking = plan_take_full(workspace, reason="drill")
         target = taking.target
         backup = str(taking.steps[0].arguments["backup"])
@@ -47,6 +48,7 @@ def plan_drill(workspace: Workspace, manual: Manual, backup: str | None = None) 
         last = [step for step in taking.steps if step.key == "tidy_store"]
     else:
         manifest = full_backup(workspace, backup)
+        workspace.keys.require_identity(manifest.encryption.get("recipients", ()))
         backup, target = manifest.id, manifest.source
         steps, last = [], []
     server_for(server_major(target))

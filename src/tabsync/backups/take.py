@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tabsync import __version__
 from tabsync.backups.contents import Contents, Kind, all_but, contents_from_json
+from tabsync.backups.copy import copies_of, copy_steps
 from tabsync.backups.dump import dump_command, dump_directory, finisher, tables_of
 from tabsync.backups.send import Sender
 from tabsync.kernel.clock import compact, iso, now
@@ -59,11 +60,13 @@ def plan_take(
         contents = _contents(connection, kind, tables, exclude_unreadable, target["user"])
     clients = clients_for(catalog.server_major(target))
     backup = f"{compact(now())}-{secrets.token_hex(2)}"
+    stores = copies_of(workspace, kind, reason)[0]
+    copied = [step for number, store in enumerate(stores, start=1) for step in copy_steps(backup, store, number)]
     return Plan(
         procedure=f"backup take {kind}",
         title=_TITLES[kind].format(target["database"]),
         target=target,
-        steps=take_steps(workspace, backup, reason, target, clients, contents),
+        steps=(*take_steps(workspace, backup, reason, target, clients, contents), *copied),
     )
 
 

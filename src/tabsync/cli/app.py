@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import typer
 
-from tabsync.cli import backup, demo, drill, health, init, manual, operator, prune, restore, run, serve, status, verify
+from tabsync.cli import (
+    backup,
+    copy,
+    demo,
+    drill,
+    health,
+    init,
+    key,
+    manual,
+    operator,
+    prune,
+    restore,
+    run,
+    serve,
+    status,
+    verify,
+)
 
 app = typer.Typer(
     name="tabsync",
@@ -24,10 +40,12 @@ backup.app.command("prune", epilog="Example: tabsync backup prune, then: tabsync
 backup.app.command("hold", epilog="Example: tabsync backup hold latest --reason 'evidence for incident 7'")(prune.hold)
 backup.app.command("release", epilog="Example: tabsync backup release 20261122T181500Z-1a2b")(prune.release)
 backup.app.command("verify", epilog="Example: tabsync backup verify latest --deep")(verify.verify)
+backup.app.command("copy", epilog="Example: tabsync backup copy latest --to az://backups/prod")(copy.copy)
 app.add_typer(backup.app, name="backup")
 app.add_typer(restore.app, name="restore")
 app.add_typer(manual.app, name="manual")
 app.add_typer(run.app, name="run")
+app.add_typer(key.app, name="key")
 app.command("init", short_help="Write tabsync.toml and manual.md fitted to a database.")(init.init)
 app.command("serve", short_help="Serve the console until Ctrl-C.")(serve.serve)
 app.add_typer(operator.app, name="operator")

@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from tabsync.kernel.errors import BadUsage, NotAllowed
+from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.step import Facts
 
 if TYPE_CHECKING:
@@ -140,7 +141,8 @@ class Keys:
                 found.append((ssh if text.startswith("ssh-") else x25519).Recipient.from_str(text))
             except RecipientError:
                 raise BadUsage(
-                    f"recipients: {text[:12]!r}... is no public key", "age1... or ssh-ed25519 ...: tabsync key identity"
+                    f"recipients: {text[:12]!r}... is no public key",
+                    "age1... or ssh-ed25519 ...: tabsync key identity FILE",
                 ) from None
         return tuple(found)
 
@@ -176,7 +178,7 @@ class Keys:
                 found[text] = Ed25519PublicKey.from_public_bytes(raw)
             except (ValueError, binascii.Error):
                 raise BadUsage(
-                    f"trusted_keys: {text[:16]!r} is no public key", "ed25519:...: tabsync key signing"
+                    f"trusted_keys: {text[:16]!r} is no public key", "ed25519:...: tabsync key signing FILE"
                 ) from None
         return found
 
@@ -184,6 +186,35 @@ class Keys:
 def spelled(key: Ed25519PublicKey) -> str:
     """A public key as it stands in tabsync.toml: "ed25519:" and base64."""
     return "ed25519:" + base64.b64encode(key.public_bytes_raw()).decode()
+
+
+def new_identity(path: Path) -> str:
+    """Make a new identity of age in a file that only we can read; gives its recipient. Refused when it exists."""
+    from pyrage import x25519
+
+    identity = x25519.Identity.generate()
+    recipient = str(identity.to_public())
+    _write_secret(path, f"# reads backups that are encrypted for {recipient}\n{identity}\n")
+    return recipient
+
+
+def new_signing_key(path: Path) -> str:
+    """Make a new Ed25519 key in a file that only we can read; gives its public key. Raises Refused when it exists."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = Ed25519PrivateKey.generate()
+    _write_secret(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
+    return spelled(key.public_key())
+
+
+def _write_secret(path: Path, text: str) -> None:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise Refused(f"can't make {path}: {error.strerror}", "name a new file: a key is never replaced") from None
+    with os.fdopen(fd, "w") as file:
+        file.write(text)
 
 
 def _private_key(path: Path) -> Ed25519PrivateKey:

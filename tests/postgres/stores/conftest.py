@@ -2,58 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tabsync.stores.open import open_store
 from tabsync.stores.store import Store
-from tests import emulators
-from tests.conftest import missing
+from tests.store_fixtures import address, azurite, emulator, moto, nobodys_credentials
 
-_numbers = itertools.count(1)
+__all__ = ["address", "azurite", "emulator", "moto", "nobodys_credentials"]
 
 
 @pytest.fixture(autouse=True)
-def nobodys_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take away whatever credentials the person running the tests has."""
-    for name in os.environ:
-        if name.startswith(("AZURE_", "AWS_", "GOOGLE_")):
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture(scope="session")
-def _azurite() -> Iterator[emulators.Emulator]:
-    if not emulators.AZURITE.exists():
-        missing("azurite (scripts/emulators.py installs it)")
-    with emulators.running("az") as emulator:
-        emulator.make_container("backups")
-        yield emulator
-
-
-@pytest.fixture(scope="session")
-def _moto() -> Iterator[emulators.Emulator]:
-    with emulators.running("s3") as emulator:
-        emulator.make_container("backups")
-        yield emulator
-
-
-@pytest.fixture
-def emulator(request: pytest.FixtureRequest, remote: str, monkeypatch: pytest.MonkeyPatch) -> emulators.Emulator:
-    """The emulator of the parameter `remote`, with a container "backups"; its credentials are in the environment."""
-    found: emulators.Emulator = request.getfixturevalue("_azurite" if remote == "az" else "_moto")
-    for name, value in found.environment.items():
-        monkeypatch.setenv(name, value)
-    return found
-
-
-@pytest.fixture
-def address(emulator: emulators.Emulator) -> str:
-    """A prefix of the container that is empty yet."""
-    return f"{emulator.scheme}://backups/test/{next(_numbers)}"
+def in_nobodys_name(nobodys_credentials: None) -> None:
+    """No test of a store uses real credentials."""
 
 
 @pytest.fixture

@@ -1,0 +1,164 @@
+"""tabsync backup copy: a backup into another store, object by object as it is stored, its manifest last.
+
+What is encrypted stays encrypted: a copy needs no key. Every object that is sent is read back and checked before the
+manifest is written; one that is there already is counted on by its size (tabsync backup verify reads it).
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tabsync.backups.retention import OWN_STORES, class_of
+from tabsync.kernel.clock import compact, now
+from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.manual.load import read
+from tabsync.manual.model import RetentionClass
+from tabsync.stores.manifest import StoredFile
+from tabsync.stores.store import Store
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+
+def plan_copy(workspace: Workspace, backup: str, to: str) -> Plan:
+    """Plan to copy a backup (an id, or "latest") to another store, by its name in tabsync.toml or its URL.
+
+    Raises BadUsage when there is no such backup, Refused when it is there already or the store can't be written to.
+    """
+    manifest = workspace.store().find(backup)
+    target = workspace.store(_place(workspace, to))
+    if target.url == workspace.store().url:
+        raise BadUsage(f"{target.url} is the store that the backup is in", "name another one: --to")
+    if manifest.id in target.ids():
+        raise Refused(f"backup {manifest.id} is in {target.url} already", f"tabsync backup list --store {target.url}")
+    target.prepare()
+    steps = copy_steps(manifest.id, target)
+    return Plan("backup copy", f"Copy backup {manifest.id} to {target.url}", steps, manifest.source)
+
+
+def copies_of(workspace: Workspace, kind: str, reason: str) -> tuple[list[Store], list[str]]:
+    """The stores that a new backup is to be copied to, by its class in the manual; and those that nobody can find.
+
+    The second list names stores of the class that tabsync.toml does not place.
+    """
+    row = class_of(kind, reason, classes_of(workspace))
+    if row is None:
+        return [], []
+    places = {name.lower(): place for name, place in workspace.stores}
+    own = workspace.store()
+    found, lost = [], []
+    for name in row.stores:
+        place = places.get(name.lower())
+        if place is not None:
+            store = workspace.store(place)
+            found += [store] if store.url != own.url else []
+        elif any(word in name.lower() for word in OWN_STORES) and not _is_kind(own, name):
+            lost.append(name)
+    return found, lost
+
+
+def copy_steps(backup: str, target: Store, number: int = 1) -> tuple[Step, ...]:
+    """The steps that copy a backup, which may only come to exist in a step before them. number: of the copy."""
+    staging = f"copy-{compact(now())}-{secrets.token_hex(2)}"
+    which = {"backup": backup, "to": target.url.removeprefix("file://")}
+    return (
+        Step(
+            f"copy_{number}",
+            f"Copy it to {target.url}",
+            "tabsync.backups.copy:copy",
+            which | {"staging": staging},
+            preview="send each object that isn't there yet, read it back and check its digest; the manifest last",
+            risk=Risk.REVERSIBLE,
+            undo=f"delete {target.url}/manifests/{backup}.json",
+        ),
+        Step(
+            f"tidy_copy_{number}",
+            "Clear the staging directory of the copy",
+            "tabsync.backups.copy:tidy",
+            which | {"staging": staging},
+            preview=f"rm -r {target.staging(staging)}",
+            risk=Risk.REVERSIBLE,
+            undo="no undo needed: it held copies",
+            always=True,
+        ),
+    )
+
+
+def copy(context: Context, *, backup: str, to: str, staging: str) -> Facts:
+    """Copy every object that isn't there yet, verify it, and take the manifest over as it is.
+
+    Raises FailedPartway when the copy can't be made; the backup itself is not touched.
+    """
+    workspace: Workspace = context.services
+    source, target = workspace.store(), workspace.store(to)
+    try:
+        content, manifest = source.manifest_content(backup), source.manifest(backup)
+        target.prepare()
+        directory = target.staging(staging)
+        workspace.hold(directory)
+        files = list({file.object: file for file in manifest.files}.values())
+        sent = 0
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            made = pool.map(lambda file: _send(source, target, file, directory), files)
+            for number, size in enumerate(made, start=1):
+                sent += size
+                context.report(number, len(files), "objects")
+        target.commit(manifest, content)
+    except (FailedPartway, ProblemFound) as error:
+        raise FailedPartway(
+            f"backup {backup} is not copied to {target.url}: {error.fact.removesuffix('; no backup was recorded')}",
+            f"it stays in {source.url}; again: tabsync backup copy {backup} --to {target.url}",
+        ) from error
+    return {"backup": backup, "store": target.url, "objects": len(files), "sent_bytes": sent}
+
+
+def tidy(context: Context, *, backup: str, to: str, staging: str) -> Facts:
+    """Remove the staging directory of a copy."""
+    context.services.let_go(context.services.store(to).staging(staging))
+    return {}
+
+
+def classes_of(workspace: Workspace) -> tuple[RetentionClass, ...]:
+    """The manual's retention classes; none when it can't be read: a backup is wanted most when nothing is in order."""
+    try:
+        return read(workspace.manual_path)[0].retention
+    except BadUsage:
+        return ()
+
+
+def _send(source: Store, target: Store, file: StoredFile, directory: Path) -> int:
+    """Copy one object; gives the bytes sent, 0 when it was there."""
+    if target.count_on(file.object, file.object_bytes):
+        return 0
+    path = directory / file.object
+    wrong = source.place_object(file, path)
+    if wrong:
+        raise ProblemFound(f"{file.name}: object {file.object[:12]} {wrong}", f"tabsync backup verify {source.url}")
+    if path.is_symlink():  # a local store gives a link to its object, which must stay where it is
+        real = path.with_name(f"{path.name}.copy")
+        shutil.copyfile(path, real)
+        path.unlink()
+        path = real
+    target.adopt(path, file.object)
+    if wrong := target.harm(file):
+        raise FailedPartway(f"{file.name}: the copy of object {file.object[:12]} {wrong}")
+    return file.object_bytes
+
+
+def _place(workspace: Workspace, to: str) -> str:
+    return next((place for name, place in workspace.stores if name.lower() == to.lower()), to)
+
+
+def _is_kind(store: Store, name: str) -> bool:
+    """Whether a store is of the kind that a manual's name for it speaks of."""
+    words: Iterable[str] = {"file": ("local",), "az": ("azure",), "s3": ("s3",), "gs": ("google", "gcs")}[
+        store.url.partition("://")[0]
+    ]
+    return any(word in name.lower() for word in words)
