@@ -2,7 +2,7 @@
 
 So a dump for an object store needs room for the files that are open, and not for all of them. When they are closed
 faster than they can be sent, pg_dump is stopped (SIGSTOP) until there is room again: never more is staged than its two
-largest files hold.
+largest files hold, and what it writes until it is stopped.
 
 What is sent before pg_dump fails is named by no manifest, and is collected later.
 """
@@ -10,6 +10,8 @@ What is sent before pg_dump fails is named by no manifest, and is collected late
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -76,11 +78,10 @@ class Sender:
         with ThreadPoolExecutor(max_workers=2) as pool:
             try:
                 while not self._ended.wait(_LOOK_EVERY):
-                    family = [pg_dump, *pg_dump.children(recursive=True)]
-                    for path in self._closed(family):
+                    for path in self._closed():
                         self._sending[path] = pool.submit(self._send, path)
                     if stopped != (stopped := self._is_full()):
-                        _stop(family, stop=stopped)
+                        _stop([pg_dump, *pg_dump.children(recursive=True)], stop=stopped)
                     for future in self._sending.values():
                         if future.done():
                             future.result()
@@ -88,15 +89,13 @@ class Sender:
                 if stopped:
                     _stop([pg_dump, *pg_dump.children(recursive=True)], stop=False)
 
-    def _closed(self, family: list[psutil.Process]) -> list[Path]:
-        # First what is there, then what is open: a file that appears in between is looked at the next time.
+    def _closed(self) -> list[Path]:
         there = [path for path in self.directory.glob("*.dat*") if _DATA.fullmatch(path.name)]
-        there = [path for path in there if path not in self._sending and path.with_suffix("") not in self._sending]
-        opened: set[str] = set()
-        for one in family if there else ():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                opened |= {file.path for file in one.open_files()}
-        return [path for path in there if str(path.resolve()) not in opened]
+        return [
+            path
+            for path in there
+            if path not in self._sending and path.with_suffix("") not in self._sending and _is_closed(path)
+        ]
 
     def _send(self, path: Path) -> StoredFile:
         return self.store.keep(self.finish(path))
@@ -112,6 +111,27 @@ class Sender:
         self.most_staged = max(staged, self.most_staged)
         waiting = any(not future.done() for future in self._sending.values())
         return waiting and staged > max(_ROOM, sum(sorted(self._sizes.values())[-2:]))
+
+
+def _is_closed(path: Path) -> bool:
+    """Whether nobody has a file open for writing any more, as the kernel itself knows it.
+
+    It grants a lease for reading only then (https://man7.org/linux/man-pages/man2/fcntl.2.html, F_SETLEASE). Looking
+    through /proc for who has it open is no substitute: a process that was forked meanwhile would be missed, and half a
+    file be taken for a whole one. Where there are no leases, nothing is sent early.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except (OSError, AttributeError):
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def _stop(family: list[psutil.Process], *, stop: bool) -> None:

@@ -1,0 +1,113 @@
+"""Files of a dump leave while pg_dump is at work, and no more is staged than two of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tabsync.backups import send
+from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.send import Sender
+from tabsync.backups.take import plan_take
+from tabsync.kernel.errors import FailedPartway
+from tabsync.kernel.runner import run
+from tabsync.manual.load import load
+from tabsync.stores.local import LocalStore
+from tabsync.workspace import Workspace
+from tests.conftest import Databases, run_sql
+
+_MB = 1 << 20
+
+
+class Far(LocalStore):
+    """A store that is as slow as a thin line, and isn't on our disk."""
+
+    @property
+    def is_local(self) -> bool:
+        return False
+
+    def adopt(self, path: Path, digest: str) -> None:
+        time.sleep(path.stat().st_size / (20 * _MB))
+        super().adopt(path, digest)
+
+
+class Broken(Far):
+    """A store that dies with the second file."""
+
+    def adopt(self, path: Path, digest: str) -> None:
+        if list((self.root / "objects").glob("??/*")):
+            raise FailedPartway("the store is gone", "look at the network")
+        super().adopt(path, digest)
+
+
+@pytest.fixture
+def workspace(databases: Databases, workspaces: Callable[..., Workspace], request: pytest.FixtureRequest) -> Workspace:
+    """Twelve tables of about two megabytes each that don't compress."""
+    conninfo = databases(request.param if hasattr(request, "param") else 17)
+    for number in range(12):
+        rows = "select i, sha512(i::text::bytea) as b from generate_series(1, 20000) i"
+        run_sql(conninfo, f"create table t{number} as {rows}")
+    run_sql(conninfo, "analyze")
+    return workspaces(conninfo)
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[Sender]:
+    """The senders that were made, with no room to spare for small files."""
+    made: list[Sender] = []
+    monkeypatch.setattr(send, "_ROOM", 0)
+    monkeypatch.setattr(send, "_LOOK_EVERY", 0.005)  # the files are small: in 50 ms pg_dump writes five of them
+
+    class Watched(Sender):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr("tabsync.backups.take.Sender", Watched)
+    return made
+
+
+@pytest.mark.parametrize("workspace", [15, 17], indirect=True)
+def test_never_more_is_staged_than_two_files(workspace: Workspace, watched: list[Sender]) -> None:
+    away = workspace
+    away._open[f"store {workspace.store_root}"] = Far(workspace.store_root)
+    outcome = run(plan_take(away, "full", "manual"), away, away.journal())
+    outcome.raise_if_failed()
+    manifest = away.store().manifest(outcome.results["commit"]["backup"])
+    sender = watched[0]
+    assert len(sender.sent) >= 10  # the last ones may close as pg_dump ends
+    whole = sum(sender._sizes.values())
+    largest = sorted(sender._sizes.values())[-2:]
+    # Two are open and two on their way, those with their compressed selves where pg_dump compresses nothing itself.
+    assert sender.most_staged <= sum(largest) * 3 < whole
+    manual = load(away.manual_path).model_copy(update={"key_tables": ()})
+    report = run_drill(away, plan_drill(away, manual, manifest.id))
+    assert report.data["verdict"]["content"] == "identical", report.data["error"]
+
+
+def test_a_store_that_dies_ends_pg_dump_at_once(workspace: Workspace, watched: list[Sender]) -> None:
+    workspace._open[f"store {workspace.store_root}"] = Broken(workspace.store_root)
+    outcome = run(plan_take(workspace, "full", "manual"), workspace, workspace.journal())
+    assert isinstance(outcome.error, FailedPartway)
+    assert outcome.error.fact == "the store is gone"
+    assert workspace.store().ids() == []
+    assert not [one for one in psutil.Process().children(recursive=True) if one.name() == "pg_dump"]
+    assert not list((workspace.store_root / "staging").glob("*"))
+
+
+def test_the_last_second_of_a_dump_is_not_left_out(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the sender sees all files close or none, the backup has all of them."""
+    for pause in (0.001, 10.0):
+        monkeypatch.setattr(send, "_LOOK_EVERY", pause)
+        workspace._open[f"store {workspace.store_root}"] = Far(workspace.store_root)
+        outcome = run(plan_take(workspace, "full", "manual"), workspace, workspace.journal())
+        outcome.raise_if_failed()
+        manifest = workspace.store().manifest(outcome.results["commit"]["backup"])
+        assert {file.table for file in manifest.files} == {"", *(f"t{number}" for number in range(12))}
+        assert list(workspace.store().damaged(manifest)) == []
