@@ -1,4 +1,4 @@
-"""tabsync restore: new, tables."""
+"""tabsync restore: new, tables, and what stands in files of its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tabsync.cli import restore_rows
 from tabsync.cli.common import ConfigOption, DatabaseOption, DryRunOption, JsonOption, StoreOption
 
 if TYPE_CHECKING:
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 app = typer.Typer(
-    help="Bring a backup, or some tables of it, back.",
+    help="Bring a backup, or some tables or rows of it, back.",
     epilog="Example: tabsync restore new --from latest",
     no_args_is_help=True,
 )
+app.command(
+    "rows", epilog="Example: tabsync restore rows --table users --where \"email = 'ana@example.com'\" --dry-run"
+)(restore_rows.rows)
 
 FromOption = Annotated[str, typer.Option("--from", help="A backup's id, or latest: the newest full one.")]
 NoOwnerOption = Annotated[bool, typer.Option("--no-owner", help="Leave owners and grants out.")]

@@ -1,0 +1,84 @@
+-- name: relation
+-- What stands under a table's name: its kind, and whether we may read and write it.
+select c.oid::bigint, c.relkind::text,
+       has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as may_read,
+       has_table_privilege(c.oid, 'insert') as may_insert,
+       has_table_privilege(c.oid, 'update') as may_update,
+       has_table_privilege(c.oid, 'delete') as may_delete,
+       pg_has_role(c.relowner, 'usage') as owns
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+ where n.nspname = %(schema)s and c.relname = %(name)s
+
+-- name: columns
+-- Columns in their order. bare: the type without its length, since a cast to varchar(3) would cut off silently.
+select a.attname::text,
+       format_type(a.atttypid, a.atttypmod),
+       format_type(a.atttypid, -1) as bare,
+       a.attnotnull or (t.typtype = 'd' and t.typnotnull) as not_null,
+       a.atthasdef or t.typdefault is not null as has_default,
+       a.attidentity::text,
+       a.attgenerated <> '' as generated
+  from pg_attribute a join pg_type t on t.oid = a.atttypid
+ where a.attrelid = %(oid)s and a.attnum > 0 and not a.attisdropped
+ order by a.attnum
+
+-- name: primary_key
+-- The columns of the primary key in its order, and by which operator its index finds them equal: found by their name
+-- alone, those of an extension would need its schema in search_path, where anybody may have put others.
+select a.attname::text, coalesce(format('operator(%%I.%%s)', n.nspname, o.oprname), 'operator(pg_catalog.=)')
+  from pg_constraint k
+  join pg_index i on i.indexrelid = k.conindid
+  cross join unnest(k.conkey) with ordinality u(attnum, ord)
+  join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum
+  join pg_opclass c on c.oid = i.indclass[u.ord - 1]
+  left join pg_amop m on m.amopfamily = c.opcfamily and m.amoplefttype = c.opcintype
+                     and m.amoprighttype = c.opcintype and m.amopstrategy = 3
+                     and c.opcmethod = (select oid from pg_am where amname = 'btree')
+  left join pg_operator o on o.oid = m.amopopr
+  left join pg_namespace n on n.oid = o.oprnamespace
+ where k.conrelid = %(oid)s and k.contype = 'p'
+ order by u.ord
+
+-- name: triggers
+-- Triggers of people's own that fire for an ordinary session. events: bits of pg_trigger.tgtype.
+select tgname::text, tgtype::int, tgenabled::text
+  from pg_trigger
+ where tgrelid = %(oid)s and not tgisinternal and tgenabled in ('O', 'A')
+ order by tgname
+
+-- name: links
+-- Every foreign key with what it does when the row that it points at is deleted. nulled: the columns that SET NULL sets.
+select n.nspname::text, c.relname::text, k.conname::text,
+       array(select a.attname::text from unnest(k.conkey) with ordinality u(attnum, ord)
+               join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum order by u.ord) as columns,
+       rn.nspname::text, r.relname::text,
+       array(select a.attname::text from unnest(k.confkey) with ordinality u(attnum, ord)
+               join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum order by u.ord) as referenced,
+       k.confdeltype::text,
+       array(select a.attname::text
+               from unnest(coalesce(nullif(k.confdelsetcols, '{}'), k.conkey)) with ordinality u(attnum, ord)
+               join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum order by u.ord) as nulled,
+       array(select format('operator(%%I.%%s)', s.nspname, o.oprname)
+               from unnest(k.conpfeqop) with ordinality u(oper, ord)
+               join pg_operator o on o.oid = u.oper join pg_namespace s on s.oid = o.oprnamespace
+              order by u.ord) as equal,
+       array(select format('operator(%%I.%%s)', s.nspname, o.oprname)
+               from unnest(k.conppeqop) with ordinality u(oper, ord)
+               join pg_operator o on o.oid = u.oper join pg_namespace s on s.oid = o.oprnamespace
+              order by u.ord) as parent_equal
+  from pg_constraint k
+  join pg_class c on c.oid = k.conrelid
+  join pg_namespace n on n.oid = c.relnamespace
+  join pg_class r on r.oid = k.confrelid
+  join pg_namespace rn on rn.oid = r.relnamespace
+ where k.contype = 'f' and k.conparentid = 0
+ order by 1, 2, 3
+
+-- name: uniform
+-- Values as text are the same on both sides only under the same settings; pg_dump sets them for the same reason.
+select set_config('datestyle', 'ISO, YMD', false), set_config('intervalstyle', 'postgres', false),
+       set_config('timezone', 'UTC', false), set_config('extra_float_digits', '3', false),
+       set_config('bytea_output', 'hex', false), set_config('xmloption', 'content', false),
+       set_config('lc_monetary', 'C', false), set_config('search_path', '', false),
+       set_config('row_security', 'off', false), set_config('client_encoding', 'UTF8', false)
+

@@ -1,0 +1,399 @@
+"""The comparison behind `restore rows`: which rows of a copy the database lacks, has otherwise, or has the same.
+
+The rows that a condition finds in the copy are looked up in the database by their primary key. Of those that are gone,
+the rows that a cascade took with them are found by the foreign keys that the database has, level by level. What differs
+is written, as text, into a file for each table in a directory that only we can read; the digest over these files is
+what the writing step is bound to. The facts that go to the ledger hold numbers, never values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from tabsync.backups.rows_copy import CONDITION_TIMEOUT, reader
+from tabsync.backups.rows_shape import (
+    Link,
+    Shape,
+    common_columns,
+    family,
+    links_of,
+    make_uniform,
+    parents_first,
+    shape_of,
+)
+from tabsync.backups.rows_text import Row, ask, columns, matches, spelled, stream, tell, whole
+from tabsync.backups.take import prove_target
+from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
+from tabsync.kernel.step import Context, Facts
+from tabsync.postgres.catalog import Relation
+from tabsync.postgres.connect import Connection, Limits, allowed
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+DIFF = "diff"
+PARENTS = "parents.jsonl"
+MISSING, CHANGED, UNLINKED, SAME = "missing", "changed", "unlinked", "same"
+
+_TOLD_PARENTS = 5
+
+_LIMITS = Limits(lock_timeout=2_000, statement_timeout=120_000, idle_in_transaction_timeout=0)
+
+_PICKED = sql.SQL(
+    "create temporary table {} (part oid, place tid, gone boolean not null, cut int[] not null, state text,"
+    " primary key (part, place))"
+)
+_PICK = sql.SQL("insert into {picked} select {name}.tableoid, {name}.ctid, true, '{{}}' from {table} as {name} where (")
+_PICK_CHILDREN = sql.SQL(
+    "insert into {picked} as old select c.tableoid, c.ctid, {gone}, {cut} from {child} as c"
+    " where exists (select from {parent} as p join {parents} as g on g.part = p.tableoid and g.place = p.ctid"
+    " where g.state = 'missing' and {pairs}) on conflict (part, place) do "
+)
+_LEAVE = sql.SQL("nothing")
+_ADD_CUT = sql.SQL("update set cut = old.cut || excluded.cut where not old.gone")
+_READ = sql.SQL(
+    "select k.part::text, k.place::text, array_to_string(k.cut, ','), {nth}, {whole}, {columns}"
+    " from {picked} as k join {table} as t on t.tableoid = k.part and t.ctid = k.place"
+    " where k.state is null and k.gone = {gone}"
+)
+_NTH = sql.SQL("row_number() over (partition by {} order by k.part, k.place)")
+_MARK = sql.SQL(
+    "update {} as p set state = u.state from unnest($1::oid[], $2::tid[], $3::text[]) as u(part, place, state)"
+    " where p.part = u.part and p.place = u.place"
+)
+_BY_KEY = sql.SQL(
+    "select k.n, {columns} from unnest({arrays}) with ordinality as k({names}, n) join {table} as t on {pairs}"
+)
+_BY_WHOLE = sql.SQL("select {whole}, count(*) from {table} as t where {whole} = any($1::text[]) group by 1")
+_FOREIGN = sql.SQL(
+    "select distinct {columns} from {picked} as k join {child} as t on t.tableoid = k.part and t.ctid = k.place"
+    " where k.state = 'missing' and {given}"
+)
+_NOT_ALONG = sql.SQL(
+    " and not exists (select from {parents} as g join {parent} as p on p.tableoid = g.part and p.ctid = g.place"
+    " where g.state = 'missing' and {pairs})"
+)
+
+
+@dataclass(slots=True)
+class Member:
+    """A table of the comparison. here: in the database; there: in the copy; columns: what is compared and written.
+
+    present: without a primary key, how many rows the database has that are equal to missing ones.
+    """
+
+    number: int
+    here: Shape
+    there: Shape
+    columns: tuple[str, ...]
+    notes: list[str]
+    path: Path
+    counts: Counter[str] = field(default_factory=Counter)
+    present: int = 0
+
+    @property
+    def relation(self) -> Relation:
+        """The table's name."""
+        return self.here.relation
+
+    @property
+    def picked(self) -> sql.Identifier:
+        """The temporary table of those of its rows that were found in the copy."""
+        return sql.Identifier("pg_temp", f"picked_{self.number}")
+
+    def to_json(self) -> Facts:
+        """What the ledger and the next plan need to know of it; no values."""
+        return {
+            "schema": self.relation.schema,
+            "name": self.relation.name,
+            "columns": list(self.columns),
+            "key": list(self.here.key),
+            "triggers": [[one.name, one.events] for one in self.here.triggers],
+            "may": {"insert": self.here.may_insert, "update": self.here.may_update, "own": self.here.owns},
+            "notes": self.notes,
+            "file": self.path.name,
+            "present": self.present,
+            **{state: self.counts[state] for state in (MISSING, CHANGED, UNLINKED, SAME)},
+        }
+
+
+@dataclass(slots=True)
+class Comparison:
+    """A comparison at work: the copy, the database, the tables and their foreign keys."""
+
+    copy: Connection
+    live: Connection
+    members: dict[Relation, Member]
+    links: list[Link]
+    with_dependents: bool
+
+
+def compare(
+    context: Context,
+    *,
+    place: str,
+    database: str,
+    scratch: str,
+    target: Facts,
+    table: Facts,
+    where: str,
+    with_dependents: bool,
+) -> Facts:
+    """Compare, and keep what differs in the scratch directory. The database is only read.
+
+    place: the copy's server, below servers/; database: its database. Raises BadUsage when the condition doesn't work
+    or finds nothing, Refused when rows can't come back for the shape of the tables.
+    """
+    workspace: Workspace = context.services
+    directory = workspace.scratch(scratch)
+    workspace.hold(directory)
+    diff = directory / DIFF
+    diff.mkdir(mode=0o700)
+    root = Relation(**table)
+    with reader(workspace.servers() / place, database) as copy, workspace.connect("restore", _LIMITS) as live:
+        prove_target(live, target)
+        make_uniform(live)
+        make_uniform(copy)
+        live.execute("begin isolation level repeatable read read only")
+        links = links_of(live)
+        wanted = family(links, root) if with_dependents else [root]
+        work = Comparison(copy, live, _members(copy, live, wanted, diff), links, with_dependents)
+        for member in work.members.values():
+            copy.execute(_PICKED.format(member.picked))
+        copy.execute("begin isolation level repeatable read read only")
+        _pick(work, work.members[root], where)
+        with allowed("look the rows up", "use the tables' owner, or a user with BYPASSRLS"):
+            _follow(work, root)
+            parents = _missing_parents(work, diff / PARENTS)
+    if not sum(work.members[root].counts.values()):
+        raise BadUsage(f"no row of {root} there matches the condition", "try a wider one; --dry-run changes nothing")
+    order = [work.members[one] for one in parents_first(list(work.members), links)]
+    digest = digest_of_diff(diff, [one.path.name for one in order])
+    return {"tables": [one.to_json() for one in order], "parents": parents, "digest": digest}
+
+
+def digest_of_diff(diff: Path, files: Iterable[str]) -> str:
+    """SHA-256 over the differences of all tables, hex."""
+    total = hashlib.sha256()
+    for name in files:
+        with (diff / name).open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def _members(copy: Connection, live: Connection, wanted: Sequence[Relation], diff: Path) -> dict[Relation, Member]:
+    found: dict[Relation, Member] = {}
+    for relation in wanted:
+        here, there = shape_of(live, relation), shape_of(copy, relation)
+        if here is None:
+            hint = f"bring the table itself back: tabsync restore tables {relation}"
+            raise BadUsage(f"there is no table {relation} to bring rows back to", hint)
+        if there is None and relation != wanted[0]:
+            continue  # it came after the backup, which has none of its rows
+        if there is None:
+            raise BadUsage(f"there is no table {relation} in the copy", "name another backup: tabsync backup list")
+        names, notes = common_columns(here, there)
+        path = diff / f"{len(found)}.jsonl"
+        path.touch(mode=0o600)
+        found[relation] = Member(len(found), here, there, names, notes, path)
+    return found
+
+
+def _pick(work: Comparison, member: Member, where: str) -> None:
+    """Find the rows of the condition. It is a person's SQL: one statement, read-only, without rights, bounded."""
+    relation = member.relation
+    start = _PICK.format(picked=member.picked, name=sql.Identifier(relation.name), table=member.there.source())
+    query = start + spelled(where) + sql.SQL("\n)")
+    try:
+        work.copy.execute(sql.SQL("set local search_path = {}, public").format(sql.Identifier(relation.schema)))
+        work.copy.execute(query, prepare=True)  # the extended protocol takes one statement and no more
+        work.copy.execute("set local search_path = ''")
+    except psycopg.errors.QueryCanceled:
+        fact = f"the condition took longer than {CONDITION_TIMEOUT // 1000} s"
+        raise Refused(fact, "give a simpler one, by the primary key at best") from None
+    except psycopg.Error as error:
+        fact = f"the condition does not work: {error.diag.message_primary or error}".splitlines()[0]
+        named = ", ".join(one.name for one in member.there.columns)
+        raise BadUsage(fact, f"columns of {relation}: {named}") from None
+
+
+def _follow(work: Comparison, root: Relation) -> None:
+    """Look the found rows up, and from those that are gone go on to the rows that went with them."""
+    waiting = [root]
+    while waiting:
+        parent = work.members[waiting.pop()]
+        if not _look_up(work, parent) or not work.with_dependents:
+            continue
+        for number, link in enumerate(work.links):
+            takes_along = link.referenced == parent.relation and link.on_delete == "c" and link.table in work.members
+            if takes_along and _pick_children(work, number):
+                waiting.append(link.table)
+    for number, link in enumerate(work.links if work.with_dependents else ()):
+        if link.on_delete == "n" and link.table in work.members and link.referenced in work.members:
+            _pick_children(work, number)
+            _look_up_cut(work, work.members[link.table])
+
+
+def _pick_children(work: Comparison, number: int) -> int:
+    """Find the rows whose foreign key points at rows that are gone: gone with them, or cut off from them."""
+    link = work.links[number]
+    parent, child = work.members[link.referenced], work.members[link.table]
+    cut = link.on_delete == "n"
+    start = _PICK_CHILDREN.format(
+        picked=child.picked,
+        gone=sql.Literal(not cut),
+        cut=sql.Literal([number] if cut else []) + sql.SQL("::int[]"),
+        child=child.there.source(),
+        parent=parent.there.source(),
+        parents=parent.picked,
+        pairs=matches("p", link.referenced_columns, "c", link.columns, link.equal),
+    )
+    return tell(work.copy, start + (_ADD_CUT if cut else _LEAVE))
+
+
+def _look_up(work: Comparison, member: Member) -> int:
+    """Look up the rows that were found and not yet looked up; gives how many of them are missing."""
+    missing = 0
+    for rows in stream(work.copy, _reading(member, gone=True)):
+        states = []
+        found = _by_key(work.live, member, rows) if member.here.key else _by_whole(work.live, member, rows)
+        with member.path.open("a", encoding="ascii") as file:
+            for row, old in zip(rows, found, strict=True):
+                new = row[5:]
+                state = MISSING if old is None else SAME if old == new else CHANGED
+                states.append(state)
+                if state != SAME:
+                    file.write(json.dumps([state, new, old]) + "\n")
+        member.counts.update(states)
+        missing += states.count(MISSING)
+        _mark(work.copy, member, rows, states)
+    return missing
+
+
+def _look_up_cut(work: Comparison, member: Member) -> None:
+    """Look up the rows that lost only their reference; those that have it NULL now can be linked again."""
+    for rows in stream(work.copy, _reading(member, gone=False)):
+        found = _by_key(work.live, member, rows) if member.here.key else [None] * len(rows)
+        with member.path.open("a", encoding="ascii") as file:
+            for row, old in zip(rows, found, strict=True):
+                new = _linked(work, member, row, old) if old is not None else None
+                if new is not None and new != old:
+                    member.counts[UNLINKED] += 1
+                    file.write(json.dumps([UNLINKED, new, old]) + "\n")
+        _mark(work.copy, member, rows, [UNLINKED] * len(rows))
+
+
+def _linked(work: Comparison, member: Member, row: Row, old: Row) -> Row:
+    """The row as it is now, with the references that it had in the copy where it has none now."""
+    new = list(old)
+    for number in map(int, (row[2] or "").split(",")):
+        at = [member.columns.index(name) for name in work.links[number].nulled if name in member.columns]
+        if all(old[one] is None for one in at):
+            for one in at:
+                new[one] = row[5 + one]
+    return tuple(new)
+
+
+def _reading(member: Member, *, gone: bool) -> sql.Composed:
+    same = whole(member.columns, "t")
+    return _READ.format(
+        nth=sql.SQL("1") if member.here.key else _NTH.format(same),
+        whole=sql.SQL("null") if member.here.key else same,
+        columns=columns(member.columns, "t"),
+        picked=member.picked,
+        table=member.there.source(),
+        gone=sql.Literal(gone),
+    )
+
+
+def _by_key(live: Connection, member: Member, rows: Sequence[Row]) -> list[Row | None]:
+    """The database's row for each row of the copy, or None."""
+    shape = member.here
+    at = [5 + member.columns.index(name) for name in shape.key]
+    numbers = [f"k{number}" for number in range(len(at))]
+    query = _BY_KEY.format(
+        columns=columns(member.columns, "t"),
+        arrays=_arrays([shape.column(name).bare for name in shape.key]),
+        names=columns(numbers),
+        table=shape.source(),
+        pairs=matches("t", shape.key, "k", numbers, shape.equal),
+    )
+    found: list[Row | None] = [None] * len(rows)
+    for number, *row in ask(live, query, *([row[one] for row in rows] for one in at)):
+        found[int(number or 0) - 1] = tuple(row)
+    return found
+
+
+def _by_whole(live: Connection, member: Member, rows: Sequence[Row]) -> list[Row | None]:
+    """Without a key, a row is there when the database has as many that are equal in every column."""
+    query = _BY_WHOLE.format(whole=whole(member.columns, "t"), table=member.here.source())
+    counts = {text: int(count or 0) for text, count in ask(live, query, list({row[4] for row in rows}))}
+    member.present += sum(counts.get(row[4], 0) for row in rows if int(row[3] or 0) == counts.get(row[4], 0) + 1)
+    return [row[5:] if int(row[3] or 0) <= counts.get(row[4], 0) else None for row in rows]
+
+
+def _mark(copy: Connection, member: Member, rows: Sequence[Row], states: Sequence[str]) -> None:
+    tell(copy, _MARK.format(member.picked), [row[0] for row in rows], [row[1] for row in rows], list(states))
+
+
+def _arrays(types: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(
+        sql.SQL("${}::{}[]").format(spelled(str(number)), spelled(name)) for number, name in enumerate(types, start=1)
+    )
+
+
+def _missing_parents(work: Comparison, path: Path) -> list[Facts]:
+    """The rows that missing rows point at, and that neither the database has nor come back with them."""
+    told: list[Facts] = []
+    with path.open("w", encoding="ascii") as file:
+        for link in work.links:
+            member = work.members.get(link.table)
+            if member is None or not member.counts[MISSING] or not set(link.columns) <= set(member.columns):
+                continue
+            lacking = [one for rows in stream(work.copy, _foreign(work, link)) for one in _lacking(work, link, rows)]
+            if lacking:
+                told.append({"table": asdict(link.table), "key": link.name, "referenced": asdict(link.referenced)})
+                told[-1] |= {"columns": list(link.referenced_columns), "count": len(lacking)}
+                file.writelines(json.dumps([len(told) - 1, one]) + "\n" for one in lacking[:_TOLD_PARENTS])
+    return told
+
+
+def _foreign(work: Comparison, link: Link) -> sql.Composed:
+    """What the foreign key of the missing rows points at, without what comes back anyway."""
+    member, parent = work.members[link.table], work.members.get(link.referenced)
+    given = sql.SQL(" and ").join(sql.SQL("{} is not null").format(sql.Identifier("t", one)) for one in link.columns)
+    if parent is not None:
+        pairs = matches("p", link.referenced_columns, "t", link.columns, link.equal)
+        given += _NOT_ALONG.format(parents=parent.picked, parent=parent.there.source(), pairs=pairs)
+    return _FOREIGN.format(
+        columns=columns(link.columns, "t"), picked=member.picked, child=member.there.source(), given=given
+    )
+
+
+def _lacking(work: Comparison, link: Link, rows: Sequence[Row]) -> list[Row]:
+    try:
+        shape = shape_of(work.live, link.referenced)
+    except NotAllowed:
+        shape = None
+    if shape is None:
+        return []  # the foreign key itself will tell
+    numbers = [f"k{number}" for number in range(len(link.columns))]
+    query = _BY_KEY.format(
+        columns=sql.SQL("null"),
+        arrays=_arrays([shape.column(name).bare for name in link.referenced_columns]),
+        names=columns(numbers),
+        table=shape.source(),
+        pairs=matches("t", link.referenced_columns, "k", numbers, link.parent_equal),
+    )
+    values = ([row[number] for row in rows] for number in range(len(link.columns)))
+    there = {int(row[0] or 0) for row in ask(work.live, query, *values)}
+    return [row for number, row in enumerate(rows, start=1) if number not in there]

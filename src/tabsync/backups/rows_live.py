@@ -1,0 +1,225 @@
+"""Writing rows into the database that people use: temporary tables of what is to be, and statements that count.
+
+Everything is in one transaction with bounds on waiting; whoever calls compares the counts and rolls back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import LiteralString
+
+import psycopg
+from psycopg import sql
+
+from tabsync.backups.rows_shape import Link, Shape, Trigger, make_uniform, shape_of
+from tabsync.backups.rows_text import Row, ask, columns, copy_in, matches, tell, whole
+from tabsync.backups.take import prove_target
+from tabsync.kernel.errors import FailedPartway, NotAllowed, Refused, TabsyncError
+from tabsync.kernel.step import Facts
+from tabsync.postgres.catalog import Relation
+from tabsync.postgres.connect import Connection, Limits
+
+LIMITS = Limits(lock_timeout=5_000, statement_timeout=600_000, idle_in_transaction_timeout=60_000)
+NOTHING = "nothing was changed"
+
+_LOAD = sql.SQL("create temporary table {} on commit drop as select {} from {} limit 0")
+_LOCK = sql.SQL("select from {table} as t join {rows} as r on {pairs} for update of t")
+_AS_THEY_WERE = sql.SQL("select count(*) from {table} as t join {rows} as r on {pairs} where {here} = {there}")
+_COUNT_WHOLE = sql.SQL("select count(*) from {table} as t where {here} in (select {there} from {rows} as r)")
+_INSERT = sql.SQL(
+    "insert into {into} ({columns}) overriding system value select {columns} from {rows} on conflict do nothing"
+)
+_PLAIN_INSERT = sql.SQL("insert into {into} ({columns}) overriding system value select {columns} from {rows}")
+_UPDATE = sql.SQL("update {table} as t set {pairs_set} from {rows} as r where {pairs}")
+_DELETE = sql.SQL("delete from {table} as t using {rows} as r where {pairs}")
+_DELETE_WHOLE = sql.SQL(
+    "delete from {table} as t where (t.tableoid, t.ctid) in ("
+    "select n.part, n.place from (select t.tableoid as part, t.ctid as place, {here} as row,"
+    " row_number() over (partition by {here}) as nth from {table} as t) as n"
+    " join (select {there} as row, count(*) as many from {rows} as r group by 1) as w using (row)"
+    " where n.nth <= w.many)"
+)
+_POINTING = sql.SQL("select count(*) from {child} as c join {rows} as r on {pairs}")
+_NOT_ALONG = sql.SQL(" where not exists (select from {rows} as x where {pairs})")
+_TRIGGER = sql.SQL("alter table {} {} trigger {}")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that is written to, and the columns that are written."""
+
+    shape: Shape
+    columns: tuple[str, ...]
+
+    @property
+    def relation(self) -> Relation:
+        """Its name."""
+        return self.shape.relation
+
+    def load(self, live: Connection, name: str, rows: Iterable[Row]) -> Loaded:
+        """Copy rows into a temporary table of the same types; it goes with the transaction."""
+        made = sql.Identifier("pg_temp", name)
+        tell(live, _LOAD.format(made, columns(self.columns), self.shape.source()))
+        return Loaded(self, made, copy_in(live, made, rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Rows in a temporary table. count: how many."""
+
+    table: Table
+    name: sql.Identifier
+    count: int
+
+    def lock(self, live: Connection) -> None:
+        """Lock the rows of the same key, or, without a key, the table against writers."""
+        shape = self.table.shape
+        if shape.key:
+            tell(live, _LOCK.format(table=shape.source(), rows=self.name, pairs=self._keys()))
+        else:
+            live.execute(sql.SQL("lock table {} in share row exclusive mode").format(shape.relation.identifier()))
+
+    def unchanged(self, live: Connection) -> int:
+        """How many rows of the database are just like these."""
+        template = _AS_THEY_WERE if self.table.shape.key else _COUNT_WHOLE
+        return _number(ask(live, template.format(**self._words())))
+
+    def insert(self, live: Connection) -> int:
+        """Insert those that aren't there; gives how many that were."""
+        return tell(live, _INSERT.format(**self._words()))
+
+    def insert_all(self, live: Connection) -> int:
+        """Insert them or fail, with PostgreSQL's own reason."""
+        return tell(live, _PLAIN_INSERT.format(**self._words()))
+
+    def update(self, live: Connection) -> int:
+        """Make the rows of the same key like these; columns that can't be set stay."""
+        shape = self.table.shape
+        fixed = {one.name for one in shape.columns if one.identity == "a"} | set(shape.key)
+        names = [one for one in self.table.columns if one not in fixed]
+        if not names:
+            return self.unchanged(live)
+        pairs = [sql.SQL("{} = {}").format(sql.Identifier(one), sql.Identifier("r", one)) for one in names]
+        return tell(live, _UPDATE.format(**self._words(), pairs_set=sql.SQL(", ").join(pairs)))
+
+    def delete(self, live: Connection) -> int:
+        """Delete the rows of the same key; without a key as many as these of equal rows."""
+        template = _DELETE if self.table.shape.key else _DELETE_WHOLE
+        return tell(live, template.format(**self._words()))
+
+    def pointed_at(self, live: Connection, link: Link) -> int:
+        """How many rows would go, or be cut off, with these by a foreign key, not counting these themselves."""
+        child = shape_of(live, link.table)
+        if child is None:
+            return 0
+        pairs = matches("r", link.referenced_columns, "c", link.columns, link.equal)
+        query = _POINTING.format(child=child.source(), rows=self.name, pairs=pairs)
+        if link.table == self.table.relation:
+            own = matches("x", child.key, "c", child.key, child.equal)
+            query += _NOT_ALONG.format(rows=self.name, pairs=own)
+        return _number(ask(live, query))
+
+    def beside(self) -> sql.Composed:
+        """A query of the database's rows of the same key, followed by these."""
+        query = sql.SQL("select {}, {} from {} as t join {} as r on {}")
+        names = self.table.columns
+        parts = columns(names, "t"), columns(names, "r"), self.table.shape.source(), self.name, self._keys()
+        return query.format(*parts)
+
+    def all_rows(self) -> sql.Composed:
+        """A query of these rows alone."""
+        return sql.SQL("select {} from {}").format(columns(self.table.columns), self.name)
+
+    def _keys(self) -> sql.Composed:
+        shape = self.table.shape
+        return matches("t", shape.key, "r", shape.key, shape.equal)
+
+    def _words(self) -> dict[str, sql.Composable]:
+        names, shape = self.table.columns, self.table.shape
+        words: dict[str, sql.Composable] = {"table": shape.source(), "rows": self.name, "columns": columns(names)}
+        words |= {"into": shape.relation.identifier()}  # INSERT knows no ONLY
+        words |= {"here": whole(names, "t"), "there": whole(names, "r")}
+        return words | ({"pairs": self._keys()} if shape.key else {})
+
+
+@contextmanager
+def writing(live: Connection, target: Facts) -> Iterator[None]:
+    """One transaction of writes on the proven target; an error of PostgreSQL rolls it back and is told as a refusal."""
+    prove_target(live, target)
+    make_uniform(live)
+    live.execute("begin")
+    try:
+        live.execute("set constraints all deferred")  # where a circle of foreign keys allows it
+        yield
+        live.execute("set constraints all immediate")
+    except BaseException as error:
+        if not live.broken:
+            live.execute("rollback")
+        if isinstance(error, psycopg.Error):
+            raise told(error) from error
+        raise
+
+
+def commit(live: Connection) -> None:
+    """Commit; a connection that is lost in this moment leaves it open whether that happened."""
+    try:
+        live.execute("commit")
+    except psycopg.OperationalError as error:
+        raise FailedPartway(
+            f"the connection was lost while committing: {str(error).splitlines()[0]}",
+            "compare again: tabsync restore rows --dry-run says whether the rows are there",
+        ) from error
+
+
+@contextmanager
+def silenced(live: Connection, shapes: Sequence[Shape], *, really: bool) -> Iterator[None]:
+    """Disable the tables' own triggers for the transaction; foreign keys go on being checked."""
+    off: list[tuple[Relation, Trigger]] = []
+    for shape in shapes if really else ():
+        for trigger in shape.triggers:
+            live.execute(_switch(shape.relation, "disable", trigger))
+            off.append((shape.relation, trigger))
+    yield
+    if off:
+        live.execute("set constraints all immediate")  # ALTER TABLE wants no pending event
+    for relation, trigger in off:
+        live.execute(_switch(relation, "enable always" if trigger.enabled == "A" else "enable", trigger))
+
+
+def table_of(live: Connection, facts: Facts) -> Table:
+    """The table that facts tell of, if it is still of that shape. Refused otherwise."""
+    relation = Relation(facts["schema"], facts["name"])
+    shape = shape_of(live, relation)
+    if shape is None or list(shape.key) != facts["key"] or not set(facts["columns"]) <= _writable(shape):
+        raise Refused(f"table {relation} was altered meanwhile; {NOTHING}", "compare again")
+    return Table(shape, tuple(facts["columns"]))
+
+
+def told(error: psycopg.Error) -> TabsyncError:
+    """An error of PostgreSQL while rows were written, rolled back, in words."""
+    message = (error.diag.message_primary or str(error)).splitlines()[0]
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return NotAllowed(f"not allowed: {message}; {NOTHING}", "use the tables' owner")
+    if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled):
+        return Refused(f"gave up waiting: {message}; {NOTHING}", "see who holds what: tabsync status")
+    if isinstance(error, psycopg.errors.ForeignKeyViolation):
+        return Refused(f"{message}; {NOTHING}", "bring the rows that it points at back first")
+    if isinstance(error, psycopg.errors.IntegrityError | psycopg.DataError):
+        return Refused(f"the rows don't fit: {message}; {NOTHING}", "change the condition, or make room for them")
+    if isinstance(error, psycopg.OperationalError) and error.diag.message_primary is None:
+        return Refused(f"the connection was lost: {message}; {NOTHING}", "see whether it answers: tabsync health")
+    return Refused(f"the database refuses: {message}; {NOTHING}", "a trigger's refusal: see --without-triggers")
+
+
+def _switch(relation: Relation, how: LiteralString, trigger: Trigger) -> sql.Composed:
+    return _TRIGGER.format(relation.identifier(), sql.SQL(how), sql.Identifier(trigger.name))
+
+
+def _writable(shape: Shape) -> set[str]:
+    return {one.name for one in shape.columns if not one.generated}
+
+
+def _number(rows: list[Row]) -> int:
+    return int(rows[0][0] or 0)

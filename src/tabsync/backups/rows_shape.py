@@ -1,0 +1,193 @@
+"""What tables look like on the two sides of a comparison: columns, key, triggers, and the foreign keys between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from psycopg import sql
+
+from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
+from tabsync.kernel.step import Facts
+from tabsync.postgres.catalog import Relation
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.queries import named
+
+SQL = named(__package__, "rows.sql")
+
+_INSERT, _DELETE, _UPDATE = 4, 8, 16  # bits of pg_trigger.tgtype
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. type: as format_type says; bare: without its length; identity: "a" (always), "d" or ""."""
+
+    name: str
+    type: str
+    bare: str
+    not_null: bool
+    has_default: bool
+    identity: str
+    generated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A trigger that fires for an ordinary session. enabled: "O" or "A" (also while replicating)."""
+
+    name: str
+    events: int
+    enabled: str
+
+    def fires(self, *, replace: bool) -> bool:
+        """Whether it fires when rows are inserted (or, with replace, updated)."""
+        return bool(self.events & (_INSERT | (_UPDATE if replace else 0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A table as it stands in a database.
+
+    kind: "r" or "p" (partitioned); key: the primary key's columns; equal: the operators of its index.
+    """
+
+    relation: Relation
+    kind: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    equal: tuple[str, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    may_insert: bool = True
+    may_update: bool = True
+    may_delete: bool = True
+    owns: bool = True
+
+    def source(self) -> sql.Composed:
+        """The table in a FROM clause: its own rows, those of its partitions, not those of tables that inherit."""
+        return sql.SQL("" if self.kind == "p" else "only ") + self.relation.identifier()
+
+    def column(self, name: str) -> Column:
+        """One column by name."""
+        return next(one for one in self.columns if one.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A foreign key. on_delete: "c" cascade, "n" set null, others as pg_constraint has them; nulled: what "n" sets.
+
+    equal: the operators between referenced and own columns; parent_equal: those among referenced columns.
+    """
+
+    table: Relation
+    name: str
+    columns: tuple[str, ...]
+    referenced: Relation
+    referenced_columns: tuple[str, ...]
+    on_delete: str
+    nulled: tuple[str, ...]
+    equal: tuple[str, ...]
+    parent_equal: tuple[str, ...]
+
+    def to_json(self) -> Facts:
+        """As a fact."""
+        return asdict(self)
+
+
+def make_uniform(connection: Connection) -> None:
+    """Make values read as the same text as on any other server; a policy that would hide rows becomes an error."""
+    connection.execute(SQL["uniform"])
+
+
+def shape_of(connection: Connection, relation: Relation) -> Shape | None:
+    """A table's shape, None when there is none of that name. Raises NotAllowed when it may not be read."""
+    row = connection.execute(SQL["relation"], {"schema": relation.schema, "name": relation.name}).fetchone()
+    if row is None:
+        return None
+    oid, kind, may_read, *rights = row
+    if kind not in ("r", "p"):
+        raise BadUsage(f"{relation} is not a table", "views and foreign tables hold no rows of their own")
+    if not may_read:
+        raise NotAllowed(f"this user may not read {relation}", "use its owner, or a user with pg_read_all_data")
+    which = {"oid": oid}
+    key = connection.execute(SQL["primary_key"], which).fetchall()
+    return Shape(
+        relation,
+        kind,
+        tuple(Column(*one) for one in connection.execute(SQL["columns"], which)),
+        tuple(one for one, _ in key),
+        tuple(one for _, one in key),
+        tuple(Trigger(*one) for one in connection.execute(SQL["triggers"], which)),
+        *rights,
+    )
+
+
+def links_of(connection: Connection) -> list[Link]:
+    """Every foreign key of a database."""
+    found = []
+    for row in connection.execute(SQL["links"], {}):
+        schema, name, key, columns, other_schema, other_name, referenced, on_delete, *rest = row
+        other = Relation(other_schema, other_name)
+        pair = tuple(columns), other, tuple(referenced)
+        found.append(Link(Relation(schema, name), key, *pair, on_delete, *map(tuple, rest)))
+    return found
+
+
+def family(links: Iterable[Link], root: Relation) -> list[Relation]:
+    """A table and those whose rows a DELETE on it takes along or cuts off: CASCADE all the way down, SET NULL once."""
+    every = list(links)
+    deleted, waiting = [root], [root]
+    touched: list[Relation] = []
+    while waiting:
+        parent = waiting.pop()
+        for link in every:
+            if link.referenced != parent:
+                continue
+            if link.on_delete == "c" and link.table not in deleted:
+                deleted.append(link.table)
+                waiting.append(link.table)
+            elif link.on_delete == "n" and link.table not in touched:
+                touched.append(link.table)
+    return deleted + [one for one in touched if one not in deleted]
+
+
+def parents_first(tables: Sequence[Relation], links: Iterable[Link]) -> list[Relation]:
+    """Tables in an order in which rows can be inserted. In a circle of foreign keys any order is as good."""
+    needs: dict[Relation, set[Relation]] = {one: set() for one in tables}
+    for link in links:
+        if link.table in needs and link.referenced in needs and link.table != link.referenced:
+            needs[link.table].add(link.referenced)
+    ordered: list[Relation] = []
+    while len(ordered) < len(needs):
+        left = [one for one in tables if one not in ordered]
+        free = [one for one in left if needs[one] <= set(ordered)]
+        ordered.append(free[0] if free else left[0])
+    return ordered
+
+
+def common_columns(here: Shape, there: Shape) -> tuple[tuple[str, ...], list[str]]:
+    """The columns to compare and write, and notes on those that aren't the same on both sides.
+
+    here: the table that rows come back to; there: as it was backed up. A generated column is never written.
+    Raises Refused when a column that must have a value has none in the backup.
+    """
+    theirs = {one.name: one for one in there.columns}
+    common = tuple(one.name for one in here.columns if not one.generated and one.name in theirs)
+    notes = []
+    for one in here.columns:
+        if one.name not in theirs and not one.generated:
+            if one.not_null and not (one.has_default or one.identity):
+                raise Refused(
+                    f"column {one.name} of {here.relation} must have a value, and the backup knows no such column",
+                    f"give it a default: alter table {here.relation} alter column {one.name} set default ...",
+                )
+            notes.append(f"column {one.name} came after the backup: rows that come back get its default")
+        elif one.name in theirs and theirs[one.name].type != one.type:
+            notes.append(f"column {one.name} was of type {theirs[one.name].type} and is of {one.type}")
+    ours = {one.name for one in here.columns}
+    notes += [f"column {one} is in the backup only: it is left out" for one in theirs if one not in ours]
+    if missing := [one for one in here.key if one not in common]:
+        raise Refused(
+            f"the backup has no column {', '.join(missing)} of the primary key of {here.relation}",
+            "compare by hand: tabsync restore tables",
+        )
+    return common, notes

@@ -1,0 +1,213 @@
+"""tabsync restore rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tabsync.cli.common import ConfigOption, DatabaseOption, DryRunOption, JsonOption, StoreOption, YesOption
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tabsync.backups.restore_rows import Difference
+    from tabsync.kernel.step import Facts
+    from tabsync.workspace import Workspace
+
+
+def rows(
+    table: Annotated[str | None, typer.Option("--table", help="The table, as users or public.users.")] = None,
+    where: Annotated[str | None, typer.Option("--where", help="A condition in SQL; it only runs on a copy.")] = None,
+    source: Annotated[
+        str,
+        typer.Option("--from", help="latest, a backup's id, a moment (the newest backup before it), or a database."),
+    ] = "latest",
+    with_dependents: Annotated[
+        bool, typer.Option("--with-dependents", help="Also what ON DELETE CASCADE and SET NULL took with them.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also make rows that differ what they were; else they are left alone.")
+    ] = False,
+    without_triggers: Annotated[
+        bool, typer.Option("--without-triggers", help="Silence the tables' own triggers meanwhile; keys are checked.")
+    ] = False,
+    expect: Annotated[
+        str | None, typer.Option("--expect", help="Only write the difference of this digest, as --dry-run printed it.")
+    ] = None,
+    undo: Annotated[str | None, typer.Option("--undo", metavar="RUN", help="Take back what a run wrote.")] = None,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    store: StoreOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Bring deleted rows back: compare with a backup, show the difference, write it in one transaction.
+
+    Only the tables needed are read. Rows that exist but differ are left alone, unless --replace is given; sequences
+    are never set back. What was there before is kept for 30 days, and --undo takes a run back.
+    """
+    from tabsync.backups.restore_rows import compared, plan_write_rows
+    from tabsync.cli.common import ask_to_confirm, listener, print_json, show_plan, workspace
+    from tabsync.kernel.errors import BadUsage, Refused
+    from tabsync.kernel.plan import check_approval
+    from tabsync.kernel.runner import run
+
+    if undo is not None:
+        _undo(undo, config, database, store, dry_run=dry_run, without_triggers=without_triggers, json=json)
+        return
+    if table is None or where is None:
+        raise BadUsage(
+            "--table and --where say which rows", "tabsync restore rows --table users --where \"id = '...'\""
+        )
+    found = workspace(config, database, store)
+    shown = listener(json=json)
+    with compared(found, table, where, source, with_dependents=with_dependents, listener=shown) as difference:
+        if not json:
+            _show(found, difference)
+        if dry_run:
+            if json:
+                print_json(_as_json(found, difference, "row comparison"))
+                return
+            plan = plan_write_rows(found, difference, replace=replace, without_triggers=without_triggers)
+            show_plan(plan, json=False)
+            return
+        if expect is not None and not (expect and difference.facts["digest"].startswith(expect)):
+            raise Refused("the difference is not the one that is expected; nothing was changed", "look: --dry-run")
+        plan = plan_write_rows(found, difference, replace=replace, without_triggers=without_triggers)
+        typed = None if yes or json else ask_to_confirm(plan) if plan.risk.value == "destructive" else None
+        approval = check_approval(plan, typed=typed, yes=yes)
+        outcome = run(plan, found, found.journal(), shown, approval=approval)
+        outcome.raise_if_failed()
+        written = outcome.results["write"]
+        if json:
+            content = _as_json(found, difference, "rows restored")
+            print_json(content | {"run": outcome.run_id, "seconds": outcome.seconds, **written})
+        else:
+            _told(outcome.run_id, written)
+
+
+def _undo(
+    undo: str, config: Any, database: Any, store: Any, *, dry_run: bool, without_triggers: bool, json: bool
+) -> None:
+    from tabsync.backups.rows_undo import plan_undo_rows
+    from tabsync.cli.common import console, listener, print_json, show_plan, workspace
+    from tabsync.kernel.runner import run
+
+    found = workspace(config, database, store)
+    plan = plan_undo_rows(found, undo, without_triggers=without_triggers)
+    if dry_run:
+        show_plan(plan, json=json)
+        return
+    outcome = run(plan, found, found.journal(), listener(json=json))
+    outcome.raise_if_failed()
+    done = outcome.results["undo"]
+    if json:
+        print_json({"version": 1, "kind": "rows taken back", "run": outcome.run_id, "of_run": undo, **done})
+    else:
+        console().print(
+            f"Taken back: {done['deleted']:,} rows deleted again, {done['restored']:,} as they were before.",
+            markup=False,
+        )
+
+
+def _show(found: Workspace, difference: Difference) -> None:
+    """Print the difference: numbers for every table, and the first rows of each kind."""
+    from tabsync.backups.restore_rows import missing_parents, samples
+    from tabsync.cli.common import console
+    from tabsync.kernel.clock import now, parse_iso
+    from tabsync.kernel.units import human_bytes, human_seconds
+    from tabsync.postgres.catalog import Relation
+
+    out = console()
+    moment = parse_iso(difference.at)
+    age = human_seconds((now() - moment).total_seconds())
+    local = moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    out.print(
+        f"Compared with {difference.source}, as of {local}, {age} ago; {human_bytes(difference.read_bytes)} read.",
+        markup=False,
+    )
+    for table in difference.tables:
+        counts = [f"{table[state]:,} {word}" for state, word in _WORDS.items() if table[state]]
+        out.print(f"{Relation(table['schema'], table['name'])}: {', '.join(counts) or 'nothing'}", style="bold")
+        for note in table["notes"]:
+            out.print(f"  {note}", markup=False, style="yellow")
+        for state, new, old in samples(found, difference, table):
+            _show_row(out, table, state, new, old)
+    for parent, values in missing_parents(found, difference):
+        told = "; ".join(", ".join(str(one) for one in row) for row in values)
+        referenced = Relation(**parent["referenced"])
+        out.print(
+            f"missing in {referenced}: {parent['count']} rows that {Relation(**parent['table'])} points at,"
+            f" {', '.join(parent['columns'])} = {told}",
+            style="yellow",
+            markup=False,
+        )
+    out.print(f"Difference {difference.facts['digest'][:12]}", style="dim")
+
+
+_STATE_WIDTH = 12
+
+_WORDS = {
+    "missing": "missing",
+    "unlinked": "cut off from a missing row",
+    "changed": "different now",
+    "same": "the same",
+}
+
+
+def _show_row(out: Console, table: Facts, state: str, new: list[str | None], old: list[str | None]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    columns, key = table["columns"], set(table["key"])
+    if not old:
+        parts = [f"{name}={_short(value)}" for name, value in zip(columns, new, strict=True) if value is not None]
+    else:
+        parts = [
+            f"{name}={_short(one)}" if one == other else f"{name}: {_short(other)} -> {_short(one)}"
+            for name, one, other in zip(columns, new, old, strict=True)
+            if one != other or name in key
+        ]
+    values = Text(" ".join(parts))
+    values.truncate(2 * (out.width - _STATE_WIDTH), overflow="ellipsis")  # two lines a row, at most
+    grid = Table.grid()
+    grid.add_column(width=_STATE_WIDTH)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(f"  {state}", style="dim"), values)
+    out.print(grid)
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "NULL"
+    plain = "".join(one if one.isprintable() else " " for one in value)
+    return plain if len(plain) <= 40 else f"{plain[:37]}..."
+
+
+def _told(run_id: str, written: Facts) -> None:
+    from tabsync.cli.common import console, note
+    from tabsync.postgres.catalog import Relation
+
+    parts = []
+    for one in written["tables"]:
+        relation = Relation(one["schema"], one["name"])
+        parts += [f"{one['inserted']:,} inserted into {relation}"] if one["inserted"] else []
+        parts += [f"{one['updated']:,} updated in {relation}"] if one["updated"] else []
+    console().print(f"Written: {', '.join(parts)}.", markup=False)
+    if written["altered_by_triggers"]:
+        note(f"triggers made {written['altered_by_triggers']} of these rows other than they were in the copy")
+    console().print(f"Take it back: tabsync restore rows --undo {run_id}", markup=False, soft_wrap=True)
+
+
+def _as_json(found: Workspace, difference: Difference, kind: str) -> dict[str, Any]:
+    from tabsync.backups.restore_rows import missing_parents, samples
+
+    content = difference.to_json()
+    for table in content["tables"]:
+        first = samples(found, difference, table)
+        table["first_rows"] = [{"state": state, "new": new, "old": old} for state, new, old in first]
+    for parent, (_, values) in zip(content["parents"], missing_parents(found, difference), strict=True):
+        parent["first_values"] = values
+    return {"version": 1, "kind": kind, **content}
