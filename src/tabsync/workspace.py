@@ -41,6 +41,8 @@ _KEYS = {
     "identity": str,
     "signing_key": str,
     "trusted_keys": list,
+    "provider": str,
+    "project": str,
 }
 
 
@@ -50,7 +52,8 @@ class Workspace:
 
     home: our state (ledger, scratch servers, runs); jobs: how many connections a dump or a restore uses.
     store_url: az://, s3:// or gs://; without it the store is the directory store_root. stores: where the stores are
-    that the manual's Retention table names; keys: what encrypts and signs backups.
+    that the manual's Retention table names; keys: what encrypts and signs backups. provider, project: who runs the
+    server ("supabase") and under which reference; without them the host's name tells.
     """
 
     home: Path
@@ -65,6 +68,8 @@ class Workspace:
     store_url: str = ""
     stores: tuple[tuple[str, str], ...] = ()
     keys: Keys = field(default_factory=Keys)
+    provider: str = ""
+    project: str = ""
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def servers(self) -> Path:
@@ -177,6 +182,8 @@ def find(config: Path | None = None, *, database: str | None = None, store: str 
         store_url=remote,
         stores=tuple((name, _spelled(place, base)) for name, place in values.get("stores", {}).items()),
         keys=_keys(values, base),
+        provider=values.get("provider", ""),
+        project=values.get("project", ""),
         manual_path=(base / values["manual"]).resolve() if "manual" in values else PROFILE_MANUAL,
         ledger_url=values.get("ledger", f"sqlite:///{home / 'ledger.sqlite'}"),
         jobs=values.get("jobs", 2),

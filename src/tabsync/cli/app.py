@@ -12,6 +12,7 @@ from tabsync.cli import (
     health,
     init,
     key,
+    managed,
     manual,
     operator,
     prune,
@@ -42,6 +43,9 @@ backup.app.command("release", epilog="Example: tabsync backup release 20261122T1
 backup.app.command("verify", epilog="Example: tabsync backup verify latest --deep")(verify.verify)
 backup.app.command("copy", epilog="Example: tabsync backup copy latest --to az://backups/prod")(copy.copy)
 app.add_typer(backup.app, name="backup")
+restore.app.command("managed", epilog="Example: tabsync restore managed 2026-11-22T18:15:00-03:00 --dry-run")(
+    managed.managed
+)
 app.add_typer(restore.app, name="restore")
 app.add_typer(manual.app, name="manual")
 app.add_typer(run.app, name="run")

@@ -122,20 +122,25 @@ def _show_taken(found: Workspace, outcome: Outcome, json: bool) -> None:
 def list_(
     config: ConfigOption = None, database: DatabaseOption = None, store: StoreOption = None, json: JsonOption = False
 ) -> None:
-    """List the backups in the store, newest last, and whether each was proven by a drill."""
+    """List the backups in the store, newest last, and whether each was proven by a drill.
+
+    Beside them: what Supabase keeps of the project, and what pgBackRest keeps where it is installed. Read only.
+    """
     from rich.table import Table
     from rich.text import Text
 
     from tabsync.backups.list import list_backups
+    from tabsync.backups.managed import pgbackrest_state, provider_state
     from tabsync.cli.common import console, note, print_json, workspace
+    from tabsync.cli.managed import show_pgbackrest, show_provider
     from tabsync.kernel.units import human_bytes, human_seconds
 
     found = workspace(config, database, store)
     backups, damaged = list_backups(found)
+    provider, others = provider_state(found), pgbackrest_state()
     if json:
-        print_json(
-            {"version": 1, "kind": "backups", "store": found.store().url, "backups": backups, "damaged": damaged}
-        )
+        ours = {"store": found.store().url, "backups": backups, "damaged": damaged}
+        print_json({"version": 1, "kind": "backups", **ours, "provider": provider, "pgbackrest": others})
     elif not backups and not damaged:
         console().print(f"No backup in {found.store().url}. Take one: tabsync backup take full", markup=False)
     else:
@@ -156,6 +161,9 @@ def list_(
                 "held" if one["held"] is not None else (one["expires_at"] or "for ever")[:10],
             )
         console().print(table)
+    if not json:
+        show_provider(provider)
+        show_pgbackrest(others)
     for complaint in damaged:
         note(complaint)
     if damaged:

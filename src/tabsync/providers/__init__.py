@@ -1,0 +1,1 @@
+"""Who runs a managed server, and what they keep of it themselves; and the backup tools that are there already."""

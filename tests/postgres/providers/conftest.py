@@ -1,0 +1,20 @@
+"""Supabase on the loopback, and the environment that leads there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tabsync.providers import supabase
+from tests.postgres.providers.supabase import TOKEN, Api, serving
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """A management API, and everything set so that ours asks it."""
+    with serving() as one:
+        monkeypatch.setenv("TABSYNC_SUPABASE_URL", one.url)
+        monkeypatch.setenv("SUPABASE_ACCESS_TOKEN", TOKEN)
+        monkeypatch.setattr(supabase, "PAUSE", 0.001)
+        yield one
