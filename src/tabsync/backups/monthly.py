@@ -52,6 +52,7 @@ def plan_monthly(workspace: Workspace, manual: Manual, staging: str | None = Non
     staging server is the source itself or of another major version. Nothing is changed.
     """
     far, manifest, notes = _farthest(workspace)
+    far.keys.require_identity(manifest.encryption.get("recipients", ()))
     targets = targets_of(manual) | {"rpo_target": None, "needs": ["amcheck"], "schedule": "monthly"}
     scratch = f"monthly-{compact(now())}-{secrets.token_hex(2)}"
     key_tables = [asdict(relation_named(table.name)) for table in manual.key_tables]

@@ -91,6 +91,7 @@ def plan_verify_deep(workspace: Workspace, backup: str) -> Plan:
             f"backup {backup} holds {manifest.kind} only: --deep needs a full one",
             f"without --deep its objects are read: tabsync backup verify {backup}",
         )
+    workspace.keys.require_identity(manifest.encryption.get("recipients", ()))
     scratch = f"verify-{compact(now())}-{secrets.token_hex(2)}"
     proof = proof_steps(workspace, backup, scratch, manifest.source, [])
     return Plan(
