@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.measure import measure, start_up
 from benchmarks.place import subject
+from benchmarks.recovery import measure_recovery
 from benchmarks.report import page
 
 _ROOT = Path(__file__).parents[1]
@@ -26,14 +27,20 @@ def main() -> None:
     if given.fresh:
         shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True, exist_ok=True)
-    print("the data, and a server for it (minutes, the first time)", flush=True)
+    say("the data, and a server for it (minutes, the first time)")
     with subject(home, given.orders, given.dataset) as measured:
-        figures = measure(measured, given.rounds, lambda line: print(line, flush=True))
-    print("start-up", flush=True)
-    text = page(measured, figures, start_up())
+        figures = measure(measured, given.rounds, say)
+        recovery = measure_recovery(measured, figures, given.rounds, say)
+    say("start-up")
+    text = page(measured, figures, recovery, start_up())
     given.output.parent.mkdir(parents=True, exist_ok=True)
     given.output.write_text(text)
     print(text)
+
+
+def say(line: str) -> None:
+    """Tell how far it is."""
+    print(line, flush=True)
 
 
 main()

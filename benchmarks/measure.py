@@ -37,13 +37,20 @@ class Series:
 
 @dataclass(slots=True)
 class Figures:
-    """Everything that one run of the benchmark found."""
+    """Everything that one run of the benchmark found. custom_file: the custom dump, kept for its restore.
+
+    file_sizes: of the files of bare pg_dump, bytes; more: what the other measurements ran.
+    """
 
     bare: Series
     custom: Series
     ours: Series
+    custom_file: Path
     report: dict[str, Any] = field(default_factory=dict)
     drill_backup: list[float] = field(default_factory=list)
+    drill_rto: list[float] = field(default_factory=list)
+    file_sizes: list[int] = field(default_factory=list)
+    more: list[Series] = field(default_factory=list)
 
 
 def measure(subject: Subject, rounds: int, say: Callable[[str], None]) -> Figures:
@@ -52,22 +59,26 @@ def measure(subject: Subject, rounds: int, say: Callable[[str], None]) -> Figure
         Series("pg_dump -Fd -j2 --compress=zstd:1"),
         Series("pg_dump --format=custom"),
         Series("tabsync backup take full"),
+        subject.home / "custom.dump",
     )
     place = subject.home / "out"
     env = libpq_environment(subject.conninfo)
     pg_dump = str(embedded().program("pg_dump"))
     bare = [pg_dump, "--format=directory", "--jobs=2", "--compress=zstd:1", f"--file={place / 'dump'}"]
     _timed(bare, place, env)
+    figures.file_sizes = [path.stat().st_size for path in (place / "dump").iterdir()]
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
         _add(figures.bare, bare, place, env)
-        _add(figures.ours, [str(TABSYNC), "backup", "take", "full", "--json"], place, _ours(subject, place))
+        _add(figures.ours, [str(TABSYNC), "backup", "take", "full", "--json"], place, ours(subject, place))
         drill = _drill(subject, place)
         figures.report = drill
         steps = {step["key"]: step["seconds"] for step in drill["steps"]}
         figures.drill_backup.append(steps["dump"] + steps["keep"] + steps["commit"])
+        figures.drill_rto.append(drill["verdict"]["rto_seconds"])
     say("pg_dump --format=custom")
     _add(figures.custom, [pg_dump, "--format=custom", f"--file={place / 'dump'}"], place, env)
+    (place / "dump").rename(figures.custom_file)
     shutil.rmtree(place, ignore_errors=True)
     return figures
 
@@ -108,7 +119,7 @@ def _drill(subject: Subject, place: Path) -> dict[str, Any]:
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     os.sync()
-    env = {**os.environ, **_ours(subject, place)}
+    env = {**os.environ, **ours(subject, place)}
     done = subprocess.run([str(TABSYNC), "drill", "--json"], env=env, capture_output=True, text=True, check=False)
     report: dict[str, Any] = json.loads(done.stdout)
     if "verdict" not in report:
@@ -116,7 +127,8 @@ def _drill(subject: Subject, place: Path) -> dict[str, Any]:
     return report
 
 
-def _ours(subject: Subject, place: Path) -> dict[str, str]:
+def ours(subject: Subject, place: Path) -> dict[str, str]:
+    """The environment in which tabsync works on what is measured, with its store below a place."""
     manual = subject.home / "manual.md"
     config = subject.home / "tabsync.toml"
     config.write_text(f'database = "{subject.conninfo}"\nstore = "{place}/store"\nhome = "{subject.home}/state"\n')

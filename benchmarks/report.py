@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.measure import Figures, Series
 from benchmarks.place import Subject
+from benchmarks.recovery import Measured
 from tabsync import __version__
 from tabsync.kernel.units import human_bytes
 from tabsync.postgres.installation import embedded
@@ -16,7 +17,7 @@ from tabsync.postgres.installation import embedded
 TARGET_BARE, TARGET_CUSTOM, TARGET_START = 1.15, 1 / 6, 2.0
 
 
-def page(subject: Subject, figures: Figures, start_up: tuple[Series, Series]) -> str:
+def page(subject: Subject, figures: Figures, recovery: list[Measured], start_up: tuple[Series, Series]) -> str:
     """The whole page as Markdown."""
     ours, peer = start_up
     drill: Any = figures.report
@@ -33,7 +34,7 @@ def page(subject: Subject, figures: Figures, start_up: tuple[Series, Series]) ->
         ),
         _ratio("`tabsync --help`, against importing typer and rich", ours.typical / peer.typical, TARGET_START),
     ]
-    series = [figures.bare, figures.ours, figures.custom, peer, ours]
+    series = [figures.bare, figures.ours, figures.custom, *figures.more, peer, ours]
     return "\n".join(
         [
             "# Benchmarks",
@@ -45,6 +46,7 @@ def page(subject: Subject, figures: Figures, start_up: tuple[Series, Series]) ->
             "| What | Ratio | At most | |",
             "|---|---:|---:|---|",
             *ratios,
+            *(_measured(one) for one in recovery),
             "",
             "| Run | Median | All | Wrote |",
             "|---|---:|---|---:|",
@@ -64,6 +66,12 @@ def page(subject: Subject, figures: Figures, start_up: tuple[Series, Series]) ->
 
 def _ratio(what: str, ratio: float, target: float) -> str:
     return f"| {what} | {ratio:.3f} | {target:.3f} | {'met' if ratio <= target else '**missed**'} |"
+
+
+def _measured(one: Measured) -> str:
+    unit = f" {one.unit}" if one.unit else ""
+    figure, bound = f"{one.figure:.3f}{unit}", f"{one.bound:.3f}{unit}"
+    return f"| {one.what} | {figure} | {bound} | {'met' if one.met else '**missed**'}{one.note} |"
 
 
 def _row(series: Series) -> str:

@@ -1,0 +1,120 @@
+"""What a backup is for: away to an object store, back into a server, one user back, and how little is lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+from tests import emulators
+
+from benchmarks.measure import TABSYNC, Figures, Series, ours
+from benchmarks.place import Subject
+from benchmarks.watch import Watched, size_of, watched
+from tabsync.postgres.connect import Limits, connect, libpq_environment
+from tabsync.postgres.installation import embedded
+
+_NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)
+_MB = 1_000_000
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A figure against its bound. unit: "" for a ratio, "s" or "MB"."""
+
+    what: str
+    figure: float
+    bound: float
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether the bound holds."""
+        return self.figure <= self.bound
+
+
+def measure_recovery(subject: Subject, figures: Figures, rounds: int, say: Say) -> list[Measured]:
+    """Everything after the dump. figures: of the dumps of this run, whose bare pg_dump is the peer here too."""
+    found = [*_away(subject, figures, rounds, say), *_deduplicated(subject, say)]
+    found += _restored(subject, figures, say)
+    return found
+
+
+def _away(subject: Subject, figures: Figures, rounds: int, say: Say) -> list[Measured]:
+    """Full backups to Azurite, each into a store that is empty, upload included."""
+    runs: list[Watched] = []
+    with emulators.running("az") as azurite:
+        azurite.make_container("backups")
+        for number in range(rounds):
+            say(f"to Azurite, {number + 1} of {rounds}")
+            shutil.rmtree(subject.home / "state", ignore_errors=True)
+            env = ours(subject, subject.home / "out") | azurite.environment
+            argv = [str(TABSYNC), "backup", "take", "full", "--json", "--store", f"az://backups/{number}"]
+            runs.append(watched(argv, env, subject.home / "state" / "staging"))
+    series = Series("tabsync backup take full --store az://...", [one.seconds for one in runs])
+    figures.more.append(series)
+    two = sum(sorted(figures.file_sizes)[-2:])
+    staged, memory = max(one.staged for one in runs), max(one.memory for one in runs)
+    return [
+        Measured("Full backup to Azurite, against bare pg_dump to disk", series.typical / figures.bare.typical, 1.3),
+        Measured("The same, against `pg_dump --format=custom`", series.typical / figures.custom.typical, 1 / 6),
+        Measured("Scratch disk that it used, against its two largest files", staged / two, 1.0),
+        Measured("Memory that it used", memory / _MB, 300, "MB"),
+    ]
+
+
+def _deduplicated(subject: Subject, say: Say) -> list[Measured]:
+    """What a second backup stores after 1 % of one table has changed, and a third after nothing has."""
+    say("second and third backup")
+    place = subject.home / "out"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    env = ours(subject, place)
+    take = [str(TABSYNC), "backup", "take", "full", "--json"]
+    sizes = []
+    for number in range(3):
+        if number == 1:
+            with connect(subject.conninfo, "bench", limits=_NO_LIMIT) as connection:
+                connection.execute("update payments set updated_at = now() where random() < 0.01")
+        watched(take, env)
+        sizes.append(size_of(place / "store" / "objects"))
+    show = watched([str(TABSYNC), "backup", "show", "latest", "--json"], env).told
+    table = next(file["bytes"] for file in show["files"] if file["table"] == "payments")
+    second, third = sizes[1] - sizes[0], sizes[2] - sizes[1]
+    return [
+        Measured("Second backup, 1 % of payments changed: stored, against that table's file", second / table, 1.05),
+        Measured("Third backup, nothing changed: stored", third / _MB, 1.0, "MB"),
+    ]
+
+
+def _restored(subject: Subject, figures: Figures, say: Say) -> list[Measured]:
+    """The seed's pg_restore into a new database, against ours into a scratch server until it answers."""
+    say("pg_restore of the custom dump")
+    env = {**os.environ, **libpq_environment(subject.conninfo), "PGDATABASE": "postgres"}
+    programs = embedded()
+    with connect(subject.conninfo, "bench", limits=_NO_LIMIT) as connection:
+        connection.execute("drop database if exists bench_restored")
+        connection.execute("create database bench_restored template template0")
+    os.sync()
+    started = time.perf_counter()
+    argv = [str(programs.program("pg_restore")), "--dbname=bench_restored", str(figures.custom_file)]
+    subprocess.run(argv, env=env, check=True, stdout=subprocess.DEVNULL)
+    peer = Series("pg_restore (the first manual's)", [time.perf_counter() - started])
+    with connect(subject.conninfo, "bench", limits=_NO_LIMIT) as connection:
+        connection.execute("drop database bench_restored")
+    own = Series("tabsync drill, until the copy answers", list(figures.drill_rto))
+    figures.more += [peer, own]
+    return [
+        Measured(
+            "Restore into scratch until it answers, against the first manual's pg_restore",
+            median(own.seconds) / peer.typical,
+            0.7,
+        )
+    ]
