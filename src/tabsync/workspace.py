@@ -41,6 +41,7 @@ _KEYS = {
     "identity": str,
     "signing_key": str,
     "trusted_keys": list,
+    "wal_budget": str,
     "provider": str,
     "project": str,
 }
@@ -68,6 +69,7 @@ class Workspace:
     store_url: str = ""
     stores: tuple[tuple[str, str], ...] = ()
     keys: Keys = field(default_factory=Keys)
+    wal_budget: str = "10GB"
     provider: str = ""
     project: str = ""
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -188,6 +190,7 @@ def find(config: Path | None = None, *, database: str | None = None, store: str 
         ledger_url=values.get("ledger", f"sqlite:///{home / 'ledger.sqlite'}"),
         jobs=values.get("jobs", 2),
         name=values.get("name", ""),
+        wal_budget=values.get("wal_budget", "10GB"),
         config_path=path.resolve() if path else None,
     )
 

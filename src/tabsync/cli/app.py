@@ -21,6 +21,7 @@ from tabsync.cli import (
     serve,
     status,
     verify,
+    wal,
 )
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ restore.app.command("managed", epilog="Example: tabsync restore managed 2026-11-
     managed.managed
 )
 app.add_typer(restore.app, name="restore")
+app.add_typer(wal.app, name="wal")
 app.add_typer(manual.app, name="manual")
 app.add_typer(run.app, name="run")
 app.add_typer(key.app, name="key")

@@ -1,0 +1,292 @@
+"""The loop of wal receive: keeps pg_receivewal running, the store filled, and says so when either can't be."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tabsync.backups.physical.base import lsn
+from tabsync.backups.wal.names import SEGMENT, written_up_to
+from tabsync.backups.wal.slot import SQL, read_slot
+from tabsync.backups.wal.spool import Spool
+from tabsync.kernel.clock import iso
+from tabsync.kernel.errors import FailedPartway, ProblemFound, Refused, TabsyncError
+from tabsync.kernel.step import Context, Facts
+from tabsync.kernel.units import human_bytes
+from tabsync.ledger.evidence import add_evidence
+from tabsync.postgres.connect import Connection, libpq_environment
+from tabsync.stores.manifest import subject_of
+from tabsync.system.child import Child, child
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+_TICK = 0.2  # seconds
+_SAMPLE = 0.5  # between two questions to the server
+_EVIDENCE = 60.0  # between two entries in the ledger while nothing changes
+_IDLE = 60.0  # between two marks of the open segment while nothing is written
+_LONGEST_WAIT = 30.0  # between two attempts to reach a server or a store that is gone
+_ONCE = 120.0  # seconds in which a single round has to catch up
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """See receive.plan_receive."""
+
+    slot: str
+    flush: float
+    budget: int
+    drop_over: int | None
+
+
+class Retry:
+    """When to try again what failed: after 1, 2, 4 ... 30 seconds."""
+
+    def __init__(self) -> None:
+        self._wait, self._next = 1.0, 0.0
+
+    def due(self) -> bool:
+        """Whether the wait is over."""
+        return time.monotonic() >= self._next
+
+    def failed(self) -> None:
+        """Wait, longer than last time."""
+        self._next = time.monotonic() + self._wait
+        self._wait = min(self._wait * 2, _LONGEST_WAIT)
+
+    def worked(self) -> None:
+        """Begin with short waits again."""
+        self._wait, self._next = 1.0, 0.0
+
+
+class Receiver:
+    """One run of wal receive. Used as a context: what it started is ended with it."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        context: Context,
+        spool: Spool,
+        command: list[str],
+        options: Options,
+        target: Facts,
+        last: str,
+    ) -> None:
+        self._workspace, self._context, self._spool = workspace, context, spool
+        self._command, self._options, self._target = command, options, target
+        self._stack, self._child_stack = ExitStack(), ExitStack()
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._child: Child | None = None
+        self._connection: Connection | None = None
+        self._round: Future[int] | None = None
+        self._samples: deque[tuple[int, datetime]] = deque(maxlen=3600)
+        self._server, self._store, self._asking = Retry(), Retry(), Retry()
+        self._covered: datetime | None = None  # committed by then: written here
+        self._stored: datetime | None = None  # committed by then: in the store
+        self._written = self._flushed = -1  # WAL positions
+        self._next_sample = self._next_flush = self._next_evidence = self._last_mark = 0.0
+        self._segments, self._full = 0, False
+        self._last, self._size = last, 0  # the last whole segment in the store; of a segment
+        self._troubles: dict[str, str] = {}
+        self._said: tuple[str, ...] = ()
+
+    def __enter__(self) -> Receiver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._child_stack.close()
+        self._pool.shutdown(cancel_futures=True)
+        if self._connection is not None:
+            self._connection.close()
+
+    def run(self, *, once: bool) -> None:
+        """Go on until interrupted; once: until all that there was at the beginning is in the store.
+
+        Raises FailedPartway when the slot was dropped because it kept too much, or when one round didn't catch up.
+        """
+        begun, wanted = time.monotonic(), None
+        while True:
+            self._receive()
+            self._ask()
+            self._send()
+            self._tell()
+            if once:
+                wanted = wanted or self._covered
+                if wanted is not None:
+                    self.stop()
+                    self._raise_trouble()
+                    return
+                if time.monotonic() - begun > _ONCE:
+                    self._raise_trouble()
+                    raise FailedPartway("the server's WAL was not caught up with in two minutes", "tabsync wal status")
+            time.sleep(_TICK)
+
+    def stop(self) -> None:
+        """End pg_receivewal in order and store what it has written."""
+        self._end_child()
+        self._collect(wait=True)
+        self._submit()
+        self._collect(wait=True)
+        self._next_evidence = 0.0
+        self._tell()
+
+    def facts(self) -> Facts:
+        """What was done: segments stored, the moment until when everything is in the store, what is wrong."""
+        return {
+            "segments": self._segments,
+            "until": iso(self._stored) if self._stored else None,
+            "waiting_bytes": self._spool.bytes(),
+            "troubles": list(self._troubles.values()),
+        }
+
+    def _receive(self) -> None:
+        """Keep pg_receivewal running, unless too much waits for the store."""
+        waiting = self._spool.bytes()
+        if not self._full and waiting > self._options.budget:
+            self._full = True
+            self._end_child()
+        elif self._full and waiting <= self._options.budget // 2:
+            self._full = False
+        kept = f"{human_bytes(waiting)} of WAL wait here: the server keeps what follows, and its disk fills"
+        self._note("budget", kept if self._full else "")
+        if self._child is not None and not self._child.running():
+            self._note("server", f"the server's WAL can't be received: {_words(self._child.ended().complaint())}")
+            self._end_child()
+            self._server.failed()
+        if self._child is None and not self._full and self._server.due():
+            env = libpq_environment(self._workspace.conninfo) | {"PGAPPNAME": "tabsync/wal"}
+            started = child(self._command, env=env, claim=self._spool.directory)
+            self._child = self._child_stack.enter_context(started)
+
+    def _end_child(self) -> None:
+        if self._child is not None and self._child.running():
+            self._child.interrupt(timeout=10)
+        self._child_stack.close()
+        self._child = None
+
+    def _ask(self) -> None:
+        """Ask the server how far its WAL reaches and what we have of it."""
+        if time.monotonic() < self._next_sample or not self._asking.due():
+            return
+        self._next_sample = time.monotonic() + _SAMPLE
+        try:
+            if self._connection is None:
+                self._connection = self._workspace.connect("wal")
+            with self._connection.cursor(row_factory=dict_row) as cursor:
+                row = cursor.execute(SQL["progress"], {"slot": self._options.slot}).fetchone() or {}
+            slot = read_slot(self._connection, self._options.slot)
+        except (TabsyncError, psycopg.Error):
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+            self._asking.failed()
+            return
+        self._asking.worked()
+        self._size = row["segment_size"]
+        self._samples.append((written_up_to(lsn(row["lsn"]), row["segment_size"]), row["time"]))
+        if row["written_lsn"]:
+            self._server.worked()
+            self._note("server", "")
+            self._written = lsn(row["written_lsn"])
+            while self._samples and self._samples[0][0] <= self._written:
+                self._covered = self._samples.popleft()[1]
+        self._watch(slot.retained_bytes if slot else None, lost=slot is None or slot.wal_status == "lost")
+
+    def _watch(self, retained: int | None, *, lost: bool) -> None:
+        name, over = self._options.slot, self._options.drop_over
+        if lost:
+            self._note("slot", f"slot {name} is gone or has lost WAL: the archive has a gap from here on")
+            return
+        if over is not None and retained is not None and retained > over:
+            self._end_child()
+            if self._connection is not None:
+                time.sleep(_TICK)  # the server notices the end of its receiver
+                self._connection.execute(SQL["drop_slot"], {"slot": name})
+            raise FailedPartway(
+                f"slot {name} kept {human_bytes(retained)} of WAL and was dropped: the archive has a gap",
+                "repair the store, start again, and take a new base: tabsync backup take physical",
+            )
+        much = retained is not None and retained > self._options.budget
+        self._note("slot", f"the server keeps {human_bytes(retained or 0)} of WAL for slot {name}" if much else "")
+
+    def _send(self) -> None:
+        """Let the store have what is finished, and the open segment when it is time."""
+        self._collect(wait=False)
+        if self._round is not None or not self._store.due():
+            return
+        due = time.monotonic() >= self._next_flush and self._covered is not None
+        idle = self._written == self._flushed and time.monotonic() < self._last_mark + _IDLE
+        if (due and not idle) or self._spool.finished():
+            self._submit()
+
+    def _submit(self) -> None:
+        # Half of what may be lost: the other half is for the time that storing takes.
+        self._next_flush = time.monotonic() + self._options.flush / 2
+        covered, written = self._covered, self._written
+
+        def send() -> int:
+            sent = 0
+            for path in self._spool.finished():
+                self._spool.send(path)
+                self._last = path.name if SEGMENT.fullmatch(path.name) else self._last
+                sent += 1
+            if covered is not None and self._spool.flush(covered, self._last, self._size) is not None:
+                self._stored, self._flushed, self._last_mark = covered, written, time.monotonic()
+            return sent
+
+        self._round = self._pool.submit(send)
+
+    def _collect(self, *, wait: bool) -> None:
+        if self._round is None or not (wait or self._round.done()):
+            return
+        try:
+            self._segments += self._round.result()
+            self._store.worked()
+            self._note("store", "")
+        except (TabsyncError, OSError) as error:
+            self._store.failed()
+            told = error.fact if isinstance(error, TabsyncError) else str(error)
+            self._note("store", f"the store doesn't take WAL: {told}")
+            if isinstance(error, Refused | ProblemFound):
+                self._troubles["hint"] = error.hint
+        finally:
+            self._round = None
+
+    def _note(self, what: str, trouble: str) -> None:
+        if trouble:
+            self._troubles[what] = trouble
+        else:
+            self._troubles.pop(what, None)
+
+    def _raise_trouble(self) -> None:
+        if self._troubles:
+            raise FailedPartway(next(iter(self._troubles.values())), "tabsync wal status")
+
+    def _tell(self) -> None:
+        """Say what changed, and put it into the ledger, which is what others see of us."""
+        said = tuple(sorted(self._troubles.values()))
+        if said == self._said and time.monotonic() < self._next_evidence:
+            return
+        self._next_evidence = time.monotonic() + _EVIDENCE
+        until = f"everything until {self._stored.astimezone():%H:%M:%S} is stored" if self._stored else "starting"
+        line = "; ".join(said) if said else until
+        self._context.report(self._segments, self._segments, line)
+        if said != self._said or self._stored:
+            facts = self.facts() | {"slot": self._options.slot}
+            subject = subject_of(self._target)
+            add_evidence(
+                self._workspace.ledger(), "wal", subject, ok=not said, facts=facts, run_id=self._context.run_id
+            )
+        self._said = said
+
+
+def _words(complaint: str) -> str:
+    return complaint.removeprefix("pg_receivewal: ").removeprefix("error: ")

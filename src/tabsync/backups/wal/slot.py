@@ -1,0 +1,124 @@
+"""The physical replication slot that keeps WAL on the server until it was received, and its budget.
+
+A slot that nobody reads from fills the server's disk. So each has a budget in bytes: first it is an alarm, and with
+--drop-slot-over the slot is dropped, which costs the archive's continuity and saves the server.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.units import human_bytes
+from tabsync.postgres import catalog
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.queries import named
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+SQL = named(__package__, "wal.sql")
+
+DEFAULT_SLOT = "tabsync_wal"
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB)\s*")
+_UNITS = {"B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A slot as the server has it. retained_bytes: of WAL that it keeps; None when it keeps none.
+
+    wal_status: PostgreSQL's word for it: reserved, extended, unreserved, lost.
+    """
+
+    name: str
+    type: str
+    active: bool
+    active_pid: int | None
+    restart_lsn: str | None
+    wal_status: str | None
+    retained_bytes: int | None
+
+
+def size_of(text: str) -> int:
+    """'10GB' in bytes, with PostgreSQL's units. Raises BadUsage."""
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise BadUsage(f"{text!r} is not a size", "write it like 500MB or 20GB")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def read_slot(connection: Connection, name: str) -> Slot | None:
+    """A slot, or None when there is none of that name."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(SQL["slot"], {"slot": name}).fetchone()
+    return Slot(**row) if row else None
+
+
+def check_slot(connection: Connection, name: str) -> Slot | None:
+    """The slot if it can be used, None when it has to be made. Raises BadUsage or Refused."""
+    if not re.fullmatch(r"[a-z0-9_]{1,63}", name):
+        raise BadUsage(f"{name!r} can't be the name of a slot", "use small letters, digits and _")
+    slot = read_slot(connection, name)
+    if slot is not None and slot.type != "physical":
+        raise Refused(f"slot {name} is a {slot.type} one", "name another: --slot")
+    if slot is not None and slot.wal_status == "lost":
+        raise Refused(
+            f"the server has removed WAL that slot {name} still needed: the archive has a gap",
+            f"tabsync wal drop-slot --slot {name}, start again, and take a new base: tabsync backup take physical",
+        )
+    return slot
+
+
+def plan_drop(workspace: Workspace, slot: str) -> Plan:
+    """Plan to drop a slot. Raises BadUsage when there is none. Nothing is changed."""
+    with workspace.connect("wal") as connection:
+        target = catalog.identity(connection)
+        there = read_slot(connection, slot)
+    if there is None:
+        raise BadUsage(f"the server has no slot {slot}", "tabsync wal status")
+    kept = human_bytes(there.retained_bytes or 0)
+    step = Step(
+        "drop",
+        f"Drop slot {slot}, for which the server keeps {kept} of WAL",
+        "tabsync.backups.wal.slot:drop",
+        {"slot": slot},
+        preview=f"select pg_drop_replication_slot('{slot}')",
+        risk=Risk.DESTRUCTIVE,
+        undo="no undo: WAL that was not received is gone; take a new base with tabsync backup take physical",
+    )
+    return Plan("wal drop-slot", f"Drop slot {slot}", (step,), target, confirm=slot)
+
+
+def create(context: Context, *, slot: str) -> Facts:
+    """Make the slot, unless it is there."""
+    with context.services.connect("wal") as connection:
+        there = check_slot(connection, slot)
+        if there is not None:
+            return {"created": False, "lsn": there.restart_lsn}
+        try:
+            row = connection.execute(SQL["create_slot"], {"slot": slot}).fetchone()
+        except psycopg.errors.ConfigurationLimitExceeded:
+            raise Refused("all replication slots of the server are in use", "raise max_replication_slots") from None
+    return {"created": True, "lsn": row[0] if row else None}
+
+
+def drop(context: Context, *, slot: str) -> Facts:
+    """Drop the slot. Raises NotAllowed while somebody receives from it."""
+    with context.services.connect("wal") as connection:
+        there = read_slot(connection, slot)
+        if there is None:
+            return {"dropped": False, "retained_bytes": 0}
+        try:
+            connection.execute(SQL["drop_slot"], {"slot": slot})
+        except psycopg.errors.ObjectInUse:
+            raise NotAllowed(f"slot {slot} is in use: WAL is being received from it", "end that first") from None
+    return {"dropped": True, "retained_bytes": there.retained_bytes}

@@ -1,0 +1,114 @@
+"""The local directory that pg_receivewal writes to, and how its files go into the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tabsync.backups.wal.archive import check_segment, store_file, store_partial
+from tabsync.backups.wal.names import (
+    OTHERS,
+    SEGMENT,
+    Partial,
+    Segment,
+    folder,
+    partial_stored,
+    segment_named,
+    stored_name,
+    whole_stored,
+)
+from tabsync.stores.store import Store
+
+_PAGE = 8192
+_PARTIAL = ".partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """Where WAL waits for the store. memo: see archive.store_file."""
+
+    directory: Path
+    system_identifier: str
+    store: Store
+
+    @property
+    def memo(self) -> Path:
+        """The note of what is being stored."""
+        return self.directory / "storing"
+
+    def finished(self) -> list[Path]:
+        """Whole segments and histories, oldest first."""
+        names = (
+            path for path in self.directory.iterdir() if SEGMENT.fullmatch(path.name) or OTHERS.fullmatch(path.name)
+        )
+        return sorted(names, key=lambda path: (not path.name.endswith(".history"), path.name))
+
+    def open_segment(self) -> Path | None:
+        """The segment that is being written, None when there is none."""
+        return next(iter(sorted(self.directory.glob(f"*{_PARTIAL}"), reverse=True)), None)
+
+    def bytes(self) -> int:
+        """What waits here, in bytes."""
+        return sum(path.stat().st_size for path in self.finished())
+
+    def send(self, path: Path) -> None:
+        """Store a finished file, then delete it here, and in the store what there was of it while it was open."""
+        if SEGMENT.fullmatch(path.name):
+            check_segment(path)
+        store_file(self.store, self.system_identifier, path, self.memo)
+        self._forget_partials(path.name)
+        path.unlink()
+
+    def flush(self, until: datetime, after: str, size: int) -> Partial | None:
+        """Store the open segment as far as it is written, if only to say until when that is everything.
+
+        until: everything that was committed by then is written, by the server's clock. after: the last whole segment;
+        when none is open, the one after it has nothing in it yet. size: of a segment. None when nothing can be said.
+        """
+        path = self.open_segment()
+        if path is None and not after:
+            return None
+        if path is None:
+            last = segment_named(after, size)
+            partial = Partial(Segment(last.timeline, last.number + 1).name(size), 0, until)
+        else:
+            try:
+                partial = Partial(path.name.removesuffix(_PARTIAL), valid_bytes(path), until)
+            except FileNotFoundError:  # it was finished in this moment, and goes with the others next time
+                return None
+        store_partial(self.store, self.system_identifier, path, partial)
+        self._forget_partials(partial.segment, but=partial)
+        return partial
+
+    def _forget_partials(self, segment: str, but: Partial | None = None) -> None:
+        place = stored_name(self.system_identifier, segment).rpartition("/")[0]
+        for one in list(self.store.files(place)):
+            there = partial_stored(one.name)
+            if there is None or there.segment != segment or (but and (there.bytes, there.until) >= _order(but)):
+                continue
+            self.store.delete_file(f"{place}/{one.name}")
+
+
+def last_whole(store: Store, system_identifier: str) -> str:
+    """The last whole segment of a cluster in the store, "" when there is none."""
+    found = (whole_stored(one.name) for one in store.files(folder(system_identifier)))
+    return max(filter(None, found), key=lambda name: (name[8:], name[:8]), default="")
+
+
+def _order(partial: Partial) -> tuple[int, datetime]:
+    return partial.bytes, partial.until.replace(microsecond=0)
+
+
+def valid_bytes(path: Path) -> int:
+    """How far a segment is written, in whole pages: pg_receivewal fills the rest with zeros.
+
+    It is read from its end: what lies before the last page that holds something was written before it.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        for start in range(size - _PAGE, -1, -_PAGE):
+            file.seek(start)
+            if file.read(_PAGE).strip(b"\0"):
+                return start + _PAGE
+    return 0

@@ -1,0 +1,40 @@
+-- name: slot
+-- A slot, how much WAL the server keeps for it, and whether it has lost any.
+select slot_name::text as name,
+       slot_type::text as type,
+       active,
+       active_pid,
+       restart_lsn::text as restart_lsn,
+       wal_status::text as wal_status,
+       pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end,
+                       restart_lsn)::bigint as retained_bytes
+  from pg_replication_slots
+ where slot_name = %(slot)s
+
+-- name: create_slot
+-- From here on the server keeps WAL until it was received.
+select lsn::text as lsn from pg_create_physical_replication_slot(%(slot)s, true)
+
+-- name: drop_slot
+-- Lets go of the WAL that the slot kept.
+select pg_drop_replication_slot(%(slot)s)
+
+-- name: progress
+-- How far the WAL reaches at this moment of the server's clock, and how far the slot's receiver has written it.
+select clock_timestamp() as "time",
+       pg_size_bytes(current_setting('wal_segment_size')) as segment_size,
+       (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end)::text as lsn,
+       (select r.write_lsn::text
+          from pg_replication_slots s
+          join pg_stat_replication r on r.pid = s.active_pid
+         where s.slot_name = %(slot)s) as written_lsn
+
+-- name: server
+-- Which WAL file the server writes to now, and what its own archiver says.
+select clock_timestamp() as "time",
+       pg_size_bytes(current_setting('wal_segment_size')) as segment_size,
+       (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end)::text as lsn,
+       current_setting('archive_mode') as archive_mode,
+       (select failed_count from pg_stat_archiver) as archive_failures,
+       (select last_failed_wal from pg_stat_archiver) as last_failed_wal,
+       (select last_failed_time > coalesce(last_archived_time, '-infinity') from pg_stat_archiver) as archive_failing

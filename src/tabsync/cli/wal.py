@@ -1,0 +1,233 @@
+"""tabsync wal: receive, push, fetch, status, drop-slot."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tabsync.cli.common import ConfigOption, DatabaseOption, DryRunOption, JsonOption, StoreOption, YesOption
+
+if TYPE_CHECKING:
+    from tabsync.kernel.step import Facts, Step
+
+app = typer.Typer(
+    help="Keep the write-ahead log: what makes every second since a physical backup a point to return to.",
+    epilog="Example: tabsync backup take physical, and as a service: tabsync wal receive",
+    no_args_is_help=True,
+)
+
+SlotOption = Annotated[str, typer.Option(help="Name of the replication slot; it is made when it isn't there.")]
+_SLOT = "tabsync_wal"
+
+
+@app.command(epilog="Example: tabsync wal receive --drop-slot-over 50GB")
+def receive(
+    slot: SlotOption = _SLOT,
+    flush: Annotated[
+        str, typer.Option(help="Commits that may be lost with the server: the open segment is stored twice in it.")
+    ] = "10s",
+    slot_budget: Annotated[
+        str | None, typer.Option(help="WAL that may wait, here and at the server, before it is an alarm.")
+    ] = None,
+    drop_slot_over: Annotated[
+        str | None, typer.Option(help="Drop the slot when the server keeps more than this: a gap, but no full disk.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="One round, to what there is now; for cron.")] = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    store: StoreOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Receive the cluster's WAL into the store until Ctrl-C or SIGTERM; whatever breaks off is taken up again."""
+    from tabsync.backups.wal.receive import plan_receive
+    from tabsync.backups.wal.slot import size_of
+    from tabsync.cli.common import console, print_json, show_plan, workspace
+    from tabsync.kernel.errors import BadUsage
+    from tabsync.kernel.runner import Quiet, run
+    from tabsync.kernel.units import parse_duration
+
+    try:
+        seconds = parse_duration(flush).total_seconds()
+    except ValueError as error:
+        raise BadUsage(str(error), "tabsync wal receive --flush 10s") from None
+    if seconds < 1:
+        raise BadUsage("--flush is at least a second", "tabsync wal receive --flush 10s")
+    found = workspace(config, database, store)
+    plan = plan_receive(
+        found,
+        slot=slot,
+        flush=seconds,
+        budget=size_of(slot_budget or found.wal_budget),
+        drop_over=size_of(drop_slot_over) if drop_slot_over else None,
+        once=once,
+    )
+    if dry_run:
+        show_plan(plan, json=json)
+        return
+    outcome = run(plan, found, found.journal(), Quiet() if json else _Watch())
+    outcome.raise_if_failed()
+    facts = outcome.results["receive"]
+    if json:
+        print_json({"version": 1, "kind": "wal received", "run": outcome.run_id, **facts})
+    else:
+        until = _local(facts["until"]) if facts["until"] else "no moment yet"
+        console().print(
+            f"{facts['segments']} segments stored; what was committed until {until} is there.", markup=False
+        )
+
+
+@app.command(epilog="Example: archive_command = 'tabsync wal push --config /etc/tabsync.toml %p'")
+def push(
+    path: Annotated[Path, typer.Argument(help="The file, as PostgreSQL gives it: %p.")],
+    config: ConfigOption = None,
+    store: StoreOption = None,
+) -> None:
+    """Store a finished WAL file; for archive_command. Done already counts as done; other content is refused."""
+    from tabsync.backups.wal.push import push as push_file
+    from tabsync.workspace import find
+
+    push_file(find(config, store=store), path)
+
+
+@app.command(epilog="Example: restore_command = 'tabsync wal fetch --config /etc/tabsync.toml %f %p'")
+def fetch(
+    name: Annotated[str, typer.Argument(help="Which file, as PostgreSQL gives it: %f.")],
+    path: Annotated[Path, typer.Argument(help="Where to, as PostgreSQL gives it: %p.")],
+    system_identifier: Annotated[str, typer.Option(help="Of the cluster, when not run in its data directory.")] = "",
+    config: ConfigOption = None,
+    store: StoreOption = None,
+) -> None:
+    """Bring a WAL file back; for restore_command. Exit code 1: there is none. 200: can't be told, recovery ends."""
+    from tabsync.backups.wal.push import fetch_into
+    from tabsync.cli.edge import exit_code_of
+    from tabsync.workspace import find
+
+    try:
+        there = fetch_into(find(config, store=store), name, path, system_identifier)
+    except Exception as error:  # noqa: BLE001 - recovery must not take any failure for the end of the WAL
+        exit_code_of(error)
+        raise typer.Exit(200) from None
+    if not there:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: tabsync wal status --json")
+def status(
+    slot: SlotOption = _SLOT,
+    slot_budget: Annotated[
+        str | None, typer.Option(help="WAL that the server may keep before it is a problem.")
+    ] = None,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Is WAL arriving, does the slot keep too much, are there gaps? Exit code 1 when something is wrong or unknown."""
+    from tabsync.backups.wal.slot import size_of
+    from tabsync.backups.wal.status import wal_status
+    from tabsync.cli.common import load_manual, print_json, workspace
+    from tabsync.kernel.errors import Refused
+
+    found = workspace(config, database, store)
+    targets = load_manual(found).targets
+    if targets is None:
+        raise Refused("the manual states no RPO to measure against", "tabsync manual check")
+    behind = targets.rpo.value
+    facts = wal_status(found, slot=slot, budget=size_of(slot_budget or found.wal_budget), behind=behind)
+    if json:
+        print_json({"version": 1, "kind": "wal status", **facts})
+    else:
+        _show_status(facts)
+    if not facts["ok"]:
+        raise typer.Exit(1)
+
+
+@app.command("drop-slot", epilog="Example: tabsync wal drop-slot --slot tabsync_wal")
+def drop_slot(
+    slot: SlotOption = _SLOT,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    store: StoreOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Let go of the WAL that a slot keeps on the server, before its disk is full. The archive then has a gap."""
+    from tabsync.backups.wal.slot import plan_drop
+    from tabsync.cli.common import ask_to_confirm, console, listener, print_json, show_plan, workspace
+    from tabsync.kernel.plan import check_approval
+    from tabsync.kernel.runner import run
+    from tabsync.kernel.units import human_bytes
+
+    found = workspace(config, database, store)
+    plan = plan_drop(found, slot)
+    if dry_run:
+        show_plan(plan, json=json)
+        return
+    approval = check_approval(plan, typed=None if yes else ask_to_confirm(plan), yes=yes)
+    outcome = run(plan, found, found.journal(), listener(json=json), approval=approval)
+    outcome.raise_if_failed()
+    facts = outcome.results["drop"]
+    if json:
+        print_json({"version": 1, "kind": "slot dropped", "run": outcome.run_id, **facts})
+    else:
+        console().print(f"Slot {slot} is gone; the server lets go of {human_bytes(facts['retained_bytes'] or 0)}.")
+
+
+class _Watch:
+    """What wal receive says: a line with the time whenever it has something else to say."""
+
+    def __init__(self) -> None:
+        self._said, self._last = "", 0.0
+
+    def step_started(self, number: int, total: int, step: Step) -> None:
+        """The plan was shown by --dry-run."""
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """Print what it says; the ordinary at most once a minute."""
+        ordinary = unit.startswith(("everything until", "starting"))
+        if unit == self._said or (
+            ordinary and self._said.startswith("everything") and time.monotonic() - self._last < 60
+        ):
+            return
+        self._said, self._last = unit, time.monotonic()
+        moment = time.strftime("%H:%M:%S")
+        typer.echo(
+            f"{moment}  {done:.0f} segments stored; {unit}" if ordinary else f"{moment}  ALARM: {unit}", err=True
+        )
+
+    def step_ended(self, step: Step, seconds: float, error: str) -> None:
+        """The end is told by the command."""
+
+
+def _show_status(facts: Facts) -> None:
+    from rich.text import Text
+
+    from tabsync.cli.common import console
+    from tabsync.kernel.units import human_bytes
+
+    out, slot, archive = console(), facts["slot"], facts["archive"]
+    for one in facts["problems"]:
+        out.print(Text.assemble(("PROBLEM  ", "bold red"), one["what"]))
+        out.print(Text(f"         {one['do']}", style="dim"))
+    for one in facts["unseen"]:
+        out.print(Text.assemble(("UNSEEN   ", "bold yellow"), one))
+    if facts["ok"]:
+        out.print("WAL ARRIVES: it can be recovered to the last moment", style="bold green")
+    if slot:
+        state = "received from" if slot["active"] else "idle"
+        out.print(f"slot     {slot['name']}, {state}, keeps {human_bytes(slot['retained_bytes'] or 0)}", markup=False)
+    if archive:
+        about = "" if archive["exact"] else "about "
+        out.print(f"archive  until {about}{_local(archive['until'])}, newest file {archive['newest']}", markup=False)
+        out.print(f"base     {archive['base']}", markup=False)
+
+
+def _local(moment: str | None) -> str:
+    from datetime import datetime
+
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S %Z}" if moment else "never"
