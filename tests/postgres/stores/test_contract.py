@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from tabsync.kernel.errors import BadUsage, ProblemFound, Refused
+from tabsync.kernel.errors import BadUsage, NotAllowed, ProblemFound, Refused
+from tabsync.stores.keys import Keys, new_identity
 from tabsync.stores.manifest import Manifest, StoredFile
+from tabsync.stores.open import open_store
 from tabsync.stores.store import Store, object_name
 from tests.postgres.stores.conftest import Harm
 
@@ -163,3 +166,54 @@ def test_a_marker_is_created_once(store: Store) -> None:
     assert store.delete_marker("holds", "b1")
     assert not store.delete_marker("holds", "b1")
     assert store.ids() == []
+
+
+def test_a_named_file_is_stored_once_and_never_replaced(store: Store, directory: Path) -> None:
+    first, second, back = directory / "first", directory / "second", directory / "back"
+    first.write_bytes(b"segment" * 1000)
+    second.write_bytes(b"another")
+    name = "wal/73/00000001/000000010000000000000001.zst"
+    assert not store.get_file(name, back)
+    assert store.put_file(name, first)
+    assert not store.put_file(name, second)
+    assert store.get_file(name, back)
+    assert back.read_bytes() == first.read_bytes()
+    assert [(one.name, one.bytes) for one in store.files("wal/73")] == [("00000001/000000010000000000000001.zst", 7000)]
+    assert list(store.files("wal/7")) == []  # a folder, not the beginning of a name
+    assert store.delete_file(name)
+    assert not store.delete_file(name)
+    assert list(store.files("wal")) == []
+
+
+def test_named_files_are_encrypted_like_the_others(store: Store, directory: Path, kind: str) -> None:
+    identity = directory / "identity"
+    keys = Keys((new_identity(identity),))
+    place = directory / "store" if kind == "file" else store.url
+    closed = open_store(place, directory / "staging", keys)
+    secret, back = directory / "secret", directory / "back"
+    secret.write_bytes(b"what nobody else may read" * 100)
+    assert closed.put_file("wal/1/a.zst", secret)
+    assert not closed.put_file("wal/1/a.zst", secret)
+    assert not store.put_file("wal/1/a.zst", secret)  # not beside the encrypted one either
+    assert [one.name for one in closed.files("wal")] == ["1/a.zst"]
+    assert store.fetch_file("wal/1/a.zst.age", back)
+    assert b"nobody" not in back.read_bytes()
+    back.unlink()
+    with pytest.raises(NotAllowed, match="no identity"):
+        closed.get_file("wal/1/a.zst", back)
+    assert not back.exists()
+    opened = open_store(place, directory / "staging", Keys(keys.recipients, identity))
+    assert opened.get_file("wal/1/a.zst", back)
+    assert back.read_bytes() == secret.read_bytes()
+    assert closed.delete_file("wal/1/a.zst")
+
+
+def test_an_object_counted_on_is_as_young_as_one_stored_now(store: Store) -> None:
+    file = adopted(store, b"rows")
+    assert not store.count_on("0" * 64, 4)
+    assert not store.count_on(file.digest, file.bytes + 1)
+    moment = datetime.now(UTC)
+    time.sleep(1.1)  # S3 tells times in whole seconds
+    assert store.count_on(file.digest, file.bytes)
+    assert not store.delete_object(file.digest, moment)
+    assert store.delete_object(file.digest, moment + timedelta(hours=1))

@@ -18,6 +18,7 @@ from obstore.exceptions import GenericError
 
 from tabsync.backups.drill import plan_drill, run_drill
 from tabsync.backups.list import list_backups
+from tabsync.backups.prune import plan_prune, survey
 from tabsync.backups.take import plan_take_full
 from tabsync.kernel.errors import CannotConnect, Exit, FailedPartway, NotAllowed, TabsyncError
 from tabsync.kernel.runner import run
@@ -282,3 +283,37 @@ def test_one_fault_at_every_call(
         good, fail_at = ids, fail_at + 1
     assert fail_at > 8
     assert workspace.store().ids() != good  # the last one, without a fault, worked
+
+
+@both
+def test_a_prune_of_an_object_store(
+    address: str,
+    tabsync_database: Callable[[], str],
+    workspaces: Callable[..., Workspace],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workspace = replace(workspaces(tabsync_database()), store_url=address)
+    first = take(workspace)
+    run_sql(workspace.conninfo, "delete from {}", "audit_logs")
+    second = take(workspace)
+    store = workspace.store()
+    manifest = store.manifest(second)
+    only_first = {file.digest for file in store.manifest(first).files} - {file.digest for file in manifest.files}
+    later = datetime.now(UTC) + timedelta(days=100)
+    monkeypatch.setattr("tabsync.kernel.clock.now", lambda: later)
+    outcome = run(plan_prune(workspace, survey(workspace)), workspace, workspace.journal(), approval="--yes")
+    outcome.raise_if_failed()
+    assert outcome.results["forget"] == {"deleted": [first]}
+    assert outcome.results["collect"]["objects"] == len(only_first)
+    assert store.ids() == [second]
+    assert not {one.digest for one in store.objects()} & only_first
+    assert store.markers("leases") == {}
+    monkeypatch.undo()
+    report = run_drill(workspace, plan_drill(workspace, load(workspace.manual_path), second))
+    assert report.data["verdict"]["content"] == "identical"
+
+
+def take(workspace: Workspace) -> str:
+    outcome = run(plan_take_full(workspace), workspace, workspace.journal())
+    outcome.raise_if_failed()
+    return str(outcome.results["commit"]["backup"])
