@@ -93,8 +93,13 @@ def fill_steps(
     target: Facts,
     options: Sequence[str],
     only: Sequence[int] | None = None,
+    *,
+    finished: bool = True,
 ) -> list[Step]:
-    """The steps that restore into a database and verify it. only: the entries to restore, by dump id; None: all."""
+    """The steps that restore into a database and verify it.
+
+    only: the entries to restore, by dump id; None: all; finished: nothing more is done to a new database after it.
+    """
     wanted = None if only is None else list(only)
     both = {"backup": manifest.id, "scratch": scratch, "database": database, "only": wanted}
     given = [*options, f"--dbname={as_dbname(database)}"]
@@ -112,7 +117,7 @@ def fill_steps(
             "verify",
             "Hold it against the dump",
             "tabsync.backups.restore_new:verify",
-            both,
+            both | {"finished": finished},
             "every table, view and sequence is there; its rows are as many as lines in its file; keys are validated",
         ),
     ]
@@ -145,15 +150,17 @@ def restore(
     return {"entries": len(entries)}
 
 
-def verify(context: Context, *, backup: str, scratch: str, database: str, only: list[int] | None) -> Facts:
-    """Compare the database with the dump, and take the mark of the unfinished off it."""
+def verify(
+    context: Context, *, backup: str, scratch: str, database: str, only: list[int] | None, finished: bool = True
+) -> Facts:
+    """Compare the database with the dump, and, when that was all, take the mark of the unfinished off it."""
     workspace: Workspace = context.services
     dump = workspace.scratch(scratch) / "dump"
     with connect(conninfo_of(workspace, database), "restore", limits=NO_LIMIT) as connection:
         connection.execute("set row_security = off")  # a policy must fail the count, not make it smaller
         entries = restored(read_toc(dump / "toc.dat"), only)
         facts = check_arrived(connection, manifest_of(context, backup), entries, dump, context.report)
-    if "create" in context.results:
+    if finished and "create" in context.results:
         finish(context, database)
     return facts | {"database": database}
 

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 SQL = named(__package__, "target.sql")
 
+BEFORE_RESTORE = "before-restore"
+"""Why a restore takes a backup first: it holds the very damage, so "latest" never means it."""
+
 _LONGEST_NAME = 63  # bytes; PostgreSQL would cut off the rest: NAMEDATALEN
 _WORD = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
 
@@ -56,14 +59,15 @@ def on_server(workspace: Workspace, *, beside: bool = False) -> Iterator[Connect
         places = places[1:] if own == "postgres" else places
     else:
         places = [workspace.conninfo, *places]
-    connection = _first(places)
+    connection = first_of(places)
     try:
         yield connection
     finally:
         connection.close()
 
 
-def _first(places: Sequence[str]) -> Connection:
+def first_of(places: Sequence[str]) -> Connection:
+    """A session in the first of some databases that there is."""
     for number, conninfo in enumerate(places, start=1):
         try:
             return connect(conninfo, "restore", limits=NO_LIMIT)
@@ -84,7 +88,7 @@ def backup_for(workspace: Workspace, backup: str, target: Facts) -> Manifest:
         if found.physical:
             raise Refused(f"backup {backup} holds a cluster's files, no dump", "tabsync restore to-time restores those")
         return found
-    mine = [one for one in store.manifests()[0] if one.kind == "full"]
+    mine = [one for one in store.manifests()[0] if one.kind == "full" and one.reason != BEFORE_RESTORE]
     own = [one for one in mine if one.subject == subject_of(target)]
     wanted = psycopg.conninfo.conninfo_to_dict(workspace.conninfo).get("dbname")
     own = own or [one for one in mine if one.source["database"] == wanted]
@@ -183,14 +187,14 @@ def fetch_step(backup: str, scratch: str) -> Step:
     return Step("fetch", "Check every stored object", "tabsync.backups.scratch:fetch", _both(backup, scratch), what)
 
 
-def create_step(backup: str, database: str, target: Facts, facts: Facts) -> Step:
-    """The step that makes the new database."""
+def create_step(backup: str, database: str, target: Facts, facts: Facts, tablespace: str = "") -> Step:
+    """The step that makes the new database. tablespace: where, when it isn't the server's default."""
     return Step(
         "create",
         f"Make database {database}",
         "tabsync.backups.target:create",
-        {"backup": backup, "database": database, "target": target},
-        creation(database, facts).as_string(),
+        {"backup": backup, "database": database, "target": target, "tablespace": tablespace},
+        _made(database, facts, tablespace).as_string(),
         Risk.REVERSIBLE,
         f"drop database {catalog.quoted(database)}",
     )
@@ -227,7 +231,7 @@ def tidy_step(scratch: str) -> Step:
     )
 
 
-def create(context: Context, *, backup: str, database: str, target: Facts) -> Facts:
+def create(context: Context, *, backup: str, database: str, target: Facts, tablespace: str = "") -> Facts:
     """Make the new, empty database with the backup's encoding and locale, marked as unfinished.
 
     Raises Refused when the name is taken by now, or the server lacks the locale.
@@ -237,7 +241,7 @@ def create(context: Context, *, backup: str, database: str, target: Facts) -> Fa
         prove_target(connection, target)
         try:
             with allowed(f"make database {database}", "alter role ... createdb"):
-                connection.execute(creation(database, manifest.database))
+                connection.execute(_made(database, manifest.database, tablespace))
         except psycopg.errors.DuplicateDatabase:
             raise Refused(f"database {catalog.quoted(database)} exists already", "--as NEW_NAME") from None
         except psycopg.DatabaseError as error:
@@ -265,6 +269,11 @@ def drop_unfinished(context: Context, *, database: str) -> Facts:
             return {"dropped": False}
         connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))
     return {"dropped": True}
+
+
+def _made(database: str, facts: Facts, tablespace: str) -> sql.Composed:
+    where = sql.SQL(" tablespace {}").format(sql.Identifier(tablespace)) if tablespace else sql.Composed([])
+    return creation(database, facts) + where
 
 
 def _mark(connection: Connection, database: str, text: str | None) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tabsync.cli import restore_rows
+from tabsync.cli import restore_in_place, restore_rows
 from tabsync.cli.common import ConfigOption, DatabaseOption, DryRunOption, JsonOption, StoreOption
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command(
     "rows", epilog="Example: tabsync restore rows --table users --where \"email = 'ana@example.com'\" --dry-run"
 )(restore_rows.rows)
+app.command("in-place", epilog="Example: tabsync restore in-place --from latest --dry-run")(restore_in_place.in_place)
 
 FromOption = Annotated[str, typer.Option("--from", help="A backup's id, or latest: the newest full one.")]
 NoOwnerOption = Annotated[bool, typer.Option("--no-owner", help="Leave owners and grants out.")]

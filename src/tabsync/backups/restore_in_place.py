@@ -1,0 +1,233 @@
+"""tabsync restore in-place: a backup in the place of the database, which is set aside, or, with --clean, replaced.
+
+What is about to be replaced is backed up first, and nothing goes on without that. The copy is made and verified beside
+the database, which is used meanwhile; then the two exchange names in one moment (see restore_swap.py, decision 0009).
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from tabsync.backups.pg_restore import as_dbname, restore_command
+from tabsync.backups.restore_new import fill_steps
+from tabsync.backups.restore_swap import SQL, beside, check_bound, check_sessions
+from tabsync.backups.space import check_space
+from tabsync.backups.take import plan_take_full
+from tabsync.backups.target import (
+    BEFORE_RESTORE,
+    backup_for,
+    check_target,
+    create_step,
+    entries_of,
+    fetch_step,
+    last_steps,
+    programs_for,
+    tidy_step,
+)
+from tabsync.kernel.clock import compact, now
+from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.units import human_bytes
+from tabsync.postgres import catalog
+from tabsync.postgres.connect import Connection
+from tabsync.stores.manifest import Manifest
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+_LONGEST_NAME = 63
+_HERE = "tabsync.backups"
+
+
+def plan_restore_in_place(
+    workspace: Workspace,
+    backup: str = "latest",
+    *,
+    no_owner: bool = False,
+    terminate: bool = False,
+    clean: bool = False,
+    drop_old: bool = False,
+) -> Plan:
+    """Plan to put a backup in the place of the workspace's database.
+
+    terminate: end the sessions that are in the way; clean: drop and create the objects in the database itself, in one
+    transaction, for who has no room or no right to rename; drop_old: drop the old database at the end.
+    Raises Refused (sessions in the way, a subscription, no room, roles or extensions missing), NotAllowed or BadUsage.
+    Nothing is changed.
+    """
+    if clean and drop_old:
+        raise BadUsage("--clean leaves no old database to drop", "leave one of the two out")
+    with workspace.connect("restore") as connection:
+        target = catalog.identity(connection)
+        manifest = backup_for(workspace, backup, target)
+        if manifest.kind != "full":
+            raise Refused(
+                f"backup {manifest.id} holds {manifest.kind} only", "it takes a full one: tabsync backup list"
+            )
+        options = check_target(
+            connection, manifest, entries_of(workspace, manifest), no_owner=no_owner, makes=not clean
+        )
+        destroyed = _destroyed(connection)
+        if not clean:
+            check_space(connection, manifest.database["bytes"], "the copy beside the database")
+    safety = plan_take_full(workspace, BEFORE_RESTORE)
+    scratch = f"restore-{compact(now())}-{secrets.token_hex(2)}"
+    first = (fetch_step(manifest.id, scratch), *safety.steps)
+    if clean:
+        steps = [*first, *_clean_steps(manifest, scratch, target, options, destroyed), tidy_step(scratch)]
+    else:
+        steps = [*first, *_swap_steps(workspace, manifest, scratch, target, options, terminate, drop_old, destroyed)]
+    database = str(target["database"])
+    title = f"Put backup {manifest.id} in the place of database {database}"
+    return Plan("restore in-place", title, tuple(steps), target, confirm=database)
+
+
+def plan_undo_in_place(workspace: Workspace, *, terminate: bool = False) -> Plan:
+    """Plan to exchange the database and the one that was set aside last, back again.
+
+    Raises BadUsage when none was set aside, Refused when sessions are in the way. Nothing is changed.
+    """
+    with workspace.connect("restore") as connection:
+        target = catalog.identity(connection)
+        database = str(target["database"])
+        found = connection.execute(SQL["set_aside"], {"prefix": _prefix(database, "before")}).fetchone()
+        if found is None:
+            hint = "psql -l lists the databases; the backup from before it: tabsync backup list"
+            raise BadUsage(f"no database was set aside for {catalog.quoted(database)}", hint)
+    aside = _named(database, "after")
+    with beside(workspace, database) as connection:
+        _check_connected(connection, database, terminate=terminate)
+    step = Step(
+        "swap",
+        f"Exchange {database} and {found[0]}",
+        f"{_HERE}.restore_swap:swap",
+        {"old": database, "aside": aside, "new": found[0], "target": target, "terminate": terminate},
+        f"alter database {catalog.quoted(database)} rename to {catalog.quoted(aside)};"
+        f" alter database {catalog.quoted(found[0])} rename to {catalog.quoted(database)}; in one transaction",
+        Risk.DESTRUCTIVE,
+        f"the same again, by hand: what was written meanwhile is in {catalog.quoted(aside)}",
+    )
+    title = f"Put {found[0]} back in the place of {database}"
+    return Plan("restore in-place", title, (step,), target, confirm=database)
+
+
+def drop_aside(context: Context, *, database: str) -> Facts:
+    """Drop the database that this run set aside."""
+    if context.results["swap"]["aside"] != database:
+        raise Refused(f"this run did not set {database} aside", "psql -l")
+    with beside(context.services, database) as connection:
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))
+    return {"dropped": database}
+
+
+def unfinished(workspace: Workspace) -> list[str]:
+    """Databases that interrupted restores left on the server; they can be dropped."""
+    with workspace.connect("restore") as connection:
+        return [str(name) for name, _ in connection.execute(SQL["unfinished"])]
+
+
+def _swap_steps(
+    workspace: Workspace,
+    manifest: Manifest,
+    scratch: str,
+    target: Facts,
+    options: list[str],
+    terminate: bool,
+    drop_old: bool,
+    destroyed: str,
+) -> list[Step]:
+    old = str(target["database"])
+    new, aside = _named(old, "restoring"), _named(old, "before")
+    with beside(workspace, old) as connection:
+        rights = connection.execute(SQL["rights"], {"database": old}).fetchone()
+        if rights is None or not rights[0]:
+            hint = "use its owner, with createdb; or replace what is in it: --clean"
+            raise NotAllowed(f"this user may not rename database {catalog.quoted(old)}", hint)
+        slots = check_bound(connection, old)
+        _check_connected(connection, old, terminate=terminate)
+        facts = connection.execute(SQL["facts"], {"database": old}).fetchone()
+        tablespace = str(facts[2]) if facts else ""
+    given = [f"--jobs={workspace.jobs}", *options]
+    stay = f"; logical slots stay with the old one: {', '.join(slots)}" if slots else ""
+    back = "tabsync restore in-place --undo"
+    steps = [
+        create_step(manifest.id, new, target, manifest.database, "" if tablespace == "pg_default" else tablespace),
+        *fill_steps(manifest, scratch, new, target, given, finished=False),
+        Step(
+            "settle",
+            f"Give it the settings, grants and owner of {old}",
+            f"{_HERE}.restore_swap:settle",
+            {"database": new, "like": old},
+            "alter database ... set, connection limit, grant, owner, as they are now",
+            Risk.REVERSIBLE,
+            f"drop database {catalog.quoted(new)}",
+        ),
+        Step(
+            "swap",
+            f"Exchange names{', ending all sessions' if terminate else ''}",
+            f"{_HERE}.restore_swap:swap",
+            {"old": old, "aside": aside, "new": new, "target": target, "terminate": terminate},
+            f"alter database {catalog.quoted(old)} rename to {catalog.quoted(aside)};"
+            f" alter database {catalog.quoted(new)} rename to {catalog.quoted(old)}; in one transaction."
+            f" What was written since the backup stays in {catalog.quoted(aside)}: {destroyed}{stay}",
+            Risk.DESTRUCTIVE,
+            back,
+        ),
+    ]
+    if drop_old:
+        steps.append(
+            Step(
+                "drop_old",
+                "Drop the old database",
+                f"{_HERE}.restore_in_place:drop_aside",
+                {"database": aside},
+                f"drop database {catalog.quoted(aside)} with (force): {destroyed}",
+                Risk.DESTRUCTIVE,
+                "no undo but the backup that was taken before: tabsync restore in-place --from ID",
+            )
+        )
+    return [*steps, *last_steps(new, scratch)]
+
+
+def _clean_steps(manifest: Manifest, scratch: str, target: Facts, options: list[str], destroyed: str) -> list[Step]:
+    """The seed's way: drop and create within the database; in one transaction, so that it is all or nothing."""
+    database = str(target["database"])
+    given = ["--clean", "--if-exists", "--single-transaction", "--exit-on-error", *options]
+    restore, verify = fill_steps(manifest, scratch, database, target, given)
+    command = shlex.join(restore_command(programs_for(target, manifest), [*given, f"--dbname={as_dbname(database)}"]))
+    replace = Step(
+        restore.key,
+        f"Drop and create what is in {database}",
+        restore.function,
+        restore.arguments,
+        f"{command}; locks the tables meanwhile, and destroys {destroyed}",
+        Risk.DESTRUCTIVE,
+        "no undo but the backup that was taken before: tabsync restore in-place --clean --from ID",
+    )
+    return [replace, verify]
+
+
+def _check_connected(connection: Connection, database: str, *, terminate: bool) -> None:
+    if not terminate:
+        check_sessions(connection, database)
+
+
+def _destroyed(connection: Connection) -> str:
+    tables = catalog.tables(connection)
+    rows = sum(max(one.estimated_rows, 0) for one in tables)
+    size = human_bytes(catalog.database_facts(connection)["bytes"])
+    return f"{len(tables)} tables, about {rows:,} rows, {size}"
+
+
+def _named(database: str, word: str) -> str:
+    return _prefix(database, word) + compact(now()).lower()
+
+
+def _prefix(database: str, word: str) -> str:
+    ending = f"_{word}_"
+    return database.encode()[: _LONGEST_NAME - len(ending) - 16].decode(errors="ignore") + ending
