@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from tabsync.backups.take import plan_take_full
 from tabsync.kernel.runner import run
 from tabsync.postgres.connect import connect, libpq_environment
+from tabsync.stores.keys import Keys, new_identity
 from tabsync.workspace import Workspace
+from tests.conftest import missing
 from tests.servers import running_server
 
 _README = Path(__file__).parents[2] / "README.md"
@@ -24,10 +30,15 @@ def commands() -> str:
     )
 
 
+@pytest.mark.parametrize("sealed", [False, True], ids=["plain", "encrypted"])
 def test_the_readme_restores_a_backup(
-    tabsync_database: Callable[..., str], workspaces: Callable[..., Workspace], directory: Path
+    sealed: bool, tabsync_database: Callable[..., str], workspaces: Callable[..., Workspace], directory: Path
 ) -> None:
     workspace = workspaces(tabsync_database())
+    if sealed:
+        if shutil.which("age") is None:
+            missing("the program age")
+        workspace = replace(workspace, keys=Keys((new_identity(directory / "identity"),)))
     outcome = run(plan_take_full(workspace), workspace, workspace.journal())
     outcome.raise_if_failed()
     backup = outcome.results["commit"]["backup"]
