@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tabsync.backups.physical.take import plan_take_physical
+from tabsync.backups.prune import plan_prune, survey
 from tabsync.backups.wal.archive import fetch, header_of, store_file
 from tabsync.backups.wal.contents import read_archive
 from tabsync.backups.wal.names import folder, partial_stored, segment_named, whole_stored
@@ -26,7 +27,7 @@ from tabsync.backups.wal.window import cluster_of
 from tabsync.kernel.errors import FailedPartway, ProblemFound, Refused
 from tabsync.kernel.runner import Outcome, run
 from tabsync.postgres import embedded
-from tabsync.workspace import Workspace
+from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.conftest import run_sql
 from tests.postgres.cli.program import TABSYNC
 from tests.servers import running_server
@@ -308,3 +309,30 @@ def test_a_second_receiver_is_refused(workspace: Workspace) -> None:
     outcome = receive(workspace)
     held.release()
     assert isinstance(outcome.error, Refused)
+
+
+def test_prune_lets_go_of_wal_that_nothing_can_be_replayed_from(
+    workspace: Workspace, workspaces: Callable[..., Workspace], tmp_path: Path
+) -> None:
+    manual = tmp_path / "manual.md"
+    text = PROFILE_MANUAL.read_text()
+    manual.write_text(
+        text.replace("| WAL, at Supabase | Continuous | 7 days | Supabase |", "| WAL | Continuous | 1 ms | Local |")
+    )
+    mine = workspaces(workspace.conninfo, manual)
+    receive(mine).raise_if_failed()
+    early = switch(mine)
+    for _ in range(3):  # the second is the base that the window begins with, when the third is there
+        run(plan_take_physical(mine), mine, mine.journal()).raise_if_failed()
+    receive(mine).raise_if_failed()
+    assert early in stored(mine)[0]
+    found = survey(mine)
+    assert found.wal_files > 0
+    outcome = run(plan_prune(mine, found), mine, mine.journal(), approval="--yes")
+    outcome.raise_if_failed()
+    assert early not in stored(mine)[0]
+    kept = [one for one in mine.store().manifests()[0] if one.kind == "physical"]
+    assert len(kept) == 1
+    (window,) = cluster_of(mine.store(), identifier(mine)).windows
+    assert window[0] == kept[0].taken_at
+    assert survey(mine).wal_files == 0

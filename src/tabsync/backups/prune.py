@@ -11,6 +11,7 @@ from tabsync.backups.hold import holds
 from tabsync.backups.lease import keep_lease, refuse_while_pruned, release_lease, take_lease
 from tabsync.backups.list import proofs
 from tabsync.backups.retention import Candidate, Decision, class_of, decide, is_ours
+from tabsync.backups.wal.prune import expired
 from tabsync.kernel import clock
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import FailedPartway, Refused
@@ -37,7 +38,8 @@ class Survey:
     """What a prune would do. backups: each with why it stays or goes; provider: classes that aren't ours to prune.
 
     freed: bytes that deleting gives back now; later: bytes that are too young for it, by the grace period;
-    garbage, garbage_bytes: what no manifest names already (they are part of `freed`).
+    garbage, garbage_bytes: what no manifest names already (they are part of `freed`); wal_files, wal_bytes: WAL that no
+    physical backup needs any more (not part of it).
     """
 
     backups: tuple[Facts, ...]
@@ -47,6 +49,8 @@ class Survey:
     garbage: int
     garbage_bytes: int
     grace: timedelta
+    wal_files: int = 0
+    wal_bytes: int = 0
 
     @property
     def going(self) -> tuple[Facts, ...]:
@@ -57,6 +61,7 @@ class Survey:
         """The survey as JSON."""
         sizes = {"freed_bytes": self.freed, "later_bytes": self.later}
         garbage = {"unnamed_objects": self.garbage, "unnamed_bytes": self.garbage_bytes}
+        garbage |= {"wal_files": self.wal_files, "wal_bytes": self.wal_bytes}
         listed = {"backups": list(self.backups), "provider": list(self.provider)}
         return listed | sizes | garbage | {"grace_seconds": self.grace.total_seconds()}
 
@@ -78,6 +83,7 @@ def survey(workspace: Workspace, grace: timedelta = GRACE) -> Survey:
     all_sizes = {one.digest: one.bytes for one in objects}
     garbage = sizes.keys() - named(manifests)
     garbage_bytes = sum(sizes[digest] for digest in garbage)
+    wal = [one for files in expired(store, manifests, going).values() for one in files]
     return Survey(
         backups=tuple(
             _row(manifest, decision, classes, freed.get(manifest.id, 0))
@@ -93,6 +99,8 @@ def survey(workspace: Workspace, grace: timedelta = GRACE) -> Survey:
         garbage=len(garbage),
         garbage_bytes=garbage_bytes,
         grace=grace,
+        wal_files=len(wal),
+        wal_bytes=sum(one.bytes for one in wal),
     )
 
 
@@ -127,9 +135,11 @@ def plan_prune(workspace: Workspace, found: Survey) -> Plan:
                 undo="no undo: no backup names them",
             )
         )
+    if found.wal_files:
+        steps.append(_wal_step(found))
     return Plan(
         procedure="backup prune",
-        title=f"Prune {store.url}: delete {backups}, free {human_bytes(found.freed)}",
+        title=f"Prune {store.url}: delete {backups}, free {human_bytes(found.freed + found.wal_bytes)}",
         steps=(_lease_step(), *steps, _release_step()) if steps else (),
         target={"database": ", ".join(databases), "store": store.url},
         confirm=", ".join(databases) or "prune",
@@ -210,6 +220,17 @@ def _row(manifest: Manifest, decision: Decision, classes: tuple[RetentionClass, 
         "why": decision.why,
         "freed_bytes": freed,
     }
+
+
+def _wal_step(found: Survey) -> Step:
+    return Step(
+        "forget_wal",
+        "Delete the WAL that no physical backup needs any more",
+        "tabsync.backups.wal.prune:forget_wal",
+        preview=f"delete {found.wal_files} files, {human_bytes(found.wal_bytes)}, older than each of them",
+        risk=Risk.DESTRUCTIVE,
+        undo="no undo: without a backup before it, WAL can't be replayed",
+    )
 
 
 def _lease_step() -> Step:

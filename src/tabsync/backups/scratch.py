@@ -15,7 +15,7 @@ from tabsync.postgres import embedded
 from tabsync.postgres.catalog import Relation, server_major
 from tabsync.postgres.installation import clients_for, server_for
 from tabsync.stores.manifest import Manifest, StoredFile
-from tabsync.system.claims import unclaimed
+from tabsync.system.claims import end_marked, unclaimed
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -95,6 +95,8 @@ def sweep(workspace: Workspace) -> list[str]:
         embedded.end_server(held.directory)
         swept.append(held.directory.name)
         held.remove()
+    for held in unclaimed(workspace.home / "wal"):
+        end_marked(held.directory)  # a receiver's child; the WAL it wrote stays, for the next one
     return swept
 
 

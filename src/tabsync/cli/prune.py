@@ -59,12 +59,15 @@ def prune(
         return
     typed = None if yes or json else ask_to_confirm(plan)
     outcome = _run(found, plan, check_approval(plan, typed=typed, yes=yes), json=json)
-    collected = outcome["collect"]
+    collected = outcome.get("collect", {"objects": 0, "bytes": 0})
+    wal = outcome.get("forget_wal", {"files": 0, "bytes": 0})
     deleted = outcome.get("forget", {}).get("deleted", [])
     if json:
-        print_json({"version": 1, "kind": "prune", "applied": True, "deleted": deleted, "collected": collected})
+        told = {"deleted": deleted, "collected": collected, "wal": wal}
+        print_json({"version": 1, "kind": "prune", "applied": True, **told})
     else:
         freed = f"{collected['objects']} objects, {human_bytes(collected['bytes'])} freed"
+        freed += f"; {wal['files']} files of WAL, {human_bytes(wal['bytes'])} freed" if wal["files"] else ""
         console().print(f"Deleted: {', '.join(deleted) or 'no backup'}; {freed}.", markup=False)
 
 
@@ -151,3 +154,5 @@ def _show(seen: Survey) -> None:
         return
     later = f", {human_bytes(seen.later)} more once they are older than the grace period" if seen.later else ""
     out.print(f"{len(seen.going)} of {len(seen.backups)} backups go, {human_bytes(seen.freed)} are freed{later}.")
+    if seen.wal_files:
+        out.print(f"{seen.wal_files} files of WAL go, {human_bytes(seen.wal_bytes)}: no physical backup is older.")
