@@ -61,7 +61,7 @@ class LocalStore(Store):
         try:
             for name in ("objects", "manifests", "staging"):
                 (self.root / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-            probe = self.root / "staging" / f".writable-{os.getpid()}"
+            probe = self.root / "staging" / f".writable-{secrets.token_hex(4)}"
             probe.touch()
             probe.unlink()
         except OSError as error:
