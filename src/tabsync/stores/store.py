@@ -228,7 +228,7 @@ class Store(Protocol):
             for found in pool.map(self._readable, self.ids()):
                 if isinstance(found, Manifest):
                     good.append(found)
-                else:
+                elif found:
                     bad.append(found)
         return sorted(good, key=lambda one: one.taken_at), bad
 
@@ -277,6 +277,8 @@ class Store(Protocol):
             return self.manifest(backup)
         except ProblemFound as problem:
             return problem.fact
+        except BadUsage:
+            return ""  # pruned since it was listed
 
 
 def object_name(digest: str) -> str:

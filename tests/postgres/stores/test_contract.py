@@ -217,3 +217,12 @@ def test_an_object_counted_on_is_as_young_as_one_stored_now(store: Store) -> Non
     assert store.count_on(file.digest, file.bytes)
     assert not store.delete_object(file.digest, moment)
     assert store.delete_object(file.digest, moment + timedelta(hours=1))
+
+
+def test_a_backup_that_is_pruned_while_all_are_read_is_no_complaint(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = manifest("b1", adopted(store, b"rows"))
+    store.commit(one)
+    monkeypatch.setattr(type(store), "ids", lambda self: ["b0", "b1"])
+    assert store.manifests() == ([one], [])
