@@ -42,13 +42,12 @@ def check_arrived(
 
     entries: what was restored; dump: the fetched dump. Gives the rows of each table.
     """
-    different = _missing(connection, entries) + _indexes(connection, entries) + _keys(connection, manifest, entries)
-    different += _sequences(connection, entries)
+    different = not_there(connection, entries) + _keys(connection, manifest, entries)
     counted = []
     files = [entry for entry in entries if entry.has_rows] if not different else []
     for number, entry in enumerate(files, start=1):
         relation = Relation(entry.schema, entry.name)
-        expected, found = lines(dump, entry.file), _count(connection, relation)
+        expected, found = lines(dump, entry.file), count_rows(connection, relation)
         if found != expected:
             different.append(f"table {relation} has {found} rows instead of {expected}")
         counted.append({"schema": entry.schema, "name": entry.name, "rows": found})
@@ -59,6 +58,18 @@ def check_arrived(
             "see whether the backup is sound: tabsync drill --backup " + manifest.id,
         )
     return {"tables": counted, "rows": sum(one["rows"] for one in counted)}
+
+
+def not_there(connection: Connection, entries: Sequence[Entry]) -> list[str]:
+    """What of a dump's things a database lacks or has otherwise: relations, indexes that are valid, sequences."""
+    return _missing(connection, entries) + _indexes(connection, entries) + _sequences(connection, entries)
+
+
+def count_rows(connection: Connection, relation: Relation) -> int:
+    """The rows of a table, without those of tables that inherit from it."""
+    query = sql.SQL("select count(*) from only {}").format(relation.identifier())
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
 
 
 def lines(dump: Path, file: str) -> int:
@@ -77,12 +88,6 @@ def _rows(source: BinaryIO) -> int:
         breaks += block.count(b"\n")
         tail = (tail + block)[-len(_END) :]
     return breaks - _END.count(b"\n") if tail == _END else breaks
-
-
-def _count(connection: Connection, relation: Relation) -> int:
-    query = sql.SQL("select count(*) from only {}").format(relation.identifier())
-    row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0
 
 
 def _missing(connection: Connection, entries: Sequence[Entry]) -> list[str]:

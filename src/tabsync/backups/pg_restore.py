@@ -29,11 +29,14 @@ def run_pg_restore(
     *,
     conninfo: str,
     report: Callable[[float, float, str], None],
+    form: str = "directory",
+    claim: Path | None = None,
 ) -> list[Facts]:
     """Run pg_restore on a fetched dump, which lies in a claimed directory, and list what failed.
 
     options: where to and what, see restore_command; conninfo: the server, a password in it goes by the environment;
-    report: called with the objects that are done. Each failure has dump_id (None: not of one entry), what and error.
+    report: called with the objects that are done; form: the dump's format; claim: the claimed directory, when the dump
+    doesn't lie in it. Each failure has dump_id (None: not of one entry), what and error.
     """
     total = sum(1 for entry in entries if entry.kind in _COUNTED)
     done = 0
@@ -45,9 +48,9 @@ def run_pg_restore(
             report(min(done, total), total, "objects")
 
     finished = run_program(
-        [*restore_command(clients, options), str(dump)],
+        [*restore_command(clients, options, form), str(dump)],
         env=libpq_environment(conninfo) | {"PGAPPNAME": "tabsync/restore"},
-        claim=dump.parent,
+        claim=claim or dump.parent,
         on_line=on_line,
         all_stderr=True,
     )
@@ -57,9 +60,9 @@ def run_pg_restore(
     return failures
 
 
-def restore_command(clients: Installation, options: Sequence[str]) -> list[str]:
+def restore_command(clients: Installation, options: Sequence[str], form: str = "directory") -> list[str]:
     """The exact pg_restore command, but for the dump's directory; the connection goes through the environment."""
-    return [str(clients.program("pg_restore")), "--format=directory", "--verbose", "--no-password", *options]
+    return [str(clients.program("pg_restore")), f"--format={form}", "--verbose", "--no-password", *options]
 
 
 def write_list(path: Path, dump_ids: Iterable[int]) -> str:

@@ -67,7 +67,7 @@ def plan_restore_tables(
     scratch = f"restore-{compact(now())}-{secrets.token_hex(2)}"
     fetch = fetch_step(manifest.id, scratch)
     if present:
-        there, only = _into_existing(workspace, database, chosen, selection)
+        there, only = into_existing(workspace, database, chosen, selection)
         given = ["--single-transaction", "--exit-on-error", *options]
         steps = [fetch, *fill_steps(manifest, scratch, database, there, given, only), tidy_step(scratch)]
     else:
@@ -90,7 +90,7 @@ def _check_rows(manifest: Manifest, entries: Sequence[Entry], selection: Selecti
         )
 
 
-def _into_existing(
+def into_existing(
     workspace: Workspace, database: str, chosen: Sequence[Entry], selection: Selection
 ) -> tuple[Facts, tuple[int, ...]]:
     """The identity of an existing database, and the entries that it lacks. Refused when a table is there already."""

@@ -143,6 +143,13 @@ def check_target(
     entries: what is going to be restored; makes: whether a database is made for it.
     Raises NotAllowed when the user may not make databases, Refused naming the missing extensions and roles.
     """
+    return check_server(connection, entries, manifest.roles, no_owner=no_owner, makes=makes)
+
+
+def check_server(
+    connection: Connection, entries: Sequence[Entry], roles: Sequence[str], *, no_owner: bool, makes: bool = True
+) -> list[str]:
+    """The same for what is no backup of ours. roles: those of the source that grants and policies may name."""
     facts = connection.execute(SQL["rights"]).fetchone() or (False, False)
     superuser, may_create = facts
     if makes and not may_create:
@@ -150,7 +157,7 @@ def check_target(
     wanted = {entry.name for entry in entries if entry.kind == "EXTENSION"}
     if missing := sorted(wanted - catalog.available_extensions(connection)):
         raise Refused(f"this server lacks extensions: {', '.join(missing)}", "install their packages on the server")
-    needed = roles_needed(entries, manifest.roles, no_owner=no_owner)
+    needed = roles_needed(entries, roles, no_owner=no_owner)
     if missing := sorted(needed - set(catalog.roles(connection))):
         hint = "create them, or leave owners and grants out: --no-owner"
         raise Refused(
@@ -247,11 +254,7 @@ def create(context: Context, *, backup: str, database: str, target: Facts, table
         except psycopg.DatabaseError as error:
             fact = f"this server can't make a database like that of the backup: {error.diag.message_primary}"
             raise Refused(fact, "install the locale on the server") from None
-        try:
-            _mark(connection, database, _unfinished(context))
-        except BaseException:
-            connection.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(database)))
-            raise
+        mark_unfinished(context, connection, database)
     return {"database": database}
 
 
@@ -274,6 +277,15 @@ def drop_unfinished(context: Context, *, database: str) -> Facts:
 def _made(database: str, facts: Facts, tablespace: str) -> sql.Composed:
     where = sql.SQL(" tablespace {}").format(sql.Identifier(tablespace)) if tablespace else sql.Composed([])
     return creation(database, facts) + where
+
+
+def mark_unfinished(context: Context, connection: Connection, database: str) -> None:
+    """Mark a database that was just made; without the mark it doesn't stay."""
+    try:
+        _mark(connection, database, _unfinished(context))
+    except BaseException:
+        connection.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(database)))
+        raise
 
 
 def _mark(connection: Connection, database: str, text: str | None) -> None:

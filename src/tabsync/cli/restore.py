@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,12 +26,17 @@ app.command(
 app.command("in-place", epilog="Example: tabsync restore in-place --from latest --dry-run")(restore_in_place.in_place)
 
 FromOption = Annotated[str, typer.Option("--from", help="A backup's id, or latest: the newest full one.")]
+FileOption = Annotated[
+    Path | None,
+    typer.Option("--file", help="A dump of pg_dump's: custom, tar, directory or SQL; also as .gz or .zst."),
+]
 NoOwnerOption = Annotated[bool, typer.Option("--no-owner", help="Leave owners and grants out.")]
 
 
 @app.command(epilog="Example: tabsync restore new --from latest --as shop_yesterday")
 def new(
     backup: FromOption = "latest",
+    file: FileOption = None,
     name: Annotated[str | None, typer.Option("--as", help="Name of the new database.")] = None,
     no_owner: NoOwnerOption = False,
     config: ConfigOption = None,
@@ -39,12 +45,19 @@ def new(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Restore a backup into a new database on the same server; nothing that exists is touched."""
+    """Restore a backup into a new database on the same server; nothing that exists is touched.
+
+    With --file it is a dump that somebody else made. A .sql file is a program: only run one that you trust.
+    """
+    from tabsync.backups.restore_file import plan_restore_file
     from tabsync.backups.restore_new import plan_restore_new
     from tabsync.cli.common import console, show_plan, workspace
 
     found = workspace(config, database, store)
-    plan = plan_restore_new(found, backup, name, no_owner=no_owner)
+    if file is None:
+        plan = plan_restore_new(found, backup, name, no_owner=no_owner)
+    else:
+        plan = plan_restore_file(found, _alone(file, backup), name, no_owner=no_owner)
     if dry_run:
         show_plan(plan, json=json)
         return
@@ -52,8 +65,8 @@ def new(
     if not json:
         told = outcome.results["verify"]
         console().print(
-            f"Restored into database {told['database']}: {len(told['tables'])} tables, {told['rows']:,} rows,"
-            " as many as in the backup.",
+            f"Restored into database {told['database']}: {len(told['tables'])} tables, {told['rows']:,} rows"
+            + (", as many as in the backup." if file is None else "."),
             markup=False,
         )
 
@@ -62,6 +75,7 @@ def new(
 def tables(
     names: Annotated[list[str], typer.Argument(help="Tables, as users or public.users.")],
     backup: FromOption = "latest",
+    file: FileOption = None,
     into: Annotated[
         str | None, typer.Option("--into", help="A database of the same server; without it a new one is made.")
     ] = None,
@@ -73,11 +87,15 @@ def tables(
     json: JsonOption = False,
 ) -> None:
     """Restore some tables with the types, sequences, functions, indexes and triggers that they need."""
+    from tabsync.backups.restore_file import plan_restore_file_tables
     from tabsync.backups.restore_tables import plan_restore_tables
     from tabsync.cli.common import console, note, show_plan, workspace
 
     found = workspace(config, database, store)
-    plan, selection = plan_restore_tables(found, names, backup, into, no_owner=no_owner)
+    if file is None:
+        plan, selection = plan_restore_tables(found, names, backup, into, no_owner=no_owner)
+    else:
+        plan, selection = plan_restore_file_tables(found, _alone(file, backup), names, into, no_owner=no_owner)
     for one in selection.left_out:
         note(f"left out: {one}")
     for table in selection.brought:
@@ -89,7 +107,16 @@ def tables(
     if not json:
         told = outcome.results["verify"]
         rows = ", ".join(f"{one['schema']}.{one['name']} ({one['rows']:,} rows)" for one in told["tables"])
-        console().print(f"Restored into database {told['database']}: {rows}, as many as in the backup.", markup=False)
+        end = "." if file else ", as many as in the backup."
+        console().print(f"Restored into database {told['database']}: {rows}{end}", markup=False)
+
+
+def _alone(file: Path, backup: str) -> Path:
+    from tabsync.kernel.errors import BadUsage
+
+    if backup != "latest":
+        raise BadUsage("--from names a backup and --file another dump", "give one of the two")
+    return file
 
 
 def _run(found: Workspace, plan: Plan, *, json: bool, approval: str = "not needed") -> Outcome:

@@ -8,12 +8,15 @@ https://github.com/postgres/postgres/blob/REL_17_STABLE/src/bin/pg_dump/pg_backu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tabsync.kernel.errors import ProblemFound
 
 _OLDEST, _NEWEST = (1, 12), (1, 16)
+_CUSTOM = 1  # archCustom
+_NO_DATA = 3  # K_OFFSET_NO_DATA
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class _Reader:
         self.content = content
         self.at = 0
         self.int_size = 4
+        self.offset_size = 8
+        self.is_custom = False
 
     def byte(self) -> int:
         self.at += 1
@@ -59,6 +64,14 @@ class _Reader:
             raise IndexError("the file ends too early")
         value = int.from_bytes(self.content[start : self.at], "little")
         return -value if sign else value
+
+    def data_file(self, dump_id: int) -> str:
+        """Where an entry's data is: a file's name, in a custom-format file a made-up one, "" when there is none."""
+        if not self.is_custom:
+            return self.text()
+        state = self.byte()
+        self.at += self.offset_size
+        return "" if state == _NO_DATA else f"{dump_id}.dat"
 
     def string(self) -> str | None:
         length = self.integer()
@@ -106,8 +119,8 @@ def _header(reader: _Reader) -> tuple[int, int]:
         )
     reader.byte()  # revision
     reader.int_size = reader.byte()
-    reader.byte()  # size of offsets
-    reader.byte()  # format
+    reader.offset_size = reader.byte()
+    reader.is_custom = reader.byte() == _CUSTOM
     if version >= (1, 15):
         reader.byte()  # compression algorithm
     else:
@@ -148,5 +161,16 @@ def _entry(reader: _Reader, version: tuple[int, int]) -> Entry:
         tablespace,
         access_method,
         tuple(dependencies),
-        reader.text(),
+        reader.data_file(dump_id),
     )
+
+
+def dependents(entries: Iterable[Entry], roots: set[int]) -> set[int]:
+    """The entries that need one of the roots, directly or not, and the roots themselves."""
+    found = set(roots)
+    grew = True
+    while grew:
+        more = {entry.dump_id for entry in entries if not found.isdisjoint(entry.dependencies)} - found
+        grew = bool(more)
+        found |= more
+    return found

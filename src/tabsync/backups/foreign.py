@@ -1,0 +1,166 @@
+"""Dumps that others made: which format a file has, found by looking at it, and what is in it.
+
+https://www.postgresql.org/docs/current/app-pgdump.html lists the formats; any of them may be compressed once more.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, cast
+
+import zstandard
+
+from tabsync.kernel.errors import BadUsage, ProblemFound, Refused
+from tabsync.postgres.toc import Entry, parse_toc
+
+Format = Literal["custom", "directory", "tar", "plain"]
+
+_HEAD = 64 << 20
+"""Bytes within which the table of contents of a compressed dump must end."""
+
+_ALLOWED = ("restrict", "unrestrict", ".")
+_COPY = re.compile(rb"^COPY .* FROM stdin;$")
+_COMMAND = re.compile(rb"^\\([A-Za-z_.!?]+)")
+
+
+class _Unpacked(io.RawIOBase):
+    """A zstd stream as Python's buffered reader wants it: the library's own has no lines."""
+
+    def __init__(self, source: zstandard.ZstdDecompressionReader) -> None:
+        super().__init__()
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._source.readinto(buffer)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A dump that isn't ours. packed: "gz", "zst" or ""; entries: of an archive; size, changed: to know it again."""
+
+    path: Path
+    format: Format
+    packed: str
+    entries: tuple[Entry, ...]
+    size: int
+    changed: int
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether pg_restore reads it, and not psql."""
+        return self.format != "plain"
+
+    @property
+    def encoding(self) -> str:
+        """The encoding that the dump states; "UTF8" when it states none."""
+        stated = [one.definition for one in self.entries if one.kind == "ENCODING"]
+        match = re.search(r"'([^']+)'", stated[0]) if stated else None
+        return match[1] if match else "UTF8"
+
+
+def foreign_dump(path: Path) -> Foreign:
+    """Look at a file, or a directory of pg_dump's.
+
+    Raises BadUsage when there is none, Refused when it is of no format that we restore, ProblemFound when damaged.
+    """
+    path = path.absolute()
+    try:
+        if path.is_dir():
+            toc = path / "toc.dat"
+            return _known(toc, "directory", "", tuple(parse_toc(toc.read_bytes())), path)
+        with path.open("rb") as file:
+            packed = _packing(file.read(4))
+        with opened(path, packed) as source:
+            head = source.read(512)
+            return _of_head(path, packed, head, source)
+    except FileNotFoundError as error:
+        raise BadUsage(f"there is no dump {error.filename or path}", "give the file that pg_dump wrote") from None
+    except OSError as error:
+        raise BadUsage(f"can't read {path}: {error.strerror or error}", "check its permissions") from None
+    except tarfile.TarError as error:
+        raise ProblemFound(f"{path} is damaged: {error}", "get it again from where it came") from None
+
+
+@contextmanager
+def opened(path: Path, packed: str) -> Iterator[BinaryIO]:
+    """The content of a file, unpacked. Raises ProblemFound when it turns out to be damaged while it is read."""
+    try:
+        with _opened(path, packed) as source:
+            yield source
+    except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
+        raise ProblemFound(f"{path} is damaged: {error}", "get it again from where it came") from None
+
+
+@contextmanager
+def _opened(path: Path, packed: str) -> Iterator[BinaryIO]:
+    with path.open("rb") as file:
+        if packed == "gz":
+            with gzip.open(file) as source:
+                yield cast(BinaryIO, source)
+        elif packed == "zst":
+            with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as stream:
+                yield io.BufferedReader(_Unpacked(stream), 1 << 20)
+        else:
+            yield file
+
+
+def check_script(path: Path, packed: str) -> None:
+    """Refuse a script with commands to psql itself: one of pg_dump --create connects to another database.
+
+    Raises ProblemFound when it is one of pg_dump's that was cut off: psql would take what is there for all of it.
+    Only a command that begins its line is found; like any program, a script must come from who one trusts.
+    """
+    in_copy, began, ended = False, False, False
+    with opened(path, packed) as source:
+        for number, line in enumerate(source, start=1):
+            if in_copy:
+                in_copy = line.rstrip(b"\r\n") != b"\\."
+                continue
+            began = began or line.startswith(b"-- PostgreSQL database dump\n")
+            ended = line.startswith(b"-- PostgreSQL database dump complete") or ended
+            in_copy = bool(_COPY.match(line.rstrip(b"\r\n")))
+            match = _COMMAND.match(line)
+            if match and match[1].decode() not in _ALLOWED:
+                raise Refused(
+                    f"{path.name}, line {number}: \\{match[1].decode()} is a command to psql, and is not run",
+                    "make the dump without --create, or run it by hand with psql",
+                )
+    if began and not ended:
+        raise ProblemFound(f"{path.name} was cut off: its last line is missing", "get it again from where it came")
+
+
+def _packing(head: bytes) -> str:
+    return "gz" if head[:2] == b"\x1f\x8b" else "zst" if head == b"\x28\xb5\x2f\xfd" else ""
+
+
+def _of_head(path: Path, packed: str, head: bytes, rest: BinaryIO) -> Foreign:
+    if head.startswith(b"PGDMP"):
+        return _known(path, "custom", packed, tuple(parse_toc(head + rest.read(_HEAD))))
+    if head[257:262] == b"ustar":
+        with opened(path, packed) as again, tarfile.open(fileobj=again, mode="r|") as tar:
+            first = tar.next()
+            toc = tar.extractfile(first) if first is not None and first.name == "toc.dat" else None
+            if toc is None:
+                raise Refused(f"{path} is a tar archive, but not one of pg_dump", "unpack it, and give what is in it")
+            return _known(path, "tar", packed, tuple(parse_toc(toc.read())))
+    if b"PostgreSQL database cluster dump" in head:
+        raise Refused(f"{path} is a dump of a whole cluster", "pg_dumpall's scripts are run by hand with psql")
+    if not head or b"\0" in head:
+        raise Refused(f"{path} is not a dump of pg_dump", "custom, directory, tar and plain SQL are, also as .gz, .zst")
+    return _known(path, "plain", packed, ())
+
+
+def _known(stated: Path, form: Format, packed: str, entries: tuple[Entry, ...], path: Path | None = None) -> Foreign:
+    facts = stated.stat()
+    return Foreign(path or stated, form, packed, entries, facts.st_size, facts.st_mtime_ns)

@@ -1,0 +1,311 @@
+"""tabsync restore new --file, restore tables --file: a dump that is no backup of ours.
+
+Nothing tells what should be in such a file: its rows are counted after the restore, and what they are held against is
+pg_restore's or psql's own exit code. Whatever doesn't restore as a whole is dropped again.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from tabsync.backups.arrived import count_rows, not_there
+from tabsync.backups.foreign import Foreign, check_script, foreign_dump, opened
+from tabsync.backups.pg_restore import as_dbname, run_pg_restore, write_list
+from tabsync.backups.restore import NO_LIMIT
+from tabsync.backups.restore_new import raise_failures, restored
+from tabsync.backups.restore_tables import into_existing
+from tabsync.backups.selection import Selection, select
+from tabsync.backups.take import prove_target
+from tabsync.backups.target import (
+    check_server,
+    conninfo_of,
+    exists,
+    finish,
+    last_steps,
+    mark_unfinished,
+    new_name,
+    on_server,
+    tidy_step,
+)
+from tabsync.kernel.clock import compact, now
+from tabsync.kernel.errors import BadUsage, FailedPartway, NotAllowed, Refused
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.postgres import catalog
+from tabsync.postgres.catalog import Relation, relation_named, server_major
+from tabsync.postgres.connect import connect, libpq_environment
+from tabsync.postgres.installation import Installation, installations
+from tabsync.system.programs import run_program
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+_HERE = "tabsync.backups.restore_file"
+
+
+def plan_restore_file(workspace: Workspace, path: Path, name: str | None = None, *, no_owner: bool = False) -> Plan:
+    """Plan the restore of a whole dump into a new database.
+
+    path: a file of pg_dump in any format, or its directory; name: of the new database; no_owner: leave out owners and
+    grants. Raises BadUsage, Refused (a format that isn't known, psql commands in a script) or ProblemFound (damaged).
+    Nothing is changed.
+    """
+    found = foreign_dump(path)
+    if not found.is_archive:
+        check_script(found.path, found.packed)
+        if no_owner:
+            raise BadUsage("a plain SQL dump has its owners in its text", "make the dump with pg_dump --no-owner")
+    with on_server(workspace) as connection:
+        target = catalog.identity(connection)
+        options = check_server(connection, found.entries, (), no_owner=no_owner)
+        database = new_name(connection, name, f"{_stem(found.path)}_restored")
+    scratch = _scratch()
+    steps = (
+        *_unpack_steps(found, scratch),
+        _create_step(found, database, target),
+        *_fill_steps(workspace, found, scratch, database, target, options, None),
+        *last_steps(database, scratch),
+    )
+    return Plan("restore new", f"Restore {found.path.name} into the new database {database}", steps, target)
+
+
+def plan_restore_file_tables(
+    workspace: Workspace, path: Path, names: Sequence[str], into: str | None = None, *, no_owner: bool = False
+) -> tuple[Plan, Selection]:
+    """Plan the restore of some tables of a dump, with what they need; like restore_tables.plan_restore_tables."""
+    found = foreign_dump(path)
+    if not found.is_archive:
+        raise Refused(
+            f"{found.path.name} is a plain SQL script: it can only be restored as a whole",
+            "tabsync restore new --file, then bring rows back from that database: tabsync restore rows",
+        )
+    with on_server(workspace) as connection:
+        target = catalog.identity(connection)
+        selection = select(found.entries, [relation_named(name) for name in names])
+        chosen = [entry for entry in found.entries if entry.dump_id in set(selection.dump_ids)]
+        present = into is not None and exists(connection, into)
+        options = check_server(connection, chosen, (), no_owner=no_owner, makes=not present)
+        database = into if into and present else new_name(connection, into, f"{_stem(found.path)}_tables")
+    scratch = _scratch()
+    if present:
+        there, only = into_existing(workspace, database, chosen, selection)
+        given = ["--single-transaction", *options]
+        steps = [*_fill_steps(workspace, found, scratch, database, there, given, only), tidy_step(scratch)]
+    else:
+        filled = _fill_steps(workspace, found, scratch, database, target, options, selection.dump_ids)
+        steps = [_create_step(found, database, target), *filled, *last_steps(database, scratch)]
+    title = f"Restore {', '.join(map(str, selection.tables))} of {found.path.name} into {database}"
+    return Plan("restore tables", title, (*_unpack_steps(found, scratch), *steps), target), selection
+
+
+def unpack(context: Context, *, path: str, packed: str, scratch: str, size: int, changed: int) -> Facts:
+    """Unpack a compressed dump into a scratch directory. Raises ProblemFound when it ends too early."""
+    workspace: Workspace = context.services
+    directory = workspace.scratch(scratch)
+    workspace.hold(directory)
+    _check_same(Path(path), size, changed)
+    try:
+        with opened(Path(path), packed) as source, (directory / "dump").open("wb") as target:
+            (directory / "dump").chmod(0o600)
+            shutil.copyfileobj(source, target, 1 << 20)
+    except OSError as error:
+        fact = f"could not unpack {path}: {error.strerror or error}"
+        raise FailedPartway(fact, "is it whole? is there room in TABSYNC_HOME?") from None
+    return {"bytes": (directory / "dump").stat().st_size}
+
+
+def create(context: Context, *, database: str, encoding: str, target: Facts) -> Facts:
+    """Make a new, empty database, marked as unfinished. Raises Refused when the name is taken by now."""
+    with on_server(context.services) as connection:
+        prove_target(connection, target)
+        try:
+            connection.execute(_creation(database, encoding))
+        except psycopg.errors.InsufficientPrivilege:
+            raise NotAllowed("this user may not make databases", "alter role ... createdb") from None
+        except psycopg.errors.DuplicateDatabase:
+            raise Refused(f"database {catalog.quoted(database)} exists already", "--as NEW_NAME") from None
+        mark_unfinished(context, connection, database)
+    return {"database": database}
+
+
+def restore(
+    context: Context,
+    *,
+    path: str,
+    scratch: str,
+    form: str,
+    size: int,
+    changed: int,
+    database: str,
+    target: Facts,
+    options: list[str],
+    only: list[int] | None,
+) -> Facts:
+    """Run pg_restore or psql; the first error ends it. Raises FailedPartway naming that error."""
+    workspace: Workspace = context.services
+    directory = workspace.scratch(scratch)
+    workspace.hold(directory)
+    _check_same(Path(path), size, changed)
+    unpacked = directory / "dump"
+    dump = unpacked if unpacked.exists() else Path(path)
+    conninfo = conninfo_of(workspace, database)
+    if "create" not in context.results:
+        with connect(conninfo, "restore") as connection:
+            prove_target(connection, target)
+    if form == "plain":
+        return _run_script(_programs(target, None), dump, conninfo, directory)
+    entries = restored(foreign_dump(dump).entries, only)
+    listed = write_list(directory / "restore.list", [entry.dump_id for entry in entries])
+    given = [*options, listed, f"--dbname={as_dbname(database)}"]
+    clients = _programs(target, dump)
+    failures = run_pg_restore(
+        clients, dump, entries, given, conninfo=conninfo, report=context.report, form=form, claim=directory
+    )
+    raise_failures(failures)
+    return {"entries": len(entries)}
+
+
+def verify(context: Context, *, path: str, scratch: str, form: str, database: str, only: list[int] | None) -> Facts:
+    """See that everything the dump names is there, and count the rows. Raises FailedPartway naming what isn't."""
+    workspace: Workspace = context.services
+    unpacked = workspace.scratch(scratch) / "dump"
+    dump = unpacked if unpacked.exists() else Path(path)
+    entries = restored(foreign_dump(dump).entries, only) if form != "plain" else []
+    with connect(conninfo_of(workspace, database), "restore", limits=NO_LIMIT) as connection:
+        connection.execute("set row_security = off")
+        if different := not_there(connection, entries):
+            raise FailedPartway(
+                "not everything came back: " + "; ".join(different[:5]), "see the messages of pg_restore"
+            )
+        tables = [Relation(entry.schema, entry.name) for entry in entries if entry.kind == "TABLE DATA"]
+        if form == "plain":
+            tables = [one.relation for one in catalog.tables(connection) if one.kind == "r"]
+        counted = [asdict(one) | {"rows": count_rows(connection, one)} for one in tables]
+    if "create" in context.results:
+        finish(context, database)
+    return {"tables": counted, "rows": sum(one["rows"] for one in counted), "database": database}
+
+
+def _run_script(clients: Installation, script: Path, conninfo: str, claim: Path) -> Facts:
+    done = run_program(
+        _script_command(clients, script),
+        env=libpq_environment(conninfo) | {"PGAPPNAME": "tabsync/restore"},
+        claim=claim,
+    )
+    if done.code != 0:
+        errors = [line for line in done.stderr if "ERROR:" in line] or [done.complaint()]
+        raise FailedPartway(
+            f"the script does not run: {errors[0].partition('ERROR:')[2].strip() or errors[0]}",
+            "nothing of it stays; does it need roles or extensions that are not here?",
+        )
+    return {"entries": 0}
+
+
+def _script_command(clients: Installation, script: Path) -> list[str]:
+    options = ["--no-psqlrc", "--quiet", "--no-password", "--single-transaction", "--set=ON_ERROR_STOP=1"]
+    return [str(clients.program("psql")), *options, "--output=/dev/null", f"--file={script}"]
+
+
+def _programs(target: Facts, archive: Path | None) -> Installation:
+    """The programs of the server's own version or later that can read the archive.
+
+    Raises Refused when there is none, with pg_restore's own reason.
+    """
+    fit = sorted((one for one in installations() if one.major >= server_major(target)), key=lambda one: one.major)
+    complaint = ""
+    for one in fit:
+        if archive is None:
+            return one
+        listed = run_program([one.program("pg_restore"), "--list", archive])
+        if listed.code == 0:
+            return one
+        complaint = listed.complaint().removeprefix("pg_restore: error: ")
+    if not fit:
+        raise Refused(f"no programs of PostgreSQL {server_major(target)} or later were found", "install them")
+    raise Refused(f"no pg_restore here reads it: {complaint}", "a newer postgresql-client may; is the file whole?")
+
+
+def _unpack_steps(found: Foreign, scratch: str) -> list[Step]:
+    if not found.packed:
+        return []
+    which = {"path": str(found.path), "packed": found.packed, "scratch": scratch}
+    return [
+        Step(
+            "unpack",
+            f"Unpack {found.path.name}",
+            f"{_HERE}:unpack",
+            which | {"size": found.size, "changed": found.changed},
+            "into a scratch directory, which is taken away at the end",
+        )
+    ]
+
+
+def _create_step(found: Foreign, database: str, target: Facts) -> Step:
+    return Step(
+        "create",
+        f"Make database {database}",
+        f"{_HERE}:create",
+        {"database": database, "encoding": found.encoding, "target": target},
+        _creation(database, found.encoding).as_string(),
+        Risk.REVERSIBLE,
+        f"drop database {catalog.quoted(database)}",
+    )
+
+
+def _fill_steps(
+    workspace: Workspace,
+    found: Foreign,
+    scratch: str,
+    database: str,
+    target: Facts,
+    options: Sequence[str],
+    only: Sequence[int] | None,
+) -> list[Step]:
+    parallel = found.format in ("custom", "directory") and "--single-transaction" not in options
+    given = ["--exit-on-error", *([f"--jobs={workspace.jobs}"] if parallel else []), *options]
+    both = {"path": str(found.path), "scratch": scratch, "form": found.format, "database": database}
+    chosen = {"only": None if only is None else list(only)}
+    if found.is_archive:
+        clients = _programs(target, None if found.packed else found.path)
+        command = [str(clients.program("pg_restore")), *given, f"--dbname={as_dbname(database)}", str(found.path)]
+    else:
+        command = _script_command(_programs(target, None), found.path)
+    restore_it = Step(
+        "restore",
+        f"Restore into {database}",
+        f"{_HERE}:restore",
+        both | chosen | {"size": found.size, "changed": found.changed, "target": target, "options": given},
+        shlex.join(command),
+        Risk.REVERSIBLE,
+        f"drop database {catalog.quoted(database)}",
+    )
+    looks = "everything that the dump names is there; count the rows, which the file itself does not tell"
+    return [restore_it, Step("verify", "See what came back", f"{_HERE}:verify", both | chosen, looks)]
+
+
+def _creation(database: str, encoding: str) -> sql.Composed:
+    words = sql.SQL("create database {} template template0 encoding {}")
+    return words.format(sql.Identifier(database), sql.Literal(encoding))
+
+
+def _check_same(path: Path, size: int, changed: int) -> None:
+    facts = (path / "toc.dat" if path.is_dir() else path).stat()
+    if (facts.st_size, facts.st_mtime_ns) != (size, changed):
+        raise Refused(f"{path} is not the file that the plan was made for", "look at it, and run it again")
+
+
+def _stem(path: Path) -> str:
+    return path.name.partition(".")[0] or "dump"
+
+
+def _scratch() -> str:
+    return f"restore-{compact(now())}-{secrets.token_hex(2)}"
