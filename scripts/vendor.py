@@ -20,6 +20,9 @@ SERVED = {
     "@picocss/pico/LICENSE.md": "pico.LICENSE.md",
     "htmx.org/dist/htmx.min.js": "htmx.min.js",
     "htmx.org/LICENSE": "htmx.LICENSE",
+    "uplot/dist/uPlot.iife.min.js": "uplot.min.js",
+    "uplot/dist/uPlot.min.css": "uplot.min.css",
+    "uplot/LICENSE": "uplot.LICENSE",
 }
 """Files below node_modules, and the names they are served under; a licence travels with its file."""
 

@@ -115,6 +115,7 @@ def test_the_router_holds_what_we_think(door: Door) -> None:
     assert [path for method, path, guard in door.routes if guard == "anybody"] == ["/login", "/login"]
     filled_in = "20261122T181500Z-a1b2c3"
     assert {(method, path) for method, path, guard in door.routes if guard.startswith("admin")} == {
+        ("GET", f"/backups/{filled_in}/restore"),
         ("POST", "/plans"),
         ("GET", f"/plans/{filled_in}"),
         ("POST", f"/plans/{filled_in}/run"),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
+from tabsync.backups.managed import provider_state
+from tabsync.backups.wal.window import window
 from tabsync.console.throttle import Throttle
 from tabsync.console.watch import Watch
 from tabsync.console.worker import Worker
@@ -26,6 +28,7 @@ class Console:
     status: Watch
     health: Watch
     worker: Worker
+    windows: Watch
     is_built: IsBuilt
     throttle: Throttle = field(default_factory=Throttle)
 
@@ -47,7 +50,11 @@ def new_console(workspace: Workspace, is_built: IsBuilt) -> Console:
         manual, _ = read(workspace.manual_path)
         return check_health(workspace, manual)
 
-    return Console(workspace, Watch(look_now), Watch(check_now), Worker(workspace), is_built)
+    def see_windows() -> Facts:
+        return {"provider": provider_state(workspace), "ours": window(workspace)}
+
+    windows = Watch(see_windows, fresh=60.0)  # it asks others, who don't like to be asked often
+    return Console(workspace, Watch(look_now), Watch(check_now), Worker(workspace), windows, is_built)
 
 
 def console_of(request: Request) -> Console:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
 from tabsync.kernel.errors import BadUsage, FailedPartway, Refused, TabsyncError
-from tabsync.kernel.plan import Plan
+from tabsync.kernel.plan import Plan, check_approval
 from tabsync.kernel.runner import run
 from tabsync.kernel.step import Step
 from tabsync.ledger.runs import mark_interrupted, recent_runs
@@ -34,11 +34,14 @@ _log = logging.getLogger("tabsync.console")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A plan that an operator looks at. at: monotonic seconds."""
+    """A plan that an operator looks at. at: monotonic seconds; command: it, as one would type it; notes: what the plan
+    leaves out or brings along, in words."""
 
     plan: Plan
     operator: str
     at: float
+    command: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -90,36 +93,39 @@ class Worker:
     _digest: str = ""
     _stopping: threading.Event = field(default_factory=threading.Event)
 
-    def show(self, plan: Plan, operator: str) -> str:
+    def show(self, plan: Plan, operator: str, command: str = "", notes: Sequence[str] = ()) -> str:
         """Keep a plan that is about to be shown; returns its digest, by which it can be started."""
         with self._lock:
             self._expire()
             while len(self._shelf) >= _SHELF:
                 del self._shelf[next(iter(self._shelf))]
-            self._shelf[plan.digest()] = Shown(plan, operator, self.clock())
+            self._shelf[plan.digest()] = Shown(plan, operator, self.clock(), command, tuple(notes))
         return plan.digest()
 
-    def shown(self, digest: str, operator: str) -> Plan:
+    def shown(self, digest: str, operator: str) -> Shown:
         """The plan that was shown to an operator. Raises BadUsage when it ran, expired, or was shown to another."""
         with self._lock:
             self._expire()
             found = self._shelf.get(digest)
         if found is None or found.operator != operator:
             raise BadUsage("this plan was started or is older than 10 minutes", "look at a new one")
-        return found.plan
+        return found
 
-    def start(self, digest: str, operator: str) -> str:
+    def start(self, digest: str, operator: str, typed: str | None = None) -> str:
         """Run a plan that was shown, in the operator's name; returns the run's id as soon as it is on record.
 
-        Raises BadUsage as shown() does, Refused when something runs already or the run could not begin.
+        typed: what the operator typed to confirm a destructive plan.
+        Raises BadUsage as shown() does, Refused when it isn't confirmed, something runs already or the run could not
+        begin.
         """
-        plan = self.shown(digest, operator)
+        plan = self.shown(digest, operator).plan
+        approval = check_approval(plan, typed=typed, yes=False)
         listener = Watcher(self.progress, self._stopping)
         with self._lock:
             self._refuse_second()
             if self._shelf.pop(digest, None) is None:
                 raise BadUsage("this plan was started already", "see what runs: Runs")
-            arguments = (with_actor(self.workspace, operator), plan, listener)
+            arguments = (with_actor(self.workspace, operator), plan, listener, approval)
             thread = threading.Thread(target=_work, args=arguments, name="console-worker", daemon=True)
             self._thread, self._digest = thread, digest
             thread.start()
@@ -162,7 +168,7 @@ class Worker:
         self._shelf = {digest: shown for digest, shown in self._shelf.items() if shown.at > oldest}
 
 
-def _work(workspace: Workspace, plan: Plan, listener: Watcher) -> None:
+def _work(workspace: Workspace, plan: Plan, listener: Watcher, approval: str) -> None:
     # What fails inside a step is in the ledger. What fails before there is a run is told to whoever started it.
     try:
         if plan.procedure == "drill":
@@ -170,7 +176,7 @@ def _work(workspace: Workspace, plan: Plan, listener: Watcher) -> None:
 
             run_drill(workspace, plan, listener)
         else:
-            run(plan, workspace, workspace.journal(), listener)
+            run(plan, workspace, workspace.journal(), listener, approval=approval)
     except TabsyncError as error:
         listener.failure = error
     except Exception as error:  # noqa: BLE001 - the thread's edge

@@ -31,7 +31,7 @@ class Time:
 def test_a_plan_is_kept_for_whom_it_was_shown_to() -> None:
     worker = Worker(WORKSPACE)
     digest = worker.show(plan(), "ana")
-    assert worker.shown(digest, "ana") == plan()
+    assert worker.shown(digest, "ana").plan == plan()
     with pytest.raises(BadUsage):
         worker.shown(digest, "bob")
     with pytest.raises(BadUsage):
@@ -54,7 +54,7 @@ def test_the_shelf_has_an_end_and_the_newest_stay() -> None:
     digests = [worker.show(plan(f"plan {number}"), "ana") for number in range(60)]
     with pytest.raises(BadUsage):
         worker.shown(digests[0], "ana")
-    assert worker.shown(digests[-1], "ana").title == "plan 59"
+    assert worker.shown(digests[-1], "ana").plan.title == "plan 59"
 
 
 def test_a_stop_takes_hold_inside_the_step() -> None:

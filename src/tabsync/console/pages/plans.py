@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -18,37 +21,128 @@ from tabsync.workspace import Workspace
 router = APIRouter()
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a form asks for. name: of the new database, "" for one that is made up; tables: which; reason: of a hold."""
+
+    backup: str = ""
+    name: str = ""
+    tables: tuple[str, ...] = ()
+    reason: str = ""
+    no_owner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, the words of its command, and what it leaves out or brings along."""
+
+    plan: Plan
+    command: Sequence[str]
+    notes: tuple[str, ...] = ()
+
+
 @router.post("/plans")
 def make(
     session: AdminPost,
     console: Annotated[Console, Depends(console_of)],
     procedure: Annotated[str, Form()],
     backup: Annotated[str, Form()] = "",
+    name: Annotated[str, Form()] = "",
+    tables: Annotated[tuple[str, ...], Form()] = (),
+    reason: Annotated[str, Form()] = "",
+    no_owner: Annotated[bool, Form()] = False,
 ) -> Response:
     """Make a plan: it only reads. backup: of which a drill is wanted; "" takes a new one first."""
-    digest = console.worker.show(_plan(console.workspace, procedure, backup), session.operator.name)
-    return RedirectResponse(f"/plans/{digest}", 303)
+    if procedure not in _PLANS:
+        raise BadUsage(f"the console can't start {procedure!r}", f"it starts: {', '.join(_PLANS)}")
+    wish = Wish(backup.strip(), name.strip(), tables, reason.strip(), no_owner)
+    made = _PLANS[procedure](console.workspace, wish)
+    command = shlex.join(["tabsync", *made.command])
+    return RedirectResponse(f"/plans/{console.worker.show(made.plan, session.operator.name, command, made.notes)}", 303)
 
 
 @router.get("/plans/{digest}")
 def show(digest: str, request: Request, session: Admin, console: Annotated[Console, Depends(console_of)]) -> Response:
     """What would run, step by step."""
-    plan = console.worker.shown(digest, session.operator.name)
-    return page(request, "plan.html", plan=plan.to_json(), digest=digest)
+    shown = console.worker.shown(digest, session.operator.name)
+    return page(request, "plan.html", plan=shown.plan.to_json(), shown=shown, digest=digest)
 
 
 @router.post("/plans/{digest}/run")
-def run(digest: str, session: AdminPost, console: Annotated[Console, Depends(console_of)]) -> Response:
+def run(
+    digest: str,
+    session: AdminPost,
+    console: Annotated[Console, Depends(console_of)],
+    typed: Annotated[str, Form()] = "",
+) -> Response:
     """Run the plan of that digest, which is the one that was shown; no other can be named."""
-    return RedirectResponse(f"/runs/{console.worker.start(digest, session.operator.name)}", 303)
+    return RedirectResponse(f"/runs/{console.worker.start(digest, session.operator.name, typed)}", 303)
 
 
-def _plan(workspace: Workspace, procedure: str, backup: str) -> Plan:
+def _drill(workspace: Workspace, wish: Wish) -> Planned:
     from tabsync.backups.drill import plan_drill
+
+    plan = plan_drill(workspace, load(workspace.manual_path), wish.backup or None)
+    return Planned(plan, ["drill", *(["--backup", wish.backup] if wish.backup else [])])
+
+
+def _take_full(workspace: Workspace, _: Wish) -> Planned:
     from tabsync.backups.take import plan_take_full
 
-    if procedure == "drill":
-        return plan_drill(workspace, load(workspace.manual_path), backup or None)
-    if procedure == "backup take full":
-        return plan_take_full(workspace)
-    raise BadUsage(f"the console can't start {procedure!r}", "it starts drills and full backups")
+    return Planned(plan_take_full(workspace), ["backup", "take", "full"])
+
+
+def _verify(workspace: Workspace, wish: Wish) -> Planned:
+    from tabsync.backups.verify import chosen, plan_verify
+
+    return Planned(plan_verify(workspace, chosen(workspace, wish.backup)), ["backup", "verify", wish.backup])
+
+
+def _hold(workspace: Workspace, wish: Wish) -> Planned:
+    from tabsync.backups.hold import plan_hold
+
+    given = ["--reason", wish.reason] if wish.reason else []
+    return Planned(plan_hold(workspace, wish.backup, wish.reason), ["backup", "hold", wish.backup, *given])
+
+
+def _release(workspace: Workspace, wish: Wish) -> Planned:
+    from tabsync.backups.hold import plan_release
+
+    return Planned(plan_release(workspace, wish.backup), ["backup", "release", wish.backup])
+
+
+def _restore_new(workspace: Workspace, wish: Wish) -> Planned:
+    from tabsync.backups.restore_new import plan_restore_new
+
+    plan = plan_restore_new(workspace, wish.backup, wish.name or None, no_owner=wish.no_owner)
+    return Planned(plan, ["restore", "new", "--from", wish.backup, *_options(wish, "--as")])
+
+
+def _restore_tables(workspace: Workspace, wish: Wish) -> Planned:
+    from tabsync.backups.restore_tables import plan_restore_tables
+
+    if not wish.tables:
+        raise BadUsage("no table was chosen", "go back and tick at least one")
+    plan, selection = plan_restore_tables(
+        workspace, wish.tables, wish.backup, wish.name or None, no_owner=wish.no_owner
+    )
+    notes = [f"left out: {one}" for one in selection.left_out]
+    notes += [f"brought along without rows: {one}" for one in selection.brought]
+    command = ["restore", "tables", *wish.tables, "--from", wish.backup, *_options(wish, "--into")]
+    return Planned(plan, command, tuple(notes))
+
+
+def _options(wish: Wish, name: str) -> list[str]:
+    return ([name, wish.name] if wish.name else []) + (["--no-owner"] if wish.no_owner else [])
+
+
+_PLANS: Mapping[str, Callable[[Workspace, Wish], Planned]] = {
+    "drill": _drill,
+    "backup take full": _take_full,
+    "backup verify": _verify,
+    "backup hold": _hold,
+    "backup release": _release,
+    "restore new": _restore_new,
+    "restore tables": _restore_tables,
+}
+"""What the console can start: by the name of its command, how its plan is made."""

@@ -71,10 +71,18 @@ def _context(console: Console, run: str) -> Facts:
         "planned": planned,
         "live": busy or found["state"] == "running",
         "progress": console.worker.progress if busy else None,
-        "verdict": (by_key.get("record") or {}).get("facts"),
-        "taken": (by_key.get("commit") or {}).get("facts"),
+        "verdict": _having(by_key, "record", "rto_target"),
+        "sound": _having(by_key, "record", "sentence"),
+        "taken": _having(by_key, "commit", "backup"),
+        "restored": _having(by_key, "verify", "rows"),
         "has_report": _report(console, found["id"]).is_file(),
     }
+
+
+def _having(steps: dict[str, Facts], key: str, fact: str) -> Facts | None:
+    """The facts of a step, if they are of the kind that has that fact: steps of several procedures share a key."""
+    facts: Facts = (steps.get(key) or {}).get("facts") or {}
+    return facts if fact in facts else None
 
 
 def _found(console: Console, run: str) -> Facts:

@@ -1,0 +1,181 @@
+"""The page of backups: how far back one can go, the timeline, holds, the drills' charts, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from playwright.sync_api import Page, expect
+from psycopg.conninfo import make_conninfo
+
+from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.hold import holds
+from tabsync.backups.take import plan_take_full
+from tabsync.backups.verify import plan_verify_deep
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.runner import run
+from tabsync.kernel.step import Risk, Step
+from tabsync.manual.load import load
+from tests.conftest import run_sql
+from tests.console.conftest import Pages, Site, enter
+
+
+@pytest.fixture(scope="module")
+def kept(site: Site) -> str:
+    """A backup that was drilled, of two that there are; two drills are on record."""
+    workspace = site.workspace
+    run(plan_take_full(workspace, "pre-migration"), workspace, workspace.journal()).raise_if_failed()
+    manual = load(workspace.manual_path)
+    backup = str(run_drill(workspace, plan_drill(workspace, manual)).data["backup"])
+    assert run_drill(workspace, plan_drill(workspace, manual, backup)).exit_code == 0
+    return backup
+
+
+@pytest.fixture
+def gone(site: Site) -> Iterator[list[str]]:
+    """Databases to drop at the end."""
+    names: list[str] = []
+    yield names
+    for name in names:
+        run_sql(
+            make_conninfo(site.workspace.conninfo, dbname="postgres"), "drop database if exists {} with (force)", name
+        )
+
+
+def opened(site: Site, pages: Pages, path: str, width: int = 1280, scheme: str = "light", name: str = "ana") -> Page:
+    """A page with nothing to complain about, that fits."""
+    watched = pages(width, scheme)
+    enter(site, watched.page, name)
+    watched.page.goto(site.url(path))
+    watched.page.wait_for_timeout(300)
+    assert watched.complaints == []
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert watched.page.evaluate(overflow) <= 0
+    return watched.page
+
+
+def run_to_the_end(page: Page, button: str = "Run these") -> str:
+    """Start the plan that is shown and follow it; gives the verdict's line."""
+    page.get_by_role("button", name=button).click()
+    page.wait_for_url("**/runs/*")
+    page.wait_for_selector(".verdict-line", timeout=60_000)
+    return page.inner_text(".verdict-line")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (375, "dark")])
+def test_the_page_shows_all_of_it(site: Site, pages: Pages, kept: str, width: int, scheme: str) -> None:
+    page = opened(site, pages, "/backups", width, scheme)
+    expect(page.locator("#windows")).to_contain_text("Our dumps")
+    lanes = page.locator("svg.timeline text.lane").all_text_contents()
+    assert {"full", "pre-migration"} <= set(lanes)
+    mark = page.locator(f'svg.timeline a[href="/backups/{kept}"]')
+    assert "proven" in str(mark.get_attribute("aria-label"))
+    assert page.locator("figure.chart canvas").count() == 2
+    assert set(page.locator("figure.chart .u-label").all_text_contents()) == {"measured", "target"}
+    sizes = page.locator("figure.chart .uplot").evaluate_all("all => all.map((one) => one.clientWidth)")
+    assert all(0 < one <= width for one in sizes)
+    mark.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/backups/{kept}")
+
+
+def test_without_a_script_it_says_the_same(site: Site, pages: Pages, kept: str) -> None:
+    page = pages(javascript=False).page
+    enter(site, page)
+    page.goto(site.url("/backups"))
+    page.get_by_role("link", name="Look").click()
+    assert "Our dumps" in page.inner_text("#windows")
+    assert page.locator("svg.timeline circle").count() >= 2
+    assert not page.locator("figure.chart").first.is_visible()
+    assert "PROVEN RESTORABLE" in page.inner_text("main")
+
+
+def test_hold_and_release(site: Site, pages: Pages, kept: str) -> None:
+    page = opened(site, pages, f"/backups/{kept}")
+    page.get_by_label("Why it is held").fill("incident 7")
+    page.get_by_role("button", name="Hold").click()
+    page.wait_for_url("**/plans/*")
+    assert f"tabsync backup hold {kept} --reason 'incident 7'" in page.inner_text("main")
+    assert kept not in holds(site.workspace.store())
+    run_to_the_end(page, "Run this step")
+    assert holds(site.workspace.store())[kept] == "incident 7"
+    page.goto(site.url("/backups"))
+    assert "held incident 7" in page.inner_text("main")
+    page.goto(site.url(f"/backups/{kept}"))
+    page.get_by_role("button", name="Release").click()
+    page.wait_for_url("**/plans/*")
+    run_to_the_end(page, "Run this step")
+    assert kept not in holds(site.workspace.store())
+
+
+def test_all_of_it_into_a_new_database(site: Site, pages: Pages, kept: str, gone: list[str]) -> None:
+    page = opened(site, pages, f"/backups/{kept}", 375)
+    page.get_by_role("button", name="Restore").click()
+    page.wait_for_url("**/restore")
+    page.get_by_label("Name of the new database").fill("wizard's copy")
+    gone.append("wizard's copy")
+    page.get_by_role("button", name="Look at the plan").first.click()
+    page.wait_for_url("**/plans/*")
+    text = page.inner_text("main")
+    assert "Nothing has been changed" in text
+    assert f"""tabsync restore new --from {kept} --as 'wizard'"'"'s copy'""" in text
+    assert "pg_restore" in text and 'drop database "wizard\'s copy"' in text
+    assert "Restored into database wizard's copy" in run_to_the_end(page)
+    assert "tables" in page.inner_text("main") and "as many as in the backup" in page.inner_text("main")
+    with psycopg.connect(make_conninfo(site.workspace.conninfo, dbname="wizard's copy")) as connection:
+        assert connection.execute("select count(*) from orders").fetchone() == (300,)
+
+
+def test_some_tables_with_what_they_need(site: Site, pages: Pages, kept: str, gone: list[str]) -> None:
+    page = opened(site, pages, f"/backups/{kept}/restore")
+    page.get_by_role("button", name="Look at the plan").last.click()
+    assert "no table was chosen" in page.inner_text("main")
+    page.goto(site.url(f"/backups/{kept}/restore"))
+    page.get_by_label("public.staff").check()
+    page.get_by_label("public.payments").check()
+    page.get_by_label("Into database").fill("wizard_tables")
+    gone.append("wizard_tables")
+    page.get_by_role("button", name="Look at the plan").last.click()
+    page.wait_for_url("**/plans/*")
+    text = page.inner_text("main")
+    assert f"tabsync restore tables public.payments public.staff --from {kept} --into wizard_tables" in text
+    assert "left out: fk constraint staff_user_id_fkey of public.staff: needs public.users" in text
+    assert "Restored into database wizard_tables" in run_to_the_end(page)
+    page.goto(site.url(f"/backups/{kept}/restore"))
+    page.get_by_label("Name of the new database").fill("wizard_tables")
+    page.get_by_role("button", name="Look at the plan").first.click()
+    assert "database wizard_tables exists already" in page.inner_text("main")
+
+
+def test_a_viewer_finds_no_way_to_change_anything(site: Site, pages: Pages, kept: str) -> None:
+    page = opened(site, pages, f"/backups/{kept}", name="vic")
+    assert page.locator("main button, main [role=button]").count() == 0
+    page.goto(site.url(f"/backups/{kept}/restore"))
+    assert "this takes an admin" in page.inner_text("main")
+
+
+def test_verifications_have_a_page_of_their_run(site: Site, pages: Pages, kept: str) -> None:
+    page = opened(site, pages, f"/backups/{kept}")
+    page.get_by_role("button", name="Verify").click()
+    page.wait_for_url("**/plans/*")
+    assert run_to_the_end(page) == "Done"
+    workspace = site.workspace
+    outcome = run(plan_verify_deep(workspace, kept), workspace, workspace.journal())
+    page.goto(site.url(f"/runs/{outcome.run_id}"))
+    assert "indexes read" in page.inner_text(".verdict-line")
+
+
+def test_a_destructive_plan_wants_its_name_typed(site: Site, pages: Pages) -> None:
+    step = Step(
+        "release", "Forget", "tabsync.backups.hold:release", {"backup": "x"}, "nothing", Risk.DESTRUCTIVE, "no undo"
+    )
+    plan = Plan("backup release", "Something that can't be taken back", (step,), {"store": "here"}, confirm="shop")
+    digest = site.running.console.worker.show(plan, "ana", "tabsync backup release x")
+    page = opened(site, pages, f"/plans/{digest}", 375)
+    page.get_by_label("Type shop to confirm").fill("shops")
+    page.get_by_role("button", name="Run this step").click()
+    assert "'shops' is not 'shop'; nothing was changed" in page.inner_text("main")
+    page.goto(site.url(f"/plans/{digest}"))
+    page.get_by_label("Type shop to confirm").fill("shop")
+    assert run_to_the_end(page, "Run this step") == "Done"
