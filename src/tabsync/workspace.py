@@ -135,6 +135,10 @@ class Workspace:
             self.hold(directory).remove()
             del held[directory]
 
+    def leave(self, directory: Path) -> None:
+        """Let go of a held directory and leave what is in it."""
+        self._held().pop(directory).release()
+
     def _held(self) -> dict[Path, Claim]:
         if "claims" not in self._open:
             self._open["claims"] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from tabsync.backups.dump import decompress_for
+from tabsync.backups.pitr.clusters import sweep_restored
 from tabsync.kernel.errors import ProblemFound, Refused
 from tabsync.kernel.step import Context, Facts
 from tabsync.postgres import embedded
@@ -95,6 +96,7 @@ def sweep(workspace: Workspace) -> list[str]:
         embedded.end_server(held.directory)
         swept.append(held.directory.name)
         held.remove()
+    swept += sweep_restored(workspace)
     for held in unclaimed(workspace.home / "wal"):
         end_marked(held.directory)  # a receiver's child; the WAL it wrote stays, for the next one
     return swept

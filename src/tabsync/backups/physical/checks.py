@@ -80,6 +80,11 @@ def tablespaces(connection: Connection) -> list[Tablespace]:
         return [Tablespace(**row) for row in cursor.execute(_SQL["tablespaces"]).fetchall()]
 
 
+def read_next_xid(connection: Connection) -> int:
+    """The first transaction id that was not given out yet."""
+    return int(_one(connection, "next_xid")["next_xid"])
+
+
 def pin_wal(connection: Connection, name: str) -> None:
     """Keep WAL from now on, by a temporary slot, until the session ends."""
     connection.execute(_SQL["pin_wal"], {"name": name})

@@ -25,3 +25,7 @@ select oid::bigint as oid, spcname::text as name, pg_tablespace_location(oid) as
 -- name: pin_wal
 -- Keeps the server from removing WAL that the base backup needs, until this session ends.
 select pg_create_physical_replication_slot(%(name)s, true, true)
+
+-- name: next_xid
+-- Transactions from this one on begin later than now; asking gives none out.
+select pg_snapshot_xmax(pg_current_snapshot())::text as next_xid

@@ -18,6 +18,7 @@ from tabsync.backups.physical.checks import (
     check_summaries,
     cluster_facts,
     pin_wal,
+    read_next_xid,
     tablespaces,
 )
 from tabsync.backups.physical.lists import fetch_list, keep_list
@@ -163,6 +164,7 @@ def base(context: Context, *, backup: str, target: Facts, checkpoint: Checkpoint
         command = basebackup_command(clients, backup, checkpoint, to_files=bool(spaces), since=since)
         env = libpq_environment(workspace.conninfo) | {"PGAPPNAME": "tabsync/backup"}
         cut = (from_files if spaces else from_stream)(command, env, staged, keeper.keep, report)
+        next_xid = read_next_xid(connection)
         stopped = catalog.position(connection)  # later than the backup's stop: what is asked for after it, it can give
     needed = wal_range(cut.caught[BACKUP_MANIFEST])
     files = [*keeper.files, keep_list(workspace, backup, cut.caught[BACKUP_MANIFEST])]
@@ -178,6 +180,7 @@ def base(context: Context, *, backup: str, target: Facts, checkpoint: Checkpoint
             "stop_lsn": needed.stop_lsn,
             "timeline": needed.timeline,
             "wal_segment_size": cluster["wal_segment_size"],
+            "next_xid": next_xid,
             "superuser": cluster["superuser"],
             "databases": cluster["databases"],
             "bytes": cut.bytes,

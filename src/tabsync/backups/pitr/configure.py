@@ -1,0 +1,96 @@
+"""The configuration of a restored cluster: ours alone, so that a copy never acts as the original would.
+
+Nothing that the source had configured is in force: no archiving into the original's archive, no standby that commits
+wait for, no libraries whose workers start jobs, no subscriptions. Its files are kept beside ours, as *.source.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from tabsync.kernel.errors import FailedPartway
+from tabsync.postgres.installation import Installation
+from tabsync.system.programs import run_program
+
+_MB = 1 << 20
+
+_MINIMUM = {
+    # A hot standby must have as much of these as the source had: what is replayed may need it.
+    "max_connections": "max_connections",
+    "max_worker_processes": "max_worker_processes",
+    "max_wal_senders": "max_wal_senders",
+    "max_prepared_xacts": "max_prepared_transactions",
+    "max_locks_per_xact": "max_locks_per_transaction",
+}
+
+_HBA = """# Written by TabSync: the account that restored this cluster comes in as its superuser over the socket,
+# without a password; everyone else with the password that they had at the source.
+local all "{superuser}" peer map=tabsync
+local all all md5
+host all all 127.0.0.1/32 md5
+host all all ::1/128 md5
+"""
+
+
+def configure(
+    directory: Path, installation: Installation, superuser: str, recovery: Mapping[str, str], *, durable: bool
+) -> None:
+    """Write postgresql.conf, pg_hba.conf, pg_ident.conf and recovery.signal into directory/data.
+
+    recovery: restore_command and the target; durable: the cluster is to be kept, so it must survive a crash.
+    """
+    data = directory / "data"
+    for name in ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf"):
+        if (data / name).exists() and not (data / f"{name}.source").exists():
+            (data / name).rename(data / f"{name}.source")
+    settings = _settings(data, installation, durable=durable) | dict(recovery)
+    lines = [f"{name} = {_quoted(value)}" for name, value in settings.items()]
+    (data / "postgresql.conf").write_text("# Written by TabSync for a restored cluster.\n" + "\n".join(lines) + "\n")
+    (data / "postgresql.auto.conf").write_text("")
+    (data / "pg_hba.conf").write_text(_HBA.format(superuser=superuser.replace('"', '""')))
+    (data / "pg_ident.conf").write_text(f'tabsync {pwd.getpwuid(os.geteuid()).pw_name} "{superuser}"\n')
+    (data / "standby.signal").unlink(missing_ok=True)
+    (data / "recovery.signal").touch()
+
+
+def settle(directory: Path, installation: Installation) -> None:
+    """Take the recovery settings out again, once the cluster is on its own."""
+    data = directory / "data"
+    settings = _settings(data, installation, durable=True)
+    lines = [f"{name} = {_quoted(value)}" for name, value in settings.items()]
+    (data / "postgresql.conf").write_text("# Written by TabSync for a restored cluster.\n" + "\n".join(lines) + "\n")
+
+
+def _settings(data: Path, installation: Installation, *, durable: bool) -> dict[str, str]:
+    memory = psutil.virtual_memory().available // _MB
+    settings = _minimum(data, installation) | {
+        "shared_buffers": f"{max(64, min(1024, memory // 8))}MB",
+        "max_wal_size": "4GB",
+        "archive_mode": "off",
+        "max_logical_replication_workers": "0",
+        "shared_preload_libraries": "",
+        "synchronous_standby_names": "",
+        "ssl": "off",
+        "lc_messages": "C",
+        "log_timezone": "UTC",
+        "wal_level": "replica",
+    }
+    return settings if durable else settings | {"fsync": "off", "synchronous_commit": "off", "autovacuum": "off"}
+
+
+def _minimum(data: Path, installation: Installation) -> dict[str, str]:
+    done = run_program([installation.program("pg_controldata"), f"--pgdata={data}"])
+    if done.code != 0:
+        raise FailedPartway(f"pg_controldata failed: {done.complaint()}", "the backup has no usable control file")
+    found = dict(re.findall(r"^(\w+) setting:\s+(\S+)$", done.stdout, re.MULTILINE))
+    return {setting: found[name] for name, setting in _MINIMUM.items()}
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -1,0 +1,234 @@
+"""The steps of restore to-time: lay the backup out, replay WAL to the target, say where it ended, keep the cluster."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tabsync.backups.physical.base import chain
+from tabsync.backups.physical.lay_out import lay_out, programs_of
+from tabsync.backups.pitr.clusters import own_conninfo, write_entry
+from tabsync.backups.pitr.configure import configure, settle
+from tabsync.backups.pitr.feed import Feeder, restore_command
+from tabsync.backups.pitr.target import Target, local
+from tabsync.kernel.clock import iso, parse_iso
+from tabsync.kernel.errors import CannotConnect, FailedPartway, ProblemFound
+from tabsync.kernel.step import Context, Facts
+from tabsync.postgres import embedded
+from tabsync.postgres.connect import Limits, connect
+from tabsync.postgres.queries import named
+from tabsync.stores.manifest import Manifest
+from tabsync.system.account import server_account
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+_SQL = named(__package__, "pitr.sql")
+_STOPPED = re.compile(r"LOG:\s+recovery stopping (.*)")
+_LAST = re.compile(r"last completed transaction was at log time (.*)")
+_NOT_REACHED = "recovery ended before configured recovery target was reached"
+_LIMITS = Limits(statement_timeout=0, lock_timeout=60_000, idle_in_transaction_timeout=0)
+_POLL = 0.1  # seconds
+
+
+def fetch(context: Context, *, backup: str, name: str, directory: str) -> Facts:
+    """Lay the backup out in the new cluster's directory, verified. Raises ProblemFound when it is damaged."""
+    workspace: Workspace = context.services
+    place = Path(directory)
+    write_entry(workspace, name, state="making", directory=directory)
+    workspace.hold(place)
+    place.chmod(0o711)  # the server runs under another account when we are root
+    store = workspace.store()
+    manifests = store.manifests()[0]
+    found = chain(store.manifest(backup), manifests)
+    lay_out(store, found, place, context.report)
+    return {"backups": [one.id for one in found], "bytes": sum(one.physical["bytes"] for one in found)}
+
+
+def recover(
+    context: Context,
+    *,
+    backup: str,
+    directory: str,
+    target: Facts,
+    until: str | None,
+    pause: bool,
+    port: int | None,
+    durable: bool,
+) -> Facts:
+    """Start the server, let it replay WAL to the target, and say where it ended.
+
+    until: the moment up to which the store is known to have all WAL. Raises ProblemFound when the target isn't in the
+    WAL, FailedPartway when the server doesn't come up.
+    """
+    workspace: Workspace = context.services
+    manifest = workspace.store().manifest(backup)
+    place, wanted = Path(directory), Target(**target)
+    settings = {} if port is None else {"port": str(port)}
+    server = embedded.Server(place, programs_of(int(manifest.source["version_num"]) // 10000), settings)
+    identifier, size = str(manifest.source["system_identifier"]), int(manifest.physical["wal_segment_size"])
+    started = time.monotonic()
+    with Feeder(workspace.store(), identifier, place, server_account(), size) as feeder:
+
+        def watch() -> None:
+            context.report(feeder.served, feeder.served, "WAL files replayed")
+
+        whole = _replay(server, manifest, wanted, feeder, watch, pause=pause, durable=durable)
+        if not whole:  # no commit came after it: then the end of the WAL is that moment, if the WAL reaches it
+            whole = _replay(
+                server, manifest, replace(wanted, kind="latest"), feeder, watch, pause=pause, durable=durable
+            )
+        if port is not None:
+            (place / "port").write_text(str(port))
+        facts = _reached(server, manifest, wanted, until)
+    return facts | {"segments": feeder.served, "seconds": time.monotonic() - started, "paused": pause}
+
+
+def check(context: Context, *, backup: str, directory: str) -> Facts:
+    """Connect to each database of the new cluster and count its tables: it answers, and its catalogs are readable."""
+    manifest = context.services.store().manifest(backup)
+    answered = []
+    with connect(_conninfo(Path(directory), manifest, "postgres"), "restore", limits=_LIMITS) as connection:
+        names = [row[0] for row in connection.execute(_SQL["databases"]).fetchall()]
+    for name in names:
+        with connect(_conninfo(Path(directory), manifest, name), "restore", limits=_LIMITS) as connection:
+            row = connection.execute(_SQL["tables"]).fetchone()
+            answered.append({"database": name, "tables": row[0] if row else 0})
+    return {"databases": answered}
+
+
+def keep(context: Context, *, backup: str, name: str, directory: str, target: Facts) -> Facts:
+    """Let the cluster go on without us: from here on it isn't taken away any more."""
+    workspace: Workspace = context.services
+    manifest = workspace.store().manifest(backup)
+    place, wanted = Path(directory), Target(**target)
+    if not context.results["recover"]["paused"]:
+        settle(place, programs_of(int(manifest.source["version_num"]) // 10000))
+        server_account().own(place / "data" / "postgresql.conf")
+        with connect(_conninfo(place, manifest, "postgres"), "restore", limits=_LIMITS) as connection:
+            connection.execute(_SQL["reload"])
+        shutil.rmtree(place / "wal")
+        (place / "fetch.sh").unlink()
+    superuser, database = manifest.physical["superuser"], manifest.source["database"]
+    facts = {"directory": directory, "superuser": superuser, "database": database, "backup": backup}
+    facts |= {"target": str(wanted), "reached": context.results["recover"]}
+    write_entry(workspace, name, state="restored", **facts)
+    workspace.leave(place)
+    return {"name": name, "directory": directory, "conninfo": own_conninfo(place, superuser, database)}
+
+
+def tidy(context: Context, *, name: str, directory: str) -> Facts:
+    """Take away what was half restored; nothing when the cluster was kept."""
+    from tabsync.backups.pitr.clusters import entry_path
+
+    workspace: Workspace = context.services
+    if "keep" in context.results:
+        return {"kept": True}
+    embedded.end_server(Path(directory))
+    workspace.let_go(Path(directory))
+    entry_path(workspace, name).unlink(missing_ok=True)
+    return {"kept": False}
+
+
+def _replay(
+    server: embedded.Server,
+    manifest: Manifest,
+    wanted: Target,
+    feeder: Feeder,
+    watch: Callable[[], None],
+    *,
+    pause: bool,
+    durable: bool,
+) -> bool:
+    """Replay until the server stands at the target; False when the WAL ended before it."""
+    place = server.directory
+    settings = wanted.settings() | {
+        "restore_command": restore_command(place),
+        "recovery_target_action": "pause" if pause and wanted.kind != "latest" else "promote",
+        "hot_standby": "on" if pause else "off",  # without it, the source's limits need not be met
+    }
+    configure(place, server.installation, manifest.physical["superuser"], settings, durable=durable)
+    account = server_account()
+    account.own(server.data)
+    if (place / "tablespaces").exists():
+        account.own(place / "tablespaces")
+        (place / "tablespaces").chmod(0o711)
+    try:
+        embedded.start(server)
+        while not _standing(server, manifest, pause=pause and wanted.kind != "latest"):
+            watch()
+            if feeder.error is not None:
+                raise feeder.error
+            if embedded.postmaster(place) is None:
+                raise FailedPartway(_last_words(server), f"read {server.log}")
+            time.sleep(_POLL)
+    except FailedPartway as error:
+        embedded.end_server(place)
+        if feeder.error is not None:
+            raise feeder.error from None
+        log = server.log.read_text(errors="replace") if server.log.exists() else ""
+        if _NOT_REACHED not in log or wanted.kind == "latest":
+            raise
+        if wanted.kind != "time":
+            raise ProblemFound(
+                f"{wanted} is not in the WAL of the store: {error.fact}", "tabsync backup window"
+            ) from None
+        return False
+    return True
+
+
+def _standing(server: embedded.Server, manifest: Manifest, *, pause: bool) -> bool:
+    try:
+        with connect(_conninfo(server.directory, manifest, "postgres"), "restore", limits=_LIMITS) as connection:
+            row = connection.execute(_SQL["standing"]).fetchone()
+            return bool(row and (row[1] == "paused" if pause else not row[0]))
+    except (CannotConnect, psycopg.Error):
+        return False
+
+
+def _reached(server: embedded.Server, manifest: Manifest, wanted: Target, until: str | None) -> Facts:
+    """Where recovery ended, and whether that is the target: told by the server, or by what the WAL is known to hold."""
+    with (
+        connect(_conninfo(server.directory, manifest, "postgres"), "restore", limits=_LIMITS) as connection,
+        connection.cursor(row_factory=dict_row) as cursor,
+    ):
+        row = cursor.execute(_SQL["reached"]).fetchone() or {}
+    log = server.log.read_text(errors="replace")
+    stopped = _STOPPED.findall(log)
+    known = parse_iso(until) if until else None
+    if stopped:
+        sure, why = True, f"stopped {stopped[-1]}"
+    elif wanted.kind == "latest":
+        sure, why = True, "replayed everything that the store has"
+    else:
+        moment = parse_iso(wanted.value)
+        sure = known is not None and known >= moment
+        why = "no commit came between the last one and this moment"
+        if not sure:
+            why = f"the WAL ends before it; it is known to be whole until {local(known) if known else 'no moment'}"
+    last = row["last_commit"]
+    return {
+        "reached": sure,
+        "why": why,
+        "lsn": row["lsn"],
+        "last_commit": iso(last) if last else None,
+        "timeline": row["timeline"],
+    }
+
+
+def _conninfo(directory: Path, manifest: Manifest, database: str) -> str:
+    return own_conninfo(directory, manifest.physical["superuser"], database)
+
+
+def _last_words(server: embedded.Server) -> str:
+    lines = server.log.read_text(errors="replace").splitlines() if server.log.exists() else []
+    fatal = [line.split("FATAL:")[-1].strip() for line in lines if "FATAL" in line or "PANIC" in line]
+    return f"the restored server ended: {fatal[-1] if fatal else 'no reason in its log'}"

@@ -1,0 +1,116 @@
+"""Where to recover to, and from which backup: pure, from what the store has."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from tabsync.backups.physical.base import lsn
+from tabsync.backups.wal.window import Base, Cluster
+from tabsync.kernel.clock import iso, now, parse_iso
+from tabsync.kernel.errors import BadUsage, Refused
+from tabsync.kernel.step import Facts
+
+Kind = Literal["time", "lsn", "xid", "latest"]
+
+_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?")
+_LSN = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A point to recover to. value: as PostgreSQL takes it, a time in ISO 8601 with its offset, "" for the latest.
+
+    before: stop before it and not after it (for the commit that did the damage).
+    """
+
+    kind: Kind
+    value: str
+    before: bool = False
+
+    def settings(self) -> dict[str, str]:
+        """The recovery target in postgresql.conf: https://www.postgresql.org/docs/current/runtime-config-wal.html"""
+        if self.kind == "latest":
+            return {}
+        return {f"recovery_target_{self.kind}": self.value, "recovery_target_inclusive": "off" if self.before else "on"}
+
+    def to_json(self) -> Facts:
+        """The target as JSON; Target(**...) is the inverse."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """In words, a time in the local time zone."""
+        if self.kind == "latest":
+            return "the end of the WAL"
+        what = local(parse_iso(self.value)) if self.kind == "time" else f"{self.kind.upper()} {self.value}"
+        return f"just before {what}" if self.before else what
+
+
+def local(moment: datetime) -> str:
+    """A moment in the time zone of whoever runs this, with its name."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+
+
+def parse_target(time: str | None, position: str | None, xid: int | None, *, before: bool) -> Target:
+    """The one target that was given. Raises BadUsage when it is none or several, or can't be read."""
+    given = [one for one in (time, position, xid) if one is not None]
+    if len(given) != 1:
+        raise BadUsage("give one target: a time, --lsn or --xid", "tabsync restore to-time '2026-11-22 14:30'")
+    if position is not None:
+        if not _LSN.fullmatch(position):
+            raise BadUsage(f"{position!r} is not a WAL position", "it looks like 0/3000148")
+        return Target("lsn", position.upper(), before)
+    if xid is not None:
+        return Target("xid", str(xid), before)
+    if time == "latest":
+        return Target("latest", "")
+    return Target("time", iso(parse_moment(str(time))), before)
+
+
+def parse_moment(text: str) -> datetime:
+    """'2026-11-22 14:30:00', with or without an offset (else in local time), or '14:30' for today. Raises BadUsage."""
+    if _CLOCK.fullmatch(text):
+        text = f"{now().astimezone():%Y-%m-%d} {text.zfill(5) if text.count(':') == 1 else text}"
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        raise BadUsage(f"{text!r} is not a moment", "write it like '2026-11-22 14:30:00' or '14:30+01:00'") from None
+
+
+def choose(cluster: Cluster, target: Target) -> Base:
+    """The newest backup that ends before the target and can be replayed to it.
+
+    A backup that was taken after the target can't go back to it, however near it is. Raises Refused, with what can be
+    recovered to, when there is none.
+    """
+    fit = [one for one in cluster.bases if not one.broken and _before(one, target)]
+    within = [one for one in fit if _within(one, target)]
+    if within:
+        return max(within, key=lambda one: one.begins)
+    if not cluster.bases:
+        raise Refused("there is no physical backup of this cluster in the store", "tabsync backup take physical")
+    windows = " and ".join(f"{local(begins)} to {local(ends)}" for begins, ends in cluster.windows) or "nothing"
+    why = "lies before the first backup" if not fit else "lies beyond the WAL in the store"
+    raise Refused(
+        f"{target} {why}; what can be recovered to: {windows}", "tabsync backup window shows it from each backup"
+    )
+
+
+def _before(base: Base, target: Target) -> bool:
+    facts = base.manifest.physical
+    if target.kind == "time":
+        return base.begins <= parse_iso(target.value)
+    if target.kind == "lsn":
+        return lsn(facts["stop_lsn"]) <= lsn(target.value)
+    # A transaction that had begun by the end of the backup may be in it already.
+    return target.kind == "latest" or int(facts["next_xid"]) <= int(target.value)
+
+
+def _within(base: Base, target: Target) -> bool:
+    if target.kind == "time":
+        return parse_iso(target.value) <= base.ends
+    if target.kind == "lsn":
+        return lsn(target.value) <= base.reach.end
+    return True  # PostgreSQL says so when a transaction isn't in the WAL

@@ -1,0 +1,189 @@
+"""tabsync backup window; tabsync restore to-time, clusters, drop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tabsync.cli.common import ConfigOption, DatabaseOption, DryRunOption, JsonOption, StoreOption, YesOption
+
+if TYPE_CHECKING:
+    from tabsync.kernel.step import Facts
+
+
+def window(
+    config: ConfigOption = None, database: DatabaseOption = None, store: StoreOption = None, json: JsonOption = False
+) -> None:
+    """Show what can be recovered to: every span of time, from which backup, where WAL is missing, and the dumps.
+
+    Times are in the local time zone. Exit code 1 when WAL is missing or something can't be read.
+    """
+    from tabsync.backups.wal.window import window as look
+    from tabsync.cli.common import print_json, workspace
+
+    facts = look(workspace(config, database, store))
+    bad = facts["damaged"] or any(one["gaps"] for one in facts["clusters"])
+    if json:
+        print_json({"version": 1, "kind": "window", **facts})
+    else:
+        _show_window(facts)
+    if bad:
+        raise typer.Exit(1)
+
+
+def to_time(
+    time: Annotated[
+        str | None, typer.Argument(help="'2026-11-22 14:30:00' or '14:30', local unless it has an offset; or latest.")
+    ] = None,
+    lsn: Annotated[str | None, typer.Option(help="A WAL position instead of a time.")] = None,
+    xid: Annotated[int | None, typer.Option(help="A transaction instead of a time.")] = None,
+    before: Annotated[
+        bool, typer.Option("--before", help="Stop just before the target: the commit that did it.")
+    ] = False,
+    into: Annotated[Path | None, typer.Option(help="A new directory for the cluster, on a disk with room.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port on this machine; a free one by default.")] = None,
+    name: Annotated[str, typer.Option("--as", help="What the cluster is called here.")] = "",
+    pause: Annotated[
+        bool, typer.Option("--pause", help="Stop at the target read-only, to look before it is opened.")
+    ] = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    store: StoreOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Recover the whole cluster, as it was at a moment, into a new one beside it; nothing that exists is touched."""
+    from tabsync.backups.pitr.restore import plan_to_time
+    from tabsync.backups.pitr.target import parse_target
+    from tabsync.cli.common import listener, print_json, show_plan, workspace
+    from tabsync.kernel.runner import run
+
+    target = parse_target(time, lsn, xid, before=before)
+    found = workspace(config, database, store)
+    plan = plan_to_time(found, target, into=into, port=port, pause=pause, name=name)
+    if dry_run:
+        show_plan(plan, json=json)
+        return
+    outcome = run(plan, found, found.journal(), listener(json=json))
+    outcome.raise_if_failed()
+    reached, kept = outcome.results["recover"], outcome.results["keep"]
+    if json:
+        told = {"run": outcome.run_id, "target": str(target), **reached, **kept, **outcome.results["check"]}
+        print_json({"version": 1, "kind": "recovered", **told})
+    else:
+        _show_recovered(str(target), reached, kept)
+    if not reached["reached"]:
+        raise typer.Exit(1)
+
+
+def clusters(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """List the clusters that were restored here, and how to connect to them."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from tabsync.backups.pitr.clusters import restored
+    from tabsync.cli.common import console, print_json, workspace
+
+    found = restored(workspace(config))
+    if json:
+        print_json({"version": 1, "kind": "restored clusters", "clusters": found})
+        return
+    if not found:
+        console().print("No restored cluster here. Make one: tabsync restore to-time '14:30'", markup=False)
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("Cluster", "State", "As of", "From backup", "Directory"):
+        table.add_column(column, no_wrap=column == "Cluster", overflow="fold")
+    for one in found:
+        state = Text("running", style="green") if one["running"] else Text("stopped", style="yellow")
+        table.add_row(one["name"], state, one["target"], one["backup"], one["directory"])
+    console().print(table)
+    for one in found:
+        if one["running"]:
+            console().print(f'connect  psql "{one["conninfo"]}"', markup=False, soft_wrap=True)
+
+
+def drop(
+    name: Annotated[str, typer.Argument(help="A restored cluster: tabsync restore clusters.")],
+    config: ConfigOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Stop a restored cluster and delete it."""
+    from tabsync.backups.pitr.clusters import plan_drop
+    from tabsync.cli.common import ask_to_confirm, console, listener, print_json, show_plan, workspace
+    from tabsync.kernel.plan import check_approval
+    from tabsync.kernel.runner import run
+
+    found = workspace(config)
+    plan = plan_drop(found, name)
+    if dry_run:
+        show_plan(plan, json=json)
+        return
+    approval = check_approval(plan, typed=None if yes else ask_to_confirm(plan), yes=yes)
+    outcome = run(plan, found, found.journal(), listener(json=json), approval=approval)
+    outcome.raise_if_failed()
+    if json:
+        print_json({"version": 1, "kind": "cluster dropped", "run": outcome.run_id, **outcome.results["drop"]})
+    else:
+        console().print(f"The restored cluster {name} is gone.", markup=False)
+
+
+def _show_recovered(target: str, reached: Facts, kept: Facts) -> None:
+    from rich.text import Text
+
+    from tabsync.cli.common import console
+    from tabsync.kernel.units import human_seconds
+
+    out = console()
+    verdict, style = ("REACHED", "bold green") if reached["reached"] else ("NOT SURELY REACHED", "bold yellow")
+    out.print(Text.assemble((f"{verdict}: ", style), f"{target}; {reached['why']}"))
+    last = _local(reached["last_commit"]) if reached["last_commit"] else "none after the backup"
+    out.print(f"last commit  {last}, LSN {reached['lsn']}, timeline {reached['timeline']}", markup=False)
+    out.print(f"replayed     {reached['segments']} WAL files in {human_seconds(reached['seconds'])}", markup=False)
+    out.print(f"directory    {kept['directory']}", markup=False, soft_wrap=True)
+    out.print(f'connect      psql "{kept["conninfo"]}"', markup=False, soft_wrap=True)
+    if reached["paused"]:
+        out.print("It waits, read-only. Open it with: select pg_wal_replay_resume()")
+    out.print(f"End it with: tabsync restore drop {kept['name']}", markup=False)
+
+
+def _show_window(facts: Facts) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from tabsync.cli.common import console, note
+
+    out = console()
+    for cluster in facts["clusters"]:
+        named = ", ".join(cluster["databases"])
+        out.print(Text.assemble((f"Cluster {cluster['system_identifier']}", "bold"), f"  {named}"))
+        for one in cluster["windows"]:
+            out.print(f"any moment from {_local(one['from'])} to {_local(one['to'])}", style="green")
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for column in ("Backup", "Kind", "From", "To", "WAL files"):
+            table.add_column(column, justify="right" if column == "WAL files" else "left", no_wrap=column == "Backup")
+        for one in cluster["bases"]:
+            to = Text(one["broken"], style="red") if one["broken"] else Text(_local(one["to"]))
+            about = "" if one["exact"] or not one["segments"] else "about "
+            table.add_row(one["backup"], one["kind"], _local(one["from"]), Text(about) + to, str(one["segments"]))
+        out.print(table)
+        for gap in cluster["gaps"]:
+            out.print(f"WAL is missing: {gap['segments']} files from {gap['first']} on", style="bold red", markup=False)
+    if not facts["clusters"]:
+        out.print("No physical backup: only the moments of dumps. For every second: tabsync backup take physical")
+    if facts["dumps"]:
+        out.print(Text("Dumps, each of one moment", style="bold"))
+        for one in facts["dumps"]:
+            out.print(f"{_local(one['at'])}  {one['backup']}  {one['kind']}, {one['database']}", markup=False)
+    for complaint in facts["damaged"]:
+        note(complaint)
+
+
+def _local(moment: str) -> str:
+    from datetime import datetime
+
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M:%S %Z}"
