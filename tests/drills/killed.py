@@ -43,4 +43,5 @@ def main() -> None:
     run_drill(workspace, plan, KillDuring(key) if moment == "during" else Quiet(), boundary)
 
 
-main()
+if __name__ == "__main__":
+    main()

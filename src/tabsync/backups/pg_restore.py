@@ -14,6 +14,9 @@ from tabsync.postgres.toc import Entry
 from tabsync.system.programs import run_program
 
 _COUNTED = ("TABLE DATA", "INDEX", "CONSTRAINT", "FK CONSTRAINT")
+_BEGUN = re.compile(r"pg_restore: (?:processing data for table|creating (?:INDEX|CONSTRAINT|FK CONSTRAINT)) ")
+"""Without parallel workers it says what it begins, and not what it has finished."""
+
 _FROM_ENTRY = re.compile(r"from TOC entry (\d+);")
 _ERROR = re.compile(r"pg_restore: error: (?:could not execute query: )?(?:ERROR:\s*)?(.*)")
 
@@ -39,11 +42,11 @@ def run_pg_restore(
     doesn't lie in it. Each failure has dump_id (None: not of one entry), what and error.
     """
     total = sum(1 for entry in entries if entry.kind in _COUNTED)
-    done = 0
+    done, parallel = 0, any(option.startswith("--jobs=") for option in options)
 
     def on_line(line: str) -> None:
         nonlocal done
-        if "finished item" in line:
+        if "finished item" in line if parallel else _BEGUN.match(line):
             done += 1
             report(min(done, total), total, "objects")
 
