@@ -17,6 +17,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 class Contents:
     """What to dump. without: tables left out altogether; rows_left_out: tables of which only the definition is dumped.
 
+    schemas_left_out: schemas left out altogether, which are a provider's own.
+
     The kind "tables" keeps all definitions: a table alone can't be restored, it lacks its types, functions and
     sequences. That is what `pg_dump --table` gives, and why `pg_restore --table` fails in a new database.
     """
@@ -24,10 +26,12 @@ class Contents:
     kind: Kind = "full"
     without: tuple[Relation, ...] = ()
     rows_left_out: tuple[Relation, ...] = ()
+    schemas_left_out: tuple[str, ...] = ()
 
     def options(self) -> list[str]:
         """The options for pg_dump: https://www.postgresql.org/docs/current/app-pgdump.html"""
         options = {"schema": ["--schema-only"], "data": ["--data-only"], "tables": ["--no-blobs"]}.get(self.kind, [])
+        options = options + [f"--exclude-schema={quoted_pattern(name)}" for name in self.schemas_left_out]
         options = options + [f"--exclude-table={pattern(one)}" for one in self.without]
         return options + [f"--exclude-table-data={pattern(one)}" for one in self.rows_left_out]
 
@@ -39,7 +43,7 @@ class Contents:
 def contents_from_json(data: Facts) -> Contents:
     """Contents as a step keeps them."""
     lists = {key: tuple(Relation(**one) for one in data[key]) for key in ("without", "rows_left_out")}
-    return Contents(kind=cast(Kind, data["kind"]), **lists)
+    return Contents(cast(Kind, data["kind"]), **lists, schemas_left_out=tuple(data["schemas_left_out"]))
 
 
 def pattern(relation: Relation) -> str:
@@ -47,7 +51,12 @@ def pattern(relation: Relation) -> str:
 
     https://www.postgresql.org/docs/current/app-psql.html#APP-PSQL-PATTERNS
     """
-    return ".".join('"' + name.replace('"', '""') + '"' for name in (relation.schema, relation.name))
+    return f"{quoted_pattern(relation.schema)}.{quoted_pattern(relation.name)}"
+
+
+def quoted_pattern(name: str) -> str:
+    """A pattern of pg_dump that matches this one name."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def all_but(tables: Sequence[Relation], wanted: Sequence[Relation]) -> tuple[Relation, ...]:

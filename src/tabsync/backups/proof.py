@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from tabsync.backups.dump import dump_directory
-from tabsync.backups.restore import NO_LIMIT, dependents
+from tabsync.backups.restore import NO_LIMIT
 from tabsync.backups.scratch import manifest_of
 from tabsync.backups.target import conninfo_of
 from tabsync.kernel.clock import iso, now, parse_iso
@@ -21,7 +21,7 @@ from tabsync.postgres import catalog, embedded
 from tabsync.postgres.catalog import ForeignKey, Relation, foreign_key_from_json, server_major
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.installation import clients_for
-from tabsync.postgres.toc import Entry, read_toc
+from tabsync.postgres.toc import Entry, dependents, read_toc
 from tabsync.stores.manifest import Manifest
 from tabsync.stores.store import digests_of
 
@@ -132,7 +132,10 @@ def orphans(context: Context, *, backup: str, scratch: str) -> Facts:
 
     Raises ProblemFound naming the keys that are violated.
     """
-    keys = [foreign_key_from_json(one) for one in manifest_of(context, backup).foreign_keys]
+    manifest = manifest_of(context, backup)
+    keys = [foreign_key_from_json(one) for one in manifest.foreign_keys]
+    theirs = set(manifest.excluded_schemas)
+    keys = [key for key in keys if not theirs & {key.table.schema, key.referenced.schema}]
     violated, checked = [], 0
     with connect_copy(context, scratch) as connection:
         for number, key in enumerate(keys, start=1):

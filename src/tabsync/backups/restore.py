@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +10,14 @@ import psycopg
 from psycopg import sql
 
 from tabsync.backups.pg_restore import as_dbname, name_of, run_pg_restore, write_list
+from tabsync.backups.platform import needing
 from tabsync.backups.scratch import manifest_of
 from tabsync.kernel.errors import ProblemFound
 from tabsync.kernel.step import Context, Facts
 from tabsync.postgres import catalog, embedded
 from tabsync.postgres.connect import Connection, Limits, connect
 from tabsync.postgres.installation import clients_for
-from tabsync.postgres.toc import Entry, read_toc
+from tabsync.postgres.toc import Entry, dependents, read_toc
 from tabsync.stores.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -50,6 +51,13 @@ def restore(context: Context, *, backup: str, scratch: str) -> Facts:
             f"the order of text: this server lacks the locale {_locale_name(manifest)}, the copy sorts as C.UTF-8"
         )
     left_out = {entry.dump_id for entry in entries if entry.kind in _NEEDS and entry.name in missing}
+    theirs = needing(entries, manifest.excluded_schemas)
+    left_out |= theirs
+    unproven += [
+        f"{one.kind.lower()} {name_of(one)}: needs a schema of the provider's"
+        for one in entries
+        if one.dump_id in theirs
+    ]
     failures = _pg_restore(workspace, server, directory, database, entries, left_out, own_locale, context.report)
     explained = dependents(entries, left_out)
     unexplained = [failure for failure in failures if failure["dump_id"] not in explained]
@@ -69,17 +77,6 @@ def restore(context: Context, *, backup: str, scratch: str) -> Facts:
         "left_out": sorted(left_out | {one.dump_id for one in lost}),
         "lost_tables": [[one.schema, one.name] for one in lost if one.kind == "TABLE"],
     }
-
-
-def dependents(entries: Iterable[Entry], roots: set[int]) -> set[int]:
-    """The entries that need one of the roots, directly or not, and the roots themselves."""
-    found = set(roots)
-    grew = True
-    while grew:
-        more = {entry.dump_id for entry in entries if not found.isdisjoint(entry.dependencies)} - found
-        grew = bool(more)
-        found |= more
-    return found
 
 
 def creation(database: str, facts: Facts) -> sql.Composed:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from tabsync.backups.arrived import check_arrived
 from tabsync.backups.dump import decompress_for
-from tabsync.backups.pg_restore import as_dbname, restore_command, run_pg_restore, write_list
+from tabsync.backups.pg_restore import as_dbname, name_of, restore_command, run_pg_restore, write_list
+from tabsync.backups.platform import needing
 from tabsync.backups.restore import NO_LIMIT
 from tabsync.backups.scratch import manifest_of
 from tabsync.backups.take import prove_target
@@ -35,7 +36,7 @@ from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.postgres import catalog
-from tabsync.postgres.connect import connect
+from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.toc import Entry, read_toc
 from tabsync.stores.manifest import Manifest
 
@@ -139,10 +140,10 @@ def restore(
     dump = workspace.scratch(scratch) / "dump"
     clients = programs_for(target, manifest)
     decompress_for(clients, dump)
-    if "create" not in context.results:
-        with connect(conninfo_of(workspace, database), "restore") as connection:
+    with connect(conninfo_of(workspace, database), "restore") as connection:
+        if "create" not in context.results:
             prove_target(connection, target)
-    entries = restored(read_toc(dump / "toc.dat"), only)
+        entries = left_in(connection, manifest, restored(read_toc(dump / "toc.dat"), only))
     listed = write_list(dump.parent / "restore.list", [entry.dump_id for entry in entries])
     conninfo = conninfo_of(workspace, database)
     given = [*options, listed]
@@ -158,11 +159,21 @@ def verify(
     dump = workspace.scratch(scratch) / "dump"
     with connect(conninfo_of(workspace, database), "restore", limits=NO_LIMIT) as connection:
         connection.execute("set row_security = off")  # a policy must fail the count, not make it smaller
-        entries = restored(read_toc(dump / "toc.dat"), only)
-        facts = check_arrived(connection, manifest_of(context, backup), entries, dump, context.report)
+        manifest = manifest_of(context, backup)
+        every = restored(read_toc(dump / "toc.dat"), only)
+        entries = left_in(connection, manifest, every)
+        facts = check_arrived(connection, manifest, entries, dump, context.report)
     if finished and "create" in context.results:
         finish(context, database)
-    return facts | {"database": database}
+    left_out = [f"{one.kind.lower()} {name_of(one)}" for one in every if one not in entries]
+    return facts | {"database": database, "left_out": left_out}
+
+
+def left_in(connection: Connection, manifest: Manifest, entries: Sequence[Entry]) -> list[Entry]:
+    """The entries without those that need a provider's schema which the backup leaves out and this database lacks."""
+    missing = set(manifest.excluded_schemas) - set(catalog.schemas(connection))
+    going = needing(entries, missing)
+    return [one for one in entries if one.dump_id not in going]
 
 
 def restored(entries: Sequence[Entry], only: Sequence[int] | None = None) -> list[Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from tabsync.ledger.evidence import add_evidence
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection, Limits
 from tabsync.postgres.installation import Installation, clients_for
+from tabsync.providers.platform import platform_schemas
 from tabsync.stores.manifest import StoredFile, manifest_from_json
 
 if TYPE_CHECKING:
@@ -44,12 +45,19 @@ def plan_take_full(workspace: Workspace, reason: str = "manual") -> Plan:
 
 
 def plan_take(
-    workspace: Workspace, kind: Kind, reason: str, tables: Sequence[str] = (), *, exclude_unreadable: bool = False
+    workspace: Workspace,
+    kind: Kind,
+    reason: str,
+    tables: Sequence[str] = (),
+    *,
+    exclude_unreadable: bool = False,
+    exclude_platform: bool = False,
 ) -> Plan:
     """Look at the database and plan a backup of it.
 
     kind: what it holds; reason: why it is taken, kept in the manifest; tables: for the kind "tables", as a manual
-    names them; exclude_unreadable: leave out what the user may not read, by name, instead of refusing.
+    names them; exclude_unreadable: leave out what the user may not read, by name, instead of refusing;
+    exclude_platform: leave out the schemas that the provider keeps in every database.
     Raises CannotConnect, NotAllowed (with the tables it may not read), BadUsage (no such table) or Refused (server
     newer than every pg_dump, store not writable). Nothing is changed.
     """
@@ -57,7 +65,9 @@ def plan_take(
     workspace.store().prepare()
     with workspace.connect("backup") as connection:
         target = catalog.identity(connection)
-        contents = _contents(connection, kind, tables, exclude_unreadable, target["user"])
+        theirs = platform_schemas(catalog.provider(connection)) & set(catalog.schemas(connection))
+        own = Contents(kind, schemas_left_out=tuple(sorted(theirs)) if exclude_platform else ())
+        contents = _contents(connection, own, tables, exclude_unreadable, target["user"], theirs)
     clients = clients_for(catalog.server_major(target))
     backup = f"{compact(now())}-{secrets.token_hex(2)}"
     stores = copies_of(workspace, kind, reason)[0]
@@ -71,20 +81,28 @@ def plan_take(
 
 
 def _contents(
-    connection: Connection, kind: Kind, tables: Sequence[str], exclude_unreadable: bool, user: str
+    connection: Connection,
+    contents: Contents,
+    tables: Sequence[str],
+    exclude_unreadable: bool,
+    user: str,
+    theirs: Collection[str],
 ) -> Contents:
-    hidden = catalog.unreadable(connection)
+    hidden = [one for one in catalog.unreadable(connection) if one.schema not in contents.schemas_left_out]
     if hidden and not exclude_unreadable:
         names = ", ".join(map(str, hidden[:5])) + (f" and {len(hidden) - 5} more" if len(hidden) > 5 else "")
+        provided = all(one.schema in theirs for one in hidden)
+        grant = f"grant pg_read_all_data to {catalog.quoted(user)}, or leave them out: --exclude-unreadable"
         raise NotAllowed(
             f"user {user} may not read {names}: the backup would not be whole",
-            f"grant pg_read_all_data to {catalog.quoted(user)}, or leave them out: --exclude-unreadable",
+            "those are the provider's own schemas; leave them out: --exclude-platform" if provided else grant,
         )
-    if kind != "tables":
-        return Contents(kind, without=tuple(hidden))
+    contents = replace(contents, without=tuple(hidden))
+    if contents.kind != "tables":
+        return contents
     wanted = catalog.with_partitions(connection, [catalog.relation_named(name) for name in tables])
     holding = [one.relation for one in catalog.tables(connection)]
-    return Contents(kind, without=tuple(hidden), rows_left_out=all_but(holding, wanted))
+    return replace(contents, rows_left_out=all_but(holding, wanted))
 
 
 def take_steps(
@@ -181,7 +199,9 @@ def dump(context: Context, *, backup: str, target: Facts, contents: Facts) -> Fa
         )
         connection.execute("rollback")
     program = {"pg_dump": clients.dotted, "tabsync": __version__, "jobs": workspace.jobs, "zstd": clients.has_zstd()}
-    excluded = {"excluded": [f"table {one}: user {target['user']} may not read it" for one in what.without]}
+    hidden = [f"table {one}: user {target['user']} may not read it" for one in what.without]
+    schemas = [f"schema {name}: it is the provider's own" for name in what.schemas_left_out]
+    excluded = {"excluded": hidden + schemas, "excluded_schemas": list(what.schemas_left_out)}
     sent = [one.to_json() for one in sender.sent] if sender else []
     return facts | excluded | {"started_at": started_at, "source": target, "program": program, "sent": sent}
 

@@ -34,6 +34,9 @@ def take(
     exclude_unreadable: Annotated[
         bool, typer.Option("--exclude-unreadable", help="Leave out, by name, what the user may not read.")
     ] = False,
+    exclude_platform: Annotated[
+        bool, typer.Option("--exclude-platform", help="Leave out the schemas of a provider (Supabase: auth, storage).")
+    ] = False,
     incremental: Annotated[
         bool, typer.Option("--incremental", help="With physical, from PostgreSQL 17 on: only blocks that changed.")
     ] = False,
@@ -80,7 +83,14 @@ def take(
         since = (parent or "latest") if incremental else None
         plan = plan_take_physical(found, reason, parent=since, checkpoint=checkpoint)
     elif file is None:
-        plan = plan_take(found, kind, reason, names, exclude_unreadable=exclude_unreadable)
+        plan = plan_take(
+            found,
+            kind,
+            reason,
+            names,
+            exclude_unreadable=exclude_unreadable,
+            exclude_platform=exclude_platform,
+        )
         for name in copies_of(found, kind, reason)[1]:
             note(f"the manual keeps it in {name} too, and [stores] in tabsync.toml doesn't say where that is")
     else:

@@ -51,7 +51,7 @@ def new(
     """
     from tabsync.backups.restore_file import plan_restore_file
     from tabsync.backups.restore_new import plan_restore_new
-    from tabsync.cli.common import console, show_plan, workspace
+    from tabsync.cli.common import console, note, show_plan, workspace
 
     found = workspace(config, database, store)
     if file is None:
@@ -64,6 +64,8 @@ def new(
     outcome = _run(found, plan, json=json)
     if not json:
         told = outcome.results["verify"]
+        for one in told.get("left_out", ()):
+            note(f"left out: {one} needs a schema of the provider's that is not in this database")
         console().print(
             f"Restored into database {told['database']}: {len(told['tables'])} tables, {told['rows']:,} rows"
             + (", as many as in the backup." if file is None else "."),

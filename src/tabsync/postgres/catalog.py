@@ -154,6 +154,11 @@ def with_partitions(connection: Connection, relations: Sequence[Relation]) -> li
     return found
 
 
+def schemas(connection: Connection) -> list[str]:
+    """The names of the database's schemas, PostgreSQL's own left out."""
+    return [row["name"] for row in _rows(connection, "schemas")]
+
+
 def unreadable(connection: Connection) -> list[Relation]:
     """Tables and sequences that the current user may not read."""
     return [Relation(row["schema"], row["name"]) for row in _rows(connection, "unreadable")]

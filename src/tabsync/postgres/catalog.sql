@@ -67,6 +67,10 @@ select n.nspname as schema, c.relname as name
   join pg_namespace n on n.oid = c.relnamespace
  order by 1, 2
 
+-- name: schemas
+-- The schemas of the database, but PostgreSQL's own and those of temporary tables.
+select nspname as name from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema' order by nspname
+
 -- name: unreadable
 -- Tables that this user may not read: a dump would fail on them, so they are named beforehand.
 select n.nspname as schema, c.relname as name

@@ -12,9 +12,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tabsync.backups.contents import Kind
 from tabsync.backups.drill import plan_drill, run_drill
 from tabsync.backups.list import list_backups
+from tabsync.backups.restore_new import plan_restore_new
 from tabsync.backups.take import plan_take
 from tabsync.backups.take_file import plan_take_file
-from tabsync.kernel.errors import BadUsage, Exit, FailedPartway, Refused
+from tabsync.kernel.errors import BadUsage, Exit, FailedPartway, NotAllowed, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import run
 from tabsync.manual.load import load
@@ -164,3 +165,61 @@ def test_a_file_that_could_not_be_written_whole_is_not_there(
     finally:
         run_sql(conninfo, "drop role {}", "poor")
     assert list(directory.glob("backup.dump*")) == []
+
+
+def test_the_schemas_of_a_provider_are_left_out_by_name(
+    databases: Databases, workspaces: Callable[..., Workspace]
+) -> None:
+    """A database that looks like one of Supabase's: what hangs on its schemas is named, and the rest comes back."""
+    conninfo = databases()
+    roles = ("supabase_admin", "authenticator", "app_owner")
+    for role in roles:
+        run_sql(conninfo, "create role {} login password 'x'", role)
+    try:
+        for statement in _SUPABASE.split(";\n"):
+            run_sql(conninfo, statement)
+        workspace = workspaces(make_conninfo(conninfo, user="app_owner", password="x"))
+        with pytest.raises(NotAllowed, match=r"may not read auth\.users") as refused:
+            plan_take(workspace, "full", "manual")
+        assert "--exclude-platform" in refused.value.hint
+        plan = plan_take(workspace, "full", "manual", exclude_platform=True)
+        manifest = workspace.store().manifest(str(carry_out(workspace, plan)["commit"]["backup"]))
+        assert manifest.excluded_schemas == ("auth",)
+        assert manifest.excluded == ("schema auth: it is the provider's own",)
+        assert {file.table for file in manifest.files} == {"", "profiles", "orders"}
+        manual = load(workspace.manual_path).model_copy(update={"key_tables": ()})
+        report = run_drill(workspace, plan_drill(workspace, manual, manifest.id))
+        verdict = report.data["verdict"]
+        assert verdict["content"] == "partial", report.data["error"]
+        assert {line for line in verdict["unproven"] if "needs a schema" in line} == {
+            'policy public."profiles own": needs a schema of the provider\'s',
+            'fk constraint public."profiles profiles_id_fkey": needs a schema of the provider\'s',
+        }
+        superuser = workspaces(conninfo)
+        outcome = run(plan_restore_new(superuser, manifest.id, "elsewhere"), superuser, superuser.journal())
+        outcome.raise_if_failed()
+        assert len(outcome.results["verify"]["left_out"]) == 2
+        assert outcome.results["verify"]["rows"] == 3
+    finally:
+        run_sql(conninfo, "drop database if exists {}", "elsewhere")
+        for role in roles:
+            for thing in ("drop owned by {} cascade", "drop role {}"):
+                run_sql(conninfo, thing, role)
+
+
+_SUPABASE = """
+create schema auth authorization supabase_admin;
+create table auth.users (id int primary key);
+alter table auth.users owner to supabase_admin;
+insert into auth.users values (1), (2);
+create function auth.uid() returns int language sql as 'select 1';
+create table profiles (id int primary key references auth.users);
+insert into profiles values (1), (2);
+create table orders (id int primary key);
+insert into orders values (1);
+alter table profiles enable row level security;
+create policy own on profiles using (id = auth.uid());
+alter table profiles owner to app_owner;
+alter table orders owner to app_owner;
+grant usage on schema auth to app_owner
+"""
