@@ -1,4 +1,4 @@
-"""Stores of every version of the format stay readable for ever: committed as they were written, restored by this code."""
+"""Stores of every version of the format stay readable for ever: as they were written, restored by this code."""
 
 from __future__ import annotations
 
