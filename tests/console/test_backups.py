@@ -129,14 +129,14 @@ def test_all_of_it_into_a_new_database(site: Site, pages: Pages, kept: str, gone
 
 def test_some_tables_with_what_they_need(site: Site, pages: Pages, kept: str, gone: list[str]) -> None:
     page = opened(site, pages, f"/backups/{kept}/restore")
-    page.get_by_role("button", name="Look at the plan").last.click()
+    page.locator("#some ~ form").get_by_role("button").click()
     assert "no table was chosen" in page.inner_text("main")
     page.goto(site.url(f"/backups/{kept}/restore"))
-    page.get_by_label("public.staff").check()
-    page.get_by_label("public.payments").check()
+    page.get_by_label("public.staff", exact=True).check()
+    page.get_by_label("public.payments", exact=True).check()
     page.get_by_label("Into database").fill("wizard_tables")
     gone.append("wizard_tables")
-    page.get_by_role("button", name="Look at the plan").last.click()
+    page.locator("#some ~ form").get_by_role("button").click()
     page.wait_for_url("**/plans/*")
     text = page.inner_text("main")
     assert f"tabsync restore tables public.payments public.staff --from {kept} --into wizard_tables" in text
@@ -179,3 +179,79 @@ def test_a_destructive_plan_wants_its_name_typed(site: Site, pages: Pages) -> No
     page.goto(site.url(f"/plans/{digest}"))
     page.get_by_label("Type shop to confirm").fill("shop")
     assert run_to_the_end(page, "Run this step") == "Done"
+
+
+def test_rows_are_compared_shown_and_written_back(site: Site, pages: Pages, kept: str) -> None:
+    workspace = site.workspace
+    with psycopg.connect(workspace.conninfo, autocommit=True) as connection:
+        row = connection.execute(
+            "delete from audit_logs where id = (select max(id) from audit_logs) returning id"
+        ).fetchone()
+        assert row is not None
+        connection.execute("update audit_logs set action = 'CANARY <b>' where id = (select min(id) from audit_logs)")
+    page = opened(site, pages, f"/backups/{kept}/restore", 375)
+    page.locator("select[name=tables]").select_option("public.audit_logs")
+    page.get_by_label("Condition in SQL").fill("id > 0")
+    page.locator("#rows ~ form").get_by_role("button").click()
+    page.wait_for_url("**/plans/*")
+    assert f"tabsync restore rows --table public.audit_logs --where 'id > 0' --from {kept}" in page.inner_text("main")
+    assert run_to_the_end(page) == "Compared; nothing was changed"
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    compared = page.url
+    text = page.inner_text("main")
+    assert "public.audit_logs: 1 missing, 1 different now, " in text and "CANARY <b> →" in text
+
+    viewer = pages().page
+    enter(site, viewer, "vic")
+    viewer.goto(compared)
+    assert "CANARY" not in viewer.inner_text("main")
+    assert "public.audit_logs: 1 missing, 1 different" in viewer.inner_text("main")
+
+    page.get_by_role("button", name="Look at the plan that writes them").click()
+    page.wait_for_url("**/plans/*")
+    assert "insert into public.audit_logs 1 missing" in page.inner_text("main")
+    assert run_to_the_end(page, "Run this step") == "Written, in one transaction"
+    assert "public.audit_logs: 1 inserted, 0 updated" in page.inner_text("main")
+    assert "tabsync restore rows --undo" in page.inner_text("main")
+    with psycopg.connect(workspace.conninfo) as connection:
+        found = connection.execute("select count(*) from audit_logs where id = %s", row).fetchone()
+        assert found == (1,)
+    page.goto(compared)
+    assert page.get_by_role("button", name="Look at the plan that writes them").count() == 0  # it was let go
+    assert not [*workspace.scratch().glob("rows-*")]
+
+
+def test_a_comparison_is_let_go_for_the_next_one(site: Site, pages: Pages, kept: str) -> None:
+    page = opened(site, pages, f"/backups/{kept}/restore")
+    for table in ("public.users", "public.staff"):
+        page.goto(site.url(f"/backups/{kept}/restore"))
+        page.locator("select[name=tables]").select_option(table)
+        page.get_by_label("Condition in SQL").fill("true")
+        page.locator("#rows ~ form").get_by_role("button").click()
+        page.wait_for_url("**/plans/*")
+        assert run_to_the_end(page) == "Compared; nothing was changed"
+    assert len([*site.workspace.scratch().glob("rows-*")]) == 1
+    page.goto(site.url(f"/backups/{kept}/restore"))
+    page.locator("select[name=tables]").select_option("public.users")
+    page.get_by_label("Condition in SQL").fill("no sql at all")
+    page.locator("#rows ~ form").get_by_role("button").click()
+    page.wait_for_url("**/plans/*")
+    assert run_to_the_end(page) == "Failed"
+
+
+def test_in_the_place_of_the_database(site: Site, pages: Pages, kept: str, gone: list[str]) -> None:
+    page = opened(site, pages, f"/backups/{kept}/restore")
+    page.locator("#place ~ form").get_by_role("button").click()
+    page.wait_for_url("**/plans/*")
+    text = page.inner_text("main")
+    assert f"tabsync restore in-place --from {kept}" in text and "destructive" in text
+    page.get_by_role("button", name="Run these").click()
+    page.wait_for_timeout(200)
+    assert "/plans/" in page.url  # the browser wants the field filled in
+    page.get_by_label("Type console to confirm").fill("console")
+    run_to_the_end(page)
+    with psycopg.connect(make_conninfo(site.workspace.conninfo, dbname="postgres")) as connection:
+        names = connection.execute("select datname from pg_database where datname ~ '^console_'").fetchall()
+    gone += [str(name) for (name,) in names]
+    assert page.locator(".steps li.failed").count() == 0, page.inner_text("main")
+    assert len(gone) == 1

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
+from tabsync.console.rows import let_go, written
 from tabsync.kernel.errors import BadUsage, FailedPartway, Refused, TabsyncError
 from tabsync.kernel.plan import Plan, check_approval
 from tabsync.kernel.runner import run
@@ -92,6 +93,7 @@ class Worker:
     _thread: threading.Thread | None = None
     _digest: str = ""
     _stopping: threading.Event = field(default_factory=threading.Event)
+    _compared: list[str] = field(default_factory=list)
 
     def show(self, plan: Plan, operator: str, command: str = "", notes: Sequence[str] = ()) -> str:
         """Keep a plan that is about to be shown; returns its digest, by which it can be started."""
@@ -101,6 +103,14 @@ class Worker:
                 del self._shelf[next(iter(self._shelf))]
             self._shelf[plan.digest()] = Shown(plan, operator, self.clock(), command, tuple(notes))
         return plan.digest()
+
+    def comparing(self, scratch: str) -> None:
+        """A comparison of rows is planned: what earlier ones found is let go, unless one is under way."""
+        with self._lock:
+            if not self.busy():
+                let_go(self.workspace, self._compared)
+                self._compared.clear()
+            self._compared.append(scratch)
 
     def shown(self, digest: str, operator: str) -> Shown:
         """The plan that was shown to an operator. Raises BadUsage when it ran, expired, or was shown to another."""
@@ -184,3 +194,4 @@ def _work(workspace: Workspace, plan: Plan, listener: Watcher, approval: str) ->
         listener.failure = FailedPartway(f"{plan.procedure}: {type(error).__name__}", "read the console's log")
     finally:
         listener.begun.set()
+        let_go(workspace, written(plan))

@@ -23,22 +23,28 @@ router = APIRouter()
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a form asks for. name: of the new database, "" for one that is made up; tables: which; reason: of a hold."""
+    """What a form asks for. name: of the new database, "" for one that is made up; tables: which; reason: of a hold;
+    where: the condition of rows; run: the one that compared them."""
 
     backup: str = ""
     name: str = ""
     tables: tuple[str, ...] = ()
     reason: str = ""
+    where: str = ""
+    run: str = ""
     no_owner: bool = False
+    with_dependents: bool = False
+    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, the words of its command, and what it leaves out or brings along."""
+    """A plan, the words of its command, and what it leaves out or brings along. scratch: where it compares rows."""
 
     plan: Plan
     command: Sequence[str]
     notes: tuple[str, ...] = ()
+    scratch: str = ""
 
 
 @router.post("/plans")
@@ -50,13 +56,21 @@ def make(
     name: Annotated[str, Form()] = "",
     tables: Annotated[tuple[str, ...], Form()] = (),
     reason: Annotated[str, Form()] = "",
+    where: Annotated[str, Form()] = "",
+    run: Annotated[str, Form()] = "",
     no_owner: Annotated[bool, Form()] = False,
+    with_dependents: Annotated[bool, Form()] = False,
+    replace: Annotated[bool, Form()] = False,
 ) -> Response:
     """Make a plan: it only reads. backup: of which a drill is wanted; "" takes a new one first."""
     if procedure not in _PLANS:
         raise BadUsage(f"the console can't start {procedure!r}", f"it starts: {', '.join(_PLANS)}")
-    wish = Wish(backup.strip(), name.strip(), tables, reason.strip(), no_owner)
+    wish = Wish(
+        backup.strip(), name.strip(), tables, reason.strip(), where.strip(), run, no_owner, with_dependents, replace
+    )
     made = _PLANS[procedure](console.workspace, wish)
+    if made.scratch:
+        console.worker.comparing(made.scratch)
     command = shlex.join(["tabsync", *made.command])
     return RedirectResponse(f"/plans/{console.worker.show(made.plan, session.operator.name, command, made.notes)}", 303)
 
@@ -132,6 +146,36 @@ def _restore_tables(workspace: Workspace, wish: Wish) -> Planned:
     return Planned(plan, command, tuple(notes))
 
 
+def _compare_rows(workspace: Workspace, wish: Wish) -> Planned:
+    from tabsync.backups.restore_rows import plan_compare_rows
+    from tabsync.console.rows import command_of
+
+    table = wish.tables[0] if wish.tables else ""
+    plan, _, scratch = plan_compare_rows(
+        workspace, table, wish.where, wish.backup, with_dependents=wish.with_dependents
+    )
+    return Planned(plan, [*command_of(plan.to_json()), "--dry-run"], scratch=scratch)
+
+
+def _write_rows(workspace: Workspace, wish: Wish) -> Planned:
+    from tabsync.backups.restore_rows import plan_write_rows
+    from tabsync.console.rows import command_of, difference_of
+    from tabsync.ledger.runs import one_run
+
+    found = difference_of(workspace, wish.run)
+    compared = one_run(workspace.ledger(), found.run_id) or {}
+    command = [*command_of(compared["plan"]), *(["--replace"] if wish.replace else [])]
+    plan = plan_write_rows(workspace, found, replace=wish.replace)
+    return Planned(plan, [*command, "--expect", found.facts["digest"][:12]])
+
+
+def _restore_in_place(workspace: Workspace, wish: Wish) -> Planned:
+    from tabsync.backups.restore_in_place import plan_restore_in_place
+
+    plan = plan_restore_in_place(workspace, wish.backup, no_owner=wish.no_owner)
+    return Planned(plan, ["restore", "in-place", "--from", wish.backup, *_options(wish, "--as")])
+
+
 def _options(wish: Wish, name: str) -> list[str]:
     return ([name, wish.name] if wish.name else []) + (["--no-owner"] if wish.no_owner else [])
 
@@ -144,5 +188,8 @@ _PLANS: Mapping[str, Callable[[Workspace, Wish], Planned]] = {
     "backup release": _release,
     "restore new": _restore_new,
     "restore tables": _restore_tables,
+    "restore rows": _compare_rows,
+    "restore rows, written": _write_rows,
+    "restore in-place": _restore_in_place,
 }
 """What the console can start: by the name of its command, how its plan is made."""

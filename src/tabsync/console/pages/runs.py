@@ -13,8 +13,10 @@ from starlette.responses import HTMLResponse, Response
 
 from tabsync.console.access import Viewer
 from tabsync.console.render import page
+from tabsync.console.rows import shown
 from tabsync.console.state import Console, console_of
 from tabsync.kernel.step import Facts
+from tabsync.ledger.operators import Session
 from tabsync.ledger.runs import mark_interrupted, one_run, recent_runs
 
 router = APIRouter()
@@ -34,17 +36,17 @@ def show(request: Request, _: Viewer, console: Annotated[Console, Depends(consol
 
 
 @router.get("/runs/{run}")
-def one(run: str, request: Request, _: Viewer, console: Annotated[Console, Depends(console_of)]) -> Response:
+def one(run: str, request: Request, session: Viewer, console: Annotated[Console, Depends(console_of)]) -> Response:
     """One run; while it runs, the page follows it."""
     if not console.worker.busy():
         mark_interrupted(console.ledger)
-    return page(request, "run.html", **_context(console, run))
+    return page(request, "run.html", **_context(console, run, session))
 
 
 @router.get("/runs/{run}/steps")
-def steps(run: str, request: Request, _: Viewer, console: Annotated[Console, Depends(console_of)]) -> Response:
+def steps(run: str, request: Request, session: Viewer, console: Annotated[Console, Depends(console_of)]) -> Response:
     """The part of it that changes while it runs."""
-    context = _context(console, run)
+    context = _context(console, run, session)
     return page(request, "run_body.html", status=200 if context["live"] else STOP_POLLING, **context)
 
 
@@ -61,11 +63,14 @@ def report(run: str, _: Viewer, console: Annotated[Console, Depends(console_of)]
     return HTMLResponse(text, headers={"content-security-policy": policy})
 
 
-def _context(console: Console, run: str) -> Facts:
+def _context(console: Console, run: str, session: Session) -> Facts:
     found = _found(console, run)
     busy = console.worker.busy(found["plan_digest"])
     planned = {step["key"]: step for step in found["plan"]["steps"]}
     by_key = {step["key"]: step for step in found["steps"]}
+    # Values of rows are for who may write them.
+    looks = found["procedure"] == "restore rows" and session.operator.role == "admin" and found["state"] == "done"
+    difference = shown(console.workspace, found["id"]) if looks and not busy else None
     return {
         "run": found,
         "planned": planned,
@@ -75,6 +80,9 @@ def _context(console: Console, run: str) -> Facts:
         "sound": _having(by_key, "record", "sentence"),
         "taken": _having(by_key, "commit", "backup"),
         "restored": _having(by_key, "verify", "rows"),
+        "compared": _having(by_key, "compare", "tables"),
+        "difference": difference,
+        "written": _having(by_key, "write", "undo"),
         "has_report": _report(console, found["id"]).is_file(),
     }
 
