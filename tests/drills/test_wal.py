@@ -18,7 +18,7 @@ from tabsync.backups.physical.take import plan_take_physical
 from tabsync.backups.prune import plan_prune, survey
 from tabsync.backups.wal.archive import fetch, header_of, store_file
 from tabsync.backups.wal.contents import read_archive
-from tabsync.backups.wal.names import folder, partial_stored, segment_named, whole_stored
+from tabsync.backups.wal.names import partial_stored, segment_named
 from tabsync.backups.wal.push import fetch_into, push
 from tabsync.backups.wal.receive import plan_receive, spool_directory
 from tabsync.backups.wal.slot import check_slot, plan_drop
@@ -31,6 +31,7 @@ from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.conftest import run_sql
 from tests.postgres.cli.program import TABSYNC
 from tests.servers import running_server
+from tests.vanish import background, identifier, stored, until
 
 QUARTER = timedelta(minutes=15)
 ROOT = Path(__file__).parents[2]
@@ -54,21 +55,8 @@ def workspace(source: embedded.Server, workspaces: Callable[..., Workspace]) -> 
         connection.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
 
 
-def identifier(workspace: Workspace) -> str:
-    with workspace.connect("tests") as connection:
-        row = connection.execute("select system_identifier::text from pg_control_system()").fetchone()
-        assert row is not None
-        return str(row[0])
-
-
 def receive(workspace: Workspace, **given: object) -> Outcome:
     return run(plan_receive(workspace, once=True, **given), workspace, workspace.journal())  # type: ignore[arg-type]
-
-
-def stored(workspace: Workspace) -> tuple[list[str], list[str]]:
-    """Names of the whole segments and of the open ones in the store."""
-    names = [one.name for one in workspace.store().files(folder(identifier(workspace)))]
-    return sorted(filter(None, map(whole_stored, names))), sorted(name for name in names if partial_stored(name))
 
 
 def switch(workspace: Workspace) -> str:
@@ -111,24 +99,6 @@ def test_what_comes_back_is_what_was_there(workspace: Workspace, source: embedde
     assert len(content) == header_of(tmp_path / "open").size
     there = (source.data / "pg_wal" / open_one.segment).read_bytes()
     assert content[: open_one.bytes - 8192] == there[: open_one.bytes - 8192]
-
-
-def background(workspace: Workspace, *options: str) -> subprocess.Popen[bytes]:
-    """tabsync wal receive as its own process."""
-    config = workspace.home.parent / "tabsync.toml"
-    place = workspace.conninfo.replace("\\", "\\\\").replace('"', '\\"')
-    config.write_text(f'database = "{place}"\nhome = "{workspace.home}"\nstore = "{workspace.store_root}"\n')
-    command = [str(TABSYNC), "wal", "receive", "--config", str(config), *options]
-    with (workspace.home.parent / "receive.log").open("ab") as log:
-        return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-
-
-def until(what: Callable[[], object], seconds: float = 15) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def test_killed_it_loses_nothing_and_sigterm_stores_the_rest(workspace: Workspace) -> None:

@@ -17,6 +17,7 @@ from tabsync.cli import (
     operator,
     pitr,
     prune,
+    query,
     restore,
     run,
     serve,
@@ -44,10 +45,13 @@ backup.app.command("hold", epilog="Example: tabsync backup hold latest --reason 
 backup.app.command("release", epilog="Example: tabsync backup release 20261122T181500Z-1a2b")(prune.release)
 backup.app.command("verify", epilog="Example: tabsync backup verify latest --deep")(verify.verify)
 backup.app.command("copy", epilog="Example: tabsync backup copy latest --to az://backups/prod")(copy.copy)
+drill.app.command("quarterly", epilog="Example: tabsync drill quarterly")(pitr.quarterly)
 backup.app.command("window", epilog="Example: tabsync backup window --json")(pitr.window)
 restore.app.command("to-time", epilog="Example: tabsync restore to-time '2026-11-22 14:30:00'")(pitr.to_time)
 restore.app.command("clusters", epilog="Example: tabsync restore clusters")(pitr.clusters)
 restore.app.command("drop", epilog="Example: tabsync restore drop restored-20261122t143000z")(pitr.drop)
+backup.app.command("query", epilog="Example: tabsync backup query latest 'select count(*) from users'")(query.query)
+backup.app.command("cool", epilog="Example: tabsync backup cool")(query.cool)
 app.add_typer(backup.app, name="backup")
 restore.app.command("managed", epilog="Example: tabsync restore managed 2026-11-22T18:15:00-03:00 --dry-run")(
     managed.managed

@@ -1,0 +1,113 @@
+"""The whole disaster on the restaurant's database, and what is lost when server and disk vanish under load."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tabsync.backups.physical.take import plan_take_physical
+from tabsync.backups.pitr.canary import release
+from tabsync.backups.pitr.quarterly import judge, plan_quarterly
+from tabsync.backups.wal.receive import plan_receive
+from tabsync.kernel.errors import Refused
+from tabsync.kernel.runner import run
+from tabsync.kernel.step import Facts
+from tabsync.ledger.evidence import latest_evidence
+from tabsync.manual.load import load
+from tabsync.postgres import embedded
+from tabsync.postgres.connect import Limits, connect
+from tabsync.profiles.tabsync.generate import generate
+from tabsync.profiles.tabsync.migrate import apply_schema
+from tabsync.workspace import Workspace
+from tests.servers import running_server
+from tests.vanish import background, lose_the_server, stored, until
+
+_NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)
+SIZE = 16 << 20
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[embedded.Server]:
+    with running_server("quarterly", wal_level="replica", max_wal_senders="5", synchronous_commit="on") as server:
+        with connect(server.conninfo(), "tests", limits=_NO_LIMIT) as connection:
+            apply_schema(connection)
+            generate(connection, orders=50)
+        yield server
+
+
+@pytest.fixture
+def workspace(source: embedded.Server, workspaces: Callable[..., Workspace]) -> Workspace:
+    return workspaces(source.conninfo())
+
+
+def receive(workspace: Workspace) -> None:
+    time.sleep(1.1)
+    run(plan_receive(workspace, once=True), workspace, workspace.journal()).raise_if_failed()
+
+
+def test_the_whole_disaster(workspace: Workspace) -> None:
+    manual = load(workspace.manual_path)
+    with pytest.raises(Refused, match="no physical backup"):
+        plan_quarterly(workspace, manual)
+    run(plan_take_physical(workspace), workspace, workspace.journal()).raise_if_failed()
+    receive(workspace)
+    process = background(workspace, "--flush", "2s")
+    try:
+        until(lambda: process.poll() is None and stored(workspace)[1])
+        time.sleep(2)
+        outcome = run(plan_quarterly(workspace, manual, watch=3.0), workspace, workspace.journal())
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+    outcome.raise_if_failed()
+    verdict = outcome.results["record"]
+    assert verdict["sentence"].startswith("PROVEN")
+    assert verdict["canaries"] >= 10
+    assert 0 <= verdict["canaries_lost"] < verdict["canaries"]
+    assert 0 < verdict["rpo_seconds"] < 3
+    assert verdict["indexes"] > 20
+    assert verdict["table"] == "public.users"
+    assert verdict["row"]
+    assert list(workspace.scratch().glob("*")) == []
+    evidence = latest_evidence(workspace.ledger(), "quarterly")
+    assert evidence is not None
+    assert evidence["ok"] is True
+
+
+def test_nothing_of_the_canaries_is_in_the_database(workspace: Workspace, source: embedded.Server) -> None:
+    count = "select count(*) from pg_class"
+    with connect(source.conninfo(), "tests") as connection:
+        before = connection.execute(count).fetchall()
+        flock = release(connection, 0.3, 0.1, lambda *_: None)
+        assert connection.execute(count).fetchall() == before
+    assert len(flock.moments) >= 3
+
+
+def test_a_step_that_is_missing_is_not_proven() -> None:
+    good: dict[str, Facts] = {
+        "disaster": {"rpo_seconds": 1.0, "canaries": 9, "lost": 2},
+        "fetch": {},
+        "recover": {"reached": True, "why": "stopped", "segments": 1},
+        "answer": {"rto_seconds": 5.0},
+        "amcheck": {"indexes": 3, "not_checked": []},
+        "exercise": {"table": "t", "row": "id = 1", "not_done": []},
+    }
+    assert judge(good, rto_target=60, rpo_target=60)["ok"]
+    for key in good:
+        assert not judge({name: facts for name, facts in good.items() if name != key}, rto_target=60, rpo_target=60)[
+            "ok"
+        ]
+    unsure = good | {"recover": {"reached": False, "why": "", "segments": 1}}
+    assert "NOT PROVEN" in judge(unsure, rto_target=60, rpo_target=60)["sentence"]
+    assert "RPO MISSED" in judge(good, rto_target=60, rpo_target=0.5)["sentence"]
+
+
+def test_when_server_and_disk_vanish_no_more_than_promised_is_lost(workspaces: Callable[..., Workspace]) -> None:
+    with running_server("vanish", wal_level="replica", max_wal_senders="5", synchronous_commit="on") as server:
+        workspace = workspaces(server.conninfo())
+        loss = lose_the_server(workspace, server, seconds=6.0, every=0.02, flush=4)
+    assert loss.committed > 100
+    assert loss.saved > 0
+    assert 0 <= loss.seconds <= 4
