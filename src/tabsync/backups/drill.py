@@ -15,6 +15,7 @@ from tabsync.backups.report import Report, report_of
 from tabsync.backups.scratch import sweep
 from tabsync.backups.take import plan_take_full
 from tabsync.backups.verdict import judge
+from tabsync.backups.warm import keep_step
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, CannotConnect, Refused
 from tabsync.kernel.plan import Plan
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 
-def plan_drill(workspace: Workspace, manual: Manual, backup: str | None = None) -> Plan:
+def plan_drill(workspace: Workspace, manual: Manual, backup: str | None = None, *, keep_warm: bool = False) -> Plan:
     """Plan a drill of one backup ("latest" or an id), or, without one, of a new backup that it takes first.
 
+    keep_warm: keep the copy, stopped, when it was proven.
     Raises BadUsage when there is no such backup, CannotConnect when a new one is wanted and the source is down,
     Refused when no installed PostgreSQL could hold the copy. Nothing is changed.
     """
@@ -54,11 +56,12 @@ def plan_drill(workspace: Workspace, manual: Manual, backup: str | None = None) 
     server_for(server_major(target))
     steps += proof_steps(workspace, backup, scratch, target, key_tables)
     targets = targets_of(manual)
+    kept = (keep_step(backup, scratch),) if keep_warm else ()
     return Plan(
         procedure="drill",
         title=f"Drill: is a backup of {target['database']} restorable?",
         target=target,
-        steps=(*steps, record_step(backup, target, targets), tidy_step(scratch), *last),
+        steps=(*steps, record_step(backup, target, targets), *kept, tidy_step(scratch), *last),
     )
 
 

@@ -21,6 +21,7 @@ from tabsync.backups.rows_shape import Trigger, family, links_of, shape_of
 from tabsync.backups.rows_source import Part, Source, part_of, source_named
 from tabsync.backups.rows_text import read_lines
 from tabsync.backups.target import entries_of
+from tabsync.backups.warm import start_step, stop_step
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.plan import Plan
@@ -87,8 +88,11 @@ def plan_compare_rows(
         tables = family(links_of(live), root) if with_dependents else [root]
         found = source_named(workspace, source, root, live)
     scratch = f"rows-{compact(now())}-{secrets.token_hex(2)}"
-    steps = _copy_steps(workspace, found, tables, scratch)
-    given = {"place": f"scratch/{scratch}", "database": DATABASE, "scratch": scratch, "target": target}
+    steps = copy_steps(workspace, found, tables, scratch)
+    last = stop_step(found.warm) if found.warm else close_step(scratch)
+    place = f"warm/{found.warm.backup}" if found.warm else f"scratch/{scratch}"
+    given: Facts = {"place": place, "database": found.warm.database if found.warm else DATABASE}
+    given |= {"scratch": scratch, "target": target}
     asked = {"table": asdict(root), "where": where, "with_dependents": with_dependents}
     compare = Step(
         "compare",
@@ -98,7 +102,7 @@ def plan_compare_rows(
         f"select from {root} where ({where}) in the copy; look these rows up by primary key in {target['database']}",
     )
     title = f"Compare rows of {root} with {found}"
-    plan = Plan("restore rows", title, (*steps, compare, _close_step(scratch)), target)
+    plan = Plan("restore rows", title, (*steps, compare, last), target)
     return plan, found, scratch
 
 
@@ -189,8 +193,10 @@ def close(context: Context, *, scratch: str) -> Facts:
     return {}
 
 
-def _copy_steps(workspace: Workspace, source: Source, tables: Sequence[Relation], scratch: str) -> list[Step]:
-    """The steps that make the tables readable in a scratch server."""
+def copy_steps(workspace: Workspace, source: Source, tables: Sequence[Relation], scratch: str) -> list[Step]:
+    """The steps that make the tables readable in a server of ours."""
+    if source.warm is not None:
+        return [start_step(source.warm)]
     where, needs = {"scratch": scratch, "major": source.major}, 0
     there = [asdict(one) for one in tables]
     if source.backup:
@@ -237,7 +243,8 @@ def _copy_steps(workspace: Workspace, source: Source, tables: Sequence[Relation]
     return [get, start, restore]
 
 
-def _close_step(scratch: str) -> Step:
+def close_step(scratch: str) -> Step:
+    """The step that takes the scratch server away, and not what was found in it."""
     return Step(
         "close",
         "Take the scratch server away",

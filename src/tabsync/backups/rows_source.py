@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tabsync.backups.selection import Selection, select
+from tabsync.backups.selection import RELATIONS, Selection, select
 from tabsync.backups.target import conninfo_of, entries_of, exists
+from tabsync.backups.warm import Warm, warm_copies
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.step import Facts
 from tabsync.postgres import catalog
@@ -47,15 +48,18 @@ _NOT_NEEDED = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where rows come from. backup or database is set; at: as of when, ISO; facts: its encoding and locale."""
+    """Where rows come from. backup, database or warm is set; at: as of when, ISO; facts: its encoding and locale."""
 
     at: str
     major: int
     facts: Facts
     backup: str = ""
     database: str = ""
+    warm: Warm | None = None
 
     def __str__(self) -> str:
+        if self.warm is not None:
+            return f"the warm copy of {self.warm.backup}"
         return f"backup {self.backup}" if self.backup else f"database {catalog.quoted(self.database)}"
 
 
@@ -71,13 +75,15 @@ class Part:
 
 
 def source_named(workspace: Workspace, text: str, relation: Relation, connection: Connection) -> Source:
-    """What --from names: latest, a backup's id, a moment (the newest backup taken before it), or a database.
+    """What --from names: latest, warm, a backup's id, a moment (the newest backup taken before it), or a database.
 
     Raises BadUsage when it is none of these, or no backup has rows of the table.
     """
     store = workspace.store()
     if text == "latest":
         return _newest(workspace, relation, connection, None)
+    if text == "warm":
+        return _warm(workspace, connection)
     if text in store.ids():
         manifest = store.manifest(text)
         if manifest.kind not in _WITH_DEFINITIONS:
@@ -85,20 +91,20 @@ def source_named(workspace: Workspace, text: str, relation: Relation, connection
             raise BadUsage(f"backup {text} holds {manifest.kind} only", hint)
         if not _has_rows(workspace, manifest, relation):
             raise BadUsage(f"backup {text} has no rows of {relation}", "tabsync backup list shows the others")
-        return _of(manifest)
+        return source_of(manifest)
     if moment := _moment(text):
         return _newest(workspace, relation, connection, moment)
     if exists(connection, text):
         return _database(workspace, text, connection)
     raise BadUsage(
         f"there is no backup and no database {text!r}, and it is no moment either",
-        "--from latest, an id of tabsync backup list, '2026-11-22 18:15', or a database of this server",
+        "--from latest, warm, an id of tabsync backup list, '2026-11-22 18:15', or a database of this server",
     )
 
 
 def part_of(manifest: Manifest, entries: Sequence[Entry], tables: Sequence[Relation]) -> Part:
     """What is to be fetched of a backup to have some tables readable. tables: the first must be there, others may."""
-    known = {Relation(entry.schema, entry.name) for entry in entries if entry.kind == "TABLE"}
+    known = {Relation(entry.schema, entry.name) for entry in entries if entry.kind in RELATIONS}
     there = [one for one in tables if one in known or one == tables[0]]
     selection = select(entries, there)
     chosen = readable(entries, selection)
@@ -124,7 +130,7 @@ def _newest(workspace: Workspace, relation: Relation, connection: Connection, be
     mine = [one for one in store.manifests()[0] if one.subject == subject and one.kind in _WITH_DEFINITIONS]
     for one in reversed(mine):
         if (before is None or one.taken_at <= before) and _has_rows(workspace, one, relation):
-            return _of(one)
+            return source_of(one)
     since = f" taken before {before.isoformat(' ', 'seconds')}" if before else ""
     raise BadUsage(f"there is no backup with rows of {relation}{since} in {store.url}", "tabsync backup list")
 
@@ -143,9 +149,18 @@ def _has_rows(workspace: Workspace, manifest: Manifest, relation: Relation) -> b
     return not (set(selection.tables) & holding) - kept
 
 
-def _of(manifest: Manifest) -> Source:
+def source_of(manifest: Manifest) -> Source:
+    """A backup as a source of rows."""
     major = catalog.server_major(manifest.source)
     return Source(manifest.snapshot["time"], major, manifest.database, backup=manifest.id)
+
+
+def _warm(workspace: Workspace, connection: Connection) -> Source:
+    subject = subject_of(catalog.identity(connection))
+    for one in reversed(warm_copies(workspace)):
+        if one.subject == subject:
+            return Source(one.at, 0, {}, warm=one)
+    raise BadUsage("there is no warm copy of this database", "tabsync drill --keep-warm keeps one; or --from latest")
 
 
 def _database(workspace: Workspace, name: str, connection: Connection) -> Source:

@@ -46,11 +46,13 @@ def take_away_leftovers(found: Workspace) -> None:
     if not found.home.exists() and (found.store_url or not found.store_root.exists()):
         return
     from tabsync.backups.scratch import sweep
+    from tabsync.backups.warm import sweep_warm
     from tabsync.demo.place import end_orphan
     from tabsync.kernel.errors import Refused
     from tabsync.ledger.runs import mark_interrupted
 
     swept = sweep(found)
+    sweep_warm(found)
     if end_orphan(found.servers() / "demo"):
         note("a demo died earlier: its server was stopped (tabsync demo starts it again)")
     try:

@@ -22,6 +22,9 @@ def drill(
     backup: Annotated[
         str | None, typer.Option("--backup", help="A backup's id, or latest; without it a new one is taken first.")
     ] = None,
+    keep_warm: Annotated[
+        bool, typer.Option("--keep-warm", help="Keep the proven copy, stopped: for backup query, restore rows.")
+    ] = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     store: StoreOption = None,
@@ -38,11 +41,11 @@ def drill(
     from tabsync.kernel.errors import BadUsage
 
     if context.invoked_subcommand is not None:
-        if backup or config or database or store or dry_run or json:
+        if backup or keep_warm or config or database or store or dry_run or json:
             raise BadUsage("options go after the word", f"tabsync drill {context.invoked_subcommand} --help")
         return
     found = workspace(config, database, store)
-    _end(_drill(found, plan_drill(found, load_manual(found), backup), dry_run=dry_run, json=json))
+    _end(_drill(found, plan_drill(found, load_manual(found), backup, keep_warm=keep_warm), dry_run=dry_run, json=json))
 
 
 @app.command(epilog="Example: tabsync drill monthly --staging service=staging")

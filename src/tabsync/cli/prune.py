@@ -34,6 +34,7 @@ def prune(
     What is held (tabsync backup hold), the newest proven backup of each database and the newest of each kind stay.
     """
     from tabsync.backups.prune import plan_prune, survey
+    from tabsync.backups.warm import cool_pruned
     from tabsync.cli.common import ask_to_confirm, console, print_json, show_plan, workspace
     from tabsync.kernel.errors import BadUsage
     from tabsync.kernel.plan import check_approval
@@ -62,6 +63,7 @@ def prune(
     collected = outcome.get("collect", {"objects": 0, "bytes": 0})
     wal = outcome.get("forget_wal", {"files": 0, "bytes": 0})
     deleted = outcome.get("forget", {}).get("deleted", [])
+    cool_pruned(found, deleted)
     if json:
         told = {"deleted": deleted, "collected": collected, "wal": wal}
         print_json({"version": 1, "kind": "prune", "applied": True, **told})

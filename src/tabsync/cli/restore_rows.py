@@ -21,7 +21,7 @@ def rows(
     where: Annotated[str | None, typer.Option("--where", help="A condition in SQL; it only runs on a copy.")] = None,
     source: Annotated[
         str,
-        typer.Option("--from", help="latest, a backup's id, a moment (the newest backup before it), or a database."),
+        typer.Option("--from", help="latest, warm, a backup's id, a moment (the newest one before it), a database."),
     ] = "latest",
     with_dependents: Annotated[
         bool, typer.Option("--with-dependents", help="Also what ON DELETE CASCADE and SET NULL took with them.")
