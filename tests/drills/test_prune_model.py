@@ -6,6 +6,7 @@ the newest proven one, and only a prune ever took a backup away.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tabsync.backups.collect import collect
+from tabsync.backups.copy import send
 from tabsync.backups.hold import hold, release
 from tabsync.backups.lease import LASTS, release_lease, take_lease
 from tabsync.backups.retention import Candidate, Decision, decide
@@ -90,9 +92,13 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.place = tempfile.TemporaryDirectory(prefix="tabsync-model-")
-        self.store = CrashingStore(Path(self.place.name))
+        self.store = CrashingStore(Path(self.place.name) / "store")
         self.store.prepare()
         self.store.arm(1 << 30)
+        self.directory = Path(self.place.name) / "copying"
+        self.directory.mkdir()
+        self.far = LocalStore(Path(self.place.name) / "far")
+        self.far.prepare()
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr("tabsync.kernel.clock.now", lambda: self.now)
@@ -144,6 +150,36 @@ class Life(RuleBasedStateMachine):
         kind = "full" if reason != "strange" else "strange"
         one = Manifest(backup, kind, reason, at, at, {"time": at, "lsn": "0/1"}, SOURCE, {}, {}, files)
         self.under_way.append((one, self.now))
+
+    @rule(parts=PARTS, crash=st.sampled_from([1 << 20, 1 << 20, 1 << 20, 1]))
+    def store_a_copy(self, parts: set[int], crash: int) -> None:
+        """The first half of a copy that comes from another store: it sends what isn't here and counts on the rest."""
+        self.numbers += 1
+        files = tuple(stored(self.far, b"part %d" % part, self.now) for part in parts)
+        sent = 0
+        for file in files[:crash]:
+            send(self.far, self.store, file, self.directory)
+            path = self.store.object_path(file.digest)
+            if path.stat().st_mtime > self.now.timestamp():  # it was made young; here, young is what the model says
+                os.utime(path, (self.now.timestamp(),) * 2)
+            sent += 1
+        at = iso(self.now)
+        if sent == len(files):
+            backup = f"b{self.numbers:04}"
+            one = Manifest(backup, "full", "manual", at, at, {"time": at, "lsn": "0/1"}, SOURCE, {}, {}, files)
+            self.under_way.append((one, self.now))
+
+    @rule(parts=PARTS, hours=st.integers(0, 60))
+    def a_copy_is_overtaken_by_a_prune(self, parts: set[int], hours: int) -> None:
+        """What was left unnamed long ago is what a copy may count on, and what a prune deletes."""
+        self.store_a_dump(parts, "manual")
+        self.under_way.pop()  # this take dies
+        self.now += timedelta(hours=hours)
+        self.store_a_copy(parts, 1 << 20)
+        self.prune(1 << 20)
+        one, _since = self.under_way.pop()
+        self.store.commit(one)
+        self.backups.add(one.id)
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())

@@ -106,7 +106,7 @@ def copy(context: Context, *, backup: str, to: str, staging: str) -> Facts:
         files = list({file.object: file for file in manifest.files}.values())
         sent = 0
         with ThreadPoolExecutor(max_workers=2) as pool:
-            made = pool.map(lambda file: _send(source, target, file, directory), files)
+            made = pool.map(lambda file: send(source, target, file, directory), files)
             for number, size in enumerate(made, start=1):
                 sent += size
                 context.report(number, len(files), "objects")
@@ -133,7 +133,7 @@ def classes_of(workspace: Workspace) -> tuple[RetentionClass, ...]:
         return ()
 
 
-def _send(source: Store, target: Store, file: StoredFile, directory: Path) -> int:
+def send(source: Store, target: Store, file: StoredFile, directory: Path) -> int:
     """Copy one object; gives the bytes sent, 0 when it was there."""
     if target.count_on(file.object, file.object_bytes):
         return 0
