@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,10 +23,11 @@ from tabsync.backups.scratch import sweep
 from tabsync.backups.wal.receive import plan_receive
 from tabsync.backups.wal.window import window
 from tabsync.kernel.clock import iso
-from tabsync.kernel.errors import ProblemFound, Refused
+from tabsync.kernel.errors import NotAllowed, ProblemFound, Refused
 from tabsync.kernel.runner import run
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
+from tabsync.stores.keys import Keys
 from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.servers import running_server
 
@@ -240,3 +241,45 @@ def test_damage_in_the_wal_ends_it_loudly(workspace: Workspace, story: Story) ->
     finally:
         harmed.write_bytes(content)
     assert clusters.restored(workspace) == []
+
+
+@pytest.mark.parametrize("major", [15, 18])
+def test_other_versions_and_a_store_that_is_encrypted(
+    major: int, databases: Callable[..., str], workspaces: Callable[..., Workspace], directory: Path
+) -> None:
+    conninfo = databases(major)
+    sealed = seal(workspaces(conninfo), directory)
+    taker = replace(
+        sealed, keys=replace(sealed.keys, identity=None), _open={}
+    )  # the host that takes backups can't read them
+    with connect(conninfo, "tests") as connection:
+        connection.execute("create table t as select 1 as id")
+    try:
+        run(plan_take_physical(taker), taker, taker.journal()).raise_if_failed()
+        run(plan_receive(taker, slot="tabsync_other", once=True), taker, taker.journal()).raise_if_failed()
+        with connect(conninfo, "tests") as connection:
+            connection.execute("insert into t values (2)")
+        time.sleep(1.1)
+        run(plan_receive(taker, slot="tabsync_other", once=True), taker, taker.journal()).raise_if_failed()
+    finally:
+        with connect(conninfo, "tests") as connection:
+            connection.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
+    assert all(path.read_bytes().startswith(b"age-encryption") for path in (taker.store_root / "wal").glob("*/*/*"))
+    with pytest.raises(NotAllowed):
+        plan_to_time(taker, Target("latest", ""))
+    assert restored(sealed, Target("latest", ""))["rows"] == [1, 2]
+    (one,) = clusters.restored(sealed)
+    run(clusters.plan_drop(sealed, one["name"]), sealed, sealed.journal(), approval="--yes").raise_if_failed()
+    taker.close()
+    sealed.close()
+
+
+def seal(workspace: Workspace, directory: Path) -> Workspace:
+    """The workspace with a store that is encrypted, and the identity that opens it."""
+    from pyrage import x25519
+
+    identity = x25519.Identity.generate()
+    (directory / "identity").write_text(str(identity))
+    (directory / "identity").chmod(0o600)
+    keys = Keys(recipients=(str(identity.to_public()),), identity=directory / "identity")
+    return replace(workspace, keys=keys, _open={})

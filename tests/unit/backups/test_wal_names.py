@@ -29,9 +29,9 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 sizes = st.sampled_from([1 << 20, 16 << 20, 64 << 20, 1 << 30])
 
 
-@given(st.integers(1, 2**32 - 1), st.integers(0, 2**40), sizes)
-def test_segments_are_read_as_they_are_named(timeline: int, number: int, size: int) -> None:
-    segment = Segment(timeline, number)
+@given(st.integers(1, 2**32 - 1), st.integers(0, 2**64 - 1), sizes)
+def test_segments_are_read_as_they_are_named(timeline: int, position: int, size: int) -> None:
+    segment = segment_at(timeline, position, size)
     assert segment_named(segment.name(size), size) == segment
     assert segment_at(timeline, segment.start(size) + size - 1, size) == segment
 

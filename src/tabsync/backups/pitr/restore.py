@@ -42,12 +42,14 @@ def plan_to_time(
 
     into: the directory, a new one below our home by default; port: for TCP on this machine, a free one by default;
     pause: stop at the target without opening the cluster for writing; name: what it is called here.
-    Raises Refused when the target can't be recovered to (with what can), or there is no room for it; a managed server
-    is refused, since it gives nobody its WAL. Nothing is changed.
+    Raises NotAllowed when the backup is encrypted and no identity opens it, Refused when the target can't be recovered
+    to (with what can), or there is no room for it; a managed server is refused, since it gives nobody its WAL. Nothing
+    is changed.
     """
     workspace.keys.check()
     cluster = cluster_meant(workspace)
     base = choose(cluster, target)
+    workspace.keys.require_identity(base.manifest.encryption.get("recipients", ()))
     name = name or f"restored-{compact(now()).lower()}"
     if entry_path(workspace, name).exists():
         raise Refused(f"there is a restored cluster {name} already", "tabsync restore clusters")
