@@ -26,6 +26,8 @@ from tabsync.backups.wal.status import wal_status
 from tabsync.backups.wal.window import cluster_of
 from tabsync.kernel.errors import FailedPartway, ProblemFound, Refused
 from tabsync.kernel.runner import Outcome, run
+from tabsync.manual.load import load
+from tabsync.monitoring.status import look
 from tabsync.postgres import embedded
 from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.conftest import run_sql
@@ -147,6 +149,9 @@ def test_a_store_that_is_gone_is_an_alarm_and_what_waits_goes_later(workspace: W
     assert isinstance(outcome.error, FailedPartway)
     assert "the store doesn't take WAL" in outcome.error.fact
     assert (spool_directory(workspace, "tabsync_wal") / name).exists()
+    page = look(workspace, load(workspace.manual_path))
+    assert "WAL archive: the store doesn't take WAL" in page["verdict"]["sentence"]
+    assert page["next"][0]["command"] == "tabsync wal status"
     place.unlink()
     away.rename(place)
     receive(workspace).raise_if_failed()
@@ -188,6 +193,7 @@ def test_status_is_good_only_with_a_base_and_without_gaps(workspace: Workspace) 
     names = [switch(workspace) for _ in range(3)]
     receive(workspace).raise_if_failed()
     assert problems() == ["nobody receives from slot tabsync_wal"]
+    assert "WAL archive" not in [one["metric"] for one in look(workspace, load(workspace.manual_path))["alerts"]]
     system = identifier(workspace)
     (window,) = cluster_of(workspace.store(), system).windows
     workspace.store().delete_file(f"wal/{system}/{names[1][:16]}/{names[1]}.zst")

@@ -53,6 +53,7 @@ def look(workspace: Workspace, manual: Manual) -> Facts:
         facts["database"]["error"] = {"fact": f"the connection was lost: {error}".strip(), "hint": "tabsync health"}
         facts["unseen"].append("what the database would have told: the connection was lost")
     _look_at_evidence(workspace, facts)
+    _look_at_wal(facts, manual.targets.rpo.value if manual.targets else _RECENT)
     facts["next"] = _next_actions(facts)
     facts["verdict"] = verdict_of(facts)
     facts["verdict"]["since"] = _since(workspace, facts)
@@ -188,7 +189,7 @@ def _server_changes(connection: Connection) -> list[Facts]:
 
 
 def _look_at_evidence(workspace: Workspace, facts: Facts) -> None:
-    facts |= {"backup": None, "drill": None, "interrupted": []}
+    facts |= {"backup": None, "drill": None, "wal": None, "interrupted": []}
     identity = facts["database"]["identity"]
     subject = subject_of(identity) if identity else None
     try:
@@ -202,6 +203,9 @@ def _look_at_evidence(workspace: Workspace, facts: Facts) -> None:
             facts["unseen"].append(f"no {kind} of this database is on record")
         else:
             facts[kind] = found["facts"] | {"at": found["at"], "ok": found["ok"]}
+    received = latest_evidence(ledger, "wal", subject)
+    if received is not None:
+        facts["wal"] = received["facts"] | {"at": received["at"], "ok": received["ok"]}
     runs = recent_runs(ledger, 50)
     facts["interrupted"] = [_run(one) for one in runs if one["state"] == "interrupted"][:5]
     since = iso(now() - _RECENT)
@@ -211,6 +215,28 @@ def _look_at_evidence(workspace: Workspace, facts: Facts) -> None:
         if one["started_at"] > since
     ]
     facts["changes"].sort(key=lambda one: one["at"], reverse=True)
+
+
+def _look_at_wal(facts: Facts, allowed: timedelta) -> None:
+    """Where WAL was ever received, its standing still is an alarm. allowed: how old its end may be, the RPO."""
+    received = facts["wal"]
+    if received is None:
+        return
+    until = received["until"]
+    if received["troubles"]:
+        told = received["troubles"][0]
+    elif until is None or now() - parse_iso(until) > allowed:
+        told = f"received until {age(until) if until else 'no moment'}"
+    else:
+        return
+    alert = {
+        "metric": "WAL archive",
+        "label": "",
+        "value": told,
+        "bound": f"> {human_seconds(allowed.total_seconds())}",
+    }
+    alert |= {"level": "critical", "action": "see what stops it: tabsync wal status", "runbook": ""}
+    facts["alerts"].insert(0, alert | {"command": "tabsync wal status"})
 
 
 def _run(row: Facts) -> Facts:
@@ -230,9 +256,8 @@ def _next_actions(facts: Facts) -> list[Facts]:
         actions.append({"why": why, "command": f'psql -c "{blocker["sql"]}"', "undo": blocker["undo"]})
     for alert in facts["alerts"][:3]:
         where = f"manual show '{alert['runbook']}'" if alert["runbook"] else "manual show Thresholds"
-        actions.append(
-            {"why": f"{alert['metric']}: {alert['action']}", "command": f"tabsync {where}", "undo": "only reads"}
-        )
+        command = alert.get("command") or f"tabsync {where}"
+        actions.append({"why": f"{alert['metric']}: {alert['action']}", "command": command, "undo": "only reads"})
     if facts["database"]["reachable"] and facts["backup"] is None:
         why, undo = "no backup is on record", "delete it again"
         actions.append({"why": why, "command": "tabsync backup take full", "undo": undo})
