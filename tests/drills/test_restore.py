@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from tabsync.backups.estimate import estimate
+from tabsync.backups.restore_in_place import plan_restore_in_place
 from tabsync.backups.restore_new import plan_restore_new
 from tabsync.backups.restore_tables import plan_restore_tables
 from tabsync.backups.take import plan_take_full
@@ -302,6 +305,43 @@ def test_what_needs_another_table_is_left_out_and_named(restaurant_backup: tuple
     assert "fk constraint staff_user_id_fkey of public.staff: needs public.users" in alone.left_out
     _, both = plan_restore_tables(workspace, ["staff", "users"])
     assert not any("staff_user_id_fkey" in one for one in both.left_out)
+
+
+def test_only_the_objects_of_the_tables_are_read(restaurant_backup: tuple[Workspace, str], gone: Gone) -> None:
+    workspace, backup = restaurant_backup
+    file = next(file for file in workspace.store().manifest(backup).files if file.table == "payments")
+    injure(LocalStore(workspace.store_root), file.digest, "flip")
+    plan, _ = plan_restore_tables(workspace, ["users"])
+    gone.append((workspace, database_of(plan)))
+    outcome = carried_out(workspace, plan)
+    outcome.raise_if_failed()
+    assert outcome.results["fetch"]["bytes"] < outcome.results["fetch"]["of_bytes"] / 2
+
+
+def test_without_room_it_is_refused_before_anything_is_made(
+    restaurant_backup: tuple[Workspace, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, _ = restaurant_backup
+    usage = shutil.disk_usage("/")._replace(free=1 << 20)
+    monkeypatch.setattr("tabsync.backups.space.shutil.disk_usage", lambda _: usage)
+    with pytest.raises(Refused, match=r"the server's disk has 1\.0 MB free"):
+        plan_restore_new(workspace)
+    with pytest.raises(Refused, match="the server's disk has"):
+        plan_restore_in_place(workspace)
+
+
+def test_the_second_restore_tells_how_long_the_first_took(restaurant_backup: tuple[Workspace, str], gone: Gone) -> None:
+    workspace, backup = restaurant_backup
+    manifest = workspace.store().manifest(backup)
+    plan = plan_restore_new(workspace, "latest", "estimated")
+    gone.append((workspace, "estimated"))
+    assert estimate(workspace.ledger(), plan, manifest).seconds is None
+    outcome = carried_out(workspace, plan)
+    outcome.raise_if_failed()
+    told = estimate(workspace.ledger(), plan_restore_new(workspace), manifest)
+    took = sum(outcome.seconds[key] for key in ("fetch", "create", "restore", "verify"))
+    assert told.after == outcome.run_id
+    assert told.seconds == pytest.approx(took, rel=0.05)
 
 
 def test_an_unknown_table_is_answered_with_near_names(restaurant_backup: tuple[Workspace, str]) -> None:

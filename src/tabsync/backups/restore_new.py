@@ -17,6 +17,7 @@ from tabsync.backups.pg_restore import as_dbname, name_of, restore_command, run_
 from tabsync.backups.platform import needing
 from tabsync.backups.restore import NO_LIMIT
 from tabsync.backups.scratch import manifest_of
+from tabsync.backups.space import check_space
 from tabsync.backups.take import prove_target
 from tabsync.backups.target import (
     backup_for,
@@ -63,6 +64,7 @@ def plan_restore_new(
             raise Refused(f"backup {manifest.id} has rows only, no tables", "restore a full one: tabsync backup list")
         database = new_name(connection, name, f"{manifest.source['database']}_restored")
         options = check_target(connection, manifest, entries_of(workspace, manifest), no_owner=no_owner)
+        check_space(connection, manifest.database["bytes"], "the new database")
     scratch = f"restore-{compact(now())}-{secrets.token_hex(2)}"
     return Plan(
         procedure="restore new",

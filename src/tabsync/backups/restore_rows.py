@@ -27,6 +27,7 @@ from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Listener, Outcome, run
 from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.units import human_bytes
 from tabsync.postgres import catalog, embedded
 from tabsync.postgres.catalog import Relation, relation_named
 from tabsync.postgres.installation import server_for
@@ -204,13 +205,13 @@ def copy_steps(workspace: Workspace, source: Source, tables: Sequence[Relation],
         part: Part = part_of(manifest, entries_of(workspace, manifest), tables)
         there, needs = [asdict(one) for one in tables if one not in part.absent], part.bytes
         files = [file.name for file in part.files]
-        size = sum(file.bytes for file in part.files)
+        size = human_bytes(sum(file.object_bytes for file in part.files))
         get = Step(
             "fetch",
             f"Fetch {len(there)} of {len(manifest.tables)} tables",
             f"{_HERE}.rows_copy:fetch",
             {"backup": source.backup, "scratch": scratch, "files": files},
-            f"{len(files)} files, {size} of the backup's {manifest.stored_bytes} bytes; sha256 of each",
+            f"{len(files)} files, {size} of the backup's {human_bytes(manifest.stored_bytes)}; sha256 of each",
         )
     else:
         get = Step(

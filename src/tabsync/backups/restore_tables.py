@@ -20,7 +20,6 @@ from tabsync.backups.target import (
     create_step,
     entries_of,
     exists,
-    fetch_step,
     last_steps,
     new_name,
     on_server,
@@ -29,7 +28,8 @@ from tabsync.backups.target import (
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Facts
+from tabsync.kernel.step import Facts, Step
+from tabsync.kernel.units import human_bytes
 from tabsync.postgres import catalog
 from tabsync.postgres.catalog import Relation, relation_named
 from tabsync.postgres.connect import connect
@@ -65,7 +65,7 @@ def plan_restore_tables(
         options = check_target(connection, manifest, chosen, no_owner=no_owner, makes=not present)
         database = into if into and present else new_name(connection, into, f"{manifest.source['database']}_tables")
     scratch = f"restore-{compact(now())}-{secrets.token_hex(2)}"
-    fetch = fetch_step(manifest.id, scratch)
+    fetch = _fetch_step(manifest, chosen, scratch)
     if present:
         there, only = into_existing(workspace, database, chosen, selection)
         given = ["--single-transaction", "--exit-on-error", *options]
@@ -77,6 +77,20 @@ def plan_restore_tables(
         steps = [fetch, made, *filled, *last_steps(database, scratch)]
     title = f"Restore {', '.join(map(str, selection.tables))} of backup {manifest.id} into {database}"
     return Plan(procedure="restore tables", title=title, target=target, steps=tuple(steps)), selection
+
+
+def _fetch_step(manifest: Manifest, chosen: Sequence[Entry], scratch: str) -> Step:
+    """Fetch what the tables need, and nothing else."""
+    names = {entry.file for entry in chosen if entry.has_rows}
+    files = [one for one in manifest.files if one.name.removesuffix(".zst") in names or one.name == "toc.dat"]
+    size = sum(one.object_bytes for one in files)
+    return Step(
+        "fetch",
+        f"Check the stored objects of {len(names)} tables",
+        "tabsync.backups.rows_copy:fetch",
+        {"backup": manifest.id, "scratch": scratch, "files": [one.name for one in files]},
+        f"sha256 of each; {human_bytes(size)} of the backup's {human_bytes(manifest.stored_bytes)}",
+    )
 
 
 def _check_rows(manifest: Manifest, entries: Sequence[Entry], selection: Selection) -> None:

@@ -60,8 +60,8 @@ def fetch(context: Context, *, backup: str, scratch: str, files: Sequence[str]) 
     def place(file: StoredFile) -> str:
         nonlocal read
         wrong = store.place(file, dump / file.name)
-        read += file.bytes
-        context.report(read, sum(one.bytes for one in wanted), "bytes")
+        read += file.object_bytes
+        context.report(read, sum(one.object_bytes for one in wanted), "bytes")
         return wrong
 
     with ThreadPoolExecutor(max_workers=2) as pool:

@@ -7,7 +7,6 @@ by one rename, so it is there as a whole or not at all. There is one for each da
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +15,13 @@ from typing import TYPE_CHECKING
 
 from tabsync.backups.scratch import manifest_of, settings_for
 from tabsync.kernel.clock import parse_iso
-from tabsync.kernel.errors import BadUsage, Refused
+from tabsync.kernel.errors import BadUsage, FailedPartway, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.postgres import embedded
+from tabsync.system.account import server_account
 from tabsync.system.claims import Claim, claim, unclaimed
+from tabsync.system.programs import run_program
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -89,12 +90,13 @@ def keep(context: Context, *, backup: str, scratch: str) -> Facts:
         return {"kept": False}
     directory = workspace.scratch(scratch)
     manifest = manifest_of(context, backup)
-    embedded.stop(embedded.opened(directory))
+    server = embedded.opened(directory)
+    embedded.stop(server)
     for name in _NOT_KEPT:
         shutil.rmtree(directory / name, ignore_errors=True)
     facts = {"backup": backup, "database": manifest.source["database"], "subject": manifest.subject}
     (directory / _NOTE).write_text(json.dumps(facts | {"at": manifest.snapshot["time"], "version": _VERSION}))
-    os.sync()  # the scratch server ran without fsync: what it wrote is to survive the machine
+    _flush(server)
     place = _root(workspace) / backup
     place.parent.mkdir(mode=0o711, exist_ok=True)
     older = [one for one in warm_copies(workspace) if one.subject == manifest.subject]
@@ -201,6 +203,17 @@ def sweep_warm(workspace: Workspace) -> None:
 def cool_pruned(workspace: Workspace, deleted: list[str]) -> list[str]:
     """Delete the warm copies of backups that were deleted: their rows have no more right to be here."""
     return [one.backup for one in warm_copies(workspace) if one.backup in deleted and _remove(one.directory)]
+
+
+def _flush(server: embedded.Server) -> None:
+    """Write a copy to disk: its server ran without fsync, and it is to survive the machine."""
+    account = server_account()
+    program = server.installation.server_bindir(account) / "initdb"
+    done = run_program([program, "--sync-only", f"--pgdata={server.data}"], account=account, claim=server.directory)
+    if done.code != 0:
+        raise FailedPartway(
+            f"the copy could not be written to disk: {done.complaint()}", "see the disk of its directory"
+        )
 
 
 def _root(workspace: Workspace) -> Path:

@@ -84,6 +84,14 @@ def note(text: str) -> None:
     typer.echo(typer.style("note: ", bold=True) + text, err=True)
 
 
+def note_estimate(found: Workspace, plan: Plan) -> None:
+    """Say how much a restore reads, and how long the last one took for as much."""
+    from tabsync.backups.estimate import estimate
+
+    manifest = found.store().manifest(str(plan.steps[0].arguments["backup"]))
+    note(str(estimate(found.ledger(), plan, manifest)))
+
+
 def print_json(data: Any) -> None:
     """Print JSON to stdout."""
     sys.stdout.write(json_module.dumps(data, indent=2, default=str) + "\n")

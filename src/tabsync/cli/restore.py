@@ -51,11 +51,12 @@ def new(
     """
     from tabsync.backups.restore_file import plan_restore_file
     from tabsync.backups.restore_new import plan_restore_new
-    from tabsync.cli.common import console, note, show_plan, workspace
+    from tabsync.cli.common import console, note, note_estimate, show_plan, workspace
 
     found = workspace(config, database, store)
     if file is None:
         plan = plan_restore_new(found, backup, name, no_owner=no_owner)
+        note_estimate(found, plan)
     else:
         plan = plan_restore_file(found, _alone(file, backup), name, no_owner=no_owner)
     if dry_run:

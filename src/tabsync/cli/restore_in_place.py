@@ -41,7 +41,7 @@ def in_place(
     NAME_before_TIME until it is dropped, and --undo exchanges them back.
     """
     from tabsync.backups.restore_in_place import plan_restore_in_place, plan_undo_in_place, unfinished
-    from tabsync.cli.common import ask_to_confirm, listener, note, print_json, show_plan, workspace
+    from tabsync.cli.common import ask_to_confirm, listener, note, note_estimate, print_json, show_plan, workspace
     from tabsync.kernel.plan import check_approval
     from tabsync.kernel.runner import run
 
@@ -54,6 +54,7 @@ def in_place(
         plan = plan_restore_in_place(
             found, backup, no_owner=no_owner, terminate=terminate, clean=clean, drop_old=drop_old
         )
+        note_estimate(found, plan)
     if dry_run:
         show_plan(plan, json=json)
         return
