@@ -10,6 +10,7 @@ from benchmarks.measure import measure, start_up
 from benchmarks.place import subject
 from benchmarks.recovery import measure_recovery
 from benchmarks.report import page
+from benchmarks.rescue import measure_rescue
 
 _ROOT = Path(__file__).parents[1]
 
@@ -31,6 +32,7 @@ def main() -> None:
     with subject(home, given.orders, given.dataset) as measured:
         figures = measure(measured, given.rounds, say)
         recovery = measure_recovery(measured, figures, given.rounds, say)
+        recovery += measure_rescue(measured, figures, given.rounds, say)
     say("start-up")
     text = page(measured, figures, recovery, start_up())
     given.output.parent.mkdir(parents=True, exist_ok=True)

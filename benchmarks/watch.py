@@ -57,8 +57,8 @@ def watched(argv: Sequence[str], env: Mapping[str, str], staging: Path | None = 
 def size_of(directory: Path) -> int:
     """Bytes of all files below a directory, those that vanish meanwhile left out."""
     total = 0
-    for path in directory.rglob("*"):
-        with contextlib.suppress(OSError):
-            if path.is_file() and not path.is_symlink():
-                total += path.stat().st_size
+    for place, _, names in os.walk(directory):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += (Path(place) / name).lstat().st_size
     return total
