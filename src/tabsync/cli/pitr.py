@@ -18,17 +18,22 @@ def window(
 ) -> None:
     """Show what can be recovered to: every span of time, from which backup, where WAL is missing, and the dumps.
 
-    Times are in the local time zone. Exit code 1 when WAL is missing or something can't be read.
+    What Supabase can, where it runs the server, stands beside it. Times are in the local time zone.
+    Exit code 1 when WAL is missing or something can't be read.
     """
+    from tabsync.backups.managed import provider_state
     from tabsync.backups.wal.window import window as look
     from tabsync.cli.common import print_json, workspace
 
-    facts = look(workspace(config, database, store))
-    bad = facts["damaged"] or any(one["gaps"] for one in facts["clusters"])
+    found = workspace(config, database, store)
+    facts, provider = look(found), provider_state(found)
+    bad = facts["damaged"] or any(one["gaps"] for one in facts["clusters"]) or (provider and provider["problem"])
     if json:
-        print_json({"version": 1, "kind": "window", **facts})
+        print_json({"version": 1, "kind": "window", **facts, "provider": provider})
     else:
         _show_window(facts)
+        if provider:
+            _show_provider(provider)
     if bad:
         raise typer.Exit(1)
 
@@ -232,6 +237,23 @@ def _show_window(facts: Facts) -> None:
             out.print(f"{_local(one['at'])}  {one['backup']}  {one['kind']}, {one['database']}", markup=False)
     for complaint in facts["damaged"]:
         note(complaint)
+
+
+def _show_provider(state: Facts) -> None:
+    from rich.text import Text
+
+    from tabsync.cli.common import console
+
+    out = console()
+    out.print(Text(f"{state['provider']}, project {state['project']}", style="bold"))
+    if state["problem"]:
+        out.print(Text(f"unknown: {state['problem']}; {state['hint']}", style="yellow"))
+    elif state["window"]:
+        spell = [_local(state["window"][end]) for end in ("earliest", "latest")]
+        out.print(f"any moment from {spell[0]} to {spell[1]}", style="green")
+        out.print("in place, by Supabase: tabsync restore managed TIME", style="dim")
+    else:
+        out.print("no point-in-time recovery", style="yellow")
 
 
 def _local(moment: str) -> str:
