@@ -76,9 +76,9 @@ select n.nspname::text, c.relname::text, k.conname::text,
 
 -- name: uniform
 -- Values as text are the same on both sides only under the same settings; pg_dump sets them for the same reason.
-select set_config('datestyle', 'ISO, YMD', false), set_config('intervalstyle', 'postgres', false),
-       set_config('timezone', 'UTC', false), set_config('extra_float_digits', '3', false),
-       set_config('bytea_output', 'hex', false), set_config('xmloption', 'content', false),
-       set_config('lc_monetary', 'C', false), set_config('search_path', '', false),
-       set_config('row_security', 'off', false), set_config('client_encoding', 'UTF8', false)
+select set_config('datestyle', 'ISO, YMD', %(local)s), set_config('intervalstyle', 'postgres', %(local)s),
+       set_config('timezone', 'UTC', %(local)s), set_config('extra_float_digits', '3', %(local)s),
+       set_config('bytea_output', 'hex', %(local)s), set_config('xmloption', 'content', %(local)s),
+       set_config('lc_monetary', 'C', %(local)s), set_config('search_path', '', %(local)s),
+       set_config('row_security', 'off', %(local)s), set_config('client_encoding', 'UTF8', %(local)s)
 

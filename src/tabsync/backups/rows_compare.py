@@ -161,9 +161,9 @@ def compare(
     root = Relation(**table)
     with reader(workspace.servers() / place, database) as copy, workspace.connect("restore", _LIMITS) as live:
         prove_target(live, target)
-        make_uniform(live)
-        make_uniform(copy)
+        make_uniform(copy, local=False)
         live.execute("begin isolation level repeatable read read only")
+        make_uniform(live, local=True)
         links = links_of(live)
         wanted = family(links, root) if with_dependents else [root]
         work = Comparison(copy, live, _members(copy, live, wanted, diff), links, with_dependents)

@@ -148,9 +148,9 @@ class Loaded:
 def writing(live: Connection, target: Facts) -> Iterator[None]:
     """One transaction of writes on the proven target; an error of PostgreSQL rolls it back and is told as a refusal."""
     prove_target(live, target)
-    make_uniform(live)
     live.execute("begin")
     try:
+        make_uniform(live, local=True)
         live.execute("set constraints all deferred")  # where a circle of foreign keys allows it
         yield
         live.execute("set constraints all immediate")

@@ -93,9 +93,15 @@ class Link:
         return asdict(self)
 
 
-def make_uniform(connection: Connection) -> None:
-    """Make values read as the same text as on any other server; a policy that would hide rows becomes an error."""
-    connection.execute(SQL["uniform"])
+def make_uniform(connection: Connection, *, local: bool) -> None:
+    """Make values read as the same text as on any other server; a policy that would hide rows becomes an error.
+
+    local: for the open transaction only. A pooler gives every transaction another session, and keeps what is set or
+    prepared there for the next one.
+    """
+    if local:
+        connection.prepare_threshold = None
+    connection.execute(SQL["uniform"], {"local": local})
 
 
 def shape_of(connection: Connection, relation: Relation) -> Shape | None:
