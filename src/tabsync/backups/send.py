@@ -110,7 +110,8 @@ class Sender:
                 staged += size
         self.most_staged = max(staged, self.most_staged)
         waiting = any(not future.done() for future in self._sending.values())
-        return waiting and staged > max(_ROOM, sum(sorted(self._sizes.values())[-2:]))
+        # A little before it is too much: until it is looked at again, and stopped, pg_dump goes on.
+        return waiting and staged > max(_ROOM, 0.9 * sum(sorted(self._sizes.values())[-2:]))
 
 
 def _is_closed(path: Path) -> bool:
