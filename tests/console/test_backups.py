@@ -255,3 +255,15 @@ def test_in_the_place_of_the_database(site: Site, pages: Pages, kept: str, gone:
     gone += [str(name) for (name,) in names]
     assert page.locator(".steps li.failed").count() == 0, page.inner_text("main")
     assert len(gone) == 1
+
+
+def test_a_quarterly_drill_is_among_the_drills(site: Site, pages: Pages, kept: str) -> None:
+    """Its evidence is of another kind and holds other facts."""
+    from tabsync.backups.pitr.quarterly import judge
+    from tabsync.ledger.evidence import add_evidence
+
+    facts = judge({}, rto_target=3600, rpo_target=900) | {"backup": kept, "moment": "2026-11-22T18:00:00+00:00"}
+    add_evidence(site.workspace.ledger(), "quarterly", "x/console", ok=False, facts=facts)
+    page = opened(site, pages, "/backups")
+    assert "NOT PROVEN: the cluster was not recovered" in page.inner_text("main")
+    assert page.locator("figure.chart canvas").count() == 2  # what was not reached is not drawn as nothing

@@ -24,13 +24,14 @@ _ALL = 1_000_000  # drills in the ledger: a proof is never too old to count
 def list_backups(workspace: Workspace) -> tuple[list[Facts], list[str]]:
     """Every readable backup, oldest first, and what is wrong with the others.
 
-    Each has id, taken_at, age_seconds, kind, reason, database, tables, bytes and proven: True or False by its newest
-    drill, None when no drill of it is known; class, expires_at: what the manual's Retention table says of it, None when
-    it says nothing; held: why it is held, "" for no reason given, None when it isn't.
+    Each has id, taken_at, age_seconds, kind, reason, database, tables, bytes; proven: True or False by its newest
+    proof, None when there is none; proof: what that showed, see contents_proven; class, expires_at: what the manual's
+    Retention table says of it, None when it says nothing; held: why it is held, "" for no reason given, None when it
+    isn't.
     """
     store = workspace.store()
     manifests, damaged = store.manifests()
-    proven, held, classes = proofs(workspace.ledger()), holds(store), _classes(workspace)
+    shown, held, classes = contents_proven(workspace.ledger()), holds(store), _classes(workspace)
     moment = now()
     rows = [
         {
@@ -42,7 +43,8 @@ def list_backups(workspace: Workspace) -> tuple[list[Facts], list[str]]:
             "database": one.source["database"],
             "tables": len(one.tables),
             "bytes": one.stored_bytes,
-            "proven": proven.get(one.id),
+            "proven": shown[one.id] == "identical" if one.id in shown else None,
+            "proof": shown.get(one.id),
             "held": held.get(one.id),
         }
         | _kept(one, classes)
@@ -52,18 +54,23 @@ def list_backups(workspace: Workspace) -> tuple[list[Facts], list[str]]:
 
 
 def proofs(ledger: Ledger) -> dict[str, bool]:
-    """What is known of each backup by its newest proof: whether a copy was identical.
+    """What is known of each backup by its newest proof: whether a copy was identical."""
+    return {backup: content == "identical" for backup, content in contents_proven(ledger).items()}
+
+
+def contents_proven(ledger: Ledger) -> dict[str, str]:
+    """What the newest proof of each backup showed: "identical", "partial" (all of it came back that can), "not proven".
 
     A drill and a deep verification prove; a shallow one proves nothing, but it can find damage.
     """
     found = evidence_since(ledger, "drill", limit=_ALL) + evidence_since(ledger, "verify", limit=_ALL)
-    proven: dict[str, bool] = {}
+    proven: dict[str, str] = {}
     for one in sorted(found, key=lambda one: str(one["at"]), reverse=True):  # the newest of each backup counts
         facts = one["facts"]
         if facts.get("depth") != "shallow":
-            proven.setdefault(facts["backup"], facts["content"] == "identical")
+            proven.setdefault(facts["backup"], facts["content"])
         elif not one["ok"]:
-            proven.setdefault(facts["backup"], False)
+            proven.setdefault(facts["backup"], "not proven")
     return proven
 
 

@@ -158,7 +158,7 @@ def list_(
         for name in ("Backup", "Kind", "Age", "Database", "Reason", "Stored", "Proof", "Kept until"):
             right = name in ("Age", "Stored")
             table.add_column(name, justify="right" if right else "left", no_wrap=right or name == "Backup")
-        proof = {True: "[green]proven[/]", False: "[red]failed[/]", None: "[yellow]not yet[/]"}
+        proof = {"identical": "[green]proven[/]", "partial": "[yellow]partly[/]", None: "[yellow]not yet[/]"}
         for one in backups:
             table.add_row(
                 one["id"],
@@ -167,7 +167,7 @@ def list_(
                 Text(one["database"]),
                 Text(one["reason"]),
                 human_bytes(one["bytes"]),
-                proof[one["proven"]] if one["kind"] == "full" else "-",
+                proof.get(one["proof"], "[red]failed[/]") if one["kind"] == "full" else "-",
                 "held" if one["held"] is not None else (one["expires_at"] or "for ever")[:10],
             )
         console().print(table)

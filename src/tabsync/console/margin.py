@@ -85,7 +85,8 @@ def _retention(one: RetentionClass, backups: Sequence[Facts]) -> Beside:
     if not mine:
         return Beside(Level.UNKNOWN, "none in our store")
     newest = max(mine, key=lambda row: str(row["taken_at"]))
-    proof = {True: "proven", False: "drill failed", None: "not proven yet"}[newest["proven"]]
+    known = {"identical": "proven", "partial": "partly proven", None: "not proven yet"}
+    proof = known.get(newest["proof"], "drill failed")
     due = _DUE.get(one.frequency.lower())
     text = f"newest {human_seconds(round(newest['age_seconds']))} old"
     if due is not None and newest["age_seconds"] > due * 1.1:

@@ -93,9 +93,10 @@ def _marks(rows: Sequence[Facts], place: _Place) -> tuple[Mark, ...]:
 
 
 def _mark(one: Facts, place: _Place) -> Mark:
-    state = {True: "proven", False: "failed", None: "unproven"}[one["proven"]]
+    state = {"identical": "proven", "partial": "unproven", None: "unproven"}.get(one["proof"], "failed")
     words = [f"{one['id']}, {one['kind']} of {one['database']}", f"taken {one['taken_at'][:16].replace('T', ' ')} UTC"]
     words.append({"proven": "proven", "failed": "its last proof failed", "unproven": "not proven"}[state])
+    words[-1] = "partly proven" if one["proof"] == "partial" else words[-1]
     if one["held"] is not None:
         words.append(f"held: {one['held']}" if one["held"] else "held")
     else:

@@ -59,6 +59,9 @@ def test_a_table_that_cannot_be_read_is_critical(manual: Manual) -> None:
     assert remarks["now-table-payments"].level == "unknown"
 
 
+_PROOF = {True: "identical", False: "not proven", None: None}
+
+
 @pytest.mark.parametrize(
     ("age", "proven", "level"),
     [
@@ -72,6 +75,6 @@ def test_a_backup_counts_if_it_is_proven_and_not_overdue(
     manual: Manual, age: timedelta, proven: bool | None, level: str
 ) -> None:
     backup: Facts = {"kind": "full", "reason": "manual", "taken_at": "2026-11-22", "age_seconds": age.total_seconds()}
-    remarks = margin(manual, NOTHING, NOTHING, [backup | {"proven": proven}])
+    remarks = margin(manual, NOTHING, NOTHING, [backup | {"proven": proven, "proof": _PROOF[proven]}])
     assert remarks["now-class-full"].level == level
     assert remarks["now-class-pre-migration"].level == "unknown"

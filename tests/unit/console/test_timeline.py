@@ -18,7 +18,7 @@ def row(days_ago: float, *, name: str | None = "full", keeps: float | None = 90,
     taken = NOW - timedelta(days=days_ago)
     expires = iso(taken + timedelta(days=keeps)) if keeps is not None else None
     facts: Facts = {"id": f"b{days_ago}", "taken_at": iso(taken), "class": name, "expires_at": expires, "kind": "full"}
-    return facts | {"database": "shop", "proven": None, "held": None} | more
+    return facts | {"database": "shop", "proof": None, "held": None} | more
 
 
 def test_nothing_is_no_picture() -> None:
@@ -35,12 +35,15 @@ def test_lanes_stand_as_in_the_manual() -> None:
 
 
 def test_what_is_known_of_a_backup_is_told_in_words() -> None:
-    found = timeline([row(1, proven=True, held="incident 7"), row(2, proven=False, held="")], ["full"], NOW)
+    found = timeline([row(1, proof="identical", held="incident 7"), row(2, proof="not proven", held="")], ["full"], NOW)
     assert found is not None
     proven, failed = found.lanes[0].marks
     assert (proven.state, proven.held, failed.state) == ("proven", True, "failed")
     assert proven.told.endswith("proven; held: incident 7")
     assert failed.told.endswith("its last proof failed; held")
+    partly = timeline([row(1, proof="partial")], ["full"], NOW)
+    assert partly is not None
+    assert (partly.lanes[0].marks[0].state, "; partly proven; " in partly.lanes[0].marks[0].told) == ("unproven", True)
     assert proven.until is None  # its class doesn't let go of what is held
 
 

@@ -25,6 +25,7 @@ from tabsync.stores.manifest import Manifest
 
 router = APIRouter()
 
+_DRILLS = ("drill", "quarterly")
 _CHARTED = 200  # drills, the newest
 _LISTED = 10
 _WAIT = 3.0
@@ -38,7 +39,8 @@ def show(
     """All backups, newest first, and those that can't be read. windows: with how far back one can go at once."""
     rows, damaged = list_backups(console.workspace)
     manual = _manual(console)
-    drills = evidence_since(console.ledger, "drill", limit=_CHARTED)
+    found = [one for kind in _DRILLS for one in evidence_since(console.ledger, kind, limit=_CHARTED)]
+    drills = sorted(found, key=lambda one: str(one["at"]), reverse=True)[:_CHARTED]
     return page(
         request,
         "backups.html",
@@ -93,14 +95,14 @@ def _manual(console: Console) -> Manual | None:
 
 
 def _charts(drills: list[Facts], manual: Manual | None) -> list[Facts]:
-    """RTO and RPO of the drills against the manual's targets: what the script draws from."""
+    """RTO and RPO of the drills that judged them, against the manual's targets: what the script draws from."""
     targets = manual.targets if manual else None
     charts = []
     for key, title in (("rto", "Recovery time (RTO)"), ("rpo", "Data loss (RPO)")):
         points = [
             (parse_iso(one["at"]).timestamp(), one["facts"][f"{key}_seconds"])
             for one in reversed(drills)
-            if one["facts"].get(f"{key}_seconds") is not None
+            if one["facts"].get(f"{key}_seconds") is not None and one["facts"].get(f"{key}_target") is not None
         ]
         target = getattr(targets, key).value.total_seconds() if targets else None
         data = {"times": [at for at, _ in points], "values": [seconds for _, seconds in points], "target": target}
