@@ -52,6 +52,8 @@ def test_a_deleted_user_comes_back_and_goes_again(shop: tuple[Path, str]) -> Non
     assert (other.code, there(conninfo)) == (4, False)
     done = rows(directory, "--expect", told["digest"][:12])
     assert (done.code, there(conninfo)) == (0, True)
+    same = rows(directory, "--dry-run")
+    assert (same.code, "nothing to bring back" in same.err) == (0, True)
     run = done.out.split("--undo ")[1].strip()
     again = rows(directory, "--json")
     assert (again.code, again.json["error"]["fact"]) == (4, "there is nothing to bring back")

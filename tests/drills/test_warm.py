@@ -69,6 +69,8 @@ def test_rows_and_answers_come_back_from_it_within_two_seconds(shop: Workspace) 
     assert [one.backup for one in warm_copies(shop)] == [backup]
     assert embedded.postmaster(copy.directory) is None
     take_away_leftovers(shop)
+    with compared(shop, "payments", "true") as again:  # the latest backup is the one that has it
+        assert again.source == f"the warm copy of {backup}"
     newer = keep_warm(shop)
     assert [one.backup for one in warm_copies(shop)] == [newer]
     assert cool_pruned(shop, ["another"]) == []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tabsync.backups.selection import RELATIONS, Selection, select
 from tabsync.backups.target import conninfo_of, entries_of, exists
-from tabsync.backups.warm import Warm, warm_copies
+from tabsync.backups.warm import Warm, warm_copies, warm_copy
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.step import Facts
 from tabsync.postgres import catalog
@@ -17,6 +17,7 @@ from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.toc import Entry
 from tabsync.stores.manifest import Manifest, StoredFile, subject_of
+from tabsync.system.claims import is_claimed
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -77,8 +78,17 @@ class Part:
 def source_named(workspace: Workspace, text: str, relation: Relation, connection: Connection) -> Source:
     """What --from names: latest, warm, a backup's id, a moment (the newest backup taken before it), or a database.
 
+    Of a backup that has a warm copy, which nobody works with just now, it is the copy: it has the same rows, sooner.
     Raises BadUsage when it is none of these, or no backup has rows of the table.
     """
+    found = _named(workspace, text, relation, connection)
+    copy = warm_copy(workspace, found.backup) if found.backup else None
+    if copy is None or is_claimed(copy.directory):
+        return found
+    return Source(copy.at, found.major, found.facts, warm=copy)
+
+
+def _named(workspace: Workspace, text: str, relation: Relation, connection: Connection) -> Source:
     store = workspace.store()
     if text == "latest":
         return _newest(workspace, relation, connection, None)

@@ -49,7 +49,7 @@ def rows(
     are never set back. What was there before is kept for 30 days, and --undo takes a run back.
     """
     from tabsync.backups.restore_rows import compared, plan_write_rows
-    from tabsync.cli.common import ask_to_confirm, listener, print_json, show_plan, workspace
+    from tabsync.cli.common import ask_to_confirm, listener, note, print_json, show_plan, workspace
     from tabsync.kernel.errors import BadUsage, Refused
     from tabsync.kernel.plan import check_approval
     from tabsync.kernel.runner import run
@@ -69,6 +69,9 @@ def rows(
         if dry_run:
             if json:
                 print_json(_as_json(found, difference, "row comparison"))
+                return
+            if not difference.total("missing", "unlinked", *(["changed"] if replace else [])):
+                note("there is nothing to bring back; rows that differ are left alone without --replace")
                 return
             plan = plan_write_rows(found, difference, replace=replace, without_triggers=without_triggers)
             show_plan(plan, json=False)
@@ -124,10 +127,8 @@ def _show(found: Workspace, difference: Difference) -> None:
     moment = parse_iso(difference.at)
     age = human_seconds((now() - moment).total_seconds())
     local = moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    out.print(
-        f"Compared with {difference.source}, as of {local}, {age} ago; {human_bytes(difference.read_bytes)} read.",
-        markup=False,
-    )
+    read = f"; {human_bytes(difference.read_bytes)} read" if difference.read_bytes else ""
+    out.print(f"Compared with {difference.source}, as of {local}, {age} ago{read}.", markup=False, soft_wrap=True)
     for table in difference.tables:
         counts = [f"{table[state]:,} {word}" for state, word in _WORDS.items() if table[state]]
         out.print(f"{Relation(table['schema'], table['name'])}: {', '.join(counts) or 'nothing'}", style="bold")
