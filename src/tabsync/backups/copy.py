@@ -101,6 +101,7 @@ def copy(context: Context, *, backup: str, to: str, staging: str) -> Facts:
     try:
         content, manifest = source.manifest_content(backup), source.manifest(backup)
         target.prepare()
+        target.sweep()
         directory = target.staging(staging)
         workspace.hold(directory)
         files = list({file.object: file for file in manifest.files}.values())

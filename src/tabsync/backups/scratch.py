@@ -92,6 +92,9 @@ def tidy(context: Context, *, scratch: str) -> Facts:
 def sweep(workspace: Workspace) -> list[str]:
     """Take away the scratch servers and staged dumps of processes that died; returns their names."""
     swept = workspace.store().sweep()
+    for held in unclaimed(workspace.home / "staging"):  # of copies to another store
+        swept.append(held.directory.name)
+        held.remove()
     for held in unclaimed(workspace.scratch()):
         embedded.end_server(held.directory)
         swept.append(held.directory.name)
