@@ -201,7 +201,9 @@ def test_killed_nothing_half_done_is_shown_or_left(workspace: Workspace, story: 
         sweep(workspace)
         assert list((workspace.servers() / "restored").glob("*")) == []
         assert list(clusters.entries(workspace)) == []
-    assert [one for one in psutil.process_iter(["cmdline"]) if "restored-" in " ".join(one.info["cmdline"] or ())] == []
+    place = str(workspace.servers())
+    running = (" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"]))
+    assert [line for line in running if place in line] == []
 
 
 def json_of(story: Story) -> list[str]:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from tabsync.backups.wal.archive import fetch
 from tabsync.backups.wal.names import SEGMENT, Segment, segment_named
-from tabsync.kernel.errors import TabsyncError
 from tabsync.stores.store import Store
 from tabsync.system.account import Account
 
@@ -24,13 +23,13 @@ _POLL = 0.01  # seconds
 _SCRIPT = """#!/bin/sh
 # restore_command of a cluster that TabSync recovers: sh fetch.sh FILE TARGET
 cd {spool} || exit 255
-file=$1 target={data}/$2
+asked=$1.$$ target={data}/$2
 test -e closed && exit 1
-: > "want/$file" || exit 255
+: > "want/$asked" || exit 255
 tries=0
 while test $tries -lt 60000; do
-  if test -e "got/$file"; then rm -f "want/$file"; mv "got/$file" "$target"; exit $?; fi
-  if test -e "none/$file"; then rm -f "want/$file" "none/$file"; exit 1; fi
+  if test -e "got/$asked"; then rm -f "want/$asked"; mv "got/$asked" "$target"; exit $?; fi
+  if test -e "none/$asked"; then rm -f "want/$asked" "none/$asked"; exit 1; fi
   test -e closed && exit 1
   test -e failed && exit 255
   sleep 0.01
@@ -38,6 +37,7 @@ while test $tries -lt 60000; do
 done
 exit 255
 """
+# The server may ask for the same file twice in a blink: each question has a name of its own, by the script's pid.
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Feeder:
     account: Account
     size: int
     served: int = 0
-    error: TabsyncError | OSError | None = None
+    error: Exception | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
     _fetching: dict[str, Future[bool]] = field(default_factory=dict)
     _answered: set[str] = field(default_factory=set)
@@ -85,30 +85,30 @@ class Feeder:
             try:
                 wanted = {path.name for path in (self.spool / "want").iterdir()}
                 self._answered &= wanted
-                for name in wanted - self._answered:
-                    self._answer(name)
-            except (TabsyncError, OSError) as error:
+                for asked in wanted - self._answered:
+                    self._answer(asked, asked.rpartition(".")[0])
+            except Exception as error:  # noqa: BLE001 - whatever it is, the server must not wait for ever
                 self.error = error
                 (self.spool / "failed").touch()
                 return
 
-    def _answer(self, name: str) -> None:
+    def _answer(self, asked: str, name: str) -> None:
         future = self._fetching.get(name) or self._begin(name)
         if SEGMENT.fullmatch(name):
-            asked = segment_named(name, self.size)
-            for number in range(asked.number + 1, asked.number + _AHEAD):
-                self._begin(Segment(asked.timeline, number).name(self.size))
+            first = segment_named(name, self.size)
+            for number in range(first.number + 1, first.number + _AHEAD):
+                self._begin(Segment(first.timeline, number).name(self.size))
         if not future.done():
             return
         del self._fetching[name]
         if future.result():
             fetched = self.spool / "ahead" / name
             self.account.own(fetched)
-            fetched.rename(self.spool / "got" / name)
+            fetched.rename(self.spool / "got" / asked)
             self.served += 1
         else:
-            (self.spool / "none" / name).touch()
-        self._answered.add(name)
+            (self.spool / "none" / asked).touch()
+        self._answered.add(asked)
 
     def _begin(self, name: str) -> Future[bool]:
         if name not in self._fetching:
