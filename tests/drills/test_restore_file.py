@@ -127,6 +127,20 @@ def test_what_is_wrong_with_a_file_is_said_beforehand(shop: Workspace, directory
         plan_restore_file_tables(shop, dump(shop.conninfo, directory / "q.sql"), ["users"])
 
 
+@pytest.mark.parametrize("packing", ["", "gz"])
+def test_a_script_runs_no_command_of_the_shell(shop: Workspace, directory: Path, packing: str) -> None:
+    before = databases_of(shop)
+    touched = directory / "touched"
+    script = directory / "evil.sql"
+    evil = f"-- Hello\n\n\\restrict a\nselect 1;\n\\unrestrict a\nselect 1 \\! touch {touched}\n".encode()
+    script.write_bytes(gzip.compress(evil) if packing else evil)
+    outcome = carried_out(shop, plan_restore_file(shop, script))
+    assert isinstance(outcome.error, FailedPartway)
+    assert "backslash commands are restricted" in outcome.error.fact
+    assert not touched.exists()
+    assert databases_of(shop) == before
+
+
 def test_a_file_that_changes_after_the_plan_is_not_run(shop: Workspace, directory: Path) -> None:
     script = directory / "some.sql"
     script.write_text("select 1;")

@@ -12,7 +12,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
@@ -47,7 +47,10 @@ class _Unpacked(io.RawIOBase):
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A dump that isn't ours. packed: "gz", "zst" or ""; entries: of an archive; size, changed: to know it again."""
+    """A dump that isn't ours. packed: "gz", "zst" or ""; entries: of an archive; size, changed: to know it again.
+
+    restricts: a script with psql's \\restrict in it, as pg_dump writes it since the releases of August 2025.
+    """
 
     path: Path
     format: Format
@@ -55,6 +58,7 @@ class Foreign:
     entries: tuple[Entry, ...]
     size: int
     changed: int
+    restricts: bool = False
 
     @property
     def is_archive(self) -> bool:
@@ -119,7 +123,8 @@ def check_script(path: Path, packed: str) -> None:
     """Refuse a script with commands to psql itself: one of pg_dump --create connects to another database.
 
     Raises ProblemFound when it is one of pg_dump's that was cut off: psql would take what is there for all of it.
-    Only a command that begins its line is found; like any program, a script must come from who one trusts.
+    Only a command that begins its line is found, to say it beforehand; psql itself refuses the others when it is run
+    restricted (restore_file.py).
     """
     in_copy, began, ended = False, False, False
     with opened(path, packed) as source:
@@ -140,6 +145,19 @@ def check_script(path: Path, packed: str) -> None:
         raise ProblemFound(f"{path.name} was cut off: its last line is missing", "get it again from where it came")
 
 
+def without_restrict(source: BinaryIO) -> Iterator[bytes]:
+    """The lines of a script without its own \\restrict, which fails where psql is restricted already."""
+    in_copy = False
+    for line in source:
+        if in_copy:
+            in_copy = line.rstrip(b"\r\n") != b"\\."
+        elif line.startswith((b"\\restrict ", b"\\unrestrict ")):
+            continue
+        else:
+            in_copy = bool(_COPY.match(line.rstrip(b"\r\n")))
+        yield line
+
+
 def _packing(head: bytes) -> str:
     return "gz" if head[:2] == b"\x1f\x8b" else "zst" if head == b"\x28\xb5\x2f\xfd" else ""
 
@@ -158,7 +176,7 @@ def _of_head(path: Path, packed: str, head: bytes, rest: BinaryIO) -> Foreign:
         raise Refused(f"{path} is a dump of a whole cluster", "pg_dumpall's scripts are run by hand with psql")
     if not head or b"\0" in head:
         raise Refused(f"{path} is not a dump of pg_dump", "custom, directory, tar and plain SQL are, also as .gz, .zst")
-    return _known(path, "plain", packed, ())
+    return replace(_known(path, "plain", packed, ()), restricts=b"\n\\restrict " in head)
 
 
 def _known(stated: Path, form: Format, packed: str, entries: tuple[Entry, ...], path: Path | None = None) -> Foreign:

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from tabsync.backups.arrived import count_rows, not_there
-from tabsync.backups.foreign import Foreign, check_script, foreign_dump, opened
+from tabsync.backups.foreign import Foreign, check_script, foreign_dump, opened, without_restrict
 from tabsync.backups.pg_restore import as_dbname, run_pg_restore, write_list
 from tabsync.backups.restore import NO_LIMIT
 from tabsync.backups.restore_new import raise_failures, restored
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _HERE = "tabsync.backups.restore_file"
+_RESTRICT_SINCE = {15: 14, 16: 10, 17: 6}
+"""The minor releases whose psql knows \\restrict, CVE-2025-8714; 18 always did."""
 
 
 def plan_restore_file(workspace: Workspace, path: Path, name: str | None = None, *, no_owner: bool = False) -> Plan:
@@ -107,8 +109,11 @@ def plan_restore_file_tables(
     return Plan("restore tables", title, (*_unpack_steps(found, scratch), *steps), target), selection
 
 
-def unpack(context: Context, *, path: str, packed: str, scratch: str, size: int, changed: int) -> Facts:
-    """Unpack a compressed dump into a scratch directory. Raises ProblemFound when it ends too early."""
+def unpack(context: Context, *, path: str, packed: str, plain: bool, scratch: str, size: int, changed: int) -> Facts:
+    """Unpack a dump into a scratch directory; a script without its own \\restrict, since psql gets ours.
+
+    Raises ProblemFound when it ends too early.
+    """
     workspace: Workspace = context.services
     directory = workspace.scratch(scratch)
     workspace.hold(directory)
@@ -116,7 +121,10 @@ def unpack(context: Context, *, path: str, packed: str, scratch: str, size: int,
     try:
         with opened(Path(path), packed) as source, (directory / "dump").open("wb") as target:
             (directory / "dump").chmod(0o600)
-            shutil.copyfileobj(source, target, 1 << 20)
+            if plain:
+                target.writelines(without_restrict(source))
+            else:
+                shutil.copyfileobj(source, target, 1 << 20)
     except OSError as error:
         fact = f"could not unpack {path}: {error.strerror or error}"
         raise FailedPartway(fact, "is it whole? is there room in TABSYNC_HOME?") from None
@@ -196,8 +204,9 @@ def verify(context: Context, *, path: str, scratch: str, form: str, database: st
 
 
 def _run_script(clients: Installation, script: Path, conninfo: str, claim: Path) -> Facts:
+    key = secrets.token_hex(16)  # who doesn't know it can't lift the restriction
     done = run_program(
-        _script_command(clients, script),
+        _script_command(clients, script, key),
         env=libpq_environment(conninfo) | {"PGAPPNAME": "tabsync/restore"},
         claim=claim,
     )
@@ -210,9 +219,15 @@ def _run_script(clients: Installation, script: Path, conninfo: str, claim: Path)
     return {"entries": 0}
 
 
-def _script_command(clients: Installation, script: Path) -> list[str]:
+def _script_command(clients: Installation, script: Path, key: str = "KEY") -> list[str]:
+    """psql, in one transaction, restricted to SQL: no command to itself is run, so none to the shell.
+
+    https://www.postgresql.org/docs/current/app-psql.html (\\restrict); programs of before August 2025 don't know it.
+    """
     options = ["--no-psqlrc", "--quiet", "--no-password", "--single-transaction", "--set=ON_ERROR_STOP=1"]
-    return [str(clients.program("psql")), *options, "--output=/dev/null", f"--file={script}"]
+    newest_without = _RESTRICT_SINCE.get(clients.major, 0) - 1
+    restrict = [f"--command=\\restrict {key}"] if clients.version[1] > newest_without else []
+    return [str(clients.program("psql")), *options, "--output=/dev/null", *restrict, f"--file={script}"]
 
 
 def _programs(target: Facts, archive: Path | None) -> Installation:
@@ -235,13 +250,14 @@ def _programs(target: Facts, archive: Path | None) -> Installation:
 
 
 def _unpack_steps(found: Foreign, scratch: str) -> list[Step]:
-    if not found.packed:
+    if not found.packed and not found.restricts:
         return []
-    which = {"path": str(found.path), "packed": found.packed, "scratch": scratch}
+    which: Facts = {"path": str(found.path), "packed": found.packed, "scratch": scratch}
+    which |= {"plain": not found.is_archive}
     return [
         Step(
             "unpack",
-            f"Unpack {found.path.name}",
+            f"Unpack {found.path.name}" if found.packed else f"Take \\restrict out of {found.path.name}",
             f"{_HERE}:unpack",
             which | {"size": found.size, "changed": found.changed},
             "into a scratch directory, which is taken away at the end",

@@ -47,7 +47,7 @@ def new(
 ) -> None:
     """Restore a backup into a new database on the same server; nothing that exists is touched.
 
-    With --file it is a dump that somebody else made. A .sql file is a program: only run one that you trust.
+    With --file it is a dump that somebody else made. Its functions are programs: only restore what you trust.
     """
     from tabsync.backups.restore_file import plan_restore_file
     from tabsync.backups.restore_new import plan_restore_new
