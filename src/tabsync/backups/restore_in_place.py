@@ -69,6 +69,12 @@ def plan_restore_in_place(
             raise Refused(
                 f"backup {manifest.id} holds {manifest.kind} only", "it takes a full one: tabsync backup list"
             )
+        if manifest.excluded_schemas and not clean:
+            raise Refused(
+                f"backup {manifest.id} leaves out schemas of the provider ({', '.join(manifest.excluded_schemas)}):"
+                " a copy without them can't take the database's place",
+                "replace what is in it, and leave those as they are: --clean",
+            )
         options = check_target(
             connection, manifest, entries_of(workspace, manifest), no_owner=no_owner, makes=not clean
         )

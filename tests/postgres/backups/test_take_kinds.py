@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tabsync.backups.contents import Kind
 from tabsync.backups.drill import plan_drill, run_drill
 from tabsync.backups.list import list_backups
+from tabsync.backups.restore_in_place import plan_restore_in_place
 from tabsync.backups.restore_new import plan_restore_new
 from tabsync.backups.take import plan_take
 from tabsync.backups.take_file import plan_take_file
@@ -196,6 +197,8 @@ def test_the_schemas_of_a_provider_are_left_out_by_name(
             'fk constraint public."profiles profiles_id_fkey": needs a schema of the provider\'s',
         }
         superuser = workspaces(conninfo)
+        with pytest.raises(Refused, match="leaves out schemas of the provider"):
+            plan_restore_in_place(superuser, manifest.id)
         outcome = run(plan_restore_new(superuser, manifest.id, "elsewhere"), superuser, superuser.journal())
         outcome.raise_if_failed()
         assert len(outcome.results["verify"]["left_out"]) == 2
