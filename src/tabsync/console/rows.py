@@ -64,9 +64,8 @@ def shown(workspace: Workspace, run: str) -> Facts | None:
             "name": str(Relation(one["schema"], one["name"])),
             "told": told(one),
             "notes": one["notes"],
-            "columns": one["columns"],
             "rows": [
-                {"state": _WORDS[state], "cells": _cells(new, old)}
+                {"state": _WORDS[state], "parts": _parts(one, new, old)}
                 for state, new, old in samples(workspace, found, one)
             ],
         }
@@ -96,11 +95,15 @@ def written(plan: Plan) -> list[str]:
     return [step.arguments["scratch"] for step in plan.steps if step.function.endswith(".rows_write:write")]
 
 
-def _cells(new: list[str | None], old: list[str | None]) -> list[str]:
+def _parts(table: Facts, new: list[str | None], old: list[str | None]) -> list[tuple[str, str]]:
+    """A row as (column, value): of a missing one what isn't NULL, of one that differs its key and what differs."""
+    names, key = table["columns"], set(table["key"])
     if not old:
-        return [_short(one) for one in new]
+        return [(name, _short(value)) for name, value in zip(names, new, strict=True) if value is not None]
     return [
-        _short(one) if one == other else f"{_short(other)} → {_short(one)}" for one, other in zip(new, old, strict=True)
+        (name, _short(one) if one == other else f"{_short(other)} → {_short(one)}")
+        for name, one, other in zip(names, new, old, strict=True)
+        if one != other or name in key
     ]
 
 
