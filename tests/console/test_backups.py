@@ -267,3 +267,15 @@ def test_a_quarterly_drill_is_among_the_drills(site: Site, pages: Pages, kept: s
     page = opened(site, pages, "/backups")
     assert "NOT PROVEN: the cluster was not recovered" in page.inner_text("main")
     assert page.locator("figure.chart canvas").count() == 2  # what was not reached is not drawn as nothing
+
+
+def test_the_monthly_drill_runs_in_its_own_workspace(site: Site, pages: Pages, kept: str) -> None:
+    page = opened(site, pages, "/backups")
+    page.get_by_role("button", name="Monthly drill").click()
+    page.wait_for_url("**/plans/*")
+    assert "tabsync drill monthly" in page.inner_text("main")
+    assert "PROVEN RESTORABLE" in run_to_the_end(page)
+    assert "not judged" in page.inner_text("main")
+    page.get_by_role("link", name="Report").click()
+    page.wait_for_url("**/report")
+    assert "indexes read by amcheck" in page.inner_text("body")

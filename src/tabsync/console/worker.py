@@ -36,13 +36,14 @@ _log = logging.getLogger("tabsync.console")
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A plan that an operator looks at. at: monotonic seconds; command: it, as one would type it; notes: what the plan
-    leaves out or brings along, in words."""
+    leaves out or brings along, in words; workspace: to run it in, when it isn't the console's own (another store)."""
 
     plan: Plan
     operator: str
     at: float
     command: str = ""
     notes: tuple[str, ...] = ()
+    workspace: Workspace | None = None
 
 
 @dataclass(slots=True)
@@ -95,13 +96,20 @@ class Worker:
     _stopping: threading.Event = field(default_factory=threading.Event)
     _compared: list[str] = field(default_factory=list)
 
-    def show(self, plan: Plan, operator: str, command: str = "", notes: Sequence[str] = ()) -> str:
+    def show(
+        self,
+        plan: Plan,
+        operator: str,
+        command: str = "",
+        notes: Sequence[str] = (),
+        workspace: Workspace | None = None,
+    ) -> str:
         """Keep a plan that is about to be shown; returns its digest, by which it can be started."""
         with self._lock:
             self._expire()
             while len(self._shelf) >= _SHELF:
                 del self._shelf[next(iter(self._shelf))]
-            self._shelf[plan.digest()] = Shown(plan, operator, self.clock(), command, tuple(notes))
+            self._shelf[plan.digest()] = Shown(plan, operator, self.clock(), command, tuple(notes), workspace)
         return plan.digest()
 
     def comparing(self, scratch: str) -> None:
@@ -128,14 +136,15 @@ class Worker:
         Raises BadUsage as shown() does, Refused when it isn't confirmed, something runs already or the run could not
         begin.
         """
-        plan = self.shown(digest, operator).plan
+        shown = self.shown(digest, operator)
+        plan, workspace = shown.plan, shown.workspace or self.workspace
         approval = check_approval(plan, typed=typed, yes=False)
         listener = Watcher(self.progress, self._stopping)
         with self._lock:
             self._refuse_second()
             if self._shelf.pop(digest, None) is None:
                 raise BadUsage("this plan was started already", "see what runs: Runs")
-            arguments = (with_actor(self.workspace, operator), plan, listener, approval)
+            arguments = (with_actor(workspace, operator), plan, listener, approval)
             thread = threading.Thread(target=_work, args=arguments, name="console-worker", daemon=True)
             self._thread, self._digest = thread, digest
             thread.start()
@@ -181,7 +190,7 @@ class Worker:
 def _work(workspace: Workspace, plan: Plan, listener: Watcher, approval: str) -> None:
     # What fails inside a step is in the ledger. What fails before there is a run is told to whoever started it.
     try:
-        if plan.procedure == "drill":
+        if plan.procedure in ("drill", "drill monthly"):
             from tabsync.backups.drill import run_drill
 
             run_drill(workspace, plan, listener)

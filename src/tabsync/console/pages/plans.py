@@ -39,12 +39,14 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, the words of its command, and what it leaves out or brings along. scratch: where it compares rows."""
+    """A plan, the words of its command, and what it leaves out or brings along. scratch: where it compares rows;
+    workspace: to run it in, when it isn't the console's own."""
 
     plan: Plan
     command: Sequence[str]
     notes: tuple[str, ...] = ()
     scratch: str = ""
+    workspace: Workspace | None = None
 
 
 @router.post("/plans")
@@ -72,7 +74,8 @@ def make(
     if made.scratch:
         console.worker.comparing(made.scratch)
     command = shlex.join(["tabsync", *made.command])
-    return RedirectResponse(f"/plans/{console.worker.show(made.plan, session.operator.name, command, made.notes)}", 303)
+    digest = console.worker.show(made.plan, session.operator.name, command, made.notes, made.workspace)
+    return RedirectResponse(f"/plans/{digest}", 303)
 
 
 @router.get("/plans/{digest}")
@@ -98,6 +101,13 @@ def _drill(workspace: Workspace, wish: Wish) -> Planned:
 
     plan = plan_drill(workspace, load(workspace.manual_path), wish.backup or None)
     return Planned(plan, ["drill", *(["--backup", wish.backup] if wish.backup else [])])
+
+
+def _monthly(workspace: Workspace, _: Wish) -> Planned:
+    from tabsync.backups.monthly import plan_monthly
+
+    made = plan_monthly(workspace, load(workspace.manual_path))
+    return Planned(made.plan, ["drill", "monthly"], made.notes, workspace=made.workspace)
 
 
 def _take_full(workspace: Workspace, _: Wish) -> Planned:
@@ -182,6 +192,7 @@ def _options(wish: Wish, name: str) -> list[str]:
 
 _PLANS: Mapping[str, Callable[[Workspace, Wish], Planned]] = {
     "drill": _drill,
+    "drill monthly": _monthly,
     "backup take full": _take_full,
     "backup verify": _verify,
     "backup hold": _hold,
