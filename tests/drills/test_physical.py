@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from psycopg import sql
 from tabsync.backups.physical.base import chain
 from tabsync.backups.physical.lay_out import lay_out
 from tabsync.backups.physical.take import plan_take_physical
+from tabsync.backups.scratch import sweep
 from tabsync.kernel.errors import NotAllowed, ProblemFound, Refused
 from tabsync.kernel.runner import run
 from tabsync.postgres import embedded
@@ -160,3 +165,35 @@ def test_increments_need_summaries(
         plan_take_physical(workspaces(servers(17).conninfo()), parent="latest")
     with pytest.raises(Refused, match="PostgreSQL 15 has no incremental"):
         plan_take_physical(workspaces(servers(15).conninfo()), parent="latest")
+
+
+@pytest.mark.parametrize("moment", ["during base", "after base", "before commit"])
+def test_killed_nothing_of_it_is_listed_or_left(workspace: Workspace, moment: str) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from tabsync.backups.physical.take import plan_take_physical\n"
+        "from tabsync.kernel.runner import Quiet, run\n"
+        "from tabsync.workspace import PROFILE_MANUAL, Workspace\n"
+        "home, conninfo, store, ledger, moment = sys.argv[1:]\n"
+        "w = Workspace(Path(home), conninfo, Path(store), PROFILE_MANUAL, ledger)\n"
+        "def die(when, key):\n"
+        "    if f'{when} {key}' == moment:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "class During(Quiet):\n"
+        "    def progress(self, done, total, unit):\n"
+        "        die('during', 'base')\n"
+        "run(plan_take_physical(w), w, w.journal(), During(), boundary=die)\n"
+    )
+    given = [str(workspace.home), workspace.conninfo, str(workspace.store_root), workspace.ledger_url, moment]
+    done = subprocess.run([sys.executable, "-c", code, *given], capture_output=True, timeout=60)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert workspace.store().ids() == []
+    sweep(workspace)
+    assert left_behind(workspace) == []
+    with workspace.connect("tests") as connection:  # the slot that pinned the WAL went with its session
+        deadline = time.monotonic() + 10
+        while connection.execute("select count(*) from pg_replication_slots").fetchall() != [(0,)]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert take(workspace).kind == "physical"
