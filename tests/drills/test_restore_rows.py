@@ -50,16 +50,30 @@ def written(workspace: Workspace, found: Difference, **options: bool) -> Outcome
 
 
 @pytest.fixture
-def odd(databases: Databases, workspaces: Callable[..., Workspace]) -> Workspace:
-    """A database of tables that make it hard, with a backup."""
-    conninfo = databases()
-    fill(conninfo, _ROWS.read_text())
-    workspace = workspaces(conninfo)
-    backed_up(workspace)
-    return workspace
+def odd_of(databases: Databases, workspaces: Callable[..., Workspace]) -> Callable[[int], Workspace]:
+    """Makes a database of tables that make it hard, with a backup, on a server of a major version."""
+
+    def make(major: int) -> Workspace:
+        conninfo = databases(major)
+        fill(conninfo, _ROWS.read_text())
+        workspace = workspaces(conninfo)
+        backed_up(workspace)
+        return workspace
+
+    return make
 
 
-def test_a_row_comes_back_with_all_that_a_cascade_took_and_goes_again(odd: Workspace) -> None:
+@pytest.fixture
+def odd(odd_of: Callable[[int], Workspace]) -> Workspace:
+    """One on the embedded PostgreSQL 17."""
+    return odd_of(17)
+
+
+@pytest.mark.parametrize("major", [15, 17, 18])
+def test_a_row_comes_back_with_all_that_a_cascade_took_and_goes_again(
+    odd_of: Callable[[int], Workspace], major: int
+) -> None:
+    odd = odd_of(major)
     before = ask(odd, _ALL)
     fill(odd.conninfo, "delete from people where id = 1")
     after = ask(odd, _ALL)
@@ -252,3 +266,21 @@ def test_whoever_may_not_see_all_rows_is_refused(odd: Workspace) -> None:
     finally:
         half.close()
         fill(odd.conninfo, "drop owned by half; drop role half")
+
+
+def test_a_circle_of_foreign_keys_comes_back(databases: Databases, workspaces: Callable[..., Workspace]) -> None:
+    conninfo = databases()
+    fill(
+        conninfo,
+        "create table hens (id int primary key, egg int);"
+        "create table eggs (id int primary key, hen int references hens on delete cascade deferrable);"
+        "alter table hens add foreign key (egg) references eggs on delete cascade deferrable initially deferred;"
+        "begin; insert into hens values (1, 1), (2, 2); insert into eggs values (1, 1), (2, 1); commit",
+    )
+    workspace = workspaces(conninfo)
+    backed_up(workspace)
+    fill(conninfo, "delete from hens where id = 1")
+    with compared(workspace, "hens", "id = 1", with_dependents=True) as found:
+        assert found.total("missing") == 4
+        written(workspace, found)
+    assert ask(workspace, "select count(*) from hens, eggs where hen = hens.id") == 2

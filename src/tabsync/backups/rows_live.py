@@ -197,6 +197,12 @@ def table_of(live: Connection, facts: Facts) -> Table:
     return Table(shape, tuple(facts["columns"]))
 
 
+def touched(tables: Sequence[Table], facts: Sequence[Facts]) -> list[Shape]:
+    """The tables with a difference: of the others not even the triggers are touched."""
+    states = ("missing", "unlinked", "changed")
+    return [one.shape for one, known in zip(tables, facts, strict=True) if any(known[state] for state in states)]
+
+
 def told(error: psycopg.Error) -> TabsyncError:
     """An error of PostgreSQL while rows were written, rolled back, in words."""
     message = (error.diag.message_primary or str(error)).splitlines()[0]

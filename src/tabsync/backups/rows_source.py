@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tabsync.backups.selection import RELATIONS, Selection, select
-from tabsync.backups.target import conninfo_of, entries_of, exists
+from tabsync.backups.target import BEFORE_RESTORE, conninfo_of, entries_of, exists
 from tabsync.backups.warm import Warm, warm_copies, warm_copy
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.step import Facts
@@ -139,7 +139,8 @@ def _newest(workspace: Workspace, relation: Relation, connection: Connection, be
     store, subject = workspace.store(), subject_of(catalog.identity(connection))
     mine = [one for one in store.manifests()[0] if one.subject == subject and one.kind in _WITH_DEFINITIONS]
     for one in reversed(mine):
-        if (before is None or one.taken_at <= before) and _has_rows(workspace, one, relation):
+        wanted = one.reason != BEFORE_RESTORE if before is None else one.taken_at <= before
+        if wanted and _has_rows(workspace, one, relation):
             return source_of(one)
     since = f" taken before {before.isoformat(' ', 'seconds')}" if before else ""
     raise BadUsage(f"there is no backup with rows of {relation}{since} in {store.url}", "tabsync backup list")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from tabsync.backups.rows_live import LIMITS, NOTHING, Loaded, Table, commit, silenced, table_of, writing
+from tabsync.backups.rows_live import LIMITS, NOTHING, Loaded, Table, commit, silenced, table_of, touched, writing
 from tabsync.backups.rows_shape import Link, links_of
 from tabsync.backups.rows_text import Row, read_lines
 from tabsync.kernel.errors import BadUsage, ProblemFound, Refused
@@ -108,7 +108,7 @@ def undo(context: Context, *, run: str, target: Facts, tables: list[Facts], with
         with writing(live, target):
             links = links_of(live)
             known = [table_of(live, one) for one in tables]
-            with silenced(live, [one.shape for one in known], really=without_triggers):
+            with silenced(live, touched(known, tables), really=without_triggers):
                 for number in reversed(range(len(known))):
                     counts = _take_back(live, known[number], path, number, links)
                     deleted, restored = deleted + counts[0], restored + counts[1]

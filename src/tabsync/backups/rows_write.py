@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tabsync.backups import rows_undo
 from tabsync.backups.rows_compare import CHANGED, DIFF, MISSING, UNLINKED, digest_of_diff
-from tabsync.backups.rows_live import LIMITS, NOTHING, Loaded, Table, commit, silenced, table_of, writing
+from tabsync.backups.rows_live import LIMITS, NOTHING, Loaded, Table, commit, silenced, table_of, touched, writing
 from tabsync.backups.rows_text import Row, read_lines, stream
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.step import Context, Facts
@@ -43,7 +43,7 @@ def write(
     ):
         with writing(live, target):
             known = [table_of(live, one) for one in tables]
-            with silenced(live, [one.shape for one in known], really=without_triggers):
+            with silenced(live, touched(known, tables), really=without_triggers):
                 for number, (table, facts) in enumerate(zip(known, tables, strict=True)):
                     done.append(_write_table(live, table, facts, diff, number, replace=replace))
                     context.report(number + 1, len(tables), "tables")
