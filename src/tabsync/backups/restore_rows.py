@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
-from tabsync.backups.rows_compare import CHANGED, DIFF, MISSING, PARENTS, UNLINKED
+from tabsync.backups.rows_comparison import CHANGED, DIFF, MISSING, PARENTS, UNLINKED
 from tabsync.backups.rows_copy import DATABASE
 from tabsync.backups.rows_shape import Trigger, family, links_of, shape_of
 from tabsync.backups.rows_source import Part, Source, part_of, source_named

@@ -8,21 +8,30 @@ what the writing step is bound to. The facts that go to the ledger hold numbers,
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
 
+from tabsync.backups.rows_comparison import (
+    CHANGED,
+    DIFF,
+    MISSING,
+    PARENTS,
+    SAME,
+    UNLINKED,
+    Comparison,
+    Member,
+    by_key,
+    by_whole,
+    digest_of_diff,
+)
 from tabsync.backups.rows_copy import CONDITION_TIMEOUT, reader
+from tabsync.backups.rows_parents import missing_parents
 from tabsync.backups.rows_shape import (
-    Link,
-    Shape,
     common_columns,
     family,
     links_of,
@@ -30,21 +39,15 @@ from tabsync.backups.rows_shape import (
     parents_first,
     shape_of,
 )
-from tabsync.backups.rows_text import Row, ask, columns, matches, spelled, stream, tell, whole
+from tabsync.backups.rows_text import Row, columns, matches, spelled, stream, tell, whole
 from tabsync.backups.take import prove_target
-from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
+from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.step import Context, Facts
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection, Limits, allowed
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
-
-DIFF = "diff"
-PARENTS = "parents.jsonl"
-MISSING, CHANGED, UNLINKED, SAME = "missing", "changed", "unlinked", "same"
-
-_TOLD_PARENTS = 5
 
 _LIMITS = Limits(lock_timeout=2_000, statement_timeout=120_000, idle_in_transaction_timeout=0)
 
@@ -70,71 +73,6 @@ _MARK = sql.SQL(
     "update {} as p set state = u.state from unnest($1::oid[], $2::tid[], $3::text[]) as u(part, place, state)"
     " where p.part = u.part and p.place = u.place"
 )
-_BY_KEY = sql.SQL(
-    "select k.n, {columns} from unnest({arrays}) with ordinality as k({names}, n) join {table} as t on {pairs}"
-)
-_BY_WHOLE = sql.SQL("select {whole}, count(*) from {table} as t where {whole} = any($1::text[]) group by 1")
-_FOREIGN = sql.SQL(
-    "select distinct {columns} from {picked} as k join {child} as t on t.tableoid = k.part and t.ctid = k.place"
-    " where k.state = 'missing' and {given}"
-)
-_NOT_ALONG = sql.SQL(
-    " and not exists (select from {parents} as g join {parent} as p on p.tableoid = g.part and p.ctid = g.place"
-    " where g.state = 'missing' and {pairs})"
-)
-
-
-@dataclass(slots=True)
-class Member:
-    """A table of the comparison. here: in the database; there: in the copy; columns: what is compared and written.
-
-    present: without a primary key, how many rows the database has that are equal to missing ones.
-    """
-
-    number: int
-    here: Shape
-    there: Shape
-    columns: tuple[str, ...]
-    notes: list[str]
-    path: Path
-    counts: Counter[str] = field(default_factory=Counter)
-    present: int = 0
-
-    @property
-    def relation(self) -> Relation:
-        """The table's name."""
-        return self.here.relation
-
-    @property
-    def picked(self) -> sql.Identifier:
-        """The temporary table of those of its rows that were found in the copy."""
-        return sql.Identifier("pg_temp", f"picked_{self.number}")
-
-    def to_json(self) -> Facts:
-        """What the ledger and the next plan need to know of it; no values."""
-        return {
-            "schema": self.relation.schema,
-            "name": self.relation.name,
-            "columns": list(self.columns),
-            "key": list(self.here.key),
-            "triggers": [[one.name, one.events] for one in self.here.triggers],
-            "may": {"insert": self.here.may_insert, "update": self.here.may_update, "own": self.here.owns},
-            "notes": self.notes,
-            "file": self.path.name,
-            "present": self.present,
-            **{state: self.counts[state] for state in (MISSING, CHANGED, UNLINKED, SAME)},
-        }
-
-
-@dataclass(slots=True)
-class Comparison:
-    """A comparison at work: the copy, the database, the tables and their foreign keys."""
-
-    copy: Connection
-    live: Connection
-    members: dict[Relation, Member]
-    links: list[Link]
-    with_dependents: bool
 
 
 def compare(
@@ -173,21 +111,12 @@ def compare(
         _pick(work, work.members[root], where)
         with allowed("look the rows up", "use the tables' owner, or a user with BYPASSRLS"):
             _follow(work, root)
-            parents = _missing_parents(work, diff / PARENTS)
+            parents = missing_parents(work, diff / PARENTS)
     if not sum(work.members[root].counts.values()):
         raise BadUsage(f"no row of {root} there matches the condition", "try a wider one; --dry-run changes nothing")
     order = [work.members[one] for one in parents_first(list(work.members), links)]
     digest = digest_of_diff(diff, [one.path.name for one in order])
     return {"tables": [one.to_json() for one in order], "parents": parents, "digest": digest}
-
-
-def digest_of_diff(diff: Path, files: Iterable[str]) -> str:
-    """SHA-256 over the differences of all tables, hex."""
-    total = hashlib.sha256()
-    for name in files:
-        with (diff / name).open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()
 
 
 def _members(copy: Connection, live: Connection, wanted: Sequence[Relation], diff: Path) -> dict[Relation, Member]:
@@ -265,7 +194,7 @@ def _look_up(work: Comparison, member: Member) -> int:
     missing = 0
     for rows in stream(work.copy, _reading(member, gone=True)):
         states = []
-        found = _by_key(work.live, member, rows) if member.here.key else _by_whole(work.live, member, rows)
+        found = by_key(work.live, member, rows) if member.here.key else by_whole(work.live, member, rows)
         with member.path.open("a", encoding="ascii") as file:
             for row, old in zip(rows, found, strict=True):
                 new = row[5:]
@@ -282,7 +211,7 @@ def _look_up(work: Comparison, member: Member) -> int:
 def _look_up_cut(work: Comparison, member: Member) -> None:
     """Look up the rows that lost only their reference; those that have it NULL now can be linked again."""
     for rows in stream(work.copy, _reading(member, gone=False)):
-        found = _by_key(work.live, member, rows) if member.here.key else [None] * len(rows)
+        found = by_key(work.live, member, rows) if member.here.key else [None] * len(rows)
         with member.path.open("a", encoding="ascii") as file:
             for row, old in zip(rows, found, strict=True):
                 new = _linked(work, member, row, old) if old is not None else None
@@ -315,85 +244,5 @@ def _reading(member: Member, *, gone: bool) -> sql.Composed:
     )
 
 
-def _by_key(live: Connection, member: Member, rows: Sequence[Row]) -> list[Row | None]:
-    """The database's row for each row of the copy, or None."""
-    shape = member.here
-    at = [5 + member.columns.index(name) for name in shape.key]
-    numbers = [f"k{number}" for number in range(len(at))]
-    query = _BY_KEY.format(
-        columns=columns(member.columns, "t"),
-        arrays=_arrays([shape.column(name).bare for name in shape.key]),
-        names=columns(numbers),
-        table=shape.source(),
-        pairs=matches("t", shape.key, "k", numbers, shape.equal),
-    )
-    found: list[Row | None] = [None] * len(rows)
-    for number, *row in ask(live, query, *([row[one] for row in rows] for one in at)):
-        found[int(number or 0) - 1] = tuple(row)
-    return found
-
-
-def _by_whole(live: Connection, member: Member, rows: Sequence[Row]) -> list[Row | None]:
-    """Without a key, a row is there when the database has as many that are equal in every column."""
-    query = _BY_WHOLE.format(whole=whole(member.columns, "t"), table=member.here.source())
-    counts = {text: int(count or 0) for text, count in ask(live, query, list({row[4] for row in rows}))}
-    member.present += sum(counts.get(row[4], 0) for row in rows if int(row[3] or 0) == counts.get(row[4], 0) + 1)
-    return [row[5:] if int(row[3] or 0) <= counts.get(row[4], 0) else None for row in rows]
-
-
 def _mark(copy: Connection, member: Member, rows: Sequence[Row], states: Sequence[str]) -> None:
     tell(copy, _MARK.format(member.picked), [row[0] for row in rows], [row[1] for row in rows], list(states))
-
-
-def _arrays(types: Sequence[str]) -> sql.Composed:
-    return sql.SQL(", ").join(
-        sql.SQL("${}::{}[]").format(spelled(str(number)), spelled(name)) for number, name in enumerate(types, start=1)
-    )
-
-
-def _missing_parents(work: Comparison, path: Path) -> list[Facts]:
-    """The rows that missing rows point at, and that neither the database has nor come back with them."""
-    told: list[Facts] = []
-    with path.open("w", encoding="ascii") as file:
-        for link in work.links:
-            member = work.members.get(link.table)
-            if member is None or not member.counts[MISSING] or not set(link.columns) <= set(member.columns):
-                continue
-            lacking = [one for rows in stream(work.copy, _foreign(work, link)) for one in _lacking(work, link, rows)]
-            if lacking:
-                told.append({"table": asdict(link.table), "key": link.name, "referenced": asdict(link.referenced)})
-                told[-1] |= {"columns": list(link.referenced_columns), "count": len(lacking)}
-                file.writelines(json.dumps([len(told) - 1, one]) + "\n" for one in lacking[:_TOLD_PARENTS])
-    return told
-
-
-def _foreign(work: Comparison, link: Link) -> sql.Composed:
-    """What the foreign key of the missing rows points at, without what comes back anyway."""
-    member, parent = work.members[link.table], work.members.get(link.referenced)
-    given = sql.SQL(" and ").join(sql.SQL("{} is not null").format(sql.Identifier("t", one)) for one in link.columns)
-    if parent is not None:
-        pairs = matches("p", link.referenced_columns, "t", link.columns, link.equal)
-        given += _NOT_ALONG.format(parents=parent.picked, parent=parent.there.source(), pairs=pairs)
-    return _FOREIGN.format(
-        columns=columns(link.columns, "t"), picked=member.picked, child=member.there.source(), given=given
-    )
-
-
-def _lacking(work: Comparison, link: Link, rows: Sequence[Row]) -> list[Row]:
-    try:
-        shape = shape_of(work.live, link.referenced)
-    except NotAllowed:
-        shape = None
-    if shape is None:
-        return []  # the foreign key itself will tell
-    numbers = [f"k{number}" for number in range(len(link.columns))]
-    query = _BY_KEY.format(
-        columns=sql.SQL("null"),
-        arrays=_arrays([shape.column(name).bare for name in link.referenced_columns]),
-        names=columns(numbers),
-        table=shape.source(),
-        pairs=matches("t", link.referenced_columns, "k", numbers, link.parent_equal),
-    )
-    values = ([row[number] for row in rows] for number in range(len(link.columns)))
-    there = {int(row[0] or 0) for row in ask(work.live, query, *values)}
-    return [row for number, row in enumerate(rows, start=1) if number not in there]

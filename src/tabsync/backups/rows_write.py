@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabsync.backups import rows_undo
-from tabsync.backups.rows_compare import CHANGED, DIFF, MISSING, UNLINKED, digest_of_diff
+from tabsync.backups.rows_comparison import CHANGED, DIFF, MISSING, UNLINKED, digest_of_diff
 from tabsync.backups.rows_live import LIMITS, NOTHING, Loaded, Table, commit, silenced, table_of, touched, writing
 from tabsync.backups.rows_text import Row, read_lines, stream
 from tabsync.kernel.errors import Refused

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tabsync.backups.restore_rows import Difference, missing_parents, samples
-from tabsync.backups.rows_compare import CHANGED, DIFF, MISSING, SAME, UNLINKED
+from tabsync.backups.rows_comparison import CHANGED, DIFF, MISSING, SAME, UNLINKED
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Facts
@@ -34,7 +34,8 @@ def command_of(plan_or_run: Facts) -> list[str]:
     asked = {step["key"]: step["arguments"] for step in plan_or_run["steps"]}
     compare, words = asked["compare"], ["restore", "rows"]
     words += ["--table", str(Relation(**compare["table"])), "--where", compare["where"]]
-    words += ["--from", asked["fetch"].get("backup") or asked["fetch"]["database"]]
+    source = asked.get("warm") or asked["fetch"]
+    words += ["--from", source.get("backup") or source["database"]]
     return words + (["--with-dependents"] if compare["with_dependents"] else [])
 
 
