@@ -57,7 +57,8 @@ class Manifest:
     """A backup. Times are ISO 8601 in UTC; LSN as PostgreSQL prints it.
 
     kind: "full", "schema", "data", "tables", or "physical", "incremental"; reason: why it was taken; excluded: what it
-    leaves out, in words; excluded_schemas: schemas of a provider that it leaves out; physical: of a physical backup, where its WAL begins and ends and what it stands on;
+    leaves out, in words; excluded_schemas: schemas of a provider that it leaves out; physical: of a physical backup,
+    where its WAL begins and ends and what it stands on;
     encryption: {"recipients": for whom its files are encrypted}; signature: {"key", "value"}, see stores.keys;
     snapshot: {"time", "lsn"} that every table was read at; source: the server's identity; database: encoding and
     locale; program: what dumped it, and how; tables: [{"schema", "name", "kind", "estimated_rows", "bytes"}];
