@@ -112,18 +112,16 @@ def show_plan(plan: Plan, *, json: bool) -> None:
     if json:
         print_json({"version": 1, "kind": "plan", "digest": plan.digest(), **plan.to_json()})
         return
-    from rich.table import Table
     from rich.text import Text
 
     out = console()
     out.print(Text(plan.title, style="bold"))
-    table = Table(box=None, padding=(0, 2, 0, 0), expand=False)
-    for name in ("", "Step", "Risk"):
-        table.add_column(name)
-    table.add_column("Exactly", overflow="fold")
+    colours = {"reversible": "yellow", "destructive": "bold red"}
     for number, step in enumerate(plan.steps, start=1):
-        table.add_row(str(number), Text(step.title), step.risk.value, Text(step.preview, style="dim"))
-    out.print(table)
+        risk = (f"  {step.risk.value}", colours.get(step.risk.value, "dim"))
+        out.print(Text.assemble(f"{number:>2}  {step.title}", risk), soft_wrap=True)
+        for line in step.preview.splitlines():
+            out.print(Text(f"    {line}", style="dim"), soft_wrap=True)  # a command is copied: nothing may break it
     out.print(f"Nothing was changed. Plan {plan.digest()[:12]}.")
 
 
