@@ -46,11 +46,11 @@ def difference_of(workspace: Workspace, run: str) -> Difference:
     if found is None or "tables" not in facts.get("compare", {}):
         raise BadUsage(f"run {run} compared no rows", "restore some rows: choose a backup")
     asked = {step["key"]: step["arguments"] for step in found["plan"]["steps"]}
-    scratch, backup = asked["compare"]["scratch"], asked["fetch"].get("backup", "")
+    scratch, backup = asked["compare"]["scratch"], (asked.get("warm") or asked["fetch"]).get("backup", "")
     if not (workspace.scratch(scratch) / DIFF).is_dir():
         raise Refused("what this comparison found is not kept any more", "compare again; the backup is where it was")
     at = workspace.store().manifest(backup).snapshot["time"] if backup else found["started_at"]
-    read = facts["fetch"].get("bytes", 0)
+    read = facts.get("fetch", {}).get("bytes", 0)  # a warm copy is not fetched
     return Difference(scratch, f"backup {backup}", at, found["target"], facts["compare"], read, run)
 
 
