@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -22,6 +22,7 @@ from tabsync.backups.wal.names import partial_stored, segment_named
 from tabsync.backups.wal.push import fetch_into, push
 from tabsync.backups.wal.receive import plan_receive, spool_directory
 from tabsync.backups.wal.slot import check_slot, plan_drop
+from tabsync.backups.wal.spool import Spool
 from tabsync.backups.wal.status import wal_status
 from tabsync.backups.wal.window import cluster_of
 from tabsync.kernel.errors import FailedPartway, ProblemFound, Refused
@@ -312,3 +313,12 @@ def test_prune_lets_go_of_wal_that_nothing_can_be_replayed_from(
     (window,) = cluster_of(mine.store(), identifier(mine)).windows
     assert window[0] == kept[0].taken_at
     assert survey(mine).wal_files == 0
+
+
+def test_a_segment_that_is_finished_in_this_moment_is_no_alarm(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path, "7", workspace.store())
+    gone = tmp_path / "000000010000000000000003.partial"
+    monkeypatch.setattr(Spool, "open_segment", lambda _self: gone)
+    assert spool.flush(datetime.now(UTC), "", 16 << 20) is None

@@ -69,15 +69,17 @@ class Spool:
         path = self.open_segment()
         if path is None and not after:
             return None
-        if path is None:
-            last = segment_named(after, size)
-            partial = Partial(Segment(last.timeline, last.number + 1).name(size), 0, until)
-        else:
-            try:
+        try:
+            if path is None:
+                last = segment_named(after, size)
+                partial = Partial(Segment(last.timeline, last.number + 1).name(size), 0, until)
+            else:
                 partial = Partial(path.name.removesuffix(_PARTIAL), valid_bytes(path), until)
-            except FileNotFoundError:  # it was finished in this moment, and goes with the others next time
-                return None
-        store_partial(self.store, self.system_identifier, path, partial)
+            store_partial(self.store, self.system_identifier, path, partial)
+        except FileNotFoundError:
+            if path is not None and not path.exists():
+                return None  # it was finished in this moment, and goes with the others next time
+            raise
         self._forget_partials(partial.segment, but=partial)
         return partial
 
