@@ -176,7 +176,8 @@ def _show_quarterly(facts: Facts) -> None:
     from tabsync.cli.common import console
 
     out = console()
-    lost = "" if facts["canaries_lost"] is None else f" ({facts['canaries_lost']} of {facts['canaries']} canary commits lost)"
+    counted = f" ({facts['canaries_lost']} of {facts['canaries']} canary commits lost)"
+    lost = "" if facts["canaries_lost"] is None else counted
     out.print(f"Recovered to {_local(facts['moment'])} from {facts['backup']}", markup=False)
     out.print(f"RTO  {against(facts['rto_seconds'], facts['rto_target'])}", markup=False)
     out.print(f"RPO  {against(facts['rpo_seconds'], facts['rpo_target'])}{lost}", markup=False)
