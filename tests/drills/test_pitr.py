@@ -285,3 +285,36 @@ def seal(workspace: Workspace, directory: Path) -> Workspace:
     (directory / "identity").chmod(0o600)
     keys = Keys(recipients=(str(identity.to_public()),), identity=directory / "identity")
     return replace(workspace, keys=keys, _open={})
+
+
+@pytest.mark.parametrize("remote", ["az", "s3"])
+def test_out_of_an_object_store(
+    remote: str, address: str, databases: Callable[..., str], workspaces: Callable[..., Workspace]
+) -> None:
+    conninfo = databases(18)
+    workspace = replace(workspaces(conninfo), store_url=address, _open={})
+    with connect(conninfo, "tests") as connection:
+        connection.execute("create table t as select 1 as id")
+    try:
+        run(plan_take_physical(workspace), workspace, workspace.journal()).raise_if_failed()
+        for number in (2, 3):
+            run(
+                plan_receive(workspace, slot="tabsync_far", once=True), workspace, workspace.journal()
+            ).raise_if_failed()
+            with connect(conninfo, "tests") as connection:
+                connection.execute("insert into t values (%s)", [number])
+                connection.execute("select pg_switch_wal()")
+        time.sleep(1.1)
+        receive_far(workspace)
+    finally:
+        with connect(conninfo, "tests") as connection:
+            connection.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
+    assert restored(workspace, Target("latest", ""))["rows"] == [1, 2, 3]
+    (one,) = clusters.restored(workspace)
+    run(clusters.plan_drop(workspace, one["name"]), workspace, workspace.journal(), approval="--yes").raise_if_failed()
+    workspace.close()
+
+
+def receive_far(workspace: Workspace) -> None:
+    plan = plan_receive(workspace, slot="tabsync_far", once=True)
+    run(plan, workspace, workspace.journal()).raise_if_failed()
