@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_the_five_classes_run(
         f'project = "{REF}"\n[stores]\nLocal = "{directory}/store"\n"Azure Blob Storage" = "{address}"\n'
     )
     given = ["--config", str(config), "--json"]
-    env = {name: value for name, value in os.environ.items() if name.startswith("AZURE_")}
+    env: dict[str, Any] = {name: value for name, value in os.environ.items() if name.startswith("AZURE_")}
     takes = {
         "full": ["full", "--reason", "scheduled"],
         "pre-migration": ["full", "--reason", "pre-migration"],

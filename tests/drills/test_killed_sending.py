@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -31,7 +32,7 @@ def config(databases: Databases, directory: Path, address: str) -> Path:
     return path
 
 
-def given() -> dict[str, str]:
+def given() -> dict[str, Any]:
     return {name: value for name, value in os.environ.items() if name.startswith("AZURE_")}
 
 

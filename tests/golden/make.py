@@ -42,7 +42,7 @@ def main() -> None:
             connection.execute("create database shop")
         with connect(server.conninfo("shop"), "golden") as connection:
             for statement in SCHEMA.strip().split(";\n"):
-                connection.execute(statement)  # type: ignore[arg-type]
+                connection.execute(statement)
         home = directory / "home"
         plain = Workspace(
             home, server.conninfo("shop"), directory / "store", PROFILE_MANUAL, f"sqlite:///{home / 'l.sqlite'}"
