@@ -96,9 +96,7 @@ def test_on_staging(two_stores: Workspace, servers: Servers) -> None:
         with psycopg.connect(make_conninfo(staging, dbname=left)) as connection:
             assert connection.execute("select count(*) from orders").fetchone() == (300,)
 
-        changed = Tamper(
-            staging, "update orders set notes = 'x' where ctid = (select min(ctid) from payments)"
-        )
+        changed = Tamper(staging, "update orders set notes = 'x' where ctid = (select min(ctid) from payments)")
         report = drilled(planned(two_stores, staging, drop=True), changed)
         assert report.exit_code == Exit.PROBLEM_FOUND
         assert "rows of table public.orders" in report.data["error"]["fact"]
