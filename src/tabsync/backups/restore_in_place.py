@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _LONGEST_NAME = 63
+_STAMP = 21  # bytes: the time, and what may follow it
 _HERE = "tabsync.backups"
 
 
@@ -148,7 +149,8 @@ def _swap_steps(
     destroyed: str,
 ) -> list[Step]:
     old = str(target["database"])
-    new, aside = _named(old, "restoring"), _named(old, "before")
+    # A killed run may have left one of this very second.
+    new, aside = f"{_named(old, 'restoring')}_{secrets.token_hex(2)}", _named(old, "before")
     with beside(workspace, old) as connection:
         rights = connection.execute(SQL["rights"], {"database": old}).fetchone()
         if rights is None or not rights[0]:
@@ -236,4 +238,4 @@ def _named(database: str, word: str) -> str:
 
 def _prefix(database: str, word: str) -> str:
     ending = f"_{word}_"
-    return database.encode()[: _LONGEST_NAME - len(ending) - 16].decode(errors="ignore") + ending
+    return database.encode()[: _LONGEST_NAME - len(ending) - _STAMP].decode(errors="ignore") + ending
