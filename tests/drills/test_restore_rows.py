@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tabsync.backups.restore_rows import Difference, compared, plan_write_rows
-from tabsync.backups.rows_undo import plan_undo_rows
+from tabsync.backups.rows.undo import plan_undo_rows
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.runner import Outcome, run
 from tabsync.workspace import Workspace

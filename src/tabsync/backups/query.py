@@ -21,9 +21,9 @@ from sqlglot.errors import SqlglotError
 
 from tabsync.backups.drill import full_backup
 from tabsync.backups.restore_rows import close_step, copy_steps
-from tabsync.backups.rows_copy import DATABASE, reader
-from tabsync.backups.rows_source import source_of
-from tabsync.backups.rows_text import BATCH, Row, ask, read_lines
+from tabsync.backups.rows.copy import DATABASE, reader
+from tabsync.backups.rows.source import source_of
+from tabsync.backups.rows.text import BATCH, Row, ask, read_lines
 from tabsync.backups.warm import start_step, stop_step, warm_copy
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, Refused

@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
-from tabsync.backups.rows_comparison import CHANGED, DIFF, MISSING, PARENTS, UNLINKED
-from tabsync.backups.rows_copy import DATABASE
-from tabsync.backups.rows_shape import Trigger, family, links_of, shape_of
-from tabsync.backups.rows_source import Part, Source, part_of, source_named
-from tabsync.backups.rows_text import read_lines
+from tabsync.backups.rows.comparison import CHANGED, DIFF, MISSING, PARENTS, UNLINKED
+from tabsync.backups.rows.copy import DATABASE
+from tabsync.backups.rows.shape import Trigger, family, links_of, shape_of
+from tabsync.backups.rows.source import Part, Source, part_of, source_named
+from tabsync.backups.rows.text import read_lines
 from tabsync.backups.target import entries_of
 from tabsync.backups.warm import start_step, stop_step
 from tabsync.kernel.clock import compact, now
@@ -98,7 +98,7 @@ def plan_compare_rows(
     compare = Step(
         "compare",
         f"Compare rows of {root}",
-        f"{_HERE}.rows_compare:compare",
+        f"{_HERE}.rows.compare:compare",
         given | asked,
         f"select from {root} where ({where}) in the copy; look these rows up by primary key in {target['database']}",
     )
@@ -152,7 +152,7 @@ def plan_write_rows(
     write = Step(
         "write",
         f"Write {_amount(found, replace=replace)} in one transaction",
-        f"{_HERE}.rows_write:write",
+        f"{_HERE}.rows.write:write",
         arguments | options,
         _preview(writing, replace=replace, without_triggers=without_triggers),
         Risk.DESTRUCTIVE if replace and found.total(CHANGED) else Risk.REVERSIBLE,
@@ -209,7 +209,7 @@ def copy_steps(workspace: Workspace, source: Source, tables: Sequence[Relation],
         get = Step(
             "fetch",
             f"Fetch {len(there)} of {len(manifest.tables)} tables",
-            f"{_HERE}.rows_copy:fetch",
+            f"{_HERE}.rows.copy:fetch",
             {"backup": source.backup, "scratch": scratch, "files": files},
             f"{len(files)} files, {size} of the backup's {human_bytes(manifest.stored_bytes)}; sha256 of each",
         )
@@ -217,7 +217,7 @@ def copy_steps(workspace: Workspace, source: Source, tables: Sequence[Relation],
         get = Step(
             "fetch",
             f"Dump {len(tables)} tables of {source.database}",
-            f"{_HERE}.rows_copy:dump",
+            f"{_HERE}.rows.copy:dump",
             {"database": source.database, "tables": there} | where,
             f"pg_dump of {', '.join(map(str, tables))} in {catalog.quoted(source.database)}",
         )
@@ -226,7 +226,7 @@ def copy_steps(workspace: Workspace, source: Source, tables: Sequence[Relation],
     start = Step(
         "scratch",
         f"Start a scratch PostgreSQL {server.dotted}",
-        f"{_HERE}.rows_copy:start",
+        f"{_HERE}.rows.copy:start",
         where | {"needs": needs, "facts": source.facts},
         f"initdb and pg_ctl start in {workspace.scratch(scratch)}",
         Risk.REVERSIBLE,
@@ -235,7 +235,7 @@ def copy_steps(workspace: Workspace, source: Source, tables: Sequence[Relation],
     restore = Step(
         "restore",
         "Restore them into it, without indexes and keys",
-        f"{_HERE}.rows_copy:restore",
+        f"{_HERE}.rows.copy:restore",
         where | {"tables": there},
         "pg_restore of these tables and the types that they need",
         Risk.REVERSIBLE,

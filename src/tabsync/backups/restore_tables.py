@@ -87,7 +87,7 @@ def _fetch_step(manifest: Manifest, chosen: Sequence[Entry], scratch: str) -> St
     return Step(
         "fetch",
         f"Check the stored objects of {len(names)} tables",
-        "tabsync.backups.rows_copy:fetch",
+        "tabsync.backups.rows.copy:fetch",
         {"backup": manifest.id, "scratch": scratch, "files": [one.name for one in files]},
         f"sha256 of each; {human_bytes(size)} of the backup's {human_bytes(manifest.stored_bytes)}",
     )

@@ -94,7 +94,7 @@ def rows(
 def _undo(
     undo: str, config: Any, database: Any, store: Any, *, dry_run: bool, without_triggers: bool, json: bool
 ) -> None:
-    from tabsync.backups.rows_undo import plan_undo_rows
+    from tabsync.backups.rows.undo import plan_undo_rows
     from tabsync.cli.common import console, listener, print_json, show_plan, workspace
     from tabsync.kernel.runner import run
 

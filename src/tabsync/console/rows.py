@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tabsync.backups.restore_rows import Difference, missing_parents, samples
-from tabsync.backups.rows_comparison import CHANGED, DIFF, MISSING, SAME, UNLINKED
+from tabsync.backups.rows.comparison import CHANGED, DIFF, MISSING, SAME, UNLINKED
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Facts
@@ -93,7 +93,7 @@ def let_go(workspace: Workspace, scratches: Sequence[str]) -> None:
 
 def written(plan: Plan) -> list[str]:
     """The comparisons that a plan writes: needed no longer when it ran."""
-    return [step.arguments["scratch"] for step in plan.steps if step.function.endswith(".rows_write:write")]
+    return [step.arguments["scratch"] for step in plan.steps if step.function.endswith(".rows.write:write")]
 
 
 def _parts(table: Facts, new: list[str | None], old: list[str | None]) -> list[tuple[str, str]]:

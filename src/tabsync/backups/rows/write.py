@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabsync.backups import rows_undo
-from tabsync.backups.rows_comparison import CHANGED, DIFF, MISSING, UNLINKED, digest_of_diff
-from tabsync.backups.rows_live import LIMITS, NOTHING, Loaded, Table, commit, silenced, table_of, touched, writing
-from tabsync.backups.rows_text import Row, read_lines, stream
+from tabsync.backups.rows import undo as undo_file
+from tabsync.backups.rows.comparison import CHANGED, DIFF, MISSING, UNLINKED, digest_of_diff
+from tabsync.backups.rows.live import LIMITS, NOTHING, Loaded, Table, commit, silenced, table_of, touched, writing
+from tabsync.backups.rows.text import Row, read_lines, stream
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.step import Context, Facts
 from tabsync.postgres.connect import Connection
@@ -39,7 +39,7 @@ def write(
     done = []
     with (
         workspace.connect("restore", LIMITS) as live,
-        rows_undo.kept(workspace, context.run_id, target, tables) as undo,
+        undo_file.kept(workspace, context.run_id, target, tables) as undo,
     ):
         with writing(live, target):
             known = [table_of(live, one) for one in tables]
@@ -101,7 +101,7 @@ def _insert(live: Connection, missing: Loaded, facts: Facts) -> None:
     )
 
 
-def _keep(live: Connection, undo: rows_undo.Keeper, number: int, done: tuple[Loaded, Loaded, Loaded]) -> int:
+def _keep(live: Connection, undo: undo_file.Keeper, number: int, done: tuple[Loaded, Loaded, Loaded]) -> int:
     """Keep each row as it is now and as it was before; gives how many rows triggers made other than they were to be."""
     missing, after, before = done
     width, altered = len(missing.table.columns), 0

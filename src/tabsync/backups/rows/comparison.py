@@ -10,8 +10,8 @@ from pathlib import Path
 
 from psycopg import sql
 
-from tabsync.backups.rows_shape import Link, Shape
-from tabsync.backups.rows_text import Row, ask, columns, matches, spelled, whole
+from tabsync.backups.rows.shape import Link, Shape
+from tabsync.backups.rows.text import Row, ask, columns, matches, spelled, whole
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection

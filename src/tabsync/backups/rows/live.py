@@ -13,8 +13,8 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from tabsync.backups.rows_shape import Link, Shape, Trigger, make_uniform, shape_of
-from tabsync.backups.rows_text import Row, ask, columns, copy_in, matches, tell, whole
+from tabsync.backups.rows.shape import Link, Shape, Trigger, make_uniform, shape_of
+from tabsync.backups.rows.text import Row, ask, columns, copy_in, matches, tell, whole
 from tabsync.backups.take import prove_target
 from tabsync.kernel.errors import FailedPartway, NotAllowed, Refused, TabsyncError
 from tabsync.kernel.step import Facts

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from tabsync.backups.rows_comparison import (
+from tabsync.backups.rows.comparison import (
     CHANGED,
     DIFF,
     MISSING,
@@ -29,9 +29,9 @@ from tabsync.backups.rows_comparison import (
     by_whole,
     digest_of_diff,
 )
-from tabsync.backups.rows_copy import CONDITION_TIMEOUT, reader
-from tabsync.backups.rows_parents import missing_parents
-from tabsync.backups.rows_shape import (
+from tabsync.backups.rows.copy import CONDITION_TIMEOUT, reader
+from tabsync.backups.rows.parents import missing_parents
+from tabsync.backups.rows.shape import (
     common_columns,
     family,
     links_of,
@@ -39,7 +39,7 @@ from tabsync.backups.rows_shape import (
     parents_first,
     shape_of,
 )
-from tabsync.backups.rows_text import Row, columns, matches, spelled, stream, tell, whole
+from tabsync.backups.rows.text import Row, columns, matches, spelled, stream, tell, whole
 from tabsync.backups.take import prove_target
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.step import Context, Facts

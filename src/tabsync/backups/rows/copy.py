@@ -21,7 +21,7 @@ from tabsync.backups.contents import Contents
 from tabsync.backups.dump import decompress_for, dump_directory
 from tabsync.backups.pg_restore import as_dbname, run_pg_restore, write_list
 from tabsync.backups.restore import NO_LIMIT, creation
-from tabsync.backups.rows_source import readable
+from tabsync.backups.rows.source import readable
 from tabsync.backups.scratch import manifest_of, settings_for
 from tabsync.backups.selection import select
 from tabsync.backups.target import conninfo_of

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from psycopg import sql
 
-from tabsync.backups.rows_comparison import MISSING, Comparison, those_there
-from tabsync.backups.rows_shape import Link, shape_of
-from tabsync.backups.rows_text import Row, columns, matches, stream
+from tabsync.backups.rows.comparison import MISSING, Comparison, those_there
+from tabsync.backups.rows.shape import Link, shape_of
+from tabsync.backups.rows.text import Row, columns, matches, stream
 from tabsync.kernel.errors import NotAllowed
 from tabsync.kernel.step import Facts
 

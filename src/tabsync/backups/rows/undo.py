@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from tabsync.backups.rows_live import LIMITS, NOTHING, Loaded, Table, commit, silenced, table_of, touched, writing
-from tabsync.backups.rows_shape import Link, links_of
-from tabsync.backups.rows_text import Row, read_lines
+from tabsync.backups.rows.live import LIMITS, NOTHING, Loaded, Table, commit, silenced, table_of, touched, writing
+from tabsync.backups.rows.shape import Link, links_of
+from tabsync.backups.rows.text import Row, read_lines
 from tabsync.kernel.errors import BadUsage, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
@@ -89,7 +89,7 @@ def plan_undo_rows(workspace: Workspace, run: str, *, without_triggers: bool = F
     step = Step(
         "undo",
         f"Take back what run {run} wrote",
-        "tabsync.backups.rows_undo:undo",
+        "tabsync.backups.rows.undo:undo",
         {"run": run, "target": head["target"], "tables": tables, "without_triggers": without_triggers},
         f"in one transaction on {named}: delete the rows that it inserted, write back those that it updated;"
         " refused when one of them was changed since, or another row points at it",
