@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from tabsync.postgres import embedded
@@ -17,6 +18,9 @@ from tabsync.postgres.connect import Limits, connect
 from tabsync.postgres.installation import installations
 from tabsync.system.claims import claim
 from tabsync.workspace import PROFILE_MANUAL, Workspace
+
+settings.register_profile("tabsync", deadline=None)  # no test of ours is about time
+settings.load_profile("tabsync")
 
 _NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)
 _FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "60"}

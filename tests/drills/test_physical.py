@@ -16,7 +16,7 @@ from tabsync.backups.physical.base import chain
 from tabsync.backups.physical.lay_out import lay_out
 from tabsync.backups.physical.take import plan_take_physical
 from tabsync.backups.scratch import sweep
-from tabsync.kernel.errors import NotAllowed, ProblemFound, Refused
+from tabsync.kernel.errors import FailedPartway, NotAllowed, ProblemFound, Refused
 from tabsync.kernel.runner import run
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
@@ -197,3 +197,32 @@ def test_killed_nothing_of_it_is_listed_or_left(workspace: Workspace, moment: st
             assert time.monotonic() < deadline
             time.sleep(0.05)
     assert take(workspace).kind == "physical"
+
+
+def test_a_server_that_dies_in_the_middle_leaves_no_backup(
+    workspaces: Callable[..., Workspace], directory: Path
+) -> None:
+    """The stream breaks off after a few pieces are in the store: nothing is listed, and nothing stays staged."""
+    with running_server("dying", wal_level="replica", max_wal_senders="5") as source:
+        rows = "select g as id, md5(g::text) || md5((g + 1)::text) as text from generate_series(1, 900000) g"
+        run_sql(source.conninfo(), f"create table {{}} as {rows}", "large")
+        workspace = workspaces(source.conninfo())
+
+        class Killing(LocalStore):
+            def adopt(self, path: Path, digest: str) -> None:
+                super().adopt(path, digest)
+                postmaster = embedded.postmaster(source.directory)
+                if postmaster is not None:
+                    for one in [postmaster, *postmaster.children(recursive=True)]:
+                        one.kill()
+
+        workspace._open[f"store {workspace.store_root}"] = Killing(workspace.store_root)
+        outcome = run(plan_take_physical(workspace), workspace, workspace.journal())
+        assert isinstance(outcome.error, FailedPartway)
+        assert "no backup was recorded" in outcome.error.fact
+        assert list(LocalStore(workspace.store_root).objects())
+        assert LocalStore(workspace.store_root).ids() == []
+        assert left_behind(workspace) == []
+        embedded.start(source)
+        del workspace._open[f"store {workspace.store_root}"]
+        assert list(workspace.store().damaged(take(workspace))) == []

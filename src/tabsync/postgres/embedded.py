@@ -115,6 +115,7 @@ def start(server: Server) -> None:
         end_server(server.directory)
         # PostgreSQL believes a pid file whose number now belongs to any process of its account; the claim knows better.
         (server.data / "postmaster.pid").unlink(missing_ok=True)
+        shutil.rmtree(_socket_directory(server.directory), ignore_errors=True)  # the socket's lock names a pid too
     for attempt in range(3):
         port = _free_port() if server.settings.get("listen_addresses") != "" else 5432
         (server.directory / "port").write_text(str(port))
