@@ -63,34 +63,17 @@ def take(
     from tabsync.backups.physical.take import plan_take_physical
     from tabsync.backups.take import plan_take
     from tabsync.backups.take_file import plan_take_file
-    from tabsync.cli.common import listener, note, show_plan, workspace
-    from tabsync.kernel.errors import BadUsage
-    from tabsync.kernel.runner import run
+    from tabsync.cli.common import carry_out, note, show_plan, workspace
 
-    names = tables or []
-    if (kind == "tables") != bool(names):
-        raise BadUsage("tables are named with the kind 'tables', and with no other", "tabsync backup take tables users")
-    if (form == "directory") != (file is None):
-        raise BadUsage(
-            "--format custom or plain goes with --file, and --file with one of them", "tabsync backup take -h"
-        )
-    if kind == "physical" and (file or exclude_unreadable):
-        raise BadUsage("a physical backup is of the whole cluster, and goes into the store", "tabsync backup take -h")
-    if ((incremental or parent) and kind != "physical") or (parent and not incremental):
-        raise BadUsage("--parent goes with --incremental, and that with physical", "tabsync backup take -h")
+    names, left_out = tables or [], exclude_unreadable or exclude_platform
+    _check(kind, names, form, file, left_out=left_out, incremental=incremental, parent=parent)
     found = workspace(config, database, store)
     if kind == "physical":
         since = (parent or "latest") if incremental else None
         plan = plan_take_physical(found, reason, parent=since, checkpoint=checkpoint)
     elif file is None:
-        plan = plan_take(
-            found,
-            kind,
-            reason,
-            names,
-            exclude_unreadable=exclude_unreadable,
-            exclude_platform=exclude_platform,
-        )
+        excluded = {"exclude_unreadable": exclude_unreadable, "exclude_platform": exclude_platform}
+        plan = plan_take(found, kind, reason, names, **excluded)
         for name in copies_of(found, kind, reason)[1]:
             note(f"the manual keeps it in {name} too, and [stores] in tabsync.toml doesn't say where that is")
     else:
@@ -98,9 +81,34 @@ def take(
     if dry_run:
         show_plan(plan, json=json)
         return
-    outcome = run(plan, found, found.journal(), listener(json=json))
-    outcome.raise_if_failed()
-    _show_taken(found, outcome, json)
+    _show_taken(found, carry_out(found, plan, json=json), json)
+
+
+def _check(
+    kind: str,
+    names: list[str],
+    form: str,
+    file: Path | None,
+    *,
+    left_out: bool,
+    incremental: bool,
+    parent: str | None,
+) -> None:
+    """Refuse options that don't go together: one that is given and does nothing would promise something."""
+    from tabsync.kernel.errors import BadUsage
+
+    if (kind == "tables") != bool(names):
+        raise BadUsage("tables are named with the kind 'tables', and with no other", "tabsync backup take tables users")
+    if (form == "directory") != (file is None):
+        raise BadUsage(
+            "--format custom or plain goes with --file, and --file with one of them", "tabsync backup take -h"
+        )
+    if kind == "physical" and (file or left_out):
+        raise BadUsage("a physical backup is of the whole cluster, and goes into the store", "tabsync backup take -h")
+    if ((incremental or parent) and kind != "physical") or (parent and not incremental):
+        raise BadUsage("--parent goes with --incremental, and that with physical", "tabsync backup take -h")
+    if file and left_out:
+        raise BadUsage("what is left out is told by a backup in the store; one file can't", "leave out --file")
 
 
 def _show_taken(found: Workspace, outcome: Outcome, json: bool) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tabsync.kernel.plan import Plan
-    from tabsync.kernel.runner import Listener
+    from tabsync.kernel.runner import Listener, Outcome
     from tabsync.manual.model import Manual
     from tabsync.workspace import Workspace
 
@@ -125,7 +125,34 @@ def show_plan(plan: Plan, *, json: bool) -> None:
     out.print(f"Nothing was changed. Plan {plan.digest()[:12]}.")
 
 
-def ask_to_confirm(plan: Plan) -> str | None:
+def carry_out(found: Workspace, plan: Plan, *, json: bool, yes: bool = False, shown: Listener | None = None) -> Outcome:
+    """Have a plan approved where it is destructive, and run it; raises what stopped it.
+
+    json: nobody is shown the progress; shown: who is, when it isn't the usual one.
+    """
+    outcome = run_approved(found, plan, json=json, yes=yes, shown=shown)
+    outcome.raise_if_failed()
+    return outcome
+
+
+def run_approved(
+    found: Workspace, plan: Plan, *, json: bool, yes: bool = False, shown: Listener | None = None
+) -> Outcome:
+    """The same, for who has something to say of a failure before it is raised."""
+    from tabsync.kernel.runner import run
+
+    return run(plan, found, found.journal(), shown or listener(json=json), approval=approved(plan, yes=yes))
+
+
+def approved(plan: Plan, *, yes: bool) -> str:
+    """How a plan was approved: a destructive one by --yes or by its words, typed. Raises Refused when it wasn't."""
+    from tabsync.kernel.plan import check_approval
+
+    asked = plan.risk.value == "destructive" and not yes
+    return check_approval(plan, typed=_ask_to_confirm(plan) if asked else None, yes=yes)
+
+
+def _ask_to_confirm(plan: Plan) -> str | None:
     """Ask for the words that approve a destructive plan; None when there is no terminal to ask on."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None

@@ -22,8 +22,7 @@ def copy(
     Backups of a class that the manual keeps in several stores are copied when they are taken.
     """
     from tabsync.backups.copy import plan_copy
-    from tabsync.cli.common import console, listener, print_json, show_plan, workspace
-    from tabsync.kernel.runner import run
+    from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
     from tabsync.kernel.units import human_bytes
 
     found = workspace(config, None, store)
@@ -31,8 +30,7 @@ def copy(
     if dry_run:
         show_plan(plan, json=json)
         return
-    outcome = run(plan, found, found.journal(), listener(json=json))
-    outcome.raise_if_failed()
+    outcome = carry_out(found, plan, json=json)
     copied = outcome.results["copy_1"]
     if json:
         print_json({"version": 1, "kind": "backup copy", "run": outcome.run_id, **copied})

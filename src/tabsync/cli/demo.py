@@ -66,18 +66,15 @@ def _check_port(port: int) -> None:
 
 
 def _reset(place: Place, yes: bool) -> None:
-    from tabsync.cli.common import ask_to_confirm, listener, show_plan
+    from tabsync.cli.common import carry_out, show_plan
     from tabsync.demo.run import plan_reset
-    from tabsync.kernel.plan import check_approval
-    from tabsync.kernel.runner import run
     from tabsync.workspace import find
 
     plan = plan_reset(place)
     if not yes:
         show_plan(plan, json=False)
-    approval = check_approval(plan, typed=None if yes else ask_to_confirm(plan), yes=yes)
     found = find(place.config if place.config.is_file() else None)
-    run(plan, found, found.journal(), listener(json=False), approval=approval).raise_if_failed()
+    carry_out(found, plan, json=False, yes=yes)
 
 
 def _leave_console_running(running: Demo, port: int) -> None:

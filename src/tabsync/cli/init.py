@@ -25,10 +25,8 @@ def init(
 
     Example: tabsync init postgresql://me@db.example.com/shop
     """
-    from tabsync.cli.common import ask_to_confirm, console, listener, print_json, show_plan
+    from tabsync.cli.common import carry_out, console, print_json, show_plan
     from tabsync.init.plan import plan_init
-    from tabsync.kernel.plan import check_approval
-    from tabsync.kernel.runner import run
     from tabsync.workspace import Workspace
 
     base = directory.resolve()
@@ -36,11 +34,9 @@ def init(
     if dry_run:
         show_plan(plan, json=json)
         return
-    approval = check_approval(plan, typed=None if yes else ask_to_confirm(plan), yes=yes)
     home = base / ".tabsync"
     found = Workspace(home, url, base / "backups", base / "manual.md", f"sqlite:///{home / 'ledger.sqlite'}")
-    outcome = run(plan, found, found.journal(), listener(json=json), approval=approval)
-    outcome.raise_if_failed()
+    outcome = carry_out(found, plan, json=json, yes=yes)
     if json:
         print_json({"version": 1, "kind": "init", "run": outcome.run_id, "files": list(outcome.results.values())})
         return

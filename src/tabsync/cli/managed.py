@@ -98,9 +98,7 @@ def managed(
     anything, restore a backup instead: tabsync restore new.
     """
     from tabsync.backups.managed_restore import parse_moment, plan_restore_managed
-    from tabsync.cli.common import ask_to_confirm, console, listener, print_json, show_plan, workspace
-    from tabsync.kernel.plan import check_approval
-    from tabsync.kernel.runner import run
+    from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
     from tabsync.kernel.units import human_seconds
 
     found = workspace(config, database, store)
@@ -110,9 +108,7 @@ def managed(
         return
     if not json and not yes:
         show_plan(plan, json=False)
-    approval = check_approval(plan, typed=None if yes or json else ask_to_confirm(plan), yes=yes)
-    outcome = run(plan, found, found.journal(), listener(json=json), approval=approval)
-    outcome.raise_if_failed()
+    outcome = carry_out(found, plan, json=json, yes=yes)
     told = outcome.results["wait"]
     if json:
         print_json({"version": 1, "kind": "restore", "run": outcome.run_id, "seconds": outcome.seconds, **told})

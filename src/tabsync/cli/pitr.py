@@ -62,8 +62,7 @@ def to_time(
     """Recover the whole cluster, as it was at a moment, into a new one beside it; nothing that exists is touched."""
     from tabsync.backups.pitr.restore import plan_to_time
     from tabsync.backups.pitr.target import parse_target
-    from tabsync.cli.common import listener, print_json, show_plan, workspace
-    from tabsync.kernel.runner import run
+    from tabsync.cli.common import carry_out, print_json, show_plan, workspace
 
     target = parse_target(time, lsn, xid, before=before)
     found = workspace(config, database, store)
@@ -71,8 +70,7 @@ def to_time(
     if dry_run:
         show_plan(plan, json=json)
         return
-    outcome = run(plan, found, found.journal(), listener(json=json))
-    outcome.raise_if_failed()
+    outcome = carry_out(found, plan, json=json)
     reached, kept = outcome.results["recover"], outcome.results["keep"]
     if json:
         told = {"run": outcome.run_id, "target": str(target), **reached, **kept, **outcome.results["check"]}
@@ -119,18 +117,14 @@ def drop(
 ) -> None:
     """Stop a restored cluster and delete it."""
     from tabsync.backups.pitr.clusters import plan_drop
-    from tabsync.cli.common import ask_to_confirm, console, listener, print_json, show_plan, workspace
-    from tabsync.kernel.plan import check_approval
-    from tabsync.kernel.runner import run
+    from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
 
     found = workspace(config)
     plan = plan_drop(found, name)
     if dry_run:
         show_plan(plan, json=json)
         return
-    approval = check_approval(plan, typed=None if yes else ask_to_confirm(plan), yes=yes)
-    outcome = run(plan, found, found.journal(), listener(json=json), approval=approval)
-    outcome.raise_if_failed()
+    outcome = carry_out(found, plan, json=json, yes=yes)
     if json:
         print_json({"version": 1, "kind": "cluster dropped", "run": outcome.run_id, **outcome.results["drop"]})
     else:
@@ -150,15 +144,14 @@ def quarterly(
     into any table) and how long it takes until the copy answers (RTO). Exit code 0 only if both targets are met.
     """
     from tabsync.backups.pitr.quarterly import plan_quarterly
-    from tabsync.cli.common import listener, load_manual, print_json, show_plan, workspace
-    from tabsync.kernel.runner import run
+    from tabsync.cli.common import load_manual, print_json, run_approved, show_plan, workspace
 
     found = workspace(config, database, store)
     plan = plan_quarterly(found, load_manual(found))
     if dry_run:
         show_plan(plan, json=json)
         return
-    outcome = run(plan, found, found.journal(), listener(json=json))
+    outcome = run_approved(found, plan, json=json)
     facts = outcome.results.get("record")
     if facts is not None and json and outcome.error is None:
         print_json({"version": 1, "kind": "quarterly drill", "run": outcome.run_id, **facts})

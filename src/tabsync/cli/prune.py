@@ -10,9 +10,6 @@ from tabsync.cli.common import ConfigOption, DryRunOption, JsonOption, StoreOpti
 
 if TYPE_CHECKING:
     from tabsync.backups.prune import Survey
-    from tabsync.kernel.plan import Plan
-    from tabsync.kernel.step import Facts
-    from tabsync.workspace import Workspace
 
 
 def prune(
@@ -35,9 +32,8 @@ def prune(
     """
     from tabsync.backups.prune import plan_prune, survey
     from tabsync.backups.warm import cool_pruned
-    from tabsync.cli.common import ask_to_confirm, console, print_json, show_plan, workspace
+    from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
     from tabsync.kernel.errors import BadUsage
-    from tabsync.kernel.plan import check_approval
     from tabsync.kernel.units import human_bytes, parse_duration
 
     try:
@@ -58,11 +54,10 @@ def prune(
         elif plan.steps:
             console().print("Nothing was changed. Delete them: tabsync backup prune --apply")
         return
-    typed = None if yes or json else ask_to_confirm(plan)
-    outcome = _run(found, plan, check_approval(plan, typed=typed, yes=yes), json=json)
-    collected = outcome.get("collect", {"objects": 0, "bytes": 0})
-    wal = outcome.get("forget_wal", {"files": 0, "bytes": 0})
-    deleted = outcome.get("forget", {}).get("deleted", [])
+    results = carry_out(found, plan, json=json, yes=yes).results
+    collected = results.get("collect", {"objects": 0, "bytes": 0})
+    wal = results.get("forget_wal", {"files": 0, "bytes": 0})
+    deleted = results.get("forget", {}).get("deleted", [])
     cool_pruned(found, deleted)
     if json:
         told = {"deleted": deleted, "collected": collected, "wal": wal}
@@ -83,14 +78,14 @@ def hold(
 ) -> None:
     """Hold a backup: it is never pruned, however old, until it is released."""
     from tabsync.backups.hold import plan_hold
-    from tabsync.cli.common import console, print_json, show_plan, workspace
+    from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
 
     found = workspace(config, None, store)
     plan = plan_hold(found, backup, reason)
     if dry_run:
         show_plan(plan, json=json)
         return
-    facts = _run(found, plan, "not needed", json=json)["hold"]
+    facts = carry_out(found, plan, json=json).results["hold"]
     if json:
         print_json({"version": 1, "kind": "hold", **facts})
         return
@@ -106,27 +101,18 @@ def release(
 ) -> None:
     """Release a held backup: from now on its class decides how long it stays."""
     from tabsync.backups.hold import plan_release
-    from tabsync.cli.common import console, print_json, show_plan, workspace
+    from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
 
     found = workspace(config, None, store)
     plan = plan_release(found, backup)
     if dry_run:
         show_plan(plan, json=json)
         return
-    facts = _run(found, plan, "not needed", json=json)["release"]
+    facts = carry_out(found, plan, json=json).results["release"]
     if json:
         print_json({"version": 1, "kind": "release", **facts})
         return
     console().print(f"Backup [bold]{backup}[/] is no longer held.")
-
-
-def _run(found: Workspace, plan: Plan, approval: str, *, json: bool) -> dict[str, Facts]:
-    from tabsync.cli.common import listener
-    from tabsync.kernel.runner import run
-
-    outcome = run(plan, found, found.journal(), listener(json=json), approval=approval)
-    outcome.raise_if_failed()
-    return outcome.results
 
 
 def _show(seen: Survey) -> None:

@@ -62,16 +62,14 @@ def cool(
 ) -> None:
     """Delete warm copies, which drill --keep-warm kept; the backups stay."""
     from tabsync.backups.warm import plan_cool
-    from tabsync.cli.common import console, listener, print_json, show_plan, workspace
-    from tabsync.kernel.runner import run
+    from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
 
     found = workspace(config)
     plan = plan_cool(found, backup)
     if dry_run:
         show_plan(plan, json=json)
         return
-    outcome = run(plan, found, found.journal(), listener(json=json))
-    outcome.raise_if_failed()
+    outcome = carry_out(found, plan, json=json)
     deleted = [facts["backup"] for facts in outcome.results.values()]
     if json:
         print_json({"version": 1, "kind": "cooled", "run": outcome.run_id, "backups": deleted})

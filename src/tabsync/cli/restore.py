@@ -122,12 +122,11 @@ def _alone(file: Path, backup: str) -> Path:
     return file
 
 
-def _run(found: Workspace, plan: Plan, *, json: bool, approval: str = "not needed") -> Outcome:
+def _run(found: Workspace, plan: Plan, *, json: bool) -> Outcome:
     """Run a plan; say what became of the half-made database when it failed."""
-    from tabsync.cli.common import listener, note, print_json
-    from tabsync.kernel.runner import run
+    from tabsync.cli.common import note, print_json, run_approved
 
-    outcome = run(plan, found, found.journal(), listener(json=json), approval=approval)
+    outcome = run_approved(found, plan, json=json)
     if outcome.error is not None and outcome.results.get("tidy_database", {}).get("dropped"):
         note("the half-restored database was dropped again")
     outcome.raise_if_failed()

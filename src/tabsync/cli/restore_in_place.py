@@ -41,9 +41,7 @@ def in_place(
     NAME_before_TIME until it is dropped, and --undo exchanges them back.
     """
     from tabsync.backups.restore_in_place import plan_restore_in_place, plan_undo_in_place, unfinished
-    from tabsync.cli.common import ask_to_confirm, listener, note, note_estimate, print_json, show_plan, workspace
-    from tabsync.kernel.plan import check_approval
-    from tabsync.kernel.runner import run
+    from tabsync.cli.common import note, note_estimate, print_json, run_approved, show_plan, workspace
 
     found = workspace(config, database, store)
     for left in unfinished(found):
@@ -60,10 +58,7 @@ def in_place(
         return
     if not (json or yes):
         note(f"{plan.title}: {plan.steps[-1].preview if undo else _destroys(plan)}")
-    typed = None if yes or json else ask_to_confirm(plan)
-    outcome = run(
-        plan, found, found.journal(), listener(json=json), approval=check_approval(plan, typed=typed, yes=yes)
-    )
+    outcome = run_approved(found, plan, json=json, yes=yes)
     if outcome.error is not None and outcome.results.get("tidy_database", {}).get("dropped"):
         note("the copy was dropped again; the database is as it was")
     outcome.raise_if_failed()

@@ -49,10 +49,8 @@ def rows(
     are never set back. What was there before is kept for 30 days, and --undo takes a run back.
     """
     from tabsync.backups.restore_rows import compared, plan_write_rows
-    from tabsync.cli.common import ask_to_confirm, listener, note, print_json, show_plan, workspace
+    from tabsync.cli.common import carry_out, listener, print_json, workspace
     from tabsync.kernel.errors import BadUsage, Refused
-    from tabsync.kernel.plan import check_approval
-    from tabsync.kernel.runner import run
 
     if undo is not None:
         _undo(undo, config, database, store, dry_run=dry_run, without_triggers=without_triggers, json=json)
@@ -67,22 +65,12 @@ def rows(
         if not json:
             _show(found, difference)
         if dry_run:
-            if json:
-                print_json(_as_json(found, difference, "row comparison"))
-                return
-            if not difference.total("missing", "unlinked", *(["changed"] if replace else [])):
-                note("there is nothing to bring back; rows that differ are left alone without --replace")
-                return
-            plan = plan_write_rows(found, difference, replace=replace, without_triggers=without_triggers)
-            show_plan(plan, json=False)
+            _show_write(found, difference, replace=replace, without_triggers=without_triggers, json=json)
             return
         if expect is not None and not (expect and difference.facts["digest"].startswith(expect)):
             raise Refused("the difference is not the one that is expected; nothing was changed", "look: --dry-run")
         plan = plan_write_rows(found, difference, replace=replace, without_triggers=without_triggers)
-        typed = None if yes or json else ask_to_confirm(plan) if plan.risk.value == "destructive" else None
-        approval = check_approval(plan, typed=typed, yes=yes)
-        outcome = run(plan, found, found.journal(), shown, approval=approval)
-        outcome.raise_if_failed()
+        outcome = carry_out(found, plan, json=json, yes=yes, shown=shown)
         written = outcome.results["write"]
         if json:
             content = _as_json(found, difference, "rows restored")
@@ -91,20 +79,32 @@ def rows(
             _told(outcome.run_id, written)
 
 
+def _show_write(found: Workspace, difference: Difference, *, replace: bool, without_triggers: bool, json: bool) -> None:
+    """What --dry-run shows after the difference: how it would be written."""
+    from tabsync.backups.restore_rows import plan_write_rows
+    from tabsync.cli.common import note, print_json, show_plan
+
+    if json:
+        print_json(_as_json(found, difference, "row comparison"))
+    elif not difference.total("missing", "unlinked", *(["changed"] if replace else [])):
+        note("there is nothing to bring back; rows that differ are left alone without --replace")
+    else:
+        plan = plan_write_rows(found, difference, replace=replace, without_triggers=without_triggers)
+        show_plan(plan, json=False)
+
+
 def _undo(
     undo: str, config: Any, database: Any, store: Any, *, dry_run: bool, without_triggers: bool, json: bool
 ) -> None:
     from tabsync.backups.rows.undo import plan_undo_rows
-    from tabsync.cli.common import console, listener, print_json, show_plan, workspace
-    from tabsync.kernel.runner import run
+    from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
 
     found = workspace(config, database, store)
     plan = plan_undo_rows(found, undo, without_triggers=without_triggers)
     if dry_run:
         show_plan(plan, json=json)
         return
-    outcome = run(plan, found, found.journal(), listener(json=json))
-    outcome.raise_if_failed()
+    outcome = carry_out(found, plan, json=json)
     done = outcome.results["undo"]
     if json:
         print_json({"version": 1, "kind": "rows taken back", "run": outcome.run_id, "of_run": undo, **done})

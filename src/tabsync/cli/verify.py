@@ -57,11 +57,10 @@ def _full(found: Workspace, backups: list[str]) -> list[str]:
 
 
 def _run(found: Workspace, plan: Plan, *, json: bool) -> Outcome:
-    from tabsync.cli.common import listener
+    from tabsync.cli.common import run_approved
     from tabsync.kernel.errors import ProblemFound
-    from tabsync.kernel.runner import run
 
-    outcome = run(plan, found, found.journal(), listener(json=json))
+    outcome = run_approved(found, plan, json=json)
     verdict = "read" in outcome.results or "record" in outcome.results
     if not (isinstance(outcome.error, ProblemFound) and verdict):  # a problem that was found is a result
         outcome.raise_if_failed()

@@ -45,9 +45,8 @@ def receive(
     """Receive the cluster's WAL into the store until Ctrl-C or SIGTERM; whatever breaks off is taken up again."""
     from tabsync.backups.wal.receive import plan_receive
     from tabsync.backups.wal.slot import size_of
-    from tabsync.cli.common import console, print_json, show_plan, workspace
+    from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
     from tabsync.kernel.errors import BadUsage
-    from tabsync.kernel.runner import Quiet, run
     from tabsync.kernel.units import parse_duration
 
     try:
@@ -68,8 +67,7 @@ def receive(
     if dry_run:
         show_plan(plan, json=json)
         return
-    outcome = run(plan, found, found.journal(), Quiet() if json else _Watch())
-    outcome.raise_if_failed()
+    outcome = carry_out(found, plan, json=json, shown=None if json else _Watch())
     facts = outcome.results["receive"]
     if json:
         print_json({"version": 1, "kind": "wal received", "run": outcome.run_id, **facts})
@@ -158,9 +156,7 @@ def drop_slot(
 ) -> None:
     """Let go of the WAL that a slot keeps on the server, before its disk is full. The archive then has a gap."""
     from tabsync.backups.wal.slot import plan_drop
-    from tabsync.cli.common import ask_to_confirm, console, listener, print_json, show_plan, workspace
-    from tabsync.kernel.plan import check_approval
-    from tabsync.kernel.runner import run
+    from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
     from tabsync.kernel.units import human_bytes
 
     found = workspace(config, database, store)
@@ -168,9 +164,7 @@ def drop_slot(
     if dry_run:
         show_plan(plan, json=json)
         return
-    approval = check_approval(plan, typed=None if yes else ask_to_confirm(plan), yes=yes)
-    outcome = run(plan, found, found.journal(), listener(json=json), approval=approval)
-    outcome.raise_if_failed()
+    outcome = carry_out(found, plan, json=json, yes=yes)
     facts = outcome.results["drop"]
     if json:
         print_json({"version": 1, "kind": "slot dropped", "run": outcome.run_id, **facts})
