@@ -37,7 +37,7 @@ def test_a_golden_store_is_listed_verified_and_restored(
     assert list(holds(store).values()) == ["golden"]
     for one in manifests:
         assert list(store.damaged(one)) == []
-    signed = LocalStore(store_root(store), Keys(trusted=((golden / "trusted").read_text().strip(),)))
+    signed = LocalStore(store_root(store), keys=Keys(trusted=((golden / "trusted").read_text().strip(),)))
     assert signed.manifest(manifests[2].id).signature
     manual = load(workspace.manual_path).model_copy(update={"key_tables": ()})
     for one in (manifests[0], manifests[2]):

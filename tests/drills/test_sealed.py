@@ -166,7 +166,7 @@ def test_only_manifests_with_our_signature_are_believed(
     with pytest.raises(ProblemFound, match="is not signed"):
         signing.store().manifest(manifest.id)
     stranger = new_signing_key(directory / "stranger.pem")
-    other = LocalStore(signing.store_root, Keys(signing=directory / "stranger.pem"))
+    other = LocalStore(signing.store_root, keys=Keys(signing=directory / "stranger.pem"))
     path.write_bytes(manifest.to_bytes(other.keys.sign))
     assert stranger != public
     with pytest.raises(ProblemFound, match="does not trust"):

@@ -16,12 +16,11 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tabsync.kernel.errors import FailedPartway, Refused
-from tabsync.stores.keys import Keys
 from tabsync.stores.manifest import Manifest, StoredFile
 from tabsync.stores.objects import NamedFile, StoredObject
 from tabsync.stores.store import Store, digest_of, file_name, manifest_name, no_such_backup, object_name, other_size
@@ -33,18 +32,6 @@ class LocalStore(Store):
     """A directory that holds backups."""
 
     root: Path
-    given_keys: Keys = field(default_factory=Keys, repr=False)
-    found_sealed: dict[str, StoredFile] = field(default_factory=dict, compare=False, repr=False)
-
-    @property
-    def keys(self) -> Keys:
-        """What encrypts its files and signs its manifests."""
-        return self.given_keys
-
-    @property
-    def known(self) -> dict[str, StoredFile]:
-        """Encrypted files that backups of this store have, by the digest of their content; filled when needed."""
-        return self.found_sealed
 
     @property
     def is_local(self) -> bool:

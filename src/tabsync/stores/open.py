@@ -19,7 +19,7 @@ def open_store(place: str | Path, staging: Path, keys: Keys | None = None) -> St
     if isinstance(address, Path):
         from tabsync.stores.local import LocalStore
 
-        return LocalStore(address, keys or Keys())
+        return LocalStore(address, keys=keys or Keys())
     from tabsync.stores.remote import RemoteStore
 
-    return RemoteStore(address, staging, keys or Keys())
+    return RemoteStore(address, staging, keys=keys or Keys())

@@ -14,7 +14,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +25,6 @@ from obstore.exceptions import AlreadyExistsError, InvalidPathError
 from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.stores.address import Address
 from tabsync.stores.clients import BLOCK, BRIEF, LONG, Client, client_of
-from tabsync.stores.keys import Keys
 from tabsync.stores.manifest import Manifest, StoredFile
 from tabsync.stores.objects import NamedFile, StoredObject
 from tabsync.stores.store import Store, file_name, manifest_name, no_such_backup, object_name, other_size
@@ -43,18 +42,6 @@ class RemoteStore(Store):
 
     address: Address
     staging_root: Path
-    given_keys: Keys = field(default_factory=Keys, repr=False)
-    found_sealed: dict[str, StoredFile] = field(default_factory=dict, compare=False, repr=False)
-
-    @property
-    def keys(self) -> Keys:
-        """What encrypts its files and signs its manifests."""
-        return self.given_keys
-
-    @property
-    def known(self) -> dict[str, StoredFile]:
-        """Encrypted files that backups of this store have, by the digest of their content; filled when needed."""
-        return self.found_sealed
 
     @property
     def is_local(self) -> bool:

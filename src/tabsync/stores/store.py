@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound
 from tabsync.stores.keys import Keys
@@ -30,18 +29,15 @@ from tabsync.stores.objects import NamedFile, StoredObject
 _SEALED = ".age"  # ends the names of encrypted named files
 
 
-class Store(Protocol):
-    """A place that holds backups."""
+@dataclass(frozen=True)
+class Store(ABC):
+    """A place that holds backups. keys: what encrypts its files and signs its manifests.
 
-    @property
-    @abstractmethod
-    def keys(self) -> Keys:
-        """What encrypts its files and signs its manifests."""
+    known: encrypted files that its backups have, by the digest of their content; filled when needed.
+    """
 
-    @property
-    @abstractmethod
-    def known(self) -> dict[str, StoredFile]:
-        """Encrypted files that backups of this store have, by the digest of their content; filled when needed."""
+    keys: Keys = field(default_factory=Keys, kw_only=True)
+    known: dict[str, StoredFile] = field(default_factory=dict, kw_only=True, compare=False, repr=False)
 
     @property
     @abstractmethod
