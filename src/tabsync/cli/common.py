@@ -141,7 +141,8 @@ def run_approved(
     """The same, for who has something to say of a failure before it is raised."""
     from tabsync.kernel.runner import run
 
-    return run(plan, found, found.journal(), shown or listener(json=json), approval=approved(plan, yes=yes))
+    approval = approved(plan, yes=yes)  # before the journal: what isn't approved leaves no trace, not even a directory
+    return run(plan, found, found.journal(), shown or listener(json=json), approval=approval)
 
 
 def approved(plan: Plan, *, yes: bool) -> str:
