@@ -16,7 +16,7 @@ from tabsync.backups.target import backup_for
 from tabsync.kernel.errors import FailedPartway, NotAllowed, Refused
 from tabsync.postgres import catalog
 from tabsync.workspace import Workspace
-from tests.conftest import run_sql
+from tests.conftest import Databases, run_sql
 from tests.drills.test_drill import left_behind
 from tests.drills.test_odd_databases import fill
 from tests.drills.test_restore import Then, asked, backed_up, carried_out, databases_of, own_database
@@ -32,6 +32,9 @@ _PROPERTIES = (
     " from pg_db_role_setting where setdatabase = d.oid)"
     " from pg_database d where datname = current_database()"
 )
+
+
+_LONGEST = "an_office_" * 6 + "end"  # 63 bytes, what PostgreSQL keeps of a name
 
 
 @pytest.fixture
@@ -79,6 +82,24 @@ def test_it_takes_the_place_with_all_its_properties_and_goes_back(shop: Workspac
     assert payments(shop) == 0
     assert properties(shop) == before
     assert aside not in databases_of(shop)
+
+
+def test_a_database_whose_name_is_as_long_as_a_name_may_be(
+    databases: Databases, workspaces: Callable[..., Workspace]
+) -> None:
+    workspace = workspaces(databases(name=_LONGEST))
+    fill(workspace.conninfo, "create table public.payments (n int); insert into payments values (1)")
+    backed_up(workspace)
+    fill(workspace.conninfo, "delete from payments")
+    outcome = carried_out(workspace, plan_restore_in_place(workspace))
+    outcome.raise_if_failed()
+    assert payments(workspace) == 1
+    carried_out(workspace, plan_undo_in_place(workspace)).raise_if_failed()
+    assert payments(workspace) == 0
+    left = {str(name) for name in databases_of(workspace) if str(name).startswith(_LONGEST[:20])} - {_LONGEST}
+    for name in left:
+        run_sql(make_conninfo(workspace.conninfo, dbname="postgres"), "drop database {} with (force)", name)
+    assert len(left) == 1  # what was written in between
 
 
 def test_sessions_are_refused_or_ended_even_when_they_come_back_at_once(shop: Workspace) -> None:

@@ -150,16 +150,8 @@ def _swap_steps(
 ) -> list[Step]:
     old = str(target["database"])
     # A killed run may have left one of this very second.
-    new, aside = f"{_named(old, 'restoring')}_{secrets.token_hex(2)}", _named(old, "before")
-    with beside(workspace, old) as connection:
-        rights = connection.execute(SQL["rights"], {"database": old}).fetchone()
-        if rights is None or not rights[0]:
-            hint = "use its owner, with createdb; or replace what is in it: --clean"
-            raise NotAllowed(f"this user may not rename database {catalog.quoted(old)}", hint)
-        slots = check_bound(connection, old)
-        _check_connected(connection, old, terminate=terminate)
-        facts = connection.execute(SQL["facts"], {"database": old}).fetchone()
-        tablespace = str(facts[2]) if facts else ""
+    new, aside = _named(old, f"restoring_{secrets.token_hex(2)}"), _named(old, "before")
+    slots, tablespace = _check_swap(workspace, old, terminate=terminate)
     given = [f"--jobs={workspace.jobs}", *options]
     stay = f"; logical slots stay with the old one: {', '.join(slots)}" if slots else ""
     back = "tabsync restore in-place --undo"
@@ -200,6 +192,19 @@ def _swap_steps(
             )
         )
     return [*steps, *last_steps(new, scratch)]
+
+
+def _check_swap(workspace: Workspace, database: str, *, terminate: bool) -> tuple[list[str], str]:
+    """Refuse what keeps a database from being exchanged; gives the logical slots and the tablespace of it."""
+    with beside(workspace, database) as connection:
+        rights = connection.execute(SQL["rights"], {"database": database}).fetchone()
+        if rights is None or not rights[0]:
+            hint = "use its owner, with createdb; or replace what is in it: --clean"
+            raise NotAllowed(f"this user may not rename database {catalog.quoted(database)}", hint)
+        slots = check_bound(connection, database)
+        _check_connected(connection, database, terminate=terminate)
+        facts = connection.execute(SQL["facts"], {"database": database}).fetchone()
+    return slots, str(facts[2]) if facts else ""
 
 
 def _clean_steps(manifest: Manifest, scratch: str, target: Facts, options: list[str], destroyed: str) -> list[Step]:
