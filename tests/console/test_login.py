@@ -61,6 +61,7 @@ def test_comes_back_to_the_page_that_was_asked_for(site: Site, pages: Pages) -> 
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(site.url("/runs"))
+    assert page.url == site.url("/runs")
 
 
 def test_never_goes_to_another_host_after_the_login(site: Site, pages: Pages) -> None:
@@ -70,6 +71,7 @@ def test_never_goes_to_another_host_after_the_login(site: Site, pages: Pages) ->
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(site.url("/"))
+    assert page.url == site.url("/")
 
 
 def test_the_login_begins_a_new_session(site: Site, pages: Pages) -> None:
@@ -133,6 +135,7 @@ def test_a_link_from_another_site_reaches_a_logged_in_page(site: Site, pages: Pa
     page.goto(site.url("/login").replace("127.0.0.1", "localhost"))
     page.evaluate("url => { location.href = url }", site.url("/runs"))
     page.wait_for_url(site.url("/runs"))
+    assert page.url == site.url("/runs")
 
 
 def _set_seen(site: Site, minutes: int) -> None:

@@ -37,6 +37,11 @@ def verify(
     full = _full(found, backups) if deep and backup == "all" else backups if deep else []
     rest = [one for one in backups if one not in full]
     plans = [plan_verify_deep(found, one) for one in full] + ([plan_verify(found, rest)] if rest else [])
+    if dry_run and json and len(plans) > 1:  # stdout is one JSON document
+        print_json(
+            {"version": 1, "kind": "plans", "plans": [{"digest": one.digest(), **one.to_json()} for one in plans]}
+        )
+        return
     if dry_run:
         for plan in plans:
             show_plan(plan, json=json)

@@ -130,7 +130,9 @@ def test_azure_as_its_own_command_line_names_it(
     for ours, theirs in (("ACCOUNT_NAME", "ACCOUNT"), ("ACCOUNT_KEY", "KEY")):
         monkeypatch.delenv(f"AZURE_STORAGE_{ours}")
         monkeypatch.setenv(f"AZURE_STORAGE_{theirs}", emulator.environment[f"AZURE_STORAGE_{ours}"])
-    open_store(address, directory).prepare()
+    store = open_store(address, directory)
+    store.prepare()
+    assert store.ids() == []
 
 
 def _elsewhere(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:

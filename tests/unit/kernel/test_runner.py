@@ -143,6 +143,7 @@ def test_a_function_that_is_not_there_fails_its_step(function: str) -> None:
 def test_a_run_says_nothing_when_all_went_well() -> None:
     _, outcome = ran(plan_of("", ""))
     outcome.raise_if_failed()
+    assert outcome.error is None
 
 
 def test_a_full_journal_does_not_keep_the_always_steps_from_tidying_up() -> None:

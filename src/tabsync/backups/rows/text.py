@@ -57,8 +57,9 @@ def copy_in(connection: Connection, table: sql.Identifier, rows: Iterable[Row]) 
     """Copy rows into a table; gives their number."""
     count = 0
     with connection.cursor() as cursor, cursor.copy(sql.SQL("copy {} from stdin").format(table)) as copy:
-        for count, row in enumerate(rows, start=1):  # noqa: B007 - it is the number of the last one
+        for row in rows:
             copy.write(copy_line(row))
+            count += 1
     return count
 
 
