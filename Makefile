@@ -37,7 +37,7 @@ lint: setup ## ruff, mypy --strict, the import rules, the manual
 	@$(BIN)/lint-imports
 	@$(BIN)/tabsync manual check
 
-bench: setup ## Measure against PostgreSQL's own programs; writes docs/benchmarks.md (about 10 minutes, 12 GB of disk)
+bench: setup ## Measure against PostgreSQL's own programs; writes docs/benchmarks.md (about 20 minutes, 15 GB of disk)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(VENV)/.ready ## Resolve the dependencies anew into requirements/*.txt

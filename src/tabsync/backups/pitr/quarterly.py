@@ -71,7 +71,7 @@ def plan_quarterly(workspace: Workspace, manual: Manual, *, watch: float | None 
     replay = {step.key: step for step in recover_steps(base, target, name, directory, durable=False)}
     where = {"backup": manifest.id, "directory": str(directory)}
     key_tables = [asdict(relation_named(table.name)) for table in manual.key_tables]
-    seconds = round(random.uniform(*_WATCH), 1) if watch is None else watch  # noqa: S311
+    seconds = round(random.uniform(*_WATCH), 1) if watch is None else watch  # noqa: S311 - no secret
     return Plan(
         procedure="drill quarterly",
         title=f"Quarterly drill: lose the source, recover to {local(moment)}",
