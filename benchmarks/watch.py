@@ -15,6 +15,8 @@ from typing import Any
 
 import psutil
 
+from tabsync.system.consume import room_of
+
 
 @dataclass(slots=True)
 class Watched:
@@ -55,10 +57,10 @@ def watched(argv: Sequence[str], env: Mapping[str, str], staging: Path | None = 
 
 
 def size_of(directory: Path) -> int:
-    """Bytes of all files below a directory, those that vanish meanwhile left out."""
+    """Bytes of disk of all files below a directory, those that vanish meanwhile left out."""
     total = 0
     for place, _, names in os.walk(directory):
         for name in names:
             with contextlib.suppress(OSError):
-                total += (Path(place) / name).lstat().st_size
+                total += room_of(Path(place) / name)
     return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from tabsync.kernel.errors import FailedPartway
 from tabsync.kernel.runner import run
 from tabsync.manual.load import load
 from tabsync.stores.local import LocalStore
+from tabsync.system.consume import consumed, room_of
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
 
@@ -110,3 +112,15 @@ def test_the_last_second_of_a_dump_is_not_left_out(workspace: Workspace, monkeyp
         manifest = workspace.store().manifest(outcome.results["commit"]["backup"])
         assert {file.table for file in manifest.files} == {"", *(f"t{number}" for number in range(12))}
         assert list(workspace.store().damaged(manifest)) == []
+
+
+def test_a_file_that_goes_gives_its_room_back_bit_by_bit(directory: Path) -> None:
+    path, content = directory / "file", os.urandom(8 * _MB)
+    path.write_bytes(content)
+    read, rooms = b"", []
+    for block in consumed(path, _MB):
+        read += block
+        rooms.append(room_of(path))
+    assert read == content
+    assert rooms == [(7 - number) * _MB for number in range(8)]
+    assert path.stat().st_size == len(content)

@@ -24,10 +24,14 @@ import psutil
 
 from tabsync.stores.manifest import StoredFile
 from tabsync.stores.store import Store
+from tabsync.system.consume import room_of
 
-_LOOK_EVERY = 0.05  # seconds
+_LOOK_EVERY = 0.02  # seconds
 _ROOM = 64 << 20
 """Bytes that may be staged however small the files are: a stop costs more than it saves."""
+
+_LARGE = 16 << 20
+"""Bytes from which the line, and not the way there and back, decides how long a file takes."""
 
 _DATA = re.compile(r"(?:\d+|blob_\d+)\.dat(?:\.zst)?")
 """Files that pg_dump opens once: when one is closed, it is finished. Its tables of contents are written to the end."""
@@ -44,6 +48,7 @@ class Sender:
     _sending: dict[Path, Future[StoredFile]] = field(default_factory=dict)
     _sizes: dict[Path, int] = field(default_factory=dict)
     _ended: threading.Event = field(default_factory=threading.Event)
+    _large: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def sent(self) -> list[StoredFile]:
@@ -98,20 +103,23 @@ class Sender:
         ]
 
     def _send(self, path: Path) -> StoredFile:
-        return self.store.keep(self.finish(path))
+        path = self.finish(path)
+        # Two large files that go side by side both keep their room until the end; one after the other, the first gives
+        # its room back after half the time.
+        with self._large if path.stat().st_size > _LARGE else contextlib.nullcontext():
+            return self.store.keep(path)
 
     def _is_full(self) -> bool:
         """Whether closed files wait and more is staged than the two largest files that were ever seen."""
         staged = 0
         for path in self.directory.glob("*"):
             with contextlib.suppress(FileNotFoundError):
-                size = path.stat().st_size
-                self._sizes[path] = max(size, self._sizes.get(path, 0))
-                staged += size
+                self._sizes[path] = max(path.stat().st_size, self._sizes.get(path, 0))
+                staged += room_of(path)
         self.most_staged = max(staged, self.most_staged)
         waiting = any(not future.done() for future in self._sending.values())
         # A little before it is too much: until it is looked at again, and stopped, pg_dump goes on.
-        return waiting and staged > max(_ROOM, 0.9 * sum(sorted(self._sizes.values())[-2:]))
+        return waiting and staged > max(_ROOM, 0.96 * sum(sorted(self._sizes.values())[-2:]))
 
 
 def _is_closed(path: Path) -> bool:

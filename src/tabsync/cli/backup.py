@@ -60,15 +60,15 @@ def take(
     together with WAL (tabsync wal receive) can be restored to any later second; self-hosted servers only.
     """
     from tabsync.backups.copy import copies_of
-    from tabsync.backups.physical.take import plan_take_physical
     from tabsync.backups.take import plan_take
-    from tabsync.backups.take_file import plan_take_file
     from tabsync.cli.common import carry_out, note, show_plan, workspace
 
     names, left_out = tables or [], exclude_unreadable or exclude_platform
     _check(kind, names, form, file, left_out=left_out, incremental=incremental, parent=parent)
     found = workspace(config, database, store)
     if kind == "physical":
+        from tabsync.backups.physical.take import plan_take_physical
+
         since = (parent or "latest") if incremental else None
         plan = plan_take_physical(found, reason, parent=since, checkpoint=checkpoint)
     elif file is None:
@@ -77,6 +77,8 @@ def take(
         for name in copies_of(found, kind, reason)[1]:
             note(f"the manual keeps it in {name} too, and [stores] in tabsync.toml doesn't say where that is")
     else:
+        from tabsync.backups.take_file import plan_take_file
+
         plan = plan_take_file(found, kind, names, form, file)
     if dry_run:
         show_plan(plan, json=json)

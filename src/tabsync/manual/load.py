@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 from tabsync.kernel.errors import BadUsage, ProblemFound
@@ -22,9 +23,15 @@ def read(path: Path) -> tuple[Manual, list[Problem]]:
         ) from error
     except UnicodeDecodeError as error:
         raise BadUsage(f"{path} is not UTF-8 text (byte {error.start})", "save it as UTF-8") from error
-    manual, problems = parse(text)
+    manual, problems = _parsed(text)
     # The digest is of the bytes, so that sha256sum of the file gives the same.
-    return manual.model_copy(update={"digest": hashlib.sha256(raw).hexdigest()}), problems
+    return manual.model_copy(update={"digest": hashlib.sha256(raw).hexdigest()}), list(problems)
+
+
+@lru_cache(maxsize=2)
+def _parsed(text: str) -> tuple[Manual, list[Problem]]:
+    """One command looks into the manual several times, and that takes a tenth of a second each time."""
+    return parse(text)
 
 
 def load(path: Path) -> Manual:

@@ -30,6 +30,7 @@ from tabsync.stores.objects import NamedFile, StoredObject
 from tabsync.stores.store import Store, file_name, manifest_name, no_such_backup, object_name, other_size
 from tabsync.stores.trouble import asking, is_no_container
 from tabsync.system.claims import unclaimed
+from tabsync.system.consume import consumed
 
 _MARK = "tabsync-store"
 _MARK_TEXT = b"Backups of tabsync: a backup is what a manifest in manifests/ names, its files are in objects/.\n"
@@ -90,9 +91,15 @@ class RemoteStore(Store):
         size, name = path.stat().st_size, object_name(digest)
         with asking(self.address, f"store {path.name}", taking=True):
             if not self.count_on(digest, size):
-                part = max(BLOCK // 2, size // _MOST_PARTS + 1)
-                obstore.put(self._bulk, name, path, chunk_size=part, max_concurrency=4)
-        path.unlink()
+                part = max(BLOCK, size // _MOST_PARTS + 1)
+                if size <= part:
+                    obstore.put(self._bulk, name, path)
+                else:
+                    try:
+                        obstore.put(self._bulk, name, consumed(path, part), chunk_size=part, max_concurrency=4)
+                    finally:
+                        path.unlink()  # also when it failed: nobody may take what is left of it for the file
+        path.unlink(missing_ok=True)
 
     def count_on(self, digest: str, size: int) -> bool:
         """Pin an object, so that it isn't collected; False when it isn't there, or has another size."""

@@ -67,7 +67,10 @@ class Store(ABC):
 
     @abstractmethod
     def adopt(self, path: Path, digest: str) -> None:
-        """Take a finished file over under its digest; it is gone from where it was. Raises FailedPartway."""
+        """Take a finished file over under its digest; it is gone from where it was, and may be when this fails.
+
+        Raises FailedPartway.
+        """
 
     @abstractmethod
     def count_on(self, digest: str, size: int) -> bool:
