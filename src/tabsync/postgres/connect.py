@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -52,12 +52,36 @@ class Limits:
 def check_conninfo(conninfo: str) -> dict[str, str]:
     """A connection string as keywords. Raises BadUsage when libpq can't read it (without repeating secrets)."""
     try:
-        return {key: str(value) for key, value in conninfo_to_dict(conninfo).items() if value is not None}
+        parts = {key: str(value) for key, value in conninfo_to_dict(conninfo).items() if value is not None}
     except psycopg.ProgrammingError:
         raise BadUsage(
             f"{without_secrets(conninfo)!r} is not a connection string",
             "give postgresql://user@host:5432/database, service=NAME, or set PGHOST and PGDATABASE",
         ) from None
+    if _is_cut_wrongly(conninfo, parts):
+        raise BadUsage(
+            "the URL's password, or another part of it, holds an @ or / that isn't escaped",
+            "write @ as %40 and / as %2F; or leave the password out: PGPASSWORD or ~/.pgpass",
+        )
+    return parts
+
+
+def _is_cut_wrongly(conninfo: str, parts: Mapping[str, object]) -> bool:
+    """Whether libpq takes a part of the password for host, port or database, which we would show.
+
+    It ends the user's part of a URI at the first @, and looks for none behind the first slash.
+    """
+    scheme, found, rest = conninfo.partition("://")
+    if not found or scheme not in ("postgresql", "postgres"):
+        return False
+    path = rest.partition("?")[0].partition("/")[2]
+    hosts = str(parts.get("host") or "").split(",")
+    ports = str(parts.get("port") or "").split(",")
+    return (
+        "@" in path
+        or any("@" in host[1:] and not host.startswith("/") for host in hosts)
+        or not all(port.isdecimal() or not port for port in ports)
+    )
 
 
 def without_secrets(conninfo: str) -> str:
@@ -65,6 +89,8 @@ def without_secrets(conninfo: str) -> str:
     try:
         parts = conninfo_to_dict(conninfo)
     except psycopg.ProgrammingError:
+        parts = None
+    if parts is None or _is_cut_wrongly(conninfo, parts):
         # Where libpq can't tell which part is the password, nobody can: only what it begins with is shown.
         start = re.match(r"[\w.-]*(?:://)?", conninfo)
         shown = start[0] if start else ""

@@ -62,6 +62,36 @@ def test_a_uri_that_is_none_does_not_tell_its_password(password: str) -> None:
     told_without_secret(uri)
 
 
+@given(PASSWORDS, st.sampled_from(["@", "/", "?", ":", "#", "1/", "@/", ""]))
+@example("@x@hunter", "")
+@example("12/hunter", "")
+@example("a/hunter", "")
+@example("a?b/hunter", "")
+def test_a_password_that_is_not_escaped_is_nowhere_taken_for_something_else(password: str, sign: str) -> None:
+    uri = f"postgresql://me:{sign}{password}@db.example.com:5433/shop"
+    assert "hunter" not in without_secrets(uri)
+    try:
+        check_conninfo(uri)
+    except BadUsage as bad:
+        assert "hunter" not in bad.fact + bad.hint
+    else:
+        assert place(uri) == "shop on db.example.com:5433"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://me@%40abstract/shop",
+        "postgresql://me@one,two:5433/shop?application_name=a@b",
+        "postgresql://me@%2Ftmp%2Fa%40b/a%40b",
+        "postgresql://[::1]:5433/shop",
+        "postgresql:///shop?host=/tmp",
+    ],
+)
+def test_signs_that_are_escaped_or_stand_elsewhere_are_fine(uri: str) -> None:
+    assert check_conninfo(uri) == conninfo_to_dict(uri)
+
+
 @given(PASSWORDS, st.sampled_from([*SECRETS, "PASSWORD", "password "]))
 @example("it's hunter", "password")
 @example("two words hunter", "password")
