@@ -38,7 +38,7 @@ def plan_copy(workspace: Workspace, backup: str, to: str) -> Plan:
         raise BadUsage(f"{target.url} is the store that the backup is in", "name another one: --to")
     if manifest.id in target.ids():
         raise Refused(f"backup {manifest.id} is in {target.url} already", f"tabsync backup list --store {target.url}")
-    target.prepare()
+    target.look()
     steps = copy_steps(manifest.id, target)
     return Plan("backup copy", f"Copy backup {manifest.id} to {target.url}", steps, manifest.source)
 

@@ -62,7 +62,7 @@ def plan_take(
     newer than every pg_dump, store not writable). Nothing is changed.
     """
     workspace.keys.check()
-    workspace.store().prepare()
+    workspace.store().look()
     with workspace.connect("backup") as connection:
         target = catalog.identity(connection)
         theirs = platform_schemas(catalog.provider(connection)) & set(catalog.schemas(connection))
@@ -173,6 +173,7 @@ def dump(context: Context, *, backup: str, target: Facts, contents: Facts) -> Fa
     """Dump into the store's staging directory, at one exported snapshot whose time and LSN are recorded."""
     workspace: Workspace = context.services
     what = contents_from_json(contents)
+    workspace.store().prepare()
     staged = workspace.store().staging(backup)
     workspace.hold(staged)
     clients = clients_for(catalog.server_major(target))

@@ -43,6 +43,14 @@ class LocalStore(Store):
         """The store as it is named in reports."""
         return f"file://{self.root}"
 
+    def look(self) -> None:
+        """See that its directory may be written to, or made. Raises Refused."""
+        there = next(place for place in (self.root, *self.root.parents) if place.exists())
+        if not there.is_dir():
+            raise self._unusable("Not a directory")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise self._unusable("Permission denied")
+
     def prepare(self) -> None:
         """Make the store's directories. Raises Refused when it can't be written to."""
         try:
@@ -52,10 +60,13 @@ class LocalStore(Store):
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise Refused(
-                f"can't write to the store {self.root}: {error.strerror}",
-                "give it a writable directory: store in tabsync.toml, or --store",
-            ) from None
+            raise self._unusable(error.strerror or str(error)) from None
+
+    def _unusable(self, why: str) -> Refused:
+        return Refused(
+            f"can't write to the store {self.root}: {why}",
+            "give it a writable directory: store in tabsync.toml, or --store",
+        )
 
     def free_bytes(self) -> int:
         """Space left on the store's disk, for us."""

@@ -64,6 +64,11 @@ class RemoteStore(Store):
         with asking(self.address, "log in"):
             return client_of(self.address, LONG)
 
+    def look(self) -> None:
+        """See that the store is there and lets us in."""
+        with asking(self.address, "read"):
+            next(iter(obstore.list(self._client, "manifests", chunk_size=1)), None)
+
     def prepare(self) -> None:
         """See that the store is there and lets us write: a mark is created, or found to exist."""
         with asking(self.address, "write"):

@@ -50,6 +50,10 @@ class Store(ABC):
         """The store as it is named in reports; never with a credential."""
 
     @abstractmethod
+    def look(self) -> None:
+        """Say why the store can't be written to, as far as that shows without a change: as prepare() does."""
+
+    @abstractmethod
     def prepare(self) -> None:
         """Make the store ready to be written to, or say why it can't be: Refused, CannotConnect or NotAllowed."""
 

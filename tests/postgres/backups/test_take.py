@@ -51,6 +51,12 @@ def nothing_counts(workspace: Workspace) -> None:
     assert latest_evidence(workspace.ledger(), "backup") is None
 
 
+def test_a_plan_makes_not_even_a_directory(databases: Databases, workspaces: Callable[..., Workspace]) -> None:
+    workspace = workspaces(databases())
+    plan = plan_take_full(workspace)
+    assert (plan.steps[0].key, workspace.store_root.exists(), workspace.home.exists()) == ("dump", False, False)
+
+
 def test_a_transfer_between_two_tables_keeps_its_sum(
     databases: Databases, workspaces: Callable[..., Workspace]
 ) -> None:

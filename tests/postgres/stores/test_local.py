@@ -180,6 +180,9 @@ def test_a_store_that_cannot_be_written_is_refused(directory: Path, kind: str) -
         LocalStore(root).prepare()
     assert "--store" in refused.value.hint
     assert LocalStore(root).ids() == []
+    if kind != "read-only":
+        with pytest.raises(Refused, match="can't write to the store"):
+            LocalStore(root).look()
 
 
 def test_digests_keep_the_order_of_the_files(directory: Path) -> None:

@@ -47,6 +47,17 @@ def taken(workspace: Workspace) -> BaseException | None:
 
 
 @both
+def test_a_plan_writes_nothing_into_the_store(
+    address: str, databases: Databases, workspaces: Callable[..., Workspace], directory: Path
+) -> None:
+    workspace = replace(workspaces(databases()), store_url=address)
+    plan_take_full(workspace)
+    store = open_store(address, directory / "look")
+    assert isinstance(store, remote.RemoteStore)
+    assert list(obstore.list(store._client)) == []
+
+
+@both
 def test_the_whole_way(
     address: str,
     harm: Harm,

@@ -58,7 +58,7 @@ def plan_take_physical(
     """
     workspace.keys.check()
     store = workspace.store()
-    store.prepare()
+    store.look()
     with workspace.connect("backup") as connection:
         target = catalog.identity(connection)
         target["system_identifier"] = check_replication(connection, workspace.conninfo)
@@ -137,6 +137,7 @@ def _parent_step(since: Manifest, backup: str) -> Step:
 def parent(context: Context, *, backup: str, into: str) -> Facts:
     """Bring the parent's backup_manifest into the staging directory: pg_basebackup sends it to the server."""
     workspace: Workspace = context.services
+    workspace.store().prepare()
     staged = workspace.store().staging(into)
     workspace.hold(staged)
     fetch_list(workspace, backup, staged / "parent")
@@ -146,6 +147,7 @@ def parent(context: Context, *, backup: str, into: str) -> Facts:
 def base(context: Context, *, backup: str, target: Facts, checkpoint: Checkpoint, parent: str) -> Facts:
     """Run pg_basebackup and store its stream piece by piece. Raises FailedPartway with its own complaint."""
     workspace: Workspace = context.services
+    workspace.store().prepare()
     staged = workspace.store().staging(backup)
     workspace.hold(staged)
     started_at = iso(now())

@@ -44,7 +44,7 @@ def plan_receive(
     Raises as check_replication and check_slot do. Nothing is changed.
     """
     workspace.keys.check()
-    workspace.store().prepare()
+    workspace.store().look()
     with workspace.connect("wal") as connection:
         target = catalog.identity(connection)
         target["system_identifier"] = check_replication(connection, workspace.conninfo)
@@ -103,6 +103,7 @@ def receive(
     directory = spool_directory(workspace, slot)
     held = _claimed(directory)
     try:
+        workspace.store().prepare()
         command = receivewal_command(clients_for(catalog.server_major(target)), slot, directory)
         spool = Spool(directory, str(target["system_identifier"]), workspace.store())
         options = Options(slot, flush, budget, drop_over)
