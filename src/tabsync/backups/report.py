@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tabsync import __version__
 from tabsync.backups.verdict import against, judge
-from tabsync.kernel.clock import iso, now
+from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import Exit, TabsyncError
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 VERSION = 1
+
+_TEMPLATES = {"drill": "drill.html", "quarterly drill": "quarterly.html"}
+"""By kind of drill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +44,39 @@ def report_of(workspace: Workspace, plan: Plan, outcome: Outcome) -> Report:
         rpo_target=targets["rpo_target"],
         needs=targets.get("needs", ()),
     )
+    facts = {
+        "backup": targets["backup"],
+        "verdict": verdict.to_json(),
+        "database_left": _left(outcome),
+        "tables": _tables(workspace, targets["backup"], outcome),
+    }
+    return write_report(workspace, plan, outcome, "drill", facts, ok=verdict.ok)
+
+
+def write_report(workspace: Workspace, plan: Plan, outcome: Outcome, kind: str, facts: Facts, *, ok: bool) -> Report:
+    """Write the report of a drill of any kind: what every drill has, and the facts of this one. ok: its verdict."""
     directory = workspace.home / "reports"
     directory.mkdir(parents=True, exist_ok=True)
-    paths = {kind: str(directory / f"drill-{outcome.run_id}.{kind}") for kind in ("json", "html")}
+    paths = {suffix: directory / f"drill-{outcome.run_id}.{suffix}" for suffix in ("json", "html")}
     error = outcome.error if isinstance(outcome.error, TabsyncError) else None
     data: Facts = {
         "version": VERSION,
-        "kind": "drill",
+        "kind": kind,
         "run": outcome.run_id,
         "finished_at": iso(now()),
         "program": {"tabsync": __version__},
         "manual_digest": workspace.manual_digest(),
         "plan_digest": plan.digest(),
         "target": plan.target,
-        "backup": targets["backup"],
         "store": workspace.store().url,
-        "verdict": verdict.to_json(),
-        "database_left": _left(outcome),
+        **facts,
         "steps": [_step(plan, outcome, number) for number in range(len(plan.steps))],
-        "tables": _tables(workspace, targets["backup"], outcome),
         "error": {"fact": error.fact, "hint": error.hint} if error else None,
-        "files": paths,
+        "files": {suffix: str(path) for suffix, path in paths.items()},
     }
-    (directory / f"drill-{outcome.run_id}.json").write_text(json.dumps(data, indent=1))
-    (directory / f"drill-{outcome.run_id}.html").write_text(render_html(data), encoding="utf-8")
-    return Report(data, _exit_code(verdict.ok, error), paths["json"], paths["html"])
+    paths["json"].write_text(json.dumps(data, indent=1))
+    paths["html"].write_text(render_html(data), encoding="utf-8")
+    return Report(data, _exit_code(ok, error), str(paths["json"]), str(paths["html"]))
 
 
 def render_html(data: Facts) -> str:
@@ -74,7 +85,12 @@ def render_html(data: Facts) -> str:
 
     environment = Environment(loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"human_bytes": human_bytes, "human_seconds": human_seconds, "quoted": quoted}
-    return environment.get_template("drill.html").render(report=data, against=against)
+    environment.filters["moment"] = _moment
+    return environment.get_template(_TEMPLATES[data["kind"]]).render(report=data, against=against)
+
+
+def _moment(text: str) -> str:
+    return f"{parse_iso(text):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _exit_code(ok: bool, error: TabsyncError | None) -> Exit:

@@ -9,6 +9,7 @@ from tabsync.cli import (
     copy,
     demo,
     drill,
+    drill_quarterly,
     health,
     init,
     key,
@@ -45,7 +46,7 @@ backup.app.command("hold", epilog="Example: tabsync backup hold latest --reason 
 backup.app.command("release", epilog="Example: tabsync backup release 20261122T181500Z-1a2b")(prune.release)
 backup.app.command("verify", epilog="Example: tabsync backup verify latest --deep")(verify.verify)
 backup.app.command("copy", epilog="Example: tabsync backup copy latest --to az://backups/prod")(copy.copy)
-drill.app.command("quarterly", epilog="Example: tabsync drill quarterly")(pitr.quarterly)
+drill.app.command("quarterly", epilog="Example: tabsync drill quarterly")(drill_quarterly.quarterly)
 backup.app.command("window", epilog="Example: tabsync backup window --json")(pitr.window)
 restore.app.command("to-time", epilog="Example: tabsync restore to-time '2026-11-22 14:30:00'")(pitr.to_time)
 restore.app.command("clusters", epilog="Example: tabsync restore clusters")(pitr.clusters)

@@ -131,57 +131,6 @@ def drop(
         console().print(f"The restored cluster {name} is gone.", markup=False)
 
 
-def quarterly(
-    config: ConfigOption = None,
-    database: DatabaseOption = None,
-    store: StoreOption = None,
-    dry_run: DryRunOption = False,
-    json: JsonOption = False,
-) -> None:
-    """Lose the source, on paper, and recover it for real: to a random second of the last day, on a copy.
-
-    Measures how many commits the store lacks at the moment of the loss (RPO, by canaries in the WAL; nothing is written
-    into any table) and how long it takes until the copy answers (RTO). Exit code 0 only if both targets are met.
-    """
-    from tabsync.backups.pitr.quarterly import plan_quarterly
-    from tabsync.cli.common import load_manual, print_json, run_approved, show_plan, workspace
-
-    found = workspace(config, database, store)
-    plan = plan_quarterly(found, load_manual(found))
-    if dry_run:
-        show_plan(plan, json=json)
-        return
-    outcome = run_approved(found, plan, json=json)
-    facts = outcome.results.get("record")
-    if facts is not None and json and outcome.error is None:
-        print_json({"version": 1, "kind": "quarterly drill", "run": outcome.run_id, **facts})
-    elif facts is not None and not json:
-        _show_quarterly(facts)
-    outcome.raise_if_failed()
-    if facts is None or not facts["ok"]:
-        raise typer.Exit(1)
-
-
-def _show_quarterly(facts: Facts) -> None:
-    from rich.text import Text
-
-    from tabsync.backups.verdict import against
-    from tabsync.cli.common import console
-
-    out = console()
-    counted = f" ({facts['canaries_lost']} of {facts['canaries']} canary commits lost)"
-    lost = "" if facts["canaries_lost"] is None else counted
-    out.print(f"Recovered to {_local(facts['moment'])} from {facts['backup']}", markup=False)
-    out.print(f"RTO  {against(facts['rto_seconds'], facts['rto_target'])}", markup=False)
-    out.print(f"RPO  {against(facts['rpo_seconds'], facts['rpo_target'])}{lost}", markup=False)
-    out.print(f"read {facts['indexes']} indexes and their tables", markup=False)
-    if facts["table"]:
-        out.print(f"back table {facts['table']}; row {facts['row'] or 'none'}", markup=False)
-    for line in facts["not_checked"]:
-        out.print(f"not checked: {line}", style="yellow", markup=False)
-    out.print(Text(facts["sentence"], style="bold green" if facts["ok"] else "bold red"))
-
-
 def _show_recovered(target: str, reached: Facts, kept: Facts) -> None:
     from rich.text import Text
 
