@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from tabsync.backups.restore_in_place import plan_restore_in_place, plan_undo_in_place, unfinished
 from tabsync.backups.target import backup_for
-from tabsync.kernel.errors import FailedPartway, NotAllowed, Refused
+from tabsync.kernel.errors import BadUsage, FailedPartway, NotAllowed, Refused
 from tabsync.postgres import catalog
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
@@ -88,15 +88,19 @@ def test_a_database_whose_name_is_as_long_as_a_name_may_be(
     databases: Databases, workspaces: Callable[..., Workspace]
 ) -> None:
     workspace = workspaces(databases(name=_LONGEST))
+    sibling = workspaces(databases(name=f"{_LONGEST[:-1]}s"))
     fill(workspace.conninfo, "create table public.payments (n int); insert into payments values (1)")
     backed_up(workspace)
     fill(workspace.conninfo, "delete from payments")
     outcome = carried_out(workspace, plan_restore_in_place(workspace))
     outcome.raise_if_failed()
     assert payments(workspace) == 1
+    with pytest.raises(BadUsage, match="no database was set aside"):
+        plan_undo_in_place(sibling)  # it is not the sibling's
     carried_out(workspace, plan_undo_in_place(workspace)).raise_if_failed()
     assert payments(workspace) == 0
-    left = {str(name) for name in databases_of(workspace) if str(name).startswith(_LONGEST[:20])} - {_LONGEST}
+    left = {str(name) for name in databases_of(workspace) if str(name).startswith(_LONGEST[:20])}
+    left -= {_LONGEST, own_database(sibling)}
     for name in left:
         run_sql(make_conninfo(workspace.conninfo, dbname="postgres"), "drop database {} with (force)", name)
     assert len(left) == 1  # what was written in between

@@ -6,6 +6,7 @@ the database, which is used meanwhile; then the two exchange names in one moment
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import shlex
 from typing import TYPE_CHECKING
@@ -242,5 +243,9 @@ def _named(database: str, word: str) -> str:
 
 
 def _prefix(database: str, word: str) -> str:
-    ending = f"_{word}_"
-    return database.encode()[: _LONGEST_NAME - len(ending) - _STAMP].decode(errors="ignore") + ending
+    ending, name = f"_{word}_", database.encode()
+    room = _LONGEST_NAME - len(ending) - _STAMP
+    if len(name) > room:  # names that only differ at their ends must not take each other's
+        ending = f"_{hashlib.sha256(name).hexdigest()[:6]}{ending}"
+        name = name[: room - 7]
+    return name.decode(errors="ignore") + ending
