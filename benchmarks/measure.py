@@ -19,6 +19,7 @@ from tabsync.postgres.connect import libpq_environment
 from tabsync.postgres.installation import embedded
 
 TABSYNC = Path(sys.executable).with_name("tabsync")
+_PG_DUMP = str(embedded().program("pg_dump"))
 
 
 @dataclass(slots=True)
@@ -63,13 +64,11 @@ def measure(subject: Subject, rounds: int, say: Callable[[str], None]) -> Figure
     )
     place = subject.home / "out"
     env = libpq_environment(subject.conninfo)
-    pg_dump = str(embedded().program("pg_dump"))
-    bare = [pg_dump, "--format=directory", "--jobs=2", "--compress=zstd:1", f"--file={place / 'dump'}"]
-    _timed(bare, place, env)
+    run_bare(subject, Series("to warm the cache"))
     figures.file_sizes = [path.stat().st_size for path in (place / "dump").iterdir()]
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
-        _add(figures.bare, bare, place, env)
+        run_bare(subject, figures.bare)
         _add(figures.ours, [str(TABSYNC), "backup", "take", "full", "--json"], place, ours(subject, place))
         drill = _drill(subject, place)
         figures.report = drill
@@ -77,10 +76,17 @@ def measure(subject: Subject, rounds: int, say: Callable[[str], None]) -> Figure
         figures.drill_backup.append(steps["dump"] + steps["keep"] + steps["commit"])
         figures.drill_rto.append(drill["verdict"]["rto_seconds"])
     say("pg_dump --format=custom")
-    _add(figures.custom, [pg_dump, "--format=custom", f"--file={place / 'dump'}"], place, env)
+    _add(figures.custom, [_PG_DUMP, "--format=custom", f"--file={place / 'dump'}"], place, env)
     (place / "dump").rename(figures.custom_file)
     shutil.rmtree(place, ignore_errors=True)
     return figures
+
+
+def run_bare(subject: Subject, series: Series) -> None:
+    """The peer of every backup: PostgreSQL's own program on two cores, to a local directory."""
+    place = subject.home / "out"
+    argv = [_PG_DUMP, "--format=directory", "--jobs=2", "--compress=zstd:1", f"--file={place / 'dump'}"]
+    _add(series, argv, place, libpq_environment(subject.conninfo))
 
 
 def start_up(times: int = 15) -> tuple[Series, Series]:

