@@ -105,8 +105,9 @@ class Sender:
     def _send(self, path: Path) -> StoredFile:
         path = self.finish(path)
         # Two large files that go side by side both keep their room until the end; one after the other, the first gives
-        # its room back after half the time.
-        with self._large if path.stat().st_size > _LARGE else contextlib.nullcontext():
+        # its room back after half the time. To encrypt them takes longer than to send them, and both cores can do it.
+        alone = path.stat().st_size > _LARGE and not self.store.keys.encrypting
+        with self._large if alone else contextlib.nullcontext():
             return self.store.keep(path)
 
     def _is_full(self) -> bool:
