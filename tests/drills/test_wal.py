@@ -196,11 +196,11 @@ def test_status_is_good_only_with_a_base_and_without_gaps(workspace: Workspace) 
     assert problems() == ["nobody receives from slot tabsync_wal"]
     assert "WAL archive" not in [one["metric"] for one in look(workspace, load(workspace.manual_path))["alerts"]]
     system = identifier(workspace)
-    (window,) = cluster_of(workspace.store(), system).windows
+    (base,) = cluster_of(workspace.store(), system).bases
     workspace.store().delete_file(f"wal/{system}/{names[1][:16]}/{names[1]}.zst")
     assert any(f"1 segments from {names[1]}" in one for one in problems())
-    (shorter,) = cluster_of(workspace.store(), system).windows
-    assert shorter[1] < window[1]
+    (shorter,) = cluster_of(workspace.store(), system).bases
+    assert shorter.reach.end < base.reach.end
 
 
 def test_an_unreachable_server_is_unseen_and_never_fine(
@@ -322,3 +322,15 @@ def test_a_segment_that_is_finished_in_this_moment_is_no_alarm(
     gone = tmp_path / "000000010000000000000003.partial"
     monkeypatch.setattr(Spool, "open_segment", lambda _self: gone)
     assert spool.flush(datetime.now(UTC), "", 16 << 20) is None
+
+
+def test_what_was_received_from_another_cluster_is_not_stored_as_this_ones(
+    workspace: Workspace, source: embedded.Server, tmp_path: Path
+) -> None:
+    name = switch(workspace)
+    shutil.copyfile(source.data / "pg_wal" / name, tmp_path / name)
+    workspace.store().prepare()
+    with pytest.raises(ProblemFound, match=f"is of cluster {identifier(workspace)}, and the server is 7"):
+        Spool(tmp_path, "7", workspace.store()).send(tmp_path / name)
+    assert (tmp_path / name).exists()
+    assert list(workspace.store().files("wal")) == []

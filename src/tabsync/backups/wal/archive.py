@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import struct
@@ -158,8 +159,14 @@ def _digest(path: Path) -> str:
 def _write_memo(memo: Path, text: str) -> None:
     memo.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     pending = memo.with_name(f".{memo.name}")
-    with pending.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    pending.replace(memo)
+    try:
+        with pending.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        pending.replace(memo)
+    except OSError as error:
+        pending.unlink(missing_ok=True)
+        # On a full disk it goes without: only what leaves for the store makes room for a note again.
+        if error.errno != errno.ENOSPC:
+            raise

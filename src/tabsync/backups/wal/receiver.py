@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,13 +14,15 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.rows import dict_row
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from tabsync.backups.physical.base import lsn
-from tabsync.backups.wal.names import SEGMENT, written_up_to
+from tabsync.backups.physical.base import lsn, lsn_text
+from tabsync.backups.wal.names import SEGMENT, segment_named, written_up_to
 from tabsync.backups.wal.slot import SQL, read_slot
 from tabsync.backups.wal.spool import Spool
+from tabsync.backups.wal.trouble import Retry, Trouble, no_room, of_store
 from tabsync.kernel.clock import iso
-from tabsync.kernel.errors import FailedPartway, ProblemFound, Refused, TabsyncError
+from tabsync.kernel.errors import FailedPartway, TabsyncError
 from tabsync.kernel.step import Context, Facts
 from tabsync.kernel.units import human_bytes
 from tabsync.ledger.evidence import add_evidence
@@ -33,8 +37,8 @@ _TICK = 0.2  # seconds
 _SAMPLE = 0.5  # between two questions to the server
 _EVIDENCE = 60.0  # between two entries in the ledger while nothing changes
 _IDLE = 60.0  # between two marks of the open segment while nothing is written
-_LONGEST_WAIT = 30.0  # between two attempts to reach a server or a store that is gone
 _ONCE = 120.0  # seconds in which a single round has to catch up
+_FIGURES = re.compile(r"\d+(\.\d+)?")  # in what is wrong: that they change is no news
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +49,6 @@ class Options:
     flush: float
     budget: int
     drop_over: int | None
-
-
-class Retry:
-    """When to try again what failed: after 1, 2, 4 ... 30 seconds."""
-
-    def __init__(self) -> None:
-        self._wait, self._next = 1.0, 0.0
-
-    def due(self) -> bool:
-        """Whether the wait is over."""
-        return time.monotonic() >= self._next
-
-    def failed(self) -> None:
-        """Wait, longer than last time."""
-        self._next = time.monotonic() + self._wait
-        self._wait = min(self._wait * 2, _LONGEST_WAIT)
-
-    def worked(self) -> None:
-        """Begin with short waits again."""
-        self._wait, self._next = 1.0, 0.0
 
 
 class Receiver:
@@ -95,7 +79,8 @@ class Receiver:
         self._next_sample = self._next_flush = self._next_evidence = self._last_mark = 0.0
         self._segments, self._full = 0, False
         self._last, self._size = last, 0  # the last whole segment in the store; of a segment
-        self._troubles: dict[str, str] = {}
+        self._sent = ""  # the last segment that went from here into the store
+        self._troubles: dict[str, Trouble] = {}
         self._said: tuple[str, ...] = ()
 
     def __enter__(self) -> Receiver:
@@ -114,13 +99,13 @@ class Receiver:
         """
         begun, wanted = time.monotonic(), None
         while True:
-            self._receive()
             self._ask()
+            self._receive()
             self._send()
             self._tell()
             if once:
                 wanted = wanted or self._covered
-                if wanted is not None:
+                if wanted is not None or self._stuck():
                     self.stop()
                     self._raise_trouble()
                     return
@@ -144,7 +129,7 @@ class Receiver:
             "segments": self._segments,
             "until": iso(self._stored) if self._stored else None,
             "waiting_bytes": self._spool.bytes(),
-            "troubles": list(self._troubles.values()),
+            "troubles": [one.fact for one in self._troubles.values()],
         }
 
     def _receive(self) -> None:
@@ -156,15 +141,44 @@ class Receiver:
         elif self._full and waiting <= self._options.budget // 2:
             self._full = False
         kept = f"{human_bytes(waiting)} of WAL wait here: the server keeps what follows, and its disk fills"
-        self._note("budget", kept if self._full else "")
+        self._note("budget", Trouble(kept) if self._full else None)
         if self._child is not None and not self._child.running():
-            self._note("server", f"the server's WAL can't be received: {_words(self._child.ended().complaint())}")
+            told = f"the server's WAL can't be received: {_words(self._child.ended().complaint())}"
             self._end_child()
-            self._server.failed()
-        if self._child is None and not self._full and self._server.due():
+            self._spool.drop_short(self._size)
+            if not self._cramped():
+                self._note("server", Trouble(told))
+                self._server.failed()
+        cramped = self._cramped()
+        if self._child is None and not self._full and self._server.due() and not cramped:
+            self._confirm()
             env = libpq_environment(self._workspace.conninfo) | {"PGAPPNAME": "tabsync/wal"}
             started = child(self._command, env=env, claim=self._spool.directory)
             self._child = self._child_stack.enter_context(started)
+
+    def _cramped(self) -> bool:
+        """Whether the next segment has no room here; the one that is open has its own already."""
+        place = self._spool.directory
+        trouble = None if self._spool.open_segment() else no_room(place, self._size)
+        if trouble or no_room(place, 2 * self._size) is None:  # on the verge of it, it is no news
+            self._note("disk", trouble)
+        return trouble is not None
+
+    def _confirm(self) -> None:
+        """Tell the server what the store has, before pg_receivewal asks it where to begin.
+
+        It dies without telling when it has no room for the next segment, and would receive the same ones for ever.
+        """
+        if not self._sent or self._connection is None or self._spool.finished():
+            return
+        position = lsn_text((segment_named(self._sent, self._size).number + 1) * self._size)
+        with contextlib.suppress(psycopg.Error):
+            self._connection.execute(SQL["advance"], {"slot": self._options.slot, "lsn": position})
+
+    def _stuck(self) -> bool:
+        """Whether there is no room to receive, and storing what is here won't make any."""
+        waiting = "store" in self._troubles or not self._spool.finished()
+        return "disk" in self._troubles and self._child is None and waiting
 
     def _end_child(self) -> None:
         if self._child is not None and self._child.running():
@@ -194,7 +208,7 @@ class Receiver:
         self._samples.append((written_up_to(lsn(row["lsn"]), row["segment_size"]), row["time"]))
         if row["written_lsn"]:
             self._server.worked()
-            self._note("server", "")
+            self._note("server", None)
             self._written = lsn(row["written_lsn"])
             while self._samples and self._samples[0][0] <= self._written:
                 self._covered = self._samples.popleft()[1]
@@ -203,7 +217,7 @@ class Receiver:
     def _watch(self, retained: int | None, *, lost: bool) -> None:
         name, over = self._options.slot, self._options.drop_over
         if lost:
-            self._note("slot", f"slot {name} is gone or has lost WAL: the archive has a gap from here on")
+            self._note("slot", Trouble(f"slot {name} is gone or has lost WAL: the archive has a gap from here on"))
             return
         if over is not None and retained is not None and retained > over:
             self._end_child()
@@ -215,7 +229,8 @@ class Receiver:
                 "repair the store, start again, and take a new base: tabsync backup take physical",
             )
         much = retained is not None and retained > self._options.budget
-        self._note("slot", f"the server keeps {human_bytes(retained or 0)} of WAL for slot {name}" if much else "")
+        kept = f"the server keeps {human_bytes(retained or 0)} of WAL for slot {name}"
+        self._note("slot", Trouble(kept) if much else None)
 
     def _send(self) -> None:
         """Let the store have what is finished, and the open segment when it is time."""
@@ -236,7 +251,8 @@ class Receiver:
             sent = 0
             for path in self._spool.finished():
                 self._spool.send(path)
-                self._last = path.name if SEGMENT.fullmatch(path.name) else self._last
+                if SEGMENT.fullmatch(path.name):
+                    self._last = self._sent = path.name
                 sent += 1
             if covered is not None and self._spool.flush(covered, self._last, self._size) is not None:
                 self._stored, self._flushed, self._last_mark = covered, written, time.monotonic()
@@ -250,42 +266,47 @@ class Receiver:
         try:
             self._segments += self._round.result()
             self._store.worked()
-            self._note("store", "")
+            self._note("store", None)
         except (TabsyncError, OSError) as error:
             self._store.failed()
-            told = error.fact if isinstance(error, TabsyncError) else str(error)
-            self._note("store", f"the store doesn't take WAL: {told}")
-            if isinstance(error, Refused | ProblemFound):
-                self._troubles["hint"] = error.hint
+            self._note("store", of_store(error, self._spool.store))
         finally:
             self._round = None
 
-    def _note(self, what: str, trouble: str) -> None:
+    def _note(self, what: str, trouble: Trouble | None) -> None:
         if trouble:
             self._troubles[what] = trouble
         else:
             self._troubles.pop(what, None)
 
     def _raise_trouble(self) -> None:
-        if self._troubles:
-            raise FailedPartway(next(iter(self._troubles.values())), "tabsync wal status")
+        for trouble in self._troubles.values():
+            raise FailedPartway(trouble.fact, trouble.hint)
 
     def _tell(self) -> None:
         """Say what changed, and put it into the ledger, which is what others see of us."""
-        said = tuple(sorted(self._troubles.values()))
+        said = tuple(sorted(_FIGURES.sub("", one.fact) for one in self._troubles.values()))
         if said == self._said and time.monotonic() < self._next_evidence:
             return
         self._next_evidence = time.monotonic() + _EVIDENCE
-        until = f"everything until {self._stored.astimezone():%H:%M:%S} is stored" if self._stored else "starting"
-        line = "; ".join(said) if said else until
+        line = f"everything until {self._stored.astimezone():%H:%M:%S} is stored" if self._stored else "starting"
+        if said:
+            hints = dict.fromkeys(f"\nhint: {one.hint}" for one in self._troubles.values())
+            line = "; ".join(one.fact for one in self._troubles.values()) + "".join(hints)
         self._context.report(self._segments, self._segments, line)
         if said != self._said or self._stored:
-            facts = self.facts() | {"slot": self._options.slot}
-            subject = subject_of(self._target)
-            add_evidence(
-                self._workspace.ledger(), "wal", subject, ok=not said, facts=facts, run_id=self._context.run_id
-            )
+            self._record(ok=not said)
         self._said = said
+
+    def _record(self, *, ok: bool) -> None:
+        facts = self.facts() | {"slot": self._options.slot}
+        try:
+            ledger, run_id = self._workspace.ledger(), self._context.run_id
+            add_evidence(ledger, "wal", subject_of(self._target), ok=ok, facts=facts, run_id=run_id)
+            self._note("ledger", None)
+        except (TabsyncError, SQLAlchemyError) as error:  # its disk may be the one that storing WAL makes room on
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            self._note("ledger", Trouble(f"the ledger can't be written: {cause}".splitlines()[0]))
 
 
 def _words(complaint: str) -> str:

@@ -18,6 +18,7 @@ from tabsync.backups.wal.names import (
     stored_name,
     whole_stored,
 )
+from tabsync.kernel.errors import ProblemFound
 from tabsync.stores.store import Store
 
 _PAGE = 8192
@@ -52,10 +53,28 @@ class Spool:
         """What waits here, in bytes."""
         return sum(path.stat().st_size for path in self.finished())
 
+    def drop_short(self, size: int) -> None:
+        """Delete an open segment that never got its size, in bytes: pg_receivewal refuses to go on with it.
+
+        It fills a new one with zeros before it writes to it, and leaves that lying when the disk is full before its
+        end. Whatever is in an open segment, the slot still keeps: https://www.postgresql.org/docs/current/app-pgreceivewal.html
+        """
+        for path in self.directory.glob(f"*{_PARTIAL}"):
+            if 0 < path.stat().st_size < size:
+                path.unlink()
+
     def send(self, path: Path) -> None:
-        """Store a finished file, then delete it here, and in the store what there was of it while it was open."""
+        """Store a finished file, then delete it here, and in the store what there was of it while it was open.
+
+        Raises ProblemFound when it isn't of this cluster, or isn't what its name says.
+        """
         if SEGMENT.fullmatch(path.name):
-            check_segment(path)
+            found = check_segment(path).system_identifier
+            if found != self.system_identifier:
+                raise ProblemFound(
+                    f"{path} is of cluster {found}, and the server is {self.system_identifier}",
+                    f"move {self.directory} away, or give each cluster its own --slot",
+                )
         store_file(self.store, self.system_identifier, path, self.memo)
         self._forget_partials(path.name)
         path.unlink()

@@ -19,6 +19,12 @@ select lsn::text as lsn from pg_create_physical_replication_slot(%(slot)s, true)
 -- Lets go of the WAL that the slot kept.
 select pg_drop_replication_slot(%(slot)s)
 
+-- name: advance
+-- What was received to its end and stored, the server needn't keep for the slot.
+select pg_replication_slot_advance(slot_name, %(lsn)s)
+  from pg_replication_slots
+ where slot_name = %(slot)s and not active and restart_lsn < %(lsn)s
+
 -- name: progress
 -- How far the WAL reaches at this moment of the server's clock, and how far the slot's receiver has written it.
 select clock_timestamp() as "time",

@@ -1,0 +1,77 @@
+"""What keeps WAL from arriving, in words, and when to try again."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tabsync.kernel.errors import TabsyncError
+from tabsync.kernel.units import human_bytes
+
+if TYPE_CHECKING:
+    from tabsync.stores.store import Store
+
+_LONGEST_WAIT = 30.0  # seconds between two attempts to reach a server or a store that is gone
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong, in one line, and what to do about it."""
+
+    fact: str
+    hint: str = "tabsync wal status"
+
+
+class Retry:
+    """When to try again what failed: after 1, 2, 4 ... 30 seconds."""
+
+    def __init__(self) -> None:
+        self._wait, self._next = 1.0, 0.0
+
+    def due(self) -> bool:
+        """Whether the wait is over."""
+        return time.monotonic() >= self._next
+
+    def failed(self) -> None:
+        """Wait, longer than last time."""
+        self._next = time.monotonic() + self._wait
+        self._wait = min(self._wait * 2, _LONGEST_WAIT)
+
+    def worked(self) -> None:
+        """Begin with short waits again."""
+        self._wait, self._next = 1.0, 0.0
+
+
+def no_room(directory: Path, needed: int) -> Trouble | None:
+    """The trouble when the disk that WAL is received to has less room than is needed, in bytes; None when it has it."""
+    free = shutil.disk_usage(directory).free
+    if free >= needed:
+        return None
+    short = f"the disk of {directory} has {human_bytes(free)} free, too little for a segment"
+    return Trouble(
+        f"{short}: the server keeps what follows",
+        "free some space there, before the server's disk fills too; receiving then goes on by itself",
+    )
+
+
+def of_store(error: TabsyncError | OSError, store: Store) -> Trouble:
+    """What kept a round of storing from its end. A full disk is named, and how much is free on it."""
+    cause = error if isinstance(error, OSError) else error.__cause__
+    if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+        # What the store can't write comes in its own words; what is left is where files are packed before they go.
+        packing = isinstance(error, OSError)
+        where = tempfile.gettempdir() if packing else store.url
+        free = shutil.disk_usage(where).free if packing else store.free_bytes()
+        left = "" if free is None else f", {human_bytes(free)} free"
+        return Trouble(
+            f"the store doesn't take WAL: no space left on the disk of {where}{left}",
+            "free some space there; until then WAL waits here, then at the server, and none is lost",
+        )
+    if isinstance(error, TabsyncError):
+        return Trouble(f"the store doesn't take WAL: {error.fact}", error.hint or "tabsync wal status")
+    return Trouble(f"the store doesn't take WAL: {error}")
