@@ -279,3 +279,7 @@ def test_the_monthly_drill_runs_in_its_own_workspace(site: Site, pages: Pages, k
     page.get_by_role("link", name="Report").click()
     page.wait_for_url("**/report")
     assert "indexes read by amcheck" in page.inner_text("body")
+    listed = opened(site, pages, "/backups")
+    listed.locator("section[aria-labelledby=drills] tbody a").first.click()  # each drill leads to its run and report
+    listed.get_by_role("link", name="Report").click()
+    listed.wait_for_url("**/report")

@@ -108,6 +108,7 @@ def _staged(
         _refuse_unfit(manifest, target)
         database = new_name(connection, None, f"{manifest.source['database']}_drill")
         options = check_target(connection, manifest, entries_of(staged, manifest), no_owner=False)
+    made, *filled = copy_steps(staged, manifest, scratch, database, target, options)
     backup, here = {"backup": manifest.id}, "tabsync.backups.monthly"
     given = backup | {"scratch": scratch}
     proof = {step.key: step for step in proof_steps(staged, manifest.id, scratch, manifest.source, key_tables)}
@@ -121,7 +122,8 @@ def _staged(
             {"target": target, "database": database},
             "select current_database(), system_identifier from pg_control_system()",
         ),
-        *copy_steps(staged, manifest, scratch, database, target, options),
+        replace(made, function="tabsync.backups.staging:create", arguments=made.arguments | {"name": scratch}),
+        *filled,
         proof["answer"],
         replace(proof["round_trip"], arguments=given),
         proof["rows"],
@@ -130,7 +132,7 @@ def _staged(
     last = last_steps(database, scratch)
     if drop:
         last.insert(0, _drop_step(database))
-    return steps, last, f"{quoted(database)} on staging"
+    return steps, [*last, _forget_step(database, scratch, drop=drop)], f"{quoted(database)} on staging"
 
 
 def _refuse_unfit(manifest: Manifest, target: Facts) -> None:
@@ -154,6 +156,19 @@ def _drop_step(database: str) -> Step:
         f"drop database {quoted(database)} with (force)",
         Risk.REVERSIBLE,
         "no undo needed: this run made it, from a backup that stays",
+        always=True,
+    )
+
+
+def _forget_step(database: str, name: str, *, drop: bool) -> Step:
+    return Step(
+        "forget",
+        "Forget where the database was made",
+        "tabsync.backups.staging:forget",
+        {"database": database, "name": name, "drop": drop},
+        "delete the note by which a later command would drop it, had this one died",
+        Risk.REVERSIBLE,
+        "no undo needed: the note is only for a drill that dies",
         always=True,
     )
 

@@ -90,7 +90,9 @@ def tidy(context: Context, *, scratch: str) -> Facts:
 
 
 def sweep(workspace: Workspace) -> list[str]:
-    """Take away the scratch servers and staged dumps of processes that died; returns their names."""
+    """Take away the scratch servers, staged dumps and staging databases of processes that died; returns their names."""
+    from tabsync.backups.staging import sweep_staging  # it restores, and what restores needs this module
+
     swept = workspace.store().sweep()
     for held in unclaimed(workspace.home / "staging"):  # of copies to another store
         swept.append(held.directory.name)
@@ -99,7 +101,7 @@ def sweep(workspace: Workspace) -> list[str]:
         embedded.end_server(held.directory)
         swept.append(held.directory.name)
         held.remove()
-    swept += sweep_restored(workspace)
+    swept += sweep_restored(workspace) + sweep_staging(workspace)
     for held in unclaimed(workspace.home / "wal"):
         end_marked(held.directory)  # a receiver's child; the WAL it wrote stays, for the next one
     return swept

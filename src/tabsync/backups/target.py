@@ -268,7 +268,7 @@ def drop_unfinished(context: Context, *, database: str) -> Facts:
     """Drop the database that this run made, unless it was finished; one that isn't ours is never touched."""
     with on_server(context.services, beside=True) as connection:
         row = connection.execute(SQL["mark"], {"database": database}).fetchone()
-        if row is None or row[0] != _unfinished(context):
+        if row is None or row[0] != unfinished_mark(context.run_id):
             return {"dropped": False}
         connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))
     return {"dropped": True}
@@ -282,7 +282,7 @@ def _made(database: str, facts: Facts, tablespace: str) -> sql.Composed:
 def mark_unfinished(context: Context, connection: Connection, database: str) -> None:
     """Mark a database that was just made; without the mark it doesn't stay."""
     try:
-        _mark(connection, database, _unfinished(context))
+        _mark(connection, database, unfinished_mark(context.run_id))
     except BaseException:
         connection.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(database)))
         raise
@@ -292,8 +292,9 @@ def _mark(connection: Connection, database: str, text: str | None) -> None:
     connection.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(database), sql.Literal(text)))
 
 
-def _unfinished(context: Context) -> str:
-    return f"tabsync: unfinished restore, run {context.run_id}; it is not whole and can be dropped"
+def unfinished_mark(run_id: str) -> str:
+    """The comment of a database that a run made and has not finished."""
+    return f"tabsync: unfinished restore, run {run_id}; it is not whole and can be dropped"
 
 
 def _both(backup: str, scratch: str) -> Facts:

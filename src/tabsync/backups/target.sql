@@ -14,6 +14,10 @@ select rolname::text from pg_roles where rolname = any(%(roles)s::name[]) and no
 -- The comment of a database, by which an unfinished restore is known.
 select shobj_description(oid, 'pg_database') from pg_database where datname = %(database)s
 
+-- name: made
+-- By what a database is known to be the one that was made: its number, its comment.
+select oid::bigint, shobj_description(oid, 'pg_database') from pg_database where datname = %(database)s
+
 -- name: invalid_indexes
 -- Indexes that can't be used.
 select n.nspname as schema, c.relname as name

@@ -66,11 +66,16 @@ def monthly(
     Recovery time is judged by the manual; the loss is told, since a dump alone promises none: see drill quarterly.
     """
     from tabsync.backups.monthly import plan_monthly
+    from tabsync.backups.staging import sweep_staging
     from tabsync.cli.common import load_manual, note, workspace
     from tabsync.kernel.errors import BadUsage
+    from tabsync.workspace import find
 
     if drop and not staging:
         raise BadUsage("--drop goes with --staging: a scratch server is taken away by itself", "tabsync drill monthly")
+    # Before the leftovers of all kinds are taken away in one word: this one was on a server that others use.
+    for left in sweep_staging(find(config, database=database, store=store), staging):
+        note(f"a monthly drill died earlier: the database {left} that it left on staging is dropped")
     found = workspace(config, database, store)
     planned = plan_monthly(found, load_manual(found), staging, drop=drop)
     for told in planned.notes:
@@ -140,4 +145,4 @@ def show_report(report: Report) -> None:
         out.print(Text(f"error: {error['fact']}", style="red"))
         if error["hint"]:
             out.print(f"hint: {error['hint']}", markup=False)
-    out.print(f"Report: {report.html_path}", markup=False, style="dim", soft_wrap=True)
+    out.print(f"Report: {report.html_path}", markup=False, style="dim")
