@@ -236,6 +236,7 @@ def commit(context: Context, *, backup: str, reason: str, kind: str) -> Facts:
     context.services.store().commit(manifest)
     facts = {
         "backup": backup,
+        "kind": kind,
         "bytes": manifest.stored_bytes,
         "tables": len(manifest.tables),
         "snapshot": manifest.snapshot,

@@ -12,9 +12,8 @@ def main() -> None:
     from tabsync.kernel.errors import TabsyncError
 
     stop_on_sigterm()
-    for_machines = "--json" in sys.argv  # then typer's own complaints are told as JSON too
     try:
-        code = app(standalone_mode=not for_machines)
+        code = app(standalone_mode=False)  # typer's own complaints are told like all others
         sys.exit(code if isinstance(code, int) else 0)
     except TabsyncError as error:
         sys.exit(exit_code_of(error))

@@ -219,6 +219,9 @@ def show(
     out.print(f"database  {source['database']}, PostgreSQL {source['version']}, {source['role']}", markup=False)
     out.print(f"snapshot  {manifest.snapshot['time'][:19]} UTC at LSN {manifest.snapshot['lsn']}", markup=False)
     out.print(f"stored    {human_bytes(manifest.stored_bytes)} in {len(manifest.files)} files")
+    if manifest.physical:
+        out.print("holds     the files of the whole cluster; where it leads to: tabsync backup window")
+        return
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("Table", "Stored", "SHA-256"):
         table.add_column(name, justify="right" if name == "Stored" else "left")

@@ -74,9 +74,9 @@ def load_manual(found: Workspace) -> Manual:
 
 def console() -> Console:
     """The terminal, for results; wide enough for our tables when there is none."""
-    from rich.console import Console
+    from tabsync.cli.paper import Paper
 
-    return Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+    return Paper(width=None if sys.stdout.isatty() else 100, highlight=False)
 
 
 def note(text: str) -> None:

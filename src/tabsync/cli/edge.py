@@ -8,7 +8,7 @@ import signal
 import sys
 from types import FrameType
 
-from tabsync.kernel.errors import BadUsage, CannotConnect, Exit, FailedPartway, NotAllowed, TabsyncError
+from tabsync.kernel.errors import BadUsage, CannotConnect, Exit, FailedPartway, NotAllowed, Refused, TabsyncError
 
 
 def exit_code_of(error: Exception) -> int:
@@ -16,6 +16,9 @@ def exit_code_of(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):  # the reader of our output went away: `tabsync ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    if type(error).__name__ == "NoArgsIsHelpError":  # a group without its command: its message is its help
+        print(error, file=sys.stderr)  # noqa: T201 - the person's channel
+        return int(Exit.USAGE)
     told = error if isinstance(error, TabsyncError) else _translated(error)
     if told is None:
         raise error
@@ -46,12 +49,15 @@ def _translated(error: Exception) -> TabsyncError | None:
 
 
 def _from_typer(error: Exception) -> TabsyncError | None:
-    from typer.exceptions import TyperException
+    from typer.exceptions import Abort, TyperException
 
+    if isinstance(error, Abort):
+        return Refused("the question was not answered; nothing was done")
     if not isinstance(error, TyperException):
         return None
     context = getattr(error, "ctx", None)
-    return BadUsage(error.format_message().splitlines()[0], f"{context.command_path if context else 'tabsync'} --help")
+    fact = " ".join(error.format_message().split()).removesuffix(".").replace("Value error, ", "")
+    return BadUsage(fact[:1].lower() + fact[1:], f"{context.command_path if context else 'tabsync'} --help")
 
 
 def _from_psycopg(error: Exception) -> TabsyncError | None:

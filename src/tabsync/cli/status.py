@@ -92,11 +92,19 @@ def _way_back(out: Console, facts: Facts) -> None:
     from tabsync.monitoring.status import age
 
     backup, drill = facts["backup"], facts["drill"]
-    lines = [f"last backup  {backup['backup']}, {age(backup['at'])}, {human_bytes(backup['bytes'])}" if backup else ""]
+    lines = []
+    if backup:
+        what = f"{backup['backup']}, {backup['kind']}" if "kind" in backup else backup["backup"]
+        lines.append(f"last backup  {what}, {age(backup['at'])}, {human_bytes(backup['bytes'])}")
     if drill:
         rto = "not reached" if drill["rto_seconds"] is None else f"restored in {human_seconds(drill['rto_seconds'])}"
         lines.append(f"last drill   {drill['content']}, {rto}, {age(drill['at'])}")
-    _lines(out, "The way back", [line for line in lines if line] or ["unknown: no backup and no drill on record"])
+    if received := facts["wal"]:
+        until = received["until"]
+        lines.append(
+            f"WAL until    {until[:19].replace('T', ' ')} UTC, {age(until)}" if until else "WAL until    unknown"
+        )
+    _lines(out, "The way back", lines or ["unknown: no backup and no drill on record"])
 
 
 def _lines(out: Console, title: str, lines: list[str]) -> None:

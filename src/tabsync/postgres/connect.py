@@ -79,7 +79,7 @@ def _is_cut_wrongly(conninfo: str, parts: Mapping[str, object]) -> bool:
     ports = str(parts.get("port") or "").split(",")
     return (
         "@" in path
-        or any("@" in host[1:] and not host.startswith("/") for host in hosts)
+        or any("@" in host and not host.startswith("/") and "%40" not in rest for host in hosts)
         or not all(port.isdecimal() or not port for port in ports)
     )
 

@@ -362,3 +362,25 @@ def conninfo_of(shop: Path) -> str:
     import tomllib
 
     return str(tomllib.loads((shop / "tabsync.toml").read_text())["database"])
+
+
+@pytest.mark.parametrize(
+    ("words", "fact"),
+    [
+        (["restore", "nonsense"], "error: no such command 'nonsense'\nhint: tabsync restore --help\n"),
+        (["backup", "take", "all"], "error: invalid value for 'kind'"),
+        (["restore", "new", "twice", "--json"], "error: got unexpected extra argument(s) (twice)\nhint: "),
+    ],
+)
+def test_what_is_mistyped_is_told_like_any_other_error(directory: Path, words: list[str], fact: str) -> None:
+    done = tabsync(directory, *words)
+    assert (done.code, done.err[: len(fact)]) == (2, fact)
+    if "--json" in words:
+        assert done.json["error"]["exit_code"] == 2
+
+
+def test_a_group_without_its_command_shows_its_help(directory: Path) -> None:
+    done = tabsync(directory, "restore")
+    assert (done.code, done.out) == (2, "")
+    assert "in-place" in done.err
+    assert "error" not in done.err

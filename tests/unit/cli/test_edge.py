@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import psycopg
 import pytest
 import sqlalchemy.exc
+import typer
 
 from tabsync.cli.edge import exit_code_of
+from tabsync.cli.paper import Paper
 from tabsync.kernel.errors import (
     BadUsage,
     CannotConnect,
@@ -92,3 +95,18 @@ def test_errors_of_the_drivers(error: Exception, code: int, words: str, capsys: 
 def test_a_mistake_of_ours_is_not_hidden(error: Exception) -> None:
     with pytest.raises(type(error)):
         exit_code_of(error)
+
+
+def test_a_question_that_is_left_is_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(typer.Abort()) == 4
+    assert capsys.readouterr().err == "error: the question was not answered; nothing was done\n"
+
+
+def test_a_command_in_a_sentence_is_not_broken() -> None:
+    shown = io.StringIO()
+    paper = Paper(file=shown, width=30)
+    paper.print("It is not proven yet: tabsync drill --backup 20261123T021530Z-c10a", markup=False)
+    paper.print("A sentence that holds none is broken where a word ends")
+    first, *rest = shown.getvalue().splitlines()
+    assert first.endswith("tabsync drill --backup 20261123T021530Z-c10a")
+    assert [len(line) <= 30 for line in rest] == [True, True]

@@ -1,0 +1,18 @@
+"""What results are printed on: everything fits its width, but for lines that hold a command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+
+class Paper(Console):
+    """rich's console, on which no line is broken that names a command of ours: it is there to be copied."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does; a text with a command in it is left for the terminal to wrap."""
+        if any(isinstance(one, str | Text) and "tabsync " in str(one) for one in objects):
+            options.setdefault("soft_wrap", True)
+        super().print(*objects, **options)
