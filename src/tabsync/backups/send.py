@@ -115,8 +115,10 @@ class Sender:
         staged = 0
         for path in self.directory.glob("*"):
             with contextlib.suppress(FileNotFoundError):
-                self._sizes[path] = max(path.stat().st_size, self._sizes.get(path, 0))
-                staged += room_of(path)
+                size = path.stat().st_size
+                self._sizes[path] = max(size, self._sizes.get(path, 0))
+                # Some file systems count the blocks of what is being written seconds later.
+                staged += room_of(path) if path in self._sending else size
         self.most_staged = max(staged, self.most_staged)
         waiting = any(not future.done() for future in self._sending.values())
         # A little before it is too much: until it is looked at again, and stopped, pg_dump goes on.
