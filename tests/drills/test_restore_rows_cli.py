@@ -83,3 +83,16 @@ def test_replacing_wants_the_name_of_the_database(shop: tuple[Path, str]) -> Non
     assert "destructive" in refused.err
     assert tabsync(directory, *words, "--yes").code == 0
     assert list((directory / ".tabsync" / "undo").iterdir()) != []
+
+
+def test_of_many_rows_it_shows_some_and_says_how_many_there_are_more(shop: tuple[Path, str]) -> None:
+    directory, conninfo = shop
+    fill(conninfo, "delete from audit_logs where id > 3")
+    with psycopg.connect(conninfo) as connection:
+        left = connection.execute("select count(*) from audit_logs").fetchone()
+    shown = tabsync(directory, "restore", "rows", "--table", "audit_logs", "--where", "true", "--dry-run")
+    line = next(one for one in shown.out.splitlines() if one.startswith("public.audit_logs: "))
+    missing = int(line.split()[1].replace(",", ""))
+    assert missing > 5
+    assert f"and {missing - 5:,} more" in shown.out
+    assert left == (3,)

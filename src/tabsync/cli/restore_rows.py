@@ -134,8 +134,13 @@ def _show(found: Workspace, difference: Difference) -> None:
         out.print(f"{Relation(table['schema'], table['name'])}: {', '.join(counts) or 'nothing'}", style="bold")
         for note in table["notes"]:
             out.print(f"  {note}", markup=False, style="yellow")
-        for state, new, old in samples(found, difference, table):
+        shown = samples(found, difference, table)
+        for state, new, old in shown:
             _show_row(out, table, state, new, old)
+        for state in _WORDS:
+            some = sum(1 for one in shown if one[0] == state)
+            if some and table[state] > some:
+                out.print(f"  {state:<{_STATE_WIDTH - 2}}and {table[state] - some:,} more", style="dim")
     for parent, values in missing_parents(found, difference):
         told = "; ".join(", ".join(str(one) for one in row) for row in values)
         referenced = Relation(**parent["referenced"])
