@@ -334,3 +334,13 @@ def test_what_was_received_from_another_cluster_is_not_stored_as_this_ones(
         Spool(tmp_path, "7", workspace.store()).send(tmp_path / name)
     assert (tmp_path / name).exists()
     assert list(workspace.store().files("wal")) == []
+
+
+def test_a_segment_that_is_stored_in_this_moment_no_longer_waits(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path, "7", workspace.store())
+    there, gone = (tmp_path / f"00000001000000000000000{number}" for number in (1, 2))
+    there.write_bytes(b"x" * 5)
+    monkeypatch.setattr(Spool, "finished", lambda _self: [there, gone])
+    assert spool.bytes() == 5

@@ -53,6 +53,9 @@ def to_time(
     pause: Annotated[
         bool, typer.Option("--pause", help="Stop at the target read-only, to look before it is opened.")
     ] = False,
+    timeline: Annotated[
+        int | None, typer.Option(min=1, help="Timeline to stay on; by default the newest that had begun by then.")
+    ] = None,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     store: StoreOption = None,
@@ -66,7 +69,7 @@ def to_time(
 
     target = parse_target(time, lsn, xid, before=before)
     found = workspace(config, database, store)
-    plan = plan_to_time(found, target, into=into, port=port, pause=pause, name=name)
+    plan = plan_to_time(found, target, into=into, port=port, pause=pause, name=name, timeline=timeline)
     if dry_run:
         show_plan(plan, json=json)
         return
@@ -162,6 +165,10 @@ def _show_window(facts: Facts) -> None:
         out.print(Text.assemble((f"Cluster {cluster['system_identifier']}", "bold"), f"  {named}"))
         for one in cluster["windows"]:
             out.print(f"any moment from {_local(one['from'])} to {_local(one['to'])}", style="green")
+        for one in cluster["timelines"] if len(cluster["timelines"]) > 1 else ():
+            left = f"left {one['parent']} at {one['left_at']}" if one["parent"] else "from the beginning"
+            known = f", known since {_local(one['known_since'])}" if one["known_since"] else ""
+            out.print(f"timeline {one['timeline']}, {left}{known}: to {_local(one['to'])}", markup=False)
         table = Table(box=None, padding=(0, 2, 0, 0))
         for column in ("Backup", "Kind", "From", "To", "WAL files"):
             table.add_column(column, justify="right" if column == "WAL files" else "left", no_wrap=column == "Backup")

@@ -30,8 +30,9 @@ _MINIMUM = {
 }
 
 _HBA = """# Written by TabSync: the account that restored this cluster comes in as its superuser over the socket,
-# without a password; everyone else with the password that they had at the source.
+# without a password, and may take backups and WAL; everyone else with the password that they had at the source.
 local all "{superuser}" peer map=tabsync
+local replication "{superuser}" peer map=tabsync
 local all all md5
 host all all 127.0.0.1/32 md5
 host all all ::1/128 md5

@@ -59,6 +59,7 @@ def recover(
     backup: str,
     directory: str,
     target: Facts,
+    timeline: str,
     until: str | None,
     pause: bool,
     port: int | None,
@@ -66,7 +67,8 @@ def recover(
 ) -> Facts:
     """Start the server, let it replay WAL to the target, and say where it ended.
 
-    until: the moment up to which the store is known to have all WAL. Raises ProblemFound when the target isn't in the
+    timeline: to follow, as recovery_target_timeline takes it; until: the moment up to which the store is known to have
+    all its WAL. Raises ProblemFound when the target isn't in the
     WAL, FailedPartway when the server doesn't come up.
     """
     workspace: Workspace = context.services
@@ -81,11 +83,13 @@ def recover(
         def watch() -> None:
             context.report(feeder.served, feeder.served, "WAL files replayed")
 
-        whole = _replay(server, manifest, wanted, feeder, watch, pause=pause, durable=durable)
-        if not whole:  # no commit came after it: then the end of the WAL is that moment, if the WAL reaches it
-            whole = _replay(
-                server, manifest, replace(wanted, kind="latest"), feeder, watch, pause=pause, durable=durable
-            )
+        def replay(goal: Target) -> bool:
+            followed = goal.settings() | {"recovery_target_timeline": timeline}
+            return _replay(server, manifest, goal, followed, feeder, watch, pause=pause, durable=durable)
+
+        if not replay(wanted):
+            # No commit came after it: then the end of the WAL is that moment, if the WAL reaches it.
+            replay(replace(wanted, kind="latest"))
         if port is not None:
             (place / "port").write_text(str(port))
         facts = _reached(server, manifest, wanted, until)
@@ -142,6 +146,7 @@ def _replay(
     server: embedded.Server,
     manifest: Manifest,
     wanted: Target,
+    followed: dict[str, str],
     feeder: Feeder,
     watch: Callable[[], None],
     *,
@@ -150,7 +155,7 @@ def _replay(
 ) -> bool:
     """Replay until the server stands at the target; False when the WAL ended before it."""
     place = server.directory
-    settings = wanted.settings() | {
+    settings = followed | {
         "restore_command": restore_command(place),
         "recovery_target_action": "pause" if pause and wanted.kind != "latest" else "promote",
         "hot_standby": "on" if pause else "off",  # without it, the source's limits need not be met

@@ -12,10 +12,11 @@ from tabsync.backups.physical.base import chain
 from tabsync.backups.physical.checks import check_replication
 from tabsync.backups.physical.lay_out import programs_of
 from tabsync.backups.pitr.clusters import entry_path
+from tabsync.backups.pitr.forks import with_first_commits
 from tabsync.backups.pitr.target import Target, choose, local
 from tabsync.backups.wal.contents import Archive
 from tabsync.backups.wal.window import Base, Cluster, clusters
-from tabsync.kernel.clock import compact, iso, now
+from tabsync.kernel.clock import compact, iso, now, parse_iso
 from tabsync.kernel.errors import BadUsage, CannotConnect, NotAllowed, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Risk, Step
@@ -37,18 +38,22 @@ def plan_to_time(
     port: int | None = None,
     pause: bool = False,
     name: str = "",
+    timeline: int | None = None,
 ) -> Plan:
     """Plan to recover the cluster to a target, into a new directory and a server of its own, which stays.
 
     into: the directory, a new one below our home by default; port: for TCP on this machine, a free one by default;
-    pause: stop at the target without opening the cluster for writing; name: what it is called here.
+    pause: stop at the target without opening the cluster for writing; name: what it is called here;
+    timeline: the one to stay on, where the cluster's WAL has several; by default as choose() says.
     Raises NotAllowed when the backup is encrypted and no identity opens it, Refused when the target can't be recovered
     to (with what can), or there is no room for it; a managed server is refused, since it gives nobody its WAL. Nothing
     is changed.
     """
     workspace.keys.check()
     cluster = cluster_meant(workspace)
-    base = choose(cluster, target)
+    if target.kind == "time" and timeline is None:
+        cluster = with_first_commits(workspace.store(), cluster, parse_iso(target.value))
+    base = choose(cluster, target, timeline)
     workspace.keys.require_identity(base.manifest.encryption.get("recipients", ()))
     name = name or f"restored-{compact(now()).lower()}"
     if entry_path(workspace, name).exists():
@@ -58,7 +63,7 @@ def plan_to_time(
     _check_room(directory, chain(base.manifest, manifests))
     return Plan(
         procedure="restore to-time",
-        title=f"Recover the cluster to {target} from backup {base.manifest.id}",
+        title=f"Recover the cluster to {target}{_timeline(base)} from backup {base.manifest.id}",
         target=base.manifest.source,
         steps=recover_steps(base, target, name, directory, port=port, pause=pause),
     )
@@ -102,7 +107,10 @@ def recover_steps(
     gone = "when a step fails, the directory is taken away"
     until = iso(base.reach.until) if base.reach.until else None
     replay = {"target": target.to_json(), "until": until, "pause": pause, "port": port, "durable": durable}
-    settings = ", ".join(f"{key} = '{value}'" for key, value in target.settings().items()) or "to the end of the WAL"
+    # "current" needs no history in the store, the number of the backup's own timeline would.
+    followed = "current" if base.reach.toward == manifest.physical["timeline"] else str(base.reach.toward)
+    settings = target.settings() | {"recovery_target_timeline": followed}
+    shown = ", ".join(f"{key} = '{value}'" for key, value in settings.items())
     return (
         Step(
             "fetch",
@@ -115,10 +123,10 @@ def recover_steps(
         ),
         Step(
             "recover",
-            f"Replay WAL with PostgreSQL {server.dotted} to {target}",
+            f"Replay WAL with PostgreSQL {server.dotted} to {target}{_timeline(base)}",
             f"{_HERE}:recover",
-            where | replay,
-            preview=f"pg_ctl start --pgdata={directory}/data; {settings}",
+            where | replay | {"timeline": followed},
+            preview=f"pg_ctl start --pgdata={directory}/data; {shown}",
             risk=Risk.REVERSIBLE,
             undo=gone,
         ),
@@ -143,6 +151,12 @@ def recover_steps(
             always=True,
         ),
     )
+
+
+def _timeline(base: Base) -> str:
+    """Which timeline is followed and which others could be, "" when there is but one."""
+    others = [str(one.toward) for one in base.reaches if one.toward != base.reach.toward]
+    return f" on timeline {base.reach.toward} (not {', '.join(others)}; see --timeline)" if others else ""
 
 
 def _directory(workspace: Workspace, name: str, into: Path | None) -> Path:

@@ -79,23 +79,42 @@ def parse_moment(text: str) -> datetime:
         raise BadUsage(f"{text!r} is not a moment", "write it like '2026-11-22 14:30:00' or '14:30+01:00'") from None
 
 
-def choose(cluster: Cluster, target: Target) -> Base:
-    """The newest backup that ends before the target and can be replayed to it.
+def choose(cluster: Cluster, target: Target, timeline: int | None = None) -> Base:
+    """The newest backup that ends before the target and can be replayed to it, its reach on the timeline to follow.
 
+    timeline: to stay on; None: of a time the newest timeline that had begun by then, else the newest that gets there.
     A backup that was taken after the target can't go back to it, however near it is. Raises Refused, with what can be
     recovered to, when there is none.
     """
     fit = [one for one in cluster.bases if not one.broken and _before(one, target)]
-    within = [one for one in fit if _within(one, target)]
+    ways = [way for one in fit for way in one.each_way if timeline in (None, way.reach.toward)]
+    within = [one for one in ways if _within(one, target)]
     if within:
-        return max(within, key=lambda one: one.begins)
+        chosen = _timeline(cluster, {one.reach.toward for one in within}, target)
+        return max((one for one in within if one.reach.toward == chosen), key=lambda one: one.begins)
     if not cluster.bases:
         raise Refused("there is no physical backup of this cluster in the store", "tabsync backup take physical")
+    if fit and not ways:
+        raise Refused(f"no backup from before {target} leads to timeline {timeline}", "tabsync backup window")
     windows = " and ".join(f"{local(begins)} to {local(ends)}" for begins, ends in cluster.windows) or "nothing"
     why = "lies before the first backup" if not fit else "lies beyond the WAL in the store"
+    where = "" if timeline is None or not fit else f" on timeline {timeline}"
     raise Refused(
-        f"{target} {why}; what can be recovered to: {windows}", "tabsync backup window shows it from each backup"
+        f"{target} {why}{where}; what can be recovered to: {windows}", "tabsync backup window shows it from each backup"
     )
+
+
+def _timeline(cluster: Cluster, found: set[int], target: Target) -> int:
+    """The timeline that a target is meant on, of those that reach it.
+
+    Before a timeline began, what its cluster was like is what the one that it left was like at their fork, which is
+    not how that one went on.
+    """
+    if target.kind != "time":
+        return max(found)
+    learned, moment = cluster.archive.learned, parse_iso(target.value)
+    begun = [one for one in found if one not in learned or learned[one] <= moment]
+    return max(begun) if begun else min(found, key=lambda one: learned[one])
 
 
 def _before(base: Base, target: Target) -> bool:

@@ -30,18 +30,24 @@ Branch = tuple[int, int]
 class Archive:
     """A cluster's WAL in the store. size: of a segment; whole: when each segment was stored; partial: the open ones.
 
-    histories: of each timeline but the first, the timelines before it and where they were left.
+    histories: of each timeline but the first, the timelines before it and where they were left; learned: when the store
+    got its history, which is soon after it began.
     """
 
     size: int
     whole: Mapping[Segment, datetime] = field(default_factory=dict)
     partial: Mapping[Segment, Partial] = field(default_factory=dict)
     histories: Mapping[int, tuple[Branch, ...]] = field(default_factory=dict)
+    learned: Mapping[int, datetime] = field(default_factory=dict)
 
     @property
     def newest(self) -> Segment | None:
-        """The last segment that there is something of."""
-        return max({**self.whole, **self.partial}, default=None, key=lambda one: (one.number, one.timeline))
+        """The last segment that there is something of, on the newest timeline."""
+        return max({**self.whole, **self.partial}, default=None)
+
+    def newest_of(self, timeline: int) -> Segment | None:
+        """The last segment of a timeline that there is something of."""
+        return max((one for one in {**self.whole, **self.partial} if one.timeline == timeline), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,8 @@ class Reach:
     """How far WAL can be replayed. end: the position that it ends at; until: what was committed by then is in it.
 
     exact: until was told by the server's clock; else it is when the last segment was stored, and commits of the last
-    moments before that may be in the next one. segments: how many are read for it.
+    moments before that may be in the next one. segments: how many are read for it. toward: the timeline that is
+    followed; timeline: the one that it ends on, an earlier one when WAL is missing.
     """
 
     timeline: int
@@ -57,13 +64,14 @@ class Reach:
     until: datetime | None
     exact: bool
     segments: int
+    toward: int
 
 
 def read_archive(store: Store, system_identifier: str, size: int) -> Archive:
     """List a cluster's WAL; size: of a segment, in bytes. Histories, which are tiny, are read."""
     whole: dict[Segment, datetime] = {}
     partial: dict[Segment, Partial] = {}
-    timelines = []
+    learned: dict[int, datetime] = {}
     for one in store.files(folder(system_identifier)):
         open_one = partial_stored(one.name)
         if name := whole_stored(one.name):
@@ -74,9 +82,9 @@ def read_archive(store: Store, system_identifier: str, size: int) -> Archive:
             if there is None or (there.bytes, there.until) < (open_one.bytes, open_one.until):
                 partial[segment] = open_one
         elif timeline := history_stored(one.name):
-            timelines.append(timeline)
-    histories = {timeline: _history(store, system_identifier, timeline) for timeline in timelines}
-    return Archive(size, whole, partial, histories)
+            learned[timeline] = one.modified
+    histories = {timeline: _history(store, system_identifier, timeline) for timeline in learned}
+    return Archive(size, whole, partial, histories, learned)
 
 
 def parse_history(text: str) -> tuple[Branch, ...]:
@@ -88,26 +96,43 @@ def parse_history(text: str) -> tuple[Branch, ...]:
     return tuple((int(words[0]), lsn(words[1])) for words in lines)
 
 
-def reach(archive: Archive, timeline: int, position: int) -> Reach:
-    """How far one comes from a position on a timeline, following the newest timeline that comes from there."""
-    path = _path(archive, timeline, position)
-    number, read, last = position // archive.size, 0, None
+def timelines_from(archive: Archive, timeline: int, position: int) -> list[int]:
+    """The timelines that can be followed from a position on one: itself, and those that left it later; oldest first."""
+    found = (new for new, path in archive.histories.items() if any(_leaves(one, timeline, position) for one in path))
+    return [timeline, *sorted(found)]
+
+
+def reach(archive: Archive, timeline: int, position: int, toward: int | None = None, *, held: bool = False) -> Reach:
+    """How far one comes from a position on a timeline.
+
+    toward: which of timelines_from() to follow, the newest by default. held: the segment of the position need not be
+    in the store.
+    """
+    path = _path(archive, timeline, position, toward)
+    number = _first(archive, path, timeline, position, held=held)
+    read, last, begins = 0, None, max(position, number * archive.size)
     while (segment := Segment(_timeline_of(path, number, archive.size), number)) in archive.whole:
         last, number, read = segment, number + 1, read + 1
     open_one = archive.partial.get(segment)
     if open_one is not None:
-        end = max(position, segment.start(archive.size) + open_one.bytes)
-        return Reach(segment.timeline, end, open_one.until, True, read + 1)
+        end = max(begins, segment.start(archive.size) + open_one.bytes)
+        return Reach(segment.timeline, end, open_one.until, True, read + 1, path[-1][0])
     if last is None:
-        return Reach(timeline, position, None, False, 0)
-    return Reach(last.timeline, segment.start(archive.size), archive.whole[last], False, read)
+        return Reach(timeline, begins, None, False, 0, path[-1][0])
+    end = segment.start(archive.size)
+    return Reach(last.timeline, end, archive.whole[last], False, read, path[-1][0])
 
 
-def missing(archive: Archive, timeline: int, position: int) -> list[tuple[Segment, int]]:
-    """The gaps after a position: the first segment of each and how many are missing."""
-    newest = archive.newest
-    path, gaps, begun = _path(archive, timeline, position), list[tuple[Segment, int]](), None
-    for number in range(position // archive.size, newest.number if newest else 0):
+def missing(
+    archive: Archive, timeline: int, position: int, toward: int | None = None, *, held: bool = False
+) -> list[tuple[Segment, int]]:
+    """The gaps after a position: the first segment of each and how many are missing. toward, held: as in reach()."""
+    path, gaps, begun = _path(archive, timeline, position, toward), list[tuple[Segment, int]](), None
+    known = {**archive.whole, **archive.partial}
+    newest = max(
+        (one.number for one in known if _timeline_of(path, one.number, archive.size) == one.timeline), default=0
+    )
+    for number in range(_first(archive, path, timeline, position, held=held), newest):
         segment = Segment(_timeline_of(path, number, archive.size), number)
         if segment in archive.whole:
             begun = None
@@ -119,13 +144,24 @@ def missing(archive: Archive, timeline: int, position: int) -> list[tuple[Segmen
     return gaps
 
 
-def _path(archive: Archive, timeline: int, position: int) -> list[Branch]:
+def _path(archive: Archive, timeline: int, position: int, toward: int | None) -> list[Branch]:
     """The timelines to go through: each with the position at which it is left, the last one never."""
-    for newest in sorted(archive.histories, reverse=True):
-        for index, (old, left) in enumerate(archive.histories[newest]):
-            if old == timeline and left >= position:
-                return [*archive.histories[newest][index:], (newest, 1 << 64)]
-    return [(timeline, 1 << 64)]
+    if toward is None:
+        toward = timelines_from(archive, timeline, position)[-1]
+    before = archive.histories.get(toward, ())
+    index = next((at for at, one in enumerate(before) if _leaves(one, timeline, position)), len(before))
+    return [*before[index:], (toward, 1 << 64)]
+
+
+def _leaves(branch: Branch, timeline: int, position: int) -> bool:
+    return branch[0] == timeline and branch[1] >= position
+
+
+def _first(archive: Archive, path: list[Branch], timeline: int, position: int, *, held: bool) -> int:
+    """The number of the first segment that is needed. One that a later timeline writes anew is needed in any case."""
+    segment = Segment(_timeline_of(path, position // archive.size, archive.size), position // archive.size)
+    there = segment in archive.whole or segment in archive.partial
+    return segment.number + 1 if held and not there and segment.timeline == timeline else segment.number
 
 
 def _timeline_of(path: list[Branch], number: int, size: int) -> int:

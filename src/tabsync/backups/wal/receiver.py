@@ -79,6 +79,7 @@ class Receiver:
         self._next_sample = self._next_flush = self._next_evidence = self._last_mark = 0.0
         self._segments, self._full = 0, False
         self._last, self._size = last, 0  # the last whole segment in the store; of a segment
+        self._timeline = 0  # that the server is on; 0 while it wasn't asked
         self._sent = ""  # the last segment that went from here into the store
         self._troubles: dict[str, Trouble] = {}
         self._said: tuple[str, ...] = ()
@@ -150,8 +151,7 @@ class Receiver:
                 self._note("server", Trouble(told))
                 self._server.failed()
         cramped = self._cramped()
-        if self._child is None and not self._full and self._server.due() and not cramped:
-            self._confirm()
+        if self._child is None and not self._full and self._server.due() and not cramped and self._ready():
             env = libpq_environment(self._workspace.conninfo) | {"PGAPPNAME": "tabsync/wal"}
             started = child(self._command, env=env, claim=self._spool.directory)
             self._child = self._child_stack.enter_context(started)
@@ -163,6 +163,19 @@ class Receiver:
         if trouble or no_room(place, 2 * self._size) is None:  # on the verge of it, it is no news
             self._note("disk", trouble)
         return trouble is not None
+
+    def _ready(self) -> bool:
+        """See that pg_receivewal begins where it can; False when that can't be done now."""
+        if not self._timeline:
+            return True  # the server can't be asked: let it say so itself
+        try:
+            self._spool.leave_other_timelines(self._timeline)
+        except (TabsyncError, OSError) as error:
+            self._server.failed()
+            self._note("store", of_store(error, self._spool.store))
+            return False
+        self._confirm()
+        return True
 
     def _confirm(self) -> None:
         """Tell the server what the store has, before pg_receivewal asks it where to begin.
@@ -204,7 +217,7 @@ class Receiver:
             self._asking.failed()
             return
         self._asking.worked()
-        self._size = row["segment_size"]
+        self._size, self._timeline = row["segment_size"], row["timeline"]
         self._samples.append((written_up_to(lsn(row["lsn"]), row["segment_size"]), row["time"]))
         if row["written_lsn"]:
             self._server.worked()
@@ -254,11 +267,19 @@ class Receiver:
                 if SEGMENT.fullmatch(path.name):
                     self._last = self._sent = path.name
                 sent += 1
-            if covered is not None and self._spool.flush(covered, self._last, self._size) is not None:
+            if covered is not None and self._spool.flush(covered, self._before(written), self._size) is not None:
                 self._stored, self._flushed, self._last_mark = covered, written, time.monotonic()
             return sent
 
         self._round = self._pool.submit(send)
+
+    def _before(self, written: int) -> str:
+        """The last whole segment, if the server's WAL ended with it when it was written to a position; "" else."""
+        if self._last and self._size:
+            last = segment_named(self._last, self._size)
+            if last.timeline == self._timeline and written <= (last.number + 1) * self._size:
+                return self._last
+        return ""
 
     def _collect(self, *, wait: bool) -> None:
         if self._round is None or not (wait or self._round.done()):

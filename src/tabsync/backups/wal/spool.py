@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from tabsync.backups.wal.names import (
     Partial,
     Segment,
     folder,
+    partial_name,
     partial_stored,
     segment_named,
     stored_name,
@@ -51,7 +53,11 @@ class Spool:
 
     def bytes(self) -> int:
         """What waits here, in bytes."""
-        return sum(path.stat().st_size for path in self.finished())
+        found = 0
+        for path in self.finished():
+            with contextlib.suppress(FileNotFoundError):  # it went into the store since it was listed
+                found += path.stat().st_size
+        return found
 
     def drop_short(self, size: int) -> None:
         """Delete an open segment that never got its size, in bytes: pg_receivewal refuses to go on with it.
@@ -62,6 +68,23 @@ class Spool:
         for path in self.directory.glob(f"*{_PARTIAL}"):
             if 0 < path.stat().st_size < size:
                 path.unlink()
+
+    def leave_other_timelines(self, timeline: int) -> None:
+        """Delete the open segments of timelines that the server isn't on, once the store has them as far as they go.
+
+        pg_receivewal would ask the server to go on with them. What they have in common with the server's timeline, the
+        slot still keeps.
+        """
+        for path in self.directory.glob(f"*{_PARTIAL}"):
+            name = path.name.removesuffix(_PARTIAL)
+            if not SEGMENT.fullmatch(name) or int(name[:8], 16) == timeline:
+                continue
+            known = max((one for one in self._partials(name) if one.bytes), key=_order, default=None)
+            if known is not None and (size := valid_bytes(path)) > known.bytes:
+                more = Partial(name, size, known.until)
+                store_partial(self.store, self.system_identifier, path, more)
+                self._forget_partials(name, but=more)
+            path.unlink()
 
     def send(self, path: Path) -> None:
         """Store a finished file, then delete it here, and in the store what there was of it while it was open.
@@ -102,19 +125,21 @@ class Spool:
         self._forget_partials(partial.segment, but=partial)
         return partial
 
-    def _forget_partials(self, segment: str, but: Partial | None = None) -> None:
+    def _partials(self, segment: str) -> list[Partial]:
         place = stored_name(self.system_identifier, segment).rpartition("/")[0]
-        for one in list(self.store.files(place)):
-            there = partial_stored(one.name)
-            if there is None or there.segment != segment or (but and (there.bytes, there.until) >= _order(but)):
-                continue
-            self.store.delete_file(f"{place}/{one.name}")
+        found = (partial_stored(one.name) for one in self.store.files(place))
+        return [one for one in found if one is not None and one.segment == segment]
+
+    def _forget_partials(self, segment: str, but: Partial | None = None) -> None:
+        for one in self._partials(segment):
+            if but is None or _order(one) < _order(but):
+                self.store.delete_file(partial_name(self.system_identifier, one))
 
 
 def last_whole(store: Store, system_identifier: str) -> str:
-    """The last whole segment of a cluster in the store, "" when there is none."""
+    """The last whole segment of a cluster in the store, on its newest timeline; "" when there is none."""
     found = (whole_stored(one.name) for one in store.files(folder(system_identifier)))
-    return max(filter(None, found), key=lambda name: (name[8:], name[:8]), default="")
+    return max(filter(None, found), default="")
 
 
 def _order(partial: Partial) -> tuple[int, datetime]:

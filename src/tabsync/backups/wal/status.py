@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from tabsync.backups.physical.base import lsn
 from tabsync.backups.physical.checks import check_replication
-from tabsync.backups.wal.names import segment_at
+from tabsync.backups.wal.names import Segment, segment_at
 from tabsync.backups.wal.slot import SQL, Slot, read_slot
 from tabsync.backups.wal.window import Cluster, cluster_of, clusters
 from tabsync.kernel.clock import iso, now
@@ -65,7 +65,7 @@ def _look_at_server(workspace: Workspace, name: str, budget: int, facts: Facts, 
     if archives and server["archive_failing"]:
         what = f"archive_command fails: {server['last_failed_wal']}, {server['archive_failures']} times"
         problems.append({"what": what, "do": "read the server's log; try: tabsync wal push FILE"})
-    return cluster_of(workspace.store(), identifier)
+    return cluster_of(workspace.store(), identifier).on(server["timeline"])
 
 
 def _of_slot(slot: Slot, budget: int) -> list[Facts]:
@@ -83,7 +83,7 @@ def _of_slot(slot: Slot, budget: int) -> list[Facts]:
 
 
 def _judge_archive(cluster: Cluster, facts: Facts, problems: list[Facts], behind: timedelta) -> None:
-    archive, newest = cluster.archive, cluster.archive.newest
+    archive, newest = cluster.archive, _newest(facts, cluster)
     base = max((one for one in cluster.bases if not one.broken), key=lambda one: one.ends, default=None)
     if base is None:
         problems.append(
@@ -116,11 +116,16 @@ def _stalled(facts: Facts, cluster: Cluster, ends: datetime, behind: timedelta) 
     """Whether the store is behind; with nothing new to be archived, an old end is a good one."""
     if _moment(facts) - ends <= behind:
         return False
-    server, newest = facts["server"], cluster.archive.newest
+    server, newest = facts["server"], _newest(facts, cluster)
     if server is None or newest is None:
         return True
     here = segment_at(newest.timeline, lsn(server["lsn"]), cluster.archive.size)
     return not (server["archive_mode"] != "off" and here.number <= newest.number + 1 and facts["slot"] is None)
+
+
+def _newest(facts: Facts, cluster: Cluster) -> Segment | None:
+    server, archive = facts["server"], cluster.archive
+    return archive.newest_of(server["timeline"]) if server else archive.newest
 
 
 def _moment(facts: Facts) -> datetime:

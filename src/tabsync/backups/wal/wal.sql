@@ -26,9 +26,11 @@ select pg_replication_slot_advance(slot_name, %(lsn)s)
  where slot_name = %(slot)s and not active and restart_lsn < %(lsn)s
 
 -- name: progress
--- How far the WAL reaches at this moment of the server's clock, and how far the slot's receiver has written it.
+-- How far the WAL reaches at this moment of the server's clock, on which timeline, and how far the slot's receiver has written it.
 select clock_timestamp() as "time",
        pg_size_bytes(current_setting('wal_segment_size')) as segment_size,
+       case when pg_is_in_recovery() then (select timeline_id from pg_control_checkpoint())
+            else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int end as timeline,
        (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end)::text as lsn,
        (select r.write_lsn::text
           from pg_replication_slots s
@@ -36,9 +38,11 @@ select clock_timestamp() as "time",
          where s.slot_name = %(slot)s) as written_lsn
 
 -- name: server
--- Which WAL file the server writes to now, and what its own archiver says.
+-- Where the server's WAL ends now, on which timeline, and what its own archiver says.
 select clock_timestamp() as "time",
        pg_size_bytes(current_setting('wal_segment_size')) as segment_size,
+       case when pg_is_in_recovery() then (select timeline_id from pg_control_checkpoint())
+            else ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int end as timeline,
        (case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end)::text as lsn,
        current_setting('archive_mode') as archive_mode,
        (select failed_count from pg_stat_archiver) as archive_failures,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tabsync.backups.physical.base import chain, lsn, lsn_text, physical
-from tabsync.backups.wal.contents import Archive, Reach, missing, reach, read_archive
-from tabsync.backups.wal.names import segment_at
+from tabsync.backups.wal.contents import Archive, Reach, missing, reach, read_archive, timelines_from
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import ProblemFound
 from tabsync.kernel.step import Facts
@@ -21,11 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A physical backup and how far one can recover from it. broken: why it can't be restored, "" when it can."""
+    """A physical backup and how far one can recover from it. broken: why it can't be restored, "" when it can.
+
+    reach: on one timeline, the newest until another one is asked for; reaches: on each that goes on from the backup.
+    """
 
     manifest: Manifest
     reach: Reach
     broken: str
+    reaches: tuple[Reach, ...]
 
     @property
     def begins(self) -> datetime:
@@ -37,6 +40,15 @@ class Base:
         """The last moment that it can be recovered to."""
         until = self.reach.until
         return self.begins if until is None or until < self.begins else until
+
+    @property
+    def each_way(self) -> list[Base]:
+        """The same backup once for each timeline that goes on from it, the newest last."""
+        return [replace(self, reach=one) for one in self.reaches]
+
+    def on(self, timeline: int) -> Base | None:
+        """The same backup with its reach on a timeline; None when that doesn't go on from it."""
+        return next((one for one in self.each_way if one.reach.toward == timeline), None)
 
     def to_json(self) -> Facts:
         """The base as JSON."""
@@ -66,7 +78,8 @@ class Cluster:
     def windows(self) -> list[tuple[datetime, datetime]]:
         """The spans of time that can be recovered to, joined where they touch."""
         joined: list[tuple[datetime, datetime]] = []
-        for base in sorted((one for one in self.bases if not one.broken), key=lambda one: one.begins):
+        usable = [way for one in self.bases if not one.broken for way in one.each_way]
+        for base in sorted(usable, key=lambda one: one.begins):
             if joined and base.begins <= joined[-1][1]:
                 joined[-1] = (joined[-1][0], max(joined[-1][1], base.ends))
             else:
@@ -75,12 +88,31 @@ class Cluster:
 
     @property
     def gaps(self) -> list[Facts]:
-        """WAL that is missing after the oldest backup."""
+        """WAL that is missing after the oldest backup, on the timeline that its reach follows."""
         if not self.bases:
             return []
-        first = self.bases[0].manifest
-        found = missing(self.archive, first.physical["timeline"], _wal_needed(first, self.archive))
+        first = self.bases[0]
+        found = missing(self.archive, *_begin(first.manifest), first.reach.toward, held=_held(first.manifest))
         return [{"first": one.name(self.archive.size), "segments": count} for one, count in found]
+
+    @property
+    def timelines(self) -> list[Facts]:
+        """Each timeline that can be recovered on: where it left which other one, since when, and to which moment."""
+        ends = dict[int, datetime]()
+        for way in (way for one in self.bases if not one.broken for way in one.each_way):
+            if way.reach.timeline == way.reach.toward:
+                ends[way.reach.toward] = max(way.ends, ends.get(way.reach.toward, way.ends))
+        found = []
+        for timeline, until in sorted(ends.items()):
+            parent, left = (self.archive.histories.get(timeline) or ((None, 0),))[-1]
+            known = self.archive.learned.get(timeline)
+            facts = {"timeline": timeline, "to": iso(until), "known_since": iso(known) if known else None}
+            found.append(facts | {"parent": parent, "left_at": lsn_text(left) if parent else None})
+        return found
+
+    def on(self, timeline: int) -> Cluster:
+        """The same cluster, looked at from one timeline: backups that don't lead to it are left out."""
+        return replace(self, bases=tuple(filter(None, (one.on(timeline) for one in self.bases))))
 
     def to_json(self) -> Facts:
         """The cluster as JSON."""
@@ -89,6 +121,7 @@ class Cluster:
             "system_identifier": self.system_identifier,
             "databases": named.physical["databases"] if named else [],
             "windows": [{"from": iso(begins), "to": iso(ends)} for begins, ends in self.windows],
+            "timelines": self.timelines,
             "bases": [base.to_json() for base in self.bases],
             "gaps": self.gaps,
         }
@@ -137,17 +170,19 @@ def _base(manifest: Manifest, manifests: list[Manifest], archive: Archive) -> Ba
         broken = ""
     except ProblemFound as problem:
         broken = problem.fact
-    return Base(manifest, reach(archive, manifest.physical["timeline"], _wal_needed(manifest, archive)), broken)
+    timelines = timelines_from(archive, *_begin(manifest))
+    reaches = tuple(reach(archive, *_begin(manifest), one, held=_held(manifest)) for one in timelines)
+    return Base(manifest, reaches[-1], broken, reaches)
 
 
-def _wal_needed(manifest: Manifest, archive: Archive) -> int:
-    """From where on a backup needs WAL of the archive. What is before its stop, it has itself.
+def _begin(manifest: Manifest) -> tuple[int, int]:
+    """From where on a backup needs WAL of the archive: a timeline and a position. What is before, it has itself."""
+    return manifest.physical["timeline"], lsn(manifest.physical["stop_lsn"])
 
-    At its end a primary goes on with a new segment, so the one that holds the stop is in the backup as a whole.
+
+def _held(manifest: Manifest) -> bool:
+    """Whether the segment that holds the backup's stop is in the backup as a whole.
+
+    At the end of a backup a primary goes on with a new segment.
     """
-    facts = manifest.physical
-    stop = segment_at(facts["timeline"], lsn(facts["stop_lsn"]), archive.size)
-    there = stop in archive.whole or stop in archive.partial
-    if there or manifest.source["role"] != "primary":
-        return lsn(facts["stop_lsn"])
-    return stop.start(archive.size) + archive.size
+    return bool(manifest.source["role"] == "primary")
