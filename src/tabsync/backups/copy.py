@@ -33,7 +33,7 @@ def plan_copy(workspace: Workspace, backup: str, to: str) -> Plan:
     Raises BadUsage when there is no such backup, Refused when it is there already or the store can't be written to.
     """
     manifest = workspace.store().find(backup)
-    target = workspace.store(_place(workspace, to))
+    target = workspace.store(place_of(workspace, to))
     if target.url == workspace.store().url:
         raise BadUsage(f"{target.url} is the store that the backup is in", "name another one: --to")
     if manifest.id in target.ids():
@@ -153,7 +153,8 @@ def send(source: Store, target: Store, file: StoredFile, directory: Path) -> int
     return file.object_bytes
 
 
-def _place(workspace: Workspace, to: str) -> str:
+def place_of(workspace: Workspace, to: str) -> str:
+    """Where a store is: by its name in tabsync.toml, else it is a directory or URL already."""
     return next((place for name, place in workspace.stores if name.lower() == to.lower()), to)
 
 

@@ -1,4 +1,4 @@
-"""tabsync wal: receive, push, fetch, status, drop-slot."""
+"""tabsync wal: receive, push, fetch, copy, status, drop-slot."""
 
 from __future__ import annotations
 
@@ -113,6 +113,36 @@ def fetch(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: tabsync wal copy --to az://backups/prod, every minute by cron")
+def copy(
+    to: Annotated[str, typer.Option("--to", help="A store: its name in tabsync.toml, or a directory or URL.")],
+    config: ConfigOption = None,
+    store: StoreOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Copy the WAL that another store lacks there, oldest first, and check each file; what is encrypted stays so.
+
+    With the physical backups that are copied there too, that store recovers to any second as this one does.
+    """
+    from tabsync.backups.wal.copy import plan_wal_copy
+    from tabsync.cli.common import carry_out, print_json, show_plan, workspace
+
+    found = workspace(config, None, store)
+    plan = plan_wal_copy(found, to)
+    if dry_run:
+        show_plan(plan, json=json)
+        return
+    outcome = carry_out(found, plan, json=json)
+    facts = outcome.results["copy"]
+    if json:
+        print_json({"version": 1, "kind": "wal copy", "run": outcome.run_id, **facts})
+    else:
+        _show_copied(facts)
+    if any(one["missing"] for one in facts["clusters"]):
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: tabsync wal status --json")
 def status(
     slot: SlotOption = _SLOT,
@@ -170,6 +200,23 @@ def drop_slot(
         print_json({"version": 1, "kind": "slot dropped", "run": outcome.run_id, **facts})
     else:
         console().print(f"Slot {slot} is gone; the server lets go of {human_bytes(facts['retained_bytes'] or 0)}.")
+
+
+def _show_copied(facts: Facts) -> None:
+    from tabsync.cli.common import console, note
+    from tabsync.kernel.units import human_bytes
+
+    out, store = console(), facts["store"]
+    sent = f"{facts['files']} WAL files, {human_bytes(facts['bytes'])}, are in {store} now."
+    out.print(sent if facts["files"] else f"{store} had it all already.", markup=False, soft_wrap=True)
+    for one in facts["clusters"]:
+        until = "up to an unknown moment" if one["until"] is None else f"until {_local(one['until'])}"
+        out.print(f"cluster {one['system_identifier']}: what was committed {until} is there", markup=False)
+        if one["missing"]:
+            told = f"WAL is missing there: {one['missing']} segments before {one['newest']}"
+            out.print(told, style="bold red", markup=False)
+        if not one["backups"]:
+            note("no physical backup of it is there, and WAL alone restores nothing: tabsync backup copy")
 
 
 class _Watch:
