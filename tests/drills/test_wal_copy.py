@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import zstandard
@@ -25,6 +26,7 @@ from tabsync.backups.pitr.restore import plan_to_time
 from tabsync.backups.pitr.target import Target
 from tabsync.backups.prune import plan_prune, survey
 from tabsync.backups.scratch import sweep
+from tabsync.backups.wal.contents import read_archive
 from tabsync.backups.wal.copy import plan_wal_copy
 from tabsync.backups.wal.names import partial_stored, segment_named, whole_stored
 from tabsync.backups.wal.receive import plan_receive
@@ -323,6 +325,43 @@ def test_only_one_copies_to_a_store_at_a_time(workspace: Workspace, directory: P
     other.release()
     carried_out(workspace, plan)
     assert list((workspace.home / "staging").glob("*")) == []
+
+
+class Ordered(LocalStore):
+    """Notes in which order files come."""
+
+    order: ClassVar[list[str]] = []
+
+    def create_file(self, name: str, path: Path) -> bool:
+        self.order.append(name.removeprefix("wal/7/").removesuffix(".zst"))
+        return super().create_file(name, path)
+
+
+def test_timelines_and_labels_come_along_oldest_first(workspaces: Callable[..., Workspace], directory: Path) -> None:
+    workspace, store = workspaces(""), LocalStore(directory / "store")
+    segments = [
+        f"0000000{timeline}000000000000000{number}" for timeline, number in ((2, 4), (1, 3), (1, 4), (2, 5), (1, 5))
+    ]
+    partial = f"{segments[3][:-1]}6.00002000.20261122T181500Z.partial"
+    label = f"{segments[1]}.00000028.backup"
+    fork = b"1\t0/4000060\tno recovery target specified\n"
+    for name in [*segments, partial, label]:
+        put(store, f"{name[:16]}/{name}", name.encode(), directory)
+    put(store, "history/00000002.history", fork, directory)
+    second = directory / "second"
+    workspace._open[f"store {second}"] = Ordered(second)
+    Ordered.order.clear()
+    copy_wal(workspace, str(second))
+    first, rest = Ordered.order[:2], [name.rpartition("/")[2] for name in Ordered.order[2:]]
+    assert set(first) == {"history/00000002.history", f"{label[:16]}/{label}"}
+    assert rest == [segments[1], segments[2], segments[0], segments[4], segments[3], partial]
+    near, far = (read_archive(one, "7", SIZE) for one in (store, LocalStore(second)))
+    assert (near.whole.keys(), near.partial, near.histories) == (far.whole.keys(), far.partial, far.histories)
+
+
+def put(store: LocalStore, name: str, content: bytes, directory: Path) -> None:
+    (directory / "packed").write_bytes(zstandard.ZstdCompressor().compress(content))
+    store.create_file(f"wal/7/{name}.zst", directory / "packed")
 
 
 def test_what_makes_no_sense_is_refused(workspace: Workspace, directory: Path) -> None:

@@ -113,7 +113,7 @@ def fetch(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: tabsync wal copy --to az://backups/prod, every minute by cron")
+@app.command(epilog="Example: tabsync wal copy --to az://backups/prod, every 10 minutes by cron")
 def copy(
     to: Annotated[str, typer.Option("--to", help="A store: its name in tabsync.toml, or a directory or URL.")],
     config: ConfigOption = None,
