@@ -32,6 +32,7 @@ from tabsync.backups.wal.names import partial_stored, segment_named, whole_store
 from tabsync.backups.wal.receive import plan_receive
 from tabsync.backups.wal.window import cluster_of
 from tabsync.cli.app import app
+from tabsync.kernel import clock
 from tabsync.kernel.clock import iso, now
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
@@ -201,7 +202,10 @@ def test_killed_it_leaves_no_gap_and_promises_nothing_that_is_not_there(workspac
     assert list((workspace.home / "staging").glob("*")) == []
 
 
-def test_without_a_receiver_it_ends_where_it_ends_in_the_first_store(workspace: Workspace, directory: Path) -> None:
+def test_without_a_receiver_it_ends_where_it_ends_in_the_first_store(
+    workspace: Workspace, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a segment that was just stored, a receiver may soon say more exactly until when it is everything."""
     taken = base(workspace)
     write(workspace, 1)
     receive(workspace)
@@ -211,6 +215,11 @@ def test_without_a_receiver_it_ends_where_it_ends_in_the_first_store(workspace: 
         os.utime(path, (time.time() + 3600,) * 2)  # another moment than that of copying
     second = directory / "second"
     carried_out(workspace, plan_copy(workspace, taken, str(second)))
+    copy_wal(workspace, str(second))
+    (one,) = cluster_of(LocalStore(second), identifier(workspace)).bases
+    assert one.ends == one.begins
+    later = now() + timedelta(hours=1, minutes=5)
+    monkeypatch.setattr(clock, "now", lambda: later)
     copy_wal(workspace, str(second))
     (one,) = cluster_of(LocalStore(second), identifier(workspace)).bases
     (near,) = cluster_of(workspace.store(), identifier(workspace)).bases

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from tabsync.backups.copy import place_of
 from tabsync.backups.wal.archive import fetch, store_partial
 from tabsync.backups.wal.names import Partial, folder, partial_name
 from tabsync.backups.wal.second import SEALED, Copied, Side, sides, wanting
+from tabsync.kernel import clock
 from tabsync.kernel.errors import BadUsage, FailedPartway, NotAllowed, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _ROUNDS = 3  # listings in one run: files go from the first store while it is received into and pruned
+_NOBODY_RECEIVES = timedelta(minutes=2)  # a receiver marks the open segment every minute at least
 _HERE = "tabsync.backups.wal.copy"
 
 
@@ -183,7 +186,8 @@ def _mark_end(target: Store, here: Side, there: Side) -> None:
     if last is None or far is None or last.whole != far.whole or not here.size:
         return  # it isn't there as far as here
     following = here.following(last.whole).name(here.size)
-    if not here.open.get(following):
+    # A receiver stores the open segment soon after the last whole one, and then tells more exactly what is there.
+    if not here.open.get(following) and clock.now() - last.modified > _NOBODY_RECEIVES:
         _put_mark(target, there, Partial(following, 0, last.modified))
 
 
