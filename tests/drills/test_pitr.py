@@ -20,6 +20,8 @@ from tabsync.backups.pitr import clusters
 from tabsync.backups.pitr.restore import plan_to_time
 from tabsync.backups.pitr.target import Target
 from tabsync.backups.scratch import sweep
+from tabsync.backups.wal.archive import store_file
+from tabsync.backups.wal.contents import read_archive
 from tabsync.backups.wal.receive import plan_receive
 from tabsync.backups.wal.window import window
 from tabsync.kernel.clock import iso
@@ -285,6 +287,18 @@ def seal(workspace: Workspace, directory: Path) -> Workspace:
     (directory / "identity").chmod(0o600)
     keys = Keys(recipients=(str(identity.to_public()),), identity=directory / "identity")
     return replace(workspace, keys=keys, _open={})
+
+
+def test_where_wal_may_be_stored_and_not_read_a_history_hinders_nobody(
+    workspaces: Callable[..., Workspace], directory: Path
+) -> None:
+    sealed = seal(workspaces("host=/nonexistent"), directory)
+    sealed.store().prepare()
+    (directory / "00000002.history").write_text("1\t0/3000130\tno recovery target specified\n")
+    store_file(sealed.store(), "7", directory / "00000002.history", directory / "memo")
+    assert read_archive(sealed.store(), "7", 16 << 20).histories == {2: ((1, 0x3000130),)}
+    taker = replace(sealed, keys=replace(sealed.keys, identity=None), _open={})
+    assert read_archive(taker.store(), "7", 16 << 20).histories == {}
 
 
 @pytest.mark.parametrize("remote", ["az", "s3"])

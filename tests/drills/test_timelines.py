@@ -24,6 +24,7 @@ from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.drills.test_pitr import at, restored
 from tests.drills.test_wal import QUARTER
 from tests.servers import running_server
+from tests.vanish import background, until
 
 
 @dataclass
@@ -169,3 +170,30 @@ def test_each_server_is_judged_by_its_own_timeline(forks: Forks) -> None:
         found = wal_status(life.workspace, slot="tabsync_wal", budget=1 << 30, behind=QUARTER)
         assert [one["what"] for one in found["problems"]] == ["nobody receives from slot tabsync_wal"]
         assert found["archive"]["newest"].startswith(f"{found['server']['timeline']:08X}")
+
+
+def test_a_server_that_is_promoted_while_its_wal_is_received(forks: Forks) -> None:
+    conninfo = str(restored(forks.old.workspace, at(forks.old.after[2]), pause=True, timeline=1)["conninfo"])
+    fourth = Life(replace(forks.old.workspace, conninfo=conninfo, _open={}))
+    process = background(fourth.workspace, "--flush", "1s")
+    try:
+        with connect(conninfo, "tests") as connection:
+            active = "select active from pg_replication_slots"
+            until(lambda: connection.execute(active).fetchall() == [(True,)])
+            connection.execute("select pg_wal_replay_resume()")
+            until(lambda: connection.execute("select pg_is_in_recovery()").fetchall() == [(False,)])
+        fourth.insert(30)
+        last = fourth.after[30]
+
+        def reached() -> bool:
+            (cluster,) = window(forks.old.workspace)["clusters"]
+            ends = {one["timeline"]: datetime.fromisoformat(one["to"]) for one in cluster["timelines"]}
+            return ends.get(4, last) > last
+
+        until(reached)
+    finally:
+        process.terminate()
+        code = process.wait(timeout=20)
+    assert code == 0
+    assert rows(forks.old, Target("latest", "")) == [1, 2, 30]
+    fourth.workspace.close()

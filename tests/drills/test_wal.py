@@ -227,8 +227,9 @@ def test_push_is_idempotent_and_refuses_other_content(
     content = bytearray(original.read_bytes())
     content[9000] ^= 1
     other.write_bytes(content)
-    with pytest.raises(Refused, match="another"):
-        push(workspace, other)
+    for _ in range(2):  # PostgreSQL tries again, and must not be told that it is done
+        with pytest.raises(Refused, match="another"):
+            push(workspace, other)
     target = tmp_path / "RECOVERYXLOG"
     assert fetch_into(workspace, name, target, identifier(workspace))
     assert target.read_bytes() == original.read_bytes()

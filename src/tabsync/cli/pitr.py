@@ -10,6 +10,8 @@ import typer
 from tabsync.cli.common import ConfigOption, DatabaseOption, DryRunOption, JsonOption, StoreOption, YesOption
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from tabsync.kernel.step import Facts
 
 
@@ -165,10 +167,8 @@ def _show_window(facts: Facts) -> None:
         out.print(Text.assemble((f"Cluster {cluster['system_identifier']}", "bold"), f"  {named}"))
         for one in cluster["windows"]:
             out.print(f"any moment from {_local(one['from'])} to {_local(one['to'])}", style="green")
-        for one in cluster["timelines"] if len(cluster["timelines"]) > 1 else ():
-            left = f"left {one['parent']} at {one['left_at']}" if one["parent"] else "from the beginning"
-            known = f", known since {_local(one['known_since'])}" if one["known_since"] else ""
-            out.print(f"timeline {one['timeline']}, {left}{known}: to {_local(one['to'])}", markup=False)
+        if len(cluster["timelines"]) > 1:
+            out.print(_timelines(cluster["timelines"]))
         table = Table(box=None, padding=(0, 2, 0, 0))
         for column in ("Backup", "Kind", "From", "To", "WAL files"):
             table.add_column(column, justify="right" if column == "WAL files" else "left", no_wrap=column == "Backup")
@@ -187,6 +187,19 @@ def _show_window(facts: Facts) -> None:
             out.print(f"{_local(one['at'])}  {one['backup']}  {one['kind']}, {one['database']}", markup=False)
     for complaint in facts["damaged"]:
         note(complaint)
+
+
+def _timelines(timelines: list[Facts]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("Timeline", "Left", "In the store since", "To"):
+        table.add_column(column, justify="right" if column == "Timeline" else "left")
+    for one in timelines:
+        left = f"timeline {one['parent']} at {one['left_at']}" if one["parent"] else ""
+        known = _local(one["known_since"]) if one["known_since"] else ""
+        table.add_row(str(one["timeline"]), left, known, _local(one["to"]))
+    return table
 
 
 def _show_provider(state: Facts) -> None:

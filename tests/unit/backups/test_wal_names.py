@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabsync.backups.wal.contents import Archive, missing, parse_history, reach
+from tabsync.backups.wal.contents import Archive, missing, parse_history, reach, timelines_from
 from tabsync.backups.wal.names import (
     Partial,
     Segment,
@@ -87,6 +87,38 @@ def test_replay_follows_the_newest_timeline_that_comes_from_there() -> None:
     assert (ends.timeline, ends.end) == (2, 6 * SIZE)
     late = reach(found, 1, 4 * SIZE)  # a base taken on the old timeline after it was left stays on it
     assert (late.timeline, late.end) == (1, 5 * SIZE)
+
+
+HISTORIES = {
+    2: f"1\t0/{3 * SIZE + 77:X}\tbefore 2026-11-22 12:00:00+00\n",
+    3: f"1\t0/{3 * SIZE + 77:X}\tbefore\n2\t0/{4 * SIZE + 5:X}\tbefore\n",
+}
+
+
+def test_each_timeline_that_goes_on_from_a_backup_can_be_followed() -> None:
+    found = archive(name(1, 2), name(1, 3), name(1, 4), name(2, 3), name(2, 4), name(3, 4), histories=HISTORIES)
+    assert timelines_from(found, 1, 2 * SIZE) == [1, 2, 3]
+    assert timelines_from(found, 1, 4 * SIZE) == [1]
+    assert timelines_from(found, 2, 4 * SIZE + 5) == [2, 3]
+    assert [reach(found, 1, 2 * SIZE, one).timeline for one in (1, 2, 3)] == [1, 2, 3]
+    assert [reach(found, 1, 2 * SIZE, one).toward for one in (1, 2, 3, None)] == [1, 2, 3, 3]
+
+
+def test_what_was_abandoned_later_than_the_new_timeline_has_come_is_no_gap() -> None:
+    tail = [name(1, number) for number in range(2, 9)]
+    found = archive(*tail, name(2, 3), name(2, 4), histories={2: HISTORIES[2]})
+    assert missing(found, 1, 2 * SIZE) == []
+    assert missing(archive(*tail, name(2, 4), histories={2: HISTORIES[2]}), 1, 2 * SIZE) == [(Segment(2, 3), 1)]
+    assert found.newest == Segment(2, 4)
+    assert found.newest_of(1) == Segment(1, 8)
+
+
+def test_a_segment_that_the_backup_has_itself_is_only_needed_where_a_later_timeline_wrote_it_anew() -> None:
+    assert missing(archive(name(1, 4), name(1, 5)), 1, 3 * SIZE + 9, held=True) == []
+    assert missing(archive(name(1, 4), name(1, 5)), 1, 3 * SIZE + 9) == [(Segment(1, 3), 1)]
+    anew = archive(name(2, 4), histories={2: HISTORIES[2]})
+    assert missing(anew, 1, 3 * SIZE + 9, held=True) == [(Segment(2, 3), 1)]
+    assert reach(anew, 1, 3 * SIZE + 9, held=True).segments == 0
 
 
 def test_sizes() -> None:

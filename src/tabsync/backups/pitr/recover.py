@@ -19,6 +19,8 @@ from tabsync.backups.pitr.clusters import own_conninfo, write_entry
 from tabsync.backups.pitr.configure import configure, settle
 from tabsync.backups.pitr.feed import Feeder, restore_command
 from tabsync.backups.pitr.target import Target, local
+from tabsync.backups.wal.archive import fetch as wal_file
+from tabsync.backups.wal.contents import read_archive
 from tabsync.kernel.clock import iso, parse_iso
 from tabsync.kernel.errors import CannotConnect, FailedPartway, ProblemFound
 from tabsync.kernel.step import Context, Facts
@@ -121,12 +123,26 @@ def keep(context: Context, *, backup: str, name: str, directory: str, target: Fa
             connection.execute(_SQL["reload"])
         shutil.rmtree(place / "wal")
         (place / "fetch.sh").unlink()
+    else:
+        _leave_histories(workspace, manifest, place / "data" / "pg_wal")
     superuser, database = manifest.physical["superuser"], manifest.source["database"]
     facts = {"directory": directory, "superuser": superuser, "database": database, "backup": backup}
     facts |= {"target": str(wanted), "reached": context.results["recover"]}
     write_entry(workspace, name, state="restored", **facts)
     workspace.leave(place)
     return {"name": name, "directory": directory, "conninfo": own_conninfo(place, superuser, database)}
+
+
+def _leave_histories(workspace: Workspace, manifest: Manifest, place: Path) -> None:
+    """Let a cluster that waits see which timelines there are: opened without us, it must not take one of their numbers.
+
+    https://www.postgresql.org/docs/current/continuous-archiving.html#BACKUP-TIMELINES
+    """
+    store, identifier = workspace.store(), str(manifest.source["system_identifier"])
+    for timeline in read_archive(store, identifier, int(manifest.physical["wal_segment_size"])).histories:
+        target = place / f"{timeline:08X}.history"
+        if not target.exists() and wal_file(store, identifier, target.name, target):
+            server_account().own(target)
 
 
 def tidy(context: Context, *, name: str, directory: str) -> Facts:

@@ -95,7 +95,8 @@ def choose(cluster: Cluster, target: Target, timeline: int | None = None) -> Bas
     if not cluster.bases:
         raise Refused("there is no physical backup of this cluster in the store", "tabsync backup take physical")
     if fit and not ways:
-        raise Refused(f"no backup from before {target} leads to timeline {timeline}", "tabsync backup window")
+        early = "" if target.kind == "latest" else f" from before {target}"
+        raise Refused(f"no backup{early} leads to timeline {timeline}", "tabsync backup window")
     windows = " and ".join(f"{local(begins)} to {local(ends)}" for begins, ends in cluster.windows) or "nothing"
     why = "lies before the first backup" if not fit else "lies beyond the WAL in the store"
     where = "" if timeline is None or not fit else f" on timeline {timeline}"

@@ -71,14 +71,18 @@ def store_file(store: Store, system_identifier: str, path: Path, memo: Path) -> 
     Raises Refused when another content is there under its name: then two servers write to one archive.
     """
     name, digest = stored_name(system_identifier, path.name), _digest(path)
+    mine = f"{path.name} {digest}"
     known = memo.read_text() if memo.exists() else ""
-    _write_memo(memo, f"{path.name} {digest}")
+    _write_memo(memo, mine)
     with tempfile.TemporaryDirectory(prefix="tabsync-wal-") as directory:
         packed = Path(directory) / "packed"
         _pack(path, packed)
         if store.put_file(name, packed):
             return True
-    if known == f"{path.name} {digest}" or _same(store, system_identifier, path.name, digest):
+    if known == mine:
+        return False
+    memo.unlink(missing_ok=True)  # it wasn't stored by us: the next attempt must not take it for that
+    if _same(store, system_identifier, path.name, digest):
         return False
     raise Refused(
         f"another {path.name} is in {store.url} already",

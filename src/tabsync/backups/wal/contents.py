@@ -20,6 +20,7 @@ from tabsync.backups.wal.names import (
     segment_named,
     whole_stored,
 )
+from tabsync.kernel.errors import NotAllowed
 from tabsync.stores.store import Store
 
 Branch = tuple[int, int]
@@ -68,7 +69,7 @@ class Reach:
 
 
 def read_archive(store: Store, system_identifier: str, size: int) -> Archive:
-    """List a cluster's WAL; size: of a segment, in bytes. Histories, which are tiny, are read."""
+    """List a cluster's WAL; size: of a segment, in bytes. Histories, which are tiny, are read where they can be."""
     whole: dict[Segment, datetime] = {}
     partial: dict[Segment, Partial] = {}
     learned: dict[int, datetime] = {}
@@ -83,8 +84,9 @@ def read_archive(store: Store, system_identifier: str, size: int) -> Archive:
                 partial[segment] = open_one
         elif timeline := history_stored(one.name):
             learned[timeline] = one.modified
-    histories = {timeline: _history(store, system_identifier, timeline) for timeline in learned}
-    return Archive(size, whole, partial, histories, learned)
+    read = {timeline: _history(store, system_identifier, timeline) for timeline in learned}
+    histories = {timeline: history for timeline, history in read.items() if history}
+    return Archive(size, whole, partial, histories, {timeline: learned[timeline] for timeline in histories})
 
 
 def parse_history(text: str) -> tuple[Branch, ...]:
@@ -172,7 +174,11 @@ def _timeline_of(path: list[Branch], number: int, size: int) -> int:
 
 
 def _history(store: Store, system_identifier: str, timeline: int) -> tuple[Branch, ...]:
+    """Where the timelines before one were left; nothing on a host that may write to the store and not read it."""
     with tempfile.TemporaryDirectory(prefix="tabsync-wal-") as directory:
         target = Path(directory) / "history"
-        fetch(store, system_identifier, f"{timeline:08X}.history", target)
+        try:
+            fetch(store, system_identifier, f"{timeline:08X}.history", target)
+        except NotAllowed:
+            return ()
         return parse_history(target.read_text())

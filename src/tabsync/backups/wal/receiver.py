@@ -217,6 +217,8 @@ class Receiver:
             self._asking.failed()
             return
         self._asking.worked()
+        if row["timeline"] != self._timeline:  # another server answers there: its positions are others
+            self._samples.clear()
         self._size, self._timeline = row["segment_size"], row["timeline"]
         self._samples.append((written_up_to(lsn(row["lsn"]), row["segment_size"]), row["time"]))
         if row["written_lsn"]:
