@@ -61,8 +61,9 @@ def take_away_leftovers(found: Workspace) -> None:
         marked = []  # who needs the ledger says that it can't be opened; status works without
     if swept or marked:
         parts = [f"{len(marked)} interrupted run" + ("s" if len(marked) > 1 else "")] if marked else []
-        parts += [f"{len(swept)} leftover director" + ("ies" if len(swept) > 1 else "y")] if swept else []
-        note(f"a process died earlier: {' and '.join(parts)} cleared (tabsync run list)")
+        more = f" and {len(swept) - 3} more" if len(swept) > 3 else ""
+        parts += [f"what it left ({', '.join(swept[:3])}{more})"] if swept else []
+        note(f"a process died earlier: cleared {' and '.join(parts)} (tabsync run list)")
 
 
 def load_manual(found: Workspace) -> Manual:

@@ -384,3 +384,13 @@ def test_a_group_without_its_command_shows_its_help(directory: Path) -> None:
     assert (done.code, done.out) == (2, "")
     assert "in-place" in done.err
     assert "error" not in done.err
+
+
+def test_what_dead_processes_left_is_named_when_it_is_cleared(directory: Path, databases: Databases) -> None:
+    (directory / "tabsync.toml").write_text(f'database = "{databases()}"\n')
+    for number in range(5):
+        (directory / ".tabsync" / "staging" / f"copy-{number}").mkdir(parents=True)
+    told = tabsync(directory, "backup", "list").err
+    assert "a process died earlier: cleared what it left (copy-" in told
+    assert "and 2 more" in told
+    assert list((directory / ".tabsync" / "staging").iterdir()) == []
