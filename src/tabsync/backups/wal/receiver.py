@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +19,7 @@ from tabsync.backups.physical.base import lsn, lsn_text
 from tabsync.backups.wal.names import SEGMENT, segment_named, written_up_to
 from tabsync.backups.wal.slot import SQL, read_slot
 from tabsync.backups.wal.spool import Spool
-from tabsync.backups.wal.trouble import Retry, Trouble, no_room, of_store
+from tabsync.backups.wal.trouble import Retry, Trouble, Troubles, no_room, of_store
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import FailedPartway, TabsyncError
 from tabsync.kernel.step import Context, Facts
@@ -38,7 +37,6 @@ _SAMPLE = 0.5  # between two questions to the server
 _EVIDENCE = 60.0  # between two entries in the ledger while nothing changes
 _IDLE = 60.0  # between two marks of the open segment while nothing is written
 _ONCE = 120.0  # seconds in which a single round has to catch up
-_FIGURES = re.compile(r"\d+(\.\d+)?")  # in what is wrong: that they change is no news
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ class Receiver:
         self._last, self._size = last, 0  # the last whole segment in the store; of a segment
         self._timeline = 0  # that the server is on; 0 while it wasn't asked
         self._sent = ""  # the last segment that went from here into the store
-        self._troubles: dict[str, Trouble] = {}
+        self._troubles = Troubles()
         self._said: tuple[str, ...] = ()
 
     def __enter__(self) -> Receiver:
@@ -108,10 +106,10 @@ class Receiver:
                 wanted = wanted or self._covered
                 if wanted is not None or self._stuck():
                     self.stop()
-                    self._raise_trouble()
+                    self._troubles.raise_first()
                     return
                 if time.monotonic() - begun > _ONCE:
-                    self._raise_trouble()
+                    self._troubles.raise_first()
                     raise FailedPartway("the server's WAL was not caught up with in two minutes", "tabsync wal status")
             time.sleep(_TICK)
 
@@ -130,7 +128,7 @@ class Receiver:
             "segments": self._segments,
             "until": iso(self._stored) if self._stored else None,
             "waiting_bytes": self._spool.bytes(),
-            "troubles": [one.fact for one in self._troubles.values()],
+            "troubles": self._troubles.facts,
         }
 
     def _receive(self) -> None:
@@ -142,13 +140,13 @@ class Receiver:
         elif self._full and waiting <= self._options.budget // 2:
             self._full = False
         kept = f"{human_bytes(waiting)} of WAL wait here: the server keeps what follows, and its disk fills"
-        self._note("budget", Trouble(kept) if self._full else None)
+        self._troubles.note("budget", Trouble(kept) if self._full else None)
         if self._child is not None and not self._child.running():
             told = f"the server's WAL can't be received: {_words(self._child.ended().complaint())}"
             self._end_child()
             self._spool.drop_short(self._size)
             if not self._cramped():
-                self._note("server", Trouble(told))
+                self._troubles.note("server", Trouble(told))
                 self._server.failed()
         cramped = self._cramped()
         if self._child is None and not self._full and self._server.due() and not cramped and self._ready():
@@ -161,7 +159,7 @@ class Receiver:
         place = self._spool.directory
         trouble = None if self._spool.open_segment() else no_room(place, self._size)
         if trouble or no_room(place, 2 * self._size) is None:  # on the verge of it, it is no news
-            self._note("disk", trouble)
+            self._troubles.note("disk", trouble)
         return trouble is not None
 
     def _ready(self) -> bool:
@@ -172,7 +170,7 @@ class Receiver:
             self._spool.leave_other_timelines(self._timeline)
         except (TabsyncError, OSError) as error:
             self._server.failed()
-            self._note("store", of_store(error, self._spool.store))
+            self._troubles.note("store", of_store(error, self._spool.store))
             return False
         self._confirm()
         return True
@@ -223,7 +221,7 @@ class Receiver:
         self._samples.append((written_up_to(lsn(row["lsn"]), row["segment_size"]), row["time"]))
         if row["written_lsn"]:
             self._server.worked()
-            self._note("server", None)
+            self._troubles.note("server", None)
             self._written = lsn(row["written_lsn"])
             while self._samples and self._samples[0][0] <= self._written:
                 self._covered = self._samples.popleft()[1]
@@ -232,7 +230,9 @@ class Receiver:
     def _watch(self, retained: int | None, *, lost: bool) -> None:
         name, over = self._options.slot, self._options.drop_over
         if lost:
-            self._note("slot", Trouble(f"slot {name} is gone or has lost WAL: the archive has a gap from here on"))
+            self._troubles.note(
+                "slot", Trouble(f"slot {name} is gone or has lost WAL: the archive has a gap from here on")
+            )
             return
         if over is not None and retained is not None and retained > over:
             self._end_child()
@@ -245,7 +245,7 @@ class Receiver:
             )
         much = retained is not None and retained > self._options.budget
         kept = f"the server keeps {human_bytes(retained or 0)} of WAL for slot {name}"
-        self._note("slot", Trouble(kept) if much else None)
+        self._troubles.note("slot", Trouble(kept) if much else None)
 
     def _send(self) -> None:
         """Let the store have what is finished, and the open segment when it is time."""
@@ -289,33 +289,21 @@ class Receiver:
         try:
             self._segments += self._round.result()
             self._store.worked()
-            self._note("store", None)
+            self._troubles.note("store", None)
         except (TabsyncError, OSError) as error:
             self._store.failed()
-            self._note("store", of_store(error, self._spool.store))
+            self._troubles.note("store", of_store(error, self._spool.store))
         finally:
             self._round = None
 
-    def _note(self, what: str, trouble: Trouble | None) -> None:
-        if trouble:
-            self._troubles[what] = trouble
-        else:
-            self._troubles.pop(what, None)
-
-    def _raise_trouble(self) -> None:
-        for trouble in self._troubles.values():
-            raise FailedPartway(trouble.fact, trouble.hint)
-
     def _tell(self) -> None:
         """Say what changed, and put it into the ledger, which is what others see of us."""
-        said = tuple(sorted(_FIGURES.sub("", one.fact) for one in self._troubles.values()))
+        said = self._troubles.kinds
         if said == self._said and time.monotonic() < self._next_evidence:
             return
         self._next_evidence = time.monotonic() + _EVIDENCE
         line = f"everything until {self._stored.astimezone():%H:%M:%S} is stored" if self._stored else "starting"
-        if said:
-            hints = dict.fromkeys(f"\nhint: {one.hint}" for one in self._troubles.values())
-            line = "; ".join(one.fact for one in self._troubles.values()) + "".join(hints)
+        line = self._troubles.words or line
         self._context.report(self._segments, self._segments, line)
         if said != self._said or self._stored:
             self._record(ok=not said)
@@ -326,10 +314,10 @@ class Receiver:
         try:
             ledger, run_id = self._workspace.ledger(), self._context.run_id
             add_evidence(ledger, "wal", subject_of(self._target), ok=ok, facts=facts, run_id=run_id)
-            self._note("ledger", None)
+            self._troubles.note("ledger", None)
         except (TabsyncError, SQLAlchemyError) as error:  # its disk may be the one that storing WAL makes room on
             cause = error.orig if isinstance(error, DBAPIError) else error
-            self._note("ledger", Trouble(f"the ledger can't be written: {cause}".splitlines()[0]))
+            self._troubles.note("ledger", Trouble(f"the ledger can't be written: {cause}".splitlines()[0]))
 
 
 def _words(complaint: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 import tempfile
 import time
@@ -10,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabsync.kernel.errors import TabsyncError
+from tabsync.kernel.errors import FailedPartway, TabsyncError
 from tabsync.kernel.units import human_bytes
 
 if TYPE_CHECKING:
     from tabsync.stores.store import Store
 
+_FIGURES = re.compile(r"\d+(\.\d+)?")
 _LONGEST_WAIT = 30.0  # seconds between two attempts to reach a server or a store that is gone
 
 
@@ -25,6 +27,44 @@ class Trouble:
 
     fact: str
     hint: str = "tabsync wal status"
+
+
+class Troubles:
+    """What is wrong at the moment, each by what it is about."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Trouble] = {}
+
+    def __contains__(self, what: str) -> bool:
+        return what in self._known
+
+    def note(self, what: str, trouble: Trouble | None) -> None:
+        """Something is wrong; None: no longer."""
+        if trouble:
+            self._known[what] = trouble
+        else:
+            self._known.pop(what, None)
+
+    @property
+    def facts(self) -> list[str]:
+        """Each in one line."""
+        return [one.fact for one in self._known.values()]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What is wrong, without figures: that those change is no news."""
+        return tuple(sorted(_FIGURES.sub("", fact) for fact in self.facts))
+
+    @property
+    def words(self) -> str:
+        """Everything in one line, and each hint in one; "" when nothing is wrong."""
+        hints = dict.fromkeys(f"\nhint: {one.hint}" for one in self._known.values())
+        return "; ".join(self.facts) + "".join(hints)
+
+    def raise_first(self) -> None:
+        """Raise FailedPartway with what was noted first, if anything is."""
+        for trouble in self._known.values():
+            raise FailedPartway(trouble.fact, trouble.hint)
 
 
 class Retry:
