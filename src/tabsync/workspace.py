@@ -103,6 +103,8 @@ class Workspace:
         """A journal for the runner, in the name of whoever uses this workspace."""
         from tabsync.ledger.runs import LedgerJournal
 
+        if not self.store_url:  # often on the same disk, and what is run now may be what makes room on it
+            self.store().make_room()
         return LedgerJournal(self.ledger(), self.actor or _login(), self.manual_digest())
 
     def store(self, place: str = "") -> Store:

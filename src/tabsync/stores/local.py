@@ -26,6 +26,10 @@ from tabsync.stores.objects import NamedFile, StoredObject
 from tabsync.stores.store import Store, digest_of, file_name, manifest_name, no_such_backup, object_name, other_size
 from tabsync.system.claims import unclaimed
 
+_RESERVE = "reserve"
+_RESERVED = 1 << 20  # bytes
+_PLENTY = 16 << 20  # bytes that must be free for some to be kept back
+
 
 @dataclass(frozen=True, slots=True)
 class LocalStore(Store):
@@ -61,6 +65,19 @@ class LocalStore(Store):
             probe.unlink()
         except OSError as error:
             raise self._unusable(error.strerror or str(error)) from None
+        self._keep_reserve()
+
+    def _keep_reserve(self) -> None:
+        reserve = self.root / _RESERVE
+        if self.free_bytes() > _PLENTY and not reserve.exists():
+            with contextlib.suppress(OSError):  # it is for the day when the disk is full, and no condition of anything
+                reserve.write_bytes(os.urandom(_RESERVED))  # nothing that the file system could store in less
+
+    def make_room(self) -> None:
+        """Give up the reserve when the disk is full: prune, which makes room, has to write a line before it can."""
+        reserve = self.root / _RESERVE
+        if reserve.exists() and self.free_bytes() < _RESERVED:
+            reserve.unlink(missing_ok=True)
 
     def _unusable(self, why: str) -> Refused:
         return Refused(

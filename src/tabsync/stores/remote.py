@@ -75,6 +75,10 @@ class RemoteStore(Store):
             self._create(_MARK, _MARK_TEXT)
         self.staging_root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
+    def make_room(self) -> None:
+        """An object store is never full."""
+        return
+
     def free_bytes(self) -> None:
         """An object store has no bound that we could know."""
         return

@@ -58,6 +58,10 @@ class Store(ABC):
         """Make the store ready to be written to, or say why it can't be: Refused, CannotConnect or NotAllowed."""
 
     @abstractmethod
+    def make_room(self) -> None:
+        """Give up what is kept back for a full disk, if it is full; no-op where nothing is."""
+
+    @abstractmethod
     def free_bytes(self) -> int | None:
         """Space left in it for us; None when it has no bound that we could know."""
 

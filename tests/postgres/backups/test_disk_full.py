@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.hold import plan_hold
+from tabsync.backups.lease import take_lease
 from tabsync.backups.take import plan_take_full
 from tabsync.kernel.errors import Exit, FailedPartway
 from tabsync.kernel.runner import Outcome, run
@@ -61,6 +64,26 @@ def check_nothing_is_left(workspace: Workspace, outcome: Outcome) -> None:
     assert workspace.store().ids() == []
     assert list((workspace.store_root / "staging").glob("*")) == []
     assert list(workspace.store_root.glob("objects/*/*")) == []
+
+
+def test_a_disk_that_is_full_to_the_last_byte_still_takes_a_record_and_a_marker(
+    databases: Databases, workspaces: Callable[..., Workspace], small_disk: Path
+) -> None:
+    subprocess.run(["mount", "-o", "remount,size=24m", str(small_disk)], check=True)
+    home, root = small_disk / "home", small_disk / "store"
+    workspace = replace(
+        workspaces(databases()), home=home, store_root=root, ledger_url=f"sqlite:///{home / 'ledger.sqlite'}"
+    )
+    take(workspace).raise_if_failed()
+    with (small_disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
+    assert LocalStore(root).free_bytes() == 0
+    plan = plan_hold(workspace, "latest", "the disk is full")
+    run(plan, workspace, workspace.journal()).raise_if_failed()
+    take_lease(workspace.store())
+    assert not (root / "reserve").exists()
+    workspace.close()
 
 
 def test_the_stores_disk(large: str, workspaces: Callable[..., Workspace], small_disk: Path) -> None:
