@@ -123,9 +123,10 @@ def test_a_restore_after_a_backup_and_a_typed_name(shop: Workspace, api: Api, qu
 
 def test_no_backup_no_restore(shop: Workspace, api: Api, quick: None) -> None:
     plan = plan_restore_managed(shop, WHEN)
+    shop.store().prepare()
     manifests = shop.store_root / "manifests"
     manifests.rmdir()
-    manifests.write_text("")  # the manifest can't be written
+    manifests.symlink_to("/proc")  # there, but not even root can write the manifest into it
     outcome = run(plan, shop, shop.journal())
     assert outcome.error is not None and outcome.failed_step == "commit"
     assert api.restores == []
