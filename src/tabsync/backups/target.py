@@ -24,7 +24,7 @@ from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, CannotConnect, NotAllowed, ProblemFound, Refused
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.postgres import catalog
-from tabsync.postgres.connect import Connection, allowed, connect
+from tabsync.postgres.connect import Connection, allowed, check_conninfo, connect
 from tabsync.postgres.installation import Installation, clients_for
 from tabsync.postgres.queries import named
 from tabsync.postgres.toc import Entry, read_toc
@@ -55,7 +55,7 @@ def on_server(workspace: Workspace, *, beside: bool = False) -> Iterator[Connect
     """
     places = [conninfo_of(workspace, name) for name in ("postgres", "template1")]
     if beside:
-        own = psycopg.conninfo.conninfo_to_dict(workspace.conninfo).get("dbname")
+        own = check_conninfo(workspace.conninfo).get("dbname")
         places = places[1:] if own == "postgres" else places
     else:
         places = [workspace.conninfo, *places]
@@ -90,7 +90,7 @@ def backup_for(workspace: Workspace, backup: str, target: Facts) -> Manifest:
         return found
     mine = [one for one in store.manifests()[0] if one.kind == "full" and one.reason != BEFORE_RESTORE]
     own = [one for one in mine if one.subject == subject_of(target)]
-    wanted = psycopg.conninfo.conninfo_to_dict(workspace.conninfo).get("dbname")
+    wanted = check_conninfo(workspace.conninfo).get("dbname")
     own = own or [one for one in mine if one.source["database"] == wanted]
     if not own:
         raise BadUsage(f"there is no full backup of this database in {store.url}", "tabsync backup take full")

@@ -51,13 +51,12 @@ class Limits:
 
 def check_conninfo(conninfo: str) -> dict[str, str]:
     """A connection string as keywords. Raises BadUsage when libpq can't read it (without repeating secrets)."""
-    try:
-        parts = {key: str(value) for key, value in conninfo_to_dict(conninfo).items() if value is not None}
-    except psycopg.ProgrammingError:
+    parts = _parts(conninfo)
+    if parts is None:
         raise BadUsage(
             f"{without_secrets(conninfo)!r} is not a connection string",
             "give postgresql://user@host:5432/database, service=NAME, or set PGHOST and PGDATABASE",
-        ) from None
+        )
     if _is_cut_wrongly(conninfo, parts):
         raise BadUsage(
             "the URL's password, or another part of it, holds an @ or / that isn't escaped",
@@ -66,30 +65,32 @@ def check_conninfo(conninfo: str) -> dict[str, str]:
     return parts
 
 
-def _is_cut_wrongly(conninfo: str, parts: Mapping[str, object]) -> bool:
+def _parts(conninfo: str) -> dict[str, str] | None:
+    """What libpq reads in a connection string; None when it reads nothing, or bytes that are no text (%80)."""
+    try:
+        return {key: str(value) for key, value in conninfo_to_dict(conninfo).items() if value is not None}
+    except (psycopg.ProgrammingError, UnicodeDecodeError):
+        return None
+
+
+def _is_cut_wrongly(conninfo: str, parts: Mapping[str, str]) -> bool:
     """Whether libpq takes a part of the password for host, port or database, which we would show.
 
-    It ends the user's part of a URI at the first @, and looks for none behind the first slash.
+    It ends the user's part of a URI at the first @, and looks for none behind the first slash; until then, a ? is
+    nothing but a sign.
     """
     scheme, found, rest = conninfo.partition("://")
     if not found or scheme not in ("postgresql", "postgres"):
         return False
-    path = rest.partition("?")[0].partition("/")[2]
-    hosts = str(parts.get("host") or "").split(",")
-    ports = str(parts.get("port") or "").split(",")
-    return (
-        "@" in path
-        or any("@" in host and not host.startswith("/") and "%40" not in rest for host in hosts)
-        or not all(port.isdecimal() or not port for port in ports)
-    )
+    user = re.match(r"[^@/]*@", rest)
+    hosts_and_path = rest[user.end() if user else 0 :].partition("?")[0]
+    ports = parts.get("port", "").split(",")
+    return "@" in hosts_and_path or not all(port.isdecimal() or not port for port in ports)
 
 
 def without_secrets(conninfo: str) -> str:
     """A connection string fit to be shown and recorded."""
-    try:
-        parts = conninfo_to_dict(conninfo)
-    except psycopg.ProgrammingError:
-        parts = None
+    parts = _parts(conninfo)
     if parts is None or _is_cut_wrongly(conninfo, parts):
         # Where libpq can't tell which part is the password, nobody can: only what it begins with is shown.
         start = re.match(r"[\w.-]*(?:://)?", conninfo)

@@ -6,8 +6,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from psycopg.conninfo import conninfo_to_dict
-
 from tabsync.backups.physical.base import chain
 from tabsync.backups.physical.checks import check_replication
 from tabsync.backups.physical.lay_out import programs_of
@@ -21,6 +19,7 @@ from tabsync.kernel.errors import BadUsage, CannotConnect, NotAllowed, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Risk, Step
 from tabsync.kernel.units import human_bytes
+from tabsync.postgres.connect import check_conninfo
 from tabsync.stores.manifest import Manifest
 from tabsync.system.account import server_account
 
@@ -76,7 +75,7 @@ def cluster_meant(workspace: Workspace) -> Cluster:
         with workspace.connect("restore") as connection:
             identifier = check_replication(connection, workspace.conninfo)
     except (CannotConnect, NotAllowed):
-        wanted = conninfo_to_dict(workspace.conninfo).get("dbname")
+        wanted = check_conninfo(workspace.conninfo).get("dbname")
         named = [one for one in found if wanted in one.to_json()["databases"]] or found
         if len(named) == 1:
             return named[0]
