@@ -20,6 +20,7 @@ from psycopg import sql
 from tabsync.backups.arrived import count_rows, not_there
 from tabsync.backups.foreign import Foreign, check_script, foreign_dump, opened, without_restrict
 from tabsync.backups.pg_restore import as_dbname, run_pg_restore, write_list
+from tabsync.backups.psql_script import run_script, script_command
 from tabsync.backups.restore import NO_LIMIT
 from tabsync.backups.restore_new import raise_failures, restored
 from tabsync.backups.restore_tables import into_existing
@@ -42,7 +43,7 @@ from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.postgres import catalog
 from tabsync.postgres.catalog import Relation, relation_named, server_major
-from tabsync.postgres.connect import connect, libpq_environment
+from tabsync.postgres.connect import connect
 from tabsync.postgres.installation import Installation, installations
 from tabsync.system.programs import run_program
 
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _HERE = "tabsync.backups.restore_file"
-_RESTRICT_SINCE = {15: 14, 16: 10, 17: 6}
-"""The minor releases whose psql knows \\restrict, CVE-2025-8714; 18 always did."""
 
 
 def plan_restore_file(workspace: Workspace, path: Path, name: str | None = None, *, no_owner: bool = False) -> Plan:
@@ -170,7 +169,8 @@ def restore(
         with connect(conninfo, "restore") as connection:
             prove_target(connection, target)
     if form == "plain":
-        return _run_script(_programs(target, None), dump, conninfo, directory)
+        run_script(_programs(target, None), dump, conninfo, directory)
+        return {"entries": 0}
     entries = restored(foreign_dump(dump).entries, only)
     listed = write_list(directory / "restore.list", [entry.dump_id for entry in entries])
     given = [*options, listed, f"--dbname={as_dbname(database)}"]
@@ -201,33 +201,6 @@ def verify(context: Context, *, path: str, scratch: str, form: str, database: st
     if "create" in context.results:
         finish(context, database)
     return {"tables": counted, "rows": sum(one["rows"] for one in counted), "database": database}
-
-
-def _run_script(clients: Installation, script: Path, conninfo: str, claim: Path) -> Facts:
-    key = secrets.token_hex(16)  # who doesn't know it can't lift the restriction
-    done = run_program(
-        _script_command(clients, script, key),
-        env=libpq_environment(conninfo) | {"PGAPPNAME": "tabsync/restore"},
-        claim=claim,
-    )
-    if done.code != 0:
-        errors = [line for line in done.stderr if "ERROR:" in line] or [done.complaint()]
-        raise FailedPartway(
-            f"the script does not run: {errors[0].partition('ERROR:')[2].strip() or errors[0]}",
-            "nothing of it stays; does it need roles or extensions that are not here?",
-        )
-    return {"entries": 0}
-
-
-def _script_command(clients: Installation, script: Path, key: str = "KEY") -> list[str]:
-    """psql, in one transaction, restricted to SQL: no command to itself is run, so none to the shell.
-
-    https://www.postgresql.org/docs/current/app-psql.html (\\restrict); programs of before August 2025 don't know it.
-    """
-    options = ["--no-psqlrc", "--quiet", "--no-password", "--single-transaction", "--set=ON_ERROR_STOP=1"]
-    newest_without = _RESTRICT_SINCE.get(clients.major, 0) - 1
-    restrict = [f"--command=\\restrict {key}"] if clients.version[1] > newest_without else []
-    return [str(clients.program("psql")), *options, "--output=/dev/null", *restrict, f"--file={script}"]
 
 
 def _programs(target: Facts, archive: Path | None) -> Installation:
@@ -294,7 +267,7 @@ def _fill_steps(
         clients = _programs(target, None if found.packed else found.path)
         command = [str(clients.program("pg_restore")), *given, f"--dbname={as_dbname(database)}", str(found.path)]
     else:
-        command = _script_command(_programs(target, None), found.path)
+        command = script_command(_programs(target, None), found.path)
     restore_it = Step(
         "restore",
         f"Restore into {database}",

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabsync.backups.physical.checks import check_replication
-from tabsync.backups.wal.receiver import Options, Receiver
+from tabsync.backups.wal.receiver import Receiver
 from tabsync.backups.wal.slot import DEFAULT_SLOT, check_slot
 from tabsync.backups.wal.spool import Spool, last_whole
+from tabsync.backups.wal.upstream import Options
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step

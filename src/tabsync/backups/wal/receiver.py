@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import psycopg
-from psycopg.rows import dict_row
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from tabsync.backups.physical.base import lsn, lsn_text
-from tabsync.backups.wal.names import SEGMENT, segment_named, written_up_to
-from tabsync.backups.wal.slot import SQL, read_slot
+from tabsync.backups.wal.names import SEGMENT, segment_named
 from tabsync.backups.wal.spool import Spool
 from tabsync.backups.wal.trouble import Retry, Trouble, Troubles, no_room, of_store
+from tabsync.backups.wal.upstream import Options, Upstream
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import FailedPartway, TabsyncError
 from tabsync.kernel.step import Context, Facts
 from tabsync.kernel.units import human_bytes
 from tabsync.ledger.evidence import add_evidence
-from tabsync.postgres.connect import Connection, libpq_environment
+from tabsync.postgres.connect import libpq_environment
 from tabsync.stores.manifest import subject_of
 from tabsync.system.child import Child, child
 
@@ -33,20 +27,9 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _TICK = 0.2  # seconds
-_SAMPLE = 0.5  # between two questions to the server
-_EVIDENCE = 60.0  # between two entries in the ledger while nothing changes
+_EVIDENCE = 60.0  # seconds between two entries in the ledger while nothing changes
 _IDLE = 60.0  # between two marks of the open segment while nothing is written
 _ONCE = 120.0  # seconds in which a single round has to catch up
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """See receive.plan_receive."""
-
-    slot: str
-    flush: float
-    budget: int
-    drop_over: int | None
 
 
 class Receiver:
@@ -64,22 +47,19 @@ class Receiver:
     ) -> None:
         self._workspace, self._context, self._spool = workspace, context, spool
         self._command, self._options, self._target = command, options, target
-        self._stack, self._child_stack = ExitStack(), ExitStack()
+        self._child_stack = ExitStack()
         self._pool = ThreadPoolExecutor(max_workers=1)
         self._child: Child | None = None
-        self._connection: Connection | None = None
-        self._round: Future[int] | None = None
-        self._samples: deque[tuple[int, datetime]] = deque(maxlen=3600)
-        self._server, self._store, self._asking = Retry(), Retry(), Retry()
-        self._covered: datetime | None = None  # committed by then: written here
-        self._stored: datetime | None = None  # committed by then: in the store
-        self._written = self._flushed = -1  # WAL positions
-        self._next_sample = self._next_flush = self._next_evidence = self._last_mark = 0.0
-        self._segments, self._full = 0, False
-        self._last, self._size = last, 0  # the last whole segment in the store; of a segment
-        self._timeline = 0  # that the server is on; 0 while it wasn't asked
-        self._sent = ""  # the last segment that went from here into the store
         self._troubles = Troubles()
+        self._upstream = Upstream(workspace, options, self._troubles, self._end_child)
+        self._round: Future[int] | None = None
+        self._server, self._store = Retry(), Retry()
+        self._stored: datetime | None = None  # committed by then: in the store
+        self._flushed = -1  # a WAL position
+        self._next_flush = self._next_evidence = self._last_mark = 0.0
+        self._segments, self._full = 0, False
+        self._last = last  # the last whole segment in the store
+        self._sent = ""  # the last segment that went from here into the store
         self._said: tuple[str, ...] = ()
 
     def __enter__(self) -> Receiver:
@@ -88,8 +68,7 @@ class Receiver:
     def __exit__(self, *_: object) -> None:
         self._child_stack.close()
         self._pool.shutdown(cancel_futures=True)
-        if self._connection is not None:
-            self._connection.close()
+        self._upstream.close()
 
     def run(self, *, once: bool) -> None:
         """Go on until interrupted; once: until all that there was at the beginning is in the store.
@@ -98,12 +77,14 @@ class Receiver:
         """
         begun, wanted = time.monotonic(), None
         while True:
-            self._ask()
+            if self._upstream.ask():
+                self._server.worked()
+                self._troubles.note("server", None)
             self._receive()
             self._send()
             self._tell()
             if once:
-                wanted = wanted or self._covered
+                wanted = wanted or self._upstream.covered
                 if wanted is not None or self._stuck():
                     self.stop()
                     self._troubles.raise_first()
@@ -144,7 +125,7 @@ class Receiver:
         if self._child is not None and not self._child.running():
             told = f"the server's WAL can't be received: {_words(self._child.ended().complaint())}"
             self._end_child()
-            self._spool.drop_short(self._size)
+            self._spool.drop_short(self._upstream.size)
             if not self._cramped():
                 self._troubles.note("server", Trouble(told))
                 self._server.failed()
@@ -157,17 +138,17 @@ class Receiver:
     def _cramped(self) -> bool:
         """Whether the next segment has no room here; the one that is open has its own already."""
         place = self._spool.directory
-        trouble = None if self._spool.open_segment() else no_room(place, self._size)
-        if trouble or no_room(place, 2 * self._size) is None:  # on the verge of it, it is no news
+        trouble = None if self._spool.open_segment() else no_room(place, self._upstream.size)
+        if trouble or no_room(place, 2 * self._upstream.size) is None:  # on the verge of it, it is no news
             self._troubles.note("disk", trouble)
         return trouble is not None
 
     def _ready(self) -> bool:
         """See that pg_receivewal begins where it can; False when that can't be done now."""
-        if not self._timeline:
+        if not self._upstream.timeline:
             return True  # the server can't be asked: let it say so itself
         try:
-            self._spool.leave_other_timelines(self._timeline)
+            self._spool.leave_other_timelines(self._upstream.timeline)
         except (TabsyncError, OSError) as error:
             self._server.failed()
             self._troubles.note("store", of_store(error, self._spool.store))
@@ -180,11 +161,9 @@ class Receiver:
 
         It dies without telling when it has no room for the next segment, and would receive the same ones for ever.
         """
-        if not self._sent or self._connection is None or self._spool.finished():
-            return
-        position = lsn_text((segment_named(self._sent, self._size).number + 1) * self._size)
-        with contextlib.suppress(psycopg.Error):
-            self._connection.execute(SQL["advance"], {"slot": self._options.slot, "lsn": position})
+        if self._sent and not self._spool.finished():
+            size = self._upstream.size
+            self._upstream.advance((segment_named(self._sent, size).number + 1) * size)
 
     def _stuck(self) -> bool:
         """Whether there is no room to receive, and storing what is here won't make any."""
@@ -197,70 +176,20 @@ class Receiver:
         self._child_stack.close()
         self._child = None
 
-    def _ask(self) -> None:
-        """Ask the server how far its WAL reaches and what we have of it."""
-        if time.monotonic() < self._next_sample or not self._asking.due():
-            return
-        self._next_sample = time.monotonic() + _SAMPLE
-        try:
-            if self._connection is None:
-                self._connection = self._workspace.connect("wal")
-            with self._connection.cursor(row_factory=dict_row) as cursor:
-                row = cursor.execute(SQL["progress"], {"slot": self._options.slot}).fetchone() or {}
-            slot = read_slot(self._connection, self._options.slot)
-        except (TabsyncError, psycopg.Error):
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
-            self._asking.failed()
-            return
-        self._asking.worked()
-        if row["timeline"] != self._timeline:  # another server answers there: its positions are others
-            self._samples.clear()
-        self._size, self._timeline = row["segment_size"], row["timeline"]
-        self._samples.append((written_up_to(lsn(row["lsn"]), row["segment_size"]), row["time"]))
-        if row["written_lsn"]:
-            self._server.worked()
-            self._troubles.note("server", None)
-            self._written = lsn(row["written_lsn"])
-            while self._samples and self._samples[0][0] <= self._written:
-                self._covered = self._samples.popleft()[1]
-        self._watch(slot.retained_bytes if slot else None, lost=slot is None or slot.wal_status == "lost")
-
-    def _watch(self, retained: int | None, *, lost: bool) -> None:
-        name, over = self._options.slot, self._options.drop_over
-        if lost:
-            self._troubles.note(
-                "slot", Trouble(f"slot {name} is gone or has lost WAL: the archive has a gap from here on")
-            )
-            return
-        if over is not None and retained is not None and retained > over:
-            self._end_child()
-            if self._connection is not None:
-                time.sleep(_TICK)  # the server notices the end of its receiver
-                self._connection.execute(SQL["drop_slot"], {"slot": name})
-            raise FailedPartway(
-                f"slot {name} kept {human_bytes(retained)} of WAL and was dropped: the archive has a gap",
-                "repair the store, start again, and take a new base: tabsync backup take physical",
-            )
-        much = retained is not None and retained > self._options.budget
-        kept = f"the server keeps {human_bytes(retained or 0)} of WAL for slot {name}"
-        self._troubles.note("slot", Trouble(kept) if much else None)
-
     def _send(self) -> None:
         """Let the store have what is finished, and the open segment when it is time."""
         self._collect(wait=False)
         if self._round is not None or not self._store.due():
             return
-        due = time.monotonic() >= self._next_flush and self._covered is not None
-        idle = self._written == self._flushed and time.monotonic() < self._last_mark + _IDLE
+        due = time.monotonic() >= self._next_flush and self._upstream.covered is not None
+        idle = self._upstream.written == self._flushed and time.monotonic() < self._last_mark + _IDLE
         if (due and not idle) or self._spool.finished():
             self._submit()
 
     def _submit(self) -> None:
         # Half of what may be lost: the other half is for the time that storing takes.
         self._next_flush = time.monotonic() + self._options.flush / 2
-        covered, written = self._covered, self._written
+        covered, written, size = self._upstream.covered, self._upstream.written, self._upstream.size
 
         def send() -> int:
             sent = 0
@@ -269,7 +198,7 @@ class Receiver:
                 if SEGMENT.fullmatch(path.name):
                     self._last = self._sent = path.name
                 sent += 1
-            if covered is not None and self._spool.flush(covered, self._before(written), self._size) is not None:
+            if covered is not None and self._spool.flush(covered, self._before(written), size) is not None:
                 self._stored, self._flushed, self._last_mark = covered, written, time.monotonic()
             return sent
 
@@ -277,9 +206,9 @@ class Receiver:
 
     def _before(self, written: int) -> str:
         """The last whole segment, if the server's WAL ended with it when it was written to a position; "" else."""
-        if self._last and self._size:
-            last = segment_named(self._last, self._size)
-            if last.timeline == self._timeline and written <= (last.number + 1) * self._size:
+        if self._last and self._upstream.size:
+            last = segment_named(self._last, self._upstream.size)
+            if last.timeline == self._upstream.timeline and written <= (last.number + 1) * self._upstream.size:
                 return self._last
         return ""
 

@@ -152,7 +152,7 @@ def window(workspace: Workspace) -> Facts:
         "store": store.url,
         "clusters": [one.to_json() for one in clusters(store)],
         "dumps": dumps,
-        "damaged": damaged,
+        "damaged": [one.fact for one in damaged],
     }
 
 

@@ -1,0 +1,44 @@
+"""psql runs a script that somebody else wrote: all of it or nothing, and no command of psql's own."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from tabsync.kernel.errors import FailedPartway
+from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.installation import Installation
+from tabsync.system.programs import run_program
+
+_RESTRICT_SINCE = {15: 14, 16: 10, 17: 6}
+"""The minor releases whose psql knows \\restrict, CVE-2025-8714; 18 always did."""
+
+
+def run_script(clients: Installation, script: Path, conninfo: str, claim: Path) -> None:
+    """Run a script in one transaction; the first error ends it, and nothing of it stays.
+
+    clients: whose psql; claim: the directory it works for. Raises FailedPartway naming that error.
+    """
+    key = secrets.token_hex(16)  # who doesn't know it can't lift the restriction
+    done = run_program(
+        script_command(clients, script, key),
+        env=libpq_environment(conninfo) | {"PGAPPNAME": "tabsync/restore"},
+        claim=claim,
+    )
+    if done.code != 0:
+        errors = [line for line in done.stderr if "ERROR:" in line] or [done.complaint()]
+        raise FailedPartway(
+            f"the script does not run: {errors[0].partition('ERROR:')[2].strip() or errors[0]}",
+            "nothing of it stays; does it need roles or extensions that are not here?",
+        )
+
+
+def script_command(clients: Installation, script: Path, key: str = "KEY") -> list[str]:
+    """psql, in one transaction, restricted to SQL: no command to itself is run, so none to the shell.
+
+    https://www.postgresql.org/docs/current/app-psql.html (\\restrict); programs of before August 2025 don't know it.
+    """
+    options = ["--no-psqlrc", "--quiet", "--no-password", "--single-transaction", "--set=ON_ERROR_STOP=1"]
+    newest_without = _RESTRICT_SINCE.get(clients.major, 0) - 1
+    restrict = [f"--command=\\restrict {key}"] if clients.version[1] > newest_without else []
+    return [str(clients.program("psql")), *options, "--output=/dev/null", *restrict, f"--file={script}"]
