@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -136,7 +137,7 @@ def test_a_damaged_manifest_is_listed_as_such_and_the_others_stay(store: LocalSt
     (store.root / "manifests" / "bad.json").write_text('{"version": 1}')
     good, bad = store.manifests()
     assert [one.id for one in good] == ["good"]
-    assert bad == ["the manifest of backup bad is damaged"]
+    assert [one.fact for one in bad] == ["the manifest of backup bad is damaged"]
     assert store.find("latest").id == "good"
     with pytest.raises(ProblemFound, match="damaged"):
         store.find("bad")
@@ -163,6 +164,15 @@ def test_a_sweep_takes_only_what_nobody_holds(store: LocalStore) -> None:
     held.release()
     assert store.sweep() == ["living"]
     assert LocalStore(store.root / "nowhere").sweep() == []
+
+
+def test_a_sweep_takes_a_file_that_a_killed_process_was_writing(store: LocalStore) -> None:
+    staging = store.root / "staging"
+    for name, age in ((".old-0123", 3700), (".young-0123", 60)):
+        (staging / name).touch()
+        os.utime(staging / name, (time.time() - age,) * 2)
+    assert store.sweep() == [".old-0123"]
+    assert [path.name for path in staging.iterdir()] == [".young-0123"]
 
 
 @pytest.mark.parametrize("kind", ["file", "below a file", "read-only"])
