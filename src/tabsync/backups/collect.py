@@ -40,10 +40,7 @@ def readable_manifests(store: Store) -> list[Manifest]:
     manifests, bad = store.manifests()
     if bad:
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-        raise Refused(
-            f"{bad[0]}{more}: what it needs is not known, so nothing is deleted",
-            "restore it from a copy of the store, or upgrade tabsync",
-        )
+        raise Refused(f"{bad[0].fact}{more}: what it needs is not known, so nothing is deleted", bad[0].hint)
     return manifests
 
 

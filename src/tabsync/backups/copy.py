@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabsync.backups.retention import OWN_STORES, class_of
+from tabsync.backups.sign import copy_signatures
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
@@ -111,6 +112,7 @@ def copy(context: Context, *, backup: str, to: str, staging: str) -> Facts:
             for number, size in enumerate(made, start=1):
                 sent += size
                 context.report(number, len(files), "objects")
+        copy_signatures(source, target, backup)
         target.commit(manifest, content)
     except (FailedPartway, ProblemFound) as error:
         raise FailedPartway(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tabsync.backups.hold import holds
 from tabsync.backups.retention import class_of, expiry
 from tabsync.kernel.clock import iso, now
-from tabsync.kernel.errors import BadUsage
+from tabsync.kernel.errors import BadUsage, ProblemFound
 from tabsync.kernel.step import Facts
 from tabsync.ledger.evidence import evidence_since
 from tabsync.ledger.open import Ledger
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _ALL = 1_000_000  # drills in the ledger: a proof is never too old to count
 
 
-def list_backups(workspace: Workspace) -> tuple[list[Facts], list[str]]:
+def list_backups(workspace: Workspace) -> tuple[list[Facts], list[ProblemFound]]:
     """Every readable backup, oldest first, and what is wrong with the others.
 
     Each has id, taken_at, age_seconds, kind, reason, database, tables, bytes; proven: True or False by its newest

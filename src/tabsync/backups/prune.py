@@ -11,6 +11,7 @@ from tabsync.backups.hold import holds
 from tabsync.backups.lease import keep_lease, refuse_while_pruned, release_lease, take_lease
 from tabsync.backups.list import proofs
 from tabsync.backups.retention import Candidate, Decision, class_of, decide, is_ours
+from tabsync.backups.sign import forget_signatures
 from tabsync.backups.wal.prune import expired
 from tabsync.kernel import clock
 from tabsync.kernel.clock import iso
@@ -170,6 +171,7 @@ def forget(context: Context, *, ids: list[str]) -> Facts:
         try:
             if store.delete_manifest(backup):
                 deleted.append(backup)
+            forget_signatures(store, backup)
         except FailedPartway as error:
             fact = f"{error.fact}; {len(deleted)} of {len(ids)} expired backups were deleted"
             raise FailedPartway(fact, error.hint) from error

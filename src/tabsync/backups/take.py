@@ -23,7 +23,7 @@ from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection, Limits
 from tabsync.postgres.installation import Installation, clients_for
 from tabsync.providers.platform import platform_schemas
-from tabsync.stores.manifest import StoredFile, manifest_from_json
+from tabsync.stores.manifest import StoredFile, manifest_from_json, read_manifest
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -240,6 +240,7 @@ def commit(context: Context, *, backup: str, reason: str, kind: str) -> Facts:
         "bytes": manifest.stored_bytes,
         "tables": len(manifest.tables),
         "snapshot": manifest.snapshot,
+        "manifest": read_manifest(backup, manifest.to_bytes()).content_digest,
     }
     add_evidence(context.services.ledger(), "backup", manifest.subject, ok=True, facts=facts, run_id=context.run_id)
     return facts

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from tabsync.backups.drill import proof_steps, tidy_step
+from tabsync.backups.harm import key_of, read_objects
 from tabsync.backups.scratch import whose
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, CannotConnect, ProblemFound
@@ -22,7 +22,7 @@ from tabsync.ledger.evidence import add_evidence
 from tabsync.postgres import catalog
 from tabsync.postgres.catalog import server_major
 from tabsync.postgres.installation import server_for
-from tabsync.stores.manifest import Manifest, StoredFile, subject_of
+from tabsync.stores.manifest import Manifest, subject_of
 from tabsync.stores.store import Store
 
 if TYPE_CHECKING:
@@ -130,16 +130,8 @@ def read(context: Context, *, backups: list[str]) -> Facts:
     """Read the manifests and every object that they name; an object of several backups is read once."""
     store: Store = context.services.store()
     found = {backup: _manifest(store, backup) for backup in backups}
-    sound = [one for one in found.values() if isinstance(one, Manifest)]
-    files = {(file.digest, file.object): file for one in sound for file in one.files}
-    harm: dict[tuple[str, str], str] = {}
-    done, total = 0, sum(file.object_bytes for file in files.values())
-    with ThreadPoolExecutor(max_workers=2) as pool:  # hashlib lets go of the interpreter's lock
-        for (key, file), why in zip(files.items(), pool.map(store.harm, files.values()), strict=True):
-            harm[key] = why
-            done += file.object_bytes
-            context.report(done, total, "bytes")
-    return {"backups": [_verdict(backup, one, harm) for backup, one in found.items()], "bytes": total}
+    harm, total = read_objects(context, store, [one for one in found.values() if isinstance(one, Manifest)])
+    return {"backups": [_verdict(store, backup, one, harm) for backup, one in found.items()], "bytes": total}
 
 
 def record(context: Context) -> Facts:
@@ -214,11 +206,11 @@ def _manifest(store: Store, backup: str) -> Manifest | str:
         return problem.fact
 
 
-def _verdict(backup: str, found: Manifest | str, harm: Mapping[tuple[str, str], str]) -> Facts:
+def _verdict(store: Store, backup: str, found: Manifest | str, harm: Mapping[tuple[str, str], str]) -> Facts:
     if isinstance(found, str):
         nothing = {"kind": "unknown", "files": 0, "bytes": 0, "signed": False}
         return {"backup": backup, "subject": "unknown", "ok": False, "wrong": [found], **nothing}
-    wrong = [f"{whose(file)} {why}" for file in found.files if (why := harm[_key(file)])]
+    wrong = [f"{whose(file)} {why}" for file in found.files if (why := harm[key_of(file)])]
     return {
         "backup": backup,
         "subject": found.subject,
@@ -227,9 +219,5 @@ def _verdict(backup: str, found: Manifest | str, harm: Mapping[tuple[str, str], 
         "kind": found.kind,
         "files": len(found.files),
         "bytes": found.stored_bytes,
-        "signed": bool(found.signature),
+        "signed": bool(found.signature or store.keys.trusted),  # trusted, it would not be readable without one
     }
-
-
-def _key(file: StoredFile) -> tuple[str, str]:
-    return file.digest, file.object

@@ -22,6 +22,7 @@ from tabsync.cli import (
     restore,
     run,
     serve,
+    sign,
     status,
     verify,
     wal,
@@ -45,6 +46,7 @@ backup.app.command("prune", epilog="Example: tabsync backup prune, then: tabsync
 backup.app.command("hold", epilog="Example: tabsync backup hold latest --reason 'evidence for incident 7'")(prune.hold)
 backup.app.command("release", epilog="Example: tabsync backup release 20261122T181500Z-1a2b")(prune.release)
 backup.app.command("verify", epilog="Example: tabsync backup verify latest --deep")(verify.verify)
+backup.app.command("sign", epilog="Example: tabsync backup sign --dry-run")(sign.sign)
 backup.app.command("copy", epilog="Example: tabsync backup copy latest --to az://backups/prod")(copy.copy)
 drill.app.command("quarterly", epilog="Example: tabsync drill quarterly")(drill_quarterly.quarterly)
 backup.app.command("window", epilog="Example: tabsync backup window --json")(pitr.window)

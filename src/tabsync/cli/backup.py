@@ -159,7 +159,7 @@ def list_(
     backups, damaged = list_backups(found)
     provider, others = provider_state(found), pgbackrest_state()
     if json:
-        ours = {"store": found.store().url, "backups": backups, "damaged": damaged}
+        ours = {"store": found.store().url, "backups": backups, "damaged": [one.fact for one in damaged]}
         print_json({"version": 1, "kind": "backups", **ours, "provider": provider, "pgbackrest": others})
     elif not backups and not damaged:
         console().print(f"No backup in {found.store().url}. Take one: tabsync backup take full", markup=False)
@@ -184,8 +184,10 @@ def list_(
     if not json:
         show_provider(provider)
         show_pgbackrest(others)
-    for complaint in damaged:
-        note(complaint)
+    for problem in damaged:
+        note(problem.fact)
+    for hint in dict.fromkeys(problem.hint for problem in damaged):
+        note(hint, word="hint")
     if damaged:
         raise typer.Exit(1)
 

@@ -80,9 +80,9 @@ def console() -> Console:
     return Paper(width=None if sys.stdout.isatty() else 100, highlight=False)
 
 
-def note(text: str) -> None:
-    """A remark to the person, on stderr, out of the way of results."""
-    typer.echo(typer.style("note: ", bold=True) + text, err=True)
+def note(text: str, word: str = "note") -> None:
+    """A remark to the person, on stderr, out of the way of results. word: "hint", of what to do about one."""
+    typer.echo(typer.style(f"{word}: ", bold=True) + text, err=True)
 
 
 def note_estimate(found: Workspace, plan: Plan) -> None:

@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -126,6 +126,10 @@ class Keys:
                 return ""
         return "is signed by a key that tabsync.toml does not trust"
 
+    def trusting(self, key: str) -> Keys:
+        """The same keys; where none is trusted yet, this one is. key: public, as in tabsync.toml."""
+        return self if self.trusted else replace(self, trusted=(key,))
+
     @cached_property
     def fingerprint(self) -> str:
         """Names the set of recipients: files are shared between backups only when the same can read them."""
@@ -186,6 +190,11 @@ class Keys:
 def spelled(key: Ed25519PublicKey) -> str:
     """A public key as it stands in tabsync.toml: "ed25519:" and base64."""
     return "ed25519:" + base64.b64encode(key.public_bytes_raw()).decode()
+
+
+def public_of(signing: Path) -> str:
+    """The public half of a signing key, as it stands in tabsync.toml. Raises NotAllowed when the file holds none."""
+    return spelled(_private_key(signing).public_key())
 
 
 def new_identity(path: Path) -> str:

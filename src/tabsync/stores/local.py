@@ -1,6 +1,7 @@
 """A store in a local directory.
 
-Beside the objects and manifests of every store it has staging/<name>/: a dump being made, claimed by whoever makes it.
+Beside the objects and manifests of every store it has staging/: there a directory is a dump being made, claimed by
+whoever makes it, and a file is one being written, which gets its name elsewhere when it is complete.
 
 Everything that a manifest names is on disk (fsync) before the manifest gets its name, in one step, by link(2), which
 never replaces: two takes can't end up under one id.
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tabsync.kernel import clock
 from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.stores.manifest import Manifest, StoredFile
 from tabsync.stores.objects import NamedFile, StoredObject
@@ -29,6 +31,7 @@ from tabsync.system.claims import unclaimed
 _RESERVE = "reserve"
 _RESERVED = 1 << 20  # bytes
 _PLENTY = 16 << 20  # bytes that must be free for some to be kept back
+_ABANDONED = 3600.0  # seconds after which nobody writes a pending file any more: that of a killed process
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class LocalStore(Store):
         try:
             for name in ("objects", "manifests", "staging"):
                 (self.root / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-            probe = self.root / "staging" / f".writable-{secrets.token_hex(4)}"
+            probe = self._pending("writable")
             probe.touch()
             probe.unlink()
         except OSError as error:
@@ -99,6 +102,12 @@ class LocalStore(Store):
         for held in unclaimed(self.root / "staging"):
             swept.append(held.directory.name)
             held.remove()
+        old = clock.now().timestamp() - _ABANDONED
+        for path in sorted((self.root / "staging").glob(".*")):
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file() and path.stat().st_mtime < old:
+                    path.unlink()
+                    swept.append(path.name)
         return swept
 
     def adopt(self, path: Path, digest: str) -> None:
@@ -168,7 +177,7 @@ class LocalStore(Store):
                 _flush(directory)
             _flush(self.root / "objects")
             # A name of its own: of two takes under one id, neither must link what the other one wrote.
-            pending = self.root / "staging" / f".{manifest.id}-{secrets.token_hex(4)}.json"
+            pending = self._pending(manifest.id)
             pending.write_bytes(content or manifest.to_bytes(self.keys.sign))
             _flush(pending)
             try:
@@ -195,9 +204,10 @@ class LocalStore(Store):
     def put_marker(self, kind: str, name: str, content: bytes) -> bool:
         """Create a marker, with all of its content at once; False when one of that name is there."""
         directory = self.root / kind
-        pending = directory / f".{name}-{secrets.token_hex(4)}"
+        pending = self._pending(name)
         try:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for place in (directory, pending.parent):
+                place.mkdir(parents=True, exist_ok=True, mode=0o700)
             pending.write_bytes(content)
             _flush(pending)
             try:
@@ -213,10 +223,12 @@ class LocalStore(Store):
             ) from error
         return True
 
-    def markers(self, kind: str) -> dict[str, bytes]:
-        """The markers of a kind, by name."""
+    def markers(self, kind: str, prefix: str = "") -> dict[str, bytes]:
+        """The markers of a kind whose names begin so, by name."""
         found = {}
         for path in sorted((self.root / kind).glob("[!.]*.json")):
+            if not path.name.startswith(prefix):
+                continue
             with contextlib.suppress(FileNotFoundError):
                 found[path.stem] = path.read_bytes()
         return found
@@ -268,9 +280,10 @@ class LocalStore(Store):
     def create_file(self, name: str, path: Path) -> bool:
         """Store a file under a name, flushed to disk, as it is; False when there is one of that name."""
         target = self.root / file_name(name)
-        pending = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
+        pending = self._pending(target.name)
         with _disk_errors(f"store {name}", ""):
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for place in (target.parent, pending.parent):
+                place.mkdir(parents=True, exist_ok=True, mode=0o700)
             try:
                 shutil.copyfile(path, pending)
                 _flush(pending)
@@ -317,6 +330,10 @@ class LocalStore(Store):
             yield
         finally:
             os.close(fd)
+
+    def _pending(self, name: str) -> Path:
+        """Where a file is written before it gets its name; its own, of two that are written under one name."""
+        return self.root / "staging" / f".{name}-{secrets.token_hex(4)}"
 
     def _manifest_path(self, backup: str) -> Path:
         return self.root / manifest_name(backup)

@@ -56,6 +56,7 @@ class StoredFile:
 class Manifest:
     """A backup. Times are ISO 8601 in UTC; LSN as PostgreSQL prints it.
 
+    digest, content_digest: of the whole stored manifest, and of what a signature vouches for; "" before it is stored;
     kind: "full", "schema", "data", "tables", or "physical", "incremental"; reason: why it was taken; excluded: what it
     leaves out, in words; excluded_schemas: schemas of a provider that it leaves out; physical: of a physical backup,
     where its WAL begins and ends and what it stands on;
@@ -87,6 +88,7 @@ class Manifest:
     signature: Facts = field(default_factory=dict, compare=False)
     version: int = VERSION
     digest: str = field(default="", compare=False)
+    content_digest: str = field(default="", compare=False)
 
     @property
     def stored_bytes(self) -> int:
@@ -106,7 +108,7 @@ class Manifest:
     def to_bytes(self, sign: Callable[[str], Facts] | None = None) -> bytes:
         """The manifest as it is stored. sign: gives the signature of a digest; without it the signature stays."""
         content = asdict(self)
-        del content["digest"]
+        del content["digest"], content["content_digest"]
         if sign is not None:
             content["signature"] = sign(signed_digest(content))
         content["digest"] = _content_digest(content)
@@ -143,15 +145,16 @@ def read_manifest(name: str, content: bytes, distrusts: Callable[[str, Facts], s
                 "upgrade tabsync",
             )
         digest = data.pop("digest")
-        manifest = replace(manifest_from_json(data), digest=digest)
+        manifest = replace(manifest_from_json(data), digest=digest, content_digest=signed_digest(data))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise damaged from None
     # Of what was stored, and not of what we make of it: a later version has more to say.
     if digest != _content_digest(data) or manifest.id != name:
         raise damaged
-    if distrusts and (why := distrusts(signed_digest(data), manifest.signature)):
+    if distrusts and (why := distrusts(manifest.content_digest, manifest.signature)):
         raise ProblemFound(
-            f"the manifest of backup {name} {why}", "don't restore it; see who writes to the store: trusted_keys"
+            f"the manifest of backup {name} {why}",
+            "don't restore it, unless you know that it was taken here: tabsync backup sign ID",
         )
     return manifest
 

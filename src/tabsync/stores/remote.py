@@ -197,10 +197,10 @@ class RemoteStore(Store):
         with asking(self.address, "write a marker"):
             return self._create(f"{kind}/{name}.json", content)
 
-    def markers(self, kind: str) -> dict[str, bytes]:
-        """The markers of a kind, by name."""
+    def markers(self, kind: str, prefix: str = "") -> dict[str, bytes]:
+        """The markers of a kind whose names begin so, by name."""
         found = {}
-        for name in sorted(self._names(kind)):
+        for name in sorted(name for name in self._names(kind) if name.startswith(prefix)):
             with asking(self.address, "read a marker"):
                 try:
                     content = obstore.get(self._client, f"{kind}/{name}").bytes().to_bytes()

@@ -22,9 +22,11 @@ from datetime import datetime
 from pathlib import Path
 
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound
+from tabsync.kernel.step import Facts
 from tabsync.stores.keys import Keys
 from tabsync.stores.manifest import Manifest, StoredFile, read_manifest
 from tabsync.stores.objects import NamedFile, StoredObject
+from tabsync.stores.signatures import SIGNATURES, signed_backup, vouched
 
 _SEALED = ".age"  # ends the names of encrypted named files
 
@@ -124,8 +126,8 @@ class Store(ABC):
         """Create a marker, with all of its content at once; False when one of that name is there."""
 
     @abstractmethod
-    def markers(self, kind: str) -> dict[str, bytes]:
-        """The markers of a kind, by name."""
+    def markers(self, kind: str, prefix: str = "") -> dict[str, bytes]:
+        """The markers of a kind whose names begin so, by name."""
 
     @abstractmethod
     def delete_marker(self, kind: str, name: str) -> bool:
@@ -152,7 +154,21 @@ class Store(ABC):
 
         Raises BadUsage when there is no such backup, ProblemFound when it is damaged or not to be trusted.
         """
-        return read_manifest(backup, self.manifest_content(backup), self.keys.distrusts)
+
+        def distrusts(digest: str, signature: Facts) -> str:
+            return self.distrusts(backup, digest, signature, self.keys)
+
+        return read_manifest(backup, self.manifest_content(backup), distrusts)
+
+    def distrusts(self, backup: str, digest: str, signature: Facts, keys: Keys) -> str:
+        """Why a manifest is not to be trusted, as Keys.distrusts; a signature that stands beside it counts too."""
+        why = keys.distrusts(digest, signature)
+        return "" if why and vouched(keys, digest, self.signatures(backup)) else why
+
+    def signatures(self, backup: str) -> dict[str, bytes]:
+        """The signatures that stand beside a backup's manifest, by their markers' names."""
+        found = self.markers(SIGNATURES, f"{backup}.")
+        return {name: content for name, content in found.items() if signed_backup(name) == backup}
 
     def keep(self, path: Path, name: str = "", schema: str = "", table: str = "") -> StoredFile:
         """Take a finished file over, encrypted when there are recipients; it is gone from where it was.
@@ -228,14 +244,15 @@ class Store(ABC):
         """Delete a named file; False when there is none."""
         return any([self.remove_file(name), self.remove_file(f"{name}{_SEALED}")])
 
-    def manifests(self) -> tuple[list[Manifest], list[str]]:
-        """All readable manifests, oldest first, and the complaints about the others."""
-        good, bad = [], []
+    def manifests(self) -> tuple[list[Manifest], list[ProblemFound]]:
+        """All readable manifests, oldest first, and what is wrong with each of the others."""
+        good: list[Manifest] = []
+        bad: list[ProblemFound] = []
         with ThreadPoolExecutor(max_workers=8) as pool:  # they are small: it is the round trips that take time
             for found in pool.map(self._readable, self.ids()):
                 if isinstance(found, Manifest):
                     good.append(found)
-                elif found:
+                elif found is not None:
                     bad.append(found)
         return sorted(good, key=lambda one: one.taken_at), bad
 
@@ -279,13 +296,13 @@ class Store(ABC):
                     self.known.update({file.digest: file for file in manifest.files if file.sealed})
         return self.known
 
-    def _readable(self, backup: str) -> Manifest | str:
+    def _readable(self, backup: str) -> Manifest | ProblemFound | None:
         try:
             return self.manifest(backup)
         except ProblemFound as problem:
-            return problem.fact
+            return problem
         except BadUsage:
-            return ""  # pruned since it was listed
+            return None  # pruned since it was listed
 
 
 def object_name(digest: str) -> str:

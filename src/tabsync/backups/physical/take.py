@@ -32,7 +32,7 @@ from tabsync.ledger.evidence import add_evidence
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Limits, libpq_environment
 from tabsync.postgres.installation import clients_for
-from tabsync.stores.manifest import Manifest, manifest_from_json
+from tabsync.stores.manifest import Manifest, manifest_from_json, read_manifest
 
 if TYPE_CHECKING:
     from tabsync.stores.store import Store
@@ -202,6 +202,7 @@ def commit(context: Context, *, backup: str, reason: str) -> Facts:
     manifest = manifest_from_json(found | described)
     context.services.store().commit(manifest)
     facts = {"backup": backup, "bytes": manifest.stored_bytes, "snapshot": manifest.snapshot}
+    facts["manifest"] = read_manifest(backup, manifest.to_bytes()).content_digest
     add_evidence(context.services.ledger(), "physical", manifest.subject, ok=True, facts=facts, run_id=context.run_id)
     return facts
 
