@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,9 +20,11 @@ from tabsync.backups.wal.archive import check_segment
 from tabsync.backups.wal.names import segment_named
 from tabsync.backups.wal.receive import plan_receive, spool_directory
 from tabsync.backups.wal.slot import DEFAULT_SLOT, read_slot
+from tabsync.backups.wal.status import wal_status
 from tabsync.backups.wal.window import cluster_of
 from tabsync.kernel.errors import FailedPartway
 from tabsync.kernel.runner import Outcome, run
+from tabsync.kernel.step import Facts
 from tabsync.postgres import embedded
 from tabsync.workspace import Workspace
 from tests.conftest import missing, run_sql
@@ -123,6 +125,14 @@ def take_base(workspace: Workspace) -> None:
     run(plan_take_physical(workspace), workspace, workspace.journal()).raise_if_failed()
 
 
+def problems(workspace: Workspace) -> list[Facts]:
+    """What wal status finds wrong."""
+    found: list[Facts] = wal_status(workspace, slot=DEFAULT_SLOT, budget=1 << 30, behind=timedelta(minutes=15))[
+        "problems"
+    ]
+    return found
+
+
 def check_nothing_is_missing(workspace: Workspace, since: datetime) -> None:
     cluster = cluster_of(workspace.store(), identifier(workspace))
     assert cluster.gaps == []
@@ -142,6 +152,7 @@ def test_the_disk_of_the_home_that_wal_is_received_to(workspace: Workspace) -> N
             until(lambda: f"the disk of {spool} has" in said() and "doesn't take WAL" in said())
             assert "MB free" in said()
             assert "hint: free some space there" in said()
+            assert "too little for a segment" in str(problems(workspace))
             fill(workspace.home)  # not a byte is left, for the ledger neither
             received = [check_segment(path).position + SIZE for path in sorted(spool.glob("?" * 24))]
             assert 0 < len(received) < len(names)
@@ -164,6 +175,7 @@ def test_the_disk_of_the_store(workspace: Workspace) -> None:
             names = [switch(workspace)]
             until(lambda: f"no space left on the disk of {workspace.store().url}, 0 B free" in said())
             assert "hint: free some space there" in said()
+            until(lambda: "no space left" in str(problems(workspace)))  # whoever looks sees it too
             assert list((workspace.store_root / "wal").rglob(".*")) == []
             kept = confirmed(workspace)
         assert (spool_directory(workspace, DEFAULT_SLOT) / names[0]).stat().st_size == SIZE

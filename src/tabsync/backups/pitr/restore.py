@@ -13,6 +13,7 @@ from tabsync.backups.pitr.clusters import entry_path
 from tabsync.backups.pitr.forks import with_first_commits
 from tabsync.backups.pitr.target import Target, choose, local
 from tabsync.backups.wal.contents import Archive
+from tabsync.backups.wal.names import USUAL_SIZE
 from tabsync.backups.wal.window import Base, Cluster, clusters
 from tabsync.kernel.clock import compact, iso, now, parse_iso
 from tabsync.kernel.errors import BadUsage, CannotConnect, NotAllowed, Refused
@@ -86,7 +87,7 @@ def cluster_meant(workspace: Workspace) -> Cluster:
             ) from None
         raise Refused("there is no physical backup in the store", "tabsync backup list shows the dumps") from None
     mine = [one for one in found if one.system_identifier == identifier]
-    return mine[0] if mine else Cluster(identifier, (), Archive(16 << 20))
+    return mine[0] if mine else Cluster(identifier, (), Archive(USUAL_SIZE))
 
 
 def recover_steps(

@@ -18,6 +18,9 @@ SEGMENT = re.compile(r"[0-9A-F]{24}")
 OTHERS = re.compile(r"[0-9A-F]{8}\.history|[0-9A-F]{24}\.[0-9A-F]{8}\.backup")
 """What else PostgreSQL archives: timeline histories and the notes that base backups leave."""
 
+USUAL_SIZE = 16 << 20
+"""Bytes of a segment, unless initdb was told otherwise."""
+
 _PARTIAL = re.compile(r"([0-9A-F]{24})\.([0-9A-F]{8})\.(\d{8}T\d{6}Z)\.partial\.zst")
 _STORED = re.compile(r"([0-9A-F]{24})\.zst")
 _HISTORY = re.compile(r"([0-9A-F]{8})\.history\.zst")

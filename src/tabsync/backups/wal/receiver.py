@@ -239,7 +239,7 @@ class Receiver:
         self._said = said
 
     def _record(self, *, ok: bool) -> None:
-        facts = self.facts() | {"slot": self._options.slot}
+        facts = self.facts() | {"slot": self._options.slot, "problems": self._troubles.to_json()}
         try:
             ledger, run_id = self._workspace.ledger(), self._context.run_id
             add_evidence(ledger, "wal", subject_of(self._target), ok=ok, facts=facts, run_id=run_id)

@@ -9,13 +9,22 @@ from psycopg.rows import dict_row
 
 from tabsync.backups.physical.base import lsn
 from tabsync.backups.physical.checks import check_replication
-from tabsync.backups.wal.names import Segment, segment_at
+from tabsync.backups.wal.names import USUAL_SIZE, Segment, segment_at
+from tabsync.backups.wal.receive import spool_directory
 from tabsync.backups.wal.slot import SQL, Slot, read_slot
+from tabsync.backups.wal.trouble import no_room
 from tabsync.backups.wal.window import Cluster, cluster_of, clusters
-from tabsync.kernel.clock import iso, now
+from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import CannotConnect, TabsyncError
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_bytes, human_seconds
+from tabsync.ledger.evidence import evidence_since
+
+_SPEAKS = timedelta(minutes=3)
+"""A receiver that lives says something every minute."""
+
+_ITS_OWN = ("store", "budget", "ledger")
+_LOOKED_THROUGH = 100  # pieces of evidence, of whichever slot
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -39,6 +48,7 @@ def wal_status(workspace: Workspace, *, slot: str, budget: int, behind: timedelt
         cluster = known[0] if len(known) == 1 else None
     except TabsyncError as error:
         problems.append({"what": error.fact, "do": error.hint})
+    _ask_receiver(workspace, slot, facts, problems)
     if cluster is not None:
         _judge_archive(cluster, facts, problems, behind)
     elif facts["server"] is None:
@@ -66,6 +76,23 @@ def _look_at_server(workspace: Workspace, name: str, budget: int, facts: Facts, 
         what = f"archive_command fails: {server['last_failed_wal']}, {server['archive_failures']} times"
         problems.append({"what": what, "do": "read the server's log; try: tabsync wal push FILE"})
     return cluster_of(workspace.store(), identifier).on(server["timeline"])
+
+
+def _ask_receiver(workspace: Workspace, slot: str, facts: Facts, problems: list[Facts]) -> None:
+    """What is wrong on the side of the receiver, if it works in this home: its disk, and what it says of the store."""
+    place = spool_directory(workspace, slot)
+    size = facts["server"]["segment_size"] if facts["server"] else USUAL_SIZE
+    if place.is_dir() and not any(place.glob("*.partial")) and (full := no_room(place, size)):
+        problems.append({"what": full.fact, "do": full.hint})
+    try:
+        found = evidence_since(workspace.ledger(), "wal", limit=_LOOKED_THROUGH)
+    except TabsyncError as error:
+        facts["unseen"].append(f"what the receiver says: {error.fact}")
+        return
+    mine = next((one for one in found if one["facts"].get("slot") == slot), None)
+    if mine is not None and now() - parse_iso(mine["at"]) < _SPEAKS:
+        said = mine["facts"].get("problems", ())
+        problems.extend({"what": one["what"], "do": one["do"]} for one in said if one["about"] in _ITS_OWN)
 
 
 def _of_slot(slot: Slot, budget: int) -> list[Facts]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabsync.kernel.errors import FailedPartway, TabsyncError
+from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_bytes
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ class Troubles:
     def facts(self) -> list[str]:
         """Each in one line."""
         return [one.fact for one in self._known.values()]
+
+    def to_json(self) -> list[Facts]:
+        """Each with about, what and do."""
+        return [{"about": about, "what": one.fact, "do": one.hint} for about, one in self._known.items()]
 
     @property
     def kinds(self) -> tuple[str, ...]:

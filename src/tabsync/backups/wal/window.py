@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tabsync.backups.physical.base import chain, lsn, lsn_text, physical
 from tabsync.backups.wal.contents import Archive, Reach, missing, reach, read_archive, timelines_from
+from tabsync.backups.wal.names import USUAL_SIZE
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import ProblemFound
 from tabsync.kernel.step import Facts
@@ -159,7 +160,7 @@ def window(workspace: Workspace) -> Facts:
 def _cluster(store: Store, manifests: list[Manifest], identifier: str) -> Cluster:
     mine = physical(manifests, identifier)
     if not mine:
-        return Cluster(identifier, (), Archive(16 << 20))
+        return Cluster(identifier, (), Archive(USUAL_SIZE))
     archive = read_archive(store, identifier, int(mine[-1].physical["wal_segment_size"]))
     return Cluster(identifier, tuple(_base(one, manifests, archive) for one in mine), archive)
 
