@@ -138,6 +138,10 @@ def dump_failed(complaint: str, into: Path) -> FailedPartway:
     if "statement timeout" in complaint:  # pg_dump bounds nothing else with it than its wait for locks
         fact = f"pg_dump waited {LOCK_WAIT / 1000:.0f} s for a table's lock and gave up; no backup was recorded"
         return FailedPartway(fact, "a migration holds a lock; run it again when it is over (tabsync status)")
+    if "conflict with recovery" in complaint:
+        fact = "pg_dump read for too long: the standby cancelled it to go on replaying; no backup was recorded"
+        hint = "raise the standby's max_standby_streaming_delay (and max_standby_archive_delay), then pg_reload_conf()"
+        return FailedPartway(fact, f"{hint}, or turn hot_standby_feedback on")
     if "row-level security" in complaint:
         return FailedPartway(fact, "dump as a user with BYPASSRLS, or as the tables' owner")
     if "permission denied" in complaint:

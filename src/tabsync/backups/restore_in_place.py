@@ -98,9 +98,10 @@ def plan_restore_in_place(
 def plan_undo_in_place(workspace: Workspace, *, terminate: bool = False) -> Plan:
     """Plan to exchange the database and the one that was set aside last, back again.
 
-    Raises BadUsage when none was set aside, Refused when sessions are in the way. Nothing is changed.
+    Raises BadUsage when none was set aside, Refused when sessions are in the way, or on a standby. Nothing is changed.
     """
     with workspace.connect("restore") as connection:
+        catalog.check_primary(connection)
         target = catalog.identity(connection)
         database = str(target["database"])
         found = connection.execute(SQL["set_aside"], {"prefix": _prefix(database, "before")}).fetchone()

@@ -6,8 +6,11 @@ import secrets
 import shlex
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import psycopg
 
 from tabsync import __version__
 from tabsync.backups.contents import Contents, Kind, all_but, contents_from_json
@@ -180,9 +183,10 @@ def dump(context: Context, *, backup: str, target: Facts, contents: Facts) -> Fa
     started_at = iso(now())
     with workspace.connect("backup", _SNAPSHOT_LIMITS) as connection:
         prove_target(connection, target)
+        position = catalog.reached(connection)  # before the snapshot, which so has all that was committed by then
         connection.execute("begin isolation level repeatable read read only")
         snapshot = catalog.export_snapshot(connection)
-        facts = _describe(connection)
+        facts = {"snapshot": position} | _describe(connection)
         sender = None
         if not workspace.store().is_local or workspace.keys.encrypting:
             sender = Sender(workspace.store(), staged / "dump", finisher(clients))
@@ -198,7 +202,8 @@ def dump(context: Context, *, backup: str, target: Facts, contents: Facts) -> Fa
             report=context.report,
             sender=sender,
         )
-        connection.execute("rollback")
+        with suppress(psycopg.OperationalError):  # a standby may have ended it, once pg_dump had the snapshot
+            connection.execute("rollback")
     program = {"pg_dump": clients.dotted, "tabsync": __version__, "jobs": workspace.jobs, "zstd": clients.has_zstd()}
     hidden = [f"table {one}: user {target['user']} may not read it" for one in what.without]
     schemas = [f"schema {name}: it is the provider's own" for name in what.schemas_left_out]
@@ -255,7 +260,6 @@ def tidy(context: Context, *, backup: str) -> Facts:
 def _describe(connection: Connection) -> Facts:
     """What the manifest says of the database, read in the snapshot that is dumped."""
     return {
-        "snapshot": catalog.position(connection),
         "database": catalog.database_facts(connection),
         "tables": [
             {"schema": one.relation.schema, "name": one.relation.name, "kind": one.kind}

@@ -141,7 +141,8 @@ def check_target(
     """Refuse what can't work before anything is touched; gives the options of pg_restore that the target needs.
 
     entries: what is going to be restored; makes: whether a database is made for it.
-    Raises NotAllowed when the user may not make databases, Refused naming the missing extensions and roles.
+    Raises NotAllowed when the user may not make databases, Refused on a standby, and naming the missing extensions and
+    roles.
     """
     return check_server(connection, entries, manifest.roles, no_owner=no_owner, makes=makes)
 
@@ -150,6 +151,7 @@ def check_server(
     connection: Connection, entries: Sequence[Entry], roles: Sequence[str], *, no_owner: bool, makes: bool = True
 ) -> list[str]:
     """The same for what is no backup of ours. roles: those of the source that grants and policies may name."""
+    catalog.check_primary(connection)
     facts = connection.execute(SQL["rights"]).fetchone() or (False, False)
     superuser, may_create = facts
     if makes and not may_create:

@@ -11,9 +11,9 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from tabsync.kernel.clock import iso
-from tabsync.kernel.errors import BadUsage
+from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.step import Facts
-from tabsync.postgres.connect import Connection
+from tabsync.postgres.connect import Connection, place
 from tabsync.postgres.queries import named
 
 _SQL = named(__package__, "catalog.sql")
@@ -102,6 +102,15 @@ def identity(connection: Connection) -> Facts:
     return row
 
 
+def check_primary(connection: Connection) -> None:
+    """See that the server can be written to. Raises Refused on a standby."""
+    if identity(connection)["role"] == "standby":
+        raise Refused(
+            f"{place(connection.info.dsn)} is a standby: nothing can be written to it",
+            "name the primary: --database; a backup may be taken from either",
+        )
+
+
 def server_major(facts: Facts) -> int:
     """The major version in what identity() returned."""
     return int(facts["version_num"]) // 10000
@@ -111,6 +120,24 @@ def position(connection: Connection) -> Facts:
     """The time and WAL position (LSN) of now."""
     row = _one(connection, "position")
     return {"time": iso(row["time"]), "lsn": row["lsn"]}
+
+
+def reached(connection: Connection) -> Facts:
+    """The WAL position that the data reaches, and the moment by which all that was committed is in it.
+
+    On a standby that moment is as long ago as it is behind, and by the primary's clock; told too early where the user
+    may not see the standby's WAL receiver, or where nothing is committed. Raises NotAllowed when it can't be told.
+    https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-WAL-RECEIVER-VIEW
+    """
+    row = _one(connection, "reached")
+    known = [row["time"]] if row["time"] else []
+    if row["standby"] and row["may_read_checkpoint"]:
+        known.append(_one(connection, "last_checkpoint")["time"])
+    if not known:
+        raise NotAllowed(
+            "how far this standby is behind can't be told", f"grant pg_monitor to {quoted(connection.info.user)}"
+        )
+    return {"time": iso(max(known)), "lsn": row["lsn"]}
 
 
 def wal_between(connection: Connection, earlier: str, later: str) -> int:

@@ -17,6 +17,23 @@ select system_identifier::text from pg_control_system()
 select clock_timestamp() as "time",
        case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn
 
+-- name: reached
+-- Which moment of the primary's clock the data is of, and how far it reaches. On a standby that is the last commit that
+-- it has replayed or, when it has replayed all that its upstream had, what that said last. Columns are read in their
+-- order: what was committed by the moment lies before the position.
+select greatest(pg_last_xact_replay_timestamp(),
+                case when pg_last_wal_replay_lsn() >= r.latest_end_lsn then r.last_msg_send_time end,
+                case when not pg_is_in_recovery() then clock_timestamp() end) as "time",
+       case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text as lsn,
+       pg_is_in_recovery() as standby,
+       has_function_privilege('pg_control_checkpoint()', 'execute') as may_read_checkpoint
+  from (select) as one
+  left join pg_stat_wal_receiver r on true
+
+-- name: last_checkpoint
+-- When the primary began the checkpoint that a standby would start again from.
+select checkpoint_time as "time" from pg_control_checkpoint()
+
 -- name: wal_between
 -- Bytes of WAL written from one position to another.
 select pg_wal_lsn_diff(%(later)s::pg_lsn, %(earlier)s::pg_lsn)::bigint

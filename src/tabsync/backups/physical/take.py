@@ -167,7 +167,7 @@ def base(context: Context, *, backup: str, target: Facts, checkpoint: Checkpoint
         env = libpq_environment(workspace.conninfo) | {"PGAPPNAME": "tabsync/backup"}
         cut = (from_files if spaces else from_stream)(command, env, staged, keeper.keep, report)
         next_xid = read_next_xid(connection)
-        stopped = catalog.position(connection)  # later than the backup's stop: what is asked for after it, it can give
+        stopped = catalog.reached(connection)  # later than the backup's stop: what is asked for after it, it can give
     needed = wal_range(cut.caught[BACKUP_MANIFEST])
     files = [*keeper.files, keep_list(workspace, backup, cut.caught[BACKUP_MANIFEST])]
     return facts | {

@@ -1,0 +1,199 @@
+"""A hot standby as the source: what it holds is as old as its replay, and it can't be written to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tabsync.backups.restore_in_place import plan_restore_in_place, plan_undo_in_place
+from tabsync.backups.restore_new import plan_restore_new
+from tabsync.backups.restore_tables import plan_restore_tables
+from tabsync.backups.take import plan_take_full
+from tabsync.kernel.clock import now
+from tabsync.kernel.errors import FailedPartway, Refused
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.runner import Outcome, run
+from tabsync.postgres import embedded
+from tabsync.postgres.connect import Connection, connect, libpq_environment
+from tabsync.stores.manifest import Manifest
+from tabsync.system.account import server_account
+from tabsync.system.claims import claim
+from tabsync.workspace import Workspace
+from tests.conftest import run_sql
+from tests.servers import running_server
+from tests.vanish import until
+
+pytestmark = pytest.mark.xdist_group("standby")  # its servers are made once, and not by each worker
+
+SOON = timedelta(milliseconds=100)
+
+_SETTINGS = {
+    "wal_level": "replica",
+    "max_wal_senders": "10",
+    "max_replication_slots": "10",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "summarize_wal": "on",
+    "wal_receiver_status_interval": "1s",
+}
+
+
+@contextmanager
+def standby_of(primary: embedded.Server, name: str, **settings: str) -> Iterator[embedded.Server]:
+    """A running standby that streams from a server through a slot; it lives beside it."""
+    held = claim(primary.directory.parent / name)
+    assert held is not None
+    held.directory.chmod(0o711)
+    server = embedded.Server(held.directory, primary.installation, {**primary.settings, **settings})
+    secret = (primary.directory / "pgpass").read_text()
+    (held.directory / "pgpass").write_text(secret)
+    (held.directory / "pgpass").chmod(0o600)
+    # The servers' account can't read our passfile, so primary_conninfo has the password itself.
+    told = conninfo_to_dict(primary.conninfo())
+    told = {key: told[key] for key in ("host", "port", "user")} | {"password": secret.strip().rpartition(":")[2]}
+    program = primary.installation.program("pg_basebackup")
+    argv = [str(program), f"--pgdata={server.data}", "--write-recovery-conf", "--create-slot", f"--slot={name}"]
+    environment = os.environ | libpq_environment(make_conninfo("", **told))
+    subprocess.run([*argv, "--checkpoint=fast", "--no-sync"], env=environment, check=True, capture_output=True)
+    server_account().own(server.data)
+    try:
+        embedded.start(server)
+        yield server
+    finally:
+        embedded.destroy(server)
+        held.release()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A primary and its standby."""
+
+    primary: embedded.Server
+    standby: embedded.Server
+
+    def insert(self, number: int) -> datetime:
+        """Commit a row at the primary; gives a moment after it, by the server's clock."""
+        with connect(self.primary.conninfo(), "tests") as connection:
+            connection.execute("insert into t values (%s)", [number])
+            return moment_of(connection)
+
+    def caught_up(self) -> None:
+        """Wait until the standby has replayed what the primary has written."""
+        with connect(self.primary.conninfo(), "tests") as primary, connect(self.standby.conninfo(), "tests") as standby:
+            row = primary.execute("select pg_current_wal_flush_lsn()::text").fetchone()
+            until(lambda: standby.execute("select pg_last_wal_replay_lsn() >= %s::pg_lsn", row).fetchall() == [(True,)])
+
+    @contextmanager
+    def falling_behind(self) -> Iterator[None]:
+        """The standby receives and replays nothing of it meanwhile."""
+        with connect(self.standby.conninfo(), "tests") as connection:
+            connection.execute("select pg_wal_replay_pause()")
+            paused = "select pg_get_wal_replay_pause_state()"
+            until(lambda: connection.execute(paused).fetchall() == [("paused",)])
+            try:
+                yield
+            finally:
+                connection.execute("select pg_wal_replay_resume()")
+
+
+def moment_of(connection: Connection) -> datetime:
+    row = connection.execute("select clock_timestamp()").fetchone()
+    assert row is not None
+    found: datetime = row[0]
+    return found
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    with running_server("pair", **_SETTINGS) as primary:
+        run_sql(primary.conninfo(), "create table {} (id int)", "t")
+        run_sql(primary.conninfo(), "create table {} as select g as id from generate_series(1, 1000) g", "large")
+        with standby_of(primary, "standby", max_standby_streaming_delay="300ms") as standby:
+            yield Pair(primary, standby)
+
+
+@pytest.fixture
+def source(pair: Pair, workspaces: Callable[..., Workspace]) -> Iterator[Workspace]:
+    """A workspace whose database is the standby."""
+    pair.caught_up()
+    yield workspaces(pair.standby.conninfo())
+    with connect(pair.standby.conninfo(), "tests") as connection:
+        connection.execute("select pg_terminate_backend(active_pid) from pg_replication_slots where active")
+        mine = "select slot_name from pg_replication_slots where not temporary"
+        for row in connection.execute(mine).fetchall():
+            connection.execute("select pg_drop_replication_slot(%s)", row)
+
+
+def run_plan(workspace: Workspace, plan: object) -> Outcome:
+    outcome = run(plan, workspace, workspace.journal())  # type: ignore[arg-type]
+    outcome.raise_if_failed()
+    return outcome
+
+
+def take(workspace: Workspace) -> Manifest:
+    outcome = run_plan(workspace, plan_take_full(workspace))
+    return workspace.store().manifest(outcome.results["commit"]["backup"])
+
+
+def test_a_dump_is_as_old_as_what_the_standby_has_replayed(pair: Pair, source: Workspace) -> None:
+    before = pair.insert(1)
+    pair.caught_up()
+    fresh = take(source)
+    assert fresh.source["role"] == "standby"
+    assert before - SOON <= fresh.taken_at <= now()
+    with pair.falling_behind():
+        missed = pair.insert(2)
+        time.sleep(0.3)
+        late = take(source)
+    assert before - SOON <= late.taken_at < missed - SOON
+    with connect(pair.primary.conninfo(), "tests") as connection:
+        row = connection.execute("select %s::pg_lsn < pg_current_wal_lsn()", [late.snapshot["lsn"]]).fetchone()
+        assert row == (True,)
+
+
+@pytest.mark.parametrize(
+    "restore",
+    [plan_restore_new, plan_restore_in_place, plan_undo_in_place, lambda w: plan_restore_tables(w, ["t"])],
+)
+def test_a_restore_into_a_standby_is_refused_before_it_begins(
+    source: Workspace, restore: Callable[[Workspace], object]
+) -> None:
+    take(source)
+    with pytest.raises(Refused, match="is a standby: nothing can be written") as refused:
+        restore(source)
+    assert "--database" in refused.value.hint
+
+
+def test_a_dump_that_replay_cancels_says_so(pair: Pair, source: Workspace) -> None:
+    """It has locked a table and waits for the next one; the primary then empties the first."""
+    plan = plan_take_full(source)
+    with connect(pair.primary.conninfo(), "tests", autocommit=False) as connection:
+        connection.execute("lock table large in access exclusive mode")
+        connection.execute("select pg_logical_emit_message(false, 'tests', '', true)")
+        pair.caught_up()
+        outcome = run_beside(source, plan, lambda: run_sql(pair.primary.conninfo(), "truncate t"))
+        connection.rollback()
+    assert isinstance(outcome.error, FailedPartway)
+    assert "the standby cancelled it to go on replaying" in outcome.error.fact
+    assert "max_standby_streaming_delay" in outcome.error.hint
+    assert source.store().ids() == []
+
+
+def run_beside(workspace: Workspace, plan: Plan, what: Callable[[], object]) -> Outcome:
+    """Run a plan and do something else once its pg_dump waits for a lock."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        running = pool.submit(run, plan, workspace, workspace.journal())
+        with connect(workspace.conninfo, "tests") as connection:
+            waiting = "select count(*) > 0 from pg_locks where not granted"
+            until(lambda: connection.execute(waiting).fetchall() == [(True,)])
+        what()
+        return running.result(timeout=30)
