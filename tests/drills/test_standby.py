@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,14 +15,22 @@ from datetime import datetime, timedelta
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tabsync.backups.physical.take import plan_take_physical
+from tabsync.backups.pitr import clusters
+from tabsync.backups.pitr.target import Target
 from tabsync.backups.restore_in_place import plan_restore_in_place, plan_undo_in_place
 from tabsync.backups.restore_new import plan_restore_new
 from tabsync.backups.restore_tables import plan_restore_tables
 from tabsync.backups.take import plan_take_full
+from tabsync.backups.wal.receive import plan_receive
+from tabsync.backups.wal.status import wal_status
+from tabsync.backups.wal.window import window
 from tabsync.kernel.clock import now
 from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, run
+from tabsync.manual.load import load
+from tabsync.monitoring.status import look
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import Connection, connect, libpq_environment
 from tabsync.stores.manifest import Manifest
@@ -29,8 +38,10 @@ from tabsync.system.account import server_account
 from tabsync.system.claims import claim
 from tabsync.workspace import Workspace
 from tests.conftest import run_sql
+from tests.drills.test_pitr import at, restored
+from tests.drills.test_wal import QUARTER
 from tests.servers import running_server
-from tests.vanish import until
+from tests.vanish import background, until
 
 pytestmark = pytest.mark.xdist_group("standby")  # its servers are made once, and not by each worker
 
@@ -197,3 +208,118 @@ def run_beside(workspace: Workspace, plan: Plan, what: Callable[[], object]) -> 
             until(lambda: connection.execute(waiting).fetchall() == [(True,)])
         what()
         return running.result(timeout=30)
+
+
+def receive(workspace: Workspace, slot: str = "tabsync_wal") -> datetime:
+    """One round of wal receive; gives the moment until when everything is in the store."""
+    until = run_plan(workspace, plan_receive(workspace, slot=slot, once=True)).results["receive"]["until"]
+    return datetime.fromisoformat(str(until))
+
+
+def base(workspace: Workspace, parent: str | None = None) -> Manifest:
+    outcome = run_plan(workspace, plan_take_physical(workspace, parent=parent))
+    return workspace.store().manifest(outcome.results["commit"]["backup"])
+
+
+def recovered(workspace: Workspace, target: Target) -> tuple[object, object]:
+    """The rows of the cluster as of a target, and whether it was reached; it is dropped again."""
+    found = restored(workspace, target)
+    for one in clusters.restored(workspace):
+        run(clusters.plan_drop(workspace, one["name"]), workspace, workspace.journal(), approval="--yes")
+    return found["rows"], found["reached"]
+
+
+def test_wal_of_a_standby_that_gets_none_is_not_called_fresh(pair: Pair, source: Workspace) -> None:
+    run_sql(pair.primary.conninfo(), "truncate t")
+    before = pair.insert(1)
+    pair.caught_up()
+    assert receive(source) >= before - SOON
+    base(source)
+    with connect(pair.standby.conninfo(), "tests") as connection:
+        ((receiver,),) = connection.execute("select pid from pg_stat_wal_receiver").fetchall()
+    os.kill(receiver, signal.SIGSTOP)
+    try:
+        missed = pair.insert(2)
+        time.sleep(1.1)  # the mark in the store is cut to the second
+        assert receive(source) < missed
+        (cluster,) = window(source)["clusters"]
+        assert datetime.fromisoformat(cluster["windows"][-1]["to"]) < missed
+    finally:
+        os.kill(receiver, signal.SIGCONT)
+    pair.caught_up()
+    with pair.falling_behind():  # what it has received, it has, replayed or not
+        last = pair.insert(3)
+        time.sleep(1.1)
+        pair.insert(4)
+        until(lambda: receive(source) >= last)
+    assert recovered(source, at(last)) == ([1, 2, 3], True)
+
+
+def test_a_base_of_the_standby_and_wal_of_the_primary(
+    pair: Pair, source: Workspace, workspaces: Callable[..., Workspace]
+) -> None:
+    primary = workspaces(pair.primary.conninfo())
+    run_sql(pair.primary.conninfo(), "truncate t")
+    try:
+        receive(primary, "from_primary")
+        pair.insert(1)
+        pair.caught_up()
+        full = base(source)
+        assert full.source["role"] == "standby"
+        with pytest.raises(FailedPartway, match="nothing new to begin at") as failed:
+            base(source, "latest")
+        assert "checkpoint" in failed.value.hint
+        run_sql(pair.primary.conninfo(), "checkpoint")
+        second = pair.insert(2)
+        pair.caught_up()
+        increment = base(source, "latest")
+        assert increment.physical["parent"] == full.id
+        pair.insert(3)
+        time.sleep(1.1)
+        receive(primary, "from_primary")
+        assert recovered(source, at(increment.taken_at))[1] is True
+        assert recovered(source, Target("latest", "")) == ([1, 2, 3], True)
+        assert second - SOON <= increment.taken_at
+    finally:
+        run_sql(pair.primary.conninfo(), "select pg_drop_replication_slot('from_primary')")
+
+
+def test_the_standby_is_looked_at_like_any_server(pair: Pair, source: Workspace) -> None:
+    receive(source)
+    base(source)
+    pair.insert(5)
+    pair.caught_up()
+    receive(source)
+    found = wal_status(source, slot="tabsync_wal", budget=1 << 30, behind=QUARTER)
+    assert [one["what"] for one in found["problems"]] == ["nobody receives from slot tabsync_wal"]
+    page = look(source, load(source.manual_path))
+    assert page["database"]["reachable"]
+    assert "WAL archive" not in [one["metric"] for one in page["alerts"]]
+
+
+def test_promoted_while_its_wal_is_received(pair: Pair, workspaces: Callable[..., Workspace]) -> None:
+    with standby_of(pair.primary, "promoted") as server:
+        mine = workspaces(server.conninfo())
+        base(mine)
+        process = background(mine, "--flush", "1s")
+        try:
+            with connect(server.conninfo(), "tests") as connection:
+                active = "select active from pg_replication_slots"
+                until(lambda: connection.execute(active).fetchall() == [(True,)])
+                connection.execute("select pg_promote()")
+                connection.execute("insert into t values (30)")
+                last = moment_of(connection)
+
+            def reached() -> bool:
+                (cluster,) = window(mine)["clusters"]
+                ends = {one["timeline"]: datetime.fromisoformat(one["to"]) for one in cluster["timelines"]}
+                return ends.get(2, last) > last
+
+            until(reached)
+        finally:
+            process.terminate()
+            assert process.wait(timeout=20) == 0
+        rows, reached_it = recovered(mine, Target("latest", ""))
+        assert reached_it is True
+        assert rows[-1:] == [30]  # type: ignore[index]
+    run_sql(pair.primary.conninfo(), "select pg_drop_replication_slot('promoted')")

@@ -20,7 +20,8 @@ select clock_timestamp() as "time",
 -- name: reached
 -- Which moment of the primary's clock the data is of, and how far it reaches. On a standby that is the last commit that
 -- it has replayed or, when it has replayed all that its upstream had, what that said last. Columns are read in their
--- order: what was committed by the moment lies before the position.
+-- order: what was committed by the moment lies before the position. The WAL receiver begins with one clock in both its
+-- times, before its upstream has said anything.
 select greatest(pg_last_xact_replay_timestamp(),
                 case when pg_last_wal_replay_lsn() >= r.latest_end_lsn then r.last_msg_send_time end,
                 case when not pg_is_in_recovery() then clock_timestamp() end) as "time",
@@ -28,7 +29,7 @@ select greatest(pg_last_xact_replay_timestamp(),
        pg_is_in_recovery() as standby,
        has_function_privilege('pg_control_checkpoint()', 'execute') as may_read_checkpoint
   from (select) as one
-  left join pg_stat_wal_receiver r on true
+  left join pg_stat_wal_receiver r on r.status = 'streaming' and r.last_msg_send_time <> r.last_msg_receipt_time
 
 -- name: last_checkpoint
 -- When the primary began the checkpoint that a standby would start again from.

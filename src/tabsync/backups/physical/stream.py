@@ -103,6 +103,14 @@ def from_files(
 def _failed(complaint: str) -> FailedPartway:
     words = complaint.removeprefix("pg_basebackup: ").removeprefix("error: ")
     fact = f"pg_basebackup failed: {words}; no backup was recorded"
+    if "manifest requires WAL from final timeline" in complaint:
+        fact = "the standby has nothing new to begin at since the parent; no backup was recorded"
+        return FailedPartway(fact, "run it again after the primary's next checkpoint (psql -c checkpoint, there)")
+    if "full_page_writes=off" in complaint:
+        fact = "the primary writes its WAL with full_page_writes off: a standby can't be copied"
+        return FailedPartway(f"{fact}; no backup was recorded", "take it from the primary, or turn that on there")
+    if "standby was promoted" in complaint:
+        return FailedPartway("the standby was promoted meanwhile; no backup was recorded", "run it again")
     if "WAL summaries are required" in complaint or "summar" in complaint:
         return FailedPartway(fact, "the server lacks the summaries back to the parent: tabsync backup take physical")
     if "max_wal_senders" in complaint:

@@ -154,8 +154,9 @@ def base(context: Context, *, backup: str, target: Facts, checkpoint: Checkpoint
     clients = clients_for(catalog.server_major(target))
     since = str(staged / "parent") if parent else ""
     with workspace.connect("backup", _IDLE) as connection, Keeper(workspace.store()) as keeper:
-        seen = catalog.identity(connection)["system_identifier"]  # who may replicate need not be let see it
-        prove_target(connection, target if seen else target | {"system_identifier": None})
+        seen = catalog.identity(connection)
+        known = seen["system_identifier"]  # who may replicate need not be let see it
+        prove_target(connection, target if known else target | {"system_identifier": None})
         cluster, spaces = cluster_facts(connection), tablespaces(connection)
         facts = {"database": catalog.database_facts(connection), "roles": catalog.roles(connection)}
         pin_wal(connection, f"tabsync_{backup.lower().replace('-', '_')}")
@@ -172,7 +173,7 @@ def base(context: Context, *, backup: str, target: Facts, checkpoint: Checkpoint
     files = [*keeper.files, keep_list(workspace, backup, cut.caught[BACKUP_MANIFEST])]
     return facts | {
         "started_at": started_at,
-        "source": target,
+        "source": target | {"role": seen["role"]},  # of whoever answers now
         "snapshot": {"time": stopped["time"], "lsn": needed.stop_lsn},
         "program": {"pg_basebackup": clients.dotted, "tabsync": __version__},
         "files": [file.to_json() for file in files],
