@@ -33,11 +33,11 @@ from tabsync.backups.rows.copy import CONDITION_TIMEOUT, reader
 from tabsync.backups.rows.parents import missing_parents
 from tabsync.backups.rows.shape import (
     common_columns,
-    family,
     links_of,
     make_uniform,
     parents_first,
     shape_of,
+    wanted,
 )
 from tabsync.backups.rows.text import Row, columns, matches, spelled, stream, tell, whole
 from tabsync.backups.take import prove_target
@@ -103,8 +103,8 @@ def compare(
         live.execute("begin isolation level repeatable read read only")
         make_uniform(live, local=True)
         links = links_of(live)
-        wanted = family(links, root) if with_dependents else [root]
-        work = Comparison(copy, live, _members(copy, live, wanted, diff), links, with_dependents)
+        tables = wanted(live, links, root, with_dependents=with_dependents)
+        work = Comparison(copy, live, _members(copy, live, tables, diff), links, with_dependents)
         for member in work.members.values():
             copy.execute(_PICKED.format(member.picked))
         copy.execute("begin isolation level repeatable read read only")
@@ -119,14 +119,14 @@ def compare(
     return {"tables": [one.to_json() for one in order], "parents": parents, "digest": digest}
 
 
-def _members(copy: Connection, live: Connection, wanted: Sequence[Relation], diff: Path) -> dict[Relation, Member]:
+def _members(copy: Connection, live: Connection, tables: Sequence[Relation], diff: Path) -> dict[Relation, Member]:
     found: dict[Relation, Member] = {}
-    for relation in wanted:
+    for relation in tables:
         here, there = shape_of(live, relation), shape_of(copy, relation)
         if here is None:
             hint = f"bring the table itself back: tabsync restore tables {relation}"
             raise BadUsage(f"there is no table {relation} to bring rows back to", hint)
-        if there is None and relation != wanted[0]:
+        if there is None and relation != tables[0]:
             continue  # it came after the backup, which has none of its rows
         if there is None:
             raise BadUsage(f"there is no table {relation} in the copy", "name another backup: tabsync backup list")
@@ -169,7 +169,8 @@ def _follow(work: Comparison, root: Relation) -> None:
     for number, link in enumerate(work.links if work.with_dependents else ()):
         if link.on_delete == "n" and link.table in work.members and link.referenced in work.members:
             _pick_children(work, number)
-            _look_up_cut(work, work.members[link.table])
+    for member in work.members.values() if work.with_dependents else ():
+        _look_up_cut(work, member)  # once all are picked: a row may have lost several references
 
 
 def _pick_children(work: Comparison, number: int) -> int:
@@ -200,6 +201,8 @@ def _look_up(work: Comparison, member: Member) -> int:
                 new = row[5:]
                 state = MISSING if old is None else SAME if old == new else CHANGED
                 states.append(state)
+                if state == CHANGED and old is not None:
+                    member.stuck.update(name for name, at in member.always() if new[at] != old[at])
                 if state != SAME:
                     file.write(json.dumps([state, new, old]) + "\n")
         member.counts.update(states)
@@ -210,8 +213,14 @@ def _look_up(work: Comparison, member: Member) -> int:
 
 def _look_up_cut(work: Comparison, member: Member) -> None:
     """Look up the rows that lost only their reference; those that have it NULL now can be linked again."""
+    if not member.here.key:
+        if count := sum(map(len, stream(work.copy, _reading(member, gone=False)))):
+            member.notes.append(
+                f"{count} rows point at missing ones and have no primary key to be found by: left alone"
+            )
+        return
     for rows in stream(work.copy, _reading(member, gone=False)):
-        found = by_key(work.live, member, rows) if member.here.key else [None] * len(rows)
+        found = by_key(work.live, member, rows)
         with member.path.open("a", encoding="ascii") as file:
             for row, old in zip(rows, found, strict=True):
                 new = _linked(work, member, row, old) if old is not None else None
@@ -225,8 +234,10 @@ def _linked(work: Comparison, member: Member, row: Row, old: Row) -> Row:
     """The row as it is now, with the references that it had in the copy where it has none now."""
     new = list(old)
     for number in map(int, (row[2] or "").split(",")):
-        at = [member.columns.index(name) for name in work.links[number].nulled if name in member.columns]
-        if all(old[one] is None for one in at):
+        link = work.links[number]
+        at = [member.columns.index(name) for name in link.nulled if name in member.columns]
+        rest = [member.columns.index(name) for name in link.columns if name in {*member.columns} - {*link.nulled}]
+        if all(old[one] is None for one in at) and all(old[one] == row[5 + one] for one in rest):
             for one in at:
                 new[one] = row[5 + one]
     return tuple(new)

@@ -30,7 +30,8 @@ _BY_WHOLE = sql.SQL("select {whole}, count(*) from {table} as t where {whole} = 
 class Member:
     """A table of the comparison. here: in the database; there: in the copy; columns: what is compared and written.
 
-    present: without a primary key, how many rows the database has that are equal to missing ones.
+    present: without a primary key, how many rows the database has that are equal to missing ones; stuck: how many
+    changed rows have another value in a column that no UPDATE may set.
     """
 
     number: int
@@ -41,6 +42,15 @@ class Member:
     path: Path
     counts: Counter[str] = field(default_factory=Counter)
     present: int = 0
+    stuck: Counter[str] = field(default_factory=Counter)
+
+    def always(self) -> list[tuple[str, int]]:
+        """The columns that no UPDATE may set, with their places."""
+        return [
+            (one.name, self.columns.index(one.name))
+            for one in self.here.columns
+            if one.identity == "a" and one.name in self.columns
+        ]
 
     @property
     def relation(self) -> Relation:
@@ -59,11 +69,12 @@ class Member:
             "name": self.relation.name,
             "columns": list(self.columns),
             "key": list(self.here.key),
-            "triggers": [[one.name, one.events] for one in self.here.triggers],
+            "triggers": sorted({(one.name, one.events) for one in self.here.triggers}),
             "may": {"insert": self.here.may_insert, "update": self.here.may_update, "own": self.here.owns},
             "notes": self.notes,
             "file": self.path.name,
             "present": self.present,
+            "stuck": dict(self.stuck),
             **{state: self.counts[state] for state in (MISSING, CHANGED, UNLINKED, SAME)},
         }
 

@@ -28,10 +28,12 @@ _LOAD = sql.SQL("create temporary table {} on commit drop as select {} from {} l
 _LOCK = sql.SQL("select from {table} as t join {rows} as r on {pairs} for update of t")
 _AS_THEY_WERE = sql.SQL("select count(*) from {table} as t join {rows} as r on {pairs} where {here} = {there}")
 _COUNT_WHOLE = sql.SQL("select count(*) from {table} as t where {here} in (select {there} from {rows} as r)")
-_INSERT = sql.SQL(
-    "insert into {into} ({columns}) overriding system value select {columns} from {rows} on conflict do nothing"
+_THERE_WHOLE = sql.SQL(
+    "select coalesce(sum(least(h.many, w.many)), 0) from"
+    " (select {there} as row, count(*) as many from {rows} as r group by 1) as w join"
+    " (select {here} as row, count(*) as many from {table} as t group by 1) as h using (row)"
 )
-_PLAIN_INSERT = sql.SQL("insert into {into} ({columns}) overriding system value select {columns} from {rows}")
+_INSERT = sql.SQL("insert into {into} ({columns}) overriding system value select {columns} from {rows}")
 _UPDATE = sql.SQL("update {table} as t set {pairs_set} from {rows} as r where {pairs}")
 _DELETE = sql.SQL("delete from {table} as t using {rows} as r where {pairs}")
 _DELETE_WHOLE = sql.SQL(
@@ -42,8 +44,11 @@ _DELETE_WHOLE = sql.SQL(
     " where n.nth <= w.many)"
 )
 _POINTING = sql.SQL("select count(*) from {child} as c join {rows} as r on {pairs}")
-_NOT_ALONG = sql.SQL(" where not exists (select from {rows} as x where {pairs})")
-_TRIGGER = sql.SQL("alter table {} {} trigger {}")
+_LED = sql.SQL(
+    "select count(*) from {child} as c join {rows} as r on {pairs} join {after} as a on {keys} where {old} <> {new}"
+)
+_AT_ONCE = sql.SQL("with {} select {}")
+_TRIGGER = sql.SQL("alter table only {} {} trigger {}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,42 +88,54 @@ class Loaded:
 
     def unchanged(self, live: Connection) -> int:
         """How many rows of the database are just like these."""
-        template = _AS_THEY_WERE if self.table.shape.key else _COUNT_WHOLE
+        template = _AS_THEY_WERE if self.table.shape.key else _THERE_WHOLE
         return _number(ask(live, template.format(**self._words())))
 
-    def insert(self, live: Connection) -> int:
-        """Insert those that aren't there; gives how many that were."""
-        return tell(live, _INSERT.format(**self._words()))
+    def alike(self, live: Connection) -> int:
+        """Without a key: how many rows of the database are equal to one of these."""
+        return _number(ask(live, _COUNT_WHOLE.format(**self._words())))
 
-    def insert_all(self, live: Connection) -> int:
-        """Insert them or fail, with PostgreSQL's own reason."""
-        return tell(live, _PLAIN_INSERT.format(**self._words()))
+    def insertion(self) -> sql.Composed:
+        """The statement that inserts them."""
+        return _INSERT.format(**self._words())
 
-    def update(self, live: Connection) -> int:
-        """Make the rows of the same key like these; columns that can't be set stay."""
-        shape = self.table.shape
-        fixed = {one.name for one in shape.columns if one.identity == "a"} | set(shape.key)
-        names = [one for one in self.table.columns if one not in fixed]
-        if not names:
-            return self.unchanged(live)
+    def deletion(self) -> sql.Composed:
+        """The statement that deletes the rows of the same key; without a key as many as these of equal rows."""
+        return (_DELETE if self.table.shape.key else _DELETE_WHOLE).format(**self._words())
+
+    def update(self, live: Connection, names: Iterable[str]) -> int:
+        """Make the rows of the same key like these in some columns: those that differ in one of them."""
         pairs = [sql.SQL("{} = {}").format(sql.Identifier(one), sql.Identifier("r", one)) for one in names]
         return tell(live, _UPDATE.format(**self._words(), pairs_set=sql.SQL(", ").join(pairs)))
 
-    def delete(self, live: Connection) -> int:
-        """Delete the rows of the same key; without a key as many as these of equal rows."""
-        template = _DELETE if self.table.shape.key else _DELETE_WHOLE
-        return tell(live, template.format(**self._words()))
+    def pointed_at(self, live: Connection, link: Link, along: Loaded | None) -> int:
+        """How many rows would go, or be cut off, with these by a foreign key.
 
-    def pointed_at(self, live: Connection, link: Link) -> int:
-        """How many rows would go, or be cut off, with these by a foreign key, not counting these themselves."""
+        along: rows of the table that points, all of them there, which are not counted.
+        """
         child = shape_of(live, link.table)
         if child is None:
             return 0
         pairs = matches("r", link.referenced_columns, "c", link.columns, link.equal)
-        query = _POINTING.format(child=child.source(), rows=self.name, pairs=pairs)
-        if link.table == self.table.relation:
-            own = matches("x", child.key, "c", child.key, child.equal)
-            query += _NOT_ALONG.format(rows=self.name, pairs=own)
+        pointing = _number(ask(live, _POINTING.format(child=child.source(), rows=self.name, pairs=pairs)))
+        if along is None or not pointing or not set(link.columns) <= set(along.table.columns):
+            return pointing
+        return pointing - _number(ask(live, _POINTING.format(child=along.name, rows=self.name, pairs=pairs)))
+
+    def led_by(self, live: Connection, link: Link, after: Loaded) -> int:
+        """How many rows an ON UPDATE of a foreign key would change when these become like others of the same key."""
+        child, shape = shape_of(live, link.table), self.table.shape
+        if child is None or not set(link.referenced_columns) <= set(self.table.columns):
+            return 0
+        query = _LED.format(
+            child=child.source(),
+            rows=self.name,
+            after=after.name,
+            pairs=matches("r", link.referenced_columns, "c", link.columns, link.equal),
+            keys=matches("a", shape.key, "r", shape.key, shape.equal),
+            old=whole(link.referenced_columns, "r"),
+            new=whole(link.referenced_columns, "a"),
+        )
         return _number(ask(live, query))
 
     def beside(self) -> sql.Composed:
@@ -142,6 +159,33 @@ class Loaded:
         words |= {"into": shape.relation.identifier()}  # INSERT knows no ONLY
         words |= {"here": whole(names, "t"), "there": whole(names, "r")}
         return words | ({"pairs": self._keys()} if shape.key else {})
+
+
+def at_once(live: Connection, statements: Sequence[sql.Composed]) -> list[int]:
+    """Run statements that write as one, and give what each of them counted.
+
+    Foreign keys are looked at when a statement ends: rows that point at each other can come and go in one only.
+    """
+    if len(statements) == 1:
+        return [tell(live, statements[0])]
+    names = [sql.Identifier(f"tabsync_{number}") for number in range(len(statements))]
+    parts = [sql.SQL("{} as ({} returning 1)").format(name, one) for name, one in zip(names, statements, strict=True)]
+    sums = [sql.SQL("(select count(*) from {})").format(name) for name in names]
+    comma = sql.SQL(", ")
+    (row,) = ask(live, _AT_ONCE.format(comma.join(parts), comma.join(sums)))
+    return [int(one or 0) for one in row]
+
+
+def check_led(live: Connection, before: Loaded, after: Loaded, links: Sequence[Link]) -> None:
+    """Refuse an update that would change rows of other tables, which nobody was shown and no undo knows."""
+    relation = before.table.relation
+    for link in links:
+        leads = link.referenced == relation and link.on_update in ("c", "n", "d")
+        if leads and (led := before.led_by(live, link, after)):
+            raise Refused(
+                f"{led} rows of {link.table} would follow {relation} by ON UPDATE of {link.name}; {NOTHING}",
+                "choose rows that nothing follows, or change these by hand",
+            )
 
 
 @contextmanager
@@ -176,16 +220,14 @@ def commit(live: Connection) -> None:
 @contextmanager
 def silenced(live: Connection, shapes: Sequence[Shape], *, really: bool) -> Iterator[None]:
     """Disable the tables' own triggers for the transaction; foreign keys go on being checked."""
-    off: list[tuple[Relation, Trigger]] = []
-    for shape in shapes if really else ():
-        for trigger in shape.triggers:
-            live.execute(_switch(shape.relation, "disable", trigger))
-            off.append((shape.relation, trigger))
+    off = [trigger for shape in shapes for trigger in shape.triggers] if really else []
+    for trigger in off:
+        live.execute(_switch("disable", trigger))
     yield
     if off:
         live.execute("set constraints all immediate")  # ALTER TABLE wants no pending event
-    for relation, trigger in off:
-        live.execute(_switch(relation, "enable always" if trigger.enabled == "A" else "enable", trigger))
+    for trigger in off:
+        live.execute(_switch("enable always" if trigger.enabled == "A" else "enable", trigger))
 
 
 def table_of(live: Connection, facts: Facts) -> Table:
@@ -219,8 +261,8 @@ def told(error: psycopg.Error) -> TabsyncError:
     return Refused(f"the database refuses: {message}; {NOTHING}", "a trigger's refusal: see --without-triggers")
 
 
-def _switch(relation: Relation, how: LiteralString, trigger: Trigger) -> sql.Composed:
-    return _TRIGGER.format(relation.identifier(), sql.SQL(how), sql.Identifier(trigger.name))
+def _switch(how: LiteralString, trigger: Trigger) -> sql.Composed:
+    return _TRIGGER.format(trigger.table.identifier(), sql.SQL(how), sql.Identifier(trigger.name))
 
 
 def _writable(shape: Shape) -> set[str]:

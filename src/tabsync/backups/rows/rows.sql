@@ -40,14 +40,25 @@ select a.attname::text, coalesce(format('operator(%%I.%%s)', n.nspname, o.oprnam
  order by u.ord
 
 -- name: triggers
--- Triggers of people's own that fire for an ordinary session. events: bits of pg_trigger.tgtype.
-select tgname::text, tgtype::int, tgenabled::text
-  from pg_trigger
- where tgrelid = %(oid)s and not tgisinternal and tgenabled in ('O', 'A')
- order by tgname
+-- Triggers of people's own, also on partitions, that fire for an ordinary session. events: bits of pg_trigger.tgtype.
+select n.nspname::text, c.relname::text, t.tgname::text, t.tgtype::int, t.tgenabled::text
+  from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
+ where (t.tgrelid = %(oid)s or t.tgrelid in (select relid from pg_partition_tree(%(oid)s)))
+   and not t.tgisinternal and t.tgenabled in ('O', 'A')
+ order by t.tgname, 1, 2
+
+-- name: partitions
+-- Every partition and the table that it is, in the end, a part of.
+select n.nspname::text, c.relname::text, rn.nspname::text, r.relname::text
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  join pg_class r on r.oid = pg_partition_root(c.oid)
+  join pg_namespace rn on rn.oid = r.relnamespace
+ where c.relispartition and c.relkind in ('r', 'p')
 
 -- name: links
--- Every foreign key with what it does when the row that it points at is deleted. nulled: the columns that SET NULL sets.
+-- Every foreign key with what it does when the row that it points at is deleted, or gets another value there. nulled:
+-- the columns that SET NULL sets.
 select n.nspname::text, c.relname::text, k.conname::text,
        array(select a.attname::text from unnest(k.conkey) with ordinality u(attnum, ord)
                join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum order by u.ord) as columns,
@@ -55,6 +66,7 @@ select n.nspname::text, c.relname::text, k.conname::text,
        array(select a.attname::text from unnest(k.confkey) with ordinality u(attnum, ord)
                join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum order by u.ord) as referenced,
        k.confdeltype::text,
+       k.confupdtype::text,
        array(select a.attname::text
                from unnest(coalesce(nullif(k.confdelsetcols, '{}'), k.conkey)) with ordinality u(attnum, ord)
                join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum order by u.ord) as nulled,

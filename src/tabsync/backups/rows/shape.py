@@ -33,15 +33,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A trigger that fires for an ordinary session. enabled: "O" or "A" (also while replicating)."""
+    """A trigger that fires for an ordinary session. table: which it is on, this one or a partition of it.
 
+    enabled: "O" or "A" (also while replicating).
+    """
+
+    table: Relation
     name: str
     events: int
     enabled: str
-
-    def fires(self, *, replace: bool) -> bool:
-        """Whether it fires when rows are inserted (or, with replace, updated)."""
-        return bool(self.events & (_INSERT | (_UPDATE if replace else 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,9 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A foreign key. on_delete: "c" cascade, "n" set null, others as pg_constraint has them; nulled: what "n" sets.
+    """A foreign key. nulled: what SET NULL sets.
+
+    on_delete, on_update: "c" cascade, "n" set null, "d" set default, "a" and "r" are against it.
 
     equal: the operators between referenced and own columns; parent_equal: those among referenced columns.
     """
@@ -84,6 +86,7 @@ class Link:
     referenced: Relation
     referenced_columns: tuple[str, ...]
     on_delete: str
+    on_update: str
     nulled: tuple[str, ...]
     equal: tuple[str, ...]
     parent_equal: tuple[str, ...]
@@ -91,6 +94,11 @@ class Link:
     def to_json(self) -> Facts:
         """As a fact."""
         return asdict(self)
+
+
+def fires(events: int, *, replace: bool) -> bool:
+    """Whether a trigger of these events fires when rows are inserted (or, with replace, updated)."""
+    return bool(events & (_INSERT | (_UPDATE if replace else 0)))
 
 
 def make_uniform(connection: Connection, *, local: bool) -> None:
@@ -122,7 +130,7 @@ def shape_of(connection: Connection, relation: Relation) -> Shape | None:
         tuple(Column(*one) for one in connection.execute(SQL["columns"], which)),
         tuple(one for one, _ in key),
         tuple(one for _, one in key),
-        tuple(Trigger(*one) for one in connection.execute(SQL["triggers"], which)),
+        tuple(Trigger(Relation(*one[:2]), *one[2:]) for one in connection.execute(SQL["triggers"], which)),
         *rights,
     )
 
@@ -131,11 +139,33 @@ def links_of(connection: Connection) -> list[Link]:
     """Every foreign key of a database."""
     found = []
     for row in connection.execute(SQL["links"], {}):
-        schema, name, key, columns, other_schema, other_name, referenced, on_delete, *rest = row
+        schema, name, key, columns, other_schema, other_name, referenced, on_delete, on_update, *rest = row
         other = Relation(other_schema, other_name)
         pair = tuple(columns), other, tuple(referenced)
-        found.append(Link(Relation(schema, name), key, *pair, on_delete, *map(tuple, rest)))
+        found.append(Link(Relation(schema, name), key, *pair, on_delete, on_update, *map(tuple, rest)))
     return found
+
+
+def wanted(connection: Connection, links: Sequence[Link], root: Relation, *, with_dependents: bool) -> list[Relation]:
+    """The tables whose rows are looked at: one, or all that a DELETE on it reaches.
+
+    Raises BadUsage or Refused where these can't be told: a row is in a table as well as in its partition.
+    """
+    if not with_dependents:
+        return [root]
+    rows = connection.execute(SQL["partitions"], {})
+    whole = {Relation(schema, name): Relation(*rest) for schema, name, *rest in rows}
+    if root in whole:
+        fact = f"{root} is a partition of {whole[root]}, and foreign keys are the whole table's"
+        raise BadUsage(fact, f"name that: tabsync restore rows --table {whole[root]} --with-dependents --where ...")
+    tables = family(links, root)
+    for link in links:
+        takes = link.on_delete in ("c", "n") and whole.get(link.referenced) in tables
+        if takes or (link.table in tables and whole.get(link.table) in tables):
+            part = link.referenced if takes else link.table
+            fact = f"foreign key {link.name} of {link.table} refers to the partition {part}, not to {whole[part]}"
+            raise Refused(fact, "leave --with-dependents out, and bring its rows back on their own")
+    return tables
 
 
 def family(links: Iterable[Link], root: Relation) -> list[Relation]:
@@ -156,18 +186,35 @@ def family(links: Iterable[Link], root: Relation) -> list[Relation]:
     return deleted + [one for one in touched if one not in deleted]
 
 
-def parents_first(tables: Sequence[Relation], links: Iterable[Link]) -> list[Relation]:
-    """Tables in an order in which rows can be inserted. In a circle of foreign keys any order is as good."""
+def groups(tables: Sequence[Relation], links: Iterable[Link]) -> list[list[Relation]]:
+    """Tables in an order in which rows can be inserted; those that refer to each other in a circle are one group."""
     needs: dict[Relation, set[Relation]] = {one: set() for one in tables}
     for link in links:
-        if link.table in needs and link.referenced in needs and link.table != link.referenced:
+        if link.table in needs and link.referenced in needs:
             needs[link.table].add(link.referenced)
-    ordered: list[Relation] = []
-    while len(ordered) < len(needs):
-        left = [one for one in tables if one not in ordered]
-        free = [one for one in left if needs[one] <= set(ordered)]
-        ordered.append(free[0] if free else left[0])
+    above = {one: _above(one, needs) for one in tables}
+    ordered: list[list[Relation]] = []
+    left = list(tables)
+    while left:
+        first = next(one for one in left if all(one in above[other] for other in above[one] if other in left))
+        ordered.append([one for one in left if one == first or (one in above[first] and first in above[one])])
+        left = [one for one in left if one not in ordered[-1]]
     return ordered
+
+
+def parents_first(tables: Sequence[Relation], links: Iterable[Link]) -> list[Relation]:
+    """Tables in an order in which rows can be inserted, circles apart."""
+    return [one for group in groups(tables, links) for one in group]
+
+
+def _above(table: Relation, needs: dict[Relation, set[Relation]]) -> set[Relation]:
+    found: set[Relation] = set()
+    waiting = [table]
+    while waiting:
+        new = needs[waiting.pop()] - found
+        found |= new
+        waiting += new
+    return found
 
 
 def common_columns(here: Shape, there: Shape) -> tuple[tuple[str, ...], list[str]]:

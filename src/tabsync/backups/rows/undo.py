@@ -9,14 +9,26 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from tabsync.backups.rows.live import LIMITS, NOTHING, Loaded, Table, commit, silenced, table_of, touched, writing
-from tabsync.backups.rows.shape import Link, links_of
+from tabsync.backups.rows.live import (
+    LIMITS,
+    NOTHING,
+    Loaded,
+    Table,
+    at_once,
+    check_led,
+    commit,
+    silenced,
+    table_of,
+    touched,
+    writing,
+)
+from tabsync.backups.rows.shape import Link, groups, links_of
 from tabsync.backups.rows.text import Row, read_lines
 from tabsync.kernel.errors import BadUsage, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
@@ -29,6 +41,7 @@ if TYPE_CHECKING:
 
 KEPT_DAYS = 30
 _VERSION = 1
+_LEAVE_OUT = "look at its triggers, or leave them out: --without-triggers"
 
 
 @dataclass(slots=True)
@@ -103,49 +116,105 @@ def undo(context: Context, *, run: str, target: Facts, tables: list[Facts], with
     """Take a run's rows back, all of them or none. Raises Refused when they are not as the run left them."""
     workspace: Workspace = context.services
     path = _path(workspace, run)
-    deleted, restored = 0, 0
     with workspace.connect("restore", LIMITS) as live:
         with writing(live, target):
             links = links_of(live)
             known = [table_of(live, one) for one in tables]
+            kept = {one.relation: _loaded(live, one, path, number) for number, one in enumerate(known)}
+            for one in kept.values():
+                _check_unchanged(live, one.inserted)
+                _check_unchanged(live, one.after)
+            order = groups(list(kept), links)
             with silenced(live, touched(known, tables), really=without_triggers):
-                for number in reversed(range(len(known))):
-                    counts = _take_back(live, known[number], path, number, links)
-                    deleted, restored = deleted + counts[0], restored + counts[1]
-                    context.report(len(known) - number, len(known), "tables")
+                for number, group in enumerate(reversed(order), start=1):
+                    _take_back(live, {one: kept[one] for one in group}, links)
+                    context.report(number, len(order), "tables")
+            live.execute("set constraints all immediate")
+            for one in kept.values():
+                _check_as_before(live, one.before)
         commit(live)
     path.unlink(missing_ok=True)
-    return {"deleted": deleted, "restored": restored}
+    return {
+        "deleted": sum(one.inserted.count for one in kept.values()),
+        "restored": sum(one.after.count for one in kept.values()),
+    }
 
 
-def _take_back(live: Connection, table: Table, path: Path, number: int, links: Sequence[Link]) -> tuple[int, int]:
-    inserted = table.load(live, f"tabsync_inserted_{number}", (now for now, old in _read(path, number) if old is None))
-    after = table.load(live, f"tabsync_after_{number}", (now for now, old in _read(path, number) if old))
-    before = table.load(live, f"tabsync_before_{number}", (old for _, old in _read(path, number) if old))
-    if after.count:
-        _check_unchanged(live, after)
-        if before.update(live) != before.count:
-            raise Refused(f"not all rows of {table.relation} could be written back; {NOTHING}", "")
-    if inserted.count:
-        _check_unchanged(live, inserted)
-        for link in links:
-            if link.referenced == table.relation and (pointing := inserted.pointed_at(live, link)):
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a run did to a table. after, before: of the rows that it updated; differ: the columns that it changed."""
+
+    inserted: Loaded
+    after: Loaded
+    before: Loaded
+    differ: list[str]
+
+
+def _loaded(live: Connection, table: Table, path: Path, number: int) -> _Kept:
+    differ = {
+        name
+        for now, old in _read(path, number)
+        if old
+        for name, one, other in zip(table.columns, now, old, strict=True)
+        if one != other
+    }
+    return _Kept(
+        table.load(live, f"tabsync_inserted_{number}", (now for now, old in _read(path, number) if old is None)),
+        table.load(live, f"tabsync_after_{number}", (now for now, old in _read(path, number) if old)),
+        table.load(live, f"tabsync_before_{number}", (old for _, old in _read(path, number) if old)),
+        sorted(differ),
+    )
+
+
+def _take_back(live: Connection, group: Mapping[Relation, _Kept], links: Sequence[Link]) -> None:
+    """Take back what was done to tables that refer to each other in a circle, or to one."""
+    for relation, one in group.items():
+        if not one.differ:
+            continue
+        check_led(live, one.after, one.before, links)
+        if one.before.update(live, one.differ) != one.before.count:
+            raise Refused(f"not all rows of {relation} could be written back; {NOTHING}", _LEAVE_OUT)
+    gone = [one.inserted for one in group.values() if one.inserted.count]
+    for inserted in gone:
+        _check_not_needed(live, inserted, group, links)
+    counts = at_once(live, [one.deletion() for one in gone]) if gone else []
+    for inserted, count in zip(gone, counts, strict=True):
+        if count != inserted.count:
+            fact = f"{count} of {inserted.count} rows of {inserted.table.relation} could be deleted; {NOTHING}"
+            raise Refused(fact, _LEAVE_OUT)
+
+
+def _check_not_needed(
+    live: Connection, inserted: Loaded, group: Mapping[Relation, _Kept], links: Sequence[Link]
+) -> None:
+    for link in links:
+        if link.referenced == inserted.table.relation:
+            along = group[link.table].inserted if link.table in group else None
+            if pointing := inserted.pointed_at(live, link, along):
                 raise Refused(
-                    f"{pointing} rows of {link.table} point at rows of {table.relation} that came back; {NOTHING}",
+                    f"{pointing} rows of {link.table} point at rows of {link.referenced} that came back; {NOTHING}",
                     "they would be lost or cut off with them: decide about them first",
                 )
-        if inserted.delete(live) != inserted.count:
-            raise Refused(f"not all rows of {table.relation} could be deleted; {NOTHING}", "")
-    return inserted.count, after.count
 
 
 def _check_unchanged(live: Connection, rows: Loaded) -> None:
+    if not rows.count:
+        return
     rows.lock(live)
     found = rows.unchanged(live)
     if found < rows.count:
         raise Refused(
             f"{rows.count - found} rows of {rows.table.relation} were changed or deleted since; {NOTHING}",
             "look at them, and decide by hand",
+        )
+
+
+def _check_as_before(live: Connection, before: Loaded) -> None:
+    found = before.unchanged(live) if before.count else 0
+    if found < before.count:
+        raise Refused(
+            f"a trigger made {before.count - found} rows of {before.table.relation} other than they were; {NOTHING}",
+            _LEAVE_OUT,
         )
 
 

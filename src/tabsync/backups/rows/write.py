@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabsync.backups.rows import undo as undo_file
 from tabsync.backups.rows.comparison import CHANGED, DIFF, MISSING, UNLINKED, digest_of_diff
-from tabsync.backups.rows.live import LIMITS, NOTHING, Loaded, Table, commit, silenced, table_of, touched, writing
+from tabsync.backups.rows.live import (
+    LIMITS,
+    NOTHING,
+    Loaded,
+    Table,
+    at_once,
+    check_led,
+    commit,
+    silenced,
+    table_of,
+    touched,
+    writing,
+)
+from tabsync.backups.rows.shape import Link, groups, links_of
 from tabsync.backups.rows.text import Row, read_lines, stream
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.step import Context, Facts
@@ -16,6 +30,19 @@ from tabsync.postgres.connect import Connection
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
+
+_LEAVE_OUT = "look at its triggers, or leave them out: --without-triggers"
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What is written to a table. before, after: of rows that are updated; differ: the columns that this is about."""
+
+    missing: Loaded
+    after: Loaded
+    before: Loaded
+    differ: list[str]
+    present: int
 
 
 def write(
@@ -36,24 +63,33 @@ def write(
     diff = workspace.scratch(scratch) / DIFF
     if digest_of_diff(diff, [one["file"] for one in tables]) != digest:
         raise Refused(f"the differences are not those that were shown; {NOTHING}", "compare again")
-    done = []
+    done: list[_Written] = []
     with (
         workspace.connect("restore", LIMITS) as live,
         undo_file.kept(workspace, context.run_id, target, tables) as undo,
     ):
         with writing(live, target):
+            links = links_of(live)
             known = [table_of(live, one) for one in tables]
+            done = [
+                _loaded(live, table, facts, diff, number, replace=replace)
+                for number, (table, facts) in enumerate(zip(known, tables, strict=True))
+            ]
+            order = groups([one.relation for one in known], links)
             with silenced(live, touched(known, tables), really=without_triggers):
-                for number, (table, facts) in enumerate(zip(known, tables, strict=True)):
-                    done.append(_write_table(live, table, facts, diff, number, replace=replace))
-                    context.report(number + 1, len(tables), "tables")
+                for number, group in enumerate(order, start=1):
+                    members = [one for one in done if one.missing.table.relation in group]
+                    _insert(live, [one for one in members if one.missing.count])
+                    for one in members:
+                        _update(live, one, links)
+                    context.report(number, len(order), "tables")
             live.execute("set constraints all immediate")
             altered = sum(_keep(live, undo, number, one) for number, one in enumerate(done))
         undo.seal()
         commit(live)
     return {
         "tables": [
-            {"schema": one["schema"], "name": one["name"], "inserted": made[0].count, "updated": made[1].count}
+            {"schema": one["schema"], "name": one["name"], "inserted": made.missing.count, "updated": made.after.count}
             for one, made in zip(tables, done, strict=True)
         ],
         "altered_by_triggers": altered,
@@ -61,62 +97,94 @@ def write(
     }
 
 
-def _write_table(
-    live: Connection, table: Table, facts: Facts, diff: Path, number: int, *, replace: bool
-) -> tuple[Loaded, Loaded, Loaded]:
-    """Insert the missing rows, update those that are to be; gives those, the updated and their before."""
+def _loaded(live: Connection, table: Table, facts: Facts, diff: Path, number: int, *, replace: bool) -> _Written:
+    """Load a table's differences: the missing rows, those that are to be updated, and what they are before."""
     path = diff / facts["file"]
     updated = (UNLINKED, CHANGED) if replace else (UNLINKED,)
-    missing = table.load(live, f"tabsync_missing_{number}", (new for state, new, _ in _read(path) if state == MISSING))
-    after = table.load(live, f"tabsync_after_{number}", (new for state, new, _ in _read(path) if state in updated))
-    before = table.load(
-        live, f"tabsync_before_{number}", (old for state, _, old in _read(path) if state in updated and old)
+    differ = {
+        name
+        for state, new, old in _read(path)
+        if state in updated and old
+        for name, one, other in zip(table.columns, new, old, strict=True)
+        if one != other
+    }
+    return _Written(
+        table.load(live, f"tabsync_missing_{number}", (new for state, new, _ in _read(path) if state == MISSING)),
+        table.load(live, f"tabsync_after_{number}", (new for state, new, _ in _read(path) if state in updated)),
+        table.load(
+            live, f"tabsync_before_{number}", (old for state, _, old in _read(path) if state in updated and old)
+        ),
+        sorted(differ),
+        facts["present"],
     )
-    if missing.count:
-        _insert(live, missing, facts)
-    if before.count:
-        before.lock(live)
-        if before.unchanged(live) != before.count:
-            raise Refused(f"rows of {table.relation} were changed meanwhile; {NOTHING}", "compare again")
-        found = after.update(live)
-        if found != after.count:
-            raise Refused(f"{found} instead of {after.count} rows of {table.relation} were updated; {NOTHING}", "")
-    return missing, after, before
 
 
-def _insert(live: Connection, missing: Loaded, facts: Facts) -> None:
-    relation = missing.table.relation
-    if not missing.table.shape.key:
-        missing.lock(live)
-        if missing.unchanged(live) != facts["present"]:
-            raise Refused(f"equal rows of {relation} came or went meanwhile; {NOTHING}", "compare again")
-    inserted = missing.insert(live)
-    if inserted == missing.count:
+def _insert(live: Connection, written: Sequence[_Written]) -> None:
+    """Insert the missing rows of tables that refer to each other in a circle, or of one."""
+    if not written:
         return
-    # This transaction ends here anyway: PostgreSQL names the constraint when it is asked without ON CONFLICT.
-    missing.insert_all(live)
-    raise Refused(
-        f"{inserted} of {missing.count} rows got into {relation}: a trigger held the others back; {NOTHING}",
-        "look at its triggers, or leave them out: --without-triggers",
-    )
+    for one in written:
+        if not one.missing.table.shape.key:
+            one.missing.lock(live)
+            if one.missing.alike(live) != one.present:
+                fact = f"equal rows of {one.missing.table.relation} came or went meanwhile; {NOTHING}"
+                raise Refused(fact, "compare again")
+    counts = at_once(live, [one.missing.insertion() for one in written])
+    for one, inserted in zip(written, counts, strict=True):
+        if inserted != one.missing.count:
+            raise Refused(
+                f"{inserted} of {one.missing.count} rows got into {one.missing.table.relation}:"
+                f" a trigger held the others back; {NOTHING}",
+                _LEAVE_OUT,
+            )
 
 
-def _keep(live: Connection, undo: undo_file.Keeper, number: int, done: tuple[Loaded, Loaded, Loaded]) -> int:
-    """Keep each row as it is now and as it was before; gives how many rows triggers made other than they were to be."""
-    missing, after, before = done
-    width, altered = len(missing.table.columns), 0
+def _update(live: Connection, written: _Written, links: Sequence[Link]) -> None:
+    before, after, relation = written.before, written.after, written.after.table.relation
+    if not before.count:
+        return
+    before.lock(live)
+    if before.unchanged(live) != before.count:
+        raise Refused(f"rows of {relation} were changed meanwhile; {NOTHING}", "compare again")
+    check_led(live, before, after, links)
+    found = after.update(live, written.differ)
+    if found != after.count:
+        raise Refused(
+            f"{found} of {after.count} rows of {relation} were updated: a trigger held the others back; {NOTHING}",
+            _LEAVE_OUT,
+        )
+
+
+def _keep(live: Connection, undo: undo_file.Keeper, number: int, done: _Written) -> int:
+    """Keep each row as it is now and as it was before; gives how many rows triggers made other than they were to be.
+
+    Raises Refused when a row isn't found again: it could not be taken back.
+    """
+    missing, after, before = done.missing, done.after, done.before
+    width, altered, kept = len(missing.table.columns), 0, 0
     if missing.count and not missing.table.shape.key:
-        query = missing.all_rows()
-        for rows in stream(live, query):
+        _found_again(missing, missing.alike(live) - done.present)
+        for rows in stream(live, missing.all_rows()):
             undo.add(number, [(row, None) for row in rows])
         return 0
     for loaded, is_new in ((missing, True), (before, False)):
         for rows in stream(live, loaded.beside()) if loaded.count else ():
             undo.add(number, [(row[:width], None if is_new else row[width:]) for row in rows])
             altered += sum(row[:width] != row[width:] for row in rows) if is_new else 0
+            kept += len(rows)
+    _found_again(missing, kept - before.count)
     for rows in stream(live, after.beside()) if after.count else ():
         altered += sum(row[:width] != row[width:] for row in rows)
     return altered
+
+
+def _found_again(missing: Loaded, count: int) -> None:
+    if count != missing.count:
+        raise Refused(
+            f"{count} of {missing.count} rows of {missing.table.relation} are there under their key, or as they were:"
+            f" a trigger changed the others; {NOTHING}",
+            _LEAVE_OUT,
+        )
 
 
 def _read(path: Path) -> Iterator[tuple[str, Row, Row | None]]:
