@@ -99,16 +99,24 @@ def fetch(
     config: ConfigOption = None,
     store: StoreOption = None,
 ) -> None:
-    """Bring a WAL file back; for restore_command. Exit code 1: there is none. 200: can't be told, recovery ends."""
-    from tabsync.backups.wal.push import fetch_into
+    """Bring a WAL file back; for restore_command. Exit code 1: there is none. 200: can't be told, recovery ends.
+
+    A standby gets 1 for both, since it asks again by itself, and 200 would end it.
+    """
+    import traceback
+
+    from tabsync.backups.wal.push import failure_code, fetch_into
     from tabsync.cli.edge import exit_code_of
     from tabsync.workspace import find
 
     try:
         there = fetch_into(find(config, store=store), name, path, system_identifier)
     except Exception as error:  # noqa: BLE001 - recovery must not take any failure for the end of the WAL
-        exit_code_of(error)
-        raise typer.Exit(200) from None
+        try:
+            exit_code_of(error)
+        except Exception:  # noqa: BLE001 - what it has no words for it raises again, which would be exit code 1
+            traceback.print_exc()
+        raise typer.Exit(failure_code(path)) from None
     if not there:
         raise typer.Exit(1)
 

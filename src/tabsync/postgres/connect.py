@@ -129,6 +129,7 @@ def connect(conninfo: str, purpose: str, *, limits: Limits | None = None, autoco
             conninfo,
             autocommit=True,
             application_name=f"tabsync/{purpose}",
+            client_encoding="UTF8",  # a database in SQL_ASCII would give its catalogs as bytes
             connect_timeout=libpq_environment(conninfo).get("PGCONNECT_TIMEOUT", "10"),
         )
         connection.execute(

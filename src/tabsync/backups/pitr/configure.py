@@ -19,6 +19,7 @@ from tabsync.postgres.installation import Installation
 from tabsync.system.programs import run_program
 
 _MB = 1 << 20
+_LEAST_WAL = 80  # MB; PostgreSQL's own min_wal_size
 
 _MINIMUM = {
     # A hot standby must have as much of these as the source had: what is replayed may need it.
@@ -90,7 +91,10 @@ def _minimum(data: Path, installation: Installation) -> dict[str, str]:
     if done.code != 0:
         raise FailedPartway(f"pg_controldata failed: {done.complaint()}", "the backup has no usable control file")
     found = dict(re.findall(r"^(\w+) setting:\s+(\S+)$", done.stdout, re.MULTILINE))
-    return {setting: found[name] for name, setting in _MINIMUM.items()}
+    segment = int(re.findall(r"^Bytes per WAL segment:\s+(\d+)$", done.stdout, re.MULTILINE)[0]) // _MB
+    return {setting: found[name] for name, setting in _MINIMUM.items()} | {
+        "min_wal_size": f"{max(_LEAST_WAL, 2 * segment)}MB",  # or it doesn't start
+    }
 
 
 def _quoted(value: str) -> str:

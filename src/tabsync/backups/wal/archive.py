@@ -15,6 +15,7 @@ import zstandard
 from tabsync.backups.wal.names import (
     SEGMENT,
     Partial,
+    folder,
     partial_name,
     partial_stored,
     stored_name,
@@ -102,7 +103,8 @@ def fetch(store: Store, system_identifier: str, name: str, target: Path, *, part
     """Bring a WAL file to a path; False when the store doesn't have it.
 
     partial: the open segment will do, filled up with zeros: recovery ends where they begin.
-    Raises BadUsage for a name that PostgreSQL doesn't archive, ProblemFound when it is damaged.
+    Raises BadUsage for a name that PostgreSQL doesn't archive, ProblemFound when it is damaged, Refused when the store
+    has nothing at all: a disk that isn't mounted must not be taken for the end of the WAL.
     """
     try:
         stored = stored_name(system_identifier, name)
@@ -115,12 +117,18 @@ def fetch(store: Store, system_identifier: str, name: str, target: Path, *, part
             return True
         best = _furthest(store, stored, name) if partial and SEGMENT.fullmatch(name) else None
         if best is None or not store.get_file(best, packed):
+            _see_that_it_is_there(store, system_identifier)
             return False
         _unpack(packed, target, name)
         os.truncate(target, header_of(target).size)
         return True
     finally:
         packed.unlink(missing_ok=True)
+
+
+def _see_that_it_is_there(store: Store, system_identifier: str) -> None:
+    if next(store.files(folder(system_identifier)), None) is None and not store.ids():
+        raise Refused(f"{store.url} has neither WAL nor backups", "is its disk mounted? is it the right --store?")
 
 
 def _furthest(store: Store, whole: str, name: str) -> str | None:

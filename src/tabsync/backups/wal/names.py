@@ -2,6 +2,7 @@
 
 wal/<system identifier>/<timeline and log, 16 digits>/<segment>.zst                           a whole segment
 wal/<system identifier>/<timeline and log>/<segment>.<bytes, hex>.<time>.partial.zst          the open one, so far
+wal/<system identifier>/<timeline and log>/<segment>.partial.zst                              see LEFT
 wal/<system identifier>/history/<timeline>.history.zst                                        where timelines part
 
 A folder holds at most 4 GB of WAL, so that it is listed in one go. The time of a partial one is a moment of the
@@ -18,12 +19,17 @@ SEGMENT = re.compile(r"[0-9A-F]{24}")
 OTHERS = re.compile(r"[0-9A-F]{8}\.history|[0-9A-F]{24}\.[0-9A-F]{8}\.backup")
 """What else PostgreSQL archives: timeline histories and the notes that base backups leave."""
 
+LEFT = re.compile(r"([0-9A-F]{24})\.partial")
+"""The segment in which a timeline was left, archived by the server that was promoted there. Nobody asks for it: the new
+timeline begins with a copy of it."""
+
 USUAL_SIZE = 16 << 20
 """Bytes of a segment, unless initdb was told otherwise."""
 
 _PARTIAL = re.compile(r"([0-9A-F]{24})\.([0-9A-F]{8})\.(\d{8}T\d{6}Z)\.partial\.zst")
 _STORED = re.compile(r"([0-9A-F]{24})\.zst")
 _HISTORY = re.compile(r"([0-9A-F]{8})\.history\.zst")
+_LEFT = re.compile(LEFT.pattern + r"\.zst")
 _LOG = 1 << 32  # bytes of WAL that the middle part of a name counts
 
 
@@ -85,7 +91,7 @@ def stored_name(system_identifier: str, name: str) -> str:
     """Where a whole file lies. Raises ValueError when the name isn't one that PostgreSQL archives."""
     if name.endswith(".history") and OTHERS.fullmatch(name):
         return f"{folder(system_identifier)}/history/{name}.zst"
-    if SEGMENT.fullmatch(name) or OTHERS.fullmatch(name):
+    if SEGMENT.fullmatch(name) or OTHERS.fullmatch(name) or LEFT.fullmatch(name):
         return f"{folder(system_identifier)}/{name[:16]}/{name}.zst"
     raise ValueError(f"{name!r} is not the name of a WAL file")
 
@@ -110,6 +116,12 @@ def partial_stored(name: str) -> Partial | None:
         return None
     until = datetime.strptime(match[3], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     return Partial(match[1], int(match[2], 16), until)
+
+
+def left_stored(name: str) -> str:
+    """The segment in which a timeline was left that a file in the store is; "" for others."""
+    match = _LEFT.fullmatch(name.rpartition("/")[2])
+    return match[1] if match else ""
 
 
 def history_stored(name: str) -> int:

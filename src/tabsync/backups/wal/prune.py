@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from tabsync.backups.lease import keep_lease
 from tabsync.backups.physical.base import lsn, physical
-from tabsync.backups.wal.names import folder, partial_stored, segment_named, whole_stored
+from tabsync.backups.wal.names import folder, left_stored, partial_stored, segment_named, whole_stored
 from tabsync.kernel.step import Context, Facts
 from tabsync.stores.manifest import Manifest
 from tabsync.stores.objects import NamedFile
@@ -46,5 +46,5 @@ def forget_wal(context: Context) -> Facts:
 
 def _number(name: str, size: int) -> float:
     partial = partial_stored(name)
-    segment = whole_stored(name) or (partial.segment if partial else "")
+    segment = whole_stored(name) or left_stored(name) or (partial.segment if partial else "")
     return segment_named(segment, size).number if segment else float("inf")  # histories are tiny, and stay
