@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -22,11 +23,12 @@ from tabsync.backups.restore_in_place import plan_restore_in_place, plan_undo_in
 from tabsync.backups.restore_new import plan_restore_new
 from tabsync.backups.restore_tables import plan_restore_tables
 from tabsync.backups.take import plan_take_full
+from tabsync.backups.wal.push import push
 from tabsync.backups.wal.receive import plan_receive
 from tabsync.backups.wal.status import wal_status
 from tabsync.backups.wal.window import window
 from tabsync.kernel.clock import now
-from tabsync.kernel.errors import FailedPartway, Refused
+from tabsync.kernel.errors import Exit, FailedPartway, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, run
 from tabsync.manual.load import load
@@ -40,6 +42,7 @@ from tabsync.workspace import Workspace
 from tests.conftest import run_sql
 from tests.drills.test_pitr import at, restored
 from tests.drills.test_wal import QUARTER
+from tests.postgres.cli.program import TABSYNC
 from tests.servers import running_server
 from tests.vanish import background, until
 
@@ -127,6 +130,8 @@ def moment_of(connection: Connection) -> datetime:
 def pair() -> Iterator[Pair]:
     with running_server("pair", **_SETTINGS) as primary:
         run_sql(primary.conninfo(), "create table {} (id int)", "t")
+        run_sql(primary.conninfo(), "create table {} (id int primary key)", "keyed")
+        run_sql(primary.conninfo(), "insert into {} values (1)", "keyed")
         run_sql(primary.conninfo(), "create table {} as select g as id from generate_series(1, 1000) g", "large")
         with standby_of(primary, "standby", max_standby_streaming_delay="300ms") as standby:
             yield Pair(primary, standby)
@@ -182,6 +187,22 @@ def test_a_restore_into_a_standby_is_refused_before_it_begins(
     with pytest.raises(Refused, match="is a standby: nothing can be written") as refused:
         restore(source)
     assert "--database" in refused.value.hint
+
+
+def test_rows_are_compared_with_a_standby_and_not_written_to_it(source: Workspace, directory: Path) -> None:
+    take(source)
+    config = directory / "tabsync.toml"
+    config.write_text(f'database = "{source.conninfo}"\nhome = "{source.home}"\nstore = "{source.store_root}"\n')
+
+    def told(*words: str) -> tuple[int, str]:
+        argv = [str(TABSYNC), "restore", "rows", "--config", str(config), "--table", "keyed", "--where", "true", *words]
+        done = subprocess.run(argv, cwd=directory, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stderr
+
+    code, errors = told("--yes")
+    assert (code, "is a standby" in errors, "Fetch" in errors) == (int(Exit.REFUSED), True, False)
+    code, errors = told("--dry-run")
+    assert code == 0, errors
 
 
 def test_a_dump_that_replay_cancels_says_so(pair: Pair, source: Workspace) -> None:
@@ -297,10 +318,15 @@ def test_the_standby_is_looked_at_like_any_server(pair: Pair, source: Workspace)
     assert "WAL archive" not in [one["metric"] for one in page["alerts"]]
 
 
-def test_promoted_while_its_wal_is_received(pair: Pair, workspaces: Callable[..., Workspace]) -> None:
-    with standby_of(pair.primary, "promoted") as server:
+def test_promoted_while_its_wal_is_received(pair: Pair, directory: Path, workspaces: Callable[..., Workspace]) -> None:
+    archived = directory / "archived"
+    archived.mkdir()
+    server_account().own(archived)
+    archiving = {"archive_mode": "on", "archive_command": f"cp %p {archived}/%f"}
+    with standby_of(pair.primary, "promoted", **archiving) as server:
         mine = workspaces(server.conninfo())
         base(mine)
+        pair.insert(6)  # or its timeline would end with a segment
         process = background(mine, "--flush", "1s")
         try:
             with connect(server.conninfo(), "tests") as connection:
@@ -319,6 +345,10 @@ def test_promoted_while_its_wal_is_received(pair: Pair, workspaces: Callable[...
         finally:
             process.terminate()
             assert process.wait(timeout=20) == 0
+        until(lambda: list(archived.glob("*.partial")))  # the archiver sticks to it until it is taken
+        assert [push(mine, path) for path in archived.glob("*.partial")] == [True]
+        (left,) = archived.glob("*.partial")
+        assert push(mine, left) is False
         rows, reached_it = recovered(mine, Target("latest", ""))
         assert reached_it is True
         assert rows[-1:] == [30]  # type: ignore[index]

@@ -66,6 +66,12 @@ def on_server(workspace: Workspace, *, beside: bool = False) -> Iterator[Connect
         connection.close()
 
 
+def check_writable(workspace: Workspace) -> None:
+    """See that the workspace's server takes what a restore writes. Raises Refused on a standby, or CannotConnect."""
+    with workspace.connect("restore") as connection:
+        catalog.check_primary(connection)
+
+
 def first_of(places: Sequence[str]) -> Connection:
     """A session in the first of some databases that there is."""
     for number, conninfo in enumerate(places, start=1):

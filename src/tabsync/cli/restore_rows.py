@@ -49,6 +49,7 @@ def rows(
     are never set back. What was there before is kept for 30 days, and --undo takes a run back.
     """
     from tabsync.backups.restore_rows import compared, plan_write_rows
+    from tabsync.backups.target import check_writable
     from tabsync.cli.common import carry_out, listener, print_json, workspace
     from tabsync.kernel.errors import BadUsage, Refused
 
@@ -60,6 +61,8 @@ def rows(
             "--table and --where say which rows", "tabsync restore rows --table users --where \"id = '...'\""
         )
     found = workspace(config, database, store)
+    if not dry_run:  # to compare with, a standby will do
+        check_writable(found)
     shown = listener(json=json)
     with compared(found, table, where, source, with_dependents=with_dependents, listener=shown) as difference:
         if not json:
@@ -97,9 +100,11 @@ def _undo(
     undo: str, config: Any, database: Any, store: Any, *, dry_run: bool, without_triggers: bool, json: bool
 ) -> None:
     from tabsync.backups.rows.undo import plan_undo_rows
+    from tabsync.backups.target import check_writable
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
 
     found = workspace(config, database, store)
+    check_writable(found)
     plan = plan_undo_rows(found, undo, without_triggers=without_triggers)
     if dry_run:
         show_plan(plan, json=json)
