@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tabsync.backups.physical.checks import check_replication
 from tabsync.backups.wal.receiver import Receiver
-from tabsync.backups.wal.slot import DEFAULT_SLOT, check_slot
+from tabsync.backups.wal.slot import DEFAULT_SLOT, check_progress, check_slot
 from tabsync.backups.wal.spool import Spool, last_whole
 from tabsync.backups.wal.upstream import Options
 from tabsync.kernel.errors import Refused
@@ -42,13 +42,14 @@ def plan_receive(
     slot: made when it isn't there; flush: seconds of commits that may be lost with the server; budget: bytes of WAL
     that may wait at the server (an alarm) and here (then the server keeps the rest); drop_over: bytes kept by the
     server at which the slot is dropped; once: one round, to what there is now.
-    Raises as check_replication and check_slot do. Nothing is changed.
+    Raises as check_replication, check_progress and check_slot do. Nothing is changed.
     """
     workspace.keys.check()
     workspace.store().look()
     with workspace.connect("wal") as connection:
         target = catalog.identity(connection)
         target["system_identifier"] = check_replication(connection, workspace.conninfo)
+        check_progress(connection)
         check_slot(connection, slot)
     clients = clients_for(catalog.server_major(target))
     options = {"flush": flush, "budget": budget, "drop_over": drop_over, "once": once}

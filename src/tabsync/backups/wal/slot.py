@@ -78,6 +78,13 @@ def check_slot(connection: Connection, name: str) -> Slot | None:
     return slot
 
 
+def check_progress(connection: Connection) -> None:
+    """See that the user is told how far a receiver has come: else nobody knows what is stored. Raises NotAllowed."""
+    if connection.execute(SQL["sees_receivers"]).fetchone() != (True,):
+        user = catalog.quoted(connection.info.user)
+        raise NotAllowed(f"user {user} may not see how far its WAL has come", f"psql -c 'grant pg_monitor to {user}'")
+
+
 def plan_drop(workspace: Workspace, slot: str) -> Plan:
     """Plan to drop a slot. Raises BadUsage when there is none. Nothing is changed."""
     with workspace.connect("wal") as connection:

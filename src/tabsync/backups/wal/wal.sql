@@ -16,6 +16,10 @@ select slot_name::text as name,
 -- From here on the server keeps WAL until it was received.
 select lsn::text as lsn from pg_create_physical_replication_slot(%(slot)s, true)
 
+-- name: sees_receivers
+-- Whether this user is shown how far a receiver has come, even its own.
+select pg_has_role('pg_read_all_stats', 'usage')
+
 -- name: drop_slot
 -- Lets go of the WAL that the slot kept.
 select pg_drop_replication_slot(%(slot)s)
