@@ -20,10 +20,12 @@ from tabsync.backups.pitr.target import Target
 from tabsync.backups.restore_new import plan_restore_new
 from tabsync.backups.wal.push import fetch_into
 from tabsync.backups.wal.receive import plan_receive
+from tabsync.backups.wal.slot import read_slot
 from tabsync.backups.wal.status import wal_status
 from tabsync.backups.wal.window import window
+from tabsync.kernel.clock import iso, now
 from tabsync.kernel.errors import NotAllowed, Refused
-from tabsync.postgres import embedded
+from tabsync.postgres import catalog, embedded
 from tabsync.postgres.connect import connect
 from tabsync.postgres.installation import embedded as installation
 from tabsync.system.account import server_account
@@ -231,6 +233,12 @@ def test_a_server_that_archives_and_a_standby_that_lives_on_it(
         with pytest.raises(Refused, match="has neither WAL nor backups"):
             fetch_into(empty, third, directory / "nothing", identifier(workspace))
         until(lambda: rows() == [1, 2, 3])
+        with connect(standby.conninfo(), "tests") as connection:  # nothing was ever streamed to it
+            connection.execute("select pg_create_physical_replication_slot('nobody', true)")
+            kept = read_slot(connection, "nobody")
+            assert kept is not None
+            assert kept.retained_bytes is not None
+            assert catalog.reached(connection)["time"] < iso(now())
         run_sql(standby.conninfo(), "select pg_promote()")
         fourth = insert(standby, 4)
         assert fourth.startswith("00000002")

@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.backups.physical.take import plan_take_physical
 from tabsync.backups.pitr import clusters
+from tabsync.backups.pitr.quarterly import plan_quarterly
 from tabsync.backups.pitr.target import Target
 from tabsync.backups.restore_in_place import plan_restore_in_place, plan_undo_in_place
 from tabsync.backups.restore_new import plan_restore_new
@@ -178,9 +179,15 @@ def test_a_dump_is_as_old_as_what_the_standby_has_replayed(pair: Pair, source: W
 
 @pytest.mark.parametrize(
     "restore",
-    [plan_restore_new, plan_restore_in_place, plan_undo_in_place, lambda w: plan_restore_tables(w, ["t"])],
+    [
+        plan_restore_new,
+        plan_restore_in_place,
+        plan_undo_in_place,
+        lambda w: plan_restore_tables(w, ["t"]),
+        lambda w: plan_quarterly(w, load(w.manual_path)),
+    ],
 )
-def test_a_restore_into_a_standby_is_refused_before_it_begins(
+def test_what_would_write_to_a_standby_is_refused_before_it_begins(
     source: Workspace, restore: Callable[[Workspace], object]
 ) -> None:
     take(source)

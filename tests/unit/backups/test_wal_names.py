@@ -13,6 +13,7 @@ from tabsync.backups.wal.names import (
     Partial,
     Segment,
     history_stored,
+    left_stored,
     partial_name,
     partial_stored,
     segment_at,
@@ -49,6 +50,8 @@ def test_other_names() -> None:
     assert stored_name("7", "00000002.history") == "wal/7/history/00000002.history.zst"
     assert history_stored("history/00000002.history.zst") == 2
     assert whole_stored("0000000100000000/000000010000000000000003.zst") == "000000010000000000000003"
+    left = stored_name("7", "000000010000000000000003.partial")
+    assert (left_stored(left), whole_stored(left), partial_stored(left)) == ("000000010000000000000003", "", None)
     with pytest.raises(ValueError, match="not the name"):
         stored_name("7", "../../etc/passwd")
 

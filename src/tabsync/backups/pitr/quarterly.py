@@ -36,6 +36,7 @@ from tabsync.kernel.runner import Listener, run
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.ledger.evidence import add_evidence
 from tabsync.manual.model import Manual
+from tabsync.postgres import catalog
 from tabsync.postgres.catalog import Relation, relation_named
 from tabsync.postgres.connect import Connection, Limits, connect
 from tabsync.postgres.queries import named
@@ -56,11 +57,12 @@ _PROVEN = ("disaster", "fetch", "recover", "answer", "amcheck", "exercise")
 def plan_quarterly(workspace: Workspace, manual: Manual, *, watch: float | None = None) -> Plan:
     """Plan the quarterly drill. watch: seconds of canaries before the source is lost, random by default.
 
-    Raises CannotConnect when the source is down (its loss can't be measured any more), Refused when there is no
-    physical backup with WAL after it, or the manual states no targets. Nothing is changed.
+    Raises CannotConnect when the source is down (its loss can't be measured any more), Refused on a standby, when there
+    is no physical backup with WAL after it, or the manual states no targets. Nothing is changed.
     """
     targets = targets_of(manual)
-    with workspace.connect("drill"):
+    with workspace.connect("drill") as connection:
+        catalog.check_primary(connection)  # canaries are commits
         cluster = cluster_meant(workspace)
     if not cluster.windows:
         raise Refused("there is no physical backup of this cluster in the store", "tabsync backup take physical")
