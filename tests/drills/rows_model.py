@@ -289,22 +289,24 @@ class Dice:
 def cases(draw: Callable[..., int]) -> Case:
     """An example."""
     dice = Dice(draw)
-    tables = [_table(dice, number) for number in range(2 + dice.below(4))]
+    tables = [_table(dice, number) for number in range((2, 3, 3, 4, 5)[dice.below(5)])]
     links: list[Link] = []
     for number in range(1 + dice.below(6)):
         links += _link(dice, number, tables, links)
     for table in tables:
         _refine(dice, table, links)
     rows = {one.name: [_row(dice, one) for _ in range(1 + dice.below(6))] for one in tables}
-    root = tables[dice.below(len(tables))].name
-    case = Case(tables, links, rows, [], root, [], dice.likely(70), dice.likely(50), dice.likely(30), [])
+    root = dice.one([link.parent for link in links if link.delete == "cascade"] or [tables[0].name])
+    root = tables[dice.below(len(tables))].name if dice.likely(30) else root
+    case = Case(tables, links, rows, [], root, [], not dice.likely(25), not dice.likely(40), dice.likely(30), [])
     _point(dice, case)
     for table in tables:
         table.check_since = dice.likely(5)
     case.mishaps = [_mishap(dice, case, tables[dice.below(len(tables))]) for _ in range(1 + dice.below(5))]
-    case.mishaps.insert(dice.below(3), _mishap(dice, case, case.table(root)))
+    first = _mishap(dice, case, case.table(root))
+    case.mishaps.insert(dice.below(3), Mishap("delete", root, first.tag) if dice.likely(70) else first)
     case.meanwhile = [_mishap(dice, case, tables[dice.below(len(tables))]) for _ in range(dice.below(2))]
-    case.tags = [one for one in TAGS if dice.likely(75)] or list(TAGS)
+    case.tags = [one for one in TAGS if not dice.likely(15)] or list(TAGS)
     return case
 
 
@@ -333,7 +335,7 @@ def _link(dice: Dice, number: int, tables: list[Table], links: list[Link]) -> li
             parent.unique.append(f"u{place}")
     names = parent.unique if parent.unique and (not parent.key or dice.likely(50)) else parent.key
     own = [f"f{number}_{place}" for place in range(len(names))]
-    delete = dice.one(("cascade", "set null", "no action", "restrict"))
+    delete = dice.one(("cascade", "cascade", "cascade", "set null", "set null", "no action", "restrict"))
     # A key that is part of the child's own, as that of an order's lines; not when others point at it already.
     inside = bool(child.key) and child is not parent and delete != "set null" and dice.likely(15)
     inside = inside and not any(one.parent == child.name for one in links)
@@ -381,7 +383,7 @@ def _refine(dice: Dice, table: Table, links: list[Link]) -> None:
 def _row(dice: Dice, table: Table, tags: Sequence[str] = TAGS) -> Row:
     row: Row = {"tag": dice.one(tags)}
     for one in table.columns[1:]:
-        empty = not one.not_null and dice.likely(20)
+        empty = not one.not_null and dice.likely(15)
         row[one.name] = None if empty else dice.one(VALUES[one.type])
     return row
 
@@ -415,7 +417,7 @@ def _drop(case: Case, table: Table) -> bool:
 
 
 def _mishap(dice: Dice, case: Case, table: Table) -> Mishap:
-    what = dice.one(("delete", "delete", "delete", "delete", "update", "rekey", "insert", "again", "truncate"))
+    what = dice.one(("delete", "delete", "update", "update", "update", "rekey", "insert", "again", "truncate"))
     there = case.rows[table.name]
     tags = [str(one["tag"]) for one in there] or list(TAGS)
     mishap = Mishap(what, table.name, dice.one(tags))

@@ -306,6 +306,9 @@ def check(place: Place, case: Case, found: Difference) -> None:
         return
     assert not why, f"written in spite of: {why}"
     event("written")
+    inserted = [one for one, changes in writing.items() if any(old is None for _, _, old in changes)]
+    kinds = {state for changes in writing.values() for state, _, _ in changes}
+    event(f"written: {', '.join(sorted(kinds))} in {len(inserted)} tables")
     stamped = ["stamp"] if not case.without_triggers else []
     now = place.rows(place.live, case)
     assert same(now, final, stamped)
