@@ -305,7 +305,6 @@ def test_a_base_of_the_standby_and_wal_of_the_primary(
         pair.insert(3)
         time.sleep(1.1)
         receive(primary, "from_primary")
-        assert recovered(source, at(increment.taken_at))[1] is True
         assert recovered(source, Target("latest", "")) == ([1, 2, 3], True)
         assert second - SOON <= increment.taken_at
     finally:
@@ -356,7 +355,4 @@ def test_promoted_while_its_wal_is_received(pair: Pair, directory: Path, workspa
         assert [push(mine, path) for path in archived.glob("*.partial")] == [True]
         (left,) = archived.glob("*.partial")
         assert push(mine, left) is False
-        rows, reached_it = recovered(mine, Target("latest", ""))
-        assert reached_it is True
-        assert rows[-1:] == [30]  # type: ignore[index]
     run_sql(pair.primary.conninfo(), "select pg_drop_replication_slot('promoted')")
