@@ -51,7 +51,15 @@ def cases(draw: Callable[..., int]) -> Case:
     case.mishaps = [_mishap(dice, case, tables[dice.below(len(tables))]) for _ in range(1 + dice.below(5))]
     first = _mishap(dice, case, case.table(root))
     case.mishaps.insert(dice.below(3), Mishap("delete", root, first.tag) if dice.likely(70) else first)
-    case.meanwhile = [_mishap(dice, case, tables[dice.below(len(tables))]) for _ in range(dice.below(2))]
+    children = [case.table(link.table) for link in links if link.parent == root]
+    if dice.likely(40):
+        case.meanwhile.append(_mishap(dice, case, tables[dice.below(len(tables))]))
+    elif children and dice.likely(50):
+        child = children[dice.below(len(children))]
+        new = _mishap(dice, case, child, "insert")
+        if child.key and "id" in new.row:
+            new.row["id"] = VALUES[child.column("id").type][-1]
+        case.meanwhile.append(new)
     case.tags = [one for one in TAGS if not dice.likely(15)] or list(TAGS)
     return case
 
@@ -162,8 +170,8 @@ def _drop(case: Case, table: Table) -> bool:
     return dropped
 
 
-def _mishap(dice: Dice, case: Case, table: Table) -> Mishap:
-    what = dice.one(("delete", "delete", "update", "update", "update", "rekey", "insert", "again", "truncate"))
+def _mishap(dice: Dice, case: Case, table: Table, what: str = "") -> Mishap:
+    what = what or dice.one(("delete", "delete", "update", "update", "update", "rekey", "insert", "again", "truncate"))
     there = case.rows[table.name]
     tags = [str(one["tag"]) for one in there] or list(TAGS)
     mishap = Mishap(what, table.name, dice.one(tags))
