@@ -266,6 +266,8 @@ def test_the_commands_speak_postgresqls_exit_codes(
     (workspace.store_root / "wal" / identifier(workspace) / name[:16] / f"{name}.zst").chmod(0o600)
     (workspace.store_root / "wal" / identifier(workspace) / name[:16] / f"{name}.zst").write_bytes(b"rot")
     assert code("fetch", name, str(tmp_path / "rotten")) == 200
+    assert code("fetch", "--mistyped", name, str(tmp_path / "there")) == 200
+    assert code("fetch", name) == 200
 
 
 def test_a_process_that_died_while_storing_knows_its_own(workspace: Workspace, source: embedded.Server) -> None:

@@ -9,13 +9,19 @@ def main() -> None:
     """The entry point of `tabsync`: runs a command and turns what went wrong into words and an exit code."""
     from tabsync.cli.app import app
     from tabsync.cli.edge import exit_code_of, stop_on_sigterm
-    from tabsync.kernel.errors import TabsyncError
 
     stop_on_sigterm()
     try:
         code = app(standalone_mode=False)  # typer's own complaints are told like all others
         sys.exit(code if isinstance(code, int) else 0)
-    except TabsyncError as error:
-        sys.exit(exit_code_of(error))
     except Exception as error:  # noqa: BLE001 - the edge: what isn't ours is translated or re-raised there
-        sys.exit(exit_code_of(error))
+        sys.exit(_for_recovery(exit_code_of(error)))
+
+
+def _for_recovery(code: int) -> int:
+    """An exit code that PostgreSQL doesn't take for the end of the WAL: of a restore_command that is mistyped.
+
+    Anything up to 125 is "not there" to it, and it opens the cluster without what comes after:
+    https://www.postgresql.org/docs/current/continuous-archiving.html
+    """
+    return 200 if sys.argv[1:3] == ["wal", "fetch"] else code
