@@ -29,7 +29,7 @@ demo: setup ## Bring up the restaurant, prove its backup, leave the console runn
 test: setup ## Run every test (as root on Debian it first installs chromium and postgresql-15)
 	@sh scripts/test-packages.sh
 	@$(BIN)/python scripts/emulators.py
-	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
 lint: setup ## ruff, mypy --strict, the import rules, the manual
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from psycopg import sql
+from xdist.remote import Producer
 
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import Limits, connect
 from tabsync.postgres.installation import installations
 from tabsync.system.claims import claim
 from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tests.scheduling import Together
 
 settings.register_profile("tabsync", deadline=None)  # no test of ours is about time
 settings.load_profile("tabsync")
@@ -28,6 +30,11 @@ _numbers = itertools.count(1)
 
 Servers = Callable[[int], embedded.Server]
 Databases = Callable[..., str]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    """How the tests are handed out to the workers of `-n`."""
+    return Together(config, log)
 
 
 def missing(what: str) -> None:

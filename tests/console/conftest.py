@@ -33,13 +33,6 @@ ARGUMENTS = (
 Workspaces = Callable[[str, str], Workspace]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of this folder goes to one worker: one server, one browser."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("console"))
-
-
 @dataclass(frozen=True, slots=True)
 class Site:
     """A running console and what it looks after."""

@@ -38,8 +38,6 @@ from tests.drills.test_wal import QUARTER
 from tests.postgres.cli.program import TABSYNC
 from tests.vanish import identifier, stored, until
 
-pytestmark = pytest.mark.xdist_group("odd clusters")
-
 _SETTINGS = {
     **embedded.SCRATCH_SETTINGS,
     "wal_level": "replica",

@@ -65,9 +65,6 @@ class Story:
         run(plan_receive(self.workspace, once=True), self.workspace, self.workspace.journal()).raise_if_failed()
 
 
-STORY = pytest.mark.xdist_group("story")  # it is lived once, and not by each worker
-
-
 @pytest.fixture(scope="module")
 def story(place: Path) -> Iterator[Story]:
     home = place / "pitr"
@@ -121,35 +118,30 @@ def restored(workspace: Workspace, target: Target, **given: object) -> dict[str,
     return {"rows": rows, "conninfo": conninfo, "base": backup, "reached": facts["reached"], "why": facts["why"]}
 
 
-@STORY
 def test_between_two_commits_from_the_backup_before_them(workspace: Workspace, story: Story) -> None:
     found = restored(workspace, at(story.after[1]))
     assert (found["rows"], found["reached"], found["base"]) == ([1], True, story.bases[0])
     assert "before commit" in str(found["why"])
 
 
-@STORY
 def test_a_quiet_moment_after_the_last_commit_from_a_chain(workspace: Workspace, story: Story) -> None:
     found = restored(workspace, at(story.after[3] + timedelta(milliseconds=5)))
     assert (found["rows"], found["reached"], found["base"]) == ([1, 2, 3], True, story.bases[1])
     assert "no commit came" in str(found["why"])
 
 
-@STORY
 def test_to_a_position_and_to_just_before_a_transaction(workspace: Workspace, story: Story) -> None:
     assert restored(workspace, Target("lsn", story.lsn[1]))["rows"] == [1]
     before = restored(workspace, Target("xid", str(story.xid[3]), before=True))
     assert (before["rows"], before["base"], before["reached"]) == ([1, 2], story.bases[1], True)
 
 
-@STORY
 def test_a_transaction_that_is_not_there_is_told(workspace: Workspace, story: Story) -> None:
     with pytest.raises(ProblemFound, match="not in the WAL"):
         restored(workspace, Target("xid", str(story.xid[3] + 1000)))
     assert clusters.restored(workspace) == []
 
 
-@STORY
 def test_moments_outside_of_the_window_are_refused_with_the_window(workspace: Workspace, story: Story) -> None:
     for moment in (story.after[1] - timedelta(hours=1), datetime.now(UTC) + timedelta(hours=1)):
         with pytest.raises(Refused, match="what can be recovered to: 20"):
@@ -161,7 +153,6 @@ def test_moments_outside_of_the_window_are_refused_with_the_window(workspace: Wo
     assert cluster["gaps"] == []
 
 
-@STORY
 def test_the_copy_is_its_own(workspace: Workspace, story: Story) -> None:
     found = restored(workspace, Target("latest", ""))
     conninfo = str(found["conninfo"])
@@ -176,7 +167,6 @@ def test_the_copy_is_its_own(workspace: Workspace, story: Story) -> None:
     assert "secret" not in conninfo
 
 
-@STORY
 def test_paused_it_can_be_looked_at_and_is_not_opened(workspace: Workspace, story: Story) -> None:
     found = restored(workspace, at(story.after[1]), pause=True)
     with connect(str(found["conninfo"]), "tests") as connection:
@@ -190,7 +180,6 @@ def test_paused_it_can_be_looked_at_and_is_not_opened(workspace: Workspace, stor
             time.sleep(0.05)
 
 
-@STORY
 def test_killed_nothing_half_done_is_shown_or_left(workspace: Workspace, story: Story) -> None:
     target = json_of(story)
     code = (
@@ -230,7 +219,6 @@ def json_of(story: Story) -> list[str]:
     ]
 
 
-@STORY
 def test_into_a_directory_of_ones_own(workspace: Workspace, story: Story, directory: Path) -> None:
     (directory / "full").mkdir()
     (directory / "full" / "of").touch()
@@ -245,7 +233,6 @@ def test_into_a_directory_of_ones_own(workspace: Workspace, story: Story, direct
     assert os.path.exists(directory / "new" / "data")  # noqa: PTH110
 
 
-@STORY
 def test_damage_in_the_wal_ends_it_loudly(workspace: Workspace, story: Story) -> None:
     names = sorted((workspace.store_root / "wal").glob("*/*/*.zst"))
     harmed = [path for path in names if "partial" not in path.name][-1]

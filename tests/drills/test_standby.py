@@ -47,8 +47,6 @@ from tests.postgres.cli.program import TABSYNC
 from tests.servers import running_server
 from tests.vanish import background, until
 
-pytestmark = pytest.mark.xdist_group("standby")  # its servers are made once, and not by each worker
-
 SOON = timedelta(milliseconds=100)
 
 _SETTINGS = {

@@ -26,8 +26,6 @@ from tests.drills.test_wal import QUARTER
 from tests.servers import running_server
 from tests.vanish import background, until
 
-pytestmark = pytest.mark.xdist_group("timelines")  # its servers are made once, and not by each worker
-
 
 @dataclass
 class Life:

@@ -17,7 +17,7 @@ from tabsync.stores.open import open_store
 from tabsync.stores.store import Store, object_name
 from tests.postgres.stores.conftest import Harm
 
-pytestmark = [pytest.mark.parametrize("kind", ["file", "az", "s3"]), pytest.mark.xdist_group("stores")]
+pytestmark = pytest.mark.parametrize("kind", ["file", "az", "s3"])
 
 TIME = "2026-11-22T18:15:0{}+00:00"
 

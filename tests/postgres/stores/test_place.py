@@ -32,7 +32,6 @@ def test_the_nearer_one_wins(directory: Path, monkeypatch: pytest.MonkeyPatch) -
     assert workspace.find(config).store().url == f"file://{directory}/backups"
 
 
-@pytest.mark.xdist_group("stores")
 @pytest.mark.parametrize("kind", ["az"])
 def test_the_commands_say_what_is_wrong_and_show_no_secret(
     emulator: emulators.Emulator, address: str, directory: Path

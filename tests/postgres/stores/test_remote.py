@@ -33,8 +33,6 @@ from tests.conftest import Databases, run_sql
 from tests.postgres.stores.conftest import Harm
 from tests.postgres.stores.test_contract import adopted, manifest
 
-pytestmark = pytest.mark.xdist_group("stores")
-
 both = pytest.mark.parametrize("kind", ["az", "s3"])
 
 

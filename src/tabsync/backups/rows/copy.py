@@ -157,9 +157,10 @@ def reader(directory: Path, database: str) -> Connection:
     with connect(server.conninfo(database), "restore", limits=NO_LIMIT) as connection:
         role = sql.Identifier(READER)
         if READER not in catalog.roles(connection):
-            connection.execute(sql.SQL("create role {} login bypassrls").format(role))
+            connection.execute(sql.SQL("create role {}").format(role))
         for statement in (
-            sql.SQL("alter role {} password {}").format(role, password),
+            # Where the source has a role of that name, it was made in the copy like all others: without a login.
+            sql.SQL("alter role {} login bypassrls nosuperuser password {}").format(role, password),
             sql.SQL("alter role {} set temp_file_limit = '4GB'").format(role),
             sql.SQL("grant pg_read_all_data to {}").format(role),
             sql.SQL("grant connect, temporary on database {} to {}").format(sql.Identifier(database), role),
