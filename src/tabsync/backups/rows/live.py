@@ -23,6 +23,7 @@ from tabsync.postgres.connect import Connection, Limits
 
 LIMITS = Limits(lock_timeout=5_000, statement_timeout=600_000, idle_in_transaction_timeout=60_000)
 NOTHING = "nothing was changed"
+LEAVE_OUT = "look at its triggers, or leave them out: --without-triggers"
 
 _LOAD = sql.SQL("create temporary table {} on commit drop as select {} from {} limit 0")
 _LOCK = sql.SQL("select from {table} as t join {rows} as r on {pairs} for update of t")
@@ -174,6 +175,18 @@ def at_once(live: Connection, statements: Sequence[sql.Composed]) -> list[int]:
     comma = sql.SQL(", ")
     (row,) = ask(live, _AT_ONCE.format(comma.join(parts), comma.join(sums)))
     return [int(one or 0) for one in row]
+
+
+def differing(names: Sequence[str], pairs: Iterable[tuple[Row, Row | None]]) -> list[str]:
+    """The columns in which rows differ from what they are beside; None beside a row: there is nothing to compare."""
+    found = {
+        name
+        for row, other in pairs
+        if other is not None
+        for name, one, its in zip(names, row, other, strict=True)
+        if one != its
+    }
+    return sorted(found)
 
 
 def check_led(live: Connection, before: Loaded, after: Loaded, links: Sequence[Link]) -> None:

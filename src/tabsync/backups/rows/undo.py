@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tabsync.backups.rows.live import (
+    LEAVE_OUT,
     LIMITS,
     NOTHING,
     Loaded,
@@ -23,6 +24,7 @@ from tabsync.backups.rows.live import (
     at_once,
     check_led,
     commit,
+    differing,
     silenced,
     table_of,
     touched,
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 
 KEPT_DAYS = 30
 _VERSION = 1
-_LEAVE_OUT = "look at its triggers, or leave them out: --without-triggers"
 
 
 @dataclass(slots=True)
@@ -151,18 +152,11 @@ class _Kept:
 
 
 def _loaded(live: Connection, table: Table, path: Path, number: int) -> _Kept:
-    differ = {
-        name
-        for now, old in _read(path, number)
-        if old
-        for name, one, other in zip(table.columns, now, old, strict=True)
-        if one != other
-    }
     return _Kept(
         table.load(live, f"tabsync_inserted_{number}", (now for now, old in _read(path, number) if old is None)),
         table.load(live, f"tabsync_after_{number}", (now for now, old in _read(path, number) if old)),
         table.load(live, f"tabsync_before_{number}", (old for _, old in _read(path, number) if old)),
-        sorted(differ),
+        differing(table.columns, _read(path, number)),
     )
 
 
@@ -173,7 +167,7 @@ def _take_back(live: Connection, group: Mapping[Relation, _Kept], links: Sequenc
             continue
         check_led(live, one.after, one.before, links)
         if one.before.update(live, one.differ) != one.before.count:
-            raise Refused(f"not all rows of {relation} could be written back; {NOTHING}", _LEAVE_OUT)
+            raise Refused(f"not all rows of {relation} could be written back; {NOTHING}", LEAVE_OUT)
     gone = [one.inserted for one in group.values() if one.inserted.count]
     for inserted in gone:
         _check_not_needed(live, inserted, group, links)
@@ -181,7 +175,7 @@ def _take_back(live: Connection, group: Mapping[Relation, _Kept], links: Sequenc
     for inserted, count in zip(gone, counts, strict=True):
         if count != inserted.count:
             fact = f"{count} of {inserted.count} rows of {inserted.table.relation} could be deleted; {NOTHING}"
-            raise Refused(fact, _LEAVE_OUT)
+            raise Refused(fact, LEAVE_OUT)
 
 
 def _check_not_needed(
@@ -214,7 +208,7 @@ def _check_as_before(live: Connection, before: Loaded) -> None:
     if found < before.count:
         raise Refused(
             f"a trigger made {before.count - found} rows of {before.table.relation} other than they were; {NOTHING}",
-            _LEAVE_OUT,
+            LEAVE_OUT,
         )
 
 

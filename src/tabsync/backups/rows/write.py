@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tabsync.backups.rows import undo as undo_file
 from tabsync.backups.rows.comparison import CHANGED, DIFF, MISSING, UNLINKED, digest_of_diff
 from tabsync.backups.rows.live import (
+    LEAVE_OUT,
     LIMITS,
     NOTHING,
     Loaded,
@@ -17,6 +18,7 @@ from tabsync.backups.rows.live import (
     at_once,
     check_led,
     commit,
+    differing,
     silenced,
     table_of,
     touched,
@@ -30,8 +32,6 @@ from tabsync.postgres.connect import Connection
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
-
-_LEAVE_OUT = "look at its triggers, or leave them out: --without-triggers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +101,14 @@ def _loaded(live: Connection, table: Table, facts: Facts, diff: Path, number: in
     """Load a table's differences: the missing rows, those that are to be updated, and what they are before."""
     path = diff / facts["file"]
     updated = (UNLINKED, CHANGED) if replace else (UNLINKED,)
-    differ = {
-        name
-        for state, new, old in _read(path)
-        if state in updated and old
-        for name, one, other in zip(table.columns, new, old, strict=True)
-        if one != other
-    }
+    differ = differing(table.columns, ((new, old) for state, new, old in _read(path) if state in updated))
     return _Written(
         table.load(live, f"tabsync_missing_{number}", (new for state, new, _ in _read(path) if state == MISSING)),
         table.load(live, f"tabsync_after_{number}", (new for state, new, _ in _read(path) if state in updated)),
         table.load(
             live, f"tabsync_before_{number}", (old for state, _, old in _read(path) if state in updated and old)
         ),
-        sorted(differ),
+        differ,
         facts["present"],
     )
 
@@ -135,7 +129,7 @@ def _insert(live: Connection, written: Sequence[_Written]) -> None:
             raise Refused(
                 f"{inserted} of {one.missing.count} rows got into {one.missing.table.relation}:"
                 f" a trigger held the others back; {NOTHING}",
-                _LEAVE_OUT,
+                LEAVE_OUT,
             )
 
 
@@ -151,7 +145,7 @@ def _update(live: Connection, written: _Written, links: Sequence[Link]) -> None:
     if found != after.count:
         raise Refused(
             f"{found} of {after.count} rows of {relation} were updated: a trigger held the others back; {NOTHING}",
-            _LEAVE_OUT,
+            LEAVE_OUT,
         )
 
 
@@ -183,7 +177,7 @@ def _found_again(missing: Loaded, count: int) -> None:
         raise Refused(
             f"{count} of {missing.count} rows of {missing.table.relation} are there under their key, or as they were:"
             f" a trigger changed the others; {NOTHING}",
-            _LEAVE_OUT,
+            LEAVE_OUT,
         )
 
 
