@@ -100,11 +100,9 @@ def _undo(
     undo: str, config: Any, database: Any, store: Any, *, dry_run: bool, without_triggers: bool, json: bool
 ) -> None:
     from tabsync.backups.rows.undo import plan_undo_rows
-    from tabsync.backups.target import check_writable
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
 
     found = workspace(config, database, store)
-    check_writable(found)
     plan = plan_undo_rows(found, undo, without_triggers=without_triggers)
     if dry_run:
         show_plan(plan, json=json)

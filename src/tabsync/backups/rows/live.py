@@ -18,7 +18,7 @@ from tabsync.backups.rows.text import Row, ask, columns, copy_in, matches, tell,
 from tabsync.backups.take import prove_target
 from tabsync.kernel.errors import FailedPartway, NotAllowed, Refused, TabsyncError
 from tabsync.kernel.step import Facts
-from tabsync.postgres.catalog import Relation
+from tabsync.postgres.catalog import Relation, check_primary
 from tabsync.postgres.connect import Connection, Limits
 
 LIMITS = Limits(lock_timeout=5_000, statement_timeout=600_000, idle_in_transaction_timeout=60_000)
@@ -205,6 +205,7 @@ def check_led(live: Connection, before: Loaded, after: Loaded, links: Sequence[L
 def writing(live: Connection, target: Facts) -> Iterator[None]:
     """One transaction of writes on the proven target; an error of PostgreSQL rolls it back and is told as a refusal."""
     prove_target(live, target)
+    check_primary(live)
     live.execute("begin")
     try:
         make_uniform(live, local=True)

@@ -32,6 +32,7 @@ from tabsync.backups.rows.live import (
 )
 from tabsync.backups.rows.shape import Link, groups, links_of
 from tabsync.backups.rows.text import Row, read_lines
+from tabsync.backups.target import check_writable
 from tabsync.kernel.errors import BadUsage, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
@@ -95,8 +96,10 @@ def forget_old(directory: Path) -> None:
 def plan_undo_rows(workspace: Workspace, run: str, *, without_triggers: bool = False) -> Plan:
     """Plan to take back what a `restore rows` wrote.
 
-    Raises BadUsage when nothing is kept of that run, ProblemFound when the file is damaged. Nothing is changed.
+    Raises BadUsage when nothing is kept of that run, ProblemFound when the file is damaged, Refused on a standby.
+    Nothing is changed.
     """
+    check_writable(workspace)
     head = _head(_path(workspace, run))
     tables = head["tables"]
     named = ", ".join(str(Relation(one["schema"], one["name"])) for one in reversed(tables))
