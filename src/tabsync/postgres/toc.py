@@ -18,13 +18,16 @@ _OLDEST, _NEWEST = (1, 12), (1, 16)
 _CUSTOM = 1  # archCustom
 _NO_DATA = 3  # K_OFFSET_NO_DATA
 
+SECTIONS = ("", "none", "pre-data", "data", "post-data")
+"""By their numbers in the archive; what is about other entries (comments, grants) has "none"."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One entry: a thing to create, or the data of a table.
 
     kind: "TABLE", "TABLE DATA", "EXTENSION", ...; definition: its SQL; copy: the COPY statement of a table's data;
-    file: the name of its data file in the directory, "" when it has none.
+    file: the name of its data file in the directory, "" when it has none; section: when it is restored, see SECTIONS.
     """
 
     dump_id: int
@@ -38,6 +41,7 @@ class Entry:
     access_method: str
     dependencies: tuple[int, ...]
     file: str
+    section: str = ""
 
     @property
     def has_rows(self) -> bool:
@@ -104,7 +108,7 @@ def parse_toc(content: bytes) -> list[Entry]:
         if count < 0:
             raise ValueError("a negative number of entries")
         return [_entry(reader, version) for _ in range(count)]
-    except (IndexError, ValueError):
+    except (LookupError, ValueError):
         raise ProblemFound("toc.dat ends too early or is damaged", "tabsync backup list shows other backups") from None
 
 
@@ -138,7 +142,7 @@ def _entry(reader: _Reader, version: tuple[int, int]) -> Entry:
     reader.string()  # table oid
     reader.string()  # oid
     name, kind = reader.text(), reader.text()
-    reader.integer()  # section
+    section = dict(enumerate(SECTIONS))[reader.integer()]
     definition = reader.text()
     reader.string()  # DROP statement
     copy, schema, tablespace = reader.text(), reader.text(), reader.text()
@@ -162,6 +166,7 @@ def _entry(reader: _Reader, version: tuple[int, int]) -> Entry:
         access_method,
         tuple(dependencies),
         reader.data_file(dump_id),
+        section,
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tabsync.kernel.errors import ProblemFound
-from tabsync.postgres.toc import Entry, parse_toc
+from tabsync.postgres.toc import SECTIONS, Entry, parse_toc
 
 VERSIONS = [(1, minor) for minor in range(12, 17)]
 
@@ -40,7 +40,8 @@ class Encoder:
 
     def entry(self, one: Entry) -> bytes:
         parts = [self.integer(one.dump_id), self.integer(1), self.string("1259"), self.string("16385")]
-        parts += [self.string(one.name), self.string(one.kind), self.integer(2), self.string(one.definition)]
+        section = self.integer(SECTIONS.index(one.section))
+        parts += [self.string(one.name), self.string(one.kind), section, self.string(one.definition)]
         parts += [self.string("DROP ..."), self.string(one.copy), self.string(one.schema), self.string(one.tablespace)]
         if self.version >= (1, 14):
             parts.append(self.string(one.access_method))
@@ -68,6 +69,7 @@ ENTRIES = st.builds(
     access_method=st.sampled_from(["", "heap"]),
     dependencies=st.lists(st.integers(0, 99_999), max_size=4).map(tuple),
     file=st.sampled_from(["", "3001.dat"]),
+    section=st.sampled_from(SECTIONS),
 )
 
 
