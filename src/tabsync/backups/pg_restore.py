@@ -17,8 +17,10 @@ _COUNTED = ("TABLE DATA", "INDEX", "CONSTRAINT", "FK CONSTRAINT")
 _BEGUN = re.compile(r"pg_restore: (?:processing data for table|creating (?:INDEX|CONSTRAINT|FK CONSTRAINT)) ")
 """Without parallel workers it says what it begins, and not what it has finished."""
 
+_OURS = re.compile(r"pg_restore: ")
 _FROM_ENTRY = re.compile(r"from TOC entry (\d+);")
 _ERROR = re.compile(r"pg_restore: error: (?:could not execute query: )?(?:ERROR:\s*)?(.*)")
+_FROM_SERVER = re.compile(r"(DETAIL|HINT|CONTEXT): +(.*)")
 
 # pg_restore 17 sets it on every server, also on those that don't know it yet; without it nothing is amiss.
 _HARMLESS = 'unrecognized configuration parameter "transaction_timeout"'
@@ -39,7 +41,8 @@ def run_pg_restore(
 
     options: where to and what, see restore_command; conninfo: the server, a password in it goes by the environment;
     report: called with the objects that are done; form: the dump's format; claim: the claimed directory, when the dump
-    doesn't lie in it. Each failure has dump_id (None: not of one entry), what and error.
+    doesn't lie in it. Each failure has dump_id (None: not of one entry), what, error, and detail and context where the
+    server gave them.
     """
     total = sum(1 for entry in entries if entry.kind in _COUNTED)
     done, parallel = 0, any(option.startswith("--jobs=") for option in options)
@@ -57,7 +60,7 @@ def run_pg_restore(
         on_line=on_line,
         all_stderr=True,
     )
-    failures = _failures(finished.stderr, {entry.dump_id: entry for entry in entries})
+    failures = failures_in(finished.stderr, entries)
     if finished.code != 0 and not failures and not any(_HARMLESS in line for line in finished.stderr):
         failures.append({"dump_id": None, "what": "pg_restore", "error": finished.complaint()})
     return failures
@@ -84,14 +87,30 @@ def name_of(entry: Entry) -> str:
     return str(catalog.Relation(entry.schema, entry.name)) if entry.schema else catalog.quoted(entry.name or "-")
 
 
-def _failures(lines: Iterable[str], entries: dict[int, Entry]) -> list[Facts]:
+def told(failure: Facts) -> str:
+    """A failure in one line, with what the server said beside the error itself."""
+    more = [failure[key] for key in ("detail", "context") if failure.get(key)]
+    return f"{failure['what']}: {failure['error']}" + (f" ({'; '.join(more)})" if more else "")
+
+
+def failures_in(lines: Iterable[str], entries: Sequence[Entry]) -> list[Facts]:
+    """What failed, from pg_restore's own messages; those of the server come in English (libpq_environment)."""
+    known = {entry.dump_id: entry for entry in entries}
     failures: list[Facts] = []
     current: int | None = None
+    within: Facts | None = None  # the failure whose DETAIL may follow
     for line in lines:
         if match := _FROM_ENTRY.search(line):
-            current = int(match[1])
-        elif (match := _ERROR.search(line)) and _HARMLESS not in line:
-            entry = entries.get(current) if current is not None else None
-            what = f"{entry.kind.lower()} {name_of(entry)}" if entry else "the archive"
-            failures.append({"dump_id": current, "what": what, "error": match[1]})
+            current, within = int(match[1]), None
+        elif match := _ERROR.search(line):
+            within = None
+            if _HARMLESS not in line:
+                entry = known.get(current) if current is not None else None
+                what = f"{entry.kind.lower()} {name_of(entry)}" if entry else "the archive"
+                within = {"dump_id": current, "what": what, "error": match[1]}
+                failures.append(within)
+        elif _OURS.match(line):
+            within = None
+        elif within is not None and (match := _FROM_SERVER.match(line)):
+            within.setdefault(match[1].lower(), match[2])
     return failures

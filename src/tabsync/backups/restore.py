@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from tabsync.backups.pg_restore import as_dbname, name_of, run_pg_restore, write_list
+from tabsync.backups.passes import Restoring, in_passes
+from tabsync.backups.pg_restore import name_of, told
 from tabsync.backups.platform import needing
+from tabsync.backups.properties import at_once, give, of_database, statements
 from tabsync.backups.scratch import manifest_of
 from tabsync.kernel.errors import ProblemFound
 from tabsync.kernel.step import Context, Facts
@@ -64,9 +66,10 @@ def restore(context: Context, *, backup: str, scratch: str) -> Facts:
     if unexplained:
         first = unexplained[0]
         raise ProblemFound(
-            f"the backup does not restore: {first['what']}: {first['error']}"
+            f"the backup does not restore: {told(first)}"
             + (f" (and {len(unexplained) - 1} more)" if len(unexplained) > 1 else ""),
-            "repair the source, then: tabsync drill",
+            "repair the source, then: tabsync drill; or, when it is lost, keep what can be restored:"
+            f" tabsync restore new --from {backup} --keep-what-came",
         )
     lost = [entry for entry in entries if entry.dump_id in {failure["dump_id"] for failure in failures}]
     unproven += [f"{entry.kind.lower()} {name_of(entry)}: needs {', '.join(sorted(missing))}" for entry in lost]
@@ -135,19 +138,30 @@ def _pg_restore(
     own_locale: bool,
     report: Callable[[float, float, str], None],
 ) -> list[Facts]:
-    clients = clients_for(server.installation.major)
-    options = [f"--jobs={workspace.jobs}"]
-    if left_out:
-        kept = [entry.dump_id for entry in entries if entry.dump_id not in left_out]
-        options.append(write_list(directory / "restore.list", kept))
+    kept = [entry for entry in entries if entry.dump_id not in left_out and not of_database(entry)]
+    restoring = Restoring(
+        clients_for(server.installation.major),
+        directory / "dump",
+        "directory",
+        directory,
+        server.conninfo(database),
+        database,
+        (f"--jobs={workspace.jobs}",),
+        report,
+    )
     via = "postgres" if database == "template1" else "template1"
-    if own_locale:
-        # --clean: a database called postgres is there already, and the copy of it must not be mixed with it.
-        options += ["--create", "--clean", "--if-exists", f"--dbname={via}"]
-    else:
+    if not own_locale:
         with connect(server.conninfo(via), "restore", limits=NO_LIMIT) as connection:
             name = sql.Identifier(database)
             connection.execute(sql.SQL("drop database if exists {}").format(name))
             connection.execute(sql.SQL("create database {} template template0 encoding 'UTF8'").format(name))
-        options.append(f"--dbname={as_dbname(database)}")
-    return run_pg_restore(clients, directory / "dump", entries, options, conninfo=server.conninfo(via), report=report)
+    failures = in_passes(
+        restoring,
+        kept,
+        lambda: connect(server.conninfo(database), "restore", limits=NO_LIMIT),
+        create_via=via if own_locale else "",
+        go_on=True,
+    )
+    with connect(server.conninfo(via), "restore", limits=NO_LIMIT) as connection, at_once(connection):
+        refused = give(connection, statements(entries, database))
+    return failures + [{"dump_id": None, "what": f"database {database}", "error": one["error"]} for one in refused]

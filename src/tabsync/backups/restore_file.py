@@ -19,10 +19,11 @@ from psycopg import sql
 
 from tabsync.backups.arrived import count_rows, not_there
 from tabsync.backups.foreign import Foreign, check_script, foreign_dump, opened, without_restrict
-from tabsync.backups.pg_restore import as_dbname, run_pg_restore, write_list
+from tabsync.backups.passes import Restoring
+from tabsync.backups.pg_restore import as_dbname
 from tabsync.backups.psql_script import run_script, script_command
 from tabsync.backups.restore import NO_LIMIT
-from tabsync.backups.restore_new import raise_failures, restored
+from tabsync.backups.restore_new import fill, raise_failures, restored
 from tabsync.backups.restore_tables import into_existing
 from tabsync.backups.selection import Selection, select
 from tabsync.backups.take import prove_target
@@ -99,7 +100,7 @@ def plan_restore_file_tables(
     scratch = _scratch()
     if present:
         there, only = into_existing(workspace, database, chosen, selection)
-        given = ["--single-transaction", *options]
+        given = ["--single-transaction", "--exit-on-error", *options]
         steps = [*_fill_steps(workspace, found, scratch, database, there, given, only), tidy_step(scratch)]
     else:
         filled = _fill_steps(workspace, found, scratch, database, target, options, selection.dump_ids)
@@ -156,8 +157,9 @@ def restore(
     target: Facts,
     options: list[str],
     only: list[int] | None,
+    keep: bool = False,
 ) -> Facts:
-    """Run pg_restore or psql; the first error ends it. Raises FailedPartway naming that error."""
+    """Run pg_restore or psql. Raises FailedPartway naming that error."""
     workspace: Workspace = context.services
     directory = workspace.scratch(scratch)
     workspace.hold(directory)
@@ -172,14 +174,11 @@ def restore(
         run_script(_programs(target, None), dump, conninfo, directory)
         return {"entries": 0}
     entries = restored(foreign_dump(dump).entries, only)
-    listed = write_list(directory / "restore.list", [entry.dump_id for entry in entries])
-    given = [*options, listed, f"--dbname={as_dbname(database)}"]
     clients = _programs(target, dump)
-    failures = run_pg_restore(
-        clients, dump, entries, given, conninfo=conninfo, report=context.report, form=form, claim=directory
-    )
-    raise_failures(failures)
-    return {"entries": len(entries)}
+    restoring = Restoring(clients, dump, form, directory, conninfo, database, tuple(options), context.report)
+    failures = fill(restoring, entries, keep=keep)
+    raise_failures(failures, "", keep=keep, can_keep=only is None and "create" in context.results)
+    return {"entries": len(entries), "failures": failures}
 
 
 def verify(context: Context, *, path: str, scratch: str, form: str, database: str, only: list[int] | None) -> Facts:
@@ -260,7 +259,7 @@ def _fill_steps(
     only: Sequence[int] | None,
 ) -> list[Step]:
     parallel = found.format in ("custom", "directory") and "--single-transaction" not in options
-    given = ["--exit-on-error", *([f"--jobs={workspace.jobs}"] if parallel else []), *options]
+    given = [*([f"--jobs={workspace.jobs}"] if parallel else []), *options]
     both = {"path": str(found.path), "scratch": scratch, "form": found.format, "database": database}
     chosen = {"only": None if only is None else list(only)}
     if found.is_archive:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from tabsync.backups.arrived import check_arrived
 from tabsync.backups.dump import decompress_for
-from tabsync.backups.pg_restore import as_dbname, name_of, restore_command, run_pg_restore, write_list
+from tabsync.backups.passes import PASSES, Restoring, as_one, in_passes
+from tabsync.backups.pg_restore import as_dbname, name_of, restore_command, told
 from tabsync.backups.platform import needing
 from tabsync.backups.restore import NO_LIMIT
 from tabsync.backups.scratch import manifest_of
@@ -105,14 +106,14 @@ def fill_steps(
     """
     wanted = None if only is None else list(only)
     both = {"backup": manifest.id, "scratch": scratch, "database": database, "only": wanted}
-    given = [*options, f"--dbname={as_dbname(database)}"]
+    command = shlex.join(restore_command(programs_for(target, manifest), [*options, f"--dbname={as_dbname(database)}"]))
     return [
         Step(
             "restore",
             f"Restore into {database}",
             "tabsync.backups.restore_new:restore",
-            both | {"target": target, "options": given},
-            shlex.join(restore_command(programs_for(target, manifest), given)),
+            both | {"target": target, "options": list(options)},
+            command if "--single-transaction" in options else f"{command}; {PASSES}",
             Risk.REVERSIBLE,
             f"drop database {catalog.quoted(database)}",
         ),
@@ -135,22 +136,30 @@ def restore(
     target: Facts,
     options: list[str],
     only: list[int] | None,
+    keep: bool = False,
 ) -> Facts:
-    """Run pg_restore. Raises FailedPartway naming the first entry that failed."""
+    """Run pg_restore in passes. Raises FailedPartway naming the first entry that failed, unless what came is kept."""
     workspace: Workspace = context.services
     manifest = manifest_of(context, backup)
     dump = workspace.scratch(scratch) / "dump"
     clients = programs_for(target, manifest)
     decompress_for(clients, dump)
-    with connect(conninfo_of(workspace, database), "restore") as connection:
+    conninfo = conninfo_of(workspace, database)
+    with connect(conninfo, "restore") as connection:
         if "create" not in context.results:
             prove_target(connection, target)
         entries = left_in(connection, manifest, restored(read_toc(dump / "toc.dat"), only))
-    listed = write_list(dump.parent / "restore.list", [entry.dump_id for entry in entries])
-    conninfo = conninfo_of(workspace, database)
-    given = [*options, listed]
-    raise_failures(run_pg_restore(clients, dump, entries, given, conninfo=conninfo, report=context.report))
-    return {"entries": len(entries)}
+    restoring = Restoring(clients, dump, "directory", dump.parent, conninfo, database, tuple(options), context.report)
+    failures = fill(restoring, entries, keep=keep)
+    raise_failures(failures, backup, keep=keep, can_keep=only is None and "create" in context.results)
+    return {"entries": len(entries), "failures": failures}
+
+
+def fill(restoring: Restoring, entries: Sequence[Entry], *, keep: bool) -> list[Facts]:
+    """Restore entries as the options say: in one transaction, or in passes into a database that was just made."""
+    if "--single-transaction" in restoring.options:
+        return as_one(restoring, entries)
+    return in_passes(restoring, entries, lambda: connect(restoring.conninfo, "restore", limits=NO_LIMIT), go_on=keep)
 
 
 def verify(
@@ -184,11 +193,17 @@ def restored(entries: Sequence[Entry], only: Sequence[int] | None = None) -> lis
     return [entry for entry in entries if entry.kind not in _NEVER and entry.dump_id in wanted]
 
 
-def raise_failures(failures: Sequence[Facts]) -> None:
-    """Raise FailedPartway when pg_restore could not restore something."""
-    if failures:
-        first, more = failures[0], len(failures) - 1
-        raise FailedPartway(
-            f"the backup does not restore: {first['what']}: {first['error']}" + (f" (and {more} more)" if more else ""),
-            "nothing of it stays; see whether the backup is sound: tabsync drill --backup ID",
-        )
+def raise_failures(failures: Sequence[Facts], backup: str, *, keep: bool = False, can_keep: bool = False) -> None:
+    """Raise FailedPartway when pg_restore could not restore something, unless what came is to be kept.
+
+    backup: its id, "" when it is none of ours; can_keep: whether there is the option to keep what came.
+    """
+    if not failures or keep:
+        return
+    first, more = told(failures[0]), len(failures) - 1
+    hint = f"nothing of it stays; see what is wrong with it: tabsync drill --backup {backup}"
+    if not backup:
+        hint = "nothing of it stays; look at the dump"
+    if can_keep:
+        hint += "; or keep what can be restored: --keep-what-came"
+    raise FailedPartway(f"the backup does not restore: {first}" + (f" (and {more} more)" if more else ""), hint)

@@ -16,6 +16,7 @@ from tabsync import __version__
 from tabsync.backups.contents import Contents, Kind, all_but, contents_from_json
 from tabsync.backups.copy import copies_of, copy_steps
 from tabsync.backups.dump import dump_command, dump_directory, finisher, tables_of
+from tabsync.backups.left_out import not_dumped
 from tabsync.backups.send import Sender
 from tabsync.kernel.clock import compact, iso, now
 from tabsync.kernel.errors import NotAllowed, Refused
@@ -270,4 +271,5 @@ def _describe(connection: Connection) -> Facts:
         "extensions": catalog.extensions(connection),
         "roles": catalog.roles(connection),
         "tablespaces": catalog.tablespaces(connection),
+        "not_in_this_backup": not_dumped(connection),
     }

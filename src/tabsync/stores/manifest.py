@@ -63,7 +63,8 @@ class Manifest:
     encryption: {"recipients": for whom its files are encrypted}; signature: {"key", "value"}, see stores.keys;
     snapshot: {"time", "lsn"} that every table was read at; source: the server's identity; database: encoding and
     locale; program: what dumped it, and how; tables: [{"schema", "name", "kind", "estimated_rows", "bytes"}];
-    foreign_keys: as catalog.ForeignKey.to_json.
+    foreign_keys: as catalog.ForeignKey.to_json; not_in_this_backup: what a dump doesn't carry, [{"kind", "name",
+    "statement", "note"}], None: it was not noted.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Manifest:
     tablespaces: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     excluded_schemas: tuple[str, ...] = ()
+    not_in_this_backup: tuple[Facts, ...] | None = None
     physical: Facts = field(default_factory=dict)
     encryption: Facts = field(default_factory=dict)
     signature: Facts = field(default_factory=dict, compare=False)
@@ -127,7 +129,9 @@ def manifest_from_json(data: Facts) -> Manifest:
     """
     files = tuple(StoredFile(**file) for file in data["files"])
     lists = {key: tuple(data.get(key, ())) for key in _LISTS}
-    return Manifest(**(data | {"files": files} | lists))
+    noted = data.get("not_in_this_backup")
+    later = {"not_in_this_backup": None if noted is None else tuple(noted)}
+    return Manifest(**(data | {"files": files} | lists | later))
 
 
 def read_manifest(name: str, content: bytes, distrusts: Callable[[str, Facts], str] | None = None) -> Manifest:

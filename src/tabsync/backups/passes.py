@@ -1,0 +1,175 @@
+"""A restore in passes: definitions and rows, the rows that failed once more, then all that is checked against rows.
+
+A check constraint may call a function that reads another table, an index may be built on one, a materialized view may
+call one: pg_dump sees no dependency in a function's body. So whether such a dump restores in one go depends on which
+parallel worker is first. Here indexes, constraints, triggers and views are made when all rows are there, and rows that
+failed are tried again after the others until no more of them come.
+https://www.postgresql.org/docs/current/ddl-constraints.html#DDL-CONSTRAINTS-CHECK-CONSTRAINTS
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from tabsync.backups.pg_restore import as_dbname, run_pg_restore, write_list
+from tabsync.kernel.step import Facts
+from tabsync.postgres.catalog import Relation
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.installation import Installation
+from tabsync.postgres.toc import Entry, dependents
+
+PASSES = "definitions and rows first, rows that failed again, then indexes, constraints, triggers and grants"
+"""For previews."""
+
+_FIRST = ("pre-data", "data")
+_KEYS = ("CONSTRAINT", "FK CONSTRAINT")
+"""Made when all rows are there, they fail for the rows' sake, and would again after as long a time."""
+
+_Report = Callable[[float, float, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """What pg_restore is driven with. dump: the dump, of a form; claim: the claimed directory; conninfo: the server.
+
+    database: to restore into; options: but for --dbname and --use-list; report: gets the objects that are done.
+    """
+
+    clients: Installation
+    dump: Path
+    form: str
+    claim: Path
+    conninfo: str
+    database: str
+    options: tuple[str, ...]
+    report: _Report
+
+    def run(self, entries: Sequence[Entry], *extra: str, into: str = "", serial: bool = False) -> list[Facts]:
+        """Run pg_restore on some entries, in their order where it is serial, and list what failed."""
+        listed = write_list(self.claim / "restore.list", [entry.dump_id for entry in entries])
+        options = [one for one in self.options if not (serial and one.startswith("--jobs="))]
+        options += [*extra, listed, f"--dbname={as_dbname(into or self.database)}"]
+        return run_pg_restore(
+            self.clients,
+            self.dump,
+            entries,
+            options,
+            conninfo=self.conninfo,
+            report=self.report,
+            form=self.form,
+            claim=self.claim,
+        )
+
+
+def in_passes(
+    restoring: Restoring,
+    entries: Sequence[Entry],
+    connect: Callable[[], Connection],
+    *,
+    create_via: str = "",
+    go_on: bool = False,
+) -> list[Facts]:
+    """Restore entries into a new database, and list what failed for good.
+
+    connect: opens a session in that database; create_via: let pg_restore make the database from this one; go_on: also
+    when definitions failed, which takes long and is of use only where the rest is wanted.
+    """
+    first = [entry for entry in entries if entry.section in _FIRST]
+    last = [entry for entry in entries if entry.section not in _FIRST]
+    created = ["--create", "--clean", "--if-exists"] if create_via else []
+    failures = restoring.run(first, *created, into=create_via)
+    if failures:
+        failures = _rows_again(restoring, first, failures, connect)
+    if failures and not go_on:
+        return failures
+    if last:
+        failures += _again(restoring, last, restoring.run(last))
+    return failures
+
+
+def as_one(restoring: Restoring, entries: Sequence[Entry]) -> list[Facts]:
+    """Restore entries in one transaction; rows that failed go behind the others, and all of it is tried again.
+
+    Each attempt that fails leaves nothing. It ends when rows fail again that have nothing new before them.
+    """
+    order = list(entries)
+    before: dict[int, set[int]] = {}  # what stood before rows when they failed
+    while failures := restoring.run(order):
+        at = next((number for number, one in enumerate(order) if one.dump_id == failures[0]["dump_id"]), None)
+        # Of a tar file, pg_restore reads the rows in the file's own order only.
+        if at is None or not _can_wait(order[at]) or restoring.form == "tar":
+            return failures
+        failed, there = order[at].dump_id, {one.dump_id for one in order[:at]}
+        if failed in before and there <= before[failed]:
+            return failures
+        before[failed] = before.get(failed, set()) | there
+        last = max(number for number, one in enumerate(order) if one.section == order[at].section)
+        order.insert(last, order.pop(at))
+    return []
+
+
+def _can_wait(entry: Entry) -> bool:
+    return entry.section == "data" or entry.kind == "MATERIALIZED VIEW DATA"
+
+
+def _rows_again(
+    restoring: Restoring, entries: Sequence[Entry], failures: list[Facts], connect: Callable[[], Connection]
+) -> list[Facts]:
+    """Try rows that failed again, one after the other, as long as some of them come."""
+    rows = {entry.dump_id: entry for entry in entries if entry.section == "data"}
+    definitions = [one for one in failures if one["dump_id"] not in rows]
+    # What lacks its own table fails again with another message, which says less.
+    lost = dependents(entries, {one["dump_id"] for one in definitions if one["dump_id"] is not None})
+    hopeless = [one for one in failures if one["dump_id"] in rows and one["dump_id"] in lost]
+    failed = {one["dump_id"] for one in failures} & set(rows) - lost
+    with connect() as connection:
+        failed |= _suspects(connection, [one for one in rows.values() if one.dump_id not in lost])
+    left = [one for one in failures if one["dump_id"] in failed]
+    while failed:
+        with connect() as connection:
+            _empty(connection, [rows[one] for one in failed])
+        left = restoring.run([entry for entry in entries if entry.dump_id in failed], serial=True)
+        again = {one["dump_id"] for one in left if one["dump_id"] is not None}
+        if len(again) >= len(failed) or (left and not again):
+            break
+        failed = again
+    return definitions + hopeless + left
+
+
+def _again(restoring: Restoring, entries: Sequence[Entry], failures: list[Facts]) -> list[Facts]:
+    """Try what failed of the last pass again, as long as some of it comes: a view may read another in a function."""
+    kinds = {entry.dump_id: entry.kind for entry in entries}
+    final = [one for one in failures if kinds.get(one["dump_id"], "CONSTRAINT") in _KEYS]
+    left = [one for one in failures if one not in final]
+    while left:
+        failed = {one["dump_id"] for one in left}
+        again = restoring.run([entry for entry in entries if entry.dump_id in failed], serial=True)
+        if len({one["dump_id"] for one in again}) >= len(failed):
+            break  # what is told is the first attempt: of an object that is half there, the second says that it exists
+        left = again
+    return final + left
+
+
+def _suspects(connection: Connection, entries: Sequence[Entry]) -> set[int]:
+    """The tables that are empty: when workers fail together, their messages are mixed up. One that has no rows in the
+    dump either is restored once more, which costs nothing."""
+    found = set()
+    for entry in entries:
+        query = sql.SQL("select exists (select from only {})").format(Relation(entry.schema, entry.name).identifier())
+        with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+            if entry.has_rows and connection.execute(query).fetchone() == (False,):
+                found.add(entry.dump_id)
+    return found
+
+
+def _empty(connection: Connection, entries: Sequence[Entry]) -> None:
+    # COPY is all or nothing. A dump with INSERT statements leaves those that worked.
+    for entry in entries:
+        if entry.kind == "TABLE DATA" and not entry.copy:
+            connection.execute(sql.SQL("truncate only {}").format(Relation(entry.schema, entry.name).identifier()))

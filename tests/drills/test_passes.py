@@ -1,0 +1,136 @@
+"""Whether a backup restores never depends on which table comes first: what failed is tried again after the others."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tabsync.backups.restore_file import plan_restore_file
+from tabsync.backups.restore_in_place import plan_restore_in_place
+from tabsync.backups.restore_new import plan_restore_new
+from tabsync.backups.restore_tables import plan_restore_tables
+from tabsync.kernel.errors import Exit, FailedPartway
+from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.installation import clients_for
+from tabsync.workspace import Workspace
+from tests.conftest import Databases
+from tests.drills.test_drill import drill
+from tests.drills.test_odd_databases import fill, manual
+from tests.drills.test_restore import Gone, asked, backed_up, carried_out, database_of, databases_of, gone
+
+__all__ = ["gone", "manual"]
+
+READS_ANOTHER = """
+    create table zdict (v text primary key);
+    insert into zdict values ('a');
+    create function known(x text) returns boolean language sql stable
+      as 'select exists (select from public.zdict where v = x)';
+    create domain known_text as text check (public.known(value));
+    create table adata (id int primary key, v text check (known(v)));
+    insert into adata values (1, 'a');
+    create table awords (w known_text);
+    insert into awords values ('a');
+    create table mtwice (id int, n int);
+    insert into mtwice values (1, 2), (2, 3);
+    create table ycount (n int check (public.known('a')));
+    create function stands(x int) returns boolean language sql stable
+      as 'select exists (select from public.ycount where n = x)';
+    insert into ycount values (2), (3);
+    alter table mtwice add check (stands(n));
+    create function rows_of_z() returns bigint language sql immutable as 'select count(*) from public.zdict';
+    create index counted on awords ((length(w) + rows_of_z()));
+    create materialized view aview as select rows_of_z() as n;
+    create materialized view zview as select count(*) as n from zdict;
+    create function of_view() returns bigint language sql stable as 'select n from public.zview';
+    create materialized view abase as select of_view() as n;
+"""
+"""Tables whose constraints, indexes and views read others in functions; by name they come before those."""
+
+MISSING_KEY = """
+    create table p (id int primary key);
+    create table c (id int primary key, p int references p);
+    insert into p values (1), (2);
+    insert into c values (1, 1), (2, 2);
+    create table t (id int primary key);
+    insert into t select generate_series(1, 50);
+    create view both_of as select p.id from p join c on c.p = p.id;
+    set session_replication_role = replica;
+    delete from p where id = 2;
+"""
+
+
+def same(workspace: Workspace, database: str) -> None:
+    assert asked(workspace, database, "select v from adata union all select w from awords") == [("a",), ("a",)]
+    assert asked(workspace, database, "select (select n from aview), (select n from zview)") == [(1, 1)]
+    assert asked(workspace, database, "select count(*) from mtwice") == [(2,)]
+
+
+@pytest.mark.parametrize("major", [15, 17, 18])
+def test_a_constraint_that_reads_another_table_comes_back_each_time(
+    major: int, databases: Databases, workspaces: Callable[..., Workspace], gone: Gone, manual: Path
+) -> None:
+    conninfo = databases(major)
+    fill(conninfo, READS_ANOTHER)
+    workspace = workspaces(conninfo, manual)
+    backup = backed_up(workspace)
+    for number in range(2):
+        report = drill(workspace, backup)
+        assert report.data["error"] is None
+        assert report.exit_code == Exit.DONE
+        gone.append((workspace, f"again{number}"))
+        carried_out(workspace, plan_restore_new(workspace, backup, f"again{number}")).raise_if_failed()
+        same(workspace, f"again{number}")
+
+
+def test_also_in_one_transaction(databases: Databases, workspaces: Callable[..., Workspace], gone: Gone) -> None:
+    conninfo = databases(17)
+    fill(conninfo, READS_ANOTHER)
+    workspace = workspaces(conninfo)
+    backed_up(workspace)
+    fill(conninfo, "truncate adata, awords, mtwice, zdict")
+    carried_out(workspace, plan_restore_in_place(workspace, "latest", clean=True)).raise_if_failed()
+    same(workspace, str(psycopg.conninfo.conninfo_to_dict(conninfo)["dbname"]))
+    into = str(psycopg.conninfo.conninfo_to_dict(databases(17))["dbname"])
+    plan, _ = plan_restore_tables(workspace, ["adata", "zdict"], into=into)
+    carried_out(workspace, plan).raise_if_failed()
+    assert asked(workspace, into, "select v from adata") == [("a",)]
+    plan, _ = plan_restore_tables(workspace, ["adata", "zdict"])
+    gone.append((workspace, database_of(plan)))
+    carried_out(workspace, plan).raise_if_failed()
+    assert asked(workspace, database_of(plan), "select v from adata") == [("a",)]
+
+
+@pytest.mark.parametrize("rows", ["--format=custom", "--format=tar", "--inserts"])
+def test_also_from_a_file_that_others_made(
+    rows: str, databases: Databases, workspaces: Callable[..., Workspace], directory: Path, gone: Gone
+) -> None:
+    conninfo = databases(17)
+    fill(conninfo, READS_ANOTHER)
+    workspace = workspaces(conninfo)
+    file = directory / "foreign.dump"
+    program = clients_for(17).program("pg_dump")
+    form = "--format=custom" if rows == "--inserts" else rows
+    subprocess.run([program, form, rows, f"--file={file}"], env=libpq_environment(conninfo), check=True)
+    gone.append((workspace, "from_file"))
+    carried_out(workspace, plan_restore_file(workspace, file, "from_file")).raise_if_failed()
+    same(workspace, "from_file")
+
+
+def test_rows_that_can_never_come_are_told_with_what_the_server_said(
+    databases: Databases, workspaces: Callable[..., Workspace]
+) -> None:
+    conninfo = databases(17)
+    fill(conninfo, MISSING_KEY)
+    workspace = workspaces(conninfo)
+    backup = backed_up(workspace)
+    outcome = carried_out(workspace, plan_restore_new(workspace, backup, "not_whole"))
+    assert isinstance(outcome.error, FailedPartway)
+    assert 'violates foreign key constraint "c_p_fkey"' in outcome.error.fact
+    assert 'Key (p)=(2) is not present in table "p".' in outcome.error.fact
+    assert f"tabsync drill --backup {backup}" in outcome.error.hint
+    assert "--keep-what-came" in outcome.error.hint
+    assert "not_whole" not in databases_of(workspace)
