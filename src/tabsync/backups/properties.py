@@ -83,7 +83,7 @@ def give(connection: Connection, given: Sequence[str]) -> list[Facts]:
     for statement in given:
         try:
             with connection.transaction():
-                connection.execute(sql.SQL(statement))  # type: ignore[arg-type]  # of the dump, and of known form
+                connection.execute(sql.SQL(statement))  # the dump's, of a known form
         except psycopg.Error as error:
             refused.append({"statement": f"{statement};", "error": error.diag.message_primary or str(error)})
     return refused
