@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyrage
 import pytest
 from psycopg import sql
 
+from tabsync.backups.physical import pack
 from tabsync.backups.physical.base import chain
 from tabsync.backups.physical.lay_out import lay_out
 from tabsync.backups.physical.take import plan_take_physical
@@ -20,6 +25,7 @@ from tabsync.kernel.errors import FailedPartway, NotAllowed, ProblemFound, Refus
 from tabsync.kernel.runner import run
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
+from tabsync.stores.keys import Keys
 from tabsync.stores.local import LocalStore
 from tabsync.stores.manifest import Manifest
 from tabsync.system.account import server_account
@@ -120,6 +126,107 @@ def test_what_did_not_change_is_not_stored_again(workspace: Workspace, source: e
     first, second = take(workspace), take(workspace)
     shared = {file.digest for file in first.files} & {file.digest for file in second.files}
     assert sum(file.bytes for file in second.files if file.digest in shared) > second.stored_bytes / 3
+
+
+def test_nothing_that_is_known_is_packed_again(
+    workspace: Workspace, source: embedded.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A piece is known by what is in it, before it is compressed; what compresses it may have changed meanwhile."""
+    run_sql(source.conninfo(), "checkpoint")
+    first = take(workspace)
+    packed: list[int] = []
+    compress = pack._compress
+
+    def counted(content: memoryview, path: Path) -> str:
+        packed.append(len(content))
+        return compress(content, path)
+
+    monkeypatch.setattr(pack, "_compress", counted)
+    monkeypatch.setattr(pack, "_LEVEL", 3)
+    second = take(workspace)
+    contents = second.physical["contents"]
+    assert sorted(contents) == [file.name for file in second.files if ".tar." in file.name]
+    with connect(source.conninfo(), "tests") as connection:
+        row = connection.execute("select pg_relation_size('large')").fetchone()
+    assert row is not None and sum(packed) < second.physical["bytes"] - row[0]
+    large = {name for name, digest in contents.items() if digest in first.physical["contents"].values()}
+    shared = {file.digest for file in first.files}
+    assert {file.digest for file in second.files if file.name in large} <= shared
+
+
+def test_a_piece_that_rotted_is_stored_again(workspace: Workspace) -> None:
+    first = take(workspace)
+    largest = max((file for file in first.files if ".tar." in file.name), key=lambda file: file.bytes)
+    injure(LocalStore(workspace.store_root), largest.digest, "flip")
+    second = take(workspace)
+    assert list(workspace.store().damaged(second)) == []
+    assert list(workspace.store().damaged(first)) == []  # the same object, put right
+
+
+def test_a_piece_that_was_deleted_is_stored_again(workspace: Workspace) -> None:
+    first = take(workspace)
+    largest = max((file for file in first.files if ".tar." in file.name), key=lambda file: file.bytes)
+    injure(LocalStore(workspace.store_root), largest.digest, "delete")
+    assert list(workspace.store().damaged(take(workspace))) == []
+
+
+def test_a_piece_that_is_counted_on_outlives_a_prune_of_its_backup(workspace: Workspace, directory: Path) -> None:
+    """Its first backup goes, and what nobody names is collected, between the moment it is found and the manifest."""
+    store = LocalStore(workspace.store_root)
+    first = take(workspace)
+    long_ago = time.time() - 10 * 24 * 3600
+    for one in store.objects():
+        os.utime(store.object_path(one.digest), (long_ago, long_ago))
+
+    def prune(when: str, key: str) -> None:
+        if f"{when} {key}" == "before commit":
+            store.delete_manifest(first.id)
+            before = datetime.now(UTC) - timedelta(days=1)
+            assert [one for one in list(store.objects()) if store.delete_object(one.digest, before)]
+
+    outcome = run(plan_take_physical(workspace), workspace, workspace.journal(), boundary=prune)
+    outcome.raise_if_failed()
+    second = store.manifest(outcome.results["commit"]["backup"])
+    assert {file.digest for file in first.files} & {file.digest for file in second.files}
+    assert list(store.damaged(second)) == []
+    assert brought_back(workspace, second, directory, "select count(*) from large") == 80000
+
+
+def test_encrypted_pieces_are_counted_on_for_the_same_recipients_only(
+    workspace: Workspace, source: embedded.Server, directory: Path
+) -> None:
+    """age encrypts the same piece differently each time, so what is there already must be found by what is in it."""
+    run_sql(source.conninfo(), "checkpoint")
+    (directory / "identity").write_text(str(mine := pyrage.x25519.Identity.generate()))
+    sealed = replace(workspace, keys=Keys((str(mine.to_public()),), identity=directory / "identity"), _open={})
+    others = replace(workspace, keys=Keys((str(pyrage.x25519.Identity.generate().to_public()),)), _open={})
+    plain, first, second, theirs = take(workspace), take(sealed), take(sealed), take(others)
+    objects = [{file.object for file in one.files} for one in (plain, first, second, theirs)]
+    assert len(objects[1] & objects[2]) > len(objects[1]) / 2
+    assert not objects[0] & objects[1] and not objects[2] & objects[3]
+    assert brought_back(sealed, second, directory, "select count(*) from large") == 80000
+
+
+def test_a_backup_of_before_pieces_were_known_comes_back(workspace: Workspace, directory: Path) -> None:
+    old = take(workspace)
+    facts = {key: value for key, value in old.physical.items() if key != "contents"}
+    workspace.store().delete_manifest(old.id)
+    workspace.store().commit(replace(old, physical=facts))
+    assert workspace.store().manifest(old.id).physical == facts
+    assert take(workspace).physical["contents"]
+    assert brought_back(workspace, old, directory, "select count(*) from large") == 80000
+
+
+def test_a_store_that_dies_in_the_middle_ends_it_at_once(workspace: Workspace) -> None:
+    class Dying(LocalStore):
+        def adopt(self, path: Path, digest: str) -> None:
+            raise FailedPartway("the store is gone", "look at the network")
+
+    workspace._open[f"store {workspace.store_root}"] = Dying(workspace.store_root)
+    outcome = run(plan_take_physical(workspace), workspace, workspace.journal())
+    assert isinstance(outcome.error, FailedPartway)
+    assert outcome.error.fact == "the store is gone"
+    assert left_behind(workspace) == []
 
 
 def test_harm_to_a_piece_is_found_before_a_server_sees_it(workspace: Workspace, directory: Path) -> None:

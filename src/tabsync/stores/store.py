@@ -61,12 +61,13 @@ class Store(Kind):
         found = self.markers(SIGNATURES, f"{backup}.")
         return {name: content for name, content in found.items() if signed_backup(name) == backup}
 
-    def keep(self, path: Path, name: str = "", schema: str = "", table: str = "") -> StoredFile:
+    def keep(self, path: Path, name: str = "", schema: str = "", table: str = "", *, digest: str = "") -> StoredFile:
         """Take a finished file over, encrypted when there are recipients; it is gone from where it was.
 
-        name: in the backup, that of the path by default; schema, table: whose rows it holds. Raises FailedPartway.
+        name: in the backup, that of the path by default; schema, table: whose rows it holds; digest: of its content,
+        where its maker knows it. Raises FailedPartway.
         """
-        plain = StoredFile(name or path.name, digest_of(path), path.stat().st_size, schema, table)
+        plain = StoredFile(name or path.name, digest or digest_of(path), path.stat().st_size, schema, table)
         if not self.keys.encrypting:
             self.adopt(path, plain.digest)
             return plain

@@ -1,22 +1,25 @@
 """Brings a physical backup out of the store: a data directory that a server of its version can start in.
 
-Pieces are fetched a few ahead, verified, unpacked and deleted again, so that only the cluster itself needs room.
+Pieces are fetched, verified and decompressed a few ahead by several threads, and written by one, so that only the
+cluster itself needs room.
 """
 
 from __future__ import annotations
 
-import io
-import tarfile
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+import psutil
 import zstandard
 
 from tabsync.backups.physical.base import BACKUP_MANIFEST
+from tabsync.backups.physical.unpack import Unpacker
 from tabsync.kernel.errors import FailedPartway, ProblemFound, Refused
 from tabsync.postgres.installation import Installation, installations
 from tabsync.stores.manifest import Manifest, StoredFile
@@ -25,8 +28,9 @@ from tabsync.system.programs import run_program
 if TYPE_CHECKING:
     from tabsync.stores.store import Store
 
-_AHEAD = 3
-_CHUNK = 1 << 20
+_CHUNK = 4 << 20
+_AHEAD = 3  # pieces in memory, unpacked
+_LOOK_EVERY = 0.5  # seconds
 _MAP = "tablespace_map"
 
 
@@ -63,7 +67,7 @@ def lay_out(
         _unpack(store, backups[0], data, spaces, progress)
     else:
         data = _combined(store, backups, directory, programs, progress)
-    _verify(programs, data, directory)
+    _verify(programs, data, directory, lambda read: report(read, backups[-1].physical["bytes"], "bytes verified"))
     # We made the links ourselves; with the map, the server would make those of the source again.
     (data / _MAP).unlink(missing_ok=True)
     return data
@@ -101,13 +105,32 @@ def _combined(
     return data
 
 
-def _verify(programs: Installation, data: Path, directory: Path) -> None:
+def _verify(programs: Installation, data: Path, directory: Path, report: Callable[[int], None]) -> None:
     argv: list[str | Path] = [programs.program("pg_verifybackup"), "--quiet", data]
-    done = run_program(argv, claim=directory)
+    done = run_program(argv, claim=directory, beside=lambda process: _reading(process.pid, report))
     if done.code != 0:
         raise ProblemFound(
             f"the backup is not what it was: {done.complaint()}", "tabsync backup window shows what else there is"
         )
+
+
+@contextmanager
+def _reading(pid: int, report: Callable[[int], None]) -> Iterator[None]:
+    """Tell how much a program has read; it says so itself only from PostgreSQL 16 on."""
+    ended = Event()
+
+    def look() -> None:
+        with suppress(psutil.Error, AttributeError, OSError):  # AttributeError: not every system counts
+            while not ended.wait(_LOOK_EVERY):
+                report(psutil.Process(pid).io_counters().read_chars)
+
+    looking = Thread(target=look, daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        looking.join()
 
 
 def _unpack(store: Store, manifest: Manifest, data: Path, spaces: Path, progress: Callable[[int], None]) -> None:
@@ -116,12 +139,12 @@ def _unpack(store: Store, manifest: Manifest, data: Path, spaces: Path, progress
     for tar, files in groupby(sorted(pieces, key=_order), lambda one: one.name.partition(".tar.")[0]):
         into = data if tar == "base" else spaces / tar
         into.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with ThreadPoolExecutor(max_workers=_AHEAD) as pool, _Joined(store, list(files), into.parent, pool) as joined:
-            reader = io.BufferedReader(joined, _CHUNK)
-            with tarfile.open(fileobj=reader, mode="r|", bufsize=_CHUNK) as archive:
-                for member in archive:
-                    _extract(archive, member, into)
-                    progress(member.size)
+        with closing(Unpacker(into)) as unpacker:
+            for content in _contents(store, files, into.parent):
+                for bit in content:
+                    unpacker.feed(bit)
+                    progress(len(bit))
+            unpacker.end()
         if into != data:  # the server would make it by the map, to where the source has it
             (data / "pg_tblspc" / tar).symlink_to(into)
     if not (data / BACKUP_MANIFEST).exists():
@@ -137,17 +160,31 @@ def _order(piece: StoredFile) -> tuple[bool, str]:
     return not piece.name.startswith("base."), piece.name  # the data directory before the links in it
 
 
-def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
-    if Path(member.name).is_absolute() or ".." in Path(member.name).parts:
-        raise ProblemFound(f"the backup holds {member.name!r}, outside of its own directory", "take a new one")
-    target = into / member.name
-    if member.isdir():
-        target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    elif content := archive.extractfile(member):
-        with target.open("wb") as file:
-            while data := content.read(_CHUNK):
-                file.write(data)
-        target.chmod(0o600)
+def _contents(store: Store, files: Iterable[StoredFile], directory: Path) -> Iterator[list[bytes]]:
+    """What is in each piece, in order; the next ones are fetched and decompressed meanwhile."""
+    waiting: deque[Future[list[bytes]]] = deque()
+    pool = ThreadPoolExecutor(max_workers=_AHEAD, thread_name_prefix="unpacker")
+    try:
+        for file in files:
+            waiting.append(pool.submit(_content, store, file, directory / f".{file.name}"))
+            if len(waiting) >= _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _content(store: Store, file: StoredFile, target: Path) -> list[bytes]:
+    packed = _placed(store, file, target).read_bytes()
+    target.unlink()
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True) as reader:
+            return list(iter(lambda: reader.read(_CHUNK), b""))
+    except zstandard.ZstdError:
+        raise ProblemFound(
+            f"{file.name}: object {file.object[:12]} is not what was compressed", "tabsync backup window"
+        ) from None
 
 
 def _placed(store: Store, file: StoredFile, target: Path) -> Path:
@@ -156,45 +193,3 @@ def _placed(store: Store, file: StoredFile, target: Path) -> Path:
             f"{file.name}: object {file.object[:12]} {wrong}", "tabsync backup window shows what else there is"
         )
     return target
-
-
-class _Joined(io.RawIOBase):
-    """The pieces of a tar, unpacked, as one stream."""
-
-    def __init__(self, store: Store, files: list[StoredFile], directory: Path, pool: ThreadPoolExecutor) -> None:
-        self._waiting: deque[Future[Path]] = deque()
-        self._rest = iter(files)
-        self._store, self._directory, self._pool = store, directory, pool
-        self._data = self._contents()
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        while not self._left:
-            data = next(self._data, None)
-            if data is None:
-                return 0
-            self._left = memoryview(data)
-        size = min(len(buffer), len(self._left))
-        buffer[:size] = self._left[:size]
-        self._left = self._left[size:]
-        return size
-
-    def _contents(self) -> Iterator[bytes]:
-        for file in self._rest:
-            target = self._directory / f".{file.name}"
-            self._waiting.append(self._pool.submit(_placed, self._store, file, target))
-            if len(self._waiting) >= _AHEAD:
-                yield from self._unpacked()
-        while self._waiting:
-            yield from self._unpacked()
-
-    def _unpacked(self) -> Iterator[bytes]:
-        path = self._waiting.popleft().result()
-        unpack = zstandard.ZstdDecompressor().decompressobj()
-        with path.open("rb") as file:
-            while data := file.read(_CHUNK):
-                yield unpack.decompress(data)
-        path.unlink()

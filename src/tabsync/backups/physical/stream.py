@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from tabsync.backups.physical.base import BACKUP_MANIFEST
-from tabsync.backups.physical.pieces import Cut, cut_tar
+from tabsync.backups.physical.pack import Packer
+from tabsync.backups.physical.pieces import BrokeOff, Cut, cut_tar
 from tabsync.kernel.errors import FailedPartway
 from tabsync.postgres.installation import Installation
-from tabsync.stores.manifest import StoredFile
 from tabsync.system.child import child
 
-if TYPE_CHECKING:
-    from tabsync.stores.store import Store
-
 Checkpoint = Literal["fast", "spread"]
-
-_AHEAD = 2  # pieces that may wait for the store while the next one is written
 
 
 def basebackup_command(
@@ -36,43 +29,12 @@ def basebackup_command(
     return [*command, f"--incremental={since}"] if since else command
 
 
-class Keeper:
-    """Stores pieces in the background, in their order, a few ahead of the store and no more."""
-
-    def __init__(self, store: Store) -> None:
-        self.files: list[StoredFile] = []
-        self._store = store
-        self._pool = ThreadPoolExecutor(max_workers=_AHEAD)
-        self._waiting: list[Future[StoredFile]] = []
-
-    def __enter__(self) -> Keeper:
-        return self
-
-    def __exit__(self, failed: object, *_: object) -> None:
-        try:
-            while self._waiting and not failed:
-                self._take_over()
-        finally:
-            self._pool.shutdown(cancel_futures=True)
-
-    def keep(self, path: Path) -> None:
-        """Store a finished piece; waits while too many are before it."""
-        if len(self._waiting) >= _AHEAD:
-            self._take_over()
-        self._waiting.append(self._pool.submit(self._store.keep, path))
-
-    def _take_over(self) -> None:
-        self.files.append(self._waiting.pop(0).result())
-
-
-def from_stream(
-    command: list[str], env: dict[str, str], staged: Path, keep: Callable[[Path], None], report: Callable[[int], None]
-) -> Cut:
+def from_stream(command: list[str], env: dict[str, str], staged: Path, packer: Packer) -> Cut:
     """Take a base backup as one tar that is never on disk as a whole. Raises FailedPartway with the complaint."""
     with child(command, env=env, claim=staged, output=True) as running:
         try:
-            cut = cut_tar(running.stdout, staged, "base.tar", keep, report)
-        except FailedPartway:
+            cut = cut_tar(running.torrent(), staged, "base.tar", packer.lent, packer.pack)
+        except BrokeOff:
             raise _failed(running.ended().complaint() or "its stream broke off") from None
         done = running.ended()
     if done.code != 0 or BACKUP_MANIFEST not in cut.caught:
@@ -80,9 +42,7 @@ def from_stream(
     return cut
 
 
-def from_files(
-    command: list[str], env: dict[str, str], staged: Path, keep: Callable[[Path], None], report: Callable[[int], None]
-) -> Cut:
+def from_files(command: list[str], env: dict[str, str], staged: Path, packer: Packer) -> Cut:
     """With tablespaces there are several tars, which pg_basebackup only writes to a directory: it needs the room."""
     into = staged / "tars"
     words = [f"--pgdata={into}" if word == "--pgdata=DIRECTORY" else word for word in command]
@@ -93,7 +53,7 @@ def from_files(
     whole = Cut()
     for tar in sorted(into.glob("*.tar")):
         with tar.open("rb") as source:
-            cut = cut_tar(source, staged, tar.name, keep, report)
+            cut = cut_tar(source, staged, tar.name, packer.lent, packer.pack)
         whole.bytes += cut.bytes
         tar.unlink()
     whole.caught[BACKUP_MANIFEST] = into / BACKUP_MANIFEST

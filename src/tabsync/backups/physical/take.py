@@ -22,7 +22,8 @@ from tabsync.backups.physical.checks import (
     tablespaces,
 )
 from tabsync.backups.physical.lists import fetch_list, keep_list
-from tabsync.backups.physical.stream import Checkpoint, Keeper, basebackup_command, from_files, from_stream
+from tabsync.backups.physical.pack import CONTENTS, Packer, known_pieces
+from tabsync.backups.physical.stream import Checkpoint, basebackup_command, from_files, from_stream
 from tabsync.backups.take import prove_target
 from tabsync.kernel.clock import compact, iso, now
 from tabsync.kernel.errors import BadUsage
@@ -153,7 +154,7 @@ def base(context: Context, *, backup: str, target: Facts, checkpoint: Checkpoint
     started_at = iso(now())
     clients = clients_for(catalog.server_major(target))
     since = str(staged / "parent") if parent else ""
-    with workspace.connect("backup", _IDLE) as connection, Keeper(workspace.store()) as keeper:
+    with workspace.connect("backup", _IDLE) as connection:
         seen = catalog.identity(connection)
         known = seen["system_identifier"]  # who may replicate need not be let see it
         prove_target(connection, target if known else target | {"system_identifier": None})
@@ -166,11 +167,13 @@ def base(context: Context, *, backup: str, target: Facts, checkpoint: Checkpoint
 
         command = basebackup_command(clients, backup, checkpoint, to_files=bool(spaces), since=since)
         env = libpq_environment(workspace.conninfo) | {"PGAPPNAME": "tabsync/backup"}
-        cut = (from_files if spaces else from_stream)(command, env, staged, keeper.keep, report)
+        earlier = known_pieces(workspace.store(), str(target["system_identifier"]))
+        with Packer(workspace.store(), staged, earlier, report) as packer:
+            cut = (from_files if spaces else from_stream)(command, env, staged, packer)
         next_xid = read_next_xid(connection)
         stopped = catalog.reached(connection)  # later than the backup's stop: what is asked for after it, it can give
     needed = wal_range(cut.caught[BACKUP_MANIFEST])
-    files = [*keeper.files, keep_list(workspace, backup, cut.caught[BACKUP_MANIFEST])]
+    files = [*packer.files, keep_list(workspace, backup, cut.caught[BACKUP_MANIFEST])]
     return facts | {
         "started_at": started_at,
         "source": target | {"role": seen["role"]},  # of whoever answers now
@@ -187,6 +190,7 @@ def base(context: Context, *, backup: str, target: Facts, checkpoint: Checkpoint
             "superuser": cluster["superuser"],
             "databases": cluster["databases"],
             "bytes": cut.bytes,
+            CONTENTS: packer.contents,
             "parent": parent,
             "tablespaces": [{"oid": one.oid, "name": one.name, "location": one.location} for one in spaces],
         },
