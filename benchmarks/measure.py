@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.place import Subject
-from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import embedded
 
 TABSYNC = Path(sys.executable).with_name("tabsync")

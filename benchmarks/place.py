@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tabsync.postgres import embedded
-from tabsync.postgres.connect import Limits, connect, libpq_environment
+from tabsync.postgres.connect import connect
+from tabsync.postgres.conninfo import libpq_environment
+from tabsync.postgres.settings import Limits
 from tabsync.system.account import reachable_place
 from tabsync.system.claims import claim
 from tabsync.system.programs import run_program
@@ -45,7 +47,7 @@ def subject(home: Path, orders: int, dataset: Path | None) -> Iterator[Subject]:
         if not filled.exists():
             _fill(server, orders, dataset)
             filled.touch()
-        with connect(server.conninfo("bench"), "bench", limits=_NO_LIMIT) as connection:
+        with connect(server.conninfo("bench"), "bench", limits=_NO_LIMIT, as_application=True) as connection:
             row = connection.execute("select pg_database_size(current_database())").fetchone()
         what = f"{dataset.name}" if dataset else f"the TabSync profile with {orders:,} orders"
         yield Subject(server.conninfo("bench"), what, int(row[0]) if row else 0, home)
@@ -61,7 +63,7 @@ def _fill(server: embedded.Server, orders: int, dataset: Path | None) -> None:
     from tabsync.profiles.tabsync.generate import generate
     from tabsync.profiles.tabsync.migrate import apply_schema
 
-    with connect(server.conninfo(), "bench", limits=_NO_LIMIT) as connection:
+    with connect(server.conninfo(), "bench", limits=_NO_LIMIT, as_application=True) as connection:
         connection.execute("drop database if exists bench")
         connection.execute("create database bench")
     if dataset:
@@ -71,7 +73,7 @@ def _fill(server: embedded.Server, orders: int, dataset: Path | None) -> None:
         if done.code:
             raise SystemExit(done.complaint())
         return
-    with connect(server.conninfo("bench"), "bench", limits=_NO_LIMIT) as connection:
+    with connect(server.conninfo("bench"), "bench", limits=_NO_LIMIT, as_application=True) as connection:
         apply_schema(connection)
         generate(connection, orders=orders)
         connection.execute("vacuum analyze")

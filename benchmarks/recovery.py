@@ -15,8 +15,10 @@ from tests import emulators
 from benchmarks.measure import TABSYNC, Figures, Series, ours, run_bare
 from benchmarks.place import Subject
 from benchmarks.watch import Watched, size_of, watched
-from tabsync.postgres.connect import Limits, connect, libpq_environment
+from tabsync.postgres.connect import connect
+from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import embedded
+from tabsync.postgres.settings import Limits
 
 _NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)
 _MB = 1_000_000
@@ -88,7 +90,7 @@ def _deduplicated(subject: Subject, say: Say) -> list[Measured]:
     sizes = []
     for number in range(3):
         if number == 1:
-            with connect(subject.conninfo, "bench", limits=_NO_LIMIT) as connection:
+            with connect(subject.conninfo, "bench", limits=_NO_LIMIT, as_application=True) as connection:
                 connection.execute("update payments set updated_at = now() where random() < 0.01")
         watched(take, env)
         sizes.append(size_of(place / "store" / "objects"))
@@ -108,7 +110,7 @@ def _restored(subject: Subject, figures: Figures, say: Say) -> list[Measured]:
     say("pg_restore of the custom dump")
     env = {**os.environ, **libpq_environment(subject.conninfo), "PGDATABASE": "postgres"}
     programs = embedded()
-    with connect(subject.conninfo, "bench", limits=_NO_LIMIT) as connection:
+    with connect(subject.conninfo, "bench", limits=_NO_LIMIT, as_application=True) as connection:
         connection.execute("drop database if exists bench_restored")
         connection.execute("create database bench_restored template template0")
     os.sync()
@@ -116,7 +118,7 @@ def _restored(subject: Subject, figures: Figures, say: Say) -> list[Measured]:
     argv = [str(programs.program("pg_restore")), "--dbname=bench_restored", str(figures.custom_file)]
     subprocess.run(argv, env=env, check=True, stdout=subprocess.DEVNULL)
     peer = Series("pg_restore (the first manual's)", [time.perf_counter() - started])
-    with connect(subject.conninfo, "bench", limits=_NO_LIMIT) as connection:
+    with connect(subject.conninfo, "bench", limits=_NO_LIMIT, as_application=True) as connection:
         connection.execute("drop database bench_restored")
     own = Series("tabsync drill, until the copy answers", list(figures.drill_rto))
     figures.more += [peer, own]

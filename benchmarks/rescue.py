@@ -17,7 +17,9 @@ from benchmarks.measure import TABSYNC, Figures, Series, ours
 from benchmarks.place import Subject
 from benchmarks.recovery import Measured, Say
 from benchmarks.watch import watched
-from tabsync.postgres.connect import Limits, connect, libpq_environment
+from tabsync.postgres.connect import connect
+from tabsync.postgres.conninfo import libpq_environment
+from tabsync.postgres.settings import Limits
 from tabsync.workspace import PROFILE_MANUAL, Workspace
 
 _NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)
@@ -53,7 +55,7 @@ def _rows(subject: Subject, rounds: int, say: Say) -> list[Measured]:
 
 
 def _delete_a_user(subject: Subject) -> str:
-    with connect(subject.conninfo, "bench", limits=_NO_LIMIT) as connection:
+    with connect(subject.conninfo, "bench", limits=_NO_LIMIT, as_application=True) as connection:
         connection.execute("set session_replication_role = replica")  # as if nothing had stopped it
         row = connection.execute(
             "delete from users where id = (select id from users tablesample system (1) limit 1) returning id"
@@ -64,7 +66,7 @@ def _delete_a_user(subject: Subject) -> str:
 
 
 def _must_be_back(subject: Subject, user: str) -> None:
-    with connect(subject.conninfo, "bench", limits=_NO_LIMIT) as connection:
+    with connect(subject.conninfo, "bench", limits=_NO_LIMIT, as_application=True) as connection:
         if connection.execute("select from users where id = %s", [user]).fetchone() is None:
             raise SystemExit("the user did not come back")
 

@@ -15,11 +15,12 @@ from psycopg import sql
 from xdist.remote import Producer
 
 from tabsync.postgres import embedded
-from tabsync.postgres.connect import Limits, connect
 from tabsync.postgres.installation import installations
+from tabsync.postgres.settings import Limits
 from tabsync.system.claims import claim
 from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.scheduling import Together
+from tests.sessions import connect
 
 settings.register_profile("tabsync", deadline=None)  # no test of ours is about time
 settings.load_profile("tabsync")

@@ -18,9 +18,10 @@ from tabsync.backups.pitr.canary import Flock, last_saved, release
 from tabsync.backups.wal.contents import read_archive
 from tabsync.backups.wal.names import folder, partial_stored, whole_stored
 from tabsync.postgres import embedded
-from tabsync.postgres.connect import Limits, connect
+from tabsync.postgres.settings import Limits
 from tabsync.workspace import Workspace
 from tests.postgres.cli.program import TABSYNC
+from tests.sessions import connect
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,7 +38,7 @@ class Loss:
 
 
 def identifier(workspace: Workspace) -> str:
-    with workspace.connect("tests") as connection:
+    with connect(workspace.conninfo, "tests") as connection:
         row = connection.execute("select system_identifier::text from pg_control_system()").fetchone()
         assert row is not None
         return str(row[0])

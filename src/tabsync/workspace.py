@@ -21,7 +21,8 @@ from tabsync.stores.keys import Keys
 if TYPE_CHECKING:
     from tabsync.ledger.open import Ledger
     from tabsync.ledger.runs import LedgerJournal
-    from tabsync.postgres.connect import Connection, Limits
+    from tabsync.postgres.connect import Connection
+    from tabsync.postgres.settings import Limits
     from tabsync.stores.store import Store
     from tabsync.system.claims import Claim
 

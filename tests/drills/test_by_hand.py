@@ -16,13 +16,14 @@ from tabsync.backups.physical.take import plan_take_physical
 from tabsync.backups.take import plan_take_full
 from tabsync.kernel.runner import run
 from tabsync.postgres import embedded
-from tabsync.postgres.connect import connect, libpq_environment
+from tabsync.postgres.conninfo import libpq_environment
 from tabsync.stores.keys import Keys, new_identity
 from tabsync.system.account import server_account
 from tabsync.system.claims import claim
 from tabsync.workspace import Workspace
 from tests.conftest import missing, run_sql
 from tests.servers import running_server
+from tests.sessions import connect
 
 _README = Path(__file__).parents[2] / "README.md"
 

@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 from tabsync.backups.restore_new import plan_restore_new
 from tabsync.backups.take import plan_take_full
 from tabsync.kernel.runner import run
-from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import clients_for
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql

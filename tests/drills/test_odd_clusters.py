@@ -26,7 +26,6 @@ from tabsync.backups.wal.window import window
 from tabsync.kernel.clock import iso, now
 from tabsync.kernel.errors import NotAllowed, Refused
 from tabsync.postgres import catalog, embedded
-from tabsync.postgres.connect import connect
 from tabsync.postgres.installation import embedded as installation
 from tabsync.system.account import server_account
 from tabsync.system.claims import claim
@@ -36,6 +35,7 @@ from tests.conftest import run_sql
 from tests.drills.test_standby import recovered, run_plan, standby_of, take
 from tests.drills.test_wal import QUARTER
 from tests.postgres.cli.program import TABSYNC
+from tests.sessions import connect
 from tests.vanish import identifier, stored, until
 
 _SETTINGS = {

@@ -24,7 +24,6 @@ from tabsync.backups.scratch import sweep
 from tabsync.kernel.errors import FailedPartway, NotAllowed, ProblemFound, Refused
 from tabsync.kernel.runner import run
 from tabsync.postgres import embedded
-from tabsync.postgres.connect import connect
 from tabsync.stores.keys import Keys
 from tabsync.stores.local import LocalStore
 from tabsync.stores.manifest import Manifest
@@ -34,6 +33,7 @@ from tabsync.workspace import Workspace
 from tests.conftest import run_sql
 from tests.drills.test_drill import injure, left_behind
 from tests.servers import running_server
+from tests.sessions import connect
 
 
 @pytest.fixture(scope="module")
@@ -298,7 +298,7 @@ def test_killed_nothing_of_it_is_listed_or_left(workspace: Workspace, moment: st
     assert workspace.store().ids() == []
     sweep(workspace)
     assert left_behind(workspace) == []
-    with workspace.connect("tests") as connection:  # the slot that pinned the WAL went with its session
+    with connect(workspace.conninfo, "tests") as connection:  # the slot that pinned the WAL went with its session
         deadline = time.monotonic() + 10
         while connection.execute("select count(*) from pg_replication_slots").fetchall() != [(0,)]:
             assert time.monotonic() < deadline

@@ -28,10 +28,10 @@ from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import NotAllowed, ProblemFound, Refused
 from tabsync.kernel.runner import run
 from tabsync.postgres import embedded
-from tabsync.postgres.connect import connect
 from tabsync.stores.keys import Keys
 from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.servers import running_server
+from tests.sessions import connect
 
 ROOT = Path(__file__).parents[2]
 

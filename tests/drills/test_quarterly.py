@@ -23,11 +23,12 @@ from tabsync.kernel.step import Facts
 from tabsync.ledger.evidence import latest_evidence
 from tabsync.manual.load import load
 from tabsync.postgres import embedded
-from tabsync.postgres.connect import Limits, connect
+from tabsync.postgres.settings import Limits
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
 from tabsync.workspace import Workspace
 from tests.servers import running_server
+from tests.sessions import connect
 from tests.vanish import background, lose_the_server, stored, until
 
 _NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)

@@ -20,7 +20,7 @@ from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, Quiet, run
 from tabsync.kernel.step import Step
-from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import embedded
 from tabsync.stores.local import LocalStore
 from tabsync.workspace import Workspace

@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from tabsync.backups.restore_file import plan_restore_file, plan_restore_file_tables
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import embedded
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql

@@ -21,6 +21,7 @@ from tests.drills.test_drill import left_behind
 from tests.drills.test_odd_databases import fill
 from tests.drills.test_restore import Then, asked, backed_up, carried_out, databases_of, own_database
 from tests.postgres.cli.program import tabsync
+from tests.sessions import connect
 
 _END_SLEEPERS = (
     "select pg_terminate_backend(pid) from pg_stat_activity"
@@ -76,7 +77,7 @@ def test_it_takes_the_place_with_all_its_properties_and_goes_back(shop: Workspac
     assert left_behind(shop) == []
     safety = shop.store().manifest(outcome.results["commit"]["backup"])
     assert safety.reason == "before-restore"
-    with shop.connect("tests") as connection:
+    with connect(shop.conninfo, "tests") as connection:
         assert backup_for(shop, "latest", catalog.identity(connection)).id != safety.id
     carried_out(shop, plan_undo_in_place(shop)).raise_if_failed()
     assert payments(shop) == 0

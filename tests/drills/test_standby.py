@@ -35,7 +35,8 @@ from tabsync.kernel.runner import Outcome, run
 from tabsync.manual.load import load
 from tabsync.monitoring.status import look
 from tabsync.postgres import embedded
-from tabsync.postgres.connect import Connection, connect, libpq_environment
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.conninfo import libpq_environment
 from tabsync.stores.manifest import Manifest
 from tabsync.system.account import server_account
 from tabsync.system.claims import claim
@@ -45,6 +46,7 @@ from tests.drills.test_pitr import at, restored
 from tests.drills.test_wal import QUARTER
 from tests.postgres.cli.program import TABSYNC
 from tests.servers import running_server
+from tests.sessions import connect
 from tests.vanish import background, until
 
 SOON = timedelta(milliseconds=100)

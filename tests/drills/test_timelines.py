@@ -19,11 +19,11 @@ from tabsync.backups.wal.status import wal_status
 from tabsync.backups.wal.window import window
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.runner import run
-from tabsync.postgres.connect import connect
 from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.drills.test_pitr import at, restored
 from tests.drills.test_wal import QUARTER
 from tests.servers import running_server
+from tests.sessions import connect
 from tests.vanish import background, until
 
 

@@ -34,6 +34,7 @@ from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.conftest import run_sql
 from tests.postgres.cli.program import TABSYNC
 from tests.servers import running_server
+from tests.sessions import connect
 from tests.vanish import background, identifier, stored, until
 
 QUARTER = timedelta(minutes=15)
@@ -51,7 +52,7 @@ def source() -> Iterator[embedded.Server]:
 def workspace(source: embedded.Server, workspaces: Callable[..., Workspace]) -> Iterator[Workspace]:
     workspace = workspaces(source.conninfo())
     yield workspace
-    with workspace.connect("tests") as connection:
+    with connect(workspace.conninfo, "tests") as connection:
         connection.execute(
             "select pg_terminate_backend(active_pid, 5000) from pg_replication_slots where active_pid is not null"
         )
@@ -65,7 +66,7 @@ def receive(workspace: Workspace, **given: object) -> Outcome:
 def switch(workspace: Workspace) -> str:
     """Finish a WAL segment; returns its name."""
     run_sql(workspace.conninfo, "insert into {} values (1)", "t")
-    with workspace.connect("tests") as connection:
+    with connect(workspace.conninfo, "tests") as connection:
         row = connection.execute("select pg_walfile_name(pg_switch_wal())").fetchone()
         assert row is not None
         return str(row[0])
@@ -130,7 +131,7 @@ def test_it_takes_up_again_when_the_connection_is_cut(workspace: Workspace) -> N
     process = background(workspace)
     try:
         until(lambda: stored(workspace)[1])
-        with workspace.connect("tests") as connection:
+        with connect(workspace.conninfo, "tests") as connection:
             connection.execute("select pg_terminate_backend(active_pid) from pg_replication_slots")
         name = switch(workspace)
         until(lambda: name in stored(workspace)[0])
@@ -160,7 +161,7 @@ def test_a_store_that_is_gone_is_an_alarm_and_what_waits_goes_later(workspace: W
 
 
 def test_a_slot_over_its_budget_is_told_and_dropped_by_policy(workspace: Workspace) -> None:
-    with workspace.connect("tests") as connection:
+    with connect(workspace.conninfo, "tests") as connection:
         connection.execute("select pg_create_physical_replication_slot('tabsync_wal', true)")
     switch(workspace)
     found = wal_status(workspace, slot="tabsync_wal", budget=1 << 20, behind=QUARTER)
@@ -170,7 +171,7 @@ def test_a_slot_over_its_budget_is_told_and_dropped_by_policy(workspace: Workspa
     outcome = receive(workspace, drop_over=1 << 10)
     assert outcome.error is not None
     assert "dropped: the archive has a gap" in str(outcome.error)
-    with workspace.connect("tests") as connection:
+    with connect(workspace.conninfo, "tests") as connection:
         assert check_slot(connection, "tabsync_wal") is None
 
 

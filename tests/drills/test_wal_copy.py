@@ -38,7 +38,6 @@ from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, run
 from tabsync.postgres import embedded
-from tabsync.postgres.connect import connect
 from tabsync.stores.local import LocalStore
 from tabsync.stores.store import Store
 from tabsync.system.claims import claim
@@ -46,6 +45,7 @@ from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.conftest import run_sql
 from tests.drills.test_pitr import seal
 from tests.servers import running_server
+from tests.sessions import connect
 from tests.vanish import identifier
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def base(workspace: Workspace) -> str:
 
 def write(workspace: Workspace, *rows: int) -> None:
     """Insert rows, each of them the last one of its segment."""
-    with workspace.connect("tests") as connection:
+    with connect(workspace.conninfo, "tests") as connection:
         for row in rows:
             connection.execute("insert into t values (%s)", [row])
             connection.execute("select pg_switch_wal()")

@@ -29,6 +29,7 @@ from tabsync.postgres import embedded
 from tabsync.workspace import Workspace
 from tests.conftest import missing, run_sql
 from tests.servers import running_server
+from tests.sessions import connect
 from tests.vanish import background, identifier, stored, until
 
 SIZE = 16 << 20
@@ -61,7 +62,7 @@ def source() -> Iterator[embedded.Server]:
 def workspace(source: embedded.Server, workspaces: Callable[..., Workspace]) -> Iterator[Workspace]:
     workspace = workspaces(source.conninfo())
     yield workspace
-    with workspace.connect("tests") as connection:
+    with connect(workspace.conninfo, "tests") as connection:
         connection.execute(
             "select pg_terminate_backend(active_pid, 5000) from pg_replication_slots where active_pid is not null"
         )
@@ -70,7 +71,7 @@ def workspace(source: embedded.Server, workspaces: Callable[..., Workspace]) -> 
 
 def switch(workspace: Workspace) -> str:
     """Finish a WAL segment; returns its name."""
-    with workspace.connect("tests") as connection:
+    with connect(workspace.conninfo, "tests") as connection:
         connection.execute("insert into t values (1)")
         row = connection.execute("select pg_walfile_name(pg_switch_wal())").fetchone()
         assert row is not None
@@ -78,7 +79,7 @@ def switch(workspace: Workspace) -> str:
 
 
 def server_time(workspace: Workspace) -> datetime:
-    with workspace.connect("tests") as connection:
+    with connect(workspace.conninfo, "tests") as connection:
         row = connection.execute("select clock_timestamp()").fetchone()
         assert row is not None
         moment: datetime = row[0]
@@ -103,7 +104,7 @@ def receiving(workspace: Workspace) -> Iterator[Callable[[], str]]:
 
 def confirmed(workspace: Workspace) -> int:
     """Up to where the server needn't keep WAL for us."""
-    with workspace.connect("tests") as connection:
+    with connect(workspace.conninfo, "tests") as connection:
         slot = read_slot(connection, DEFAULT_SLOT)
     assert slot is not None
     assert slot.restart_lsn is not None

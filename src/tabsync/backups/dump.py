@@ -16,7 +16,7 @@ import zstandard
 
 from tabsync.backups.send import Sender
 from tabsync.kernel.errors import FailedPartway
-from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.connect import program_environment
 from tabsync.postgres.installation import Installation
 from tabsync.postgres.toc import read_toc
 from tabsync.system.programs import run_program
@@ -74,7 +74,7 @@ def dump_directory(
             started += 1
             report(min(started, tables or started), tables or started, "tables")
 
-    env = libpq_environment(conninfo) | {"PGAPPNAME": "tabsync/backup"}
+    env = program_environment(conninfo, "backup")
     # What is sent away is made durable there, and here it would be looked for in vain.
     options = [*options, "--no-sync"] if sender else options
     command = dump_command(clients, jobs, str(into), snapshot, options)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tabsync.kernel.step import Facts
 from tabsync.postgres import catalog
-from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.connect import program_environment
 from tabsync.postgres.installation import Installation
 from tabsync.postgres.toc import Entry
 from tabsync.system.programs import run_program
@@ -55,7 +55,7 @@ def run_pg_restore(
 
     finished = run_program(
         [*restore_command(clients, options, form), str(dump)],
-        env=libpq_environment(conninfo) | {"PGAPPNAME": "tabsync/restore"},
+        env=program_environment(conninfo, "restore"),
         claim=claim or dump.parent,
         on_line=on_line,
         all_stderr=True,

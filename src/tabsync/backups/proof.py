@@ -11,7 +11,6 @@ import psycopg
 from psycopg import sql
 
 from tabsync.backups.dump import dump_directory
-from tabsync.backups.restore import NO_LIMIT
 from tabsync.backups.scratch import manifest_of
 from tabsync.backups.target import conninfo_of
 from tabsync.kernel.clock import iso, now, parse_iso
@@ -21,6 +20,7 @@ from tabsync.postgres import catalog, embedded
 from tabsync.postgres.catalog import ForeignKey, Relation, foreign_key_from_json, server_major
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.installation import clients_for
+from tabsync.postgres.settings import NO_LIMIT
 from tabsync.postgres.toc import Entry, dependents, read_toc
 from tabsync.stores.manifest import Manifest
 from tabsync.stores.store import digests_of

@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from tabsync.kernel.errors import FailedPartway
-from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.connect import program_environment
 from tabsync.postgres.installation import Installation
 from tabsync.system.programs import run_program
 
@@ -22,7 +22,7 @@ def run_script(clients: Installation, script: Path, conninfo: str, claim: Path) 
     key = secrets.token_hex(16)  # who doesn't know it can't lift the restriction
     done = run_program(
         script_command(clients, script, key),
-        env=libpq_environment(conninfo) | {"PGAPPNAME": "tabsync/restore"},
+        env=program_environment(conninfo, "restore"),
         claim=claim,
     )
     if done.code != 0:

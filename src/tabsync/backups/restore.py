@@ -17,8 +17,9 @@ from tabsync.backups.scratch import manifest_of
 from tabsync.kernel.errors import ProblemFound
 from tabsync.kernel.step import Context, Facts
 from tabsync.postgres import catalog, embedded
-from tabsync.postgres.connect import Connection, Limits, connect
+from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.installation import clients_for
+from tabsync.postgres.settings import Limits
 from tabsync.postgres.toc import Entry, dependents, read_toc
 from tabsync.stores.manifest import Manifest
 

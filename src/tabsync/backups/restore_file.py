@@ -22,7 +22,6 @@ from tabsync.backups.foreign import Foreign, check_script, foreign_dump, opened,
 from tabsync.backups.passes import Restoring
 from tabsync.backups.pg_restore import as_dbname
 from tabsync.backups.psql_script import run_script, script_command
-from tabsync.backups.restore import NO_LIMIT
 from tabsync.backups.restore_new import fill, raise_failures, restored
 from tabsync.backups.restore_tables import into_existing
 from tabsync.backups.selection import Selection, select
@@ -46,6 +45,7 @@ from tabsync.postgres import catalog
 from tabsync.postgres.catalog import Relation, relation_named, server_major
 from tabsync.postgres.connect import connect
 from tabsync.postgres.installation import Installation, installations
+from tabsync.postgres.settings import NO_LIMIT
 from tabsync.system.programs import run_program
 
 if TYPE_CHECKING:

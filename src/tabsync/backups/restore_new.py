@@ -16,7 +16,6 @@ from tabsync.backups.dump import decompress_for
 from tabsync.backups.passes import PASSES, Restoring, as_one, in_passes
 from tabsync.backups.pg_restore import as_dbname, name_of, restore_command, told
 from tabsync.backups.platform import needing
-from tabsync.backups.restore import NO_LIMIT
 from tabsync.backups.scratch import manifest_of
 from tabsync.backups.space import check_space
 from tabsync.backups.take import prove_target
@@ -39,6 +38,7 @@ from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection, connect
+from tabsync.postgres.settings import NO_LIMIT
 from tabsync.postgres.toc import Entry, read_toc
 from tabsync.stores.manifest import Manifest
 

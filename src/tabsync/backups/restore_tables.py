@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tabsync.backups.restore import NO_LIMIT
 from tabsync.backups.restore_new import fill_steps
 from tabsync.backups.selection import RELATIONS, Selection, select, without
 from tabsync.backups.target import (
@@ -33,6 +32,7 @@ from tabsync.kernel.units import human_bytes
 from tabsync.postgres import catalog
 from tabsync.postgres.catalog import Relation, relation_named
 from tabsync.postgres.connect import connect
+from tabsync.postgres.settings import NO_LIMIT
 from tabsync.postgres.toc import Entry
 from tabsync.stores.manifest import Manifest
 

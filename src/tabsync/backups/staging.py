@@ -21,7 +21,7 @@ from tabsync.backups.target import SQL, first_of, on_server, unfinished_mark
 from tabsync.backups.target import create as target_create
 from tabsync.kernel.errors import TabsyncError
 from tabsync.kernel.step import Context, Facts
-from tabsync.postgres.connect import without_secrets
+from tabsync.postgres.conninfo import without_secrets
 from tabsync.system.claims import Claim, claim, unclaimed
 
 if TYPE_CHECKING:

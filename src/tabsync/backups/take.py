@@ -24,8 +24,9 @@ from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.ledger.evidence import add_evidence
 from tabsync.postgres import catalog
-from tabsync.postgres.connect import Connection, Limits
+from tabsync.postgres.connect import Connection
 from tabsync.postgres.installation import Installation, clients_for
+from tabsync.postgres.settings import Limits
 from tabsync.providers.platform import platform_schemas
 from tabsync.stores.manifest import StoredFile, manifest_from_json, read_manifest
 

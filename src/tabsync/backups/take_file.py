@@ -18,7 +18,7 @@ from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.postgres import catalog
-from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.connect import program_environment
 from tabsync.postgres.installation import Installation, clients_for
 from tabsync.system.programs import run_program
 
@@ -80,7 +80,7 @@ def write(context: Context, *, target: Facts, options: list[str], form: str, fil
             dumped += 1
             context.report(dumped, dumped, "tables")
 
-    env = libpq_environment(workspace.conninfo) | {"PGAPPNAME": "tabsync/backup"}
+    env = program_environment(workspace.conninfo, "backup")
     try:
         done = run_program(_command(clients, form, options, str(unfinished)), env=env, on_line=on_line)
         if done.code != 0:

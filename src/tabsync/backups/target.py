@@ -17,16 +17,18 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tabsync.backups.restore import NO_LIMIT, creation
+from tabsync.backups.restore import creation
 from tabsync.backups.scratch import manifest_of
 from tabsync.backups.take import prove_target
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, CannotConnect, NotAllowed, ProblemFound, Refused
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.postgres import catalog
-from tabsync.postgres.connect import Connection, allowed, check_conninfo, connect
+from tabsync.postgres.connect import Connection, allowed, connect
+from tabsync.postgres.conninfo import check_conninfo
 from tabsync.postgres.installation import Installation, clients_for
 from tabsync.postgres.queries import named
+from tabsync.postgres.settings import NO_LIMIT
 from tabsync.postgres.toc import Entry, read_toc
 from tabsync.stores.manifest import Manifest, subject_of
 

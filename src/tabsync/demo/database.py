@@ -13,7 +13,8 @@ from psycopg.conninfo import make_conninfo
 
 from tabsync.demo.place import DATABASE, Place
 from tabsync.postgres import embedded
-from tabsync.postgres.connect import Limits, connect
+from tabsync.postgres.connect import connect
+from tabsync.postgres.settings import Limits
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
 
@@ -51,7 +52,7 @@ def _fill(server: embedded.Server, orders: int, report: Callable[[float, float, 
         exists = connection.execute("select from pg_database where datname = %s", [DATABASE]).fetchone()
         if exists is None:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(DATABASE)))
-    with connect(server.conninfo(DATABASE), "demo", limits=_LOADING) as connection:
+    with connect(server.conninfo(DATABASE), "demo", limits=_LOADING, as_application=True) as connection:
         apply_schema(connection)
         if connection.execute("select from orders limit 1").fetchone() is None:
             generate(connection, orders=orders, report=report)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from tabsync.kernel.step import Facts
 from tabsync.postgres import catalog
 from tabsync.postgres.catalog import Relation
-from tabsync.postgres.connect import Connection, without_secrets
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.conninfo import without_secrets
 
 if TYPE_CHECKING:
     from jinja2 import Environment

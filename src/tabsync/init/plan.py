@@ -11,7 +11,8 @@ from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
-from tabsync.postgres.connect import connect, place
+from tabsync.postgres.connect import connect
+from tabsync.postgres.conninfo import place
 
 FILES = ("tabsync.toml", "manual.md")
 

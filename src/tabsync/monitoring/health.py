@@ -12,7 +12,9 @@ from tabsync.kernel.errors import CannotConnect
 from tabsync.kernel.step import Facts
 from tabsync.manual.model import Manual
 from tabsync.postgres.catalog import relation_named
-from tabsync.postgres.connect import Connection, Limits, place
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.conninfo import place
+from tabsync.postgres.settings import Limits
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace

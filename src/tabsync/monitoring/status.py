@@ -25,8 +25,10 @@ from tabsync.monitoring.judge import Level
 from tabsync.monitoring.measure import Reading, measure
 from tabsync.monitoring.words import amount
 from tabsync.postgres import catalog
-from tabsync.postgres.connect import Connection, Limits, place
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.conninfo import place
 from tabsync.postgres.queries import named
+from tabsync.postgres.settings import Limits
 from tabsync.stores.manifest import subject_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from psycopg.rows import dict_row
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.step import Facts
-from tabsync.postgres.connect import Connection, place
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.conninfo import place
 from tabsync.postgres.queries import named
 
 _SQL = named(__package__, "catalog.sql")

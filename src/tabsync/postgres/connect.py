@@ -1,166 +1,146 @@
-"""The one door to connections: where to connect, with which limits, and what a refusal means.
+"""The one door to connections: every session of ours is named, bounded, and takes no preset of the other side.
 
-Connection strings are libpq's (URI or keywords), with service files, ~/.pgpass and PG* variables filling what they
-leave out: https://www.postgresql.org/docs/current/libpq-connect.html
+The database is not ours. Its owner may have put functions and operators of PostgreSQL's names into a schema, a preset
+may end the session or change what statements mean, a trigger on login may run as whoever logs in, and between us and
+the server may be a pooler that gives our session to the application next. See settings.py, pooler.py, decision 0017.
 """
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, TypeAlias
 
 import psycopg
-from psycopg import pq
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tabsync.kernel.errors import BadUsage, CannotConnect, NotAllowed
+from tabsync.kernel.errors import NotAllowed, Refused
+from tabsync.postgres import settings
+from tabsync.postgres.conninfo import check_conninfo, libpq_environment, place
+from tabsync.postgres.pooler import shares_backends
+from tabsync.postgres.queries import named
+from tabsync.postgres.refusal import cannot_connect
+from tabsync.postgres.settings import NO_LIMIT, SEARCH_PATH, Limits, as_options
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
-_SECRET = {"password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"}
+_SQL = named(__package__, "session.sql")
+_MARK = "tabsync.session"
+"""A setting that nobody else knows: it shows whether start-up options arrived, or a pooler dropped them."""
 
-_HINTS: tuple[tuple[str, str], ...] = (
-    ("password authentication failed", "check the user; put the password into PGPASSWORD or ~/.pgpass"),
-    ("no password supplied", "put the password into PGPASSWORD or ~/.pgpass"),
-    (r'database ".*" does not exist', "list the databases there with: psql -l"),
-    (r'role ".*" does not exist', "check the user name in the URL or PGUSER"),
-    ("could not translate host name|Name or service not known", "check the host name, or your network and DNS"),
-    ("Connection refused|No such file or directory", "check host and port, and that the server is running"),
-    ("timeout expired|timed out", "check host, port and firewall; a paused managed database needs resuming first"),
-    ("no pg_hba.conf entry", "the server's pg_hba.conf does not let this user in from here"),
-    ("too many clients|remaining connection slots", "the server has no connection left: tabsync status"),
-    ("server does not support SSL", "the server has no TLS; drop sslmode, or turn TLS on at the server"),
-    ("certificate", "check sslmode and sslrootcert"),
-    ("service.* not found", "check ~/.pg_service.conf or PGSERVICEFILE"),
-    ("starting up|shutting down|recovery mode", "the server is not ready yet; try again in a moment"),
-)
+_POOLERS_WORDS = ("options", "startup parameter")  # how a pooler refuses start-up options; poolers speak English
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What bounds a session of ours. Times in milliseconds, 0 = no limit."""
+class _Takes(Enum):
+    """Which start-up options a server takes from a user; found by trying, the strictest first."""
 
-    lock_timeout: int = 1_000
-    statement_timeout: int = 30_000
-    idle_in_transaction_timeout: int = 60_000
+    EVERYTHING = auto()  # of a superuser, 17 and later: a trigger on login must be off before it fires
+    ORDINARY = auto()  # of any role, 17 and later
+    OLD = auto()  # of any role, on 15 and 16 too
+    NOTHING = auto()  # through a pooler
 
-
-def check_conninfo(conninfo: str) -> dict[str, str]:
-    """A connection string as keywords. Raises BadUsage when libpq can't read it (without repeating secrets)."""
-    parts = _parts(conninfo)
-    if parts is None:
-        raise BadUsage(
-            f"{without_secrets(conninfo)!r} is not a connection string",
-            "give postgresql://user@host:5432/database, service=NAME, or set PGHOST and PGDATABASE",
-        )
-    if _is_cut_wrongly(conninfo, parts):
-        raise BadUsage(
-            "the URL's password, or another part of it, holds an @ or / that isn't escaped",
-            "write @ as %40 and / as %2F; or leave the password out: PGPASSWORD or ~/.pgpass",
-        )
-    return parts
+    def settings(self) -> dict[str, str]:
+        """The settings that go along as start-up options; first the one by which a server refuses EVERYTHING."""
+        if self is _Takes.NOTHING:
+            return {}
+        since_17 = {} if self is _Takes.OLD else settings.SINCE_17
+        if self is _Takes.EVERYTHING:
+            return {**settings.SUPERUSER_SINCE_17, **settings.ALWAYS, **since_17, **settings.SUPERUSER}
+        return {**settings.ALWAYS, **since_17}
 
 
-def _parts(conninfo: str) -> dict[str, str] | None:
-    """What libpq reads in a connection string; None when it reads nothing, or bytes that are no text (%80)."""
-    try:
-        return {key: str(value) for key, value in conninfo_to_dict(conninfo).items() if value is not None}
-    except (psycopg.ProgrammingError, UnicodeDecodeError):
-        return None
+@dataclass(slots=True)
+class _Server:
+    """What is known of a server as one user sees it. preset: what programs behind a pooler would run under."""
+
+    takes: _Takes = _Takes.EVERYTHING
+    met: bool = False
+    superuser: bool = False
+    preset: tuple[str, ...] = ()
 
 
-def _is_cut_wrongly(conninfo: str, parts: Mapping[str, str]) -> bool:
-    """Whether libpq takes a part of the password for host, port or database, which we would show.
-
-    It ends the user's part of a URI at the first @, and looks for none behind the first slash; until then, a ? is
-    nothing but a sign.
-    """
-    scheme, found, rest = conninfo.partition("://")
-    if not found or scheme not in ("postgresql", "postgres"):
-        return False
-    user = re.match(r"[^@/]*@", rest)
-    hosts_and_path = rest[user.end() if user else 0 :].partition("?")[0]
-    ports = parts.get("port", "").split(",")
-    return "@" in hosts_and_path or not all(port.isdecimal() or not port for port in ports)
+_servers: dict[tuple[str, ...], _Server] = {}
+"""For this process, so that not every session begins with a refusal, which is a line in the server's log."""
 
 
-def without_secrets(conninfo: str) -> str:
-    """A connection string fit to be shown and recorded."""
-    parts = _parts(conninfo)
-    if parts is None or _is_cut_wrongly(conninfo, parts):
-        # Where libpq can't tell which part is the password, nobody can: only what it begins with is shown.
-        start = re.match(r"[\w.-]*(?:://)?", conninfo)
-        shown = start[0] if start else ""
-        return shown if shown == conninfo else f"{shown}..."
-    return make_conninfo("", **{key: value for key, value in parts.items() if key not in _SECRET})
+def connect(
+    conninfo: str,
+    purpose: str,
+    *,
+    limits: Limits | None = None,
+    autocommit: bool = True,
+    as_application: bool = False,
+) -> Connection:
+    """Open a session that names itself tabsync/<purpose>, is bounded, and resolves names in pg_catalog only.
 
-
-def libpq_environment(conninfo: str) -> dict[str, str]:
-    """A connection string as PG* variables, for PostgreSQL's programs: a password must not stand in argv.
-
-    Variables that the string leaves out are taken from our own environment, as libpq would.
-    """
-    parts = check_conninfo(conninfo)
-    env: dict[str, str] = {}
-    for option in pq.Conninfo.get_defaults():
-        keyword, variable = option.keyword.decode(), (option.envvar or b"").decode()
-        value = parts.get(keyword) or os.environ.get(variable)
-        if variable and value:
-            env[variable] = value
-    if "PGSERVICEFILE" in os.environ:  # has a keyword only since libpq 18
-        env["PGSERVICEFILE"] = os.environ["PGSERVICEFILE"]
-    return env
-
-
-def connect(conninfo: str, purpose: str, *, limits: Limits | None = None, autocommit: bool = True) -> Connection:
-    """Open a session that names itself tabsync/<purpose> and is bounded.
-
-    limits: set with SET after connecting, since poolers refuse start-up options.
-    Raises CannotConnect with what to check.
+    limits: how long it may wait and work; as_application: names are resolved as they are for the application.
+    Raises CannotConnect with what to check, Refused behind a pooler that would pass on what we set.
     """
     check_conninfo(conninfo)
-    limits = limits or Limits()
+    server = _servers.setdefault(_key(conninfo), _Server())
+    wanted = (limits or Limits()).settings()
     try:
-        connection = psycopg.connect(
-            conninfo,
-            autocommit=True,
-            application_name=f"tabsync/{purpose}",
-            client_encoding="UTF8",  # a database in SQL_ASCII would give its catalogs as bytes
-            connect_timeout=libpq_environment(conninfo).get("PGCONNECT_TIMEOUT", "10"),
-        )
-        connection.execute(
-            "select set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false),"
-            " set_config('idle_in_transaction_session_timeout', %s, false)",
-            [str(limits.lock_timeout), str(limits.statement_timeout), str(limits.idle_in_transaction_timeout)],
-        )
+        connection = _started(conninfo, purpose, wanted, server)
+        try:
+            _settle(connection, conninfo, purpose, wanted, server)
+            if as_application:
+                resolve_as_application(connection, local=False)
+        except BaseException:
+            connection.close()
+            raise
     except psycopg.Error as error:
         raise cannot_connect(error, conninfo) from None
     connection.autocommit = autocommit
     return connection
 
 
-def cannot_connect(error: psycopg.Error, conninfo: str) -> CannotConnect:
-    """A refused connection as one line of fact and one of hint."""
-    fact = _first_fact(str(error))
-    hint = next(
-        (hint for pattern, hint in _HINTS if re.search(pattern, str(error))), "check: psql with the same string"
-    )
-    return CannotConnect(f"can't connect to {place(conninfo)}: {fact}", hint)
+def program_environment(conninfo: str, purpose: str) -> dict[str, str]:
+    """The environment in which PostgreSQL's programs open such sessions themselves: where to, as whom, settings.
+
+    Without limits: their own options bound them. Raises as connect(), and Refused where a pooler takes no start-up
+    options and a preset would decide what they do.
+    """
+    server = _servers.setdefault(_key(conninfo), _Server())
+    if not server.met:
+        connect(conninfo, purpose).close()
+    if server.preset:
+        raise Refused(
+            f"a pooler is in front of {place(conninfo)}, and PostgreSQL's programs would run there under"
+            f" {', '.join(server.preset)}, which the role or the database presets",
+            "connect to the server itself, not to the pooler, or take the presets back: alter role ... reset all",
+        )
+    env = libpq_environment(conninfo) | {"PGAPPNAME": f"tabsync/{purpose}"}
+    given = server.takes.settings() | NO_LIMIT.settings() if server.takes is not _Takes.NOTHING else {}
+    if given and server.superuser:
+        given |= settings.SUPERUSER
+    options = [env.get("PGOPTIONS", ""), as_options(given)]
+    return env | ({"PGOPTIONS": " ".join(filter(None, options))} if any(options) else {})
 
 
-def place(conninfo: str) -> str:
-    """Where a connection string points to, in a few words: "tabsync on 127.0.0.1:5432"."""
-    env = libpq_environment(conninfo)
-    if "PGSERVICE" in env and "PGHOST" not in env:
-        return f"service {env['PGSERVICE']}"
-    host = env.get("PGHOST") or env.get("PGHOSTADDR") or "the local socket"
-    return (
-        f"{env.get('PGDATABASE') or env.get('PGUSER') or 'the default database'} on {host}:{env.get('PGPORT', '5432')}"
-    )
+def resolve_as_application(connection: Connection, *, local: bool) -> None:
+    """Let names mean what they mean to the application: by the search_path that the database presets.
+
+    From then on, whoever may create objects in its schemas decides what a statement of ours calls. local: until the
+    end of the transaction.
+    """
+    row = connection.execute(_SQL["application_search_path"]).fetchone()
+    given = {"search_path": row[0] if row else "", "local": local}
+    connection.execute(_SQL["search_path"], given)
+
+
+def resolve_in_catalog(connection: Connection, *, local: bool) -> None:
+    """Take that back: names mean PostgreSQL's own objects."""
+    connection.execute(_SQL["search_path"], {"search_path": SEARCH_PATH, "local": local})
+
+
+def check_harmless(connection: Connection) -> None:
+    """See that no setting spoils what is read or written, where the user may not set it back. Raises NotAllowed."""
+    found = connection.execute(_SQL["values"], {"names": list(settings.HARMFUL)}).fetchall()
+    for name, value in found:
+        good, harm = settings.HARMFUL[name]
+        if value != good:
+            raise NotAllowed(f"{name} is {value} for this user: {harm}", f"as a superuser: alter role ... reset {name}")
 
 
 @contextmanager
@@ -174,10 +154,76 @@ def allowed(what: str, hint: str) -> Iterator[None]:
         raise NotAllowed(f"could not {what}: another session holds the lock", "tabsync status shows who") from None
 
 
-def _first_fact(message: str) -> str:
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    for line in lines:
-        match = re.search(r".*failed: (?:FATAL:\s*|error:\s*)?(.*)", line)
-        if match and match[1]:
-            return match[1]
-    return lines[0] if lines else "no reason given"
+def _started(conninfo: str, purpose: str, wanted: dict[str, str], server: _Server) -> Connection:
+    """A session that began under as many of our settings as the server takes."""
+    while True:
+        try:
+            connection = _start(conninfo, purpose, wanted, server.takes)
+        except psycopg.OperationalError as error:
+            taken = _after_refusal(str(error), server.takes)
+            if taken is server.takes:
+                raise
+            server.takes = taken
+            continue
+        superuser = connection.info.parameter_status("is_superuser") == "on"
+        if server.takes is _Takes.OLD and connection.info.server_version >= 170000:
+            # It took event_triggers from nobody but a superuser; transaction_timeout it takes from everybody.
+            server.takes = _Takes.EVERYTHING if superuser else _Takes.ORDINARY
+            connection.close()
+            continue
+        server.superuser = superuser
+        return connection
+
+
+def _start(conninfo: str, purpose: str, wanted: dict[str, str], takes: _Takes) -> Connection:
+    parts = libpq_environment(conninfo)
+    options = [parts.get("PGOPTIONS", "")]
+    if takes is not _Takes.NOTHING:
+        options.append(as_options(takes.settings() | wanted | {_MARK: "on"}))
+    return psycopg.connect(
+        conninfo,
+        autocommit=True,
+        application_name=f"tabsync/{purpose}",
+        client_encoding="UTF8",  # a database in SQL_ASCII would give its catalogs as bytes
+        connect_timeout=parts.get("PGCONNECT_TIMEOUT", "10"),
+        options=" ".join(filter(None, options)),
+    )
+
+
+def _after_refusal(message: str, takes: _Takes) -> _Takes:
+    """What to try after a refusal. Names of settings are the same in each language of the server."""
+    named_in = [name for name in takes.settings() if name in message]
+    if takes is _Takes.EVERYTHING and named_in:
+        return _Takes.OLD
+    if takes is _Takes.ORDINARY and set(named_in) & settings.SINCE_17.keys():
+        return _Takes.OLD
+    if takes is not _Takes.NOTHING and (named_in or any(words in message for words in _POOLERS_WORDS)):
+        return _Takes.NOTHING
+    return takes
+
+
+def _settle(connection: Connection, conninfo: str, purpose: str, wanted: dict[str, str], server: _Server) -> None:
+    """Set what start-up options could not, and see who is at the other end."""
+    here = {"pid": connection.info.backend_pid, "search_path": SEARCH_PATH}
+    backend, arrived, _ = connection.execute(_SQL["who"], here).fetchone() or (0, None, None)
+    pooled = backend != connection.info.backend_pid
+    if pooled and shares_backends(connection, lambda: _start(conninfo, purpose, wanted, server.takes)):
+        raise Refused(
+            f"a pooler in transaction mode is in front of {place(conninfo)}: the application would get our settings",
+            "connect to the server itself (PostgreSQL's own port, usually 5432) or to a pool in session mode",
+        )
+    if pooled:
+        connection.execute(_SQL["role"], here)
+    given = dict(settings.ALWAYS) | settings.OURS | settings.WHERE_KNOWN | settings.SINCE_17 | wanted
+    if server.superuser:
+        given |= settings.SUPERUSER | settings.SUPERUSER_SINCE_17
+    changed = connection.execute(_SQL["settle"], {"names": list(given), "values": list(given.values())}).fetchall()
+    if not arrived:
+        server.takes = _Takes.NOTHING
+        server.preset = tuple(sorted({row[0] for row in changed} & settings.DECIDE))
+    server.met = True
+
+
+def _key(conninfo: str) -> tuple[str, ...]:
+    env = libpq_environment(conninfo)
+    return tuple(env.get(name, "") for name in ("PGSERVICE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGDATABASE"))

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from tabsync.kernel.clock import now
 from tabsync.kernel.errors import BadUsage, CannotConnect, FailedPartway, NotAllowed, Refused, TabsyncError
-from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.conninfo import libpq_environment
 
 if TYPE_CHECKING:
     import httpx

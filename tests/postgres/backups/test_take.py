@@ -20,11 +20,11 @@ from tabsync.kernel.runner import Outcome, Quiet, run
 from tabsync.ledger.evidence import latest_evidence
 from tabsync.manual.load import load
 from tabsync.postgres import installation
-from tabsync.postgres.connect import connect
 from tabsync.stores.local import LocalStore
 from tabsync.stores.manifest import Manifest
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
+from tests.sessions import connect
 
 
 def take(workspace: Workspace, listener: Quiet | None = None) -> Outcome:

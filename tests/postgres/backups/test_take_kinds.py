@@ -20,11 +20,12 @@ from tabsync.kernel.errors import BadUsage, Exit, FailedPartway, NotAllowed, Ref
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import run
 from tabsync.manual.load import load
-from tabsync.postgres.connect import connect, libpq_environment
+from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import clients_for
 from tabsync.stores.manifest import Manifest
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
+from tests.sessions import connect
 
 
 def carry_out(workspace: Workspace, plan: Plan) -> dict[str, dict[str, object]]:

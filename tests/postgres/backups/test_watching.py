@@ -26,6 +26,7 @@ from tabsync.postgres import catalog
 from tabsync.stores.manifest import subject_of
 from tabsync.workspace import Workspace
 from tests.conftest import run_sql
+from tests.sessions import connect
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def by_name(facts: Facts) -> Facts:
 
 def proven(workspace: Workspace, *, ok: bool = True) -> None:
     """Puts a drill on record, without the minute that a real one takes."""
-    with workspace.connect("tests") as connection:
+    with connect(workspace.conninfo, "tests") as connection:
         subject = subject_of(catalog.identity(connection))
     facts = {"content": "identical" if ok else "not proven", "ok": ok, "sentence": "NOT PROVEN", "rto_seconds": 5.0}
     add_evidence(workspace.ledger(), "drill", subject, ok=ok, facts=facts | {"backup": "b1"})
@@ -198,7 +199,7 @@ def wait_for_users(connection: psycopg.Connection[tuple[object, ...]]) -> None:
 
 def wait_until_blocked(workspace: Workspace, count: int) -> None:
     deadline = time.monotonic() + 10
-    with workspace.connect("tests") as connection:
+    with connect(workspace.conninfo, "tests") as connection:
         while time.monotonic() < deadline:
             row = connection.execute(
                 "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"

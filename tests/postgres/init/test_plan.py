@@ -16,9 +16,9 @@ from tabsync.kernel.step import Risk
 from tabsync.manual.load import load
 from tabsync.monitoring.health import check_health
 from tabsync.postgres import catalog
-from tabsync.postgres.connect import connect
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
+from tests.sessions import connect
 
 
 def initialized(conninfo: str, directory: Path, workspace: Workspace) -> Outcome:

@@ -9,8 +9,9 @@ from psycopg.conninfo import make_conninfo
 
 from tabsync.postgres import catalog
 from tabsync.postgres.catalog import ForeignKey, Relation
-from tabsync.postgres.connect import Connection, connect
+from tabsync.postgres.connect import Connection
 from tests.conftest import Databases, Servers, run_sql
+from tests.sessions import connect
 
 _THINGS = """
 create schema "Sales 2025";

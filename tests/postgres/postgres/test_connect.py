@@ -12,7 +12,8 @@ from psycopg.conninfo import make_conninfo
 
 from tabsync.kernel.errors import CannotConnect, Exit, NotAllowed
 from tabsync.postgres import embedded
-from tabsync.postgres.connect import Limits, allowed, connect
+from tabsync.postgres.connect import allowed, connect
+from tabsync.postgres.settings import Limits
 
 CANARY = "canary-7c1d-pass'word"
 

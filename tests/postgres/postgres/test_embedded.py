@@ -15,11 +15,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.kernel.errors import CannotConnect, FailedPartway, Refused
 from tabsync.postgres import embedded
-from tabsync.postgres.connect import connect
 from tabsync.system.account import reachable_place, server_account
 from tabsync.system.claims import Claim, claim
 from tabsync.system.processes import wait_ended
 from tests.conftest import missing
+from tests.sessions import connect
 
 _SETTINGS = {"fsync": "off", "shared_buffers": "16MB"}
 

@@ -12,13 +12,8 @@ from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.kernel.errors import BadUsage, CannotConnect, Exit
-from tabsync.postgres.connect import (
-    cannot_connect,
-    check_conninfo,
-    libpq_environment,
-    place,
-    without_secrets,
-)
+from tabsync.postgres.conninfo import check_conninfo, libpq_environment, place, without_secrets
+from tabsync.postgres.refusal import cannot_connect
 
 # Each password holds "hunter" plus anything, so that it can't stand in the rest of the string by chance.
 WEIRD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)

@@ -31,8 +31,9 @@ from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.ledger.evidence import add_evidence
 from tabsync.postgres import catalog
-from tabsync.postgres.connect import Limits, libpq_environment
+from tabsync.postgres.connect import program_environment
 from tabsync.postgres.installation import clients_for
+from tabsync.postgres.settings import Limits
 from tabsync.stores.manifest import Manifest, manifest_from_json, read_manifest
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def base(context: Context, *, backup: str, target: Facts, checkpoint: Checkpoint
             context.report(done, max(done, cluster["bytes"]), "bytes")
 
         command = basebackup_command(clients, backup, checkpoint, to_files=bool(spaces), since=since)
-        env = libpq_environment(workspace.conninfo) | {"PGAPPNAME": "tabsync/backup"}
+        env = program_environment(workspace.conninfo, "backup")
         earlier = known_pieces(workspace.store(), str(target["system_identifier"]))
         with Packer(workspace.store(), staged, earlier, report) as packer:
             cut = (from_files if spaces else from_stream)(command, env, staged, packer)
@@ -214,7 +215,7 @@ def commit(context: Context, *, backup: str, reason: str) -> Facts:
 
 def workspace_place(workspace: Workspace) -> str:
     """Where the cluster is, in a few words."""
-    from tabsync.postgres.connect import place
+    from tabsync.postgres.conninfo import place
 
     return place(workspace.conninfo).partition(" on ")[2] or place(workspace.conninfo)
 

@@ -38,8 +38,9 @@ from tabsync.ledger.evidence import add_evidence
 from tabsync.manual.model import Manual
 from tabsync.postgres import catalog
 from tabsync.postgres.catalog import Relation, relation_named
-from tabsync.postgres.connect import Connection, Limits, connect
+from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.queries import named
+from tabsync.postgres.settings import Limits
 from tabsync.stores.manifest import Manifest, subject_of
 
 if TYPE_CHECKING:

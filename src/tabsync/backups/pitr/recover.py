@@ -25,8 +25,9 @@ from tabsync.kernel.clock import iso, parse_iso
 from tabsync.kernel.errors import CannotConnect, FailedPartway, ProblemFound
 from tabsync.kernel.step import Context, Facts
 from tabsync.postgres import embedded
-from tabsync.postgres.connect import Limits, connect
+from tabsync.postgres.connect import connect
 from tabsync.postgres.queries import named
+from tabsync.postgres.settings import Limits
 from tabsync.stores.manifest import Manifest
 from tabsync.system.account import server_account
 

@@ -20,7 +20,7 @@ from tabsync.kernel.errors import BadUsage, CannotConnect, NotAllowed, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Risk, Step
 from tabsync.kernel.units import human_bytes
-from tabsync.postgres.connect import check_conninfo
+from tabsync.postgres.conninfo import check_conninfo
 from tabsync.stores.manifest import Manifest
 from tabsync.system.account import server_account
 

@@ -44,7 +44,8 @@ from tabsync.backups.take import prove_target
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.step import Context, Facts
 from tabsync.postgres.catalog import Relation
-from tabsync.postgres.connect import Connection, Limits, allowed
+from tabsync.postgres.connect import Connection, allowed
+from tabsync.postgres.settings import Limits
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace

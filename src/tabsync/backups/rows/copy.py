@@ -20,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 from tabsync.backups.contents import Contents
 from tabsync.backups.dump import decompress_for, dump_directory
 from tabsync.backups.pg_restore import as_dbname, run_pg_restore, write_list
-from tabsync.backups.restore import NO_LIMIT, creation
+from tabsync.backups.restore import creation
 from tabsync.backups.rows.source import readable
 from tabsync.backups.scratch import manifest_of, settings_for
 from tabsync.backups.selection import select
@@ -30,8 +30,9 @@ from tabsync.kernel.step import Context, Facts
 from tabsync.kernel.units import human_bytes
 from tabsync.postgres import catalog, embedded
 from tabsync.postgres.catalog import Relation
-from tabsync.postgres.connect import Connection, Limits, connect
+from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.installation import clients_for, server_for
+from tabsync.postgres.settings import NO_LIMIT, Limits
 from tabsync.postgres.toc import read_toc
 from tabsync.stores.manifest import StoredFile
 

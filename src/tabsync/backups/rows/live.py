@@ -19,7 +19,8 @@ from tabsync.backups.take import prove_target
 from tabsync.kernel.errors import FailedPartway, NotAllowed, Refused, TabsyncError
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation, check_primary
-from tabsync.postgres.connect import Connection, Limits
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.settings import Limits
 
 LIMITS = Limits(lock_timeout=5_000, statement_timeout=600_000, idle_in_transaction_timeout=60_000)
 NOTHING = "nothing was changed"

@@ -19,7 +19,7 @@ from tabsync.kernel.errors import FailedPartway, TabsyncError
 from tabsync.kernel.step import Context, Facts
 from tabsync.kernel.units import human_bytes
 from tabsync.ledger.evidence import add_evidence
-from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.connect import program_environment
 from tabsync.stores.manifest import subject_of
 from tabsync.system.child import Child, child
 
@@ -131,7 +131,7 @@ class Receiver:
                 self._server.failed()
         cramped = self._cramped()
         if self._child is None and not self._full and self._server.due() and not cramped and self._ready():
-            env = libpq_environment(self._workspace.conninfo) | {"PGAPPNAME": "tabsync/wal"}
+            env = program_environment(self._workspace.conninfo, "wal")
             started = child(self._command, env=env, claim=self._spool.directory)
             self._child = self._child_stack.enter_context(started)
 

@@ -15,7 +15,9 @@ from random import Random
 import psycopg
 
 from tabsync.kernel.errors import BadUsage, TabsyncError
-from tabsync.postgres.connect import Connection, Limits, check_conninfo, connect
+from tabsync.postgres.connect import Connection, connect
+from tabsync.postgres.conninfo import check_conninfo
+from tabsync.postgres.settings import Limits
 from tabsync.profiles.tabsync.scenes import COUNTED, DECLINED_SHARE, play_one
 
 __all__ = ["LIMITS", "Traffic", "play_one"]
@@ -81,7 +83,7 @@ class Traffic:
         pause = _SHORTEST_PAUSE
         while not self._stopping.is_set():
             try:
-                with connect(self._conninfo, "traffic", limits=LIMITS) as conn:
+                with connect(self._conninfo, "traffic", limits=LIMITS, as_application=True) as conn:
                     pause = _SHORTEST_PAUSE
                     self._play(conn, rng)
             except (psycopg.Error, TabsyncError) as error:
