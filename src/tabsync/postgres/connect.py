@@ -7,13 +7,15 @@ the server may be a pooler that gives our session to the application next. See s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, TypeAlias
 
 import psycopg
+from psycopg import sql
 
 from tabsync.kernel.errors import NotAllowed, Refused
 from tabsync.postgres import settings
@@ -114,8 +116,8 @@ def program_environment(conninfo: str, purpose: str) -> dict[str, str]:
     given = server.takes.settings() | NO_LIMIT.settings() if server.takes is not _Takes.NOTHING else {}
     if given and server.superuser:
         given |= settings.SUPERUSER
-    options = [env.get("PGOPTIONS", ""), as_options(given)]
-    return env | ({"PGOPTIONS": " ".join(filter(None, options))} if any(options) else {})
+    options = _joined(env.get("PGOPTIONS", ""), given)
+    return env | ({"PGOPTIONS": options} if options else {})
 
 
 def resolve_as_application(connection: Connection, *, local: bool) -> None:
@@ -141,6 +143,12 @@ def check_harmless(connection: Connection) -> None:
         good, harm = settings.HARMFUL[name]
         if value != good:
             raise NotAllowed(f"{name} is {value} for this user: {harm}", f"as a superuser: alter role ... reset {name}")
+
+
+def resolve_in(connection: Connection, schemas: Sequence[str]) -> None:
+    """Let names mean what is in some schemas, until the end of the transaction."""
+    path = sql.SQL(", ").join(map(sql.Identifier, schemas)).as_string(connection)
+    connection.execute(_SQL["search_path"], {"search_path": path, "local": True})
 
 
 @contextmanager
@@ -177,17 +185,23 @@ def _started(conninfo: str, purpose: str, wanted: dict[str, str], server: _Serve
 
 def _start(conninfo: str, purpose: str, wanted: dict[str, str], takes: _Takes) -> Connection:
     parts = libpq_environment(conninfo)
-    options = [parts.get("PGOPTIONS", "")]
-    if takes is not _Takes.NOTHING:
-        options.append(as_options(takes.settings() | wanted | {_MARK: "on"}))
+    own = parts.get("PGOPTIONS", "")
+    ours = takes.settings() | wanted | {_MARK: "on"} if takes is not _Takes.NOTHING else {}
     return psycopg.connect(
         conninfo,
         autocommit=True,
         application_name=f"tabsync/{purpose}",
         client_encoding="UTF8",  # a database in SQL_ASCII would give its catalogs as bytes
         connect_timeout=parts.get("PGCONNECT_TIMEOUT", "10"),
-        options=" ".join(filter(None, options)),
+        options=_joined(own, ours),
     )
+
+
+def _joined(own: str, ours: dict[str, str]) -> str:
+    """Start-up options of the connection string, then ours, which win; but a role that somebody names there stays."""
+    if re.search(r"\brole\s*=", own):
+        ours = {name: value for name, value in ours.items() if name != "role"}
+    return " ".join(filter(None, [own, as_options(ours)]))
 
 
 def _after_refusal(message: str, takes: _Takes) -> _Takes:

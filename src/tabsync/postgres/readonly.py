@@ -14,19 +14,20 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import sqlglot
 from psycopg import pq
+from psycopg import sql as composed
 from psycopg.rows import dict_row, tuple_row
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from tabsync.kernel.errors import Refused
-from tabsync.postgres.connect import Connection
+from tabsync.postgres.connect import Connection, resolve_as_application, resolve_in, resolve_in_catalog
 from tabsync.postgres.queries import named
 from tabsync.postgres.scan import Names, names_in, scan
 
@@ -168,19 +169,20 @@ def _told(error: SqlglotError) -> str:
     return f"this SQL can't be parsed: {str(error).splitlines()[0]}"
 
 
-def volatile_functions(conn: Connection, sql: str) -> list[str]:
+def volatile_functions(conn: Connection, sql: str, schemas: Sequence[str]) -> list[str]:
     """Why a statement's functions, operators, casts and views can't be trusted to only read; [] when they can.
 
-    Names are taken by what they could mean, rather too many than too few. Raises ValueError as scan() does.
+    schemas: in which its names are looked up. Names are taken by what they could mean, rather too many than too few.
+    Raises ValueError as scan() does.
     """
     tokens = scan(sql)
     names = names_in(tokens)
     statements = named("tabsync.postgres", "readonly.sql")
-    words = sorted(names.words)
+    given = {"words": sorted(names.words), "sql": sql, "schemas": list(schemas)}
 
     def ask(query: str, **values: Any) -> list[dict[str, Any]]:
         with conn.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(statements[query], values | {"words": words, "sql": sql}).fetchall()
+            return cursor.execute(statements[query], values | given).fetchall()
 
     functions = ask("functions", names=sorted(names.called | names.attributes))
     refused = [
@@ -262,10 +264,31 @@ def run_readonly(
         conn.execute("set transaction read only")
         limits = {"statement_timeout": statement_timeout, "lock_timeout": lock_timeout}
         conn.execute(named("tabsync.postgres", "readonly.sql")["bound"], limits)
-        told = volatile_functions(conn, sql)
+        every, path = _meant(conn)
+        told = volatile_functions(conn, sql, every)
         if told:
             raise Refused(f"this statement may do more than read: {'; '.join(told)}", "use PostgreSQL's own functions")
+        _become_reader(conn)
+        resolve_in(conn, path)
         return _fetch(conn, sql, max_rows)
+
+
+def _meant(conn: Connection) -> tuple[list[str], list[str]]:
+    """Where the application's names are looked up. Ours are again in pg_catalog only when this returns."""
+    resolve_as_application(conn, local=True)
+    row = conn.execute(named("tabsync.postgres", "readonly.sql")["meant"]).fetchone()
+    resolve_in_catalog(conn, local=True)
+    return row if row else ([], [])
+
+
+def _become_reader(conn: Connection) -> None:
+    """Give a superuser's rights up for this transaction, where there is a role that may read everything and no more.
+
+    A statement that comes here calls nothing that the database's owner wrote. This is for what that look missed.
+    """
+    row = conn.execute(named("tabsync.postgres", "readonly.sql")["reader"]).fetchone()
+    if row is not None:
+        conn.execute(composed.SQL("set local role {}").format(composed.Identifier(row[0])))
 
 
 def _fetch(conn: Connection, sql: str, max_rows: int) -> Rows:

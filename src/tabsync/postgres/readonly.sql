@@ -8,6 +8,27 @@ select set_config('statement_timeout', %(statement_timeout)s, true),
        set_config('standard_conforming_strings', 'on', true),
        set_config('cursor_tuple_fraction', '1', true)
 
+-- name: meant
+-- The schemas in which the application's names are looked up, with and without those that PostgreSQL adds itself. This
+-- runs under the application's search_path, so no name here is left to it.
+select pg_catalog.current_schemas(true), pg_catalog.current_schemas(false)
+
+-- name: reader
+-- For a superuser: a role that can read all of it and harm nothing, if there is one.
+select r.rolname
+  from pg_catalog.pg_roles r
+ where (select rolsuper from pg_catalog.pg_roles where rolname = current_user)
+   and not (r.rolsuper or r.rolcreaterole or r.rolcreatedb or r.rolreplication)
+   and pg_catalog.pg_has_role(r.oid, 'pg_monitor', 'usage')
+   and pg_catalog.pg_has_role(r.oid, 'pg_read_all_data', 'usage')
+   and not exists (
+         select from pg_catalog.pg_roles p
+          where p.rolname in ('pg_write_all_data', 'pg_signal_backend', 'pg_execute_server_program',
+                              'pg_write_server_files', 'pg_read_server_files', 'pg_database_owner')
+            and pg_catalog.pg_has_role(r.oid, p.oid, 'usage'))
+ order by r.rolbypassrls desc, r.rolname
+ limit 1
+
 -- name: functions
 -- Functions that a name can mean: in the search path, or in a schema that the statement mentions.
 -- 16384 is FirstNormalObjectId: what initdb made lies below (src/include/access/transam.h).
@@ -19,7 +40,7 @@ left join pg_catalog.pg_depend d
        on d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
 left join pg_catalog.pg_extension e on e.oid = d.refobjid
 where p.proname = any(%(names)s::name[])
-  and (n.nspname = any(current_schemas(true)) or n.nspname = any(%(words)s::name[]))
+  and (n.nspname = any(%(schemas)s::name[]) or n.nspname = any(%(words)s::name[]))
 
 -- name: relations
 -- Relations of users that the statement can reach: those it names, their partitions and children, and, through views,
@@ -29,7 +50,7 @@ with recursive reached(oid) as (
     from pg_catalog.pg_class c
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where c.relname = any(%(words)s::name[])
-      and (n.nspname = any(current_schemas(true)) or n.nspname = any(%(words)s::name[]))
+      and (n.nspname = any(%(schemas)s::name[]) or n.nspname = any(%(words)s::name[]))
   union
     select next.oid
     from reached r
@@ -76,7 +97,7 @@ join pg_catalog.pg_namespace n on n.oid = t.typnamespace
 where t.oid >= 16384
   and t.typtype in ('d', 'c', 'r', 'm')
   and t.typname = any(%(names)s::name[])
-  and (n.nspname = any(current_schemas(true)) or n.nspname = any(%(words)s::name[]))
+  and (n.nspname = any(%(schemas)s::name[]) or n.nspname = any(%(words)s::name[]))
 
 -- name: is_type
 -- Which of the names are types: `numeric(10, 2)` looks like a call.
@@ -94,7 +115,7 @@ from pg_catalog.pg_operator o
 join pg_catalog.pg_namespace n on n.oid = o.oprnamespace
 where o.oid >= 16384
   and n.nspname <> 'pg_catalog'
-  and (n.nspname = any(current_schemas(true)) or n.nspname = any(%(words)s::name[]))
+  and (n.nspname = any(%(schemas)s::name[]) or n.nspname = any(%(words)s::name[]))
   and (o.oprname in ('=', '<>', '<', '<=', '>', '>=', '~~', '!~~', '~~*', '!~~*', '~')
        or position(o.oprname in %(sql)s) > 0)
   and not exists (select from pg_catalog.pg_depend d

@@ -103,15 +103,15 @@ def test_bounds_outlive_a_rollback(server: embedded.Server) -> None:
 def test_denials_and_locks_name_what_was_tried(databases: Callable[..., str]) -> None:
     conninfo = databases()
     with connect(conninfo, "tests") as owner, connect(conninfo, "tests", limits=Limits(lock_timeout=50)) as other:
-        owner.execute("create table t (x int)")
+        owner.execute("create table public.t (x int)")
         with pytest.raises(NotAllowed, match=r"not allowed to read pg_authid.*permission denied"):
             other.execute("set role pg_monitor")
             with allowed("read pg_authid", "ask the owner"):
                 other.execute("select * from pg_authid")
         other.execute("reset role")
-        owner.execute("begin; lock table t in access exclusive mode")
+        owner.execute("begin; lock table public.t in access exclusive mode")
         with pytest.raises(NotAllowed, match="another session holds the lock"), allowed("read t", "wait"):
-            other.execute("select * from t")
+            other.execute("select * from public.t")
         owner.execute("rollback")
 
 
