@@ -21,6 +21,7 @@ from tabsync.kernel.errors import CannotConnect, NotAllowed, Refused
 from tabsync.kernel.step import Context, Facts
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection
+from tabsync.postgres.presets import preset
 from tabsync.postgres.queries import named
 
 if TYPE_CHECKING:
@@ -73,8 +74,7 @@ def settle(context: Context, *, database: str, like: str) -> Facts:
         try:
             settings = connection.execute(SQL["settings"], {"database": like}).fetchall()
             for role, name, value in settings:
-                connection.execute(SQL["set_locally"], {"name": name, "value": value})
-                connection.execute(_set_from_current(database, role, name))
+                connection.execute(preset(database, role, name, value))
             _give(connection, database, like)
         except psycopg.errors.InsufficientPrivilege as error:
             connection.execute("rollback")
@@ -149,14 +149,6 @@ def _cannot_rename(error: psycopg.Error) -> Refused | NotAllowed:
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return NotAllowed(f"{message}; nothing was exchanged", "use the database's owner, with createdb; or --clean")
     return Refused(f"the databases could not be exchanged: {message}", "look at them: psql -l")
-
-
-def _set_from_current(database: str, role: str, name: str) -> sql.Composed:
-    whom = sql.SQL("role {} in database {}" if role else "database {}").format(
-        *([sql.Identifier(role)] if role else []), sql.Identifier(database)
-    )
-    # A setting of an extension has a dot in its name, which separates two identifiers.
-    return sql.SQL("alter {} set {} from current").format(whom, sql.Identifier(*name.split(".", 1)))
 
 
 def _give(connection: Connection, database: str, like: str) -> None:

@@ -51,10 +51,6 @@ select coalesce(r.rolname::text, ''), split_part(one, '=', 1), substr(one, strpo
   cross join unnest(s.setconfig) one
  where d.datname = %(database)s
 
--- name: set_locally
--- A setting for this transaction, from which ALTER DATABASE ... SET ... FROM CURRENT then takes it, quotes and all.
-select set_config(%(name)s, %(value)s, true)
-
 -- name: set_aside
 -- Databases that were set aside by name; the newest first.
 select datname::text from pg_database

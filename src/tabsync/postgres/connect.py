@@ -59,6 +59,7 @@ class _Server:
     takes: _Takes = _Takes.EVERYTHING
     met: bool = False
     superuser: bool = False
+    encoding: str = ""
     preset: tuple[str, ...] = ()
 
 
@@ -113,6 +114,7 @@ def program_environment(conninfo: str, purpose: str) -> dict[str, str]:
             "connect to the server itself, not to the pooler, or take the presets back: alter role ... reset all",
         )
     env = libpq_environment(conninfo) | {"PGAPPNAME": f"tabsync/{purpose}"}
+    env["PGCLIENTENCODING"] = server.encoding  # pg_dump writes in it, and a preset one may not know all characters
     given = server.takes.settings() | NO_LIMIT.settings() if server.takes is not _Takes.NOTHING else {}
     if given and server.superuser:
         given |= settings.SUPERUSER
@@ -180,6 +182,7 @@ def _started(conninfo: str, purpose: str, wanted: dict[str, str], server: _Serve
             connection.close()
             continue
         server.superuser = superuser
+        server.encoding = connection.info.parameter_status("server_encoding") or ""
         return connection
 
 

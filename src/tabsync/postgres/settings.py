@@ -51,6 +51,7 @@ ALWAYS: dict[str, str] = {
     "transform_null_equals": "off",
     "gin_fuzzy_search_limit": "0",
     "ignore_system_indexes": "off",
+    "work_mem": "16MB",  # with the least, 64 kB, what we ask spills to disk, where temp_file_limit may forbid it
     # Compiling costs more than our short statements take; what is written to stderr is read by us.
     "jit": "off",
     "client_min_messages": "warning",
@@ -71,6 +72,7 @@ SUPERUSER: dict[str, str] = {
     "temp_file_limit": "-1",
     "max_stack_depth": "2MB",
     "deadlock_timeout": "1s",
+    "commit_delay": "0",
     "track_activities": "on",
     "lo_compat_privileges": "off",
     "allow_system_table_mods": "off",

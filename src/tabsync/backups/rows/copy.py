@@ -168,4 +168,4 @@ def reader(directory: Path, database: str) -> Connection:
         ):
             connection.execute(statement)
     conninfo = make_conninfo(server.conninfo(database), user=READER, password=password)
-    return connect(conninfo, "restore", limits=_READER_LIMITS)
+    return connect(conninfo, "restore", limits=_READER_LIMITS, as_application=True)
