@@ -1,11 +1,12 @@
 #!/bin/sh
-# What some tests need beyond the wheels: a browser, PostgreSQL 15, and the program age. Installed only by root on Debian; elsewhere
+# What some tests need beyond the wheels: a browser, PostgreSQL 15, PgBouncer, and the program age. Installed only by root on Debian; elsewhere
 # those tests skip and say what is missing.
 set -eu
 missing=""
 [ -x /usr/bin/chromium ] || missing="$missing chromium"
 [ -x /usr/lib/postgresql/15/bin/postgres ] || missing="$missing postgresql-15"
 command -v age > /dev/null || missing="$missing age"
+[ -x /usr/sbin/pgbouncer ] || missing="$missing pgbouncer"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" -ne 0 ] || ! grep -qs '^ID=debian' /etc/os-release; then
     echo "note: not installed, so their tests skip:$missing"
