@@ -14,7 +14,7 @@ from tabsync.backups.restore_in_place import plan_restore_in_place
 from tabsync.backups.restore_new import plan_restore_new
 from tabsync.backups.restore_tables import plan_restore_tables
 from tabsync.kernel.errors import Exit, FailedPartway
-from tabsync.postgres.connect import libpq_environment
+from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import clients_for
 from tabsync.workspace import Workspace
 from tests.conftest import Databases

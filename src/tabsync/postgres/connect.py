@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import sql
 
-from tabsync.kernel.errors import NotAllowed, Refused
+from tabsync.kernel.errors import CannotConnect, NotAllowed, Refused
 from tabsync.postgres import settings
 from tabsync.postgres.conninfo import check_conninfo, libpq_environment, place
 from tabsync.postgres.pooler import shares_backends
@@ -104,9 +104,7 @@ def program_environment(conninfo: str, purpose: str) -> dict[str, str]:
     Without limits: their own options bound them. Raises as connect(), and Refused where a pooler takes no start-up
     options and a preset would decide what they do.
     """
-    server = _servers.setdefault(_key(conninfo), _Server())
-    if not server.met:
-        connect(conninfo, purpose).close()
+    server = _met(conninfo, purpose)
     if server.preset:
         raise Refused(
             f"a pooler is in front of {place(conninfo)}, and PostgreSQL's programs would run there under"
@@ -114,7 +112,8 @@ def program_environment(conninfo: str, purpose: str) -> dict[str, str]:
             "connect to the server itself, not to the pooler, or take the presets back: alter role ... reset all",
         )
     env = libpq_environment(conninfo) | {"PGAPPNAME": f"tabsync/{purpose}"}
-    env["PGCLIENTENCODING"] = server.encoding  # pg_dump writes in it, and a preset one may not know all characters
+    if server.encoding:  # pg_dump writes in it, and a preset one may not know all characters
+        env["PGCLIENTENCODING"] = server.encoding
     given = server.takes.settings() | NO_LIMIT.settings() if server.takes is not _Takes.NOTHING else {}
     if given and server.superuser:
         given |= settings.SUPERUSER
@@ -239,6 +238,21 @@ def _settle(connection: Connection, conninfo: str, purpose: str, wanted: dict[st
         server.takes = _Takes.NOTHING
         server.preset = tuple(sorted({row[0] for row in changed} & settings.DECIDE))
     server.met = True
+
+
+def _met(conninfo: str, purpose: str) -> _Server:
+    """What is known of a server; it is asked when nothing is. A database that is to be made is like its neighbours."""
+    key = _key(conninfo)
+    server = _servers.setdefault(key, _Server())
+    if not server.met:
+        try:
+            connect(conninfo, purpose).close()
+        except CannotConnect:
+            beside = [one for other, one in _servers.items() if other[:-1] == key[:-1] and one.met]
+            if not beside:
+                raise
+            return replace(beside[0], encoding="")
+    return server
 
 
 def _key(conninfo: str) -> tuple[str, ...]:
