@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from tabsync.backups.arrived import count_all, invalid_notes, moved_note, row_values
+from tabsync.backups.compare_dumps import Dump, compare
+from tabsync.backups.different import Difference, NotTheSame
 from tabsync.backups.dump import dump_directory
+from tabsync.backups.orphans import Comparison, comparisons, count_orphans
 from tabsync.backups.scratch import manifest_of
 from tabsync.backups.target import conninfo_of
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import CannotConnect, ProblemFound
 from tabsync.kernel.step import Context, Facts
 from tabsync.postgres import catalog, embedded
-from tabsync.postgres.catalog import ForeignKey, Relation, foreign_key_from_json, server_major
+from tabsync.postgres.catalog import Relation, foreign_key_from_json, server_major
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.installation import clients_for
 from tabsync.postgres.settings import NO_LIMIT
@@ -70,7 +74,7 @@ def answer(context: Context, *, scratch: str, key_tables: list[Facts]) -> Facts:
 def round_trip(context: Context, *, backup: str, scratch: str) -> Facts:
     """Dump the copy again with the same settings and compare every table file and every definition.
 
-    Raises ProblemFound naming what differs.
+    Raises NotTheSame naming what differs. Gives notes: what is otherwise and is no loss, in words.
     """
     workspace: Workspace = context.services
     manifest = manifest_of(context, backup)
@@ -84,121 +88,77 @@ def round_trip(context: Context, *, backup: str, scratch: str) -> Facts:
         tables=len(manifest.tables),
         report=context.report,
     )
-    digests = digests_of([file.path for file in again])
-    second = Counter(
-        (file.schema, file.table, digest) for file, digest in zip(again, digests, strict=True) if file.table
-    )
-    first = Counter((file.schema, file.table, file.digest) for file in manifest.files if file.table)
+    digests = dict(zip(again, digests_of([file.path for file in again]), strict=True))
     entries, entries_again = (read_toc(directory / name / "toc.dat") for name in ("dump", "again"))
     skipped = dependents(entries, _left_out(context, entries))
-    excused = {(one.schema, one.name) for one in entries if one.dump_id in skipped and one.has_rows}
-    different = sorted({key[:2] for key in (first - second) + (second - first)} - excused)
-    definitions = _different_definitions(entries, entries_again, skipped, _not_comparable(context))
-    blobs = _large_objects(manifest) == Counter(
-        digest for file, digest in zip(again, digests, strict=True) if file.path.name.startswith("blob_")
+    found = compare(
+        Dump(directory / "dump", entries, {Relation(one.schema, one.table): one.digest for one in manifest.files}),
+        Dump(directory / "again", entries_again, {Relation(one.schema, one.table): digests[one] for one in again}),
+        skipped,
+        _not_comparable(context),
     )
-    differences = [f"rows of table {Relation(*pair)}" for pair in different] + definitions
-    differences += [] if blobs else ["large objects"]
+    differences = [*found.differences]
+    with connect_copy(context, scratch) as connection:
+        differences += row_values(connection, found.moved)
+    if _large_objects(manifest) != Counter(
+        digest for file, digest in digests.items() if file.path.name.startswith("blob_")
+    ):
+        differences.append(Difference("large objects", "", ""))
     if differences:
-        raise ProblemFound(
-            "the copy is not the same: " + "; ".join(differences[:5]) + (" ..." if len(differences) > 5 else ""),
-            "keep the backup, and report this with: tabsync drill --json",
+        raise NotTheSame(
+            "the copy is not the same", differences, "keep the backup, and report this with: tabsync drill --json"
         )
+    excused = {(one.schema, one.name) for one in entries if one.dump_id in skipped and one.has_rows}
     compared = [file for file in manifest.files if file.table and (file.schema, file.table) not in excused]
+    left = [one for one in entries if one.dump_id not in skipped]
     return {
         "tables": len(compared),
         "bytes": sum(file.bytes for file in compared),
-        "definitions": len(entries) - len(skipped),
+        "definitions": len(left),
         "large_objects": sum(_large_objects(manifest).values()),
+        "notes": [moved_note(one) for one in found.moved] + invalid_notes(left),
     }
 
 
 def rows(context: Context, *, scratch: str) -> Facts:
     """Count the rows of every table of the copy."""
-    counted = []
     with connect_copy(context, scratch) as connection:
         # Materialized views were refreshed by the restore: they are derived, and may not be populated at all.
-        tables = [table for table in catalog.tables(connection) if table.kind == "r"]
-        for number, table in enumerate(tables, start=1):
-            query = sql.SQL("select count(*) from only {}").format(table.relation.identifier())
-            row = connection.execute(query).fetchone()
-            counted.append({"schema": table.relation.schema, "name": table.relation.name, "rows": row[0] if row else 0})
-            context.report(number, len(tables), "tables")
-    return {"tables": counted, "total": sum(one["rows"] for one in counted if one["rows"])}
+        tables = [table.relation for table in catalog.tables(connection) if table.kind == "r"]
+        found = count_all(connection, tables, context.report)
+    counted = [{"schema": one.schema, "name": one.name, "rows": found[one]} for one in tables]
+    return {"tables": counted, "total": sum(found.values())}
 
 
 def orphans(context: Context, *, backup: str, scratch: str) -> Facts:
     """For every foreign key the source declares, count the copy's rows that point at nothing.
 
-    Raises ProblemFound naming the keys that are violated.
+    A key that the source itself never validated (NOT VALID) says nothing about the rows that were there: theirs are
+    told. Raises NotTheSame naming the keys that are violated.
     """
     manifest = manifest_of(context, backup)
     keys = [foreign_key_from_json(one) for one in manifest.foreign_keys]
     theirs = set(manifest.excluded_schemas)
     keys = [key for key in keys if not theirs & {key.table.schema, key.referenced.schema}]
-    violated, checked = [], 0
+    lost = {Relation(*one) for one in context.results["restore"].get("lost_tables", ())}
+    violated, notes, checked = [], [], 0
     with connect_copy(context, scratch) as connection:
+        compared = comparisons(connection)
         for number, key in enumerate(keys, start=1):
             context.report(number, len(keys), "foreign keys")
-            if _is_unproven(context, key.table) or _is_unproven(context, key.referenced):
+            if lost & {key.table, key.referenced}:
                 continue
-            count = count_orphans(connection, key)
+            count = count_orphans(connection, key, compared.get((key.table, key.name), Comparison()))
             checked += 1
-            if count:
-                violated.append(f"{key.table} ({key.name}): {count} rows")
+            if count and key.validated:
+                what = f"of {key.table}: {count} rows"
+                violated.append(Difference("foreign key", key.table.schema, key.name, what))
+            elif count:
+                why = f"was never validated: {count} rows point at nothing, as in the source"
+                notes.append(f"foreign key {key.name} of {key.table} {why}")
     if violated:
-        raise ProblemFound("rows point at nothing: " + "; ".join(violated), "the manual's runbook: data corruption")
-    return {"foreign_keys": checked}
-
-
-def count_orphans(connection: Connection, key: ForeignKey) -> int:
-    """Rows of a table whose foreign key finds no row; NULLs count as MATCH SIMPLE and MATCH FULL say.
-
-    https://www.postgresql.org/docs/current/ddl-constraints.html#DDL-CONSTRAINTS-FK
-    """
-    child = [sql.Identifier("child", name) for name in key.columns]
-    parent = [sql.Identifier("parent", name) for name in key.referenced_columns]
-    pairs = [sql.SQL("{} = {}").format(a, b) for a, b in zip(parent, child, strict=True)]
-    given = [sql.SQL("{} is not null").format(name) for name in child]
-    # MATCH SIMPLE lets a row through when any column is NULL, MATCH FULL only when all are.
-    applies = sql.SQL(" or " if key.match == "f" else " and ").join(given)
-    query = sql.SQL(
-        "select count(*) from {child} as child"
-        " where ({applies}) and not exists (select from {parent} as parent where {pairs})"
-    ).format(
-        child=key.table.identifier(),
-        parent=key.referenced.identifier(),
-        applies=applies,
-        pairs=sql.SQL(" and ").join(pairs),
-    )
-    row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _different_definitions(
-    first: list[Entry], second: list[Entry], skipped: set[int], not_comparable: tuple[str, ...]
-) -> list[str]:
-    def described(entries: list[Entry], left_out: set[int]) -> Counter[tuple[str, ...]]:
-        return Counter(
-            (one.kind, one.schema, one.name, one.owner, _normal(one), one.copy, one.tablespace, one.access_method)
-            for one in entries
-            if one.dump_id not in left_out and one.kind not in not_comparable
-        )
-
-    before, after = described(first, skipped), described(second, set())
-    names = {
-        f"{key[0].lower()} {Relation(key[1], key[2]) if key[1] else key[2]}"
-        for key in (before - after) + (after - before)
-    }
-    return sorted(names)
-
-
-def _normal(entry: Entry) -> str:
-    # Grants come back in another order when they were given in another one; their set is what counts.
-    if entry.kind in ("ACL", "DEFAULT ACL"):
-        return "\n".join(sorted(entry.definition.splitlines()))
-    # The list of large objects is named after the dump's own numbering.
-    return "" if entry.kind == "BLOBS" else entry.definition
+        raise NotTheSame("rows point at nothing", violated, "the manual's runbook: data corruption")
+    return {"foreign_keys": checked, "notes": notes}
 
 
 def _not_comparable(context: Context) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tabsync import __version__
+from tabsync.backups.different import differences_of
 from tabsync.backups.verdict import against, judge
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import Exit, TabsyncError
@@ -23,6 +24,9 @@ VERSION = 1
 
 _TEMPLATES = {"drill": "drill.html", "quarterly drill": "quarterly.html"}
 """By kind of drill."""
+
+_OF_TABLES = ("rows", "table", "table data")
+"""Kinds of differences that are about the very table that they name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ def write_report(workspace: Workspace, plan: Plan, outcome: Outcome, kind: str, 
         **facts,
         "steps": [_step(plan, outcome, number) for number in range(len(plan.steps))],
         "error": {"fact": error.fact, "hint": error.hint} if error else None,
+        "different": differences_of(error),
         "files": {suffix: str(path) for suffix, path in paths.items()},
     }
     paths["json"].write_text(json.dumps(data, indent=1))
@@ -119,8 +124,10 @@ def _tables(workspace: Workspace, backup: str, outcome: Outcome) -> list[Facts]:
     except TabsyncError:
         return []  # the backup never came to be; the error says so
     counted = {(one["schema"], one["name"]): one["rows"] for one in outcome.results.get("rows", {}).get("tables", ())}
-    lost = outcome.results.get("restore", {}).get("lost_tables", ())
-    proven = "round_trip" in outcome.results
+    restored = outcome.results.get("restore", {})
+    lost = {tuple(one) for one in restored.get("lost_tables", ())}
+    lost |= {(one["schema"], one["name"]) for one in differences_of(outcome.error) if one["kind"] in _OF_TABLES}
+    compared = "round_trip" in outcome.results or (outcome.failed_step == "round_trip" and _is_about_objects(outcome))
     return [
         {
             "schema": file.schema,
@@ -128,8 +135,13 @@ def _tables(workspace: Workspace, backup: str, outcome: Outcome) -> list[Facts]:
             "bytes": file.bytes,
             "digest": file.digest,
             "rows": counted.get((file.schema, file.table)),
-            "identical": proven and [file.schema, file.table] not in lost,
+            "identical": compared and (file.schema, file.table) not in lost,
         }
         for file in files
         if file.table
     ]
+
+
+def _is_about_objects(outcome: Outcome) -> bool:
+    """Whether the comparison ran to its end, and names what differs."""
+    return bool(differences_of(outcome.error))

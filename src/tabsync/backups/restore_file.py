@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from tabsync.backups.arrived import count_rows, not_there
+from tabsync.backups.arrived import count_all, not_there
+from tabsync.backups.different import NotWhole
 from tabsync.backups.foreign import Foreign, check_script, foreign_dump, opened, without_restrict
 from tabsync.backups.passes import Restoring
 from tabsync.backups.pg_restore import as_dbname
@@ -190,13 +191,12 @@ def verify(context: Context, *, path: str, scratch: str, form: str, database: st
     with connect(conninfo_of(workspace, database), "restore", limits=NO_LIMIT) as connection:
         connection.execute("set row_security = off")
         if different := not_there(connection, entries):
-            raise FailedPartway(
-                "not everything came back: " + "; ".join(different[:5]), "see the messages of pg_restore"
-            )
+            raise NotWhole(different, "see the messages of pg_restore")
         tables = [Relation(entry.schema, entry.name) for entry in entries if entry.kind == "TABLE DATA"]
         if form == "plain":
             tables = [one.relation for one in catalog.tables(connection) if one.kind == "r"]
-        counted = [asdict(one) | {"rows": count_rows(connection, one)} for one in tables]
+        rows = count_all(connection, tables)
+        counted = [asdict(one) | {"rows": rows[one]} for one in tables]
     if "create" in context.results:
         finish(context, database)
     return {"tables": counted, "rows": sum(one["rows"] for one in counted), "database": database}

@@ -176,7 +176,8 @@ def verify(
         facts = check_arrived(connection, manifest, entries, dump, context.report)
     if finished and "create" in context.results:
         finish(context, database)
-    left_out = [f"{one.kind.lower()} {name_of(one)}" for one in every if one not in entries]
+    kept = {one.dump_id for one in entries}
+    left_out = [f"{one.kind.lower()} {name_of(one)}" for one in every if one.dump_id not in kept]
     return facts | {"database": database, "left_out": left_out}
 
 

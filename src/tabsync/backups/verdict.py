@@ -16,8 +16,8 @@ class Verdict:
     """A drill's result. content: "identical", "partial" or "not proven"; times in seconds, None when not reached.
 
     rpo_target: None where the loss is told but not judged; indexes: read by amcheck; unproven: what could not be
-    proven, in words; not_checked: what amcheck can't read, which takes nothing from the verdict; sentence: the whole in
-    one line.
+    proven, in words; not_checked: what amcheck can't read; notes: what is otherwise in every copy, or was off in this
+    one; neither takes anything from the verdict; sentence: the whole in one line.
     """
 
     ok: bool
@@ -34,6 +34,7 @@ class Verdict:
     unproven: tuple[str, ...]
     indexes: int = 0
     not_checked: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def rto_met(self) -> bool:
@@ -60,7 +61,7 @@ class Verdict:
     def to_json(self) -> Facts:
         """The verdict as JSON."""
         met = {"rto_met": self.rto_met, "rpo_met": self.rpo_met}
-        lists = {"unproven": list(self.unproven), "not_checked": list(self.not_checked)}
+        lists = {"unproven": list(self.unproven), "not_checked": list(self.not_checked), "notes": list(self.notes)}
         return asdict(self) | met | lists | {"sentence": self.sentence}
 
 
@@ -94,9 +95,15 @@ def judge(
         unproven=unproven,
         indexes=checked.get("indexes", 0),
         not_checked=tuple(checked.get("not_checked", ())) if checked["available"] else (),
+        notes=notes_of(results),
     )
     ok = content == "identical" and verdict.rto_met and verdict.rpo_met
     return replace(verdict, ok=ok)
+
+
+def notes_of(results: Mapping[str, Facts]) -> tuple[str, ...]:
+    """What the steps that made and proved a copy named beside the verdict, each thing once."""
+    return tuple(dict.fromkeys(note for key in _PROVEN for note in results.get(key, {}).get("notes", ())))
 
 
 def against(measured: float | None, target: float | None) -> str:

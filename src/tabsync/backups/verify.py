@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tabsync.backups.drill import proof_steps, tidy_step
 from tabsync.backups.harm import key_of, read_objects
 from tabsync.backups.scratch import whose
+from tabsync.backups.verdict import notes_of
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, CannotConnect, ProblemFound
 from tabsync.kernel.plan import Plan
@@ -179,6 +180,7 @@ def judge_deep(results: Mapping[str, Facts]) -> Facts:
         "indexes": checked.get("indexes", 0),
         "unproven": lacking,
         "not_checked": list(checked.get("not_checked", ())) if checked.get("available") else [],
+        "notes": list(notes_of(results)),
     }
     return facts | {"sentence": _sentence(facts)}
 

@@ -140,6 +140,8 @@ def show_report(report: Report) -> None:
         out.print(f"not proven: {line}", style="yellow", markup=False)
     for line in verdict["not_checked"]:
         out.print(f"not checked: {line}", style="yellow", markup=False)
+    for line in verdict["notes"]:
+        out.print(f"note: {line}", markup=False)
     out.print(Text(verdict["sentence"], style=style))
     if error:
         out.print(Text(f"error: {error['fact']}", style="red"))

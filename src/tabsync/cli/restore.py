@@ -67,6 +67,8 @@ def new(
         told = outcome.results["verify"]
         for one in told.get("left_out", ()):
             note(f"left out: {one} needs a schema of the provider's that is not in this database")
+        for one in told.get("notes", ()):
+            note(one)
         console().print(
             f"Restored into database {told['database']}: {len(told['tables'])} tables, {told['rows']:,} rows"
             + (", as many as in the backup." if file is None else "."),
@@ -109,6 +111,8 @@ def tables(
     outcome = _run(found, plan, json=json)
     if not json:
         told = outcome.results["verify"]
+        for one in told.get("notes", ()):
+            note(one)
         rows = ", ".join(f"{one['schema']}.{one['name']} ({one['rows']:,} rows)" for one in told["tables"])
         end = "." if file else ", as many as in the backup."
         console().print(f"Restored into database {told['database']}: {rows}{end}", markup=False)

@@ -127,6 +127,8 @@ def _show_deep(outcome: Outcome) -> None:
         out.print(f"not proven: {line}", style="yellow", markup=False)
     for line in facts["not_checked"]:
         out.print(f"not checked: {line}", style="yellow", markup=False)
+    for line in facts["notes"]:
+        out.print(f"note: {line}", markup=False)
     style = "bold green" if facts["ok"] else "bold yellow" if facts["content"] == "partial" else "bold red"
     out.print(Text(f"{facts['backup']}: {facts['sentence']}", style=style))
     error = outcome.error

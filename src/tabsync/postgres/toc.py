@@ -172,10 +172,13 @@ def _entry(reader: _Reader, version: tuple[int, int]) -> Entry:
 
 def dependents(entries: Iterable[Entry], roots: set[int]) -> set[int]:
     """The entries that need one of the roots, directly or not, and the roots themselves."""
-    found = set(roots)
-    grew = True
-    while grew:
-        more = {entry.dump_id for entry in entries if not found.isdisjoint(entry.dependencies)} - found
-        grew = bool(more)
+    needing: dict[int, list[int]] = {}
+    for entry in entries:
+        for needed in entry.dependencies:
+            needing.setdefault(needed, []).append(entry.dump_id)
+    found, waiting = set(roots), list(roots)
+    while waiting:
+        more = set(needing.get(waiting.pop(), ())) - found
         found |= more
+        waiting += more
     return found
