@@ -145,9 +145,9 @@ def moved_note(relation: Relation) -> str:
 
 
 def invalid_notes(entries: Sequence[Entry]) -> list[str]:
-    """The indexes that are as little valid in a copy as they were in the source, in words."""
+    """The indexes that no copy has valid, in words."""
     return [
-        f"index {one} is not valid, as in the source: not every partition has one attached to it"
+        f"index {one} is not valid: in the backup not every partition has an index attached to it"
         for one in sorted(invalid_in_dump(entries), key=str)
     ]
 

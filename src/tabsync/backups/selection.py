@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tabsync.backups.table_file import IDENTIFIER, unquoted
 from tabsync.kernel.errors import BadUsage
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.toc import Entry
@@ -42,6 +43,10 @@ _HANGING = (
     "MATERIALIZED VIEW DATA",
 )
 _CONTAINERS = ("SCHEMA", "EXTENSION", "PROCEDURAL LANGUAGE")
+_ROWS = ("TABLE DATA", "SEQUENCE SET")
+_INHERITS = re.compile(rf"\nINHERITS \(({IDENTIFIER}\.{IDENTIFIER}(?:, {IDENTIFIER}\.{IDENTIFIER})*)\)")
+_QUALIFIED = re.compile(rf"({IDENTIFIER})\.({IDENTIFIER})")
+_IN_SCHEMA = re.compile(rf" WITH SCHEMA ({IDENTIFIER});")
 _WORD = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
 
 
@@ -61,8 +66,9 @@ class Selection:
 def select(entries: Sequence[Entry], names: Iterable[Relation]) -> Selection:
     """Select some tables with everything they need and everything that belongs to them.
 
-    A partitioned table comes with its partitions, a view with the tables that it reads. What belongs to a chosen table
-    but needs one that isn't (a foreign key, a policy) is left out, and named.
+    A partitioned table comes with its partitions, a table with those that inherit from it, a view with the tables that
+    it reads, an extension with the rows of its own tables that the dump holds. What belongs to a chosen table but needs
+    one that isn't (a foreign key, a policy) is left out, and named.
     Raises BadUsage naming near names when a table isn't in the dump.
     """
     graph = {entry.dump_id: entry for entry in entries}
@@ -84,6 +90,7 @@ def select(entries: Sequence[Entry], names: Iterable[Relation]) -> Selection:
         found |= _mentioned(entries, graph, found, allowed)
         grew = len(found) > before
     found |= _schema_grants(entries, graph, chosen)
+    found |= {one for one, owners in _configuration(entries, graph).items() if owners <= found}
     return Selection(
         tuple(entry.dump_id for entry in entries if entry.dump_id in found),
         _relations(graph, chosen),
@@ -100,6 +107,8 @@ def without(entries: Sequence[Entry], selection: Selection, present: set[int]) -
     for entry in entries:
         if entry.kind in about and not dropped.isdisjoint(entry.dependencies):
             dropped.add(entry.dump_id)
+    graph = {entry.dump_id: entry for entry in entries}
+    dropped |= {one for one, owners in _configuration(entries, graph).items() if not owners.isdisjoint(present)}
     return tuple(one for one in selection.dump_ids if one not in dropped)
 
 
@@ -117,20 +126,55 @@ def _named(entries: Sequence[Entry], names: Iterable[Relation]) -> set[int]:
 
 
 def _with_what_they_hold(entries: Sequence[Entry], graph: Mapping[int, Entry], chosen: set[int]) -> set[int]:
-    """Add the partitions of partitioned tables, and the tables behind views: a view of nothing is no view."""
-    chosen, grew = set(chosen), True
-    while grew:
-        before = len(chosen)
-        for entry in entries:
-            if entry.kind == "TABLE ATTACH":
-                tables = [one for one in entry.dependencies if one in graph and graph[one].kind in RELATIONS]
-                part = [one for one in tables if (graph[one].schema, graph[one].name) == (entry.schema, entry.name)]
-                if not chosen.isdisjoint(set(tables) - set(part)):
-                    chosen |= set(part)
-        views = {one for one in chosen if graph[one].kind in _VIEWS}
-        chosen |= {one for one in _needs(graph, views) if graph[one].kind in RELATIONS}
-        grew = len(chosen) > before
-    return chosen
+    """Add what one sees through them: partitions, tables that inherit, and the tables behind views."""
+    below = _below(entries, graph)
+    found: set[int] = set()
+    waiting = list(chosen)
+    while waiting:
+        one = waiting.pop()
+        if one in found:
+            continue
+        found.add(one)
+        waiting += below.get(one, ())
+        if graph[one].kind in _VIEWS:
+            waiting += [needed for needed in _needs(graph, {one}) if graph[needed].kind in RELATIONS]
+    return found
+
+
+def _below(entries: Sequence[Entry], graph: Mapping[int, Entry]) -> dict[int, list[int]]:
+    """The partitions of each partitioned table, and the tables that inherit from each one."""
+    tables = {(entry.schema, entry.name): entry.dump_id for entry in entries if entry.kind in RELATIONS}
+    below: dict[int, list[int]] = {}
+    for entry in entries:
+        own = tables.get((entry.schema, entry.name))
+        if entry.kind == "TABLE ATTACH" and own is not None:
+            for parent in set(entry.dependencies) - {own}:
+                if parent in graph and graph[parent].kind in RELATIONS:
+                    below.setdefault(parent, []).append(own)
+        elif entry.kind in ("TABLE", "FOREIGN TABLE") and (match := _INHERITS.search(entry.definition)):
+            for schema, name in _QUALIFIED.findall(match[1]):
+                if (above := tables.get((unquoted(schema), unquoted(name)))) is not None:
+                    below.setdefault(above, []).append(entry.dump_id)
+    return below
+
+
+def _configuration(entries: Sequence[Entry], graph: Mapping[int, Entry]) -> dict[int, set[int]]:
+    """The rows of extensions' own tables that a dump holds, each with the extensions that it may be of.
+
+    Such a table stands in no dump: CREATE EXTENSION makes it. The dump doesn't say which one: it is one of that schema
+    or, where an extension of a fixed schema is listed under another, any of them.
+    """
+    schemas = {
+        entry.dump_id: unquoted(match[1]) if (match := _IN_SCHEMA.search(entry.definition)) else ""
+        for entry in entries
+        if entry.kind == "EXTENSION"
+    }
+    found: dict[int, set[int]] = {}
+    for entry in entries:
+        if entry.kind in _ROWS and schemas and not any(one in graph for one in entry.dependencies):
+            near = {one for one, schema in schemas.items() if schema == entry.schema}
+            found[entry.dump_id] = near or set(schemas)
+    return found
 
 
 def _needs(graph: Mapping[int, Entry], roots: Iterable[int]) -> set[int]:

@@ -44,8 +44,12 @@ def opened(dump: Path, file: str) -> Iterator[BinaryIO]:
         with plain.open("rb") as source:
             yield source
         return
-    with packed.open("rb") as source, zstandard.ZstdDecompressor().stream_reader(source) as reader:
-        yield cast(BinaryIO, reader)
+    with (
+        packed.open("rb") as source,
+        zstandard.ZstdDecompressor().stream_reader(source) as reader,
+        io.BufferedReader(cast(io.RawIOBase, reader), _BLOCK) as buffered,
+    ):
+        yield buffered
 
 
 def count_lines(dump: Path, file: str) -> int:
@@ -65,12 +69,8 @@ def same_rows(first: tuple[Path, str, Sequence[str]], second: tuple[Path, str, S
         return False
     order = [list(second[2]).index(name) for name in names]
     with opened(first[0], first[1]) as left, opened(second[0], second[1]) as right:
-        pairs = zip_longest(_lines(left), _lines(right))
+        pairs = zip_longest(left, right)
         return all(one is not None and other is not None and one == _ordered(other, order) for one, other in pairs)
-
-
-def _lines(source: BinaryIO) -> Iterator[bytes]:
-    return iter(io.BufferedReader(cast(io.RawIOBase, source), _BLOCK))
 
 
 def _ordered(line: bytes, order: Sequence[int]) -> bytes:

@@ -8,6 +8,7 @@ https://github.com/postgres/postgres/blob/REL_17_STABLE/src/bin/pg_dump/pg_backu
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ _NO_DATA = 3  # K_OFFSET_NO_DATA
 
 SECTIONS = ("", "none", "pre-data", "data", "post-data")
 """By their numbers in the archive; what is about other entries (comments, grants) has "none"."""
+
+_SECTIONS = dict(enumerate(SECTIONS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +52,26 @@ class Entry:
         return self.kind == "TABLE DATA" and bool(self.file)
 
 
+_FORMS = {4: struct.Struct("<BI"), 8: struct.Struct("<BQ")}
+"""How integers are written, by their size: a sign, then the value. A large schema has a million of them."""
+
+
 class _Reader:
     def __init__(self, content: bytes) -> None:
         self.content = content
         self.at = 0
-        self.int_size = 4
         self.offset_size = 8
         self.is_custom = False
+        self.form = _FORMS[4]
 
     def byte(self) -> int:
         self.at += 1
         return self.content[self.at - 1]
 
     def integer(self) -> int:
-        sign, start = self.byte(), self.at
-        self.at += self.int_size
-        if self.at > len(self.content):
-            raise IndexError("the file ends too early")
-        value = int.from_bytes(self.content[start : self.at], "little")
-        return -value if sign else value
+        sign, value = self.form.unpack_from(self.content, self.at)
+        self.at += self.form.size
+        return -value if sign else int(value)
 
     def data_file(self, dump_id: int) -> str:
         """Where an entry's data is: a file's name, in a custom-format file a made-up one, "" when there is none."""
@@ -78,14 +82,20 @@ class _Reader:
         return "" if state == _NO_DATA else f"{dump_id}.dat"
 
     def string(self) -> str | None:
-        length = self.integer()
-        if length < 0:
+        found = self.raw()
+        return None if found is None else found.decode("utf-8", "surrogateescape")
+
+    def raw(self) -> bytes | None:
+        """A string's bytes, for those that nobody reads."""
+        sign, length = self.form.unpack_from(self.content, self.at)
+        start = self.at + self.form.size
+        if sign and length:
+            self.at = start
             return None
-        start = self.at
-        self.at += length
+        self.at = start + length
         if self.at > len(self.content):
             raise IndexError("the file ends too early")
-        return self.content[start : self.at].decode("utf-8", "surrogateescape")
+        return self.content[start : self.at]
 
     def text(self) -> str:
         return self.string() or ""
@@ -108,7 +118,7 @@ def parse_toc(content: bytes) -> list[Entry]:
         if count < 0:
             raise ValueError("a negative number of entries")
         return [_entry(reader, version) for _ in range(count)]
-    except (LookupError, ValueError):
+    except (LookupError, ValueError, struct.error):
         raise ProblemFound("toc.dat ends too early or is damaged", "tabsync backup list shows other backups") from None
 
 
@@ -122,7 +132,7 @@ def _header(reader: _Reader) -> tuple[int, int]:
             f"toc.dat has archive version {version[0]}.{version[1]}, which is not known", "upgrade tabsync"
         )
     reader.byte()  # revision
-    reader.int_size = reader.byte()
+    reader.form = _FORMS[reader.byte()]
     reader.offset_size = reader.byte()
     reader.is_custom = reader.byte() == _CUSTOM
     if version >= (1, 15):
@@ -132,27 +142,27 @@ def _header(reader: _Reader) -> tuple[int, int]:
     for _ in range(7):  # when it was made, as a struct tm
         reader.integer()
     for _ in range(3):  # database, server version, pg_dump version
-        reader.string()
+        reader.raw()
     return version
 
 
 def _entry(reader: _Reader, version: tuple[int, int]) -> Entry:
     dump_id = reader.integer()
     reader.integer()  # has a dumper
-    reader.string()  # table oid
-    reader.string()  # oid
+    reader.raw()  # table oid
+    reader.raw()  # oid
     name, kind = reader.text(), reader.text()
-    section = dict(enumerate(SECTIONS))[reader.integer()]
+    section = _SECTIONS[reader.integer()]
     definition = reader.text()
-    reader.string()  # DROP statement
+    reader.raw()  # DROP statement
     copy, schema, tablespace = reader.text(), reader.text(), reader.text()
     access_method = reader.text() if version >= (1, 14) else ""
     if version >= (1, 16):
         reader.integer()  # relkind
     owner = reader.text()
-    reader.string()  # with OIDs
+    reader.raw()  # with OIDs
     dependencies = []
-    while (dependency := reader.string()) is not None:
+    while (dependency := reader.raw()) is not None:
         dependencies.append(int(dependency))
     return Entry(
         dump_id,

@@ -1,0 +1,278 @@
+"""A verdict is true both ways: what PostgreSQL makes otherwise in every copy is no loss, and what is lost is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from soak.through import Told, content, plain_manual, through
+
+from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.restore_new import plan_restore_new
+from tabsync.backups.restore_tables import plan_restore_tables
+from tabsync.kernel.errors import Exit
+from tabsync.manual.load import load
+from tabsync.postgres import embedded
+from tabsync.postgres.connect import connect
+from tabsync.workspace import Workspace
+from tests.conftest import Databases, missing, run_sql
+from tests.drills.test_odd_databases import fill
+from tests.drills.test_proof import Tamper
+from tests.drills.test_restore import Then, asked, backed_up, carried_out
+from tests.extension import extended_server
+
+Made = Callable[..., Workspace]
+
+
+@pytest.fixture
+def made(databases: Databases, workspaces: Callable[..., Workspace]) -> Made:
+    """Makes a database from a script, and gives its workspace."""
+
+    def make(script: str, major: int = 17) -> Workspace:
+        workspace = workspaces(databases(major))
+        fill(workspace.conninfo, script)
+        return _with_plain_manual(workspace)
+
+    return make
+
+
+def _with_plain_manual(workspace: Workspace) -> Workspace:
+    object.__setattr__(workspace, "manual_path", plain_manual(workspace.home / "manual.md"))
+    return workspace
+
+
+def verdicts(told: dict[str, Told]) -> dict[str, str]:
+    return {name: one.verdict for name, one in told.items()}
+
+
+def all_same(told: dict[str, Told]) -> None:
+    assert verdicts(told) == dict.fromkeys(told, "same")
+
+
+_INHERITED = (
+    'create table "P, q" (a int primary key, "x,y" text default \'z\');'
+    " create table c (b int, g int generated always as (b * 2) stored, \"x,y\" text default 'mine', k text)"
+    ' inherits ("P, q"); create table d (e int, z int) inherits (c); create table o (u int);'
+    " create table several (w int) inherits (d, o);"
+    ' alter table "P, q" add column z int default 7; alter table "P, q" add column k text;'
+    " alter table c add column late int; alter table o add column v int;"
+    " alter table c alter z set statistics 50, alter b set storage plain, alter z set default 9;"
+    " insert into c (a, b, z, \"x,y\") select i, i + 1, i + 2, E'ta\\tb\\nx\\\\' from generate_series(1, 20) i;"
+    " insert into d (a, b, e, z) values (1, 2, 3, 4); insert into several (a, w, v) values (5, 6, 7);"
+    " create statistics st on b, z from c; create publication pu for table c (a, b, z);"
+    " grant select (a, z), update (b) on c to public; create index on c (z, b);"
+    " create view seen as select * from c; create table empty_rows (x c); insert into empty_rows values (null)"
+)
+
+
+@pytest.mark.parametrize("major", [15, 17, 18])
+def test_inherited_columns_in_another_order_are_named_and_are_no_loss(major: int, made: Made) -> None:
+    told = through(made(_INHERITED, major))
+    all_same(told)
+    for name in ("drill", "new", "in-place", "tables"):
+        moved = sorted(note.split(":")[0] for note in told[name].notes if "columns in another order" in note)
+        assert moved == ["table public.c", "table public.d", "table public.several"]
+
+
+_PARENT = (
+    "create table p (a int primary key); create table c (b int) inherits (p); alter table p add column z int;"
+    " insert into c values (1, 2, 3);"
+)
+
+
+def test_rows_kept_in_a_column_are_read_in_the_new_order_and_are_lost(made: Made) -> None:
+    """pg_dump writes (1,2,3) and no names: it comes back without an error, and says something else."""
+    workspace = made(
+        _PARENT
+        + "create domain deep as c[]; create type wrapped as (n int, d deep); create table t (n int, w wrapped);"
+        " insert into t values (1, row(1, array[row(1, 2, 3)::c])::wrapped); create table untouched (x int)"
+    )
+    told = through(workspace, ("drill", "new", "in-place", "tables"))
+    for one in told.values():
+        assert "rows of table public.t differ: column w holds rows of public.c" in one.verdict
+    report = told["drill"].facts
+    assert [(one["kind"], one["schema"], one["name"]) for one in report["different"]] == [("rows", "public", "t")]
+    identical = {one["name"]: one["identical"] for one in report["tables"]}
+    assert identical == {"p": True, "c": True, "t": False, "untouched": True}
+
+
+def test_a_value_that_changed_columns_is_found_though_the_order_is_another(made: Made) -> None:
+    """The same bytes in every line would hide it: column by name, each has its own."""
+    workspace = made(_PARENT + "update c set a = 1, b = 2, z = 2")
+    report = _drilled(workspace, "update c set b = 3, z = 2, a = 1")
+    assert report["different"] == [{"kind": "rows", "schema": "public", "name": "c", "what": ""}]
+
+
+def _drilled(workspace: Workspace, tampered: str) -> dict[str, Any]:
+    plan = plan_drill(workspace, load(workspace.manual_path))
+    report = run_drill(workspace, plan, Tamper(workspace, tampered))
+    assert report.exit_code == Exit.PROBLEM_FOUND
+    return report.data
+
+
+def test_the_report_names_every_object_that_differs_and_marks_only_those(made: Made) -> None:
+    tables = "".join(f"create table t{n} (x int primary key); insert into t{n} values ({n});" for n in range(9))
+    workspace = made(tables)
+    wrong = "".join(f"delete from t{n};" for n in range(7))
+    report = _drilled(workspace, wrong + "drop table t8; create index extra on t7 (x)")
+    found = {(one["kind"], one["name"]) for one in report["different"]}
+    assert found == {
+        *(("rows", f"t{n}") for n in range(7)),
+        ("rows", "t8"),
+        ("table", "t8"),
+        ("constraint", "t8 t8_pkey"),
+        ("index", "extra"),
+    }
+    identical = {one["name"]: one["identical"] for one in report["tables"]}
+    assert identical == {f"t{n}": n == 7 for n in range(9)}
+    assert "and 6 more" in report["error"]["fact"]
+
+
+_INVALID = (
+    "create table q (a int not null, b int not null) partition by range (a);"
+    " create table q1 partition of q for values from (0) to (9) partition by range (b);"
+    " create table q11 partition of q1 default; create table q2 partition of q for values from (10) to (20);"
+    " create index qi on only q (a); create index whole on q (b); create index lower_part on only q1 (a);"
+    " alter index qi attach partition lower_part; insert into q select i, i from generate_series(1, 8) i;"
+    " create table unchecked (a int); insert into unchecked values (-1);"
+    " alter table unchecked add constraint positive check (a > 0) not valid;"
+    " create table parent (i int primary key);"
+    " alter table unchecked add constraint pointing foreign key (a) references parent not valid;"
+    " create table twice (a int); insert into twice values (1), (1)"
+)
+
+
+@pytest.mark.parametrize("major", [15, 17, 18])
+def test_what_was_not_valid_in_the_source_is_named_and_is_no_loss(major: int, made: Made) -> None:
+    workspace = made(_INVALID, major)
+    with psycopg.connect(workspace.conninfo, autocommit=True) as connection, pytest.raises(psycopg.Error):
+        connection.execute("create unique index concurrently failed on twice (a)")
+    told = through(workspace)
+    all_same(told)
+    for name in ("drill", "new", "in-place", "tables"):
+        invalid = sorted(note.split(" is not valid")[0] for note in told[name].notes if "is not valid" in note)
+        assert invalid == ["index public.lower_part", "index public.qi"]
+    assert any("pointing of public.unchecked was never validated: 1 rows" in note for note in told["drill"].notes)
+
+
+def test_an_index_that_should_be_valid_and_is_not_is_a_loss(made: Made) -> None:
+    workspace = made("create table t (a int); create index t_a on t (a)")
+    backed_up(workspace)
+
+    def break_it() -> None:
+        with connect(workspace.conninfo.replace(_name(workspace), "copy_of_it"), "tests") as connection:
+            connection.execute(
+                "update pg_catalog.pg_index set indisvalid = false where indexrelid = 'public.t_a'::regclass"
+            )
+
+    outcome = carried_out(workspace, plan_restore_new(workspace, "latest", "copy_of_it"), Then("verify", break_it))
+    assert "index public.t_a is not valid" in str(outcome.error)
+
+
+def _name(workspace: Workspace) -> str:
+    return str(psycopg.conninfo.conninfo_to_dict(workspace.conninfo)["dbname"])
+
+
+@pytest.mark.parametrize("major", [15, 17, 18])
+def test_keys_are_compared_as_postgresql_compares_them(major: int, made: Made) -> None:
+    """Rows that inherit aren't in a key, citext has an operator of its own, a range is covered by several."""
+    script = (
+        "create schema elsewhere; create extension citext schema elsewhere;"
+        " create table word (k elsewhere.citext primary key); create table said (k elsewhere.citext references word);"
+        " insert into word values ('Word'); insert into said values ('wORD');"
+        " create table parent (i int primary key); create table child (i int references parent);"
+        " create table below () inherits (child); insert into parent values (1); insert into child values (1);"
+        " insert into below values (99); create table small (a int2 primary key);"
+        " create table large (a int8 references small); insert into small values (3);"
+        " insert into large values (3), (null);"
+    )
+    if major >= 18:
+        script += (
+            "create extension btree_gist;"
+            " create table stay (id int, at daterange, primary key (id, at without overlaps));"
+            " create table bill (id int, at daterange, foreign key (id, period at) references stay (id, period at));"
+            " insert into stay values (1, '[2025-01-01,2025-02-01)'), (1, '[2025-02-01,2025-03-01)');"
+            " insert into bill values (1, '[2025-01-15,2025-02-15)')"
+        )
+    all_same(through(made(script, major), ("drill", "new")))
+
+
+def test_what_inherits_from_a_table_comes_with_it(made: Made) -> None:
+    workspace = made(
+        'create table a (x int); create table b (y int) inherits (a); create table "c d" (z int) inherits (b);'
+        ' create table o (m int primary key); create table e () inherits ("c d", o); insert into a values (1);'
+        ' insert into b select g, g from generate_series(1, 42) g; insert into "c d" values (1, 2, 3);'
+        " insert into e values (4, 5, 6, 7)"
+    )
+    backed_up(workspace)
+    plan, selection = plan_restore_tables(workspace, ["a"], into="rescue_of_a")
+    try:
+        carried_out(workspace, plan).raise_if_failed()
+        assert asked(workspace, "rescue_of_a", "select count(*) from a") == [(45,)]
+        assert [str(one) for one in selection.tables] == ["public.a", "public.b", 'public."c d"', "public.e"]
+        assert [str(one) for one in selection.brought] == ["public.o"]
+    finally:
+        run_sql(workspace.conninfo, "drop database if exists {} with (force)", "rescue_of_a")
+
+
+@pytest.fixture
+def extended(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[embedded.Server]:
+    """A server that has the extensions of tests/extension.py, as all that are started meanwhile."""
+    with extended_server(place, monkeypatch) as server:
+        yield server
+
+
+_OF_EXTENSIONS = (
+    "create schema partly; create extension partly; create schema wholly; create extension wholly;"
+    " insert into partly.setting values ('mine', false), ('ours', false); insert into wholly.job values ('x'), ('y');"
+    " select nextval('partly.counter'), nextval('partly.counter');"
+    " create table own (id int primary key, one partly.setting);"
+    " insert into own values (1, row('mine', true)::partly.setting)"
+)
+
+
+def test_rows_that_create_extension_makes_are_not_held_against_the_dump(
+    extended: embedded.Server, workspaces: Callable[..., Workspace]
+) -> None:
+    run_sql(extended.conninfo(), "create database {}", "extensions")
+    workspace = _with_plain_manual(workspaces(extended.conninfo("extensions")))
+    fill(workspace.conninfo, _OF_EXTENSIONS)
+    before = content(workspace.conninfo, extensions=True)
+    assert before["partly.setting"][0] == 4
+    told = through(workspace)
+    all_same(told)
+    rows = {(one["schema"], one["name"]): one["rows"] for one in told["new"].facts["verify"]["tables"]}
+    assert (rows["partly", "setting"], rows["wholly", "job"]) == (2, 2)
+
+
+def test_rows_of_an_extension_that_are_missing_are_a_loss(
+    extended: embedded.Server, workspaces: Callable[..., Workspace]
+) -> None:
+    run_sql(extended.conninfo(), "create database {}", "extensions")
+    workspace = workspaces(extended.conninfo("extensions"))
+    fill(workspace.conninfo, _OF_EXTENSIONS)
+    backed_up(workspace)
+    there = extended.conninfo("extensions_back")
+    plan = plan_restore_new(workspace, "latest", "extensions_back")
+    lose = Then("verify", lambda: fill(there, "delete from partly.setting where name = 'ours'"))
+    assert "table partly.setting has 1 rows instead of 2" in str(carried_out(workspace, plan, lose).error)
+
+
+def test_postgis_comes_back(made: Made, servers: Callable[[int], embedded.Server]) -> None:
+    with connect(servers(15).conninfo(), "tests") as connection:
+        there = connection.execute("select from pg_catalog.pg_available_extensions where name = 'postgis'").fetchone()
+    if there is None:
+        missing("postgresql-15-postgis-3")
+    workspace = made(
+        "create extension postgis; create table place (id int primary key, at geometry(Point, 4326));"
+        " insert into place select i, st_setsrid(st_makepoint(i, i), 4326) from generate_series(1, 50) i;"
+        " create index on place using gist (at); insert into spatial_ref_sys values (990001, 'us', 1, 'x', 'y')",
+        15,
+    )
+    told = through(workspace)
+    all_same(told)
+    counted = {one["name"]: one["rows"] for one in told["new"].facts["verify"]["tables"]}
+    assert counted == {"place": 50, "spatial_ref_sys": 1}
