@@ -40,8 +40,6 @@ select n.nspname, c.relname,
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
  where (c.relkind = 'r' or (c.relkind = 'm' and c.relispopulated)) and c.relpersistence <> 't'
    and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-   and (%(extensions)s or not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e'
-                                         and d.classid = 'pg_class'::regclass))
  order by 1, 2
 """
 _DIGEST = sql.SQL(
@@ -64,10 +62,10 @@ class Told:
         return self.verdict == "same"
 
 
-def content(conninfo: str, *, extensions: bool = False) -> dict[str, tuple[int, str]]:
-    """The rows of every table of a database: their number and their digest. extensions: of theirs too."""
+def content(conninfo: str) -> dict[str, tuple[int, str]]:
+    """The rows of every table of a database, those of extensions too: their number and their digest."""
     with psycopg.connect(conninfo, options="-c search_path= -c extra_float_digits=3") as connection:
-        found = connection.execute(_TABLES, {"extensions": extensions}).fetchall()
+        found = connection.execute(_TABLES).fetchall()
         result = {}
         for schema, name, columns in found:
             parts = sql.SQL(", ").join(map(sql.Identifier, columns)) if columns else sql.SQL("1")

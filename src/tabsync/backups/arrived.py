@@ -2,7 +2,7 @@
 
 No estimate and no message of pg_restore is believed. What PostgreSQL itself makes otherwise in every copy is no
 difference, and is named: rows that CREATE EXTENSION makes, the order of inherited columns, indexes of partitioned
-tables that were not valid before. The work grows with the number of objects, not with its square (decision 0017).
+tables that were not valid before. The work grows with the number of objects, not with its square (decision 0019).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from psycopg import sql
 
 from tabsync.backups.different import Difference, NotWhole
+from tabsync.backups.extension_rows import conditions, count_dumped
 from tabsync.backups.partitioned import invalid_in_dump
 from tabsync.backups.table_file import columns_of, count_lines
 from tabsync.kernel.step import Facts
@@ -89,9 +90,9 @@ def count_all(
 
     in_dump: of the tables of extensions count only those rows that a dump holds, and not what CREATE EXTENSION makes.
     """
-    conditions = {Relation(*row[:2]): row[2] for row in connection.execute(SQL["configuration"], {}) if row[2]}
-    conditions = {one: conditions[one] for one in relations if in_dump and one in conditions}
-    plain = [one for one in relations if one not in conditions]
+    known = conditions(connection) if in_dump else {}
+    partly = [one for one in relations if known.get(one)]
+    plain = [one for one in relations if not known.get(one)]
     found: dict[Relation, int] = {}
     for batch in _batches(plain):
         counts = [sql.SQL("(select count(*) from only {})").format(one.identifier()) for one in batch]
@@ -99,9 +100,7 @@ def count_all(
         found |= dict(zip(batch, row, strict=True))
         if report:
             report(len(found), len(relations), "tables")
-    for one, condition in conditions.items():
-        found[one] = _count_where(connection, one, condition)
-    return found
+    return found | {one: count_dumped(connection, one, known[one]) for one in partly}
 
 
 def reordered(connection: Connection, entries: Sequence[Entry]) -> list[Relation]:
@@ -150,15 +149,6 @@ def invalid_notes(entries: Sequence[Entry]) -> list[str]:
         f"index {one} is not valid: in the backup not every partition has an index attached to it"
         for one in sorted(invalid_in_dump(entries), key=str)
     ]
-
-
-def _count_where(connection: Connection, relation: Relation, condition: str) -> int:
-    # The extension's own text, which pg_dump runs too: one statement, in a transaction that only reads.
-    query = sql.SQL("select count(*) from {} {}").format(relation.identifier(), sql.SQL(condition))
-    with connection.transaction():
-        connection.execute("set transaction read only")
-        row = connection.execute(query, binary=True).fetchone()
-    return int(row[0]) if row else 0
 
 
 def _indexes(connection: Connection, entries: Sequence[Entry]) -> list[Difference]:

@@ -2,7 +2,7 @@
 
 The archive is compared, not the catalog (decision 0002): what pg_dump tells, it can bring back. Inherited columns are
 the one thing that every copy has in another order than its source, when the parent got a column after its child was
-made: their values are compared column by name, their definitions as sets (decision 0017).
+made: their values are compared column by name, their definitions as sets (decision 0019).
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from tabsync.backups.extension_rows import make_way, of_extensions
 from tabsync.backups.pg_restore import as_dbname, run_pg_restore, write_list
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
@@ -86,11 +87,30 @@ def in_passes(
     failures = restoring.run(first, *created, into=create_via)
     if failures:
         failures = _rows_again(restoring, first, failures, connect)
+    failures = _rows_of_extensions(restoring, first, failures, connect)
     if failures and not go_on:
         return failures
-    if last:
-        failures += _again(restoring, last, restoring.run(last))
-    return failures
+    # Partitions' indexes are attached one after the other: two workers that do it at once don't see each other's, and
+    # the index of the partitioned table is never told that it has them all.
+    attaching = [entry for entry in last if entry.kind == "INDEX ATTACH"]
+    later = dependents(last, {entry.dump_id for entry in attaching})
+    for part in ([one for one in last if one.dump_id not in later], attaching):
+        failures += _again(restoring, part, restoring.run(part, serial=part is attaching)) if part else []
+    rest = [one for one in last if one.dump_id in later and one.kind != "INDEX ATTACH"]
+    return failures + (_again(restoring, rest, restoring.run(rest)) if rest else [])
+
+
+def _rows_of_extensions(
+    restoring: Restoring, entries: Sequence[Entry], failures: list[Facts], connect: Callable[[], Connection]
+) -> list[Facts]:
+    """Restore rows of extensions' own tables again where CREATE EXTENSION had made some of them."""
+    if restoring.form != "directory" or not of_extensions(entries):
+        return failures
+    with connect() as connection:
+        again = make_way(connection, restoring.dump, entries)
+    ids = {entry.dump_id for entry in again}
+    left = [one for one in failures if one["dump_id"] not in ids]
+    return left + (restoring.run(again, serial=True) if again else [])
 
 
 def as_one(restoring: Restoring, entries: Sequence[Entry]) -> list[Facts]:
