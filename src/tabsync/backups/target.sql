@@ -18,18 +18,6 @@ select shobj_description(oid, 'pg_database') from pg_database where datname = %(
 -- By what a database is known to be the one that was made: its number, its comment.
 select oid::bigint, shobj_description(oid, 'pg_database') from pg_database where datname = %(database)s
 
--- name: invalid_indexes
--- Indexes that can't be used.
-select n.nspname as schema, c.relname as name
-  from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
- where not (i.indisvalid and i.indisready)
-
--- name: relations
--- Everything that stands in pg_class under a name of its own.
-select n.nspname, c.relname
-  from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and n.nspname not like 'pg\_%%' and n.nspname <> 'information_schema'
-
 -- name: present
 -- What an existing database has of the things that tables need, called as pg_dump calls them in a dump.
 select 'SCHEMA' as kind, '' as schema, nspname::text as name from pg_namespace
