@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -64,7 +65,7 @@ class Told:
 
 def content(conninfo: str) -> dict[str, tuple[int, str]]:
     """The rows of every table of a database, those of extensions too: their number and their digest."""
-    with psycopg.connect(conninfo, options="-c search_path= -c extra_float_digits=3") as connection:
+    with _looking(conninfo) as connection:
         found = connection.execute(_TABLES).fetchall()
         result = {}
         for schema, name, columns in found:
@@ -74,6 +75,15 @@ def content(conninfo: str) -> dict[str, tuple[int, str]]:
             assert row is not None
             result[str(Relation(schema, name))] = (row[0], row[1])
     return result
+
+
+def _looking(conninfo: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """A session that fires no trigger on login, where there are such."""
+    options = "-c search_path= -c extra_float_digits=3"
+    try:
+        return psycopg.connect(conninfo, options=f"{options} -c event_triggers=off")
+    except psycopg.OperationalError:
+        return psycopg.connect(conninfo, options=options)
 
 
 def through(workspace: Workspace, procedures: tuple[str, ...] = PROCEDURES) -> dict[str, Told]:
@@ -217,5 +227,5 @@ def _roots(workspace: Workspace) -> list[Relation]:
         " and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and not exists (select from pg_depend d"
         " where d.objid = c.oid and d.deptype = 'e' and d.classid = 'pg_class'::regclass) order by 1, 2"
     )
-    with psycopg.connect(workspace.conninfo) as connection:
+    with _looking(workspace.conninfo) as connection:
         return [Relation(*row) for row in connection.execute(query)]

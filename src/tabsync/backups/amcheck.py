@@ -70,12 +70,13 @@ def check_relations(connection: Connection, report: Callable[[float, float, str]
         checked.not_checked.append("indexes and pages: this server has no amcheck")
         return checked
     try:
-        # Event triggers of the application must not stand in the way of making the extension.
         connection.execute("set session_replication_role = replica")
         if row is None:
-            ours = sql.Identifier(_OURS)
-            connection.execute(sql.SQL("create schema {}").format(ours))
-            connection.execute(sql.SQL("create extension amcheck schema {}").format(ours))
+            _without_event_triggers(
+                connection,
+                sql.SQL("create schema {}").format(sql.Identifier(_OURS)),
+                sql.SQL("create extension amcheck schema {}").format(sql.Identifier(_OURS)),
+            )
     except psycopg.errors.InsufficientPrivilege as error:
         checked.not_checked.append(f"indexes and pages: amcheck needs a superuser ({_told(error)})")
         return checked
@@ -83,8 +84,26 @@ def check_relations(connection: Connection, report: Callable[[float, float, str]
         _check_all(connection, row[0] if row else _OURS, checked, report)
     finally:
         if row is None:
-            connection.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(_OURS)))
+            drop = sql.SQL("drop schema {} cascade").format(sql.Identifier(_OURS))
+            _without_event_triggers(connection, drop)
     return checked
+
+
+def _without_event_triggers(connection: Connection, *statements: sql.Composed) -> None:
+    """Run statements that event triggers of the application must not stand in the way of, nor act on.
+
+    Since PostgreSQL 17 no session of ours fires them. Before that, those that fire always are off for the transaction.
+    """
+    with connection.transaction():
+        names = []
+        if connection.info.server_version < 170000:
+            names = [sql.Identifier(name) for (name,) in connection.execute(SQL["always"], {})]
+        for name in names:
+            connection.execute(sql.SQL("alter event trigger {} disable").format(name))
+        for statement in statements:
+            connection.execute(statement)
+        for name in names:
+            connection.execute(sql.SQL("alter event trigger {} enable always").format(name))
 
 
 def _check_all(

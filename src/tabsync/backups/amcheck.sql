@@ -35,3 +35,7 @@ select c.oid::bigint as oid, n.nspname as schema, c.relname as name, a.amname as
   join pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'm', 't') and c.relpersistence <> 't'
  order by 2, 3
+
+-- name: always
+-- Event triggers that fire in every session, whatever its session_replication_role.
+select evtname::text from pg_catalog.pg_event_trigger where evtenabled = 'A' order by 1

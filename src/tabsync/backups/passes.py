@@ -90,14 +90,22 @@ def in_passes(
     failures = _rows_of_extensions(restoring, first, failures, connect)
     if failures and not go_on:
         return failures
-    # Partitions' indexes are attached one after the other: two workers that do it at once don't see each other's, and
-    # the index of the partitioned table is never told that it has them all.
-    attaching = [entry for entry in last if entry.kind == "INDEX ATTACH"]
-    later = dependents(last, {entry.dump_id for entry in attaching})
-    for part in ([one for one in last if one.dump_id not in later], attaching):
-        failures += _again(restoring, part, restoring.run(part, serial=part is attaching)) if part else []
-    rest = [one for one in last if one.dump_id in later and one.kind != "INDEX ATTACH"]
-    return failures + (_again(restoring, rest, restoring.run(rest)) if rest else [])
+    for part, serial in _stages(last):
+        failures += _again(restoring, part, restoring.run(part, serial=serial))
+    return failures
+
+
+def _stages(last: Sequence[Entry]) -> list[tuple[list[Entry], bool]]:
+    """The last pass in stages, each with whether it is one after the other.
+
+    Indexes of partitions are attached one by one: two workers at once don't see each other's, and the index of the
+    partitioned table may not learn that it has them all. Event triggers come last: they would act on what comes then.
+    """
+    acting = dependents(last, {entry.dump_id for entry in last if entry.kind == "EVENT TRIGGER"})
+    attaching = {entry.dump_id for entry in last if entry.kind == "INDEX ATTACH"}
+    stage = dict.fromkeys(dependents(last, attaching), 2) | dict.fromkeys(attaching, 1) | dict.fromkeys(acting, 3)
+    parts = [[entry for entry in last if stage.get(entry.dump_id, 0) == number] for number in range(4)]
+    return [(part, number in (1, 3)) for number, part in enumerate(parts) if part]
 
 
 def _rows_of_extensions(

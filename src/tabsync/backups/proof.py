@@ -15,6 +15,7 @@ from tabsync.backups.compare_dumps import Dump, compare
 from tabsync.backups.different import Difference, NotTheSame
 from tabsync.backups.dump import dump_directory
 from tabsync.backups.orphans import Comparison, comparisons, count_orphans
+from tabsync.backups.outside import reaching_out
 from tabsync.backups.scratch import manifest_of
 from tabsync.backups.target import conninfo_of
 from tabsync.kernel.clock import iso, now, parse_iso
@@ -188,7 +189,8 @@ def _conninfo(context: Context) -> str:
 def _left_out(context: Context, entries: list[Entry]) -> set[int]:
     left_out = context.results["restore"].get("left_out")
     if left_out is None:
-        left_out = [entry.dump_id for entry in entries if entry.kind == "SUBSCRIPTION"]  # see restore_new
+        feeds = {entry.dump_id for entry in entries if entry.kind == "SUBSCRIPTION"}
+        return feeds | reaching_out(entries)  # see restore_new
     return set(left_out)
 
 

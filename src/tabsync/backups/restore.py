@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from tabsync.backups.outside import in_scratch, reaching_out
 from tabsync.backups.passes import Restoring, in_passes
 from tabsync.backups.pg_restore import name_of, told
 from tabsync.backups.platform import needing
@@ -55,7 +56,7 @@ def restore(context: Context, *, backup: str, scratch: str) -> Facts:
         )
     left_out = {entry.dump_id for entry in entries if entry.kind in _NEEDS and entry.name in missing}
     theirs = needing(entries, manifest.excluded_schemas)
-    left_out |= theirs
+    left_out |= theirs | reaching_out(entries)
     unproven += [
         f"{one.kind.lower()} {name_of(one)}: needs a schema of the provider's"
         for one in entries
@@ -78,6 +79,7 @@ def restore(context: Context, *, backup: str, scratch: str) -> Facts:
         "database": database,
         "own_locale": own_locale,
         "unproven": unproven,
+        "notes": in_scratch(entries),
         "left_out": sorted(left_out | {one.dump_id for one in lost}),
         "lost_tables": [[one.schema, one.name] for one in lost if one.kind == "TABLE"],
     }

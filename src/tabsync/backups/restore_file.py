@@ -20,6 +20,7 @@ from psycopg import sql
 from tabsync.backups.arrived import count_all, not_there
 from tabsync.backups.different import NotWhole
 from tabsync.backups.foreign import Foreign, check_script, foreign_dump, opened, without_restrict
+from tabsync.backups.outside import not_filled, turn_off, without_reaching
 from tabsync.backups.passes import Restoring
 from tabsync.backups.pg_restore import as_dbname
 from tabsync.backups.psql_script import run_script, script_command
@@ -175,6 +176,7 @@ def restore(
         run_script(_programs(target, None), dump, conninfo, directory)
         return {"entries": 0}
     entries = restored(foreign_dump(dump).entries, only)
+    entries = without_reaching(entries) if _is_whole(context, only) else entries
     clients = _programs(target, dump)
     restoring = Restoring(clients, dump, form, directory, conninfo, database, tuple(options), context.report)
     failures = fill(restoring, entries, keep=keep)
@@ -197,9 +199,16 @@ def verify(context: Context, *, path: str, scratch: str, form: str, database: st
             tables = [one.relation for one in catalog.tables(connection) if one.kind == "r"]
         rows = count_all(connection, tables)
         counted = [asdict(one) | {"rows": rows[one]} for one in tables]
+        quiet = _is_whole(context, only)
+        notes = [*not_filled(entries), *turn_off(connection, database)] if quiet else []
     if "create" in context.results:
         finish(context, database)
-    return {"tables": counted, "rows": sum(one["rows"] for one in counted), "database": database}
+    return {"tables": counted, "rows": sum(one["rows"] for one in counted), "database": database, "notes": notes}
+
+
+def _is_whole(context: Context, only: list[int] | None) -> bool:
+    """Whether it is a whole copy in a new database: one that acts on nobody."""
+    return only is None and "create" in context.results
 
 
 def _programs(target: Facts, archive: Path | None) -> Installation:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tabsync.backups.arrived import check_arrived
 from tabsync.backups.dump import decompress_for
+from tabsync.backups.outside import not_filled, turn_off, without_reaching
 from tabsync.backups.passes import PASSES, Restoring, as_one, in_passes
 from tabsync.backups.pg_restore import as_dbname, name_of, restore_command, told
 from tabsync.backups.platform import needing
@@ -105,7 +106,9 @@ def fill_steps(
     only: the entries to restore, by dump id; None: all; finished: nothing more is done to a new database after it.
     """
     wanted = None if only is None else list(only)
-    both = {"backup": manifest.id, "scratch": scratch, "database": database, "only": wanted}
+    both: Facts = {"backup": manifest.id, "scratch": scratch, "database": database, "only": wanted}
+    # A whole copy beside the original acts on nobody; what takes its place, or was asked for by name, is not held back.
+    both |= {"quiet": finished and only is None and "--single-transaction" not in options}
     command = shlex.join(restore_command(programs_for(target, manifest), [*options, f"--dbname={as_dbname(database)}"]))
     return [
         Step(
@@ -137,6 +140,7 @@ def restore(
     options: list[str],
     only: list[int] | None,
     keep: bool = False,
+    quiet: bool = False,
 ) -> Facts:
     """Run pg_restore in passes. Raises FailedPartway naming the first entry that failed, unless what came is kept."""
     workspace: Workspace = context.services
@@ -149,6 +153,7 @@ def restore(
         if "create" not in context.results:
             prove_target(connection, target)
         entries = left_in(connection, manifest, restored(read_toc(dump / "toc.dat"), only))
+    entries = without_reaching(entries) if quiet else entries
     restoring = Restoring(clients, dump, "directory", dump.parent, conninfo, database, tuple(options), context.report)
     failures = fill(restoring, entries, keep=keep)
     raise_failures(failures, backup, keep=keep, can_keep=only is None and "create" in context.results)
@@ -163,9 +168,19 @@ def fill(restoring: Restoring, entries: Sequence[Entry], *, keep: bool) -> list[
 
 
 def verify(
-    context: Context, *, backup: str, scratch: str, database: str, only: list[int] | None, finished: bool = True
+    context: Context,
+    *,
+    backup: str,
+    scratch: str,
+    database: str,
+    only: list[int] | None,
+    finished: bool = True,
+    quiet: bool = False,
 ) -> Facts:
-    """Compare the database with the dump, and, when that was all, take the mark of the unfinished off it."""
+    """Compare the database with the dump, and, when that was all, take the mark of the unfinished off it.
+
+    quiet: what would act by itself in it is turned off, and named in the notes.
+    """
     workspace: Workspace = context.services
     dump = workspace.scratch(scratch) / "dump"
     with connect(conninfo_of(workspace, database), "restore", limits=NO_LIMIT) as connection:
@@ -174,6 +189,8 @@ def verify(
         every = restored(read_toc(dump / "toc.dat"), only)
         entries = left_in(connection, manifest, every)
         facts = check_arrived(connection, manifest, entries, dump, context.report)
+        if quiet:
+            facts["notes"] += [*not_filled(entries), *turn_off(connection, database)]
     if finished and "create" in context.results:
         finish(context, database)
     kept = {one.dump_id for one in entries}
