@@ -63,7 +63,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[Sender]:
     """The senders that were made, with no room to spare for small files."""
     made: list[Sender] = []
     monkeypatch.setattr(send, "_ROOM", 0)
-    monkeypatch.setattr(send, "_LOOK_EVERY", 0.005)  # the files are small: in 50 ms pg_dump writes five of them
+    monkeypatch.setattr(send, "_LOOK_EVERY", 60)  # as on a machine that is too busy to look: the kernel stops pg_dump
 
     class Watched(Sender):
         def __init__(self, *arguments: Any) -> None:
@@ -85,8 +85,10 @@ def test_never_more_is_staged_than_two_files(workspace: Workspace, watched: list
     assert len(sender.sent) >= 10  # the last ones may close as pg_dump ends
     whole = sum(sender._sizes.values())
     largest = sorted(sender._sizes.values())[-2:]
-    # Two are open and two on their way, those with their compressed selves where pg_dump compresses nothing itself.
-    assert sender.most_staged <= sum(largest) * 3 < whole
+    # What is on its way is there twice while it is compressed, where pg_dump does nothing of it itself.
+    twice = 1 if manifest.program["zstd"] else 2
+    contents = sum(size for path, size in sender._sizes.items() if not send._DATA.fullmatch(path.name))
+    assert sender.most_staged <= sum(largest) * twice + contents < whole
     manual = load(away.manual_path).model_copy(update={"key_tables": ()})
     report = run_drill(away, plan_drill(away, manual, manifest.id))
     assert report.data["verdict"]["content"] == "identical", report.data["error"]

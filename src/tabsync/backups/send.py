@@ -1,8 +1,10 @@
 """Stores the files of a dump while pg_dump is still at work: each one goes as soon as pg_dump has closed it.
 
-So a dump for an object store needs room for the files that are open, and not for all of them. When they are closed
-faster than they can be sent, pg_dump is stopped (SIGSTOP) until there is room again: never more is staged than its two
-largest files hold, and what it writes until it is stopped.
+So a dump for an object store needs room for the files that are open, and not for all of them. Never more is staged than
+its largest files, as many as pg_dump has jobs, and 64 MB: the kernel stops pg_dump when it begins a file (system.gate),
+and it goes on when at most 64 MB of closed files still wait. That holds however late we look. Between two files pg_dump
+is stopped too when we see that more is staged than the two largest hold, so that it is less as a rule. A file that has
+to be compressed or encrypted by us is there twice while that is done.
 
 What is sent before pg_dump fails is named by no manifest, and is collected later.
 """
@@ -14,21 +16,22 @@ import fcntl
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
 
-import psutil
-
 from tabsync.stores.manifest import StoredFile
 from tabsync.stores.store import Store
 from tabsync.system.consume import room_of
+from tabsync.system.gate import Gate
 
+_TICK = 0.002  # seconds until it is noticed that pg_dump stands before a new file, or that it may go on
 _LOOK_EVERY = 0.02  # seconds
 _ROOM = 64 << 20
-"""Bytes that may be staged however small the files are: a stop costs more than it saves."""
+"""Bytes of closed files that may wait however small they are: a stop costs more than it saves."""
 
 _LARGE = 16 << 20
 """Bytes from which the line, and not the way there and back, decides how long a file takes."""
@@ -62,8 +65,7 @@ class Sender:
 
         def watch() -> None:
             try:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    self._watch(psutil.Process(process.pid))
+                self._watch(process.pid)
             except BaseException as error:  # noqa: BLE001 - the thread that waits for pg_dump raises it
                 failures.append(error)
                 process.kill()
@@ -78,29 +80,49 @@ class Sender:
         if failures:
             raise failures[0]
 
-    def _watch(self, pg_dump: psutil.Process) -> None:
-        stopped = False
+    def __post_init__(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)  # pg_dump takes an empty one; the gate needs it
+
+    def _watch(self, pg_dump: int) -> None:
+        gate = Gate(self.directory, pg_dump)
         with ThreadPoolExecutor(max_workers=2) as pool:
             try:
-                while not self._ended.wait(_LOOK_EVERY):
+                looked = 0.0
+                while not self._ended.wait(_TICK):
+                    if not gate.fell_shut() and not gate.is_shut and time.monotonic() < looked + _LOOK_EVERY:
+                        continue
+                    looked = time.monotonic()
                     for path in self._closed():
                         self._sending[path] = pool.submit(self._send, path)
-                    if stopped != (stopped := self._is_full()):
-                        _stop([pg_dump, *pg_dump.children(recursive=True)], stop=stopped)
+                    self._hold(gate)
                     for future in self._sending.values():
                         if future.done():
                             future.result()
             finally:
-                if stopped:
-                    _stop([pg_dump, *pg_dump.children(recursive=True)], stop=False)
+                gate.close()
+
+    def _hold(self, gate: Gate) -> None:
+        """Shut the gate when too much is staged; open it when there is room for what would come."""
+        full = self._is_full()
+        if gate.is_shut and not full and self._waiting() <= _ROOM:
+            gate.open()
+        elif full and not gate.is_shut:
+            gate.shut()
+
+    def _waiting(self) -> int:
+        """Bytes on the disk of closed files that aren't sent yet."""
+        waiting = 0
+        for path, future in self._sending.items():
+            with contextlib.suppress(FileNotFoundError):
+                waiting += 0 if future.done() else room_of(path)
+        return waiting
 
     def _closed(self) -> list[Path]:
         there = [path for path in self.directory.glob("*.dat*") if _DATA.fullmatch(path.name)]
-        return [
-            path
-            for path in there
-            if path not in self._sending and path.with_suffix("") not in self._sending and _is_closed(path)
-        ]
+        new = [path for path in there if path not in self._sending and path.with_suffix("") not in self._sending]
+        closed = [path for path in new if _is_closed(path)]
+        self._sizes.update((path, path.stat().st_size) for path in closed)
+        return closed
 
     def _send(self, path: Path) -> StoredFile:
         path = self.finish(path)
@@ -144,12 +166,3 @@ def _is_closed(path: Path) -> bool:
     finally:
         os.close(fd)
     return True
-
-
-def _stop(family: list[psutil.Process], *, stop: bool) -> None:
-    for one in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if stop:
-                one.suspend()
-            else:
-                one.resume()

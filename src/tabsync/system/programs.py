@@ -52,7 +52,7 @@ def run_program(
     env: added to a minimal environment (secrets go here, never into argv). account: run as this account.
     claim: the claimed directory it works for, so that a sweep finds it if we are killed.
     on_line: called with each line of stderr as it comes. timeout: seconds, then it is killed.
-    beside: what goes on as long as the program runs, and ends when it does.
+    beside: what goes on as long as the program runs, in a process group of its own, and ends when it does.
     Raises FailedPartway on time-out, FileNotFoundError when there is no such program.
     """
     other = account if account is not None and account.uid != os.geteuid() else None
@@ -70,6 +70,7 @@ def run_program(
             user=other.uid if other else None,
             group=other.gid if other else None,
             extra_groups=[] if other else None,
+            process_group=0 if beside else None,  # whoever is beside it may stop all of it, and not us
         )
         killed = threading.Event()
         timer = threading.Timer(timeout or threading.TIMEOUT_MAX, _kill, (process, killed))
