@@ -104,10 +104,11 @@ def create(
     return server
 
 
-def start(server: Server) -> None:
+def start(server: Server, *, patience: int | None = None) -> None:
     """Start a server and wait until it answers; what a dead one left is no obstacle: its pid file, busy sessions.
 
-    The caller holds the claim on its directory.
+    The caller holds the claim on its directory. patience: seconds after which a server that is still coming up is left
+    to itself, since its start may take hours (a recovery); None: after two minutes that is an error.
     Raises FailedPartway with the line of the log that says why it doesn't start.
     """
     account = server_account()
@@ -124,8 +125,9 @@ def start(server: Server) -> None:
         account.own(sockets)
         server.log.touch()
         account.own(server.log)
-        done = _pg_ctl(server, account, "start", f"--log={server.log}", f"--options={_options(server, sockets, port)}")
-        if done.code == 0:
+        options = (f"--log={server.log}", f"--options={_options(server, sockets, port)}")
+        done = _pg_ctl(server, account, "start", *options, timeout=120 if patience is None else patience)
+        if done.code == 0 or (patience is not None and postmaster(server.directory) is not None):
             return
         complaint = _last_complaint(server.log)
         if "could not" not in complaint or attempt == 2:  # "could not create any TCP/IP sockets": the port was taken
@@ -207,9 +209,9 @@ def _working_in(data: Path) -> list[psutil.Process]:
     return found
 
 
-def _pg_ctl(server: Server, account: Account, verb: str, *options: str) -> Finished:
+def _pg_ctl(server: Server, account: Account, verb: str, *options: str, timeout: int = 120) -> Finished:
     program = server.installation.server_bindir(account) / "pg_ctl"
-    argv: list[str | Path] = [program, verb, "--wait", "--timeout=120", f"--pgdata={server.data}", *options]
+    argv: list[str | Path] = [program, verb, "--wait", f"--timeout={timeout}", f"--pgdata={server.data}", *options]
     return run_program(argv, account=account, claim=server.directory, timeout=180)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -215,8 +215,10 @@ def test_pgbackrest_is_read_where_it_is_installed(
 ) -> None:
     from tabsync.backups.managed import pgbackrest_state
 
-    program = tmp_path / "pgbackrest"
-    path = f"{tmp_path}:{os.environ['PATH']}"
+    program, others = tmp_path / "pgbackrest", tmp_path / "others"
+    others.mkdir()
+    (others / "cat").symlink_to(str(shutil.which("cat")))  # all else stays out: pgBackRest may be installed here
+    path = f"{tmp_path}:{others}"
     monkeypatch.setenv("PATH", path)
     assert pgbackrest_state() is None
     program.write_text(_PGBACKREST)
@@ -233,8 +235,8 @@ def test_pgbackrest_is_read_where_it_is_installed(
         31457280,
         False,
     )
-    others = pgbackrest_state("1")
-    assert others is not None and others["stanzas"] == []
+    strangers = pgbackrest_state("1")
+    assert strangers is not None and strangers["stanzas"] == []
     done = tabsync(directory, "backup", "list", "--store", str(directory / "store"), PATH=path)
     assert "Kept by pgBackRest, stanza shop: ok" in done.out and "20261122-031011F" in done.out
     for broken in ("#!/bin/sh\necho 'ERROR: [055]: no repository' >&2; exit 55\n", "#!/bin/sh\necho nonsense\n"):

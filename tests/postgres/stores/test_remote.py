@@ -7,7 +7,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from tabsync.manual.load import load
 from tabsync.stores import clients, remote
 from tabsync.stores.open import open_store
 from tabsync.stores.store import object_name
+from tabsync.system.consume import consumed
 from tabsync.workspace import Workspace
 from tests import emulators
 from tests.conftest import Databases, run_sql
@@ -187,10 +188,18 @@ def test_a_server_killed_in_mid_upload(directory: Path, monkeypatch: pytest.Monk
         server.make_container("backups")
         store = open_store("s3://backups/x", directory / "staging")
         store.prepare()
-        threading.Timer(0.1, server.kill).start()
+
+        def killing(path: Path, block: int) -> Iterator[bytes]:
+            for number, data in enumerate(consumed(path, block)):
+                if number == 1:
+                    server.kill()
+                yield data
+
+        monkeypatch.setattr(remote, "consumed", killing)
         with pytest.raises(CannotConnect, match=r"can't be reached; no backup was recorded"):
             store.adopt(staged, digest)
         assert not staged.exists()  # a part of it was given back to the disk
+        monkeypatch.setattr(remote, "consumed", consumed)
         staged.write_bytes(content)
         server.start()
         server.make_container("backups")

@@ -7,8 +7,10 @@ wait for, no libraries whose workers start jobs, no subscriptions. Its files are
 from __future__ import annotations
 
 import os
+import platform
 import pwd
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,6 +31,8 @@ _MINIMUM = {
     "max_prepared_xacts": "max_prepared_transactions",
     "max_locks_per_xact": "max_locks_per_transaction",
 }
+
+_SYNCFS_SINCE = (5, 8)  # before this Linux, syncfs may not tell of an error
 
 _HBA = """# Written by TabSync: the account that restored this cluster comes in as its superuser over the socket,
 # without a password, and may take backups and WAL; everyone else with the password that they had at the source.
@@ -69,6 +73,17 @@ def settle(directory: Path, installation: Installation) -> None:
     (data / "postgresql.conf").write_text("# Written by TabSync for a restored cluster.\n" + "\n".join(lines) + "\n")
 
 
+def falls_short(directory: Path, installation: Installation) -> bool:
+    """Whether the source had more of what a recovery needs than is configured: it raised that later, in the WAL.
+
+    The control file keeps up with the WAL that is replayed.
+    """
+    data = directory / "data"
+    written = dict(re.findall(r"^(\w+) = '(\d+)'$", (data / "postgresql.conf").read_text(), re.MULTILINE))
+    now = _minimum(data, installation)
+    return any(int(now[name]) > int(written.get(name, 0)) for name in _MINIMUM.values())
+
+
 def _settings(data: Path, installation: Installation, *, durable: bool) -> dict[str, str]:
     memory = psutil.virtual_memory().available // _MB
     settings = _minimum(data, installation) | {
@@ -82,7 +97,12 @@ def _settings(data: Path, installation: Installation, *, durable: bool) -> dict[
         "lc_messages": "C",
         "log_timezone": "UTC",
         "wal_level": "replica",
+        "log_startup_progress_interval": "1s",  # recover.py reads it
     }
+    if durable and _has_syncfs(installation):
+        settings["recovery_init_sync_method"] = (
+            "syncfs"  # in place of opening every file: minutes, where there are many
+        )
     return settings if durable else settings | {"fsync": "off", "synchronous_commit": "off", "autovacuum": "off"}
 
 
@@ -95,6 +115,19 @@ def _minimum(data: Path, installation: Installation) -> dict[str, str]:
     return {setting: found[name] for name, setting in _MINIMUM.items()} | {
         "min_wal_size": f"{max(_LEAST_WAL, 2 * segment)}MB",  # or it doesn't start
     }
+
+
+def _has_syncfs(installation: Installation) -> bool:
+    """Whether the server may flush whole file systems at its start.
+
+    https://www.postgresql.org/docs/current/runtime-config-error-handling.html
+    """
+    numbers = re.findall(r"\d+", platform.release())
+    if sys.platform != "linux" or tuple(map(int, numbers[:2])) < _SYNCFS_SINCE:
+        return False
+    name = "recovery_init_sync_method"
+    argv: list[str | Path] = [installation.program("postgres"), "-C", name, "-c", f"{name}=syncfs"]
+    return run_program([*argv, "-c", "config_file=/dev/null", "-D", "/"]).code == 0  # it reads nothing there
 
 
 def _quoted(value: str) -> str:

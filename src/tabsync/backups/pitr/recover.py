@@ -5,29 +5,26 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psycopg
 from psycopg.rows import dict_row
 
 from tabsync.backups.physical.base import chain
 from tabsync.backups.physical.lay_out import lay_out, programs_of
 from tabsync.backups.pitr.clusters import own_conninfo, write_entry
-from tabsync.backups.pitr.configure import configure, settle
-from tabsync.backups.pitr.feed import Feeder, restore_command
+from tabsync.backups.pitr.configure import settle
+from tabsync.backups.pitr.feed import Feeder
+from tabsync.backups.pitr.replay import LIMITS, own, replay, started_so_far
 from tabsync.backups.pitr.target import Target, local
 from tabsync.backups.wal.archive import fetch as wal_file
 from tabsync.backups.wal.contents import read_archive
 from tabsync.kernel.clock import iso, parse_iso
-from tabsync.kernel.errors import CannotConnect, FailedPartway, ProblemFound
 from tabsync.kernel.step import Context, Facts
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
 from tabsync.postgres.queries import named
-from tabsync.postgres.settings import Limits
 from tabsync.stores.manifest import Manifest
 from tabsync.system.account import server_account
 
@@ -37,9 +34,6 @@ if TYPE_CHECKING:
 _SQL = named(__package__, "pitr.sql")
 _STOPPED = re.compile(r"LOG:\s+recovery stopping (.*)")
 _LAST = re.compile(r"last completed transaction was at log time (.*)")
-_NOT_REACHED = "recovery ended before configured recovery target was reached"
-_LIMITS = Limits(statement_timeout=0, lock_timeout=60_000, idle_in_transaction_timeout=0)
-_POLL = 0.1  # seconds
 
 
 def fetch(context: Context, *, backup: str, name: str, directory: str) -> Facts:
@@ -84,15 +78,19 @@ def recover(
     with Feeder(workspace.store(), identifier, place, server_account(), size) as feeder:
 
         def watch() -> None:
-            context.report(feeder.served, feeder.served, "WAL files replayed")
+            doing, seconds = started_so_far(server.log)
+            if doing.startswith("redo") or not doing:
+                context.report(feeder.served, feeder.served, "WAL files replayed")
+            else:  # "syncing data directory (syncfs)", "resetting unlogged relations (init)"
+                context.report(seconds, seconds, f"s of {doing}")
 
-        def replay(goal: Target) -> bool:
+        def to(goal: Target) -> bool:
             followed = goal.settings() | {"recovery_target_timeline": timeline}
-            return _replay(server, manifest, goal, followed, feeder, watch, pause=pause, durable=durable)
+            return replay(server, manifest, goal, followed, feeder, watch, pause=pause, durable=durable)
 
-        if not replay(wanted):
+        if not to(wanted):
             # No commit came after it: then the end of the WAL is that moment, if the WAL reaches it.
-            replay(replace(wanted, kind="latest"))
+            to(replace(wanted, kind="latest"))
         if port is not None:
             (place / "port").write_text(str(port))
         facts = _reached(server, manifest, wanted, until)
@@ -103,10 +101,10 @@ def check(context: Context, *, backup: str, directory: str) -> Facts:
     """Connect to each database of the new cluster and count its tables: it answers, and its catalogs are readable."""
     manifest = context.services.store().manifest(backup)
     answered = []
-    with connect(_conninfo(Path(directory), manifest, "postgres"), "restore", limits=_LIMITS) as connection:
+    with connect(own(Path(directory), manifest, "postgres"), "restore", limits=LIMITS) as connection:
         names = [row[0] for row in connection.execute(_SQL["databases"]).fetchall()]
     for name in names:
-        with connect(_conninfo(Path(directory), manifest, name), "restore", limits=_LIMITS) as connection:
+        with connect(own(Path(directory), manifest, name), "restore", limits=LIMITS) as connection:
             row = connection.execute(_SQL["tables"]).fetchone()
             answered.append({"database": name, "tables": row[0] if row else 0})
     return {"databases": answered}
@@ -120,7 +118,7 @@ def keep(context: Context, *, backup: str, name: str, directory: str, target: Fa
     if not context.results["recover"]["paused"]:
         settle(place, programs_of(int(manifest.source["version_num"]) // 10000))
         server_account().own(place / "data" / "postgresql.conf")
-        with connect(_conninfo(place, manifest, "postgres"), "restore", limits=_LIMITS) as connection:
+        with connect(own(place, manifest, "postgres"), "restore", limits=LIMITS) as connection:
             connection.execute(_SQL["reload"])
         shutil.rmtree(place / "wal")
         (place / "fetch.sh").unlink()
@@ -159,67 +157,10 @@ def tidy(context: Context, *, name: str, directory: str) -> Facts:
     return {"kept": False}
 
 
-def _replay(
-    server: embedded.Server,
-    manifest: Manifest,
-    wanted: Target,
-    followed: dict[str, str],
-    feeder: Feeder,
-    watch: Callable[[], None],
-    *,
-    pause: bool,
-    durable: bool,
-) -> bool:
-    """Replay until the server stands at the target; False when the WAL ended before it."""
-    place = server.directory
-    settings = followed | {
-        "restore_command": restore_command(place),
-        "recovery_target_action": "pause" if pause and wanted.kind != "latest" else "promote",
-        "hot_standby": "on" if pause else "off",  # without it, the source's limits need not be met
-    }
-    configure(place, server.installation, manifest.physical["superuser"], settings, durable=durable)
-    account = server_account()
-    account.own(server.data)
-    if (place / "tablespaces").exists():
-        account.own(place / "tablespaces")
-        (place / "tablespaces").chmod(0o711)
-    try:
-        embedded.start(server)
-        while not _standing(server, manifest, pause=pause and wanted.kind != "latest"):
-            watch()
-            if feeder.error is not None:
-                raise feeder.error
-            if embedded.postmaster(place) is None:
-                raise FailedPartway(_last_words(server), f"read {server.log}")
-            time.sleep(_POLL)
-    except FailedPartway as error:
-        embedded.end_server(place)
-        if feeder.error is not None:
-            raise feeder.error from None
-        log = server.log.read_text(errors="replace") if server.log.exists() else ""
-        if _NOT_REACHED not in log or wanted.kind == "latest":
-            raise
-        if wanted.kind != "time":
-            raise ProblemFound(
-                f"{wanted} is not in the WAL of the store: {error.fact}", "tabsync backup window"
-            ) from None
-        return False
-    return True
-
-
-def _standing(server: embedded.Server, manifest: Manifest, *, pause: bool) -> bool:
-    try:
-        with connect(_conninfo(server.directory, manifest, "postgres"), "restore", limits=_LIMITS) as connection:
-            row = connection.execute(_SQL["standing"]).fetchone()
-            return bool(row and (row[1] == "paused" if pause else not row[0]))
-    except (CannotConnect, psycopg.Error):
-        return False
-
-
 def _reached(server: embedded.Server, manifest: Manifest, wanted: Target, until: str | None) -> Facts:
     """Where recovery ended, and whether that is the target: told by the server, or by what the WAL is known to hold."""
     with (
-        connect(_conninfo(server.directory, manifest, "postgres"), "restore", limits=_LIMITS) as connection,
+        connect(own(server.directory, manifest, "postgres"), "restore", limits=LIMITS) as connection,
         connection.cursor(row_factory=dict_row) as cursor,
     ):
         row = cursor.execute(_SQL["reached"]).fetchone() or {}
@@ -244,13 +185,3 @@ def _reached(server: embedded.Server, manifest: Manifest, wanted: Target, until:
         "last_commit": iso(last) if last else None,
         "timeline": row["timeline"],
     }
-
-
-def _conninfo(directory: Path, manifest: Manifest, database: str) -> str:
-    return own_conninfo(directory, manifest.physical["superuser"], database)
-
-
-def _last_words(server: embedded.Server) -> str:
-    lines = server.log.read_text(errors="replace").splitlines() if server.log.exists() else []
-    fatal = [line.split("FATAL:")[-1].strip() for line in lines if "FATAL" in line or "PANIC" in line]
-    return f"the restored server ended: {fatal[-1] if fatal else 'no reason in its log'}"
