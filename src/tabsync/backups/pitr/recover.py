@@ -171,6 +171,8 @@ def _reached(server: embedded.Server, manifest: Manifest, wanted: Target, until:
         sure, why = True, f"stopped {stopped[-1]}"
     elif wanted.kind == "latest":
         sure, why = True, "replayed everything that the store has"
+    elif wanted.kind != "time":
+        sure, why = False, "the server doesn't say that it stopped there"
     else:
         moment = parse_iso(wanted.value)
         sure = known is not None and known >= moment
