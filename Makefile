@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 VENDOR := src/tabsync/console/static/vendor
 ARGS ?=
+PARTS ?=
 
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test lint bench soak lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +40,10 @@ lint: setup ## ruff, mypy --strict, the import rules, the manual
 
 bench: setup ## Measure against PostgreSQL's own programs; writes docs/benchmarks.md (about 20 minutes, 15 GB of disk)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: setup ## Long runs, resumed where they were: PARTS=databases (about 20 minutes); writes docs/soak.md
+	@sh scripts/test-packages.sh
+	@$(BIN)/python -m soak $(PARTS) $(ARGS)
 
 lock: $(VENV)/.ready ## Resolve the dependencies anew into requirements/*.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt pyproject.toml --extra dev

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from benchmarks.measure import measure, start_up
+from benchmarks.objects import measure_objects
 from benchmarks.place import subject
 from benchmarks.recovery import measure_recovery
 from benchmarks.report import page
@@ -33,6 +34,7 @@ def main() -> None:
         figures = measure(measured, given.rounds, say)
         recovery = measure_recovery(measured, figures, given.rounds, say)
         recovery += measure_rescue(measured, figures, given.rounds, say)
+        recovery += measure_objects(measured, say)
     say("start-up")
     text = page(measured, figures, recovery, start_up())
     given.output.parent.mkdir(parents=True, exist_ok=True)

@@ -47,6 +47,7 @@ _ROWS = ("TABLE DATA", "SEQUENCE SET")
 _INHERITS = re.compile(rf"\nINHERITS \(({IDENTIFIER}\.{IDENTIFIER}(?:, {IDENTIFIER}\.{IDENTIFIER})*)\)")
 _QUALIFIED = re.compile(rf"({IDENTIFIER})\.({IDENTIFIER})")
 _IN_SCHEMA = re.compile(rf" WITH SCHEMA ({IDENTIFIER});")
+_WITH_GIST = re.compile(r" EXCLUDE USING gist | WITHOUT OVERLAPS\b")
 _WORD = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
 
 
@@ -89,7 +90,7 @@ def select(entries: Sequence[Entry], names: Iterable[Relation]) -> Selection:
                 left_out[entry.dump_id] = _told(entry, own, sorted(strange), graph)
         found |= _mentioned(entries, graph, found, allowed)
         grew = len(found) > before
-    found |= _schema_grants(entries, graph, chosen)
+    found |= _schema_grants(entries, graph, chosen) | _operator_classes(entries, graph, found)
     found |= {one for one, owners in _configuration(entries, graph).items() if owners <= found}
     return Selection(
         tuple(entry.dump_id for entry in entries if entry.dump_id in found),
@@ -231,6 +232,13 @@ def _mentioned(entries: Sequence[Entry], graph: Mapping[int, Entry], found: set[
             if {one for one in needed if graph[one].kind in RELATIONS} <= allowed:
                 more |= needed
     return more
+
+
+def _operator_classes(entries: Sequence[Entry], graph: Mapping[int, Entry], found: set[int]) -> set[int]:
+    """The extension by which GiST compares numbers and texts: a constraint in a dump doesn't name it."""
+    gist = any(graph[one].kind == "CONSTRAINT" and _WITH_GIST.search(graph[one].definition) for one in found)
+    theirs = {entry.dump_id for entry in entries if entry.kind == "EXTENSION" and entry.name == "btree_gist"}
+    return _needs(graph, theirs) if gist else set()
 
 
 def _schema_grants(entries: Sequence[Entry], graph: Mapping[int, Entry], chosen: set[int]) -> set[int]:
