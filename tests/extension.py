@@ -25,6 +25,10 @@ EXTENSIONS: Mapping[str, str] = {
     # Every row is dumped, and CREATE EXTENSION makes some of them again.
     "again": "create table word (name text primary key); insert into word values ('made');"
     " select pg_catalog.pg_extension_config_dump('word', '');",
+    # It can be made only where it was let: as one that must be preloaded.
+    "alone": "do $$ begin if current_setting('tests.alone', true) is distinct from 'on' then"
+    " raise exception 'alone can only be made where it is preloaded'; end if; end $$;"
+    " create table task (name text primary key); select pg_catalog.pg_extension_config_dump('task', '')",
 }
 """Scripts of extensions, by name; each is made in the schema of its name."""
 

@@ -277,3 +277,37 @@ def test_postgis_comes_back(made: Made, servers: Callable[[int], embedded.Server
     all_same(told)
     counted = {one["name"]: one["rows"] for one in told["new"].facts["verify"]["tables"]}
     assert counted == {"place": 50, "spatial_ref_sys": 1}
+
+
+def test_an_extension_that_a_scratch_server_can_not_make_is_unproven_and_no_loss(
+    extended: embedded.Server, workspaces: Callable[..., Workspace]
+) -> None:
+    run_sql(extended.conninfo(), "create database {}", "extensions")
+    workspace = _with_plain_manual(workspaces(extended.conninfo("extensions")))
+    fill(
+        workspace.conninfo,
+        "set tests.alone = 'on'; create schema alone; create extension alone; insert into alone.task values ('x');"
+        " create table own (x int); insert into own values (1); create view seen as select * from alone.task",
+    )
+    told = through(workspace, ("drill",))["drill"]
+    assert told.facts["error"] is None
+    assert told.facts["verdict"]["content"] == "partial"
+    assert (
+        "extension alone: a scratch server can't make it: alone can only be made where it is preloaded" in told.verdict
+    )
+    assert "view public.seen: needs alone" in told.verdict
+
+
+def test_every_entry_that_does_not_restore_is_in_the_report(made: Made) -> None:
+    """Two keys with orphans: both are named."""
+    workspace = made(
+        "create table p (id int primary key); create table c (p int references p); create table d (p int references p);"
+        " insert into p values (1), (2); insert into c values (2); insert into d values (2);"
+        " set session_replication_role = replica; delete from p where id = 2"
+    )
+    report = through(workspace, ("drill",))["drill"].facts
+    assert {(one["kind"], one["name"]) for one in report["different"]} == {
+        ("fk constraint", "c c_p_fkey"),
+        ("fk constraint", "d d_p_fkey"),
+    }
+    assert all("violates foreign key constraint" in one["what"] for one in report["different"])

@@ -49,6 +49,14 @@ class NotWhole(FailedPartway):
         self.differences = tuple(differences)
 
 
+class NotRestored(ProblemFound):
+    """A backup doesn't restore. differences: every entry that failed, with its error."""
+
+    def __init__(self, fact: str, differences: Sequence[Difference], hint: str) -> None:
+        super().__init__(fact, hint)
+        self.differences = tuple(differences)
+
+
 def listed(differences: Sequence[Difference]) -> str:
     """The first few in one line, and how many more there are."""
     more = len(differences) - _SHOWN

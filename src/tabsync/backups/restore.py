@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
 
+from tabsync.backups.different import Difference, NotRestored
 from tabsync.backups.outside import in_scratch, reaching_out
 from tabsync.backups.passes import Restoring, in_passes
 from tabsync.backups.pg_restore import name_of, told
 from tabsync.backups.platform import needing
 from tabsync.backups.properties import at_once, give, of_database, statements
 from tabsync.backups.scratch import manifest_of
-from tabsync.kernel.errors import ProblemFound
+from tabsync.backups.selection import configuration
 from tabsync.kernel.step import Context, Facts
 from tabsync.postgres import catalog, embedded
 from tabsync.postgres.connect import Connection, connect
@@ -37,7 +38,7 @@ def restore(context: Context, *, backup: str, scratch: str) -> Facts:
     """Restore the fetched dump with pg_restore, in parallel, into a new database of the same name.
 
     What can't come back because the scratch server lacks an extension or a locale is listed as unproven.
-    Raises ProblemFound when anything else doesn't restore.
+    Raises NotRestored, naming each, when anything else doesn't restore.
     """
     workspace: Workspace = context.services
     manifest = manifest_of(context, backup)
@@ -63,17 +64,22 @@ def restore(context: Context, *, backup: str, scratch: str) -> Facts:
         if one.dump_id in theirs
     ]
     failures = _pg_restore(workspace, server, directory, database, entries, left_out, own_locale, context.report)
-    explained = dependents(entries, left_out)
+    refused = _refused_extensions(entries, failures)
+    left_out |= refused.keys()
+    unproven += [f"extension {name}: a scratch server can't make it: {error}" for name, error in refused.values()]
+    explained = dependents(entries, left_out) | _rows_of(entries, left_out)
     unexplained = [failure for failure in failures if failure["dump_id"] not in explained]
     if unexplained:
-        first = unexplained[0]
-        raise ProblemFound(
-            f"the backup does not restore: {told(first)}"
+        raise NotRestored(
+            f"the backup does not restore: {told(unexplained[0])}"
             + (f" (and {len(unexplained) - 1} more)" if len(unexplained) > 1 else ""),
+            _differences(entries, unexplained),
             "repair the source, then: tabsync drill; or, when it is lost, keep what can be restored:"
             f" tabsync restore new --from {backup} --keep-what-came",
         )
-    lost = [entry for entry in entries if entry.dump_id in {failure["dump_id"] for failure in failures}]
+    missing |= {name for name, _ in refused.values()}
+    failed = {failure["dump_id"] for failure in failures} - refused.keys()
+    lost = [entry for entry in entries if entry.dump_id in failed]
     unproven += [f"{entry.kind.lower()} {name_of(entry)}: needs {', '.join(sorted(missing))}" for entry in lost]
     return {
         "database": database,
@@ -83,6 +89,30 @@ def restore(context: Context, *, backup: str, scratch: str) -> Facts:
         "left_out": sorted(left_out | {one.dump_id for one in lost}),
         "lost_tables": [[one.schema, one.name] for one in lost if one.kind == "TABLE"],
     }
+
+
+def _refused_extensions(entries: Sequence[Entry], failures: Sequence[Facts]) -> dict[int, tuple[str, str]]:
+    """Extensions that are installed here and can't be made: they want to be preloaded, or another database."""
+    errors = {one["dump_id"]: one["error"] for one in failures}
+    return {
+        entry.dump_id: (entry.name, errors[entry.dump_id])
+        for entry in entries
+        if entry.kind in _NEEDS and entry.dump_id in errors
+    }
+
+
+def _rows_of(entries: Sequence[Entry], gone: set[int]) -> set[int]:
+    """The rows of the own tables of extensions that are not there."""
+    return {one for one, owners in configuration(entries).items() if owners & gone}
+
+
+def _differences(entries: Sequence[Entry], failures: Sequence[Facts]) -> list[Difference]:
+    known = {entry.dump_id: entry for entry in entries}
+    found = [(known.get(one["dump_id"]), one["error"]) for one in failures]
+    return [
+        Difference(entry.kind.lower(), entry.schema, entry.name, error) if entry else Difference("", "", "", error)
+        for entry, error in found
+    ]
 
 
 def creation(database: str, facts: Facts) -> sql.Composed:

@@ -91,7 +91,7 @@ def select(entries: Sequence[Entry], names: Iterable[Relation]) -> Selection:
         found |= _mentioned(entries, graph, found, allowed)
         grew = len(found) > before
     found |= _schema_grants(entries, graph, chosen) | _operator_classes(entries, graph, found)
-    found |= {one for one, owners in _configuration(entries, graph).items() if owners <= found}
+    found |= {one for one, owners in configuration(entries).items() if owners <= found}
     return Selection(
         tuple(entry.dump_id for entry in entries if entry.dump_id in found),
         _relations(graph, chosen),
@@ -108,8 +108,7 @@ def without(entries: Sequence[Entry], selection: Selection, present: set[int]) -
     for entry in entries:
         if entry.kind in about and not dropped.isdisjoint(entry.dependencies):
             dropped.add(entry.dump_id)
-    graph = {entry.dump_id: entry for entry in entries}
-    dropped |= {one for one, owners in _configuration(entries, graph).items() if not owners.isdisjoint(present)}
+    dropped |= {one for one, owners in configuration(entries).items() if not owners.isdisjoint(present)}
     return tuple(one for one in selection.dump_ids if one not in dropped)
 
 
@@ -159,7 +158,7 @@ def _below(entries: Sequence[Entry], graph: Mapping[int, Entry]) -> dict[int, li
     return below
 
 
-def _configuration(entries: Sequence[Entry], graph: Mapping[int, Entry]) -> dict[int, set[int]]:
+def configuration(entries: Sequence[Entry]) -> dict[int, set[int]]:
     """The rows of extensions' own tables that a dump holds, each with the extensions that it may be of.
 
     Such a table stands in no dump: CREATE EXTENSION makes it. The dump doesn't say which one: it is one of that schema
@@ -170,9 +169,10 @@ def _configuration(entries: Sequence[Entry], graph: Mapping[int, Entry]) -> dict
         for entry in entries
         if entry.kind == "EXTENSION"
     }
+    there = {entry.dump_id for entry in entries}
     found: dict[int, set[int]] = {}
     for entry in entries:
-        if entry.kind in _ROWS and schemas and not any(one in graph for one in entry.dependencies):
+        if entry.kind in _ROWS and schemas and there.isdisjoint(entry.dependencies):
             near = {one for one, schema in schemas.items() if schema == entry.schema}
             found[entry.dump_id] = near or set(schemas)
     return found
