@@ -6,7 +6,7 @@ VENDOR := src/tabsync/console/static/vendor
 ARGS ?=
 PARTS ?=
 
-.PHONY: help setup demo test lint bench soak lock clean
+.PHONY: help setup emulators demo test lint bench soak lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,18 +27,20 @@ $(VENDOR)/.ready: $(VENV)/.ready package.json package-lock.json scripts/vendor.p
 demo: setup ## Bring up the restaurant, prove its backup, leave the console running (ARGS=--once: stop at the verdict)
 	@$(BIN)/tabsync demo $(ARGS)
 
-test: setup ## Run every test (as root on Debian it first installs chromium and postgresql-15)
-	@sh scripts/test-packages.sh
+emulators: setup # what tests and benchmarks store into
 	@$(BIN)/python scripts/emulators.py
+
+test: setup emulators ## Run every test (as root on Debian it first installs chromium and postgresql-15)
+	@sh scripts/test-packages.sh
 	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
 lint: setup ## ruff, mypy --strict, the import rules, the manual
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/tabsync manual check
+	@$(BIN)/tabsync manual check src/tabsync/profiles/tabsync/manual.md
 
-bench: setup ## Measure against PostgreSQL's own programs; writes docs/benchmarks.md (about 20 minutes, 15 GB of disk)
+bench: setup emulators ## Measure against others' programs; writes docs/benchmarks.md (30 minutes, 20 GB; ARGS="--only physical")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 soak: setup ## Long runs, resumed where they were: PARTS=databases (about 20 minutes); writes docs/soak.md

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from tests.servers import running_server
 
 from benchmarks.place import Subject
 from tabsync.postgres.conninfo import libpq_environment
@@ -24,11 +27,12 @@ _PG_DUMP = str(embedded().program("pg_dump"))
 
 @dataclass(slots=True)
 class Series:
-    """Seconds of one thing, run several times; sizes in bytes of what it wrote."""
+    """Seconds of one thing, run several times; bytes: of what it wrote; cpu: seconds of processor time that it took."""
 
     name: str
     seconds: list[float] = field(default_factory=list)
     bytes: int = 0
+    cpu: list[float] = field(default_factory=list)
 
     @property
     def typical(self) -> float:
@@ -36,11 +40,27 @@ class Series:
         return median(self.seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A figure against its bound. unit: "" for a ratio, "s" or "MB"."""
+
+    what: str
+    figure: float
+    bound: float
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether the bound holds."""
+        return self.figure <= self.bound
+
+
 @dataclass(slots=True)
 class Figures:
     """Everything that one run of the benchmark found. custom_file: the custom dump, kept for its restore.
 
-    file_sizes: of the files of bare pg_dump, bytes; more: what the other measurements ran.
+    more: what the other measurements ran.
     """
 
     bare: Series
@@ -50,22 +70,25 @@ class Figures:
     report: dict[str, Any] = field(default_factory=dict)
     drill_backup: list[float] = field(default_factory=list)
     drill_rto: list[float] = field(default_factory=list)
-    file_sizes: list[int] = field(default_factory=list)
     more: list[Series] = field(default_factory=list)
 
 
-def measure(subject: Subject, rounds: int, say: Callable[[str], None]) -> Figures:
-    """Dump with pg_dump and with tabsync, turn by turn, then the drill. The first, unmeasured, dump warms the cache."""
-    figures = Figures(
+def blank(subject: Subject) -> Figures:
+    """Nothing measured yet."""
+    return Figures(
         Series("pg_dump -Fd -j2 --compress=zstd:1"),
         Series("pg_dump --format=custom"),
         Series("tabsync backup take full"),
         subject.home / "custom.dump",
     )
+
+
+def measure(subject: Subject, rounds: int, say: Callable[[str], None]) -> Figures:
+    """Dump with pg_dump and with tabsync, turn by turn, then the drill. The first, unmeasured, dump warms the cache."""
+    figures = blank(subject)
     place = subject.home / "out"
     env = libpq_environment(subject.conninfo)
     run_bare(subject, Series("to warm the cache"))
-    figures.file_sizes = [path.stat().st_size for path in (place / "dump").iterdir()]
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
         run_bare(subject, figures.bare)
@@ -89,26 +112,47 @@ def run_bare(subject: Subject, series: Series) -> None:
     _add(series, argv, place, libpq_environment(subject.conninfo))
 
 
-def start_up(times: int = 15) -> tuple[Series, Series]:
-    """`tabsync --help` against importing its two libraries, turn by turn."""
-    ours = Series("tabsync --help")
-    peer = Series("python -c 'import typer, rich.console'")
-    for number in range(times + 1):
-        for series, argv in (
-            (peer, [sys.executable, "-c", "import typer, rich.console"]),
-            (ours, [str(TABSYNC), "--help"]),
-        ):
-            started = time.perf_counter()
-            subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
-            if number:  # the first one reads the files from disk
-                series.seconds.append(time.perf_counter() - started)
-    return ours, peer
+_LIBRARIES = "import typer, rich.console"
+
+
+def start_up(home: Path, times: int = 9) -> tuple[list[Measured], list[Series]]:
+    """Commands that do little, against importing the libraries that they need, turn by turn, on an empty database."""
+    commands: dict[tuple[str, ...], tuple[str, float]] = {("--help",): (_LIBRARIES, 2.0)}
+    for few, bound in ((("health",), 2.5), (("backup", "list"), 2.5), (("run", "list"), 2.5), (("status",), 4.0)):
+        commands[few] = (f"{_LIBRARIES}, psycopg", bound)
+    found, runs = [], []
+    with running_server("start", max_connections="20") as server:
+        place = home / "start"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        (place / "tabsync.toml").write_text(f'database = "{server.conninfo()}"\nstore = "store"\nhome = "home"\n')
+        for words, (libraries, bound) in commands.items():
+            peer, ours = Series(f"python -c '{libraries}'"), Series(" ".join(("tabsync", *words)))
+            for number in range(times + 1):
+                for series, argv in ((peer, [sys.executable, "-c", libraries]), (ours, [str(TABSYNC), *words])):
+                    started = time.perf_counter()
+                    subprocess.run(argv, check=False, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                    if number:  # the first one reads the files from disk
+                        series.seconds.append(time.perf_counter() - started)
+            runs += [peer, ours]
+            what = f"`{ours.name}`, against `{peer.name}`"
+            found.append(Measured(what, ours.typical / peer.typical, bound))
+        shutil.rmtree(place)
+    return found, runs
 
 
 def _add(series: Series, argv: Sequence[str], place: Path, env: Mapping[str, str]) -> None:
+    before = cpu_of_children()
     seconds, size = _timed(argv, place, env)
     series.seconds.append(seconds)
+    series.cpu.append(cpu_of_children() - before)
     series.bytes = size
+
+
+def cpu_of_children() -> float:
+    """Seconds of processor time of all that we started and that has ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _timed(argv: Sequence[str], place: Path, env: Mapping[str, str]) -> tuple[float, int]:

@@ -11,8 +11,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from benchmarks.measure import Measured
 from benchmarks.place import Subject
-from benchmarks.recovery import Measured
 from tabsync.backups.restore_new import plan_restore_new
 from tabsync.backups.take import plan_take_full
 from tabsync.kernel.plan import Plan

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tabsync.kernel.units import human_bytes
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
 from tabsync.postgres.conninfo import libpq_environment
+from tabsync.postgres.installation import Installation
 from tabsync.postgres.settings import Limits
 from tabsync.system.account import reachable_place
 from tabsync.system.claims import claim
@@ -26,21 +28,37 @@ class Subject:
     what: str
     bytes: int
     home: Path
+    server: embedded.Server
+
+    def __str__(self) -> str:
+        """What it is, in words."""
+        return f"{self.what}, {human_bytes(self.bytes)}"
 
 
 @contextmanager
-def subject(home: Path, orders: int, dataset: Path | None) -> Iterator[Subject]:
-    """A running server with the data; made once per scale and kept below home, since that takes minutes."""
+def subject(
+    home: Path,
+    orders: int,
+    dataset: Path | None,
+    installation: Installation | None = None,
+    more: Mapping[str, str] | None = None,
+) -> Iterator[Subject]:
+    """A running server with the data; made once per scale and kept below home, since that takes minutes.
+
+    installation: the PostgreSQL to use, the embedded one by default; more: settings.
+    """
     name = dataset.stem if dataset else f"orders-{orders}"
+    name += f"-{installation.major}" if installation else ""
+    settings = _SETTINGS | dict(more or {})
     held = claim(reachable_place(home / "servers") / name)
     if held is None:
         raise SystemExit(f"another benchmark uses {name}")
     embedded.end_server(held.directory)
     filled = held.directory / "filled"
     server = (
-        embedded.opened(held.directory, settings=_SETTINGS)
+        embedded.opened(held.directory, settings=settings)
         if filled.exists()
-        else embedded.create(held.directory, settings=_SETTINGS)
+        else embedded.create(held.directory, settings=settings, installation=installation)
     )
     embedded.start(server)
     try:
@@ -50,7 +68,7 @@ def subject(home: Path, orders: int, dataset: Path | None) -> Iterator[Subject]:
         with connect(server.conninfo("bench"), "bench", limits=_NO_LIMIT, as_application=True) as connection:
             row = connection.execute("select pg_database_size(current_database())").fetchone()
         what = f"{dataset.name}" if dataset else f"the TabSync profile with {orders:,} orders"
-        yield Subject(server.conninfo("bench"), what, int(row[0]) if row else 0, home)
+        yield Subject(server.conninfo("bench"), what, int(row[0]) if row else 0, home, server)
     finally:
         embedded.stop(server)
         held.release()

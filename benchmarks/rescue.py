@@ -1,4 +1,4 @@
-"""When something is gone: one user, the server's files, the server with its disk."""
+"""When something is gone: one user, or the server with its disk."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from statistics import median
 from tests.servers import running_server
 from tests.vanish import lose_the_server
 
-from benchmarks.measure import TABSYNC, Figures, Series, ours
+from benchmarks.measure import TABSYNC, Measured, ours
 from benchmarks.place import Subject
-from benchmarks.recovery import Measured, Say
+from benchmarks.recovery import Say
 from benchmarks.watch import watched
 from tabsync.postgres.connect import connect
 from tabsync.postgres.conninfo import libpq_environment
@@ -27,14 +27,12 @@ _RATE = 500  # transactions a second
 _FLUSH = 10  # seconds: what wal receive promises
 
 
-def measure_rescue(subject: Subject, figures: Figures, rounds: int, say: Say) -> list[Measured]:
-    """Rows from a backup and from the warm copy, the cluster from its physical backup, and what is lost with a disk."""
-    return [*_rows(subject, rounds, say), *_physical(subject, figures, say), *_lost(rounds, say)]
-
-
-def _rows(subject: Subject, rounds: int, say: Say) -> list[Measured]:
-    """One deleted user back; the backup is the newest of the measurements before."""
+def rows(subject: Subject, rounds: int, say: Say) -> list[Measured]:
+    """One deleted user back; the backup is the newest of the measurements before, if there were any."""
     env = ours(subject, subject.home / "out")
+    if not (subject.home / "out" / "store").exists():
+        say("a backup")
+        watched([str(TABSYNC), "backup", "take", "full", "--json"], env)
     found = []
     for source in ("latest", "warm"):
         if source == "warm":
@@ -71,29 +69,9 @@ def _must_be_back(subject: Subject, user: str) -> None:
             raise SystemExit("the user did not come back")
 
 
-def _physical(subject: Subject, figures: Figures, say: Say) -> list[Measured]:
-    """A physical backup, and the cluster back from it until it answers."""
-    say("physical backup and restore")
-    place = subject.home / "out"
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    env = ours(subject, place)
-    take = watched([str(TABSYNC), "backup", "take", "physical", "--json"], env)
-    back = watched([str(TABSYNC), "restore", "to-time", "latest", "--as", "bench", "--json"], env)
-    watched([str(TABSYNC), "restore", "drop", "bench", "--yes", "--json"], env)
-    shutil.rmtree(place, ignore_errors=True)
-    figures.more += [
-        Series("tabsync backup take physical", [take.seconds]),
-        Series("tabsync restore to-time latest", [back.seconds]),
-    ]
-    peer = next(one for one in figures.more if one.name.startswith("pg_restore"))
-    what = "Restore from a physical backup until it answers, against the first manual's pg_restore"
-    return [Measured(what, back.seconds / peer.typical, 0.2)]
-
-
-def _lost(rounds: int, say: Say) -> list[Measured]:
+def lost(rounds: int, say: Say) -> list[Measured]:
     """Commits lost when server, disk and receiver vanish under load, by canaries in the WAL."""
-    lost = []
+    gone_for = []
     for number in range(rounds):
         say(f"server and disk vanish, {number + 1} of {rounds}")
         settings = {"wal_level": "replica", "max_wal_senders": "5", "synchronous_commit": "on", "max_connections": "40"}
@@ -111,6 +89,6 @@ def _lost(rounds: int, say: Say) -> list[Measured]:
                 gone = lose_the_server(workspace, server, seconds=seconds, every=0.05, flush=_FLUSH)
                 process.kill()
             workspace.close()
-            lost.append(gone.seconds)
+            gone_for.append(gone.seconds)
     what = f"Commits lost when server and disk vanish under {_RATE} transactions a second, the worst of {rounds}"
-    return [Measured(what, max(lost), _FLUSH, "s")]
+    return [Measured(what, max(gone_for), _FLUSH, "s")]

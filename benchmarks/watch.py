@@ -15,22 +15,28 @@ from typing import Any
 
 import psutil
 
+from benchmarks.measure import cpu_of_children
 from tabsync.system.consume import room_of
 
 
 @dataclass(slots=True)
 class Watched:
-    """What a program took. seconds; memory: the most its own process held, bytes; staged: the most disk, bytes."""
+    """What a program took. seconds; memory: the most its own process held, bytes; staged: the most disk, bytes.
+
+    cpu: seconds of processor time, of its own and of the programs that it ran.
+    """
 
     seconds: float
     memory: int
     staged: int
     told: dict[str, Any]
+    cpu: float = 0.0
 
 
 def watched(argv: Sequence[str], env: Mapping[str, str], staging: Path | None = None) -> Watched:
     """Run a program that prints JSON, and look at it every 20 ms. Ends the benchmark when it fails."""
     os.sync()  # nobody pays for what the one before left unwritten
+    used = cpu_of_children()
     started = time.perf_counter()
     process = subprocess.Popen(
         argv, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -53,7 +59,9 @@ def watched(argv: Sequence[str], env: Mapping[str, str], staging: Path | None = 
     looking.join()
     if process.returncode not in (0, 1):
         raise SystemExit(f"{' '.join(argv)}: {out}{err}")
-    return Watched(seconds, most["memory"], most["staged"], json.loads(out) if out.strip() else {})
+    return Watched(
+        seconds, most["memory"], most["staged"], json.loads(out) if out.strip() else {}, cpu_of_children() - used
+    )
 
 
 def size_of(directory: Path) -> int:

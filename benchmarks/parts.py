@@ -1,0 +1,101 @@
+"""The parts of the benchmark: each can run by itself, and has a section of docs/benchmarks.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from benchmarks.measure import Figures, Measured, Series, blank, measure, start_up
+from benchmarks.objects import measure_objects
+from benchmarks.physical import measure_physical
+from benchmarks.place import Subject, subject
+from benchmarks.recovery import Say, away, deduplicated, restored
+from benchmarks.report import drill_lines, dump_rows
+from benchmarks.rescue import lost, rows
+
+
+@dataclass
+class Bench:
+    """What the parts work with. rounds: how often each thing runs; found: what the dumps of this run gave, if any."""
+
+    home: Path
+    orders: int
+    dataset: Path | None
+    rounds: int
+    say: Say
+    open: ExitStack
+    found: Figures | None = None
+
+    @cached_property
+    def subject(self) -> Subject:
+        """The server with the data, from when it is first needed to the end."""
+        self.say("the data, and a server for it (minutes, the first time)")
+        return self.open.enter_context(subject(self.home, self.orders, self.dataset))
+
+
+@dataclass(slots=True)
+class Section:
+    """What a part found. what: it was measured on; lines: of Markdown, below the tables."""
+
+    title: str
+    what: str
+    measured: list[Measured]
+    runs: list[Series]
+    lines: list[str] = field(default_factory=list)
+
+
+def _dumps(bench: Bench) -> Section:
+    bench.found = figures = measure(bench.subject, bench.rounds, bench.say)
+    rows_ = [*dump_rows(figures), *restored(bench.subject, figures, bench.say)]
+    runs = [figures.bare, figures.ours, figures.custom, *figures.more]
+    return Section("Dumps", str(bench.subject), rows_, runs, drill_lines(figures))
+
+
+def _away(bench: Bench) -> Section:
+    figures = bench.found or blank(bench.subject)
+    figures.more = []
+    found = away(bench.subject, figures, bench.rounds, bench.say)
+    return Section("To an object store", str(bench.subject), found, figures.more)
+
+
+def _again(bench: Bench) -> Section:
+    return Section("What is stored again", str(bench.subject), deduplicated(bench.subject, bench.say), [])
+
+
+def _rows(bench: Bench) -> Section:
+    return Section("One user back", str(bench.subject), rows(bench.subject, bench.rounds, bench.say), [])
+
+
+def _physical(bench: Bench) -> Section:
+    what, found, runs = measure_physical(bench.home, bench.orders, bench.dataset, bench.found, bench.rounds, bench.say)
+    return Section("Physical backups", what, found, runs)
+
+
+def _lost(bench: Bench) -> Section:
+    return Section("A server that vanishes", "pgbench at scale 5", lost(bench.rounds, bench.say), [])
+
+
+def _start(bench: Bench) -> Section:
+    bench.say("start-up")
+    found, runs = start_up(bench.home)
+    return Section("Start-up", "an empty database, in turns", found, runs)
+
+
+def _objects(bench: Bench) -> Section:
+    return Section("Many objects", "tables made for it", measure_objects(bench.subject, bench.say), [])
+
+
+PARTS: dict[str, Callable[[Bench], Section]] = {
+    "dumps": _dumps,
+    "azurite": _away,
+    "again": _again,
+    "rows": _rows,
+    "physical": _physical,
+    "lost": _lost,
+    "objects": _objects,
+    "start": _start,
+}
+"""By the names that --only takes; in this order, since some use what those before left."""
