@@ -21,6 +21,7 @@ from tabsync.backups.physical.base import chain
 from tabsync.backups.physical.lay_out import lay_out
 from tabsync.backups.physical.take import plan_take_physical
 from tabsync.backups.scratch import sweep
+from tabsync.backups.verify import plan_verify
 from tabsync.kernel.errors import FailedPartway, NotAllowed, ProblemFound, Refused
 from tabsync.kernel.runner import run
 from tabsync.postgres import embedded
@@ -154,10 +155,17 @@ def test_nothing_that_is_known_is_packed_again(
     assert {file.digest for file in second.files if file.name in large} <= shared
 
 
-def test_a_piece_that_rotted_is_stored_again(workspace: Workspace) -> None:
+@pytest.mark.parametrize("found_by", ["verify", "chance"])
+def test_a_piece_that_rotted_is_stored_again(
+    workspace: Workspace, found_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack, "_VERIFIED", 1 if found_by == "chance" else 1 << 33)
     first = take(workspace)
     largest = max((file for file in first.files if ".tar." in file.name), key=lambda file: file.bytes)
     injure(LocalStore(workspace.store_root), largest.digest, "flip")
+    if found_by == "verify":
+        verified = run(plan_verify(workspace, [first.id]), workspace, workspace.journal())
+        assert isinstance(verified.error, ProblemFound)
     second = take(workspace)
     assert list(workspace.store().damaged(second)) == []
     assert list(workspace.store().damaged(first)) == []  # the same object, put right

@@ -3,15 +3,17 @@
 Several threads do it, each with one piece, while the next one is read. A piece is known by the digest of its plain
 bytes, taken before anything else: the manifests of earlier physical backups of the same cluster say which object holds
 it (physical["contents"]). Such an object may be encrypted, and then differs from what we would make now, but only for
-the same recipients. It is counted on like any other (Store.count_on), so that no prune takes it away meanwhile; in a
-directory it is read and verified first, so that a backup taken because something rotted doesn't rest on it again.
+the same recipients. It is counted on like any other (Store.count_on), so that no prune takes it away meanwhile.
+
+A backup that is taken because something rotted must not rest on it again: what `backup verify` found damaged is not
+asked, and in a directory an eighth of what is known is read and verified, each day another one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -22,6 +24,7 @@ import zstandard
 
 from tabsync.backups.physical.base import KINDS
 from tabsync.backups.physical.pieces import Piece, buffers
+from tabsync.kernel.clock import now
 from tabsync.kernel.errors import BadUsage, ProblemFound
 from tabsync.stores.manifest import StoredFile
 
@@ -34,6 +37,7 @@ CONTENTS = "contents"
 _LEVEL = 1
 _FRAME = 4 << 20
 _LOOKED_AT = 3  # earlier backups whose pieces are known: each takes 20 MB of memory for a terabyte
+_VERIFIED = 8  # of so many known pieces, one
 _THREADS = min(4, max(2, os.cpu_count() or 2))
 
 
@@ -83,7 +87,7 @@ class Packer:
         try:
             plain = hashlib.sha256(piece.content).hexdigest()
             there = self._known.get(plain)
-            if there is not None and self._is_good(there):
+            if there is not None and self._is_good(there, plain):
                 return replace(there, name=piece.name), plain
             path = self._staged / piece.name
             digest = _compress(piece.content, path)
@@ -91,21 +95,23 @@ class Packer:
             piece.give_back()
         return self._store.keep(path, digest=digest), plain
 
-    def _is_good(self, there: StoredFile) -> bool:
+    def _is_good(self, there: StoredFile, plain: str) -> bool:
         if not self._store.count_on(there.object, there.object_bytes):
             return False
-        return not (self._store.is_local and self._store.harm(there))
+        due = (int(plain[:8], 16) + now().toordinal()) % _VERIFIED == 0
+        return not (due and self._store.is_local and self._store.harm(there))
 
 
-def known_pieces(store: Store, system_identifier: str) -> dict[str, StoredFile]:
+def known_pieces(store: Store, system_identifier: str, damaged: Collection[str] = ()) -> dict[str, StoredFile]:
     """The pieces of the newest physical backups of a cluster, by their plain digests, as far as we would make them.
 
+    damaged: backups (ids) that are not asked.
     Those for other recipients are none of ours, nor are encrypted ones when we don't encrypt, or the other way round.
     """
     found: dict[str, StoredFile] = {}
     looked_at = 0
     ours = store.keys.fingerprint if store.keys.encrypting else None
-    for backup in reversed(store.ids()):
+    for backup in reversed([one for one in store.ids() if one not in damaged]):
         with suppress(ProblemFound, BadUsage):  # whoever can't be read or trusted is not asked
             manifest = store.manifest(backup)
             if manifest.kind not in KINDS or manifest.source["system_identifier"] != system_identifier:

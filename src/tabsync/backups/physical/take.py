@@ -25,11 +25,12 @@ from tabsync.backups.physical.lists import fetch_list, keep_list
 from tabsync.backups.physical.pack import CONTENTS, Packer, known_pieces
 from tabsync.backups.physical.stream import Checkpoint, basebackup_command, from_files, from_stream
 from tabsync.backups.take import prove_target
+from tabsync.backups.verify import KIND as VERIFIED
 from tabsync.kernel.clock import compact, iso, now
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
-from tabsync.ledger.evidence import add_evidence
+from tabsync.ledger.evidence import add_evidence, evidence_since
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import program_environment
 from tabsync.postgres.installation import clients_for
@@ -168,7 +169,9 @@ def base(context: Context, *, backup: str, target: Facts, checkpoint: Checkpoint
 
         command = basebackup_command(clients, backup, checkpoint, to_files=bool(spaces), since=since)
         env = program_environment(workspace.conninfo, "backup")
-        earlier = known_pieces(workspace.store(), str(target["system_identifier"]))
+        found_bad = evidence_since(workspace.ledger(), VERIFIED, ok=False)
+        damaged = {str(one["facts"].get("backup")) for one in found_bad}
+        earlier = known_pieces(workspace.store(), str(target["system_identifier"]), damaged)
         with Packer(workspace.store(), staged, earlier, report) as packer:
             cut = (from_files if spaces else from_stream)(command, env, staged, packer)
         next_xid = read_next_xid(connection)
