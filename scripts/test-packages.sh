@@ -1,5 +1,5 @@
 #!/bin/sh
-# What some tests need beyond the wheels: a browser, PostgreSQL 15, PgBouncer, and the program age. Installed only by root on Debian; elsewhere
+# What some tests need beyond the wheels: a browser, a server that speaks German, PostgreSQL 15, PgBouncer, and the program age. Installed only by root on Debian; elsewhere
 # those tests skip and say what is missing.
 set -eu
 missing=""
@@ -8,6 +8,9 @@ missing=""
 [ -e /usr/share/postgresql/15/extension/postgis.control ] || missing="$missing postgresql-15-postgis-3"
 command -v age > /dev/null || missing="$missing age"
 [ -x /usr/sbin/pgbouncer ] || missing="$missing pgbouncer"
+[ -e /usr/share/i18n/locales/de_DE ] || missing="$missing locales"
+german() { locale -a | grep -qi '^de_DE\.utf-\?8$'; }
+[ -n "$missing" ] || german || missing=" "
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" -ne 0 ] || ! grep -qs '^ID=debian' /etc/os-release; then
     echo "note: not installed, so their tests skip:$missing"
@@ -22,3 +25,5 @@ fi
 apt-get update -qq
 # shellcheck disable=SC2086 # one word for each package
 apt-get install -qq -y --no-install-recommends $missing > /dev/null
+# The package's own list of locales stays as it is: one more is built beside it.
+german || localedef -i de_DE -f UTF-8 de_DE.UTF-8

@@ -16,11 +16,13 @@ from tabsync.backups.restore_tables import plan_restore_tables
 from tabsync.kernel.errors import Exit, FailedPartway
 from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import clients_for
+from tabsync.stores.local import LocalStore
 from tabsync.workspace import Workspace
 from tests.conftest import Databases
-from tests.drills.test_drill import drill
+from tests.drills.test_drill import drill, injure
 from tests.drills.test_odd_databases import fill, manual
 from tests.drills.test_restore import Gone, asked, backed_up, carried_out, database_of, databases_of, gone
+from tests.postgres.cli.program import tabsync
 
 __all__ = ["gone", "manual"]
 
@@ -61,6 +63,8 @@ MISSING_KEY = """
     set session_replication_role = replica;
     delete from p where id = 2;
 """
+
+COMMENT = "select shobj_description(oid, 'pg_database') from pg_database where datname = current_database()"
 
 
 def same(workspace: Workspace, database: str) -> None:
@@ -134,3 +138,70 @@ def test_rows_that_can_never_come_are_told_with_what_the_server_said(
     assert f"tabsync drill --backup {backup}" in outcome.error.hint
     assert "--keep-what-came" in outcome.error.hint
     assert "not_whole" not in databases_of(workspace)
+
+
+def test_what_came_is_kept_on_demand_and_says_that_it_is_not_whole(
+    databases: Databases, workspaces: Callable[..., Workspace], gone: Gone
+) -> None:
+    conninfo = databases(17)
+    fill(conninfo, MISSING_KEY)
+    workspace = workspaces(conninfo)
+    backup = backed_up(workspace)
+    gone.append((workspace, "partly"))
+    outcome = carried_out(workspace, plan_restore_new(workspace, backup, "partly", keep_what_came=True))
+    assert isinstance(outcome.error, FailedPartway)
+    assert outcome.error.exit_code == Exit.FAILED_PARTWAY
+    assert "partly is only a part of the backup: fk constraint public." in outcome.error.fact
+    missing = outcome.results["settle"]["missing"]
+    assert any("Key (p)=(2)" in one["told"] for one in missing)
+    assert outcome.results["tidy_database"] == {"dropped": False}
+    assert asked(workspace, "partly", "select count(*) from t") == [(50,)]
+    assert asked(workspace, "partly", "select count(*) from both_of") == [(1,)]
+    assert asked(workspace, "partly", "select count(*) from pg_constraint where contype = 'p' and oid > 16383") == [
+        (3,)
+    ]
+    ((comment,),) = asked(workspace, "partly", COMMENT)
+    assert str(comment).startswith(
+        f"tabsync: PARTIAL restore of backup {backup}, run {outcome.run_id}: this failed: fk"
+    )
+    whole = carried_out(workspace, plan_restore_new(workspace, backup, "whole", keep_what_came=False))
+    assert whole.results["tidy_database"] == {"dropped": True}
+
+
+def test_a_damaged_object_costs_its_table_and_no_other(
+    databases: Databases, workspaces: Callable[..., Workspace], gone: Gone
+) -> None:
+    conninfo = databases(17)
+    fill(conninfo, "create table lost as select 1 as a; create table kept as select 2 as a; select lo_create(7)")
+    workspace = workspaces(conninfo)
+    backup = backed_up(workspace)
+    file = next(file for file in workspace.store().manifest(backup).files if file.table == "lost")
+    injure(LocalStore(workspace.store_root), file.digest, "flip")
+    gone.append((workspace, "rest"))
+    outcome = carried_out(workspace, plan_restore_new(workspace, backup, "rest", keep_what_came=True))
+    assert isinstance(outcome.error, FailedPartway)
+    assert "table data public.lost: its stored object" in outcome.error.fact
+    assert asked(workspace, "rest", "select a from kept") == [(2,)]
+    assert asked(workspace, "rest", "select a from lost") == []
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_the_command_lists_what_is_missing_and_ends_with_5(
+    json: bool, databases: Databases, directory: Path, workspaces: Callable[..., Workspace], gone: Gone
+) -> None:
+    conninfo = databases(17)
+    fill(conninfo, MISSING_KEY)
+    workspace = workspaces(conninfo)
+    backed_up(workspace)
+    gone.append((workspace, "by_command"))
+    given = [f"--database={conninfo}", f"--store={directory / 'store'}", "--as=by_command", "--keep-what-came"]
+    done = tabsync(directory, "restore", "new", *given, *(["--json"] if json else []))
+    assert done.code == 5
+    assert "Key (p)=(2)" in done.out, done.out
+    if json:
+        told = done.json
+        assert told["partial"] is True
+        assert told["error"]["exit_code"] == 5
+        assert told["missing"][0]["detail"] == 'Key (p)=(2) is not present in table "p".'
+    else:
+        assert "PARTLY restored into by_command: 3 tables, 53 rows." in done.out

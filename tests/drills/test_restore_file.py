@@ -171,3 +171,34 @@ def test_roles_that_are_missing_are_named_or_left_out(shop: Workspace, directory
     with pytest.raises(Refused, match="lacks roles: seller"):
         plan_restore_file(shop, path)
     carried_out(shop, plan_restore_file(shop, path, no_owner=True)).raise_if_failed()
+
+
+@pytest.mark.parametrize("packing", ["", "gz", "zst"])
+def test_a_script_of_a_newer_pg_dump_runs_on_an_older_server(
+    packing: str, databases: Databases, workspaces: Callable[..., Workspace], directory: Path
+) -> None:
+    conninfo, older = databases(17), databases(15)
+    fill(conninfo, "create table t as select generate_series(1, 3) as a; create table s (v text)")
+    fill(conninfo, "insert into s values (E'SET transaction_timeout = 0;\n\n')")
+    path = dump(conninfo, directory / "newer.sql")
+    assert b"\nSET transaction_timeout = 0;\n" in path.read_bytes()
+    if packing:
+        pack = gzip.compress if packing == "gz" else zstandard.compress
+        path.write_bytes(pack(path.read_bytes()))
+    workspace = workspaces(older)
+    try:
+        plan = plan_restore_file(workspace, path, "of newer")
+        assert "transaction_timeout" in plan.steps[0].preview
+        carried_out(workspace, plan).raise_if_failed()
+        assert asked(workspace, "of newer", "select count(*) from t") == [(3,)]
+        assert asked(workspace, "of newer", "select v from s") == [("SET transaction_timeout = 0;\n\n",)]
+        # All or nothing, as before; and a server that knows the setting gets the file as it is.
+        path.write_bytes(dump(conninfo, path).read_bytes() + b"\nselect 1 / 0;\n")
+        outcome = carried_out(workspace, plan_restore_file(workspace, path, "half of newer"))
+        assert isinstance(outcome.error, FailedPartway)
+        assert "division by zero (line " in outcome.error.fact
+        assert "half of newer" not in databases_of(workspace)
+        steps = plan_restore_file(workspaces(conninfo), path, "of same").steps
+        assert not any("transaction_timeout" in step.preview for step in steps)
+    finally:
+        run_sql(make_conninfo(older, dbname="postgres"), "drop database if exists {} with (force)", "of newer")

@@ -17,7 +17,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 class Contents:
     """What to dump. without: tables left out altogether; rows_left_out: tables of which only the definition is dumped.
 
-    schemas_left_out: schemas left out altogether, which are a provider's own.
+    schemas_left_out: schemas left out altogether, which are a provider's own; large_objects: whether they come along.
 
     The kind "tables" keeps all definitions: a table alone can't be restored, it lacks its types, functions and
     sequences. That is what `pg_dump --table` gives, and why `pg_restore --table` fails in a new database.
@@ -27,10 +27,12 @@ class Contents:
     without: tuple[Relation, ...] = ()
     rows_left_out: tuple[Relation, ...] = ()
     schemas_left_out: tuple[str, ...] = ()
+    large_objects: bool = True
 
     def options(self) -> list[str]:
         """The options for pg_dump: https://www.postgresql.org/docs/current/app-pgdump.html"""
         options = {"schema": ["--schema-only"], "data": ["--data-only"], "tables": ["--no-blobs"]}.get(self.kind, [])
+        options = options + ([] if self.large_objects else ["--no-blobs"])
         options = options + [f"--exclude-schema={quoted_pattern(name)}" for name in self.schemas_left_out]
         options = options + [f"--exclude-table={pattern(one)}" for one in self.without]
         return options + [f"--exclude-table-data={pattern(one)}" for one in self.rows_left_out]
@@ -43,7 +45,8 @@ class Contents:
 def contents_from_json(data: Facts) -> Contents:
     """Contents as a step keeps them."""
     lists = {key: tuple(Relation(**one) for one in data[key]) for key in ("without", "rows_left_out")}
-    return Contents(cast(Kind, data["kind"]), **lists, schemas_left_out=tuple(data["schemas_left_out"]))
+    schemas = tuple(data["schemas_left_out"])
+    return Contents(cast(Kind, data["kind"]), **lists, schemas_left_out=schemas, large_objects=data["large_objects"])
 
 
 def pattern(relation: Relation) -> str:

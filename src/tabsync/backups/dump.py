@@ -6,7 +6,6 @@ that is what the round-trip proof stands on, so both sides must go through here.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from pathlib import Path
 
 import zstandard
 
+from tabsync.backups.dump_failed import LOCK_WAIT, dump_failed
 from tabsync.backups.send import Sender
-from tabsync.kernel.errors import FailedPartway
 from tabsync.postgres.connect import program_environment
 from tabsync.postgres.installation import Installation
 from tabsync.postgres.toc import read_toc
@@ -23,9 +22,6 @@ from tabsync.system.programs import run_program
 
 LEVEL = 1
 """zstd level of table files: measured, higher levels cost more time than they save."""
-
-LOCK_WAIT = 60_000
-"""Milliseconds after which a dump that queues behind an ALTER TABLE gives up and says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,23 +123,3 @@ def _compress_file(path: Path) -> Path:
         zstandard.ZstdCompressor(LEVEL).copy_stream(source, target, size=size, read_size=1 << 20)
     path.unlink()
     return compressed
-
-
-def dump_failed(complaint: str, into: Path) -> FailedPartway:
-    if "No space left" not in complaint and shutil.disk_usage(into.parent).free < 1 << 20:
-        complaint += " (No space left on device)"  # pg_dump may call it "could not close data file: Success"
-    fact = f"pg_dump failed: {complaint.removeprefix('pg_dump: ').removeprefix('error: ')}; no backup was recorded"
-    if "No space left" in complaint:
-        return FailedPartway(fact, f"free some space on the disk of {into.parent}")
-    if "statement timeout" in complaint:  # pg_dump bounds nothing else with it than its wait for locks
-        fact = f"pg_dump waited {LOCK_WAIT / 1000:.0f} s for a table's lock and gave up; no backup was recorded"
-        return FailedPartway(fact, "a migration holds a lock; run it again when it is over (tabsync status)")
-    if "conflict with recovery" in complaint:
-        fact = "pg_dump read for too long: the standby cancelled it to go on replaying; no backup was recorded"
-        hint = "raise the standby's max_standby_streaming_delay (and max_standby_archive_delay), then pg_reload_conf()"
-        return FailedPartway(fact, f"{hint}, or turn hot_standby_feedback on")
-    if "row-level security" in complaint:
-        return FailedPartway(fact, "dump as a user with BYPASSRLS, or as the tables' owner")
-    if "permission denied" in complaint:
-        return FailedPartway(fact, "grant pg_read_all_data to the user that takes backups")
-    return FailedPartway(fact, "run it again; nothing half-made is listed")

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,10 @@ _HEAD = 64 << 20
 
 _ALLOWED = ("restrict", "unrestrict", ".")
 _COPY = re.compile(rb"^COPY .* FROM stdin;$")
+_SET = re.compile(rb"SET (\w+) = ")
+_RESTRICTS = (b"\\restrict ", b"\\unrestrict ")
+_HEADS = (b"--", b"\\restrict ", b"SELECT pg_catalog.set_config(")
+_HEADER = 200  # lines
 _COMMAND = re.compile(rb"^\\([A-Za-z_.!?]+)")
 
 
@@ -145,17 +150,41 @@ def check_script(path: Path, packed: str) -> None:
         raise ProblemFound(f"{path.name} was cut off: its last line is missing", "get it again from where it came")
 
 
-def without_restrict(source: BinaryIO) -> Iterator[bytes]:
-    """The lines of a script without its own \\restrict, which fails where psql is restricted already."""
+def header_settings(path: Path, packed: str) -> list[str]:
+    """The settings that a script of pg_dump's begins with: a newer one sets some that an older server doesn't know."""
+    with opened(path, packed) as source:
+        lines = list(itertools.islice(_header(source), _HEADER))
+    if not any(line.startswith(b"-- PostgreSQL database dump") for line in lines):
+        return []
+    return [match[1].decode() for line in lines if (match := _SET.match(line))]
+
+
+def made_to_fit(source: BinaryIO, settings: Sequence[str] = ()) -> Iterator[bytes]:
+    """The lines of a script without its own \\restrict, which fails where psql is restricted already, and without
+    some settings of its header."""
+    for line in _header(source):
+        match = _SET.match(line)
+        if not (match and match[1].decode() in settings) and not line.startswith(_RESTRICTS):
+            yield line
     in_copy = False
     for line in source:
         if in_copy:
             in_copy = line.rstrip(b"\r\n") != b"\\."
-        elif line.startswith((b"\\restrict ", b"\\unrestrict ")):
+        elif line.startswith(_RESTRICTS):
             continue
         else:
             in_copy = bool(_COPY.match(line.rstrip(b"\r\n")))
         yield line
+
+
+def _header(source: BinaryIO) -> Iterator[bytes]:
+    """The lines up to the empty one behind the settings; nothing of the dump itself is among them."""
+    began = False
+    for line in source:
+        yield line
+        began = began or bool(_SET.match(line))
+        if (began and not line.strip()) or not (_SET.match(line) or line.startswith(_HEADS) or not line.strip()):
+            return
 
 
 def _packing(head: bytes) -> str:

@@ -24,7 +24,7 @@ select 'role' as kind, r.rolname::text as name,
 select distinct 'membership' as kind, pg_catalog.format('%%I in %%I', m.rolname, g.rolname) as name,
        pg_catalog.format('GRANT %%I TO %%I%%s;', g.rolname, m.rolname,
          case when pg_catalog.to_jsonb(a) ->> 'set_option' is not null  -- since 16
-              then pg_catalog.format(' WITH ADMIN %%s, INHERIT %%s, SET %%s', a.admin_option,
+              then pg_catalog.format(' WITH ADMIN %%s, INHERIT %%s, SET %%s', a.admin_option::text,
                      pg_catalog.to_jsonb(a) ->> 'inherit_option', pg_catalog.to_jsonb(a) ->> 'set_option')
               when a.admin_option then ' WITH ADMIN OPTION' else '' end) as statement,
        '' as note
@@ -42,10 +42,13 @@ select 'setting of a role' as kind,
          (select pg_catalog.string_agg(pg_catalog.quote_ident(part), '.')
             from pg_catalog.regexp_split_to_table(pg_catalog.split_part(one, '=', 1), '\.') part),
          case when pg_catalog.split_part(one, '=', 1) ~ '\.' then '''...'''
-              -- A list stands there as SET wrote it, its members quoted where they need it.
+              -- A list of names. Whoever set it may have hidden SQL in them, so each is quoted again.
               when pg_catalog.split_part(one, '=', 1) in ('search_path', 'temp_tablespaces', 'session_preload_libraries',
-                     'local_preload_libraries', 'shared_preload_libraries')
-                then pg_catalog.substr(one, pg_catalog.strpos(one, '=') + 1)
+                     'local_preload_libraries')
+                then coalesce((select pg_catalog.string_agg(pg_catalog.quote_literal(coalesce(
+                                        pg_catalog.replace(m[1], '""', '"'), m[2])), ', ')
+                                 from pg_catalog.regexp_matches(pg_catalog.substr(one, pg_catalog.strpos(one, '=') + 1),
+                                                                '"((?:[^"]|"")*)"|([^,[:space:]"]+)', 'g') m), '''''')
               else pg_catalog.quote_literal(pg_catalog.substr(one, pg_catalog.strpos(one, '=') + 1)) end) as statement,
        case when pg_catalog.split_part(one, '=', 1) ~ '\.' then 'its value is not kept' else '' end as note
   from pg_catalog.pg_db_role_setting s
@@ -81,13 +84,13 @@ select 'grant on a parameter' as kind, p.parname || ' to ' || coalesce(r.rolname
 -- Settings of the server that differ from what it was built with. Commands and connection strings may hold secrets.
 select 'setting of the server' as kind, s.name as name,
        pg_catalog.format('ALTER SYSTEM SET %%s = %%s;', s.name,
-         case when s.name ~ '_preload_libraries$|^search_path$|^temp_tablespaces$' then s.setting
-              else pg_catalog.quote_literal(s.setting) end
+         pg_catalog.quote_literal(s.setting)
            || case when s.unit is not null then '  -- in ' || s.unit else '' end) as statement,
        '' as note
   from pg_catalog.pg_settings s
  where s.source = 'configuration file'
-   and s.name !~ '_command$|conninfo|passphrase|password|key|_file$|_directory$|^listen_addresses$|^port$|\.'
+   -- lists, which need their names quoted one by one, and what may hold a secret or is of one machine only
+   and s.name !~ '^search_path$|^temp_tablespaces$|_command$|conninfo|passphrase|password|key|_file$|_directory$|^listen_addresses$|^port$|\.'
    and s.name !~ '^unix_socket|^log_|^lc_|^cluster_name$|^data_|^primary_slot_name$|^hot_standby'
    and s.setting is distinct from s.boot_val
  order by 2

@@ -51,11 +51,11 @@ class Restoring:
     options: tuple[str, ...]
     report: _Report
 
-    def run(self, entries: Sequence[Entry], *extra: str, into: str = "", serial: bool = False) -> list[Facts]:
+    def run(self, entries: Sequence[Entry], *, serial: bool = False) -> list[Facts]:
         """Run pg_restore on some entries, in their order where it is serial, and list what failed."""
         listed = write_list(self.claim / "restore.list", [entry.dump_id for entry in entries])
         options = [one for one in self.options if not (serial and one.startswith("--jobs="))]
-        options += [*extra, listed, f"--dbname={as_dbname(into or self.database)}"]
+        options += [listed, f"--dbname={as_dbname(self.database)}"]
         return run_pg_restore(
             self.clients,
             self.dump,
@@ -73,18 +73,16 @@ def in_passes(
     entries: Sequence[Entry],
     connect: Callable[[], Connection],
     *,
-    create_via: str = "",
     go_on: bool = False,
 ) -> list[Facts]:
     """Restore entries into a new database, and list what failed for good.
 
-    connect: opens a session in that database; create_via: let pg_restore make the database from this one; go_on: also
-    when definitions failed, which takes long and is of use only where the rest is wanted.
+    connect: opens a session in that database; go_on: also when something failed, which takes long and is of use only
+    where the rest is wanted.
     """
     first = [entry for entry in entries if entry.section in _FIRST]
     last = [entry for entry in entries if entry.section not in _FIRST]
-    created = ["--create", "--clean", "--if-exists"] if create_via else []
-    failures = restoring.run(first, *created, into=create_via)
+    failures = restoring.run(first)
     if failures:
         failures = _rows_again(restoring, first, failures, connect)
     failures = _rows_of_extensions(restoring, first, failures, connect)
@@ -156,8 +154,9 @@ def _rows_again(
     lost = dependents(entries, {one["dump_id"] for one in definitions if one["dump_id"] is not None})
     hopeless = [one for one in failures if one["dump_id"] in rows and one["dump_id"] in lost]
     failed = {one["dump_id"] for one in failures} & set(rows) - lost
-    with connect() as connection:
-        failed |= _suspects(connection, [one for one in rows.values() if one.dump_id not in lost])
+    if failed:
+        with connect() as connection:
+            failed |= _suspects(connection, [one for one in rows.values() if one.dump_id not in lost])
     left = [one for one in failures if one["dump_id"] in failed]
     while failed:
         with connect() as connection:

@@ -13,6 +13,8 @@ from tabsync.postgres.installation import Installation
 from tabsync.postgres.toc import Entry
 from tabsync.system.programs import run_program
 
+_AS_IT_STANDS = ("ACL", "CAST", "COMMENT", "SECURITY LABEL", "TRANSFORM")
+_WITH_ARGUMENTS = ("AGGREGATE", "FUNCTION", "PROCEDURE")
 _COUNTED = ("TABLE DATA", "INDEX", "CONSTRAINT", "FK CONSTRAINT")
 _BEGUN = re.compile(r"pg_restore: (?:processing data for table|creating (?:INDEX|CONSTRAINT|FK CONSTRAINT)) ")
 """Without parallel workers it says what it begins, and not what it has finished."""
@@ -20,10 +22,13 @@ _BEGUN = re.compile(r"pg_restore: (?:processing data for table|creating (?:INDEX
 _OURS = re.compile(r"pg_restore: ")
 _FROM_ENTRY = re.compile(r"from TOC entry (\d+);")
 _ERROR = re.compile(r"pg_restore: error: (?:could not execute query: )?(?:ERROR:\s*)?(.*)")
-_FROM_SERVER = re.compile(r"(DETAIL|HINT|CONTEXT): +(.*)")
+_FROM_SERVER = re.compile(r"([^\W\d_a-zß-ÿ]+):  +(.*)")
+_PARTS = {"DETAIL": "detail", "HINT": "hint", "CONTEXT": "context"}
+"""What the server calls them, where it speaks English: only a superuser's session makes it. Others go with detail."""
 
-# pg_restore 17 sets it on every server, also on those that don't know it yet; without it nothing is amiss.
-_HARMLESS = 'unrecognized configuration parameter "transaction_timeout"'
+# pg_restore 17 sets it on every server, also on those that don't know it yet; without it nothing is amiss. Of the
+# server's words only the name is looked at: they may be German.
+_HARMLESS = re.compile(r"[^\w\s]transaction_timeout[^\w\s]$")
 
 
 def run_pg_restore(
@@ -61,7 +66,8 @@ def run_pg_restore(
         all_stderr=True,
     )
     failures = failures_in(finished.stderr, entries)
-    if finished.code != 0 and not failures and not any(_HARMLESS in line for line in finished.stderr):
+    harmless = any(_ERROR.search(line) and _HARMLESS.search(line) for line in finished.stderr)
+    if finished.code != 0 and not failures and not harmless:
         failures.append({"dump_id": None, "what": "pg_restore", "error": finished.complaint()})
     return failures
 
@@ -84,6 +90,10 @@ def as_dbname(database: str) -> str:
 
 def name_of(entry: Entry) -> str:
     """An entry as a person would name it."""
+    if entry.kind in _AS_IT_STANDS:
+        return entry.name
+    if entry.kind in _WITH_ARGUMENTS and entry.schema:
+        return f"{catalog.quoted(entry.schema)}.{entry.name}"
     return str(catalog.Relation(entry.schema, entry.name)) if entry.schema else catalog.quoted(entry.name or "-")
 
 
@@ -104,7 +114,7 @@ def failures_in(lines: Iterable[str], entries: Sequence[Entry]) -> list[Facts]:
             current, within = int(match[1]), None
         elif match := _ERROR.search(line):
             within = None
-            if _HARMLESS not in line:
+            if not _HARMLESS.search(line):
                 entry = known.get(current) if current is not None else None
                 what = f"{entry.kind.lower()} {name_of(entry)}" if entry else "the archive"
                 within = {"dump_id": current, "what": what, "error": match[1]}
@@ -112,5 +122,5 @@ def failures_in(lines: Iterable[str], entries: Sequence[Entry]) -> list[Facts]:
         elif _OURS.match(line):
             within = None
         elif within is not None and (match := _FROM_SERVER.match(line)):
-            within.setdefault(match[1].lower(), match[2])
+            within.setdefault(_PARTS.get(match[1], "detail"), match[2])
     return failures

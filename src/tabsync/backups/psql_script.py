@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from pathlib import Path
 
 from tabsync.kernel.errors import FailedPartway
 from tabsync.postgres.connect import program_environment
 from tabsync.postgres.installation import Installation
-from tabsync.system.programs import run_program
+from tabsync.system.programs import Finished, run_program
 
 _RESTRICT_SINCE = {15: 14, 16: 10, 17: 6}
 """The minor releases whose psql knows \\restrict, CVE-2025-8714; 18 always did."""
+
+_SAYS = re.compile(r"psql:.*:(\d+): \S+:  +(.*)")
+_DETAIL = re.compile(r"[^\W\d_a-zß-ÿ]+:  +(.*)")
 
 
 def run_script(clients: Installation, script: Path, conninfo: str, claim: Path) -> None:
@@ -26,11 +30,22 @@ def run_script(clients: Installation, script: Path, conninfo: str, claim: Path) 
         claim=claim,
     )
     if done.code != 0:
-        errors = [line for line in done.stderr if "ERROR:" in line] or [done.complaint()]
         raise FailedPartway(
-            f"the script does not run: {errors[0].partition('ERROR:')[2].strip() or errors[0]}",
+            f"the script does not run: {why(done)}",
             "nothing of it stays; does it need roles or extensions that are not here?",
         )
+
+
+def why(done: Finished) -> str:
+    """The error that ended a script, with its place in the script and its details, in whatever language."""
+    errors = [number for number, line in enumerate(done.stderr) if _SAYS.match(line)]
+    if not errors:
+        return done.complaint()
+    last = errors[-1]  # what came before were warnings
+    match = _SAYS.match(done.stderr[last])
+    details = [found[1] for line in done.stderr[last + 1 :] if (found := _DETAIL.match(line))]
+    told = f"{match[2]} (line {match[1]})" if match else done.stderr[last]
+    return told + (f": {'; '.join(details)}" if details else "")
 
 
 def script_command(clients: Installation, script: Path, key: str = "KEY") -> list[str]:

@@ -131,6 +131,17 @@ def creation(database: str, facts: Facts) -> sql.Composed:
     return sql.SQL(" ").join(words)
 
 
+def _created(entries: Sequence[Entry], database: str) -> sql.SQL | sql.Composed:
+    """The dump's own statement: it tells more than the manifest, as the rules of an ICU locale.
+
+    pg_restore --create would run it, but before that, where only some entries are wanted, the database's properties.
+    """
+    for entry in entries:
+        if entry.kind == "DATABASE":
+            return sql.SQL(entry.definition)
+    return sql.SQL("create database {} template template0 encoding 'UTF8'").format(sql.Identifier(database))
+
+
 def _create_globals(connection: Connection, manifest: Manifest) -> None:
     # Owners and grantees need only exist; nobody can log in as one of them.
     existing = set(catalog.roles(connection))
@@ -183,16 +194,16 @@ def _pg_restore(
         report,
     )
     via = "postgres" if database == "template1" else "template1"
-    if not own_locale:
-        with connect(server.conninfo(via), "restore", limits=NO_LIMIT) as connection:
-            name = sql.Identifier(database)
-            connection.execute(sql.SQL("drop database if exists {}").format(name))
-            connection.execute(sql.SQL("create database {} template template0 encoding 'UTF8'").format(name))
+    with connect(server.conninfo(via), "restore", limits=NO_LIMIT) as connection:
+        if database == "template1":
+            connection.execute("alter database template1 is_template false")
+        # One called postgres is there already, and the copy of it must not be mixed with it.
+        connection.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(database)))
+        connection.execute(_created(entries, database) if own_locale else _created((), database))
     failures = in_passes(
         restoring,
         kept,
         lambda: connect(server.conninfo(database), "restore", limits=NO_LIMIT),
-        create_via=via if own_locale else "",
         go_on=True,
     )
     with connect(server.conninfo(via), "restore", limits=NO_LIMIT) as connection, at_once(connection):

@@ -19,16 +19,18 @@ from psycopg import sql
 
 from tabsync.backups.arrived import count_all, not_there
 from tabsync.backups.different import NotWhole
-from tabsync.backups.foreign import Foreign, check_script, foreign_dump, opened, without_restrict
+from tabsync.backups.foreign import Foreign, check_script, foreign_dump, header_settings, made_to_fit, opened
 from tabsync.backups.outside import not_filled, turn_off, without_reaching
-from tabsync.backups.passes import Restoring
-from tabsync.backups.pg_restore import as_dbname
+from tabsync.backups.passes import PASSES, Restoring
+from tabsync.backups.pg_restore import as_dbname, told
 from tabsync.backups.psql_script import run_script, script_command
 from tabsync.backups.restore_new import fill, raise_failures, restored
 from tabsync.backups.restore_tables import into_existing
 from tabsync.backups.selection import Selection, select
+from tabsync.backups.settle import settle_steps
 from tabsync.backups.take import prove_target
 from tabsync.backups.target import (
+    SQL,
     check_server,
     conninfo_of,
     exists,
@@ -45,7 +47,7 @@ from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.postgres import catalog
 from tabsync.postgres.catalog import Relation, relation_named, server_major
-from tabsync.postgres.connect import connect
+from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.installation import Installation, installations
 from tabsync.postgres.settings import NO_LIMIT
 from tabsync.system.programs import run_program
@@ -56,27 +58,38 @@ if TYPE_CHECKING:
 _HERE = "tabsync.backups.restore_file"
 
 
-def plan_restore_file(workspace: Workspace, path: Path, name: str | None = None, *, no_owner: bool = False) -> Plan:
+def plan_restore_file(
+    workspace: Workspace,
+    path: Path,
+    name: str | None = None,
+    *,
+    no_owner: bool = False,
+    keep_what_came: bool = False,
+) -> Plan:
     """Plan the restore of a whole dump into a new database.
 
     path: a file of pg_dump in any format, or its directory; name: of the new database; no_owner: leave out owners and
-    grants. Raises BadUsage, Refused (a format that isn't known, psql commands in a script) or ProblemFound (damaged).
-    Nothing is changed.
+    grants; keep_what_came: keep the database also when something of it fails. Raises BadUsage, Refused (a format that
+    isn't known, psql commands in a script) or ProblemFound (damaged). Nothing is changed.
     """
     found = foreign_dump(path)
     if not found.is_archive:
         check_script(found.path, found.packed)
         if no_owner:
             raise BadUsage("a plain SQL dump has its owners in its text", "make the dump with pg_dump --no-owner")
+        if keep_what_came:
+            raise BadUsage("a plain SQL dump is restored as a whole or not at all", "psql -f runs it by hand")
     with on_server(workspace) as connection:
         target = catalog.identity(connection)
-        options = check_server(connection, found.entries, (), no_owner=no_owner)
+        options = check_server(connection, found.entries, (), no_owner=no_owner, keep=keep_what_came)
         database = new_name(connection, name, f"{_stem(found.path)}_restored")
+        unknown = _unknown_settings(connection, found)
     scratch = _scratch()
     steps = (
-        *_unpack_steps(found, scratch),
+        *_unpack_steps(found, scratch, unknown),
         _create_step(found, database, target),
-        *_fill_steps(workspace, found, scratch, database, target, options, None),
+        *_fill_steps(workspace, found, scratch, database, target, options, None, keep=keep_what_came),
+        *settle_steps(found.entries, scratch, database, path=str(found.path), no_owner=no_owner, keep=keep_what_came),
         *last_steps(database, scratch),
     )
     return Plan("restore new", f"Restore {found.path.name} into the new database {database}", steps, target)
@@ -111,10 +124,20 @@ def plan_restore_file_tables(
     return Plan("restore tables", title, (*_unpack_steps(found, scratch), *steps), target), selection
 
 
-def unpack(context: Context, *, path: str, packed: str, plain: bool, scratch: str, size: int, changed: int) -> Facts:
+def unpack(
+    context: Context,
+    *,
+    path: str,
+    packed: str,
+    plain: bool,
+    scratch: str,
+    size: int,
+    changed: int,
+    unknown: Sequence[str] = (),
+) -> Facts:
     """Unpack a dump into a scratch directory; a script without its own \\restrict, since psql gets ours.
 
-    Raises ProblemFound when it ends too early.
+    unknown: settings of the script's header that the server doesn't know. Raises ProblemFound when it ends too early.
     """
     workspace: Workspace = context.services
     directory = workspace.scratch(scratch)
@@ -124,7 +147,7 @@ def unpack(context: Context, *, path: str, packed: str, plain: bool, scratch: st
         with opened(Path(path), packed) as source, (directory / "dump").open("wb") as target:
             (directory / "dump").chmod(0o600)
             if plain:
-                target.writelines(without_restrict(source))
+                target.writelines(made_to_fit(source, unknown))
             else:
                 shutil.copyfileobj(source, target, 1 << 20)
     except OSError as error:
@@ -181,29 +204,45 @@ def restore(
     restoring = Restoring(clients, dump, form, directory, conninfo, database, tuple(options), context.report)
     failures = fill(restoring, entries, keep=keep)
     raise_failures(failures, "", keep=keep, can_keep=only is None and "create" in context.results)
-    return {"entries": len(entries), "failures": failures}
+    return {"entries": len(entries), "failures": [one | {"told": told(one)} for one in failures]}
 
 
-def verify(context: Context, *, path: str, scratch: str, form: str, database: str, only: list[int] | None) -> Facts:
-    """See that everything the dump names is there, and count the rows. Raises FailedPartway naming what isn't."""
+def verify(
+    context: Context,
+    *,
+    path: str,
+    scratch: str,
+    form: str,
+    database: str,
+    only: list[int] | None,
+    finished: bool = True,
+    keep: bool = False,
+) -> Facts:
+    """See that everything the dump names is there, and count the rows. Raises FailedPartway naming what isn't.
+
+    finished: nothing more is done to a new database after it; keep: list what isn't there.
+    """
     workspace: Workspace = context.services
     unpacked = workspace.scratch(scratch) / "dump"
     dump = unpacked if unpacked.exists() else Path(path)
     entries = restored(foreign_dump(dump).entries, only) if form != "plain" else []
     with connect(conninfo_of(workspace, database), "restore", limits=NO_LIMIT) as connection:
         connection.execute("set row_security = off")
-        if different := not_there(connection, entries):
+        different = not_there(connection, entries)
+        if different and not keep:
             raise NotWhole(different, "see the messages of pg_restore")
         tables = [Relation(entry.schema, entry.name) for entry in entries if entry.kind == "TABLE DATA"]
-        if form == "plain":
+        if form == "plain" or keep:
             tables = [one.relation for one in catalog.tables(connection) if one.kind == "r"]
-        rows = count_all(connection, tables)
-        counted = [asdict(one) | {"rows": rows[one]} for one in tables]
+        found = count_all(connection, tables)
+        counted = [asdict(one) | {"rows": found[one]} for one in tables]
         quiet = _is_whole(context, only)
         notes = [*not_filled(entries), *turn_off(connection, database)] if quiet else []
-    if "create" in context.results:
+    if finished and "create" in context.results:
         finish(context, database)
-    return {"tables": counted, "rows": sum(one["rows"] for one in counted), "database": database, "notes": notes}
+    missing = [{"what": str(one), "told": str(one)} for one in different]
+    rows = sum(one["rows"] for one in counted)
+    return {"tables": counted, "rows": rows, "database": database, "missing": missing, "notes": notes}
 
 
 def _is_whole(context: Context, only: list[int] | None) -> bool:
@@ -230,18 +269,27 @@ def _programs(target: Facts, archive: Path | None) -> Installation:
     raise Refused(f"no pg_restore here reads it: {complaint}", "a newer postgresql-client may; is the file whole?")
 
 
-def _unpack_steps(found: Foreign, scratch: str) -> list[Step]:
-    if not found.packed and not found.restricts:
+def _unknown_settings(connection: Connection, found: Foreign) -> list[str]:
+    """What a script sets at its beginning and this server doesn't know: it is of a newer pg_dump."""
+    names = [] if found.is_archive else header_settings(found.path, found.packed)
+    known = {row[0] for row in connection.execute(SQL["known_settings"], {"names": names})} if names else set()
+    return [one for one in names if one not in known]
+
+
+def _unpack_steps(found: Foreign, scratch: str, unknown: Sequence[str] = ()) -> list[Step]:
+    if not (found.packed or found.restricts or unknown):
         return []
     which: Facts = {"path": str(found.path), "packed": found.packed, "scratch": scratch}
-    which |= {"plain": not found.is_archive}
+    which |= {"plain": not found.is_archive, "unknown": list(unknown)}
+    taken = [*(["\\restrict"] if found.restricts else []), *(f"SET {one}" for one in unknown)]
     return [
         Step(
             "unpack",
-            f"Unpack {found.path.name}" if found.packed else f"Take \\restrict out of {found.path.name}",
+            f"Unpack {found.path.name}" if found.packed else f"Take {', '.join(taken)} out of {found.path.name}",
             f"{_HERE}:unpack",
             which | {"size": found.size, "changed": found.changed},
-            "into a scratch directory, which is taken away at the end",
+            "into a scratch directory, which is taken away at the end"
+            + (f"; without {', '.join(unknown)}, which this server does not know" if unknown else ""),
         )
     ]
 
@@ -266,6 +314,8 @@ def _fill_steps(
     target: Facts,
     options: Sequence[str],
     only: Sequence[int] | None,
+    *,
+    keep: bool = False,
 ) -> list[Step]:
     parallel = found.format in ("custom", "directory") and "--single-transaction" not in options
     given = [*([f"--jobs={workspace.jobs}"] if parallel else []), *options]
@@ -280,13 +330,16 @@ def _fill_steps(
         "restore",
         f"Restore into {database}",
         f"{_HERE}:restore",
-        both | chosen | {"size": found.size, "changed": found.changed, "target": target, "options": given},
-        shlex.join(command),
+        both
+        | chosen
+        | {"size": found.size, "changed": found.changed, "target": target, "options": given, "keep": keep},
+        shlex.join(command) + (f"; {PASSES}" if found.is_archive and "--single-transaction" not in options else ""),
         Risk.REVERSIBLE,
         f"drop database {catalog.quoted(database)}",
     )
     looks = "everything that the dump names is there; count the rows, which the file itself does not tell"
-    return [restore_it, Step("verify", "See what came back", f"{_HERE}:verify", both | chosen, looks)]
+    settled = {"finished": only is not None, "keep": keep}
+    return [restore_it, Step("verify", "See what came back", f"{_HERE}:verify", both | chosen | settled, looks)]
 
 
 def _creation(database: str, encoding: str) -> sql.Composed:

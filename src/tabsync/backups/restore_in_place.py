@@ -11,8 +11,6 @@ import secrets
 import shlex
 from typing import TYPE_CHECKING
 
-from psycopg import sql
-
 from tabsync.backups.pg_restore import as_dbname, restore_command
 from tabsync.backups.restore_new import fill_steps
 from tabsync.backups.restore_swap import SQL, beside, check_bound, check_sessions
@@ -23,6 +21,7 @@ from tabsync.backups.target import (
     backup_for,
     check_target,
     create_step,
+    drop,
     entries_of,
     fetch_step,
     last_steps,
@@ -130,7 +129,7 @@ def drop_aside(context: Context, *, database: str) -> Facts:
     if context.results["swap"]["aside"] != database:
         raise Refused(f"this run did not set {database} aside", "psql -l")
     with beside(context.services, database) as connection:
-        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))
+        drop(connection, database)
     return {"dropped": database}
 
 

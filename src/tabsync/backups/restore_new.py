@@ -9,15 +9,18 @@ from __future__ import annotations
 import secrets
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from tabsync.backups.arrived import check_arrived
+from tabsync.backups.arrived import check_arrived, count_all
 from tabsync.backups.dump import decompress_for
 from tabsync.backups.outside import not_filled, turn_off, without_reaching
 from tabsync.backups.passes import PASSES, Restoring, as_one, in_passes
 from tabsync.backups.pg_restore import as_dbname, name_of, restore_command, told
 from tabsync.backups.platform import needing
+from tabsync.backups.rights import doubts
 from tabsync.backups.scratch import manifest_of
+from tabsync.backups.settle import settle_steps
 from tabsync.backups.space import check_space
 from tabsync.backups.take import prove_target
 from tabsync.backups.target import (
@@ -51,11 +54,17 @@ _NEVER = ("SUBSCRIPTION",)
 
 
 def plan_restore_new(
-    workspace: Workspace, backup: str = "latest", name: str | None = None, *, no_owner: bool = False
+    workspace: Workspace,
+    backup: str = "latest",
+    name: str | None = None,
+    *,
+    no_owner: bool = False,
+    keep_what_came: bool = False,
 ) -> Plan:
     """Plan the restore of a backup into a new database on the workspace's server.
 
-    backup: an id or "latest"; name: of the new database; no_owner: leave out owners and grants.
+    backup: an id or "latest"; name: of the new database; no_owner: leave out owners and grants; keep_what_came: keep
+    the database also when something of it fails, marked as partial.
     Raises BadUsage (no such backup), NotAllowed (no right to make databases) or Refused (the name is taken, the
     server is older than the backup or lacks extensions or roles). Nothing is changed.
     """
@@ -65,16 +74,21 @@ def plan_restore_new(
         if manifest.kind == "data":
             raise Refused(f"backup {manifest.id} has rows only, no tables", "restore a full one: tabsync backup list")
         database = new_name(connection, name, f"{manifest.source['database']}_restored")
-        options = check_target(connection, manifest, entries_of(workspace, manifest), no_owner=no_owner)
+        entries = entries_of(workspace, manifest)
+        options = check_target(connection, manifest, entries, no_owner=no_owner, keep=keep_what_came)
+        unsure = doubts(connection, entries, no_owner=no_owner)
         check_space(connection, manifest.database["bytes"], "the new database")
     scratch = f"restore-{compact(now())}-{secrets.token_hex(2)}"
+    given = [f"--jobs={workspace.jobs}", *options]
     return Plan(
         procedure="restore new",
         title=f"Restore backup {manifest.id} into the new database {database}",
         target=target,
         steps=(
-            fetch_step(manifest.id, scratch),
-            *copy_steps(workspace, manifest, scratch, database, target, options),
+            fetch_step(manifest.id, scratch, keep=keep_what_came),
+            create_step(manifest.id, database, target, manifest.database),
+            *fill_steps(manifest, scratch, database, target, given, finished=False, keep=keep_what_came, unsure=unsure),
+            *settle_steps(entries, scratch, database, backup=manifest.id, no_owner=no_owner, keep=keep_what_came),
             *last_steps(database, scratch),
         ),
     )
@@ -100,23 +114,29 @@ def fill_steps(
     only: Sequence[int] | None = None,
     *,
     finished: bool = True,
+    settled: bool = False,
+    keep: bool = False,
+    unsure: str = "",
 ) -> list[Step]:
     """The steps that restore into a database and verify it.
 
-    only: the entries to restore, by dump id; None: all; finished: nothing more is done to a new database after it.
+    only: the entries to restore, by dump id; None: all; finished: nothing more is done to a new database after it;
+    settled: only settle_steps follow;
+    keep: go on when something fails, and list it; unsure: what the preview says of rights (rights.doubts).
     """
     wanted = None if only is None else list(only)
     both: Facts = {"backup": manifest.id, "scratch": scratch, "database": database, "only": wanted}
     # A whole copy beside the original acts on nobody; what takes its place, or was asked for by name, is not held back.
-    both |= {"quiet": finished and only is None and "--single-transaction" not in options}
+    whole = only is None and "--single-transaction" not in options
+    both |= {"quiet": whole and (finished or settled)}
     command = shlex.join(restore_command(programs_for(target, manifest), [*options, f"--dbname={as_dbname(database)}"]))
     return [
         Step(
             "restore",
             f"Restore into {database}",
             "tabsync.backups.restore_new:restore",
-            both | {"target": target, "options": list(options)},
-            command if "--single-transaction" in options else f"{command}; {PASSES}",
+            both | {"target": target, "options": list(options), "keep": keep},
+            (command if "--single-transaction" in options else f"{command}; {PASSES}") + unsure,
             Risk.REVERSIBLE,
             f"drop database {catalog.quoted(database)}",
         ),
@@ -124,7 +144,7 @@ def fill_steps(
             "verify",
             "Hold it against the dump",
             "tabsync.backups.restore_new:verify",
-            both | {"finished": finished},
+            both | {"finished": finished, "keep": keep},
             "every table, view and sequence is there; its rows are as many as lines in its file; keys are validated",
         ),
     ]
@@ -154,10 +174,26 @@ def restore(
             prove_target(connection, target)
         entries = left_in(connection, manifest, restored(read_toc(dump / "toc.dat"), only))
     entries = without_reaching(entries) if quiet else entries
+    entries, damaged = without_damaged(entries, context.results["fetch"].get("damaged", ()))
     restoring = Restoring(clients, dump, "directory", dump.parent, conninfo, database, tuple(options), context.report)
-    failures = fill(restoring, entries, keep=keep)
+    failures = damaged + fill(restoring, entries, keep=keep)
     raise_failures(failures, backup, keep=keep, can_keep=only is None and "create" in context.results)
-    return {"entries": len(entries), "failures": failures}
+    return {"entries": len(entries), "failures": [one | {"told": told(one)} for one in failures]}
+
+
+def without_damaged(entries: Sequence[Entry], damaged: Sequence[Facts]) -> tuple[list[Entry], list[Facts]]:
+    """The entries whose files can be read, and the others as failures. damaged: files of the dump, name and why."""
+    names = {str(one["name"]).removesuffix(".zst"): str(one["why"]) for one in damaged}
+    blobs = next((why for name, why in names.items() if name.startswith("blob")), "")
+    kept, failures = [], []
+    for entry in entries:
+        why = blobs if entry.kind == "BLOBS" else names.get(entry.file, "") if entry.file else ""
+        if why:
+            what = f"{entry.kind.lower()} {name_of(entry)}"
+            failures.append({"dump_id": entry.dump_id, "what": what, "error": f"its stored object {why}"})
+        else:
+            kept.append(entry)
+    return kept, failures
 
 
 def fill(restoring: Restoring, entries: Sequence[Entry], *, keep: bool) -> list[Facts]:
@@ -176,10 +212,12 @@ def verify(
     only: list[int] | None,
     finished: bool = True,
     quiet: bool = False,
+    keep: bool = False,
 ) -> Facts:
     """Compare the database with the dump, and, when that was all, take the mark of the unfinished off it.
 
-    quiet: what would act by itself in it is turned off, and named in the notes.
+    quiet: what would act by itself in it is turned off, and named in the notes; keep: list what differs instead of
+    raising FailedPartway.
     """
     workspace: Workspace = context.services
     dump = workspace.scratch(scratch) / "dump"
@@ -188,7 +226,13 @@ def verify(
         manifest = manifest_of(context, backup)
         every = restored(read_toc(dump / "toc.dat"), only)
         entries = left_in(connection, manifest, every)
-        facts = check_arrived(connection, manifest, entries, dump, context.report)
+        read, _ = without_damaged(entries, context.results["fetch"].get("damaged", ()))
+        try:
+            facts = check_arrived(connection, manifest, read, dump, context.report)
+        except FailedPartway as error:
+            if not keep:
+                raise
+            facts = _as_it_is(connection, error)
         if quiet:
             facts["notes"] += [*not_filled(entries), *turn_off(connection, database)]
     if finished and "create" in context.results:
@@ -196,6 +240,15 @@ def verify(
     kept = {one.dump_id for one in entries}
     left_out = [f"{one.kind.lower()} {name_of(one)}" for one in every if one.dump_id not in kept]
     return facts | {"database": database, "left_out": left_out}
+
+
+def _as_it_is(connection: Connection, error: FailedPartway) -> Facts:
+    """The rows of each table that is there, and what differs from the dump."""
+    tables = [one.relation for one in catalog.tables(connection) if one.kind == "r"]
+    found = count_all(connection, tables)
+    rows = [asdict(one) | {"rows": found[one]} for one in tables]
+    missing = [{"what": str(one), "told": str(one)} for one in getattr(error, "differences", (error.fact,))]
+    return {"tables": rows, "rows": sum(one["rows"] for one in rows), "missing": missing, "notes": []}
 
 
 def left_in(connection: Connection, manifest: Manifest, entries: Sequence[Entry]) -> list[Entry]:

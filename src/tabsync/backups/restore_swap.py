@@ -156,14 +156,24 @@ def _give(connection: Connection, database: str, like: str) -> None:
     with connection.cursor(row_factory=dict_row) as cursor:
         facts = cursor.execute(SQL["facts"], {"database": like}).fetchone() or {}
     grants = connection.execute(SQL["grants"], {"database": like}).fetchall()
+    superuser = bool((connection.execute(SQL["superuser"]).fetchone() or (False,))[0])
     limit = sql.Literal(facts["connlimit"])
     connection.execute(sql.SQL("alter database {} connection limit {}").format(name, limit))
     if not facts["default_acl"]:
         connection.execute(sql.SQL("revoke all on database {} from public, current_user").format(name))
-    for grantee, privilege, grantable in grants:
+    for provider, label in connection.execute(SQL["labels"], {"database": like}).fetchall():
+        labelled = sql.SQL("security label for {} on database {} is {}")
+        connection.execute(labelled.format(sql.Identifier(provider), name, sql.Literal(label)))
+    for grantee, privilege, grantable, grantor in grants:
         whom = sql.Identifier(grantee) if grantee else sql.SQL("public")
         option = sql.SQL(" with grant option" if grantable and grantee else "")
         statement = sql.SQL("grant {} on database {} to {}{}").format(sql.SQL(privilege), name, whom, option)
+        if grantor and superuser:  # who had it with grant option, and passed it on
+            connection.execute(sql.SQL("set session authorization {}").format(sql.Identifier(grantor)))
         connection.execute(statement)
+        if grantor and superuser:
+            connection.execute("reset session authorization")
+    if facts["template"]:
+        connection.execute(sql.SQL("alter database {} is_template true").format(name))
     # Last, since it takes our own rights along.
     connection.execute(sql.SQL("alter database {} owner to {}").format(name, sql.Identifier(facts["owner"])))

@@ -32,15 +32,27 @@ select 'slot', slot_name::text from pg_replication_slots where database = %(data
 -- name: facts
 -- What a database has that its dump does not bring: owner, limit, comment, tablespace, template.
 select pg_get_userbyid(d.datdba)::text as owner, d.datconnlimit as connlimit, s.spcname::text as tablespace,
-       shobj_description(d.oid, 'pg_database') as comment, d.datacl is null as default_acl
+       shobj_description(d.oid, 'pg_database') as comment, d.datacl is null as default_acl, d.datistemplate as template
   from pg_database d join pg_tablespace s on s.oid = d.dattablespace
  where d.datname = %(database)s
 
 -- name: grants
--- Who may do what with it; "" is PUBLIC.
-select case when a.grantee = 0 then '' else pg_get_userbyid(a.grantee)::text end, a.privilege_type, a.is_grantable
-  from pg_database d, aclexplode(d.datacl) a
+-- Who may do what with it, and by whom, where not by the owner; "" is PUBLIC. The owner's grants come first.
+select case when a.grantee = 0 then '' else pg_catalog.pg_get_userbyid(a.grantee)::text end, a.privilege_type,
+       a.is_grantable, case when a.grantor = d.datdba then '' else pg_catalog.pg_get_userbyid(a.grantor)::text end
+  from pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) with ordinality a(grantor, grantee, privilege_type, is_grantable, number)
  where d.datname = %(database)s
+ order by a.grantor <> d.datdba, a.number
+
+-- name: superuser
+-- Whether we may do everything.
+select rolsuper from pg_catalog.pg_roles where rolname = current_user
+
+-- name: labels
+-- Security labels on the database.
+select l.provider, l.label
+  from pg_catalog.pg_shseclabel l join pg_catalog.pg_database d on d.oid = l.objoid
+ where l.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass and d.datname = %(database)s
 
 -- name: settings
 -- ALTER DATABASE ... SET, and ALTER ROLE ... IN DATABASE ... SET; "" is every role.

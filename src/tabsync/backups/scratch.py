@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 _MB = 1 << 20
 
 
-def fetch(context: Context, *, backup: str, scratch: str) -> Facts:
+def fetch(context: Context, *, backup: str, scratch: str, keep: bool = False) -> Facts:
     """Read every object of a backup, check its digest, and lay the dump's directory out for pg_restore.
 
-    Raises ProblemFound naming the tables whose objects are missing or damaged.
+    keep: list the objects that are missing or damaged. Raises ProblemFound naming their tables otherwise.
     """
     workspace: Workspace = context.services
     store = workspace.store()
@@ -37,13 +37,16 @@ def fetch(context: Context, *, backup: str, scratch: str) -> Facts:
     dump = directory / "dump"
     dump.mkdir(mode=0o700)
     damage = store.lay_out(manifest, dump)
-    if damage:
+    if damage and not keep:
         raise ProblemFound(
             f"backup {backup} can't be restored: " + "; ".join(f"{whose(file)} {why}" for file, why in damage),
             "tabsync backup list shows the others; take a new one with tabsync backup take full",
         )
     decompress_for(clients_for(server_major(manifest.source)), dump)
-    return {"files": len(manifest.files), "bytes": manifest.stored_bytes}
+    damaged = [{"name": file.name, "why": why} for file, why in damage]
+    for one in damaged:
+        (dump / one["name"]).unlink(missing_ok=True)
+    return {"files": len(manifest.files), "bytes": manifest.stored_bytes, "damaged": damaged}
 
 
 def start(context: Context, *, backup: str, scratch: str) -> Facts:

@@ -17,9 +17,10 @@ from tabsync.backups.contents import Contents, Kind, all_but, contents_from_json
 from tabsync.backups.copy import copies_of, copy_steps
 from tabsync.backups.dump import dump_command, dump_directory, finisher, tables_of
 from tabsync.backups.left_out import not_dumped
+from tabsync.backups.readable import readable
 from tabsync.backups.send import Sender
 from tabsync.kernel.clock import compact, iso, now
-from tabsync.kernel.errors import NotAllowed, Refused
+from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.ledger.evidence import add_evidence
@@ -93,16 +94,7 @@ def _contents(
     user: str,
     theirs: Collection[str],
 ) -> Contents:
-    hidden = [one for one in catalog.unreadable(connection) if one.schema not in contents.schemas_left_out]
-    if hidden and not exclude_unreadable:
-        names = ", ".join(map(str, hidden[:5])) + (f" and {len(hidden) - 5} more" if len(hidden) > 5 else "")
-        provided = all(one.schema in theirs for one in hidden)
-        grant = f"grant pg_read_all_data to {catalog.quoted(user)}, or leave them out: --exclude-unreadable"
-        raise NotAllowed(
-            f"user {user} may not read {names}: the backup would not be whole",
-            "those are the provider's own schemas; leave them out: --exclude-platform" if provided else grant,
-        )
-    contents = replace(contents, without=tuple(hidden))
+    contents = readable(connection, contents, user, theirs, exclude=exclude_unreadable)
     if contents.kind != "tables":
         return contents
     wanted = catalog.with_partitions(connection, [catalog.relation_named(name) for name in tables])
@@ -209,6 +201,7 @@ def dump(context: Context, *, backup: str, target: Facts, contents: Facts) -> Fa
     program = {"pg_dump": clients.dotted, "tabsync": __version__, "jobs": workspace.jobs, "zstd": clients.has_zstd()}
     hidden = [f"table {one}: user {target['user']} may not read it" for one in what.without]
     schemas = [f"schema {name}: it is the provider's own" for name in what.schemas_left_out]
+    hidden += [] if what.large_objects else [f"large objects: user {target['user']} may not read all of them"]
     excluded = {"excluded": hidden + schemas, "excluded_schemas": list(what.schemas_left_out)}
     sent = [one.to_json() for one in sender.sent] if sender else []
     return facts | excluded | {"started_at": started_at, "source": target, "program": program, "sent": sent}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabsync.backups.contents import Contents, Kind, pattern
-from tabsync.backups.dump import LOCK_WAIT, dump_failed
+from tabsync.backups.dump_failed import LOCK_WAIT, dump_failed
 from tabsync.backups.take import prove_target
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan

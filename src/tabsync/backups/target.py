@@ -18,6 +18,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tabsync.backups.restore import creation
+from tabsync.backups.rights import check_rights, usable_tablespaces
 from tabsync.backups.scratch import manifest_of
 from tabsync.backups.take import prove_target
 from tabsync.kernel.clock import compact, now
@@ -39,6 +40,12 @@ SQL = named(__package__, "target.sql")
 
 BEFORE_RESTORE = "before-restore"
 """Why a restore takes a backup first: it holds the very damage, so "latest" never means it."""
+
+_NO_SUCH_LOCALE = ("42809", "22023", "0A000")
+"""What CREATE DATABASE gives for a locale, a provider or an encoding that this server lacks."""
+
+_UNREACHABLE = "Connection refused|No such file|timeout expired|timed out|could not translate|Name or service not known"
+"""libpq's own words, which are English here: no other database of the server could be reached either."""
 
 _LONGEST_NAME = 63  # bytes; PostgreSQL would cut off the rest: NAMEDATALEN
 _WORD = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
@@ -75,14 +82,27 @@ def check_writable(workspace: Workspace) -> None:
 
 
 def first_of(places: Sequence[str]) -> Connection:
-    """A session in the first of some databases that there is."""
-    for number, conninfo in enumerate(places, start=1):
+    """A session in the first of some databases that there is.
+
+    Whether a database is gone can't be read from a refusal, which has no SQLSTATE and is in the server's language: the
+    next one is asked. Raises the first refusal where none lets us in, or where that database is there all the same.
+    """
+    refusals: list[tuple[str, CannotConnect]] = []
+    for conninfo in places:
+        parts = check_conninfo(conninfo)
         try:
-            return connect(conninfo, "restore", limits=NO_LIMIT)
+            connection = connect(conninfo, "restore", limits=NO_LIMIT)
         except CannotConnect as error:
-            if number == len(places) or "does not exist" not in error.fact:
+            if re.search(_UNREACHABLE, error.fact):
                 raise
-    raise AssertionError("unreachable: there is always a place")
+            refusals.append((parts.get("dbname") or parts.get("user") or "", error))
+            continue
+        for name, refused in refusals:
+            if exists(connection, name):
+                connection.close()
+                raise refused
+        return connection
+    raise refusals[0][1]
 
 
 def backup_for(workspace: Workspace, backup: str, target: Facts) -> Manifest:
@@ -144,19 +164,32 @@ def exists(connection: Connection, database: str) -> bool:
 
 
 def check_target(
-    connection: Connection, manifest: Manifest, entries: Sequence[Entry], *, no_owner: bool, makes: bool = True
+    connection: Connection,
+    manifest: Manifest,
+    entries: Sequence[Entry],
+    *,
+    no_owner: bool,
+    makes: bool = True,
+    keep: bool = False,
 ) -> list[str]:
     """Refuse what can't work before anything is touched; gives the options of pg_restore that the target needs.
 
-    entries: what is going to be restored; makes: whether a database is made for it.
-    Raises NotAllowed when the user may not make databases, Refused on a standby, and naming the missing extensions and
-    roles.
+    entries: what is going to be restored; makes: whether a database is made for it; keep: what this user may not make
+    is left out on demand.
+    Raises NotAllowed when the user may not make what is restored, Refused on a standby, and naming the missing
+    extensions and roles.
     """
-    return check_server(connection, entries, manifest.roles, no_owner=no_owner, makes=makes)
+    return check_server(connection, entries, manifest.roles, no_owner=no_owner, makes=makes, keep=keep)
 
 
 def check_server(
-    connection: Connection, entries: Sequence[Entry], roles: Sequence[str], *, no_owner: bool, makes: bool = True
+    connection: Connection,
+    entries: Sequence[Entry],
+    roles: Sequence[str],
+    *,
+    no_owner: bool,
+    makes: bool = True,
+    keep: bool = False,
 ) -> list[str]:
     """The same for what is no backup of ours. roles: those of the source that grants and policies may name."""
     catalog.check_primary(connection)
@@ -181,9 +214,10 @@ def check_server(
             f"this user can't give objects to {', '.join(catalog.quoted(row[0]) for row in rows)}",
             "leave owners and grants out: --no-owner",
         )
+    check_rights(connection, entries, no_owner=no_owner, keep=keep)
     options = ["--no-owner", "--no-privileges"] if no_owner else []
     spaces = {entry.tablespace for entry in entries if entry.tablespace} - {"pg_default", "pg_global"}
-    return options + (["--no-tablespaces"] if spaces - set(catalog.tablespaces(connection)) else [])
+    return options + (["--no-tablespaces"] if spaces - usable_tablespaces(connection) else [])
 
 
 def roles_needed(entries: Iterable[Entry], roles: Iterable[str], *, no_owner: bool) -> set[str]:
@@ -198,10 +232,14 @@ def roles_needed(entries: Iterable[Entry], roles: Iterable[str], *, no_owner: bo
     return {role for role in needed if not role.startswith("pg_")}
 
 
-def fetch_step(backup: str, scratch: str) -> Step:
-    """The step that reads and checks every object of the backup, before the target is touched."""
+def fetch_step(backup: str, scratch: str, *, keep: bool = False) -> Step:
+    """The step that reads and checks every object of the backup, before the target is touched.
+
+    keep: go on without those that are damaged.
+    """
     what = "sha256 of each object of the backup"
-    return Step("fetch", "Check every stored object", "tabsync.backups.scratch:fetch", _both(backup, scratch), what)
+    arguments = _both(backup, scratch) | ({"keep": True} if keep else {})
+    return Step("fetch", "Check every stored object", "tabsync.backups.scratch:fetch", arguments, what)
 
 
 def create_step(backup: str, database: str, target: Facts, facts: Facts, tablespace: str = "") -> Step:
@@ -263,7 +301,8 @@ def create(context: Context, *, backup: str, database: str, target: Facts, table
             raise Refused(f"database {catalog.quoted(database)} exists already", "--as NEW_NAME") from None
         except psycopg.DatabaseError as error:
             fact = f"this server can't make a database like that of the backup: {error.diag.message_primary}"
-            raise Refused(fact, "install the locale on the server") from None
+            locale = error.sqlstate in _NO_SUCH_LOCALE
+            raise Refused(fact, "install the locale on the server" if locale else "see the server's log") from None
         mark_unfinished(context, connection, database)
     return {"database": database}
 
@@ -280,8 +319,16 @@ def drop_unfinished(context: Context, *, database: str) -> Facts:
         row = connection.execute(SQL["mark"], {"database": database}).fetchone()
         if row is None or row[0] != unfinished_mark(context.run_id):
             return {"dropped": False}
-        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(database)))
+        drop(connection, database)
     return {"dropped": True}
+
+
+def drop(connection: Connection, database: str) -> None:
+    """Drop a database, ending its sessions; also one that is a template."""
+    name = sql.Identifier(database)
+    if connection.execute(SQL["template"], {"database": database}).fetchone() == (True,):
+        connection.execute(sql.SQL("alter database {} is_template false").format(name))
+    connection.execute(sql.SQL("drop database {} with (force)").format(name))
 
 
 def _made(database: str, facts: Facts, tablespace: str) -> sql.Composed:

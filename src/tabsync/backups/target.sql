@@ -2,13 +2,25 @@
 -- Whether a database exists.
 select oid::bigint from pg_database where datname = %(database)s
 
+-- name: known_settings
+-- Of some settings, those that this server has.
+select name from pg_catalog.pg_settings where name = any(%(names)s::text[])
+
+-- name: template
+-- Whether a database is a template: those can't be dropped.
+select datistemplate from pg_catalog.pg_database where datname = %(database)s
+
 -- name: rights
 -- Whether we are superuser, and whether we may make databases.
 select rolsuper, rolsuper or rolcreatedb from pg_roles where rolname = current_user
 
 -- name: foreign_roles
--- Of some roles, those that we can't give objects to.
-select rolname::text from pg_roles where rolname = any(%(roles)s::name[]) and not pg_has_role(oid, 'member')
+-- Of some roles, those that we can't give objects to: since 16, it takes a membership WITH SET.
+select rolname::text
+  from pg_catalog.pg_roles
+ where rolname = any(%(roles)s::name[])
+   and not pg_catalog.pg_has_role(oid,
+             case when pg_catalog.current_setting('server_version_num')::int4 >= 160000 then 'set' else 'member' end)
 
 -- name: mark
 -- The comment of a database, by which an unfinished restore is known.

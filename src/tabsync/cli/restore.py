@@ -39,6 +39,13 @@ def new(
     file: FileOption = None,
     name: Annotated[str | None, typer.Option("--as", help="Name of the new database.")] = None,
     no_owner: NoOwnerOption = False,
+    keep_what_came: Annotated[
+        bool,
+        typer.Option(
+            "--keep-what-came",
+            help="When something fails, keep the rest, in a database marked as partial, and list what is missing.",
+        ),
+    ] = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     store: StoreOption = None,
@@ -51,29 +58,18 @@ def new(
     """
     from tabsync.backups.restore_file import plan_restore_file
     from tabsync.backups.restore_new import plan_restore_new
-    from tabsync.cli.common import console, note, note_estimate, show_plan, workspace
+    from tabsync.cli.common import note_estimate, show_plan, workspace
 
     found = workspace(config, database, store)
     if file is None:
-        plan = plan_restore_new(found, backup, name, no_owner=no_owner)
+        plan = plan_restore_new(found, backup, name, no_owner=no_owner, keep_what_came=keep_what_came)
         note_estimate(found, plan)
     else:
-        plan = plan_restore_file(found, _alone(file, backup), name, no_owner=no_owner)
+        plan = plan_restore_file(found, _alone(file, backup), name, no_owner=no_owner, keep_what_came=keep_what_came)
     if dry_run:
         show_plan(plan, json=json)
         return
-    outcome = _run(found, plan, json=json)
-    if not json:
-        told = outcome.results["verify"]
-        for one in told.get("left_out", ()):
-            note(f"left out: {one} needs a schema of the provider's that is not in this database")
-        for one in told.get("notes", ()):
-            note(one)
-        console().print(
-            f"Restored into database {told['database']}: {len(told['tables'])} tables, {told['rows']:,} rows"
-            + (", as many as in the backup." if file is None else "."),
-            markup=False,
-        )
+    _tell_new(_run(found, plan, json=json), json=json, of_backup=file is None)
 
 
 @app.command(epilog="Example: tabsync restore tables users orders --from latest --into rescue")
@@ -129,12 +125,62 @@ def _alone(file: Path, backup: str) -> Path:
 def _run(found: Workspace, plan: Plan, *, json: bool) -> Outcome:
     """Run a plan; say what became of the half-made database when it failed."""
     from tabsync.cli.common import note, print_json, run_approved
+    from tabsync.kernel.errors import TabsyncError
 
     outcome = run_approved(found, plan, json=json)
     if outcome.error is not None and outcome.results.get("tidy_database", {}).get("dropped"):
         note("the half-restored database was dropped again")
-    outcome.raise_if_failed()
+    if outcome.failed_step != "whole":
+        outcome.raise_if_failed()
     if json:
         content: dict[str, Any] = {"version": 1, "kind": "restore", "procedure": plan.procedure, "run": outcome.run_id}
-        print_json(content | {"seconds": outcome.seconds, "target": plan.target, **outcome.results["verify"]})
+        content |= {"seconds": outcome.seconds, "target": plan.target, **outcome.results["verify"]}
+        error = outcome.error if isinstance(outcome.error, TabsyncError) else None
+        told = {"error": {"fact": error.fact, "hint": error.hint, "exit_code": int(error.exit_code)}} if error else {}
+        print_json(content | _settled(outcome) | told)
+        if error:
+            raise typer.Exit(int(error.exit_code))
     return outcome
+
+
+def _settled(outcome: Outcome) -> dict[str, Any]:
+    """What came of the database itself, for --json: see backups/settle.py."""
+    facts = outcome.results.get("settle")
+    if facts is None:
+        return {}
+    return {
+        "partial": bool(facts["missing"]),
+        "missing": facts["missing"],
+        "not_given": facts["refused"],
+        "not_in_this_backup": facts["not_in_this_backup"] if facts["noted"] else None,
+    }
+
+
+def _tell_new(outcome: Outcome, *, json: bool, of_backup: bool) -> None:
+    """What came of a restore into a new database, for a person."""
+    from tabsync.backups.left_out import shown
+    from tabsync.cli.common import console, note
+
+    if json:
+        return
+    told, settled = outcome.results["verify"], outcome.results["settle"]
+    for one in told.get("left_out", ()):
+        note(f"left out: {one} needs a schema of the provider's that is not in this database")
+    for one in told.get("notes", ()):
+        note(one)
+    for one in settled["refused"]:
+        note(f"not given to the database: {one['statement']} ({one['error']})")
+    whole = not settled["missing"]
+    words = f"Restored into database {told['database']}" if whole else f"PARTLY restored into {told['database']}"
+    end = ", as many as in the backup." if of_backup and whole else "."
+    console().print(f"{words}: {len(told['tables'])} tables, {told['rows']:,} rows{end}", markup=False)
+    for one in settled["missing"]:
+        console().print(f"missing: {one['told']}", style="red", markup=False)
+    lacking = settled["not_in_this_backup"]
+    if lacking:
+        console().print("Not in the backup, and not on this server:", markup=False)
+    for line in shown(lacking):
+        console().print(f"  {line}", markup=False)
+    if of_backup and not settled["noted"]:
+        note("when this backup was taken, what a dump leaves out was not noted yet")
+    outcome.raise_if_failed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 import threading
@@ -20,6 +21,11 @@ from tabsync.system.claims import MARK
 _KEPT_LINES = 200
 _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "KRB5CCNAME", "LD_LIBRARY_PATH", "TZ")
 
+_PROGRAM = re.compile(r"\w+: ")
+_PROGRAMS_DETAIL = re.compile(r"\w+: detail: (?:Error message from server: )?(.*)")
+_SERVERS_DETAIL = re.compile(r"(?:[^\W\d_a-zß-ÿ]+):  +(.*)")
+_COMMAND = ("Command was:", "Query was:")
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -30,10 +36,26 @@ class Finished:
     stderr: tuple[str, ...]
 
     def complaint(self) -> str:
-        """The line of stderr that says what went wrong."""
-        errors = [line for line in self.stderr if "error:" in line or "FATAL:" in line or "fatal:" in line]
-        lines = errors or [line for line in self.stderr if line.strip()]
-        return lines[0].strip() if lines else f"exit code {self.code}"
+        """What went wrong, in one line: the first error on stderr, with the details that follow it.
+
+        The programs' own words come in English (program_environment), a server's perhaps in its language; so its lines
+        are known by their form: DETAIL, CONTEXT, or what another language calls them.
+        """
+        number = next((at for at, line in enumerate(self.stderr) if _is_error(line)), None)
+        if number is None:
+            lines = [line for line in self.stderr if line.strip()]
+            return lines[0].strip() if lines else f"exit code {self.code}"
+        parts = [self.stderr[number].strip()]
+        for line in self.stderr[number + 1 :]:
+            if found := _PROGRAMS_DETAIL.match(line) or _SERVERS_DETAIL.match(line):
+                parts += [found[1].strip()] if not found[1].startswith(_COMMAND) else []
+            elif _is_error(line) or _PROGRAM.match(line):
+                break
+        return ": ".join([parts[0], "; ".join(parts[1:])]) if parts[1:] else parts[0]
+
+
+def _is_error(line: str) -> bool:
+    return "error:" in line or "FATAL:" in line or "fatal:" in line
 
 
 def run_program(

@@ -1,0 +1,139 @@
+"""The last step of a restore into a new database: what the dump holds of the database itself, and what is lacking.
+
+In one transaction the database gets its settings, limit, grants and owner, and loses the comment that marks it as
+unfinished. A database in which something failed, and which is kept on demand, says so in its comment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from tabsync.backups.foreign import foreign_dump
+from tabsync.backups.left_out import lacking
+from tabsync.backups.pg_restore import name_of
+from tabsync.backups.properties import at_once, give, statements
+from tabsync.backups.target import SQL, on_server
+from tabsync.kernel.errors import FailedPartway
+from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.toc import Entry, read_toc
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+_HERE = "tabsync.backups.settle"
+_CONNECTION = re.compile(r"CONNECTION (?:[Ee]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*')", re.DOTALL)
+_NAMED = 20  # objects that the comment of a partial database names
+
+
+def settle_steps(
+    entries: Sequence[Entry],
+    scratch: str,
+    database: str,
+    *,
+    backup: str = "",
+    path: str = "",
+    no_owner: bool = False,
+    keep: bool = False,
+) -> list[Step]:
+    """The step that settles a new database, and, where what came is kept, the one that says that it isn't whole.
+
+    backup: the id of ours, or path: of another dump.
+    """
+    given = statements(entries, database, no_owner=no_owner)
+    preview = ";\n".join(given) or "nothing: the dump says nothing of the database itself"
+    arguments = {"scratch": scratch, "database": database, "backup": backup, "path": path, "no_owner": no_owner}
+    settled = Step(
+        "settle",
+        f"Give {database} its settings, grants, comment and owner",
+        f"{_HERE}:settle",
+        arguments,
+        preview,
+        Risk.REVERSIBLE,
+        "drop the database",
+    )
+    judged = Step(
+        "whole", "See whether all of it came", f"{_HERE}:whole", {"database": database}, "what failed is named"
+    )
+    return [settled, judged] if keep else [settled]
+
+
+def settle(context: Context, *, scratch: str, database: str, backup: str, path: str, no_owner: bool) -> Facts:
+    """Give a database what the dump says of it; lists what the server refused, and what is in no dump."""
+    workspace: Workspace = context.services
+    noted = workspace.store().manifest(backup).not_in_this_backup if backup else None
+    entries = _entries(workspace.scratch(scratch), path)
+    wanted = statements(entries, database, no_owner=no_owner)
+    missing = missing_of(context)
+    with on_server(workspace, beside=True) as connection:
+        if not (connection.execute(SQL["rights"]).fetchone() or (False,))[0]:
+            wanted.sort(key=lambda one: " OWNER TO " in one)  # it takes our own rights along
+        with at_once(connection):
+            _comment(connection, database, _partial_mark(context.run_id, backup, missing) if missing else None)
+            refused = give(connection, [one for one in wanted if not (missing and one.startswith("COMMENT"))])
+        told = lacking(connection, noted) if noted is not None else []
+    told += _subscriptions(entries, told)
+    return {
+        "given": len(wanted) - len(refused),
+        "refused": refused,
+        "not_in_this_backup": told,
+        "noted": noted is not None,
+        "missing": missing,
+    }
+
+
+def whole(context: Context, *, database: str) -> Facts:
+    """Raises FailedPartway when something is missing in a database that was kept all the same."""
+    if missing := context.results["settle"]["missing"]:
+        first, more = missing[0], len(missing) - 1
+        raise FailedPartway(
+            f"database {database} is only a part of the backup: {first['told']}"
+            + (f" (and {more} more)" if more else ""),
+            "it was kept, and its comment names what is missing; look at it before anything uses it",
+        )
+    return {}
+
+
+def missing_of(context: Context) -> list[Facts]:
+    """What did not come of a restore: what pg_restore could not make, and what differs from the dump."""
+    return [*context.results["restore"].get("failures", ()), *context.results["verify"].get("missing", ())]
+
+
+def _entries(directory: Path, path: str) -> list[Entry]:
+    if not path:
+        return read_toc(directory / "dump" / "toc.dat")
+    unpacked = directory / "dump"
+    return list(foreign_dump(unpacked if unpacked.exists() else Path(path)).entries)
+
+
+def _comment(connection: Connection, database: str, text: str | None) -> None:
+    statement = sql.SQL("comment on database {} is {}")
+    connection.execute(statement.format(sql.Identifier(database), sql.Literal(text)))
+
+
+def _partial_mark(run_id: str, backup: str, missing: Sequence[Facts]) -> str:
+    named = "; ".join(str(one["what"]) for one in missing[:_NAMED])
+    more = f"; and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    of = f"backup {backup}" if backup else "a dump"
+    return f"tabsync: PARTIAL restore of {of}, run {run_id}: this failed: {named}{more}"
+
+
+def _subscriptions(entries: Sequence[Entry], told: Sequence[Facts]) -> list[Facts]:
+    """Subscriptions are in a superuser's dump, and are never restored; without their connection string."""
+    known = {one["name"] for one in told if one["kind"] == "subscription"}
+    note = "left out: it would take the changes away from the original; only when that is gone"
+    return [
+        {
+            "kind": "subscription",
+            "name": entry.name,
+            "statement": _CONNECTION.sub("CONNECTION '...'", entry.definition.strip()),
+            "note": note,
+        }
+        for entry in entries
+        if entry.kind == "SUBSCRIPTION" and name_of(entry) not in known and entry.name not in known
+    ]
