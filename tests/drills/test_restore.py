@@ -135,7 +135,7 @@ def test_what_does_not_restore_is_named_and_dropped_again(restaurant_backup: tup
         ("delete from payments where id = (select min(id::text)::uuid from payments)", "table public.payments has"),
         ("drop table audit_logs cascade", "table public.audit_logs is missing"),
         ("select setval('staff_id_seq', 1)", "sequence public.staff_id_seq stands at"),
-        ("alter table staff drop constraint staff_user_id_fkey", "foreign key staff_user_id_fkey of public.staff"),
+        ("alter table staff drop constraint staff_user_id_fkey", "staff_user_id_fkey of public.staff"),
     ],
     ids=["row", "table", "sequence", "key"],
 )

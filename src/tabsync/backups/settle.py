@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _HERE = "tabsync.backups.settle"
 _CONNECTION = re.compile(r"CONNECTION (?:[Ee]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*')", re.DOTALL)
+_EVENT_TRIGGERS = re.compile(r"^ALTER DATABASE .* SET event_triggers TO ", re.DOTALL)
 _NAMED = 20  # objects that the comment of a partial database names
 
 
@@ -69,6 +70,9 @@ def settle(context: Context, *, scratch: str, database: str, backup: str, path: 
     noted = workspace.store().manifest(backup).not_in_this_backup if backup else None
     entries = _entries(workspace.scratch(scratch), path)
     wanted = statements(entries, database, no_owner=no_owner)
+    # A copy's event triggers are off until a person turns them on (outside.py), also where the original has them on.
+    kept_off = [one for one in wanted if _EVENT_TRIGGERS.search(one)]
+    wanted = [one for one in wanted if one not in kept_off]
     missing = missing_of(context)
     with on_server(workspace, beside=True) as connection:
         if not (connection.execute(SQL["rights"]).fetchone() or (False,))[0]:
@@ -76,6 +80,7 @@ def settle(context: Context, *, scratch: str, database: str, backup: str, path: 
         with at_once(connection):
             _comment(connection, database, _partial_mark(context.run_id, backup, missing) if missing else None)
             refused = give(connection, [one for one in wanted if not (missing and one.startswith("COMMENT"))])
+        refused += [{"statement": f"{one};", "error": "event triggers stay off in a copy"} for one in kept_off]
         told = lacking(connection, noted) if noted is not None else []
     told += _subscriptions(entries, told)
     return {
