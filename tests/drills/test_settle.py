@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tabsync.backups.restore_file import plan_restore_file
 from tabsync.backups.restore_in_place import plan_restore_in_place
 from tabsync.backups.restore_new import plan_restore_new
+from tabsync.backups.restore_tables import plan_restore_tables
 from tabsync.kernel.errors import Exit
 from tabsync.postgres.connect import program_environment
 from tabsync.postgres.installation import clients_for
@@ -150,6 +152,34 @@ def test_also_of_a_file_that_others_made(
     )
     carried_out(workspace, plan_restore_file(workspace, file, "settled file")).raise_if_failed()
     assert facts_of(conninfo, "settled file") == facts_of(conninfo, str(conninfo_to_dict(conninfo)["dbname"]))
+
+
+def test_nothing_that_is_preset_is_in_the_way_of_a_restore_into_it(
+    set_up: Callable[[int], str], workspaces: Callable[..., Workspace], directory: Path
+) -> None:
+    """In the database itself: dropped and created, some tables, and a script as a user whose role presets the same."""
+    conninfo = set_up(17)
+    workspace = workspaces(conninfo)
+    name = str(conninfo_to_dict(conninfo)["dbname"])
+    backed_up(workspace)
+    beside = make_conninfo(conninfo, dbname="postgres")
+    run_sql(beside, "alter database {} reset all", name)
+    fill(conninfo, "drop table u; delete from t; drop table t")
+    for setting in ("default_transaction_read_only to on", "statement_timeout to 1", "search_path to app", "role to x"):
+        with contextlib.suppress(psycopg.errors.InvalidParameterValue):  # of the role: there is none such
+            run_sql(beside, "alter database {} set " + setting, name)
+    plan, _ = plan_restore_tables(workspace, ["t"], into=name)
+    carried_out(workspace, plan).raise_if_failed()
+    carried_out(workspace, plan_restore_in_place(workspace, "latest", clean=True)).raise_if_failed()
+    assert carried_out(workspace, plan_restore_new(workspace, "latest", "settled again")).error is None
+    script = directory / "script.sql"
+    script.write_text("create table public.s as select 1 as a;\n")
+    for setting in ("default_transaction_read_only to on", "statement_timeout to 1", "search_path to app"):
+        run_sql(beside, "alter role {} set " + setting, "set owner")
+    run_sql(beside, "alter role {} login createdb password 'x'", "set owner")
+    theirs = workspaces(make_conninfo(beside, user="set owner", password="x"))
+    carried_out(theirs, plan_restore_file(theirs, script, "settled script")).raise_if_failed()
+    assert asked(workspace, "settled script", "select a from public.s") == [(1,)]
 
 
 def test_in_place_and_undo_keep_what_the_database_has(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from tabsync.backups.passes import PASSES
 from tabsync.backups.report import Report, report_of
 from tabsync.backups.scratch import sweep
 from tabsync.backups.take import plan_take_full
@@ -151,7 +152,7 @@ def proof_steps(workspace: Workspace, backup: str, scratch: str, target: Facts, 
             f"Restore {database} into it",
             f"{here}.restore:restore",
             both,
-            f"{clients.program('pg_restore')} --format=directory --jobs={workspace.jobs} --create",
+            f"{clients.program('pg_restore')} --format=directory --jobs={workspace.jobs}; {PASSES}",
             Risk.REVERSIBLE,
             undo,
         ),
