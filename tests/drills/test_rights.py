@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -10,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.backups.restore_new import plan_restore_new
 from tabsync.backups.take import plan_take
+from tabsync.backups.take_file import plan_take_file
 from tabsync.kernel.errors import Exit, FailedPartway, NotAllowed
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
@@ -48,7 +50,7 @@ def name_in(conninfo: str) -> str:
 
 @pytest.mark.parametrize("major", [15, 17, 18])
 def test_large_objects_that_may_not_be_read(
-    major: int, databases: Databases, user: User, workspaces: Callable[..., Workspace]
+    major: int, databases: Databases, user: User, workspaces: Callable[..., Workspace], tmp_path: Path
 ) -> None:
     conninfo = databases(major)
     fill(conninfo, "create table t as select 1 as a; select lo_from_bytea(4711, '\\xdeadbeef')")
@@ -57,6 +59,8 @@ def test_large_objects_that_may_not_be_read(
     with pytest.raises(NotAllowed, match="may not read 1 large objects, the first being 4711") as told:
         plan_take(workspace, "full", "manual")
     assert 'grant select on large object 4711 to "rights bk"' in told.value.hint
+    with pytest.raises(NotAllowed, match="may not read 1 large objects"):
+        plan_take_file(workspace, "full", [], "custom", tmp_path / "one.dump")
     carried_out(workspace, plan_take(workspace, "schema", "manual")).raise_if_failed()
     outcome = carried_out(workspace, plan_take(workspace, "full", "manual", exclude_unreadable=True))
     outcome.raise_if_failed()

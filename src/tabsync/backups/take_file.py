@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tabsync.backups.contents import Contents, Kind, pattern
 from tabsync.backups.dump_failed import LOCK_WAIT, dump_failed
+from tabsync.backups.readable import readable
 from tabsync.backups.take import prove_target
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan
@@ -31,7 +32,7 @@ def plan_take_file(workspace: Workspace, kind: Kind, tables: Sequence[str], form
 
     kind: what it holds; tables: for the kind "tables", those alone, as `pg_dump --table` writes them; form: "custom"
     or "plain". Raises BadUsage (no such table), Refused (the file is there already, or its directory isn't),
-    CannotConnect. Nothing is changed.
+    CannotConnect, NotAllowed (naming what the user may not read). Nothing is changed.
     """
     file = file.absolute()
     if file.exists():
@@ -42,6 +43,8 @@ def plan_take_file(workspace: Workspace, kind: Kind, tables: Sequence[str], form
         target = catalog.identity(connection)
         named = [catalog.relation_named(name) for name in tables]
         wanted = catalog.with_partitions(connection, named) if named else []
+        if not wanted:
+            readable(connection, Contents(kind), str(target["user"]), (), exclude=False)
     options = [f"--table={pattern(one)}" for one in wanted] or Contents(kind).options()
     clients = clients_for(catalog.server_major(target))
     arguments = {"target": target, "options": options, "form": form, "file": str(file)}
