@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from tabsync.backups.drill import full_backup, proof_steps, record_step, targets_of, tidy_step
+from tabsync.backups.fit import check_target
 from tabsync.backups.restore_new import copy_steps
 from tabsync.backups.scratch import manifest_of
 from tabsync.backups.take import prove_target
-from tabsync.backups.target import check_target, entries_of, fetch_step, last_steps, new_name, on_server
+from tabsync.backups.target import entries_of, fetch_step, last_steps, new_name, on_server
 from tabsync.backups.verify import amcheck_step
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, Refused

@@ -19,6 +19,7 @@ from psycopg import sql
 
 from tabsync.backups.arrived import count_all, not_there
 from tabsync.backups.different import NotWhole
+from tabsync.backups.fit import check_server
 from tabsync.backups.foreign import Foreign, check_script, foreign_dump, header_settings, made_to_fit, opened
 from tabsync.backups.outside import not_filled, turn_off, without_reaching
 from tabsync.backups.passes import PASSES, Restoring
@@ -31,7 +32,6 @@ from tabsync.backups.settle import settle_steps
 from tabsync.backups.take import prove_target
 from tabsync.backups.target import (
     SQL,
-    check_server,
     conninfo_of,
     exists,
     finish,

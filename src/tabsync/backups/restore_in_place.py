@@ -11,6 +11,7 @@ import secrets
 import shlex
 from typing import TYPE_CHECKING
 
+from tabsync.backups.fit import check_target
 from tabsync.backups.pg_restore import as_dbname, restore_command
 from tabsync.backups.restore_new import fill_steps
 from tabsync.backups.restore_swap import SQL, beside, check_bound, check_sessions
@@ -19,7 +20,6 @@ from tabsync.backups.take import plan_take_full
 from tabsync.backups.target import (
     BEFORE_RESTORE,
     backup_for,
-    check_target,
     create_step,
     drop,
     entries_of,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tabsync.backups.arrived import check_arrived, count_all
 from tabsync.backups.dump import decompress_for
+from tabsync.backups.fit import check_target
 from tabsync.backups.outside import not_filled, turn_off, without_reaching
 from tabsync.backups.passes import PASSES, Restoring, as_one, in_passes
 from tabsync.backups.pg_restore import as_dbname, name_of, restore_command, told
@@ -25,7 +26,6 @@ from tabsync.backups.space import check_space
 from tabsync.backups.take import prove_target
 from tabsync.backups.target import (
     backup_for,
-    check_target,
     conninfo_of,
     create_step,
     entries_of,

@@ -9,12 +9,12 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tabsync.backups.fit import check_target
 from tabsync.backups.restore_new import fill_steps
 from tabsync.backups.selection import RELATIONS, Selection, select, without
 from tabsync.backups.target import (
     SQL,
     backup_for,
-    check_target,
     conninfo_of,
     create_step,
     entries_of,

@@ -1,4 +1,4 @@
-"""The server that is restored into: what it must have, the new database on it, and taking away what was half made.
+"""The server that is restored into: the new database on it, and taking away what was half made; fit.py has the checks.
 
 A database that a restore makes is marked by its comment until it is verified. When the process is killed, it stays
 under its name with that comment, which says what it is and that it can be dropped; nothing else of it is left.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +18,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tabsync.backups.restore import creation
-from tabsync.backups.rights import check_rights, usable_tablespaces
 from tabsync.backups.scratch import manifest_of
 from tabsync.backups.take import prove_target
 from tabsync.kernel.clock import compact, now
-from tabsync.kernel.errors import BadUsage, CannotConnect, NotAllowed, ProblemFound, Refused
+from tabsync.kernel.errors import BadUsage, CannotConnect, ProblemFound, Refused
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection, allowed, connect
@@ -48,7 +47,6 @@ _UNREACHABLE = "Connection refused|No such file|timeout expired|timed out|could 
 """libpq's own words, which are English here: no other database of the server could be reached either."""
 
 _LONGEST_NAME = 63  # bytes; PostgreSQL would cut off the rest: NAMEDATALEN
-_WORD = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
 
 
 def conninfo_of(workspace: Workspace, database: str) -> str:
@@ -161,75 +159,6 @@ def new_name(connection: Connection, wanted: str | None, default: str) -> str:
 def exists(connection: Connection, database: str) -> bool:
     """Whether there is a database of that name."""
     return connection.execute(SQL["database"], {"database": database}).fetchone() is not None
-
-
-def check_target(
-    connection: Connection,
-    manifest: Manifest,
-    entries: Sequence[Entry],
-    *,
-    no_owner: bool,
-    makes: bool = True,
-    keep: bool = False,
-) -> list[str]:
-    """Refuse what can't work before anything is touched; gives the options of pg_restore that the target needs.
-
-    entries: what is going to be restored; makes: whether a database is made for it; keep: what this user may not make
-    is left out on demand.
-    Raises NotAllowed when the user may not make what is restored, Refused on a standby, and naming the missing
-    extensions and roles.
-    """
-    return check_server(connection, entries, manifest.roles, no_owner=no_owner, makes=makes, keep=keep)
-
-
-def check_server(
-    connection: Connection,
-    entries: Sequence[Entry],
-    roles: Sequence[str],
-    *,
-    no_owner: bool,
-    makes: bool = True,
-    keep: bool = False,
-) -> list[str]:
-    """The same for what is no backup of ours. roles: those of the source that grants and policies may name."""
-    catalog.check_primary(connection)
-    facts = connection.execute(SQL["rights"]).fetchone() or (False, False)
-    superuser, may_create = facts
-    if makes and not may_create:
-        raise NotAllowed("this user may not make databases", "alter role ... createdb, or restore as another user")
-    wanted = {entry.name for entry in entries if entry.kind == "EXTENSION"}
-    if missing := sorted(wanted - catalog.available_extensions(connection)):
-        raise Refused(f"this server lacks extensions: {', '.join(missing)}", "install their packages on the server")
-    needed = roles_needed(entries, roles, no_owner=no_owner)
-    if missing := sorted(needed - set(catalog.roles(connection))):
-        hint = "create them, or leave owners and grants out: --no-owner"
-        raise Refused(
-            f"this server lacks roles: {', '.join(map(catalog.quoted, missing))}",
-            "create them: policies name them" if no_owner else hint,
-        )
-    owners = {entry.owner for entry in entries if entry.owner} if not (superuser or no_owner) else set()
-    rows = connection.execute(SQL["foreign_roles"], {"roles": sorted(owners)}).fetchall()
-    if rows:
-        raise Refused(
-            f"this user can't give objects to {', '.join(catalog.quoted(row[0]) for row in rows)}",
-            "leave owners and grants out: --no-owner",
-        )
-    check_rights(connection, entries, no_owner=no_owner, keep=keep)
-    options = ["--no-owner", "--no-privileges"] if no_owner else []
-    spaces = {entry.tablespace for entry in entries if entry.tablespace} - {"pg_default", "pg_global"}
-    return options + (["--no-tablespaces"] if spaces - usable_tablespaces(connection) else [])
-
-
-def roles_needed(entries: Iterable[Entry], roles: Iterable[str], *, no_owner: bool) -> set[str]:
-    """The roles that must exist: owners, and of the source's roles those that grants and policies name."""
-    known, needed = set(roles), set()
-    for entry in entries:
-        named_in = ("POLICY", "USER MAPPING") if no_owner else ("POLICY", "USER MAPPING", "ACL", "DEFAULT ACL")
-        if entry.owner and not no_owner and entry.kind not in ("DATABASE", "DATABASE PROPERTIES"):
-            needed.add(entry.owner)
-        if entry.kind in named_in and not entry.name.startswith("DATABASE "):
-            needed |= known & {quoted.replace('""', '"') or plain for quoted, plain in _WORD.findall(entry.definition)}
-    return {role for role in needed if not role.startswith("pg_")}
 
 
 def fetch_step(backup: str, scratch: str, *, keep: bool = False) -> Step:
