@@ -18,21 +18,64 @@ from tabsync.kernel.errors import BadUsage
 
 _SECRET = {"password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"}
 
+_OF_OTHERS = (
+    "schema",
+    "pgbouncer",
+    "connection_limit",
+    "pool_timeout",
+    "socket_timeout",
+    "statement_cache_size",
+    "prepared_statements",
+    "sslaccept",
+    "sslidentity",
+    "single_use_connections",
+    "pool_size",
+    "pool_max_conns",
+    "max_overflow",
+    "currentSchema",
+    "ssl",
+    "supa",
+    "uselibpqcompat",
+)
+"""Parameters that other tools put into a connection string and libpq doesn't know."""
+
 
 def check_conninfo(conninfo: str) -> dict[str, str]:
     """A connection string as keywords. Raises BadUsage when libpq can't read it (without repeating secrets)."""
     parts = _parts(conninfo)
     if parts is None:
-        raise BadUsage(
-            f"{without_secrets(conninfo)!r} is not a connection string",
-            "give postgresql://user@host:5432/database, service=NAME, or set PGHOST and PGDATABASE",
-        )
+        raise BadUsage(f"{without_secrets(conninfo)!r} is not a connection string of PostgreSQL's own", _mend(conninfo))
     if _is_cut_wrongly(conninfo, parts):
         raise BadUsage(
             "the URL's password, or another part of it, holds an @ or / that isn't escaped",
             "write @ as %40 and / as %2F; or leave the password out: PGPASSWORD or ~/.pgpass",
         )
     return parts
+
+
+def _mend(conninfo: str) -> str:
+    """What to change in a string that libpq can't read. Names no part of it that could be one of a password."""
+    scheme, found, rest = conninfo.partition("://")
+    if not found:
+        return "give postgresql://user@host:5432/database, service=NAME, or set PGHOST and PGDATABASE"
+    if scheme.startswith("jdbc:"):
+        return "a JDBC URL is for Java: write postgresql://user@host:5432/database"
+    if driver := re.fullmatch(r"(?:postgresql|postgres)\+(\w+)", scheme):
+        return f"+{driver[1]} names a driver of Python's: write postgresql://"
+    if scheme not in ("postgresql", "postgres", "prisma+postgres"):
+        return "it has to begin with postgresql://"
+    if scheme == "prisma+postgres":
+        return "that is for Prisma's own proxy: give the URL of the database itself (directUrl)"
+    keys = {key.partition("=")[0] for key in re.split("[?&]", rest)[1:]}
+    if foreign := [key for key in _OF_OTHERS if key in keys]:
+        return f"leave {', '.join(foreign)} out of it: an ORM or a driver means that, PostgreSQL does not know it"
+    if re.search("%(?![0-9A-Fa-f]{2})", rest):
+        return "a % in a URL is written %25; or leave the password out: PGPASSWORD or ~/.pgpass"
+    if re.search("%(?:[89A-Fa-f])", rest):
+        return "what stands after a % is no UTF-8: write @ as %40, / as %2F and % as %25, or leave the password out"
+    if keys:
+        return "after the ? stands a name that PostgreSQL doesn't know; its own are sslmode, options, connect_timeout..."
+    return "write @ as %40, / as %2F, : as %3A and % as %25; or leave the password out: PGPASSWORD or ~/.pgpass"
 
 
 def _parts(conninfo: str) -> dict[str, str] | None:

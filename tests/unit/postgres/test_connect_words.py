@@ -172,3 +172,27 @@ def test_a_refusal_is_one_line_and_a_hint(message: str, fact: str, hint: str) ->
     assert "\n" not in told.fact
     assert hint in told.hint
     assert "hunter2" not in told.fact + told.hint
+
+
+@pytest.mark.parametrize(
+    ("conninfo", "hint"),
+    [
+        ("postgresql://u:hunter@h/db?schema=public&pgbouncer=true", "leave schema, pgbouncer out"),
+        ("postgresql://u:hunter@h/db?sslmode=require&connection_limit=1", "leave connection_limit out"),
+        ("postgresql://u:hunter@h/db?sslmode=require&hunter=1", "a name that PostgreSQL doesn't know"),
+        ("postgresql://u:hunter%w@h/db", "% in a URL is written %25"),
+        ("postgresql://u:hunter%@h/db", "% in a URL is written %25"),
+        ("postgresql://u:hunter%ff@h/db", "no UTF-8"),
+        ("postgresql+psycopg2://u:hunter@h/db", "write postgresql://"),
+        ("postgres+asyncpg://u:hunter@h/db", "+asyncpg names a driver"),
+        ("jdbc:postgresql://h/db?user=u&password=hunter", "JDBC"),
+        ("mysql://u:hunter@h/db", "begin with postgresql://"),
+        ("prisma+postgres://accelerate.example.com/?api_key=hunter", "directUrl"),
+        ("host=h nonsense=hunter", "service=NAME"),
+    ],
+)
+def test_a_string_of_another_tool_is_explained(conninfo: str, hint: str) -> None:
+    with pytest.raises(BadUsage) as bad:
+        check_conninfo(conninfo)
+    assert hint in bad.value.hint
+    assert "hunter" not in bad.value.fact + bad.value.hint
