@@ -25,7 +25,7 @@ from tabsync.kernel.errors import BadUsage, CannotConnect, ProblemFound, Refused
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection, allowed, connect
-from tabsync.postgres.conninfo import check_conninfo
+from tabsync.postgres.conninfo import answers, check_conninfo
 from tabsync.postgres.installation import Installation, clients_for
 from tabsync.postgres.queries import named
 from tabsync.postgres.settings import NO_LIMIT
@@ -42,9 +42,6 @@ BEFORE_RESTORE = "before-restore"
 
 _NO_SUCH_LOCALE = ("42809", "22023", "0A000")
 """What CREATE DATABASE gives for a locale, a provider or an encoding that this server lacks."""
-
-_UNREACHABLE = "Connection refused|No such file|timeout expired|timed out|could not translate|Name or service not known"
-"""libpq's own words, which are English here: no other database of the server could be reached either."""
 
 _LONGEST_NAME = 63  # bytes; PostgreSQL would cut off the rest: NAMEDATALEN
 
@@ -91,7 +88,7 @@ def first_of(places: Sequence[str]) -> Connection:
         try:
             connection = connect(conninfo, "restore", limits=NO_LIMIT)
         except CannotConnect as error:
-            if re.search(_UNREACHABLE, error.fact):
+            if not answers(conninfo):
                 raise
             refusals.append((parts.get("dbname") or parts.get("user") or "", error))
             continue

@@ -8,7 +8,16 @@ import signal
 import sys
 from types import FrameType
 
-from tabsync.kernel.errors import BadUsage, CannotConnect, Exit, FailedPartway, NotAllowed, Refused, TabsyncError
+from tabsync.kernel.errors import (
+    BadUsage,
+    CannotConnect,
+    Exit,
+    FailedPartway,
+    NotAllowed,
+    Refused,
+    TabsyncError,
+    words_of,
+)
 
 
 def exit_code_of(error: Exception) -> int:
@@ -45,7 +54,7 @@ def stop_on_sigterm() -> None:
 
 
 def _translated(error: Exception) -> TabsyncError | None:
-    return _from_typer(error) or _from_psycopg(error) or _from_ledger(error)
+    return _from_typer(error) or _from_psycopg(error) or _from_ledger(error) or _from_the_system(error)
 
 
 def _from_typer(error: Exception) -> TabsyncError | None:
@@ -66,11 +75,22 @@ def _from_psycopg(error: Exception) -> TabsyncError | None:
     import psycopg
 
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return NotAllowed(f"not allowed: {_line(error)}", "use a user with pg_monitor and pg_read_all_data")
+        return NotAllowed(f"not allowed: {words_of(error)}", "use a user with pg_monitor and pg_read_all_data")
     if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
-        return NotAllowed(f"gave up waiting: {_line(error)}", "see who holds what: tabsync status")
+        return NotAllowed(f"gave up waiting: {words_of(error)}", "see who holds what: tabsync status")
     if isinstance(error, psycopg.OperationalError):
-        return CannotConnect(f"the connection was lost: {_line(error)}", "see whether it answers: tabsync health")
+        return CannotConnect(f"the connection was lost: {words_of(error)}", "see whether it answers: tabsync health")
+    if isinstance(error, psycopg.Error):
+        return FailedPartway(
+            f"the server refuses a statement of ours: {words_of(error)}", "see the server: tabsync status"
+        )
+    return None
+
+
+def _from_the_system(error: Exception) -> TabsyncError | None:
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return FailedPartway(f"{where}{error.strerror}", "see that the disk has room and the file may be written")
     return None
 
 
@@ -80,13 +100,9 @@ def _from_ledger(error: Exception) -> TabsyncError | None:
     from sqlalchemy.exc import DatabaseError
 
     if isinstance(error, DatabaseError):
-        told = _line(error.orig) if isinstance(error.orig, Exception) else _line(error)
+        told = words_of(error.orig if isinstance(error.orig, Exception) else error)
         return FailedPartway(f"the ledger failed: {told}", "see that it can be written: its disk, its permissions")
     return None
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 __all__ = ["Exit", "exit_code_of", "stop_on_sigterm"]

@@ -42,9 +42,9 @@ def list_(
     console().print(table)
 
 
-@app.command(epilog="Example: tabsync run show 20261122T181500Z-a1b2c3")
+@app.command(epilog="Example: tabsync run show latest")
 def show(
-    run: Annotated[str, typer.Argument(help="A run's id, from: tabsync run list")],
+    run: Annotated[str, typer.Argument(help="A run's id, from: tabsync run list; or latest")],
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -67,3 +67,17 @@ class FailedPartway(TabsyncError):
     """Something was done and something wasn't; the fact says which (exit 5)."""
 
     exit_code = Exit.FAILED_PARTWAY
+
+
+def words_of(error: BaseException) -> str:
+    """What an exception of a library says, in one line.
+
+    One that carries a server's diagnosis, as psycopg's do, says it with its DETAIL and the first line of its CONTEXT:
+    often only these name the row or the function that is to blame.
+    """
+    diagnosis = getattr(error, "diag", None)
+    if primary := getattr(diagnosis, "message_primary", None):
+        parts = [primary, getattr(diagnosis, "message_detail", None), getattr(diagnosis, "context", None)]
+        return "; ".join(part.strip().splitlines()[0] for part in parts if part and part.strip())
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tabsync.kernel.errors import FailedPartway, TabsyncError
+from tabsync.kernel.errors import FailedPartway, TabsyncError, words_of
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Step, resolve
 
@@ -148,7 +148,7 @@ def _recorded(outcome: Outcome, key: str, write: Callable[[], None]) -> bool:
     try:
         write()
     except Exception as error:  # noqa: BLE001 - whatever the journal is made of
-        fact = f"could not record {key}: {type(error).__name__}: {error}".splitlines()[0]
+        fact = f"could not record {key}: {words_of(error)}"
         told = FailedPartway(fact, "see that the ledger can be written: its disk, its permissions")
         told.__cause__ = error
         _carry(outcome, key, told)
@@ -162,6 +162,6 @@ def told_error(step: Step, error: BaseException) -> TabsyncError:
         return error
     if isinstance(error, KeyboardInterrupt):
         return FailedPartway(f"interrupted during {step.title!r}", "run it again; what was half made is not listed")
-    told = FailedPartway(f"{step.title}: {type(error).__name__}: {error}".splitlines()[0])
+    told = FailedPartway(f"{step.title}: {words_of(error)}", "tabsync run show latest has the steps that were done")
     told.__cause__ = error
     return told

@@ -101,12 +101,15 @@ def recent_runs(ledger: Ledger, limit: int = 20, procedure: str | None = None) -
 
 
 def one_run(ledger: Ledger, run_id: str) -> Facts | None:
-    """A run with its steps under "steps", or None."""
+    """A run with its steps under "steps", or None. run_id: "latest" is the newest."""
+    wanted = select(run).order_by(run.c.started_at.desc()).limit(1)
+    if run_id != "latest":
+        wanted = select(run).where(run.c.id == run_id)
     with ledger.engine.connect() as connection:
-        found = connection.execute(select(run).where(run.c.id == run_id)).first()
+        found = connection.execute(wanted).first()
         if found is None:
             return None
-        steps = connection.execute(select(step).where(step.c.run_id == run_id).order_by(step.c.number))
+        steps = connection.execute(select(step).where(step.c.run_id == found.id).order_by(step.c.number))
         return dict(found._mapping) | {"steps": [dict(row._mapping) for row in steps]}
 
 

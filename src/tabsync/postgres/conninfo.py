@@ -74,7 +74,7 @@ def _mend(conninfo: str) -> str:
     if re.search("%(?:[89A-Fa-f])", rest):
         return "what stands after a % is no UTF-8: write @ as %40, / as %2F and % as %25, or leave the password out"
     if keys:
-        return "after the ? stands a name that PostgreSQL doesn't know; its own are sslmode, options, connect_timeout..."
+        return "after the ? stands a name that PostgreSQL doesn't know; its own are sslmode, options and the like"
     return "write @ as %40, / as %2F, : as %3A and % as %25; or leave the password out: PGPASSWORD or ~/.pgpass"
 
 
@@ -138,3 +138,11 @@ def place(conninfo: str) -> str:
     return (
         f"{env.get('PGDATABASE') or env.get('PGUSER') or 'the default database'} on {host}:{env.get('PGPORT', '5432')}"
     )
+
+
+def answers(conninfo: str) -> bool:
+    """Whether a server answers there at all, be it with a refusal; found without reading its words.
+
+    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PQPING
+    """
+    return pq.PGconn.ping(conninfo.encode()) is pq.Ping.OK

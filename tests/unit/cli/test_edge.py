@@ -79,6 +79,9 @@ def test_a_machine_gets_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         (psycopg.errors.LockNotAvailable("canceling statement due to lock timeout"), 3, "gave up waiting"),
         (psycopg.OperationalError("server closed the connection unexpectedly\n\tThis"), 3, "connection was lost"),
         (psycopg.errors.AdminShutdown("terminating connection"), 3, "connection was lost"),
+        (psycopg.errors.AmbiguousFunction("function array_agg(name) is not unique"), 5, "refuses a statement"),
+        (psycopg.NotSupportedError("can't parse timestamp with DateStyle 'German'"), 5, "refuses a statement"),
+        (PermissionError(13, "Permission denied", "home/ledger.sqlite"), 5, "home/ledger.sqlite: Permission denied"),
         (sqlalchemy.exc.OperationalError("select", {}, Exception("disk is full")), 5, "disk is full"),
         (sqlalchemy.exc.DatabaseError("select", {}, Exception("malformed image")), 5, "malformed image"),
     ],
@@ -91,7 +94,7 @@ def test_errors_of_the_drivers(error: Exception, code: int, words: str, capsys: 
     assert told.count("\n") == 2
 
 
-@pytest.mark.parametrize("error", [ValueError("ours"), psycopg.errors.SyntaxError("ours"), KeyError("ours")])
+@pytest.mark.parametrize("error", [ValueError("ours"), KeyError("ours")])
 def test_a_mistake_of_ours_is_not_hidden(error: Exception) -> None:
     with pytest.raises(type(error)):
         exit_code_of(error)
