@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,9 @@ from tabsync.backups.contents import Contents
 from tabsync.backups.dump import decompress_for, dump_directory
 from tabsync.backups.pg_restore import as_dbname, run_pg_restore, write_list
 from tabsync.backups.restore import creation
+from tabsync.backups.rows.shape import SQL
 from tabsync.backups.rows.source import readable
+from tabsync.backups.rows.text import spelled
 from tabsync.backups.scratch import manifest_of, settings_for
 from tabsync.backups.selection import select
 from tabsync.backups.target import conninfo_of
@@ -31,9 +33,9 @@ from tabsync.kernel.units import human_bytes
 from tabsync.postgres import catalog, embedded
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection, connect
-from tabsync.postgres.installation import clients_for, server_for
+from tabsync.postgres.installation import Installation, clients_for, server_for
 from tabsync.postgres.settings import NO_LIMIT, Limits
-from tabsync.postgres.toc import read_toc
+from tabsync.postgres.toc import Entry, read_toc
 from tabsync.stores.manifest import StoredFile
 
 if TYPE_CHECKING:
@@ -140,15 +142,37 @@ def restore(context: Context, *, scratch: str, tables: list[Facts], major: int) 
             f"the tables need extensions that PostgreSQL {server.installation.dotted} here lacks: {', '.join(missing)}",
             "install their packages on this machine",
         )
-    listed = write_list(directory / "restore.list", [entry.dump_id for entry in chosen])
-    options = ["--no-owner", "--no-privileges", "--exit-on-error", f"--jobs={workspace.jobs}", listed]
-    options.append(f"--dbname={as_dbname(DATABASE)}")
-    conninfo = server.conninfo(DATABASE)
-    failures = run_pg_restore(clients, directory / "dump", chosen, options, conninfo=conninfo, report=context.report)
+    first = [entry for entry in chosen if entry.section == "pre-data"]
+    failures = _restored(workspace, directory, clients, first, context.report)
+    if not failures:
+        _drop_checks(server.conninfo(DATABASE))
+        last = [entry for entry in chosen if entry.section != "pre-data"]
+        failures = _restored(workspace, directory, clients, last, context.report) if last else []
     if failures:
         fact = f"the tables can't be read from it: {failures[0]['what']}: {failures[0]['error']}"
-        raise ProblemFound(fact, "see whether the backup is sound: tabsync drill --backup ID")
+        raise ProblemFound(fact, "see whether the backup is sound: tabsync drill")
     return {"entries": len(chosen)}
+
+
+def _restored(
+    workspace: Workspace,
+    directory: Path,
+    clients: Installation,
+    entries: Sequence[Entry],
+    report: Callable[[float, float, str], None],
+) -> list[Facts]:
+    listed = write_list(directory / "restore.list", [entry.dump_id for entry in entries])
+    options = ["--no-owner", "--no-privileges", "--exit-on-error", f"--jobs={workspace.jobs}", listed]
+    options.append(f"--dbname={as_dbname(DATABASE)}")
+    conninfo = embedded.opened(directory).conninfo(DATABASE)
+    return run_pg_restore(clients, directory / "dump", entries, options, conninfo=conninfo, report=report)
+
+
+def _drop_checks(conninfo: str) -> None:
+    """Drop every CHECK before rows come: the source has checked them, and what one calls may read tables not here."""
+    with connect(conninfo, "restore", limits=NO_LIMIT) as connection:
+        for (statement,) in connection.execute(SQL["drop_checks"], {}).fetchall():
+            connection.execute(spelled(statement))
 
 
 def reader(directory: Path, database: str) -> Connection:

@@ -13,20 +13,21 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from tabsync.backups.rows.shape import Link, Shape, Trigger, make_uniform, shape_of
-from tabsync.backups.rows.text import Row, ask, columns, copy_in, matches, tell, whole
+from tabsync.backups.rows.as_owner import check_constraints, let_read, without_event_triggers, write
+from tabsync.backups.rows.shape import SQL, Link, Shape, Trigger, make_uniform, shape_of
+from tabsync.backups.rows.text import Row, ask, columns, copy_in, matches, spelled, tell, whole
 from tabsync.backups.take import prove_target
-from tabsync.kernel.errors import FailedPartway, NotAllowed, Refused, TabsyncError
+from tabsync.kernel.errors import FailedPartway, NotAllowed, Refused, TabsyncError, words_of
 from tabsync.kernel.step import Facts
-from tabsync.postgres.catalog import Relation, check_primary
-from tabsync.postgres.connect import Connection
+from tabsync.postgres.catalog import Relation, check_primary, quoted
+from tabsync.postgres.connect import Connection, check_harmless
 from tabsync.postgres.settings import Limits
 
 LIMITS = Limits(lock_timeout=5_000, statement_timeout=600_000, idle_in_transaction_timeout=60_000)
 NOTHING = "nothing was changed"
 LEAVE_OUT = "look at its triggers, or leave them out: --without-triggers"
 
-_LOAD = sql.SQL("create temporary table {} on commit drop as select {} from {} limit 0")
+_LOAD = sql.SQL("create temporary table {} ({}) on commit drop")
 _LOCK = sql.SQL("select from {table} as t join {rows} as r on {pairs} for update of t")
 _AS_THEY_WERE = sql.SQL("select count(*) from {table} as t join {rows} as r on {pairs} where {here} = {there}")
 _COUNT_WHOLE = sql.SQL("select count(*) from {table} as t where {here} in (select {there} from {rows} as r)")
@@ -39,17 +40,17 @@ _INSERT = sql.SQL("insert into {into} ({columns}) overriding system value select
 _UPDATE = sql.SQL("update {table} as t set {pairs_set} from {rows} as r where {pairs}")
 _DELETE = sql.SQL("delete from {table} as t using {rows} as r where {pairs}")
 _DELETE_WHOLE = sql.SQL(
-    "delete from {table} as t where (t.tableoid, t.ctid) in ("
-    "select n.part, n.place from (select t.tableoid as part, t.ctid as place, {here} as row,"
-    " row_number() over (partition by {here}) as nth from {table} as t) as n"
-    " join (select {there} as row, count(*) as many from {rows} as r group by 1) as w using (row)"
-    " where n.nth <= w.many)"
+    "delete from {table} as t using (select t.tableoid as part, t.ctid as place, {here} as row,"
+    " pg_catalog.row_number() over (partition by {here}) as nth from {table} as t) as n"
+    " join (select {there} as row, pg_catalog.count(*) as many from {rows} as r group by 1) as w"
+    " on n.row operator(pg_catalog.=) w.row"
+    " where t.tableoid operator(pg_catalog.=) n.part and t.ctid operator(pg_catalog.=) n.place"
+    " and n.nth operator(pg_catalog.<=) w.many"
 )
 _POINTING = sql.SQL("select count(*) from {child} as c join {rows} as r on {pairs}")
 _LED = sql.SQL(
     "select count(*) from {child} as c join {rows} as r on {pairs} join {after} as a on {keys} where {old} <> {new}"
 )
-_AT_ONCE = sql.SQL("with {} select {}")
 _TRIGGER = sql.SQL("alter table only {} {} trigger {}")
 
 
@@ -68,7 +69,13 @@ class Table:
     def load(self, live: Connection, name: str, rows: Iterable[Row]) -> Loaded:
         """Copy rows into a temporary table of the same types; it goes with the transaction."""
         made = sql.Identifier("pg_temp", name)
-        tell(live, _LOAD.format(made, columns(self.columns), self.shape.source()))
+        # The types behind domains: to read a value of a domain runs its CHECK, which is for the owner to run.
+        fields = [
+            sql.SQL("{} {}").format(sql.Identifier(one), spelled(self.shape.column(one).base)) for one in self.columns
+        ]
+        with without_event_triggers(live):
+            tell(live, _LOAD.format(made, sql.SQL(", ").join(fields)))
+            let_read(live, made, self.shape)
         return Loaded(self, made, copy_in(live, made, rows))
 
 
@@ -108,7 +115,8 @@ class Loaded:
     def update(self, live: Connection, names: Iterable[str]) -> int:
         """Make the rows of the same key like these in some columns: those that differ in one of them."""
         pairs = [sql.SQL("{} = {}").format(sql.Identifier(one), sql.Identifier("r", one)) for one in names]
-        return tell(live, _UPDATE.format(**self._words(), pairs_set=sql.SQL(", ").join(pairs)))
+        statement = _UPDATE.format(**self._words(), pairs_set=sql.SQL(", ").join(pairs))
+        return write(live, [statement], [self.table.shape])[0]
 
     def pointed_at(self, live: Connection, link: Link, along: Loaded | None) -> int:
         """How many rows would go, or be cut off, with these by a foreign key.
@@ -163,21 +171,6 @@ class Loaded:
         return words | ({"pairs": self._keys()} if shape.key else {})
 
 
-def at_once(live: Connection, statements: Sequence[sql.Composed]) -> list[int]:
-    """Run statements that write as one, and give what each of them counted.
-
-    Foreign keys are looked at when a statement ends: rows that point at each other can come and go in one only.
-    """
-    if len(statements) == 1:
-        return [tell(live, statements[0])]
-    names = [sql.Identifier(f"tabsync_{number}") for number in range(len(statements))]
-    parts = [sql.SQL("{} as ({} returning 1)").format(name, one) for name, one in zip(names, statements, strict=True)]
-    sums = [sql.SQL("(select count(*) from {})").format(name) for name in names]
-    comma = sql.SQL(", ")
-    (row,) = ask(live, _AT_ONCE.format(comma.join(parts), comma.join(sums)))
-    return [int(one or 0) for one in row]
-
-
 def differing(names: Sequence[str], pairs: Iterable[tuple[Row, Row | None]]) -> list[str]:
     """The columns in which rows differ from what they are beside; None beside a row: there is nothing to compare."""
     found = {
@@ -207,6 +200,7 @@ def writing(live: Connection, target: Facts) -> Iterator[None]:
     """One transaction of writes on the proven target; an error of PostgreSQL rolls it back and is told as a refusal."""
     prove_target(live, target)
     check_primary(live)
+    check_harmless(live)
     live.execute("begin")
     try:
         make_uniform(live, local=True)
@@ -217,7 +211,7 @@ def writing(live: Connection, target: Facts) -> Iterator[None]:
         if not live.broken:
             live.execute("rollback")
         if isinstance(error, psycopg.Error):
-            raise told(error) from error
+            raise told(error, _event_triggers(live)) from error
         raise
 
 
@@ -236,13 +230,15 @@ def commit(live: Connection) -> None:
 def silenced(live: Connection, shapes: Sequence[Shape], *, really: bool) -> Iterator[None]:
     """Disable the tables' own triggers for the transaction; foreign keys go on being checked."""
     off = [trigger for shape in shapes for trigger in shape.triggers] if really else []
-    for trigger in off:
-        live.execute(_switch("disable", trigger))
+    with without_event_triggers(live):
+        for trigger in off:
+            live.execute(_switch("disable", trigger))
     yield
     if off:
-        live.execute("set constraints all immediate")  # ALTER TABLE wants no pending event
-    for trigger in off:
-        live.execute(_switch("enable always" if trigger.enabled == "A" else "enable", trigger))
+        check_constraints(live, shapes)  # ALTER TABLE wants no pending event
+    with without_event_triggers(live):
+        for trigger in off:
+            live.execute(_switch("enable always" if trigger.enabled == "A" else "enable", trigger))
 
 
 def table_of(live: Connection, facts: Facts) -> Table:
@@ -260,9 +256,18 @@ def touched(tables: Sequence[Table], facts: Sequence[Facts]) -> list[Shape]:
     return [one.shape for one, known in zip(tables, facts, strict=True) if any(known[state] for state in states)]
 
 
-def told(error: psycopg.Error) -> TabsyncError:
-    """An error of PostgreSQL while rows were written, rolled back, in words."""
-    message = (error.diag.message_primary or str(error)).splitlines()[0]
+def _event_triggers(live: Connection) -> list[str]:
+    if live.broken:
+        return []
+    return [row[0] for row in live.execute(SQL["event_triggers"])]
+
+
+def told(error: psycopg.Error, event_triggers: Sequence[str] = ()) -> TabsyncError:
+    """An error of PostgreSQL while rows were written, rolled back, in words.
+
+    event_triggers: those that run for the temporary tables that a write needs.
+    """
+    message = words_of(error)
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return NotAllowed(f"not allowed: {message}; {NOTHING}", "use the tables' owner")
     if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled):
@@ -273,6 +278,10 @@ def told(error: psycopg.Error) -> TabsyncError:
         return Refused(f"the rows don't fit: {message}; {NOTHING}", "change the condition, or make room for them")
     if isinstance(error, psycopg.OperationalError) and error.diag.message_primary is None:
         return Refused(f"the connection was lost: {message}; {NOTHING}", "see whether it answers: tabsync health")
+    if event_triggers:
+        named = ", ".join(map(quoted, event_triggers))
+        hint = f"perhaps event trigger {named}, which runs for temporary tables too: use a superuser, or see the"
+        return Refused(f"the database refuses: {message}; {NOTHING}", f"{hint} table's own: --without-triggers")
     return Refused(f"the database refuses: {message}; {NOTHING}", "a trigger's refusal: see --without-triggers")
 
 

@@ -1,24 +1,45 @@
 -- name: relation
--- What stands under a table's name: its kind, and whether we may read and write it.
+-- What stands under a table's name: its kind, and whether we may read and write it. For a superuser also its owner, if
+-- that one isn't: as whom the table's triggers, checks and domains are to run.
 select c.oid::bigint, c.relkind::text,
        has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as may_read,
        has_table_privilege(c.oid, 'insert') as may_insert,
        has_table_privilege(c.oid, 'update') as may_update,
        has_table_privilege(c.oid, 'delete') as may_delete,
-       pg_has_role(c.relowner, 'usage') as owns
+       pg_has_role(c.relowner, 'usage') as owns,
+       coalesce((select o.rolname::text from pg_roles o, pg_roles me
+                  where o.oid = c.relowner and not o.rolsuper and me.rolname = current_user and me.rolsuper), '') as owner
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
  where n.nspname = %(schema)s and c.relname = %(name)s
 
+-- name: event_triggers
+-- Event triggers that run for what a restore of rows makes and takes away: temporary tables, switched triggers.
+select evtname::text from pg_event_trigger
+ where evtenabled in ('O', 'A')
+   and evtevent in ('ddl_command_start', 'ddl_command_end')
+   and (evttags is null or evttags && array['CREATE TABLE', 'CREATE TABLE AS', 'ALTER TABLE'])
+ order by 1
+
 -- name: columns
--- Columns in their order. bare: the type without its length, since a cast to varchar(3) would cut off silently.
+-- Columns in their order. base: of a domain the type behind it, whose input runs nobody's CHECK; bare: that one without
+-- its length, since a cast to varchar(3) would cut off silently.
 select a.attname::text,
        format_type(a.atttypid, a.atttypmod),
-       format_type(a.atttypid, -1) as bare,
+       format_type(b.oid, -1) as bare,
        a.attnotnull or (t.typtype = 'd' and t.typnotnull) as not_null,
        a.atthasdef or t.typdefault is not null as has_default,
        a.attidentity::text,
-       a.attgenerated <> '' as generated
-  from pg_attribute a join pg_type t on t.oid = a.atttypid
+       a.attgenerated <> '' as generated,
+       format_type(b.oid, b.typmod) as base
+  from pg_attribute a
+  join pg_type t on t.oid = a.atttypid
+ cross join lateral (
+       with recursive behind(oid, typmod, kind, next, nextmod) as (
+         select t.oid, a.atttypmod, t.typtype, t.typbasetype, t.typtypmod
+         union all
+         select u.oid, h.nextmod, u.typtype, u.typbasetype, u.typtypmod
+           from behind h join pg_type u on u.oid = h.next and h.kind = 'd')
+       select h.oid, h.typmod from behind h where h.kind <> 'd') b
  where a.attrelid = %(oid)s and a.attnum > 0 and not a.attisdropped
  order by a.attnum
 
@@ -91,6 +112,18 @@ select n.nspname::text, c.relname::text, k.conname::text,
 select set_config('datestyle', 'ISO, YMD', %(local)s), set_config('intervalstyle', 'postgres', %(local)s),
        set_config('timezone', 'UTC', %(local)s), set_config('extra_float_digits', '3', %(local)s),
        set_config('bytea_output', 'hex', %(local)s), set_config('xmloption', 'content', %(local)s),
-       set_config('lc_monetary', 'C', %(local)s), set_config('search_path', '', %(local)s),
+       set_config('lc_monetary', 'C', %(local)s), set_config('search_path', 'pg_catalog, pg_temp', %(local)s),
        set_config('row_security', 'off', %(local)s), set_config('client_encoding', 'UTF8', %(local)s)
 
+-- name: drop_checks
+-- For a copy that is only read: the statements that drop the CHECKs of tables and domains.
+select case when k.contypid <> 0
+            then format('alter domain %%I.%%I drop constraint %%I', tn.nspname, t.typname, k.conname)
+            else format('alter table %%I.%%I drop constraint %%I', n.nspname, c.relname, k.conname) end
+  from pg_constraint k
+  left join pg_class c on c.oid = k.conrelid
+  left join pg_namespace n on n.oid = c.relnamespace
+  left join pg_type t on t.oid = k.contypid
+  left join pg_namespace tn on tn.oid = t.typnamespace
+ where k.contype = 'c' and k.oid >= 16384 and k.coninhcount = 0
+ order by 1

@@ -20,7 +20,7 @@ _INSERT, _DELETE, _UPDATE = 4, 8, 16  # bits of pg_trigger.tgtype
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. type: as format_type says; bare: without its length; identity: "a" (always), "d" or ""."""
+    """A column. type: as format_type says; bare: without its length; base: behind a domain; identity: "a", "d", ""."""
 
     name: str
     type: str
@@ -29,6 +29,7 @@ class Column:
     has_default: bool
     identity: str
     generated: bool
+    base: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class Trigger:
 class Shape:
     """A table as it stands in a database.
 
-    kind: "r" or "p" (partitioned); key: the primary key's columns; equal: the operators of its index.
+    kind: "r" or "p" (partitioned); key: the primary key's columns; equal: the operators of its index. owner: as whom
+    a superuser writes to it, "" where that is no other.
     """
 
     relation: Relation
@@ -61,6 +63,7 @@ class Shape:
     may_update: bool = True
     may_delete: bool = True
     owns: bool = True
+    owner: str = ""
 
     def source(self) -> sql.Composed:
         """The table in a FROM clause: its own rows, those of its partitions, not those of tables that inherit."""

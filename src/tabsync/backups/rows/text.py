@@ -78,7 +78,7 @@ def columns(names: Sequence[str], of: str = "") -> sql.Composed:
 
 def whole(names: Sequence[str], of: str) -> sql.Composed:
     """A row as one text: equal texts are equal rows, also of types that have no operator for it."""
-    return sql.SQL("row({})::text").format(columns(names, of))
+    return sql.SQL("row({})::pg_catalog.text").format(columns(names, of))
 
 
 def matches(left: str, lefts: Sequence[str], right: str, rights: Sequence[str], by: Sequence[str]) -> sql.Composed:

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from tabsync.backups.rows.as_owner import check_constraints, write
 from tabsync.backups.rows.live import (
     LEAVE_OUT,
     LIMITS,
     NOTHING,
     Loaded,
     Table,
-    at_once,
     check_led,
     commit,
     differing,
@@ -133,7 +133,7 @@ def undo(context: Context, *, run: str, target: Facts, tables: list[Facts], with
                 for number, group in enumerate(reversed(order), start=1):
                     _take_back(live, {one: kept[one] for one in group}, links)
                     context.report(number, len(order), "tables")
-            live.execute("set constraints all immediate")
+            check_constraints(live, touched(known, tables))
             for one in kept.values():
                 _check_as_before(live, one.before)
         commit(live)
@@ -174,7 +174,8 @@ def _take_back(live: Connection, group: Mapping[Relation, _Kept], links: Sequenc
     gone = [one.inserted for one in group.values() if one.inserted.count]
     for inserted in gone:
         _check_not_needed(live, inserted, group, links)
-    counts = at_once(live, [one.deletion() for one in gone]) if gone else []
+    shapes = [one.table.shape for one in gone]
+    counts = write(live, [one.deletion() for one in gone], shapes) if gone else []
     for inserted, count in zip(gone, counts, strict=True):
         if count != inserted.count:
             fact = f"{count} of {inserted.count} rows of {inserted.table.relation} could be deleted; {NOTHING}"

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabsync.backups.rows import undo as undo_file
+from tabsync.backups.rows.as_owner import check_constraints
+from tabsync.backups.rows.as_owner import write as write_as_owner
 from tabsync.backups.rows.comparison import CHANGED, DIFF, MISSING, UNLINKED, digest_of_diff
 from tabsync.backups.rows.live import (
     LEAVE_OUT,
@@ -15,7 +17,6 @@ from tabsync.backups.rows.live import (
     NOTHING,
     Loaded,
     Table,
-    at_once,
     check_led,
     commit,
     differing,
@@ -83,7 +84,7 @@ def write(
                     for one in members:
                         _update(live, one, links)
                     context.report(number, len(order), "tables")
-            live.execute("set constraints all immediate")
+            check_constraints(live, touched(known, tables))
             altered = sum(_keep(live, undo, number, one) for number, one in enumerate(done))
         undo.seal()
         commit(live)
@@ -123,7 +124,8 @@ def _insert(live: Connection, written: Sequence[_Written]) -> None:
             if one.missing.alike(live) != one.present:
                 fact = f"equal rows of {one.missing.table.relation} came or went meanwhile; {NOTHING}"
                 raise Refused(fact, "compare again")
-    counts = at_once(live, [one.missing.insertion() for one in written])
+    shapes = [one.missing.table.shape for one in written]
+    counts = write_as_owner(live, [one.missing.insertion() for one in written], shapes)
     for one, inserted in zip(written, counts, strict=True):
         if inserted != one.missing.count:
             raise Refused(
