@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.backups.restore_rows import compared, plan_write_rows
 from tabsync.backups.rows.undo import plan_undo_rows
+from tabsync.kernel.errors import Refused
 from tabsync.kernel.runner import run
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
@@ -133,3 +134,21 @@ def test_no_code_of_the_owner_runs_as_a_superuser(owned: tuple[str, str], worksp
     assert rank is False
     assert {what for what, _, _ in seen} == {"domain", "check", "before_row", "after_statement", "at_the_end"}
     assert {(superuser, who) for _, superuser, who in seen} == {(False, name)}
+
+
+def test_a_column_that_came_after_the_backup_is_looked_at_before_rows_are_taken_back(
+    owned: tuple[str, str], workspaces: Callable[..., Workspace]
+) -> None:
+    conninfo, owner = owned
+    fill(owner, _ITEMS)
+    workspace = workspaces(conninfo)
+    backed_up(workspace)
+    fill(owner, "alter table item add later text; delete from item")
+    run_id = written(workspace, "item")
+    fill(owner, "update item set later = 'by hand' where id = 2")
+    outcome = run(plan_undo_rows(workspace, run_id), workspace, workspace.journal())
+    assert isinstance(outcome.error, Refused)
+    assert "1 rows of public.item were changed since" in outcome.error.fact
+    fill(owner, "update item set later = null")
+    run(plan_undo_rows(workspace, run_id), workspace, workspace.journal()).raise_if_failed()
+    assert ask(workspace, "select count(*) from item") == 0

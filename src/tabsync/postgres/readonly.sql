@@ -29,6 +29,14 @@ select r.rolname
  order by r.rolbypassrls desc, r.rolname
  limit 1
 
+-- name: others
+-- Of some names, one that PostgreSQL's own schema doesn't have.
+select n.name
+  from pg_catalog.unnest(%(names)s::text[]) n(name)
+ where not exists (select from pg_catalog.pg_class c
+                    where c.relname = n.name and c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace)
+ limit 1
+
 -- name: functions
 -- Functions that a name can mean: in the search path, or in a schema that the statement mentions.
 -- 16384 is FirstNormalObjectId: what initdb made lies below (src/include/access/transam.h).

@@ -66,6 +66,11 @@ class Table:
         """Its name."""
         return self.shape.relation
 
+    @property
+    def rest(self) -> list[str]:
+        """The columns that could be written and aren't: they came after the backup."""
+        return [one.name for one in self.shape.columns if not one.generated and one.name not in self.columns]
+
     def load(self, live: Connection, name: str, rows: Iterable[Row]) -> Loaded:
         """Copy rows into a temporary table of the same types; it goes with the transaction."""
         made = sql.Identifier("pg_temp", name)
@@ -154,6 +159,12 @@ class Loaded:
         names = self.table.columns
         parts = columns(names, "t"), columns(names, "r"), self.table.shape.source(), self.name, self._keys()
         return query.format(*parts)
+
+    def rest(self, names: Sequence[str]) -> sql.Composed:
+        """A query of the database's rows of the same key: the key, and some other columns as one text."""
+        key = columns(self.table.shape.key, "t")
+        query = sql.SQL("select {}, {} from {} as t join {} as r on {}")
+        return query.format(key, whole(names, "t"), self.table.shape.source(), self.name, self._keys())
 
     def all_rows(self) -> sql.Composed:
         """A query of these rows alone."""

@@ -31,7 +31,7 @@ from tabsync.backups.rows.live import (
     writing,
 )
 from tabsync.backups.rows.shape import Link, groups, links_of
-from tabsync.backups.rows.text import Row, read_lines
+from tabsync.backups.rows.text import Row, read_lines, stream
 from tabsync.backups.target import check_writable
 from tabsync.kernel.errors import BadUsage, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 KEPT_DAYS = 30
 _VERSION = 1
+_REST = "rest of"
 
 
 @dataclass(slots=True)
@@ -57,6 +58,11 @@ class Keeper:
     def add(self, table: int, rows: Iterable[tuple[Row, Row | None]]) -> None:
         """Keep rows as they are now, each with what it was before; None: it wasn't there."""
         self.file.writelines(json.dumps([table, after, before]) + "\n" for after, before in rows)
+
+    def add_rest(self, table: int, names: Sequence[str], rows: Iterable[Row]) -> None:
+        """Keep what else the inserted rows hold: their key, and the columns that came after the backup as one text."""
+        lines = ([f"{_REST} {table}", row[:-1], [row[-1], *names]] for row in rows)
+        self.file.writelines(json.dumps(line) + "\n" for line in lines)
 
     def seal(self) -> None:
         """Flush it to disk."""
@@ -125,9 +131,10 @@ def undo(context: Context, *, run: str, target: Facts, tables: list[Facts], with
             links = links_of(live)
             known = [table_of(live, one) for one in tables]
             kept = {one.relation: _loaded(live, one, path, number) for number, one in enumerate(known)}
-            for one in kept.values():
+            for number, one in enumerate(kept.values()):
                 _check_unchanged(live, one.inserted)
                 _check_unchanged(live, one.after)
+                _check_rest(live, one.inserted, _rest(path, number))
             order = groups(list(kept), links)
             with silenced(live, touched(known, tables), really=without_triggers):
                 for number, group in enumerate(reversed(order), start=1):
@@ -207,6 +214,21 @@ def _check_unchanged(live: Connection, rows: Loaded) -> None:
         )
 
 
+def _check_rest(live: Connection, inserted: Loaded, kept: Mapping[Row, Row]) -> None:
+    """See that the columns which came after the backup hold in each row what they held when it came back."""
+    if not kept:
+        return
+    _, *names = next(iter(kept.values()))
+    there = {one.name for one in inserted.table.shape.columns}
+    changed = len(kept)
+    if there.issuperset(names):
+        found = {row[:-1]: row[-1] for rows in stream(live, inserted.rest([str(one) for one in names])) for row in rows}
+        changed = sum(1 for key, (rest, *_) in kept.items() if found.get(key, rest) != rest)
+    if changed:
+        fact = f"{changed} rows of {inserted.table.relation} were changed since, in columns that came after the backup"
+        raise Refused(f"{fact}; {NOTHING}", "look at them, and decide by hand")
+
+
 def _check_as_before(live: Connection, before: Loaded) -> None:
     found = before.unchanged(live) if before.count else 0
     if found < before.count:
@@ -241,3 +263,9 @@ def _read(path: Path, table: int) -> Iterator[tuple[Row, Row | None]]:
     for number, after, before in lines:
         if number == table:
             yield tuple(after), None if before is None else tuple(before)
+
+
+def _rest(path: Path, table: int) -> dict[Row, Row]:
+    lines = read_lines(path)
+    next(lines)  # the head
+    return {tuple(key): tuple(rest) for number, key, rest in lines if number == f"{_REST} {table}"}

@@ -169,6 +169,9 @@ def _keep(live: Connection, undo: undo_file.Keeper, number: int, done: _Written)
             altered += sum(row[:width] != row[width:] for row in rows) if is_new else 0
             kept += len(rows)
     _found_again(missing, kept - before.count)
+    if missing.count and (names := missing.table.rest):
+        for rows in stream(live, missing.rest(names)):
+            undo.add_rest(number, names, rows)
     for rows in stream(live, after.beside()) if after.count else ():
         altered += sum(row[:width] != row[width:] for row in rows)
     return altered
