@@ -62,7 +62,7 @@ def test_every_setting_at_its_worst(
             session.execute(_DELETE)
 
     done = list(every_procedure(workspaces, conninfo, directory, damage))
-    assert len(done) == 18
+    assert len(done) == 19
 
 
 @pytest.mark.parametrize("own_server", MAJORS, indirect=True, ids=str)
