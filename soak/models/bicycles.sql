@@ -1,3 +1,4 @@
+-- requires: xml2
 -- A maker of bicycles: several schemas, XML, domains of flags and names, keys of two columns, views across schemas.
 create schema people; create schema production; create schema sales; create extension tablefunc;
 create domain "Flag" as boolean not null; create domain "Name" as varchar(50); create domain "Phone" as varchar(25) check (value ~ '^[0-9 +-]*$');

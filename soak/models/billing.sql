@@ -1,3 +1,4 @@
+-- requires: pgcrypto
 -- A billing service: uuid keys, rows that are only marked as deleted, money in cents, jsonb, views with window functions, keys in a circle.
 create extension pgcrypto; create extension citext; create type state as enum ('draft', 'finalized', 'voided'); alter type state add value 'pending' before 'finalized';
 create table organizations (id uuid primary key default gen_random_uuid(), name text not null, timezone text not null default 'UTC', emails citext[], chosen uuid, created timestamp(6) not null default now());

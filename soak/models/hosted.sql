@@ -1,3 +1,4 @@
+-- requires: pgcrypto
 -- A hosted backend: schemas of the platform, policies that call functions, event triggers, roles without a login, extensions in a schema of their own.
 do $$ declare r text; begin foreach r in array array['hosted_anon', 'hosted_user', 'hosted_admin'] loop
   if not exists (select from pg_roles where rolname = r) then execute format('create role %I nologin', r); end if; end loop; end $$;

@@ -13,7 +13,7 @@ create table bans (id serial, who int references users, until interval, reason t
 create table counted (name text primary key, posts int, related jsonb, touched xid8); create unlogged table trend (tag text, hits int);
 create view comment_votes as select v.*, p.tags from votes v join posts p on p.id = v.post;
 create view aliases as select 'x'::text as old, array_agg(name order by name) as new from counted;
-create statistics post_stats (dependencies, ndistinct) on uploader, flags from posts; create statistics on (up - down), flags from posts;
+create statistics post_stats (dependencies, ndistinct) on uploader, flags from posts; create statistics post_score on (up - down), flags from posts;
 create function touch() returns trigger language plpgsql as $$ begin insert into versions (post, tags, added) values (new.id, new.tags, string_to_array(new.tags, ' ')); return null; end $$;
 insert into users (name, last_ip) select 'User' || i, ('10.0.0.' || i)::inet from generate_series(1, 25) i;
 insert into posts (uploader, up, tags, md5, parent, changed, source) select 1 + i % 25, i, 'blue_sky tree_' || i % 5, md5(i::text)::uuid, nullif(i / 3, 0), '2025-01-01'::timestamptz + i * interval '1 min', 'https://example.com/' || i from generate_series(1, 120) i;

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tabsync.backups.drill import plan_drill, run_drill
@@ -122,7 +123,8 @@ def test_orphans_in_the_source_are_found(
 ) -> None:
     conninfo = tabsync_database()
     # As a broken restore or a superuser in a hurry would do it: the constraint stays, the rows behind it are gone.
-    run_sql(f"{conninfo} options='-c session_replication_role=replica'", "delete from {}", "menu_items")
+    with psycopg.connect(conninfo) as connection:  # a session of ours takes no such preset
+        connection.execute("set session_replication_role = replica; delete from menu_items")
     report = drill(workspaces(conninfo))
     assert report.exit_code == Exit.PROBLEM_FOUND
     assert "order_items" in report.data["error"]["fact"]

@@ -17,6 +17,7 @@ from tabsync.kernel.errors import Exit
 from tabsync.manual.load import load
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
+from tabsync.stores.manifest import Manifest
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, missing, run_sql
 from tests.drills.test_odd_databases import fill
@@ -153,9 +154,16 @@ def test_what_was_not_valid_in_the_source_is_named_and_is_no_loss(major: int, ma
     told = through(workspace)
     all_same(told)
     for name in ("drill", "new", "in-place", "tables"):
-        invalid = sorted(note.split(" is not valid")[0] for note in told[name].notes if "is not valid" in note)
+        invalid = sorted(note.split(" is not valid")[0] for note in told[name].notes if "is not valid:" in note)
         assert invalid == ["index public.lower_part", "index public.qi"]
+    assert "index public.failed is not in the backup: it was not valid in the source" in told["drill"].notes
+    (left,) = [one for one in _newest(workspace).not_in_this_backup or () if "index" in one["kind"]]
+    assert left["statement"] == "CREATE UNIQUE INDEX failed ON public.twice USING btree (a);"
     assert any("pointing of public.unchecked was never validated: 1 rows" in note for note in told["drill"].notes)
+
+
+def _newest(workspace: Workspace) -> Manifest:
+    return [one for one in workspace.store().manifests()[0] if one.reason == "manual"][-1]
 
 
 def test_an_index_that_should_be_valid_and_is_not_is_a_loss(made: Made) -> None:

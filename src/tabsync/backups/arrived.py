@@ -1,4 +1,4 @@
-"""What came back, held against the dump itself: things by name, rows by the lines of the table files, sequences.
+"""What came back, verified against the dump itself: things by name, rows by the lines of the table files, sequences.
 
 No estimate and no message of pg_restore is believed. What PostgreSQL itself makes otherwise in every copy is no
 difference, and is named: rows that CREATE EXTENSION makes, the order of inherited columns, indexes of partitioned

@@ -176,6 +176,17 @@ select 'scheduled jobs' as kind, 'pg_cron' as name, '' as statement,
   from pg_catalog.pg_settings s
  where s.name = 'cron.database_name' and s.setting <> pg_catalog.current_database()
 
+-- name: invalid_indexes
+-- Indexes that a failed CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY left: pg_dump writes none that isn't valid, but
+-- for those of partitioned tables.
+select 'index that is not valid' as kind, pg_catalog.format('%%I.%%I', n.nspname, c.relname) as name,
+       pg_catalog.pg_get_indexdef(c.oid) || ';' as statement, 'it was not valid in the source either' as note
+  from pg_catalog.pg_index i
+  join pg_catalog.pg_class c on c.oid = i.indexrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+ where not (i.indisvalid and i.indisready) and c.relkind = 'i' and c.relpersistence <> 't' and n.nspname !~ '^pg_'
+ order by 2
+
 -- name: statistics
 -- What the planner knows of the tables; pg_dump writes it only with --statistics, since 18.
 select 'planner statistics' as kind, pg_catalog.current_database()::text as name, 'ANALYZE;' as statement,

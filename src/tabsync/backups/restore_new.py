@@ -142,7 +142,7 @@ def fill_steps(
         ),
         Step(
             "verify",
-            "Hold it against the dump",
+            "Verify against the dump",
             "tabsync.backups.restore_new:verify",
             both | {"finished": finished, "keep": keep},
             "every table, view and sequence is there; its rows are as many as lines in its file; keys are validated",

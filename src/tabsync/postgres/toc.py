@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from tabsync.kernel.errors import ProblemFound
@@ -106,7 +107,14 @@ def read_toc(path: Path) -> list[Entry]:
 
     Raises ProblemFound when it isn't one, or is of a version that isn't known.
     """
-    return parse_toc(path.read_bytes())
+    facts = path.stat()
+    return list(_read(path, facts.st_size, facts.st_mtime_ns))
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, size: int, changed: int) -> tuple[Entry, ...]:
+    """The entries of the file as it is: one step after the other reads the same, and a large one takes seconds."""
+    return tuple(parse_toc(path.read_bytes()))
 
 
 def parse_toc(content: bytes) -> list[Entry]:
