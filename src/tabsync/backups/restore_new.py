@@ -80,6 +80,8 @@ def plan_restore_new(
         check_space(connection, manifest.database["bytes"], "the new database")
     scratch = f"restore-{compact(now())}-{secrets.token_hex(2)}"
     given = [f"--jobs={workspace.jobs}", *options]
+    how: Facts = {"finished": False, "settled": True, "keep": keep_what_came, "unsure": unsure}
+    filled = fill_steps(manifest, scratch, database, target, given, **how)
     return Plan(
         procedure="restore new",
         title=f"Restore backup {manifest.id} into the new database {database}",
@@ -87,7 +89,7 @@ def plan_restore_new(
         steps=(
             fetch_step(manifest.id, scratch, keep=keep_what_came),
             create_step(manifest.id, database, target, manifest.database),
-            *fill_steps(manifest, scratch, database, target, given, finished=False, keep=keep_what_came, unsure=unsure),
+            *filled,
             *settle_steps(entries, scratch, database, backup=manifest.id, no_owner=no_owner, keep=keep_what_came),
             *last_steps(database, scratch),
         ),
