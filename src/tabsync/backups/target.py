@@ -6,7 +6,6 @@ under its name with that comment, which says what it is and that it can be dropp
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
