@@ -19,6 +19,7 @@ from tabsync.postgres.installation import installations
 from tabsync.postgres.settings import Limits
 from tabsync.system.claims import claim
 from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tests.clusters import copied
 from tests.scheduling import Together
 from tests.sessions import connect
 
@@ -52,6 +53,14 @@ def place() -> Iterator[Path]:
     directory.chmod(0o755)
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clusters(place: Path) -> Iterator[None]:
+    """Clusters are copies, whoever makes them in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedded, "_initdb", copied(embedded._initdb, place / "templates"))
+        yield
 
 
 @pytest.fixture
