@@ -1,4 +1,4 @@
-"""Files of a dump leave while pg_dump is at work, and no more is staged than two of them."""
+"""Files of a dump leave while pg_dump is at work, and no more is staged than three of them."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[Sender]:
 
 
 @pytest.mark.parametrize("workspace", [15, 17], indirect=True)
-def test_never_more_is_staged_than_two_files(workspace: Workspace, watched: list[Sender]) -> None:
+def test_never_more_is_staged_than_three_files(workspace: Workspace, watched: list[Sender]) -> None:
     away = workspace
     away._open[f"store {workspace.store_root}"] = Far(workspace.store_root)
     outcome = run(plan_take(away, "full", "manual"), away, away.journal())
@@ -84,7 +84,7 @@ def test_never_more_is_staged_than_two_files(workspace: Workspace, watched: list
     sender = watched[0]
     assert len(sender.sent) >= 10  # the last ones may close as pg_dump ends
     whole = sum(sender._sizes.values())
-    largest = sorted(sender._sizes.values())[-2:]
+    largest = sorted(sender._sizes.values())[-3:]  # two are open, and as much waits as the largest one holds
     # What is on its way is there twice while it is compressed, where pg_dump does nothing of it itself.
     twice = 1 if manifest.program["zstd"] else 2
     contents = sum(size for path, size in sender._sizes.items() if not send._DATA.fullmatch(path.name))

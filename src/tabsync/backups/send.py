@@ -1,10 +1,10 @@
 """Stores the files of a dump while pg_dump is still at work: each one goes as soon as pg_dump has closed it.
 
 So a dump for an object store needs room for the files that are open, and not for all of them. Never more is staged than
-its largest files, as many as pg_dump has jobs, and 64 MB: the kernel stops pg_dump when it begins a file (system.gate),
-and it goes on when at most 64 MB of closed files still wait. That holds however late we look. Between two files pg_dump
-is stopped too when we see that more is staged than the two largest hold, so that it is less as a rule. A file that has
-to be compressed or encrypted by us is there twice while that is done.
+its largest files, one more than pg_dump has jobs, or as many and 64 MB: the kernel stops pg_dump when it begins a file
+(system.gate), and it goes on when as much of closed files waits as the largest holds, or 64 MB. That holds however late
+we look. Between two files pg_dump is stopped too when we see that more is staged than the two largest hold, so that it
+is not more as a rule. A file that has to be compressed or encrypted by us is there twice while that is done.
 
 What is sent before pg_dump fails is named by no manifest, and is collected later.
 """
@@ -28,8 +28,9 @@ from tabsync.stores.store import Store
 from tabsync.system.consume import room_of
 from tabsync.system.gate import Gate
 
-_TICK = 0.002  # seconds until it is noticed that pg_dump stands before a new file, or that it may go on
+_TICK = 0.002  # seconds until it is noticed that pg_dump stands before a new file
 _LOOK_EVERY = 0.02  # seconds
+_LOOK_AGAIN = 0.01  # seconds, while pg_dump waits
 _ROOM = 64 << 20
 """Bytes of closed files that may wait however small they are: a stop costs more than it saves."""
 
@@ -89,7 +90,8 @@ class Sender:
             try:
                 looked = 0.0
                 while not self._ended.wait(_TICK):
-                    if not gate.fell_shut() and not gate.is_shut and time.monotonic() < looked + _LOOK_EVERY:
+                    soon = looked + (_LOOK_AGAIN if gate.is_shut else _LOOK_EVERY)
+                    if not gate.fell_shut() and time.monotonic() < soon:
                         continue
                     looked = time.monotonic()
                     for path in self._closed():
@@ -104,7 +106,7 @@ class Sender:
     def _hold(self, gate: Gate) -> None:
         """Shut the gate when too much is staged; open it when there is room for what would come."""
         full = self._is_full()
-        if gate.is_shut and not full and self._waiting() <= _ROOM:
+        if gate.is_shut and not full and self._waiting() <= max(_ROOM, *self._sizes.values(), 0):
             gate.open()
         elif full and not gate.is_shut:
             gate.shut()
