@@ -15,6 +15,14 @@ def serve(
     name: Annotated[
         list[str] | None, typer.Option("--name", help="A host name that a TLS proxy in front answers to.")
     ] = None,
+    proxies: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--trusted-proxy",
+            metavar="ADDRESS",
+            help="Address or network of that proxy: its X-Forwarded-For says who logs in, and nobody else's does.",
+        ),
+    ] = None,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     store: StoreOption = None,
@@ -37,8 +45,11 @@ def serve(
         console().print(f"The console is at {url} (Ctrl-C stops it)", markup=False, soft_wrap=True)
         if not operators(found.ledger()):
             note("nobody can log in yet: tabsync operator add NAME --role admin")
+        if name and not proxies:
+            note("the login sees the proxy's address only; if it sets X-Forwarded-For: --trusted-proxy ADDRESS")
 
     try:
-        serve_console(found, host, port, ready, name or (), built_in(typer.main.get_command(program)))
+        built = built_in(typer.main.get_command(program))
+        serve_console(found, host, port, ready, name or (), built, proxies or ())
     finally:
         found.close()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -61,9 +62,15 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        refusal = self._refusal(scope["method"], Headers(scope=scope))
+        refusal = self._refusal(scope["method"], scope["http_version"], Headers(scope=scope))
         try:
-            await (refusal or self.app)(scope, receive, send_with_headers)
+            body = b"" if refusal else await _read(receive)
+        except ClientDisconnect:
+            return  # half a form is no form
+        if body is None:
+            refusal = self.error_page(413, "This form is too large.", "")
+        try:
+            await (refusal or self.app)(scope, _given(body or b"", receive), send_with_headers)
         except Exception:
             if started:
                 raise
@@ -71,17 +78,50 @@ class Guard:
             told = self.error_page(500, "Something went wrong in the console.", "The log of tabsync serve says what.")
             await told(scope, receive, send_with_headers)
 
-    def _refusal(self, method: str, headers: Headers) -> Response | None:
+    def _refusal(self, method: str, version: str, headers: Headers) -> Response | None:
+        chunked, length = "transfer-encoding" in headers, headers.get("content-length")
+        if chunked and (length is not None or version == "1.0"):
+            # Two lengths: a proxy in front may believe the other one, and the rest of this body be somebody's request.
+            # https://www.rfc-editor.org/rfc/rfc9112#section-6.1
+            told = self.error_page(400, "The request says twice how long it is.", "")
+            told.headers["connection"] = "close"
+            return told
         host = headers.get("host", "").lower()
         if host not in self.hosts:
             # A name of somebody else's that was pointed at this address: DNS rebinding.
             return self.error_page(421, "The console is not known under this name.", "Use the URL that it printed.")
+        if length is not None and (not length.isdecimal() or int(length) > BIGGEST_BODY):
+            return self.error_page(413, "This form is too large.", "")
         if method in ("GET", "HEAD"):
             return None
         origin = urlsplit(headers.get("origin", ""))
         if origin.scheme not in ("http", "https") or origin.netloc.lower() != host:
             return self.error_page(403, "This form was not sent from the console.", "Nothing was changed.")
-        length = headers.get("content-length", "")
-        if not length.isdecimal() or int(length) > BIGGEST_BODY:
-            return self.error_page(413, "This form is too large, or does not say how large it is.", "")
         return None
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The whole body, counted while it comes; None as soon as it is too large, whatever length was announced.
+
+    Raises ClientDisconnect when its end doesn't come.
+    """
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        if len(body) > BIGGEST_BODY:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _given(body: bytes, receive: Receive) -> Receive:
+    """What gives a body that was read already, and then whatever comes."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return again

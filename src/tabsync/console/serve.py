@@ -16,8 +16,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from tabsync.console.app import assume_built, create_app
+from tabsync.console.connections import BIGGEST_HEAD, STANDARD, Limits, bounded
 from tabsync.console.state import Console
-from tabsync.kernel.errors import FailedPartway, Refused
+from tabsync.kernel.errors import BadUsage, FailedPartway, Refused
 from tabsync.manual.check import IsBuilt
 from tabsync.workspace import Workspace
 
@@ -50,12 +51,14 @@ def serve(
     on_ready: Callable[[str], None] = lambda url: None,
     names: Sequence[str] = (),
     is_built: IsBuilt = assume_built,
+    proxies: Sequence[str] = (),
 ) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     port: 0 picks a free one; on_ready: called with the URL once it answers; names: further Host headers to answer to,
-    those of a TLS proxy; is_built: see create_app. Raises Refused when the port is taken, or the host is reachable
-    from outside without a name.
+    those of a TLS proxy; is_built: see create_app; proxies: addresses or networks whose X-Forwarded-For and
+    X-Forwarded-Proto are believed. Raises Refused when the port is taken, or the host is reachable
+    from outside without a name; BadUsage when a proxy is no address.
     """
     asked = threading.Event()
 
@@ -66,7 +69,7 @@ def serve(
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        running = start(workspace, host, port, names, is_built)
+        running = start(workspace, host, port, names, is_built, Limits(proxies=_checked(proxies)))
         try:
             on_ready(running.url)
             while not asked.wait(1.0) and running._thread.is_alive():
@@ -84,6 +87,7 @@ def start(
     port: int = 0,
     names: Sequence[str] = (),
     is_built: IsBuilt = assume_built,
+    limits: Limits = STANDARD,
 ) -> Running:
     """Serve in a thread, and return once it answers; the same arguments and errors as serve()."""
     if not _is_loopback(host) and not names:
@@ -100,16 +104,20 @@ def start(
     except BaseException:
         listening.close()
         raise
-    return _start(app, listening, f"http://{shown}:{taken}/")
+    return _start(app, listening, f"http://{shown}:{taken}/", limits)
 
 
-def _start(app: FastAPI, listening: socket.socket, url: str) -> Running:
+def _start(app: FastAPI, listening: socket.socket, url: str, limits: Limits) -> Running:
     config = uvicorn.Config(
         app,
+        http=bounded(limits),
+        h11_max_incomplete_event_size=BIGGEST_HEAD,
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # whoever can reach the port could otherwise choose the address that the throttle sees
+        # Whoever can reach the port could otherwise choose the address that the throttle sees.
+        proxy_headers=bool(limits.proxies),
+        forwarded_allow_ips=list(limits.proxies),
         lifespan="off",
         ws="none",
         timeout_graceful_shutdown=_LET_FINISH,
@@ -139,6 +147,13 @@ def listen(host: str, port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise Refused(f"port {port} is taken", "--port 0 picks a free one") from None
         raise Refused(f"can't listen on {host}: {error.strerror}", "tabsync serve --host 127.0.0.1") from None
+
+
+def _checked(proxies: Sequence[str]) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(one, strict=False)) for one in proxies)
+    except ValueError as error:
+        raise BadUsage(f"--trusted-proxy: {error}", "an address, or a network: 10.0.0.0/8") from None
 
 
 def _is_loopback(host: str) -> bool:
