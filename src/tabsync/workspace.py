@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 
 CONFIG_NAME = "tabsync.toml"
 PROFILE_MANUAL = Path(__file__).parent / "profiles" / "tabsync" / "manual.md"
+PLAIN_MANUAL = Path(__file__).parent / "profiles" / "plain" / "manual.md"
+"""For a database that has no manual yet: it names no table. tests/unit/init/test_texts.py writes it from init's."""
+
 _DEMO_CONFIG = Path(".tabsync") / "demo" / CONFIG_NAME
+_ELSEWHERE = {"PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "TABSYNC_DATABASE"}
+"""Variables that name a database: whoever sets one means neither the demo's nor none."""
+
 _KEYS = {
     "database": str,
     "store": str,
@@ -179,6 +185,11 @@ def find(config: Path | None = None, *, database: str | None = None, store: str 
     Raises BadUsage when the file is missing or has something in it that isn't known.
     """
     path = _config_path(config, database)
+    if path is None and not (database or store or _ELSEWHERE & os.environ.keys()):
+        raise BadUsage(
+            f"there is no {CONFIG_NAME} here, and nothing names a database",
+            "tabsync init URL writes one; or name the database: --database, or the PG* variables",
+        )
     values = _read(path) if path else {}
     base = path.parent.resolve() if path else Path.cwd()
     default_home = base if path and path.resolve().parent.name == "demo" else base / ".tabsync"
@@ -193,13 +204,19 @@ def find(config: Path | None = None, *, database: str | None = None, store: str 
         keys=_keys(values, base),
         provider=values.get("provider", ""),
         project=values.get("project", ""),
-        manual_path=(base / values["manual"]).resolve() if "manual" in values else PROFILE_MANUAL,
+        manual_path=(base / values["manual"]).resolve() if "manual" in values else _own_manual(path),
         ledger_url=values.get("ledger", f"sqlite:///{home / 'ledger.sqlite'}"),
         jobs=values.get("jobs", 2),
         name=values.get("name", ""),
         wal_budget=values.get("wal_budget", "10GB"),
         config_path=path.resolve() if path else None,
     )
+
+
+def _own_manual(config: Path | None) -> Path:
+    """The manual where none is named: TabSync's for its demo, else one that speaks of no table in particular."""
+    demo = config is not None and config.resolve().parent.name == "demo"
+    return PROFILE_MANUAL if demo else PLAIN_MANUAL
 
 
 def with_actor(workspace: Workspace, actor: str) -> Workspace:
@@ -245,8 +262,7 @@ def _config_path(config: Path | None, database: str | None) -> Path | None:
         return named
     if Path(CONFIG_NAME).is_file():
         return Path(CONFIG_NAME)
-    elsewhere = {"PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "TABSYNC_DATABASE"} & os.environ.keys()
-    if _DEMO_CONFIG.is_file() and not elsewhere and not database:
+    if _DEMO_CONFIG.is_file() and not _ELSEWHERE & os.environ.keys() and not database:
         return _DEMO_CONFIG
     return None
 

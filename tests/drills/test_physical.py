@@ -254,12 +254,12 @@ def test_a_chain_with_a_missing_link_is_refused(workspace: Workspace) -> None:
 
 
 def test_a_managed_server_is_refused_with_a_hint(workspace: Workspace, source: embedded.Server) -> None:
-    run_sql(source.conninfo(), "create role {}", "rds_superuser")
+    run_sql(source.conninfo(), "create role {} superuser", "supabase_admin")
     try:
-        with pytest.raises(Refused, match="Amazon RDS") as refused:
+        with pytest.raises(Refused, match="Supabase") as refused:
             plan_take_physical(workspace)
     finally:
-        run_sql(source.conninfo(), "drop role {}", "rds_superuser")
+        run_sql(source.conninfo(), "drop role {}", "supabase_admin")
     assert "point-in-time" in refused.value.hint
 
 

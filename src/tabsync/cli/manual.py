@@ -112,9 +112,13 @@ def find_command(program: Any, words: Sequence[str]) -> tuple[Any, Sequence[str]
 def _manual_path(file: Path | None) -> Path:
     if file is not None:
         return file
-    from tabsync.workspace import find
+    from tabsync.kernel.errors import BadUsage
+    from tabsync.workspace import PROFILE_MANUAL, find
 
-    return find().manual_path
+    try:
+        return find().manual_path
+    except BadUsage:
+        return PROFILE_MANUAL  # to read one, no database is needed: the one that ships is an example
 
 
 def _summary(path: Path, report: Report) -> str:

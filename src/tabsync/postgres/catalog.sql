@@ -155,13 +155,19 @@ select n.nspname as schema, t.typname as name, array_agg(e.enumlabel::text order
  order by 1, 2
 
 -- name: provider
--- Marks that managed services leave; the first that is present names the provider.
+-- Marks that managed services leave; the first that is present names the provider. A role's name is none: whoever may
+-- make roles may give it any. The services' own settings come with the server, and no owner of a database can do that.
+with own as (
+  select split_part(name, '.', 1) as prefix from pg_settings
+   where source in ('default', 'configuration file', 'command line', 'environment variable', 'override')
+     and name like '%%.%%'
+)
 select case
-         when exists (select from pg_roles where rolname = 'supabase_admin') then 'Supabase'
-         when exists (select from pg_roles where rolname = 'rds_superuser') then 'Amazon RDS'
-         when exists (select from pg_roles where rolname = 'cloudsqlsuperuser') then 'Google Cloud SQL'
-         when exists (select from pg_roles where rolname = 'azure_pg_admin') then 'Azure Database for PostgreSQL'
-         when exists (select from pg_roles where rolname = 'neon_superuser') then 'Neon'
+         when exists (select from pg_roles where rolname = 'supabase_admin' and rolsuper) then 'Supabase'
+         when exists (select from own where prefix = 'rds') then 'Amazon RDS'
+         when exists (select from own where prefix = 'cloudsql') then 'Google Cloud SQL'
+         when exists (select from own where prefix = 'azure') then 'Azure Database for PostgreSQL'
+         when exists (select from own where prefix = 'neon') then 'Neon'
          else 'self-hosted'
        end
 

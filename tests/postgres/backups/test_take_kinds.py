@@ -177,6 +177,7 @@ def test_the_schemas_of_a_provider_are_left_out_by_name(
     roles = ("supabase_admin", "authenticator", "app_owner")
     for role in roles:
         run_sql(conninfo, "create role {} login password 'x'", role)
+    run_sql(conninfo, "alter role supabase_admin superuser")
     try:
         for statement in _SUPABASE.split(";\n"):
             run_sql(conninfo, statement)

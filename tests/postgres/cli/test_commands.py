@@ -394,3 +394,21 @@ def test_what_dead_processes_left_is_named_when_it_is_cleared(directory: Path, d
     assert "a process died earlier: cleared what it left (copy-" in told
     assert "and 2 more" in told
     assert list((directory / ".tabsync" / "staging").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["health", "status", "backup list", "backup take full", "drill", "restore new", "run list", "wal status", "serve"],
+)
+def test_where_nothing_names_a_database_every_command_says_so(words: str, tmp_path: Path) -> None:
+    done = tabsync(tmp_path, *words.split())
+    assert done.code == 2
+    assert done.err.splitlines()[0] == "error: there is no tabsync.toml here, and nothing names a database"
+    assert "tabsync init" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_manual_no_tables_of_the_demo_are_looked_for(databases: Databases, directory: Path) -> None:
+    done = tabsync(directory, "health", "--json", "--database", databases())
+    assert [one["name"] for one in done.json["checks"]] == ["database"]
+    assert done.code == 0

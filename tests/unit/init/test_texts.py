@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from typing import Any
 
@@ -13,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tabsync.init.inspect import Findings, config_text, manual_text
 from tabsync.manual.parse import parse
 from tabsync.postgres.catalog import Relation, relation_named
+from tabsync.workspace import PLAIN_MANUAL
 
 NASTY = st.text(
     st.sampled_from(list("ab|`*_[]()<>#~-+\\\"'.!&;:=% \t\n\r\v\f\u0085\u2028é\U0001f37d1"))
@@ -99,3 +101,12 @@ def test_the_manual_of_an_empty_database_has_no_problem(provider: str) -> None:
     manual = read(findings(provider=provider))
     assert [table.name for table in manual.key_tables] == ["pg_catalog.pg_class"]
     assert provider in manual_text(findings(provider=provider)).split("### Retention")[0]
+
+
+def test_the_plain_manual_is_what_init_writes_for_no_table_in_particular() -> None:
+    """To write it anew: TABSYNC_WRITE=1 make test ARGS=tests/unit/init"""
+    nothing = Findings({"database": "Any database", "version": "15 to 18"}, "self-hosted", (), (), (), 0)
+    text = manual_text(nothing)
+    if os.environ.get("TABSYNC_WRITE"):
+        PLAIN_MANUAL.write_text(text, encoding="utf-8")
+    assert PLAIN_MANUAL.read_text(encoding="utf-8") == text

@@ -1,0 +1,1 @@
+"""What is assumed of a database whose own manual nobody wrote yet."""
