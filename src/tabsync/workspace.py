@@ -177,15 +177,17 @@ class Workspace:
             ledger.close()
 
 
-def find(config: Path | None = None, *, database: str | None = None, store: str | None = None) -> Workspace:
+def find(
+    config: Path | None = None, *, database: str | None = None, store: str | None = None, anything: bool = False
+) -> Workspace:
     """The workspace of this command.
 
     config: --config, else TABSYNC_CONFIG, else ./tabsync.toml, else the demo's when there is one here and no PG*
-    variable names another database. database, store: --database and --store.
+    variable names another database. database, store: --database and --store. anything: also where nothing names one.
     Raises BadUsage when the file is missing or has something in it that isn't known.
     """
     path = _config_path(config, database)
-    if path is None and not (database or store or _ELSEWHERE & os.environ.keys()):
+    if path is None and not (anything or database or store or _ELSEWHERE & os.environ.keys()):
         raise BadUsage(
             f"there is no {CONFIG_NAME} here, and nothing names a database",
             "tabsync init URL writes one; or name the database: --database, or the PG* variables",

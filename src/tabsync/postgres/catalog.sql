@@ -155,21 +155,18 @@ select n.nspname as schema, t.typname as name, array_agg(e.enumlabel::text order
  order by 1, 2
 
 -- name: provider
--- Marks that managed services leave; the first that is present names the provider. A role's name is none: whoever may
--- make roles may give it any. The services' own settings come with the server, and no owner of a database can do that.
-with own as (
-  select split_part(name, '.', 1) as prefix from pg_settings
-   where source in ('default', 'configuration file', 'command line', 'environment variable', 'override')
-     and name like '%%.%%'
+-- Marks that managed services leave; the first that is present names the provider. A role's name alone is none, since
+-- whoever may make roles may give it any: each is the service's own superuser, or a setting that came with its server.
+with marks(number, provider, role, prefix) as (
+  values (1, 'Supabase', 'supabase_admin', 'supabase'), (2, 'Amazon RDS', 'rdsadmin', 'rds'),
+         (3, 'Google Cloud SQL', 'cloudsqladmin', 'cloudsql'),
+         (4, 'Azure Database for PostgreSQL', 'azuresu', 'azure'), (5, 'Neon', 'cloud_admin', 'neon')
+), found as (
+  select number, provider from marks m
+   where exists (select from pg_roles r where r.rolname = m.role and r.rolsuper)
+      or exists (select from pg_settings s where starts_with(s.name, m.prefix || '.'))
 )
-select case
-         when exists (select from pg_roles where rolname = 'supabase_admin' and rolsuper) then 'Supabase'
-         when exists (select from own where prefix = 'rds') then 'Amazon RDS'
-         when exists (select from own where prefix = 'cloudsql') then 'Google Cloud SQL'
-         when exists (select from own where prefix = 'azure') then 'Azure Database for PostgreSQL'
-         when exists (select from own where prefix = 'neon') then 'Neon'
-         else 'self-hosted'
-       end
+select coalesce((select provider from found order by number limit 1), 'self-hosted')
 
 -- name: key_tables
 -- The tables that others point at most: what one would look at first to see whether the application's data is there.
