@@ -1,4 +1,4 @@
-"""tabsync backup prune: delete the backups that the manual's Retention table lets go, and what only they needed."""
+"""tabsync backup prune: delete the backups that have expired by the manual's Retention table, and what only they needed."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def survey(workspace: Workspace, grace: timedelta = GRACE) -> Survey:
 
 
 def plan_prune(workspace: Workspace, found: Survey) -> Plan:
-    """Plan to delete what a survey lets go; it has no steps when there is nothing to delete."""
+    """Plan to delete what has expired by a survey; it has no steps when there is nothing to delete."""
     store, ids = workspace.store(), [one["id"] for one in found.going]
     databases = sorted({one["database"] for one in found.going or found.backups})
     backups = "1 backup" if len(ids) == 1 else f"{len(ids)} backups"

@@ -1,4 +1,4 @@
-"""What the manual's Retention table lets go of: pure, from what is known of each backup.
+"""What has expired by the manual's Retention table: pure, from what is known of each backup.
 
 The rule that decides between losing a backup and losing some disk: whatever is in doubt is kept.
 """
@@ -39,7 +39,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether a backup stays, and why. expires_at: when its class lets go of it, None when no class of ours does."""
+    """Whether a backup stays, and why. expires_at: None when no class of ours says."""
 
     id: str
     keep: bool
@@ -62,7 +62,7 @@ def class_of(kind: str, reason: str, classes: Iterable[RetentionClass]) -> Reten
 
 
 def expiry(taken_at: datetime, row: RetentionClass | None) -> datetime | None:
-    """When a class lets go of a backup; None for a backup without a class, and for what lasts for ever."""
+    """When a backup of a class expires; None for a backup without a class, and for what lasts for ever."""
     if row is None:
         return None
     try:

@@ -69,7 +69,7 @@ def check_rights(connection: Connection, entries: Sequence[Entry], *, no_owner: 
     if hidden := [] if bypasses else _hidden(connection, entries, no_owner=no_owner):
         raise NotAllowed(
             f"row-level security would hide rows of {_some(list(map(str, hidden)))} from this user:"
-            " the copy could not be held against the dump",
+            " the copy could not be verified against the dump",
             "restore as a superuser, or: alter role ... bypassrls",
         )
     needing = [] if managed or keep else _needing(connection, entries, no_owner=no_owner)

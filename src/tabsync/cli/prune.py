@@ -26,7 +26,7 @@ def prune(
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Show which backups the manual's Retention table lets go, why, and what that frees; --apply deletes them.
+    """Show which backups have expired by the manual's Retention table, and what deleting them frees; --apply does it.
 
     What is held (tabsync backup hold), the newest proven backup of each database and the newest of each kind stay.
     """

@@ -1,4 +1,4 @@
-"""Statements that only read, in earnest.
+"""Read-only enforcement: statements that only read.
 
 A READ ONLY transaction is not enough: PostgreSQL lets pg_terminate_backend, pg_reload_conf, session locks and every
 other function with effects outside the tables run in it. So a statement is parsed (one statement, and of a kind that

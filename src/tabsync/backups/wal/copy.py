@@ -69,7 +69,7 @@ def plan_wal_copy(workspace: Workspace, to: str) -> Plan:
             which,
             "\n".join([*lines, "oldest first; each is read back, and its SHA-256 compared"]),
             Risk.REVERSIBLE,
-            "tabsync backup prune lets go of it when no physical backup of that store needs it",
+            "tabsync backup prune deletes it when no physical backup of that store needs it",
         ),
         Step(
             "tidy",

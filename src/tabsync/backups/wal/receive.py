@@ -76,7 +76,7 @@ def plan_receive(
                 preview=shlex.join(receivewal_command(clients, slot, Path("DIRECTORY")))
                 + f"; at most {human_bytes(budget)} wait in {spool_directory(workspace, slot)}",
                 risk=Risk.REVERSIBLE,
-                undo="prune lets go of WAL that no physical backup needs any more",
+                undo="prune deletes WAL that no physical backup needs any more",
             ),
         ),
     )
