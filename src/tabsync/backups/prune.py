@@ -1,4 +1,4 @@
-"""tabsync backup prune: delete the backups that have expired by the manual's Retention table, and what only they needed."""
+"""tabsync backup prune: delete backups that have expired by the manual's Retention table, and what only they needed."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.ledger.evidence import add_evidence
 from tabsync.postgres import catalog
-from tabsync.postgres.connect import Connection
+from tabsync.postgres.connect import Connection, check_harmless
 from tabsync.postgres.installation import Installation, clients_for
 from tabsync.postgres.settings import Limits
 from tabsync.providers.platform import platform_schemas
@@ -70,6 +70,7 @@ def plan_take(
     workspace.keys.check()
     workspace.store().look()
     with workspace.connect("backup") as connection:
+        check_harmless(connection)
         target = catalog.identity(connection)
         theirs = platform_schemas(catalog.provider(connection)) & set(catalog.schemas(connection))
         own = Contents(kind, schemas_left_out=tuple(sorted(theirs)) if exclude_platform else ())

@@ -19,7 +19,7 @@ from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.postgres import catalog
-from tabsync.postgres.connect import program_environment
+from tabsync.postgres.connect import check_harmless, program_environment
 from tabsync.postgres.installation import Installation, clients_for
 from tabsync.system.programs import run_program
 
@@ -40,6 +40,7 @@ def plan_take_file(workspace: Workspace, kind: Kind, tables: Sequence[str], form
     if not file.parent.is_dir():
         raise Refused(f"{file.parent} is not a directory", f"mkdir -p {shlex.quote(str(file.parent))}")
     with workspace.connect("backup") as connection:
+        check_harmless(connection)
         target = catalog.identity(connection)
         named = [catalog.relation_named(name) for name in tables]
         wanted = catalog.with_partitions(connection, named) if named else []

@@ -207,7 +207,8 @@ def drop_slot(
     if json:
         print_json({"version": 1, "kind": "slot dropped", "run": outcome.run_id, **facts})
     else:
-        console().print(f"Slot {slot} is dropped; the server may now recycle {human_bytes(facts['retained_bytes'] or 0)} of WAL.")
+        kept = human_bytes(facts["retained_bytes"] or 0)
+        console().print(f"Slot {slot} is dropped; the server may now recycle {kept} of WAL.")
 
 
 def _show_copied(facts: Facts) -> None:

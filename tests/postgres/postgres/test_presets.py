@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tabsync.backups.take import plan_take_full
 from tabsync.kernel.errors import NotAllowed
 from tabsync.postgres.connect import check_harmless, connect, program_environment
 from tabsync.postgres.installation import clients_for
 from tabsync.postgres.settings import Limits
 from tabsync.system.programs import run_program
+from tabsync.workspace import Workspace
 from tests.conftest import Databases, Servers, run_sql
 from tests.presets import preset, worst_presets
 
@@ -142,7 +145,9 @@ def test_no_trigger_on_login_runs_as_a_superuser(major: int, databases: Database
         assert connection.execute("select count(*) from public.logins").fetchone() == (0,)
 
 
-def test_what_an_ordinary_role_cannot_set_back_is_named(databases: Databases) -> None:
+def test_what_an_ordinary_role_cannot_set_back_is_named(
+    databases: Databases, workspaces: Callable[[str], Workspace]
+) -> None:
     conninfo = databases(17)
     run_sql(conninfo, "create role blind login password 'x'")
     try:
@@ -153,6 +158,8 @@ def test_what_an_ordinary_role_cannot_set_back_is_named(databases: Databases) ->
         ):
             check_harmless(connection)
         assert "reset zero_damaged_pages" in refused.value.hint
+        with pytest.raises(NotAllowed, match="zero_damaged_pages is on"):
+            plan_take_full(workspaces(make_conninfo(conninfo, user="blind", password="x")))
     finally:
         run_sql(conninfo, "drop role blind")
 
