@@ -8,18 +8,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tabsync.postgres import embedded
+from tabsync.postgres.installation import Installation
 from tabsync.system.claims import claim
 
 
 @contextmanager
 def running_server(name: str, **settings: str) -> Iterator[embedded.Server]:
     """A running PostgreSQL 17 that nothing else uses, in a temporary directory that its account can reach."""
+    with running_server_of(None, name, settings) as server:
+        yield server
+
+
+@contextmanager
+def running_server_of(
+    installation: Installation | None, name: str, settings: Mapping[str, str]
+) -> Iterator[embedded.Server]:
+    """The same of another installation; None: the embedded 17."""
     given: Mapping[str, str] = {**embedded.SCRATCH_SETTINGS, **settings}
     with tempfile.TemporaryDirectory(prefix=f"tabsync-{name}-", dir="/tmp") as temporary:
         Path(temporary).chmod(0o711)  # the server runs under another account when we are root
         held = claim(Path(temporary) / "server")
         assert held is not None
-        server = embedded.create(held.directory, settings=given)
+        server = embedded.create(held.directory, settings=given, installation=installation)
         try:
             embedded.start(server)
             yield server

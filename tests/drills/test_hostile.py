@@ -14,34 +14,27 @@ from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect as connect_ours
 from tabsync.postgres.installation import installations
 from tabsync.system.account import server_account
-from tabsync.system.claims import claim
 from tabsync.workspace import Workspace
 from tests.conftest import missing
 from tests.drills.every_procedure import CONTENT, every_procedure
 from tests.presets import preset, worst_presets
+from tests.servers import running_server_of
 from tests.sessions import connect
 from tests.traps import plant
 
 MAJORS = [15, 17, 18]
-_SETTINGS = {"fsync": "off", "wal_level": "replica", "listen_addresses": "", "max_connections": "40"}
+_SETTINGS = {"wal_level": "replica", "max_wal_senders": "5"}
 _DELETE = "delete from public.people where id < 5"
 
 
 @pytest.fixture
-def own_server(request: pytest.FixtureRequest, place: Path) -> Iterator[embedded.Server]:
+def own_server(request: pytest.FixtureRequest) -> Iterator[embedded.Server]:
     """A server that nobody else's databases are on: a physical backup takes all of them."""
     found = [one for one in installations() if one.major == request.param and one.has_server]
     if not found:
         missing(f"PostgreSQL {request.param}")
-    held = claim(place / f"hostile-{request.node.name}")
-    assert held is not None
-    server = embedded.create(held.directory, settings=_SETTINGS, installation=found[0])
-    try:
-        embedded.start(server)
+    with running_server_of(found[0], "hostile", _SETTINGS) as server:
         yield server
-    finally:
-        embedded.destroy(server)
-        held.release()
 
 
 @pytest.mark.parametrize("own_server", MAJORS, indirect=True, ids=str)
