@@ -15,8 +15,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from tests.servers import running_server
-
 from benchmarks.place import Subject
 from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import embedded
@@ -110,35 +108,6 @@ def run_bare(subject: Subject, series: Series) -> None:
     place = subject.home / "out"
     argv = [_PG_DUMP, "--format=directory", "--jobs=2", "--compress=zstd:1", f"--file={place / 'dump'}"]
     _add(series, argv, place, libpq_environment(subject.conninfo))
-
-
-_LIBRARIES = "import typer, rich.console"
-
-
-def start_up(home: Path, times: int = 9) -> tuple[list[Measured], list[Series]]:
-    """Commands that do little, against importing the libraries that they need, turn by turn, on an empty database."""
-    commands: dict[tuple[str, ...], tuple[str, float]] = {("--help",): (_LIBRARIES, 2.0)}
-    for few, bound in ((("health",), 2.5), (("backup", "list"), 2.5), (("run", "list"), 2.5), (("status",), 4.0)):
-        commands[few] = (f"{_LIBRARIES}, psycopg", bound)
-    found, runs = [], []
-    with running_server("start", max_connections="20") as server:
-        place = home / "start"
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
-        (place / "tabsync.toml").write_text(f'database = "{server.conninfo()}"\nstore = "store"\nhome = "home"\n')
-        for words, (libraries, bound) in commands.items():
-            peer, ours = Series(f"python -c '{libraries}'"), Series(" ".join(("tabsync", *words)))
-            for number in range(times + 1):
-                for series, argv in ((peer, [sys.executable, "-c", libraries]), (ours, [str(TABSYNC), *words])):
-                    started = time.perf_counter()
-                    subprocess.run(argv, check=False, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                    if number:  # the first one reads the files from disk
-                        series.seconds.append(time.perf_counter() - started)
-            runs += [peer, ours]
-            what = f"`{ours.name}`, against `{peer.name}`"
-            found.append(Measured(what, ours.typical / peer.typical, bound))
-        shutil.rmtree(place)
-    return found, runs
 
 
 def _add(series: Series, argv: Sequence[str], place: Path, env: Mapping[str, str]) -> None:

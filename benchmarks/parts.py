@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from benchmarks.measure import Figures, Measured, Series, blank, measure, start_up
+from benchmarks.measure import Figures, Measured, Series, blank, measure
 from benchmarks.objects import measure_objects
 from benchmarks.physical import measure_physical
 from benchmarks.place import Subject, subject
 from benchmarks.recovery import Say, away, deduplicated, restored
 from benchmarks.report import drill_lines, dump_rows
 from benchmarks.rescue import lost, rows
+from benchmarks.startup import start_up
 
 
 @dataclass

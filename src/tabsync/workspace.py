@@ -19,8 +19,8 @@ from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.stores.keys import Keys
 
 if TYPE_CHECKING:
+    from tabsync.ledger.journal import LedgerJournal
     from tabsync.ledger.open import Ledger
-    from tabsync.ledger.runs import LedgerJournal
     from tabsync.postgres.connect import Connection
     from tabsync.postgres.settings import Limits
     from tabsync.stores.store import Store
@@ -108,7 +108,7 @@ class Workspace:
 
     def journal(self) -> LedgerJournal:
         """A journal for the runner, in the name of whoever uses this workspace."""
-        from tabsync.ledger.runs import LedgerJournal
+        from tabsync.ledger.journal import LedgerJournal
 
         if not self.store_url:  # often on the same disk, and what is run now may be what makes room on it
             self.store().make_room()

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from tabsync.backups.leftovers import sweep
 from tabsync.backups.passes import PASSES
 from tabsync.backups.report import Report, report_of
-from tabsync.backups.scratch import sweep
 from tabsync.backups.take import plan_take_full
 from tabsync.backups.verdict import judge
 from tabsync.backups.warm import keep_step

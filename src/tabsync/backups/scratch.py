@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 import psutil
 
 from tabsync.backups.dump import decompress_for
-from tabsync.backups.pitr.clusters import sweep_restored
 from tabsync.kernel.errors import ProblemFound, Refused
 from tabsync.kernel.step import Context, Facts
 from tabsync.postgres import embedded
 from tabsync.postgres.catalog import Relation, server_major
 from tabsync.postgres.installation import clients_for, server_for
 from tabsync.stores.manifest import Manifest, StoredFile
-from tabsync.system.claims import end_marked, unclaimed
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -90,24 +88,6 @@ def tidy(context: Context, *, scratch: str) -> Facts:
     embedded.end_server(directory)
     workspace.let_go(directory)
     return {}
-
-
-def sweep(workspace: Workspace) -> list[str]:
-    """Take away the scratch servers, staged dumps and staging databases of processes that died; returns their names."""
-    from tabsync.backups.staging import sweep_staging  # it restores, and what restores needs this module
-
-    swept = workspace.store().sweep()
-    for held in unclaimed(workspace.home / "staging"):  # of copies to another store
-        swept.append(held.directory.name)
-        held.remove()
-    for held in unclaimed(workspace.scratch()):
-        embedded.end_server(held.directory)
-        swept.append(held.directory.name)
-        held.remove()
-    swept += sweep_restored(workspace) + sweep_staging(workspace)
-    for held in unclaimed(workspace.home / "wal"):
-        end_marked(held.directory)  # a receiver's child; the WAL it wrote stays, for the next one
-    return swept
 
 
 def whose(file: StoredFile) -> str:

@@ -20,7 +20,7 @@ from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.postgres import embedded
 from tabsync.system.account import server_account
-from tabsync.system.claims import Claim, claim, unclaimed
+from tabsync.system.claims import Claim, claim
 from tabsync.system.programs import run_program
 
 if TYPE_CHECKING:
@@ -188,16 +188,6 @@ def cool(context: Context, *, backup: str) -> Facts:
     if not _remove(directory):
         raise Refused(f"a process works with the warm copy of {backup}", "wait for it: tabsync run list")
     return {"backup": backup}
-
-
-def sweep_warm(workspace: Workspace) -> None:
-    """Stop the servers of warm copies whose user died, and delete copies of backups that were pruned since."""
-    root = _root(workspace)
-    if not root.is_dir():
-        return
-    for held in unclaimed(root):
-        if (held.directory / "data" / "postmaster.pid").exists():
-            embedded.end_server(held.directory)
 
 
 def cool_pruned(workspace: Workspace, deleted: list[str]) -> list[str]:

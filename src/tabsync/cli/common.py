@@ -45,8 +45,7 @@ def take_away_leftovers(found: Workspace) -> None:
     """Sweep orphaned servers and staged dumps, and mark the runs whose process is gone."""
     if not found.home.exists() and (found.store_url or not found.store_root.exists()):
         return
-    from tabsync.backups.scratch import sweep
-    from tabsync.backups.warm import sweep_warm
+    from tabsync.backups.leftovers import sweep, sweep_warm
     from tabsync.demo.place import end_orphan
     from tabsync.kernel.errors import Refused
     from tabsync.ledger.runs import mark_interrupted

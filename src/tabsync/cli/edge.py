@@ -99,9 +99,10 @@ def _from_ledger(error: Exception) -> TabsyncError | None:
         return None
     from sqlalchemy.exc import DatabaseError
 
+    from tabsync.ledger.open import ledger_failed
+
     if isinstance(error, DatabaseError):
-        told = words_of(error.orig if isinstance(error.orig, Exception) else error)
-        return FailedPartway(f"the ledger failed: {told}", "see that it can be written: its disk, its permissions")
+        return ledger_failed(error.orig or error)
     return None
 
 

@@ -49,11 +49,11 @@ def take(place: Place) -> Claim:
 
 def end_orphan(directory: Path) -> bool:
     """Stop the server of a demo that was killed; returns whether there was one. A living demo's is left alone."""
-    from tabsync.postgres.embedded import end_server
-
     held = claim(directory) if directory.is_dir() else None
     if held is None:
         return False
+    from tabsync.postgres.embedded import end_server
+
     ended = end_server(directory)
     held.release()
     return ended

@@ -1,31 +1,102 @@
-"""Opens the ledger: SQLite next to the program, or a PostgreSQL given by URL."""
+"""Opens the ledger: SQLite next to the program, or a PostgreSQL given by URL.
+
+It is written through SQLAlchemy, and read without it where it is SQLite: most commands only read, and importing
+SQLAlchemy takes longer than all that they do. The statements are the same either way: decision 0023.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from sqlalchemy import Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from tabsync.kernel.errors import FailedPartway, Refused, words_of
+from tabsync.kernel.step import Facts
+from tabsync.postgres.queries import named
 
-from tabsync.kernel.errors import Refused
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
 
 HEAD = "0001"
 """The newest migration; a test holds it to what Alembic says."""
 
+_SQL = named(__package__, "ledger.sql")
+_SQLITE = "sqlite:///"
+_PATIENCE = 10  # seconds to wait for who writes
+_JSON: Mapping[str, Collection[str]] = {
+    "evidence": ("facts",),
+    "audit": ("detail",),
+    "runs": ("target",),
+    "run": ("target", "plan"),
+    "steps": ("facts",),
+}
+"""The columns of each statement that hold JSON: text to SQLite, and values already where a driver knows JSON."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """An open ledger. claims: directory where running runs hold their claim (see system/claims)."""
+    """An open ledger. url: SQLAlchemy's; claims: directory where running runs hold their claim (see system/claims)."""
 
-    engine: Engine
+    url: str
     claims: Path
+    _open: dict[str, Engine] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def engine(self) -> Engine:
+        """What it is written through."""
+        if "engine" not in self._open:
+            self._open["engine"] = _engine_of(self.url)
+        return self._open["engine"]
+
+    def read(self, statement: str, **values: object) -> list[Facts]:
+        """The rows that a statement of ledger.sql gives. Raises FailedPartway when the ledger can't be read."""
+        path = _sqlite_path(self.url)
+        if path is None:
+            from sqlalchemy import text
+
+            with self._told(), self.engine.connect() as connection:
+                rows = [dict(row._mapping) for row in connection.execute(text(_SQL[statement]), values)]
+        else:
+            with self._told(), _reading(path) as reader:
+                rows = [dict(row) for row in reader.execute(_SQL[statement], values)]
+        return [_decoded(row, _JSON.get(statement, ())) for row in rows]
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that ends with the block. Raises FailedPartway when it can't be written."""
+        with self._told(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise ledger_failed(error) from None
+        except Exception as error:
+            from sqlalchemy.exc import DBAPIError
+
+            if not isinstance(error, DBAPIError):
+                raise
+            raise ledger_failed(error.orig or error) from None
 
     def close(self) -> None:
         """Let go of its connections."""
-        self.engine.dispose()
+        while self._open:
+            self._open.popitem()[1].dispose()
+
+
+def ledger_failed(error: BaseException) -> FailedPartway:
+    """What a person is told when the ledger can't be read or written."""
+    return FailedPartway(
+        f"the ledger failed: {words_of(error)}", "see that it can be written: its disk, its permissions"
+    )
 
 
 def open_ledger(url: str, claims: Path) -> Ledger:
@@ -33,19 +104,56 @@ def open_ledger(url: str, claims: Path) -> Ledger:
 
     Raises Refused when it was written by a newer version, or can't be opened.
     """
-    if url.startswith("sqlite:///"):
-        _make_private(Path(url.removeprefix("sqlite:///")))
+    ledger = Ledger(url, claims)
+    path = _sqlite_path(url)
+    if path is not None:
+        _make_private(path)
+        if _version_of(path) == HEAD:
+            return ledger  # the everyday case, without importing anything
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
-        engine = create_engine(url)
-        if engine.dialect.name == "sqlite":
-            event.listen(engine, "connect", _set_up_sqlite)
-        _migrate(engine)
+        _migrate(ledger.engine)
     except (SQLAlchemyError, ImportError) as error:
         raise _cannot_open(url, error) from None
-    return Ledger(engine, claims)
+    return ledger
+
+
+def _sqlite_path(url: str) -> Path | None:
+    """The file of a ledger that is SQLite; None for any other, and for one whose URL holds more than a path."""
+    name = url.removeprefix(_SQLITE)
+    return None if name in (url, "", ":memory:") or "?" in name else Path(name)
+
+
+def _reading(path: Path) -> closing[sqlite3.Connection]:
+    """A connection of one read. Never kept: the console's threads must not share one, and it costs nothing to open."""
+    # Never made by reading, and able to take a killed writer's journal back, as mode=ro is not.
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=_PATIENCE)
+    connection.row_factory = sqlite3.Row
+    connection.execute("pragma query_only=on")
+    return closing(connection)
+
+
+def _version_of(path: Path) -> str | None:
+    """The migration that a SQLite ledger is at; None when there is none, or when SQLAlchemy had better tell why."""
+    try:
+        with _reading(path) as connection:
+            row = connection.execute("select version_num from alembic_version").fetchone()
+    except sqlite3.Error:
+        return None
+    return str(row[0]) if row else None
+
+
+def _decoded(row: Facts, columns: Collection[str]) -> Facts:
+    """A row as it was written: SQLite knows neither JSON nor boolean."""
+    row |= {name: json.loads(row[name]) for name in columns if isinstance(row[name], str)}
+    return row | ({"ok": bool(row["ok"])} if "ok" in row else {})
 
 
 def _cannot_open(url: str, error: Exception) -> Refused:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError, DBAPIError
+
     try:
         where = make_url(url).render_as_string()  # with *** for its password
     except ArgumentError:
@@ -65,19 +173,30 @@ def _make_private(path: Path) -> None:
         ) from None
 
 
+def _engine_of(url: str) -> Engine:
+    from sqlalchemy import create_engine, event
+
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=wal", "busy_timeout=10000", "foreign_keys=on", "synchronous=full"):
+    for pragma in ("journal_mode=wal", f"busy_timeout={_PATIENCE}000", "foreign_keys=on", "synchronous=full"):
         cursor.execute(f"pragma {pragma}")
     cursor.close()
 
 
 def _migrate(engine: Engine) -> None:
+    from sqlalchemy import inspect, text
+
     with engine.connect() as connection:
         if inspect(connection).has_table("alembic_version"):
             found = connection.execute(text("select version_num from alembic_version")).scalar()
             if found == HEAD:
-                return  # the everyday case, without importing Alembic
+                return
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError

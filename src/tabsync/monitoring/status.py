@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
-from sqlalchemy.exc import SQLAlchemyError
 
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import CannotConnect, TabsyncError
@@ -93,7 +92,7 @@ def _since(workspace: Workspace, facts: Facts) -> str | None:
         if last is None or last["facts"]["level"] != level:
             add_evidence(ledger, "status", subject, ok=level == "ok", facts=facts["verdict"])
             last = latest_evidence(ledger, "status", subject)
-    except (TabsyncError, SQLAlchemyError):
+    except TabsyncError:
         return None  # the page is shown even when nothing can be written down
     return str(last["at"]) if last else None
 

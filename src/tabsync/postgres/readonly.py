@@ -16,6 +16,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -143,8 +144,11 @@ def _explained(sql: str) -> str:
     return _EXPLAIN.sub("", sql, count=1)
 
 
-def _statements(sql: str) -> list[exp.Expr]:
-    return [] if _SHOW.fullmatch(sql) else [one for one in sqlglot.parse(_explained(sql), dialect="postgres") if one]
+@lru_cache(maxsize=64)
+def _statements(sql: str) -> tuple[exp.Expr, ...]:
+    """The statements of a SQL text, parsed once: each check looks at the same text, and nobody changes the tree."""
+    found = () if _SHOW.fullmatch(sql) else sqlglot.parse(_explained(sql), dialect="postgres")
+    return tuple(one for one in found if one)
 
 
 def _writes_in(statement: exp.Expr) -> Iterator[str]:

@@ -16,10 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
-from tabsync.system.processes import wait_ended
-
 MARK = "TABSYNC_CLAIM"
 """Environment variable that names the claimed directory a child process works for."""
 
@@ -90,6 +86,10 @@ def unclaimed(parent: Path) -> Iterator[Claim]:
 
 def end_marked(directory: Path) -> int:
     """Kill the processes that were started for a directory; returns how many there were."""
+    import psutil  # here: every command looks for claims, few have anything to end
+
+    from tabsync.system.processes import wait_ended
+
     ended = []
     for process in psutil.process_iter(["pid"]):
         with contextlib.suppress(psutil.Error, OSError):

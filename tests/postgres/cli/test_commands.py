@@ -60,6 +60,27 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stderr.strip() == "[]"
 
 
+_PROCEDURES = {
+    "tabsync.backups.take",
+    "tabsync.backups.pg_restore",
+    "tabsync.backups.staging",
+    "tabsync.postgres.embedded",
+}
+
+
+@pytest.mark.parametrize("words", [["health"], ["run", "list"], ["backup", "list"], ["status"]], ids=" ".join)
+def test_what_only_looks_imports_only_that(words: list[str], shop: Path) -> None:
+    tabsync(shop, "status")  # makes the ledger
+    code = (
+        "import sys\nfrom tabsync.cli.app import app\n"
+        f"try:\n    app({words})\nexcept SystemExit:\n    pass\n"
+        f"heavy = {{'sqlalchemy', 'alembic', 'fastapi', 'obstore', 'jinja2', 'psutil'}} | {_PROCEDURES}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=shop, capture_output=True, text=True, timeout=60)
+    assert done.stderr.strip().splitlines()[-1] == "[]", done.stderr
+
+
 USELESS = "host=127.0.0.1 port=1 dbname=x user=x"
 
 

@@ -19,13 +19,14 @@ from sqlalchemy import create_engine, delete, text, update
 from sqlalchemy.exc import DatabaseError
 
 import tabsync.ledger
-from tabsync.kernel.errors import Refused
+from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Facts, Risk, Step
 from tabsync.ledger import runs as runs_module
 from tabsync.ledger.evidence import add_audit, add_evidence, evidence_since, latest_evidence, recent_audit
+from tabsync.ledger.journal import LedgerJournal
 from tabsync.ledger.open import HEAD, Ledger, open_ledger
-from tabsync.ledger.runs import LedgerJournal, mark_interrupted, one_run, recent_runs
+from tabsync.ledger.runs import mark_interrupted, one_run, recent_runs
 from tabsync.ledger.tables import audit, metadata
 from tabsync.system.claims import is_claimed
 from tests.conftest import Databases
@@ -82,8 +83,55 @@ def test_the_same_on_postgresql(databases: Databases, directory: Path) -> None:
         found = one_run(ledger, run_id)
         assert found is not None
         assert found["plan"] == PLAN.to_json()
+        add_audit(ledger, "ann", "login", "console", {"from": "127.0.0.1"})
+        add_evidence(ledger, "drill", "73/shop", ok=False, facts={"number": 1}, run_id=run_id)
+        everything_is_read(ledger, run_id)
     finally:
         ledger.close()
+
+
+def test_every_statement_gives_on_sqlite_what_it_gives_on_postgresql(ledger: Ledger) -> None:
+    run_id = LedgerJournal(ledger, "ann", "digest").begin(PLAN, "typed")
+    add_audit(ledger, "ann", "login", "console", {"from": "127.0.0.1"})
+    add_evidence(ledger, "drill", "73/shop", ok=False, facts={"number": 1}, run_id=run_id)
+    everything_is_read(ledger, run_id)
+
+
+def everything_is_read(ledger: Ledger, run_id: str) -> None:
+    """Hold what is read, by both ways to read it, to what was written."""
+    for found in (one_run(ledger, run_id), one_run(ledger, "latest")):
+        assert found is not None
+        assert (found["plan"], found["target"], found["finished_at"]) == (PLAN.to_json(), PLAN.target, None)
+        assert [(step["number"], step["facts"], step["seconds"]) for step in found["steps"]] == [
+            (1, None, None),
+            (2, None, None),
+        ]
+    assert one_run(ledger, "nothing") is None
+    (row,) = recent_runs(ledger, 5, "shop close")
+    assert (row["id"], row["target"], "plan" in row) == (run_id, PLAN.target, False)
+    assert recent_runs(ledger, 5, "another") == []
+    (entry,) = [one for one in recent_audit(ledger) if one["action"] == "login"]
+    assert (entry["target"], entry["detail"]) == ("console", {"from": "127.0.0.1"})
+    (proof,) = evidence_since(ledger, "drill", "73/shop", ok=False)
+    assert (proof["ok"], proof["facts"], proof["run_id"]) == (False, {"number": 1}, run_id)
+    assert latest_evidence(ledger, "drill", ok=True) is None
+    assert mark_interrupted(ledger) == []
+
+
+def test_reading_makes_no_ledger_and_says_what_is_wrong(ledger: Ledger, directory: Path) -> None:
+    for path in (directory / "state").iterdir():
+        path.unlink()
+    with pytest.raises(FailedPartway, match="the ledger failed: OperationalError: unable to open") as failed:
+        recent_runs(ledger)
+    assert failed.value.hint
+    assert list((directory / "state").iterdir()) == []
+
+
+def test_a_ledger_that_cannot_be_written_is_told(ledger: Ledger, directory: Path) -> None:
+    with ledger.engine.begin() as connection:
+        connection.execute(text("drop table evidence"))
+    with pytest.raises(FailedPartway, match="no such table: evidence"):
+        add_evidence(ledger, "drill", "73/shop", ok=True, facts={})
 
 
 def test_only_its_owner_can_read_it(ledger: Ledger, directory: Path) -> None:
@@ -133,8 +181,8 @@ def states(ledger: Ledger, run_id: str) -> tuple[str, list[str]]:
 _DIE = """
 import os, signal, sys
 from pathlib import Path
+from tabsync.ledger.journal import LedgerJournal
 from tabsync.ledger.open import open_ledger
-from tabsync.ledger.runs import LedgerJournal
 from tests.postgres.ledger.test_ledger import PLAN
 journal = LedgerJournal(open_ledger(sys.argv[1], Path(sys.argv[2])), "bob", "")
 run_id = journal.begin(PLAN, "not needed")

@@ -21,13 +21,13 @@ from psycopg import sql
 
 from tabsync.backups.amcheck import check_relations
 from tabsync.backups.drill import targets_of
+from tabsync.backups.leftovers import sweep
 from tabsync.backups.physical.lay_out import programs_of
 from tabsync.backups.pitr.canary import last_saved, release
 from tabsync.backups.pitr.clusters import own_conninfo
 from tabsync.backups.pitr.restore import cluster_meant, recover_steps
 from tabsync.backups.pitr.target import Target, choose, local
 from tabsync.backups.report import Report, write_report
-from tabsync.backups.scratch import sweep
 from tabsync.backups.wal.contents import read_archive
 from tabsync.kernel.clock import compact, iso, now
 from tabsync.kernel.errors import ProblemFound, Refused

@@ -8,8 +8,6 @@ from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-
 from tabsync.backups.wal.names import SEGMENT, segment_named
 from tabsync.backups.wal.spool import Spool
 from tabsync.backups.wal.trouble import Retry, Trouble, Troubles, no_room, of_store
@@ -244,9 +242,8 @@ class Receiver:
             ledger, run_id = self._workspace.ledger(), self._context.run_id
             add_evidence(ledger, "wal", subject_of(self._target), ok=ok, facts=facts, run_id=run_id)
             self._troubles.note("ledger", None)
-        except (TabsyncError, SQLAlchemyError) as error:  # its disk may be the one that storing WAL makes room on
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            self._troubles.note("ledger", Trouble(f"the ledger can't be written: {cause}".splitlines()[0]))
+        except TabsyncError as error:  # its disk may be the one that storing WAL makes room on
+            self._troubles.note("ledger", Trouble(error.fact))
 
 
 def _words(complaint: str) -> str:

@@ -1,0 +1,42 @@
+-- What the ledger is read by: the same text for SQLite and for PostgreSQL, so no word that only one of them knows.
+
+-- name: evidence
+-- The newest first. subject, ok: null for any.
+select id, at, kind, subject, ok, run_id, facts
+  from evidence
+ where kind = :kind and subject = coalesce(:subject, subject) and ok = coalesce(:ok, ok)
+ order by at desc
+ limit :limit
+
+-- name: audit
+-- The newest first.
+select id, at, actor, action, target, detail, run_id from audit order by id desc limit :limit
+
+-- name: runs
+-- The newest first, without their plans, which are long. procedure: null for any.
+select id, procedure, title, state, approval, actor, host, pid, target, plan_digest, manual_digest,
+       started_at, finished_at
+  from run
+ where procedure = coalesce(:procedure, procedure)
+ order by started_at desc
+ limit :limit
+
+-- name: running
+-- What a machine has begun and not ended, as far as is known here.
+select id from run where state = 'running' and host = :host
+
+-- name: newest_run
+select id from run order by started_at desc limit 1
+
+-- name: run
+select id, procedure, title, state, approval, actor, host, pid, target, plan, plan_digest, manual_digest,
+       started_at, finished_at
+  from run
+ where id = :id
+
+-- name: steps
+-- Of a run, in order.
+select run_id, number, key, title, state, started_at, seconds, facts, fact, hint
+  from step
+ where run_id = :run_id
+ order by number
