@@ -187,7 +187,8 @@ def find(
     Raises BadUsage when the file is missing or has something in it that isn't known.
     """
     path = _config_path(config, database)
-    if path is None and not (anything or database or store or _ELSEWHERE & os.environ.keys()):
+    named = _ELSEWHERE | {"TABSYNC_STORE", "TABSYNC_HOME"}  # archive_command and the like need no database
+    if path is None and not (anything or database or store or named & os.environ.keys()):
         raise BadUsage(
             f"there is no {CONFIG_NAME} here, and nothing names a database",
             "tabsync init URL writes one; or name the database: --database, or the PG* variables",
