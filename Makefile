@@ -25,7 +25,7 @@ $(VENDOR)/.ready: $(VENV)/.ready package.json package-lock.json scripts/vendor.p
 	@touch $@
 
 demo: setup ## Bring up the restaurant, prove its backup, leave the console running (ARGS=--once: stop at the verdict)
-	@$(BIN)/tabsync demo $(ARGS)
+	@sh scripts/until-stopped.sh $(BIN)/tabsync demo $(ARGS)
 
 emulators: setup # what tests and benchmarks store into
 	@$(BIN)/python scripts/emulators.py

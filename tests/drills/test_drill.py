@@ -11,7 +11,10 @@ import pytest
 
 from tabsync.backups.drill import plan_drill, run_drill
 from tabsync.backups.report import Report
+from tabsync.cli.drill import show_report
 from tabsync.kernel.errors import Exit
+from tabsync.kernel.runner import Quiet
+from tabsync.kernel.step import Step
 from tabsync.ledger.evidence import latest_evidence
 from tabsync.manual.load import load
 from tabsync.stores.local import LocalStore
@@ -59,6 +62,38 @@ def test_the_report_is_written_twice_and_says_the_same(
     assert report.data["verdict"]["sentence"] in page
     assert all(step["state"] == "done" for step in report.data["steps"])
     assert all(step["title"] in page for step in report.data["steps"])
+
+
+class StopsAt(Quiet):
+    """Somebody who presses Ctrl-C in the middle of a step."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def step_started(self, number: int, total: int, step: Step) -> None:
+        """Press it."""
+        if step.key == self.key:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("key", ["dump", "restore"])
+def test_what_is_interrupted_is_not_called_missed(
+    key: str,
+    tabsync_database: Callable[..., str],
+    workspaces: Callable[..., Workspace],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    workspace = workspaces(tabsync_database())
+    plan = plan_drill(workspace, load(workspace.manual_path))
+    report = run_drill(workspace, plan, StopsAt(key))
+    assert (report.data["interrupted"], report.exit_code) == (True, Exit.FAILED_PARTWAY)
+    show_report(report)
+    told = capsys.readouterr().out
+    page = Path(report.html_path).read_text()
+    for text in (told, page):
+        assert "interrupted: not measured" in text
+        assert "missed" not in text.lower()
+    assert left_behind(workspace) == []
 
 
 @pytest.mark.parametrize("harm", ["flip", "truncate", "remove"])

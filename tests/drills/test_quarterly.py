@@ -135,6 +135,7 @@ def test_what_others_named_stays_text_in_the_page() -> None:
     target = {"database": evil, "version": evil, "role": evil, "system_identifier": None}
     rest = {"kind": "quarterly drill", "run": evil, "finished_at": facts["moment"], "program": {"tabsync": "0"}}
     rest |= {"manual_digest": "", "plan_digest": "", "store": evil, "error": {"fact": evil, "hint": evil}}
+    rest["interrupted"] = False
     page = render_html(facts | rest | {"target": target, "steps": steps})
     assert "<script" not in page
     assert page.count("&lt;script&gt;") >= 12

@@ -10,7 +10,7 @@ from tabsync import __version__
 from tabsync.backups.different import differences_of
 from tabsync.backups.verdict import against, judge
 from tabsync.kernel.clock import iso, now, parse_iso
-from tabsync.kernel.errors import Exit, TabsyncError
+from tabsync.kernel.errors import Exit, Interrupted, TabsyncError
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome
 from tabsync.kernel.step import Facts
@@ -76,6 +76,7 @@ def write_report(workspace: Workspace, plan: Plan, outcome: Outcome, kind: str, 
         **facts,
         "steps": [_step(plan, outcome, number) for number in range(len(plan.steps))],
         "error": {"fact": error.fact, "hint": error.hint} if error else None,
+        "interrupted": isinstance(error, Interrupted),
         "different": differences_of(error),
         "files": {suffix: str(path) for suffix, path in paths.items()},
     }

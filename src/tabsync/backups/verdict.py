@@ -106,8 +106,10 @@ def notes_of(results: Mapping[str, Facts]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(note for key in _PROVEN for note in results.get(key, {}).get("notes", ())))
 
 
-def against(measured: float | None, target: float | None) -> str:
-    """A time against its target in words: "12 s, target 1 h: met"."""
+def against(measured: float | None, target: float | None, *, interrupted: bool = False) -> str:
+    """A time against its target in words: "12 s, target 1 h: met". interrupted: before it could be measured."""
+    if measured is None and interrupted:
+        return "interrupted: not measured"
     if target is None:
         return f"{'unknown' if measured is None else human_seconds(measured)}, not judged by this drill"
     if measured is None:

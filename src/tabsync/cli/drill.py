@@ -133,9 +133,10 @@ def show_report(report: Report) -> None:
     if report.data["tables"]:
         out.print(table)
     out.print(f"Backup {report.data['backup']} in {report.data['store']}", markup=False)
-    out.print(f"RTO  {against(verdict['rto_seconds'], verdict['rto_target'])}", markup=False)
+    stopped = report.data["interrupted"]
+    out.print(f"RTO  {against(verdict['rto_seconds'], verdict['rto_target'], interrupted=stopped)}", markup=False)
     wal = "" if verdict["wal_bytes"] is None else f" ({human_bytes(verdict['wal_bytes'])} of WAL)"
-    out.print(f"RPO  {against(verdict['rpo_seconds'], verdict['rpo_target'])}{wal}", markup=False)
+    out.print(f"RPO  {against(verdict['rpo_seconds'], verdict['rpo_target'], interrupted=stopped)}{wal}", markup=False)
     for line in verdict["unproven"]:
         out.print(f"not proven: {line}", style="yellow", markup=False)
     for line in verdict["not_checked"]:

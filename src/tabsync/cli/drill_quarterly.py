@@ -57,8 +57,9 @@ def show_report(report: Report) -> None:
     out.print(f"Recovered to {point}" if recovered else f"Not recovered to {point}", markup=False)
     if recovered:
         out.print(f"     {'' if recovered['reached'] else 'NOT SURELY: '}{recovered['why']}", markup=False)
-    out.print(f"RTO  {against(facts['rto_seconds'], facts['rto_target'])}", markup=False)
-    out.print(f"RPO  {against(facts['rpo_seconds'], facts['rpo_target'])}{lost}", markup=False)
+    stopped = report.data["interrupted"]
+    out.print(f"RTO  {against(facts['rto_seconds'], facts['rto_target'], interrupted=stopped)}", markup=False)
+    out.print(f"RPO  {against(facts['rpo_seconds'], facts['rpo_target'], interrupted=stopped)}{lost}", markup=False)
     if facts["indexes"]:
         size = human_bytes(facts["health"]["bytes"])
         out.print(f"read {facts['indexes']} indexes, {facts['health']['tables']} tables, {size}", markup=False)

@@ -19,12 +19,12 @@ _STYLE = {"critical": "bold red", "warning": "bold yellow", "unknown": "bold yel
 def status(config: ConfigOption = None, database: DatabaseOption = None, json: JsonOption = False) -> None:
     """The page at 3 in the morning: is it broken, what fires, what changed, who blocks, what to do, how to get back.
 
-    Exit code 0 when all is well, 1 when something needs looking at or can't be seen, 3 when there is no connection.
+    Exit code 0 when all is well, 1 when something needs looking at, 3 when there is no connection, 6 when nothing is
+    wrong as far as can be seen, and something is unknown.
 
     Example: tabsync status --json
     """
     from tabsync.cli.common import console, load_manual, print_json, workspace
-    from tabsync.kernel.errors import Exit
     from tabsync.monitoring.status import look
 
     found = workspace(config, database)
@@ -33,10 +33,18 @@ def status(config: ConfigOption = None, database: DatabaseOption = None, json: J
         print_json(facts)
     else:
         show(console(), facts)
+    if code := exit_code(facts):
+        raise typer.Exit(code)
+
+
+def exit_code(facts: Facts) -> int:
+    """What the page comes to for a machine; unknown has a code of its own, being neither well nor wrong."""
+    from tabsync.kernel.errors import Exit
+
     if not facts["database"]["reachable"]:
-        raise typer.Exit(int(Exit.NOT_ALLOWED))
-    if facts["verdict"]["level"] != "ok":
-        raise typer.Exit(int(Exit.PROBLEM_FOUND))
+        return int(Exit.NOT_ALLOWED)
+    levels = {"ok": Exit.DONE, "unknown": Exit.UNKNOWN}
+    return int(levels.get(facts["verdict"]["level"], Exit.PROBLEM_FOUND))
 
 
 def show(out: Console, facts: Facts) -> None:

@@ -17,6 +17,7 @@ from tabsync.postgres.connect import connect
 from tabsync.postgres.settings import Limits
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
+from tabsync.workspace import PROFILE_MANUAL
 
 APPLICATION = "tabsync_app"
 _SETTINGS = {"log_min_messages": "warning", "log_lock_waits": "on", "shared_buffers": "256MB"}
@@ -83,8 +84,19 @@ def _write_config(place: Place, server: embedded.Server) -> None:
         'name = "demo"',
         f'database = "{conninfo}"',
         f'home = "{place.home}"',
+        'manual = "manual.md"',
     ]
+    _write_manual(place)
     place.config.write_text("\n".join(lines) + "\n")
+
+
+def _write_manual(place: Place) -> None:
+    """The profile's manual, with this machine's disk as the limit that no SQL can see; one that is there stays."""
+    if place.manual.exists():
+        return
+    size = max(1, shutil.disk_usage(place.server).total >> 30)
+    text = PROFILE_MANUAL.read_text(encoding="utf-8")
+    place.manual.write_text(text.replace("\nOf: not declared\n", f"\nOf: {size} GB\n"), encoding="utf-8")
 
 
 def _remove_half_made(directory: Path) -> None:

@@ -26,6 +26,11 @@ class Place:
         """The demo's tabsync.toml; every command finds it when there is no other."""
         return self.home / "tabsync.toml"
 
+    @property
+    def manual(self) -> Path:
+        """The demo's manual: its own, so that it can be changed and tried."""
+        return self.home / "manual.md"
+
 
 def place_in(directory: Path) -> Place:
     """The demo of a directory: `.tabsync/demo` in it."""

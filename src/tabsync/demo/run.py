@@ -102,6 +102,7 @@ def delete(context: Context, *, directory: str) -> Facts:
     place = place_in(Path(directory))
     held = take(place)
     embedded.end_server(place.server)
+    place.manual.unlink(missing_ok=True)  # that of the program is written anew
     held.remove()
     return {}
 

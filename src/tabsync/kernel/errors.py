@@ -17,6 +17,7 @@ class Exit(IntEnum):
     NOT_ALLOWED = 3
     REFUSED = 4
     FAILED_PARTWAY = 5
+    UNKNOWN = 6
 
 
 class TabsyncError(Exception):
@@ -67,6 +68,10 @@ class FailedPartway(TabsyncError):
     """Something was done and something wasn't; the fact says which (exit 5)."""
 
     exit_code = Exit.FAILED_PARTWAY
+
+
+class Interrupted(FailedPartway):
+    """Somebody pressed Ctrl-C or sent SIGTERM (exit 5): nothing failed, and what is missing was not missed."""
 
 
 def words_of(error: BaseException) -> str:

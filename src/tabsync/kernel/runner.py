@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tabsync.kernel.errors import FailedPartway, TabsyncError, words_of
+from tabsync.kernel.errors import FailedPartway, Interrupted, TabsyncError, words_of
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Step, resolve
 
@@ -161,7 +161,7 @@ def told_error(step: Step, error: BaseException) -> TabsyncError:
     if isinstance(error, TabsyncError):
         return error
     if isinstance(error, KeyboardInterrupt):
-        return FailedPartway(f"interrupted during {step.title!r}", "run it again; what was half made is not listed")
+        return Interrupted(f"interrupted during {step.title!r}", "run it again; what was half made is not listed")
     told = FailedPartway(f"{step.title}: {words_of(error)}", "tabsync run show latest has the steps that were done")
     told.__cause__ = error
     return told

@@ -82,6 +82,13 @@ def test_once_is_the_whole_job_and_leaves_nothing_running(directory: Path) -> No
     assert servers_of(directory) == []
 
 
+def test_the_status_of_a_demo_is_that_all_is_well(demo: subprocess.Popen[str], directory: Path) -> None:
+    wait_for(lambda: "http" in (directory / ".tabsync" / "demo" / "running.json").read_text(), 120)
+    done = tabsync(directory, "status")
+    assert done.code == 0, done.out + done.err
+    assert tabsync(directory, "manual", "check").code == 0
+
+
 def test_a_second_demo_refuses_and_the_first_goes_on_until_sigterm(
     demo: subprocess.Popen[str], directory: Path
 ) -> None:

@@ -88,3 +88,9 @@ def test_a_missed_target_is_said_and_is_not_ok(rto: float, rpo: float, missed: s
 )
 def test_a_time_against_its_target(measured: float | None, words: str) -> None:
     assert against(measured, 3600) == words
+
+
+def test_what_was_interrupted_was_not_missed() -> None:
+    assert against(None, 3600, interrupted=True) == "interrupted: not measured"
+    assert against(None, None, interrupted=True) == "interrupted: not measured"
+    assert against(12.0, 3600, interrupted=True) == "12 s, target 1 h: met"  # that much was measured before
