@@ -140,9 +140,7 @@ def enter(site: Site, page: Page, name: str = "ana") -> str:
     ledger = site.workspace.ledger()
     token, _ = start_session(ledger, one_operator(ledger, name))
     port = urlsplit(site.running.url).port
-    secret = site.running.url.replace("http:", "https:")  # Playwright takes a Secure cookie for such a URL only
-    name = f"__Host-tabsync-{port}"
     page.context.add_cookies(
-        [{"name": name, "value": token, "url": secret, "secure": True, "httpOnly": True, "sameSite": "Strict"}]
+        [{"name": f"tabsync-{port}", "value": token, "url": site.running.url, "httpOnly": True, "sameSite": "Strict"}]
     )
     return token

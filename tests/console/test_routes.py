@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
+from tabsync.console.access import masked
 from tabsync.console.app import create_app, guard_of
 from tabsync.console.guard import BIGGEST_BODY, CSP
 from tabsync.console.serve import start
@@ -37,7 +38,7 @@ class Door:
     @property
     def cookie(self) -> str:
         """The name of its cookie."""
-        return f"__Host-tabsync-{self.host.rpartition(':')[2]}"
+        return f"tabsync-{self.host.rpartition(':')[2]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,8 @@ def knock(door: Door, method: str, path: str, who: Visitor) -> httpx.Response:
     if method == "GET":
         return door.client.get(path, headers=headers)
     headers["origin"] = f"http://{host}" if who.origin is None else who.origin
-    return door.client.request(method, path, headers=headers, data={"csrf": who.csrf, "procedure": "drill"})
+    form = {"csrf": who.csrf and masked(who.csrf), "procedure": "drill"}
+    return door.client.request(method, path, headers=headers, data=form)
 
 
 def passed(answer: httpx.Response) -> bool:

@@ -7,6 +7,9 @@ carries the session's CSRF token. A route that isn't GET takes one of the last t
 from __future__ import annotations
 
 import hmac
+import ipaddress
+import secrets
+from base64 import b64decode, urlsafe_b64encode
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
@@ -25,21 +28,45 @@ def cookie_name(request: Request) -> str:
     """The session's cookie. It carries the port in its name, since cookies don't know ports.
 
     Two consoles on one machine would log each other out otherwise. The prefix makes browsers insist on Secure, Path=/
-    and no Domain. Chromium and Firefox take Secure cookies over plain http from the loopback:
-    https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Set-Cookie
+    and no Domain. https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Set-Cookie
     """
     _, _, port = request.headers["host"].rpartition(":")
-    return f"__Host-tabsync-{port}" if port.isdecimal() else "__Host-tabsync"
+    name = "__Host-tabsync" if is_secure(request) else "tabsync"
+    return f"{name}-{port}" if port.isdecimal() else name
 
 
-def set_cookie(response: Response, name: str, value: str) -> None:
-    """Set a cookie that no script can read and no other site can make a browser send; it ends with the browser."""
-    response.set_cookie(name, value, secure=True, httponly=True, samesite="strict", path="/")
+def is_secure(request: Request) -> bool:
+    """Whether cookies are Secure: always, but for plain http to this machine itself.
+
+    Safari refuses them there, where Chromium and Firefox take them: https://bugs.webkit.org/show_bug.cgi?id=281149
+    What goes to the loopback crosses no network. Over plain http to another address a browser keeps no cookie of ours,
+    and nobody can log in, as it should be.
+    """
+    host = urlsplit(f"//{request.headers['host']}").hostname or ""
+    return request.url.scheme == "https" or not is_loopback(host)
 
 
-def forget_cookie(response: Response, name: str) -> None:
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address in a URL is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def set_cookie(request: Request, response: Response, name: str, value: str, seconds: int | None = None) -> None:
+    """Set a cookie that no script can read and no other site can make a browser send.
+
+    seconds: how long it lives; None: until the browser ends.
+    """
+    response.set_cookie(
+        name, value, max_age=seconds, secure=is_secure(request), httponly=True, samesite="strict", path="/"
+    )
+
+
+def forget_cookie(request: Request, response: Response, name: str) -> None:
     """Take a cookie away."""
-    response.delete_cookie(name, secure=True, httponly=True, samesite="strict", path="/")
+    response.delete_cookie(name, secure=is_secure(request), httponly=True, samesite="strict", path="/")
 
 
 def current_session(request: Request, console: Console) -> Session | None:
@@ -81,9 +108,34 @@ def admin_post(session: Annotated[Session, Depends(admin)], csrf: Annotated[str,
     return session
 
 
+def masked(token: str) -> str:
+    """A form's token as a page carries it: different in each response.
+
+    Pages are compressed, and of a secret that stands in many compressed pages beside what somebody else chose, the
+    lengths give away a letter at a time. https://breachattack.com/#mitigations
+    """
+    plain = token.encode()
+    pad = secrets.token_bytes(len(plain))
+    return urlsafe_b64encode(pad + _xor(pad, plain)).decode()
+
+
+def unmasked(sent: str) -> bytes:
+    """The token under the mask; b"" when it isn't one."""
+    try:
+        both = b64decode(sent.encode(), altchars=b"-_", validate=True)
+    except ValueError:
+        return b""
+    half = len(both) // 2
+    return _xor(both[:half], both[half:])
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=False))
+
+
 def check_csrf(sent: str, expected: str) -> None:
-    """Raises HTTPException 403 when a form's token is not the expected one."""
-    if not expected or not hmac.compare_digest(sent.encode(), expected.encode()):
+    """Raises HTTPException 403 when what a form carries is not the expected token under a mask."""
+    if not expected or not hmac.compare_digest(unmasked(sent), expected.encode()):
         raise HTTPException(403, "This form is out of date. Go back, reload the page and send it again.")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi import HTTPException as FastAPIHTTPException
@@ -13,9 +12,10 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse, Response
-from starlette.staticfiles import StaticFiles
 
 from tabsync.console.access import GUARDS, POSTING, NotLoggedIn, login_url
+from tabsync.console.assets import STATIC, serve_asset
+from tabsync.console.compress import Compressed
 from tabsync.console.guard import Guard
 from tabsync.console.pages import audit, backups, login, manual, plans, runs, status
 from tabsync.console.render import error_page, page
@@ -23,8 +23,6 @@ from tabsync.console.state import new_console
 from tabsync.kernel.errors import BadUsage, NotAllowed, ProblemFound, Refused, TabsyncError
 from tabsync.manual.check import IsBuilt
 from tabsync.workspace import Workspace
-
-STATIC = Path(__file__).parent / "static"
 
 _FACTS = {
     404: "There is no such page.",
@@ -53,14 +51,14 @@ def create_app(workspace: Workspace, *, hosts: Sequence[str], is_built: IsBuilt 
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        middleware=[Middleware(Guard, hosts=hosts, error_page=error_page)],
+        middleware=[Middleware(Guard, hosts=hosts, error_page=error_page), Middleware(Compressed)],
     )
     app.state.console = new_console(workspace, is_built)
     for chapter in (login, status, manual, backups, plans, runs, audit):
         # Not include_router: newer FastAPI keeps what it includes to itself, and app.routes must hold every route,
         # since it is what _check_guards and the tests go through.
         app.router.routes.extend(chapter.router.routes)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", serve_asset, name="static")
     app.exception_handler(NotLoggedIn)(_not_logged_in)
     app.exception_handler(TabsyncError)(_told)
     app.exception_handler(HTTPException)(_refused)

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from tabsync import __version__
+from tabsync.console.access import masked
+from tabsync.console.assets import url_of
 from tabsync.kernel.clock import now, parse_iso
 from tabsync.kernel.units import human_bytes, human_seconds
 
@@ -71,6 +73,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"human_bytes": human_bytes, "human_seconds": human_seconds, "age": age, "utc": utc}
-    environment.filters["slug"] = slug
-    environment.globals |= {"marks": MARKS, "version": __version__}
+    environment.filters |= {"slug": slug, "masked": masked}
+    environment.globals |= {"marks": MARKS, "version": __version__, "asset": url_of}
     return environment

@@ -15,6 +15,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from tabsync.console.access import is_loopback
 from tabsync.console.app import assume_built, create_app
 from tabsync.console.connections import BIGGEST_HEAD, STANDARD, Limits, bounded
 from tabsync.console.state import Console
@@ -90,7 +91,7 @@ def start(
     limits: Limits = STANDARD,
 ) -> Running:
     """Serve in a thread, and return once it answers; the same arguments and errors as serve()."""
-    if not _is_loopback(host) and not names:
+    if not is_loopback(host) and not names:
         raise Refused(
             f"{host} can be reached from other machines",
             "put a TLS proxy in front and name it: tabsync serve --name console.example.org",
@@ -154,10 +155,3 @@ def _checked(proxies: Sequence[str]) -> tuple[str, ...]:
         return tuple(str(ipaddress.ip_network(one, strict=False)) for one in proxies)
     except ValueError as error:
         raise BadUsage(f"--trusted-proxy: {error}", "an address, or a network: 10.0.0.0/8") from None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from anyio import CapacityLimiter
 from fastapi import Request
 
 from tabsync.backups.managed import provider_state
@@ -31,6 +32,8 @@ class Console:
     windows: Watch
     is_built: IsBuilt
     throttle: Throttle = field(default_factory=Throttle)
+    hashing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
+    """Passwords that are checked at the same time: each takes 64 MiB."""
 
     @property
     def ledger(self) -> Ledger:

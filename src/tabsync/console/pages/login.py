@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from functools import partial
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
@@ -18,8 +21,10 @@ from tabsync.console.access import (
     safe_next,
     set_cookie,
 )
+from tabsync.console.device import checked_mark, new_mark
 from tabsync.console.render import page
 from tabsync.console.state import Console, console_of
+from tabsync.console.throttle import Key, keys_of
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.ledger.evidence import add_audit
@@ -34,6 +39,13 @@ from tabsync.ledger.operators import (
 
 router = APIRouter()
 
+_YEAR = 365 * 86_400
+
+_NO_COOKIE = (
+    "Your browser did not keep the form's cookie. Allow cookies for this address. Over plain http browsers keep them"
+    " only for the machine that they run on: 127.0.0.1 or localhost."
+)
+
 
 @router.get("/login")
 def show(request: Request, _: Public, console: Annotated[Console, Depends(console_of)], next: str = "/") -> Response:
@@ -44,7 +56,7 @@ def show(request: Request, _: Public, console: Annotated[Console, Depends(consol
 
 
 @router.post("/login")
-def log_in(
+async def log_in(
     request: Request,
     _: Public,
     console: Annotated[Console, Depends(console_of)],
@@ -56,23 +68,32 @@ def log_in(
     """Begin a new session, whatever session there was before."""
     expected = request.cookies.get(_form_cookie(request), "")
     if not expected:
-        told = "Your browser did not keep the form's cookie. Over plain http only Chrome, Edge and Firefox do."
-        return _form(request, next=next, problem=told, status=403)
+        return _form(request, next=next, problem=_NO_COOKIE, status=403)
     check_csrf(csrf, expected)
-    address = request.client.host if request.client else ""
-    keys = (f"name {name.strip().lower()[:64]}", f"address {address}")
-    wait = console.throttle.admit(keys)
+    mark = request.cookies.get(_device_cookie(request), "")
+    device = await to_thread.run_sync(checked_mark, console.ledger, name, mark) if mark else ""
+    keys = keys_of(name, _address(request), device)
+    wait, delay = console.throttle.admit(keys)
     if wait > 0:
         told = f"Too many attempts. Try again in {human_seconds(int(wait) + 1)}."
         answer = _form(request, next=next, name=name, problem=told, status=429)
         answer.headers["Retry-After"] = str(int(wait) + 1)
         return answer
+    await asyncio.sleep(delay)  # no thread waits meanwhile: the pages need them
+    check = partial(_checked, request, console, name, password, next, keys)
+    return await to_thread.run_sync(check, limiter=console.hashing)
+
+
+def _checked(
+    request: Request, console: Console, name: str, password: str, next: str, keys: tuple[Key, ...]
+) -> Response:
     operator = check_password(console.ledger, name.strip(), password)
     if operator is None:
-        add_audit(console.ledger, _known(console, name), "login failed", "console", {"address": address})
+        facts = {"address": _address(request)}
+        add_audit(console.ledger, _known(console, name), "login failed", "console", facts)
         return _form(request, next=next, name=name, problem="Name and password don't match.", status=403)
     console.throttle.succeeded(keys)
-    return _welcome(request, console, operator, address, next)
+    return _welcome(request, console, operator, next)
 
 
 @router.post("/logout")
@@ -81,20 +102,22 @@ def log_out(request: Request, session: ViewerPost, console: Annotated[Console, D
     end_session(console.ledger, session)
     add_audit(console.ledger, session.operator.name, "logout", "console", {})
     answer = RedirectResponse("/login", 303)
-    forget_cookie(answer, cookie_name(request))
+    forget_cookie(request, answer, cookie_name(request))
     return answer
 
 
-def _welcome(request: Request, console: Console, operator: Operator, address: str, target: str) -> Response:
+def _welcome(request: Request, console: Console, operator: Operator, target: str) -> Response:
     old = current_session(request, console)
     if old is not None:
         end_session(console.ledger, old)
     sweep_sessions(console.ledger)
     token, _ = start_session(console.ledger, operator)
-    add_audit(console.ledger, operator.name, "login", "console", {"address": address, "role": operator.role})
+    facts = {"address": _address(request), "role": operator.role}
+    add_audit(console.ledger, operator.name, "login", "console", facts)
     answer = RedirectResponse(safe_next(target), 303)
-    set_cookie(answer, cookie_name(request), token)
-    forget_cookie(answer, _form_cookie(request))
+    set_cookie(request, answer, cookie_name(request), token)
+    set_cookie(request, answer, _device_cookie(request), new_mark(console.ledger, operator.name), _YEAR)
+    forget_cookie(request, answer, _form_cookie(request))
     return answer
 
 
@@ -102,12 +125,20 @@ def _form(request: Request, *, next: str, status: int = 200, **context: object) 
     csrf = request.cookies.get(_form_cookie(request)) or secrets.token_urlsafe(32)
     values: Facts = {"name": "", "problem": "", "nobody": False} | context
     answer = page(request, "login.html", status=status, csrf=csrf, next=safe_next(next), **values)
-    set_cookie(answer, _form_cookie(request), csrf)
+    set_cookie(request, answer, _form_cookie(request), csrf)
     return answer
 
 
 def _form_cookie(request: Request) -> str:
     return f"{cookie_name(request)}-form"
+
+
+def _device_cookie(request: Request) -> str:
+    return f"{cookie_name(request)}-device"
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _known(console: Console, name: str) -> str:
