@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 
 import psycopg
@@ -72,12 +74,74 @@ def test_the_page_shows_all_of_it(site: Site, pages: Pages, kept: str, width: in
     mark = page.locator(f'svg.timeline a[href="/backups/{kept}"]')
     assert "proven" in str(mark.get_attribute("aria-label"))
     assert page.locator("figure.chart canvas").count() == 2
-    assert set(page.locator("figure.chart .u-label").all_text_contents()) == {"measured", "target"}
+    labels = page.locator("figure.chart .u-label").all_text_contents()
+    assert labels == ["measured", "target 1 h", "measured", "target 15 min"]
     sizes = page.locator("figure.chart .uplot").evaluate_all("all => all.map((one) => one.clientWidth)")
     assert all(0 < one <= width for one in sizes)
     mark.focus()
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/backups/{kept}")
+
+
+def test_every_dot_is_in_the_picture_on_a_telephone(site: Site, pages: Pages, kept: str) -> None:
+    page = opened(site, pages, "/backups", 390)
+    for dot in page.locator("svg.timeline circle").all():
+        box = dot.bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390, "seen without scrolling"
+        assert box["width"] >= 12, "as large as on a wide window"
+    for table in page.locator("main table").all():
+        box = table.bounding_box()
+        around = table.locator("xpath=ancestor::*[contains(@class, 'scroll')][1]")
+        assert box is not None
+        if box["width"] > 390:
+            assert around.evaluate("one => one.scrollWidth > one.clientWidth && one.tabIndex === 0")
+
+
+_WRITTEN = """
+window.written = [];
+const fill = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+  window.written.push([this.canvas.closest("figure").querySelector("figcaption").textContent, String(text)]);
+  return fill.call(this, text, ...rest);
+};
+"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("apart", [0, 1, 30, 3_600, 40_000, 86_400, 40 * 86_400, 400 * 86_400])
+def test_no_time_stands_twice_under_a_chart(site: Site, pages: Pages, kept: str, width: int, apart: int) -> None:
+    """apart: seconds from one drill to the next."""
+    watched = pages(width)
+    enter(site, watched.page)
+    watched.page.add_init_script(_WRITTEN)
+    times = [1_795_000_000 + number * apart for number in range(8 if apart else 1)]
+    chart = json.dumps({"times": times, "values": [20.0 + one % 7 for one in times], "target": 3600.0})
+    watched.page.add_init_script(
+        "document.addEventListener('DOMContentLoaded', () => document.querySelectorAll('[data-chart]')"
+        f".forEach((one) => {{ one.dataset.chart = {json.dumps(chart)}; }}));"
+    )
+    watched.page.goto(site.url("/backups"), wait_until="networkidle")
+    written = [text for _, text in watched.page.evaluate("window.written") if re.search(r"[-:]", text)]
+    one_chart = written[: len(written) // 2]
+    assert one_chart and written == one_chart * 2
+    assert len(one_chart) == len(set(one_chart)), one_chart
+    assert watched.complaints == []
+    red = watched.page.evaluate(_TARGET)
+    assert all(wide > 0.6 for wide in red), "the target goes across the picture"
+
+
+_TARGET = """
+Array.from(document.querySelectorAll("figure.chart canvas"), (canvas) => {
+  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  const columns = [];
+  for (let x = 0; x < canvas.width; x++)
+    for (let y = 0; y < canvas.height; y++) {
+      const at = 4 * (y * canvas.width + x);
+      if (data[at] > 140 && data[at + 1] < 60 && data[at + 2] < 70 && data[at + 3] > 200) { columns.push(x); break; }
+    }
+  return columns.length ? (columns[columns.length - 1] - columns[0]) / canvas.width : 0;
+})
+"""
 
 
 def test_without_a_script_it_says_the_same(site: Site, pages: Pages, kept: str) -> None:

@@ -92,6 +92,7 @@ def proxied(console_workspaces: Workspaces) -> Iterator[Site]:
     """A console behind a proxy on this machine, which it trusts."""
     workspace = console_workspaces(f"proxied-{secrets.token_hex(3)}", "host=127.0.0.1 port=1 dbname=nowhere")
     running = start(workspace, limits=Limits(proxies=("127.0.0.1/32",)))
+    running.console.throttle.clock = lambda: 100.0  # it stands still, however slow the machine is
     yield Site(running, workspace)
     running.stop()
 
@@ -115,7 +116,8 @@ def test_the_address_is_what_the_proxy_adds_and_not_what_the_client_says(proxied
         assert told == [403] * FREE + [429]
 
 
-def test_nobody_else_is_believed(site: Site) -> None:
+def test_nobody_else_is_believed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site.running.console.throttle, "clock", lambda: 100.0)
     with client_of(site) as stranger:
         told = []
         for number in range(FREE + 1):
@@ -124,8 +126,9 @@ def test_nobody_else_is_believed(site: Site) -> None:
         assert told == [403] * FREE + [429]
 
 
-def test_a_browser_that_is_known_goes_past_a_strangers_failures(site: Site) -> None:
+def test_a_browser_that_is_known_goes_past_a_strangers_failures(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where all come from one address: a proxy that is not trusted, an office."""
+    monkeypatch.setattr(site.running.console.throttle, "clock", lambda: 100.0)
     with client_of(site) as vic, client_of(site) as stranger:
         assert attempt(vic, "vic", PASSWORD).status_code == 303
         vic.cookies.delete(f"tabsync-{vic.base_url.port}")

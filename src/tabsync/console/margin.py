@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tabsync.backups.retention import class_of, is_ours
 from tabsync.console.render import slug
 from tabsync.console.watch import Seen
 from tabsync.kernel.step import Facts
@@ -32,7 +33,7 @@ def margin(manual: Manual, status: Seen, health: Seen, backups: Sequence[Facts])
     remarks = dict(_metrics(manual, status))
     remarks |= _tables(manual, health)
     remarks |= _targets(manual, status)
-    remarks |= {f"now-class-{slug(one.name)}": _retention(one, backups) for one in manual.retention}
+    remarks |= {f"now-class-{slug(one.name)}": _retention(one, manual.retention, backups) for one in manual.retention}
     return remarks
 
 
@@ -79,15 +80,18 @@ def _targets(manual: Manual, status: Seen) -> Iterator[tuple[str, Beside]]:
             yield f"now-target-{name}", Beside(level, human_seconds(measured), "by the last drill")
 
 
-def _retention(one: RetentionClass, backups: Sequence[Facts]) -> Beside:
-    # A backup belongs to the class that names its reason, else to the one that names its kind.
-    mine = [row for row in backups if one.name in (row["reason"], row["kind"])]
+def _retention(one: RetentionClass, classes: Sequence[RetentionClass], backups: Sequence[Facts]) -> Beside:
+    if not is_ours(one):
+        return Beside(Level.UNKNOWN, "unknown", f"kept at {', '.join(one.stores) or 'no store of ours'}")
+    due = _DUE.get(one.frequency.strip().lower())
+    mine = [row for row in backups if class_of(row["kind"], row["reason"], classes) == one]
+    if not mine and due is not None:
+        return Beside(Level.WARNING, "overdue", f"none in our store, due {one.frequency.strip().lower()}")
     if not mine:
         return Beside(Level.UNKNOWN, "none in our store")
     newest = max(mine, key=lambda row: str(row["taken_at"]))
     known = {"identical": "proven", "partial": "partly proven", None: "not proven yet"}
     proof = known.get(newest["proof"], "drill failed")
-    due = _DUE.get(one.frequency.lower())
     text = f"newest {human_seconds(round(newest['age_seconds']))} old"
     if due is not None and newest["age_seconds"] > due * 1.1:
         return Beside(Level.WARNING, f"{text}: overdue", proof)

@@ -14,11 +14,14 @@ from typing import TypeAlias
 from tabsync.kernel.clock import parse_iso
 from tabsync.kernel.step import Facts
 
-WIDTH = 1000
-"""Of the picture, in its own units; the lanes are LANE high."""
+WIDTH = 100
+"""Of the picture: places along it are per cent, so that a narrow window brings dots together and makes none smaller."""
 
-LANE = 44
-_LEFT, _NOW, _RIGHT = 170.0, 690.0, 980.0
+LANE = 52
+"""Pixels of a lane: its name, and the line below it."""
+
+_LINE = 34  # pixels from the top of a lane to its line
+_LEFT, _NOW, _RIGHT = 0.5, 62.0, 99.5
 _SHORTEST = timedelta(hours=1)
 """The least that the past shows: a single backup stands clear of "now"."""
 
@@ -41,7 +44,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The backups of one class. y: of its middle."""
+    """The backups of one class. y: of its line, in pixels."""
 
     name: str
     y: float
@@ -50,7 +53,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The picture. ticks: (x, text, anchor) along the bottom; height: with them."""
+    """The picture. ticks: (x, text, anchor) along the bottom; height: with them, in pixels."""
 
     lanes: tuple[Lane, ...]
     ticks: tuple[tuple[float, str, str], ...]
@@ -72,17 +75,17 @@ def timeline(rows: Sequence[Facts], classes: Sequence[str], moment: datetime) ->
 
     def place(at: datetime) -> float:
         if at <= moment:
-            return round(_LEFT + (_NOW - _LEFT) * ((at - begin) / (moment - begin)), 1)
-        return round(_NOW + (_RIGHT - _NOW) * ((at - moment) / (end - moment)), 1)
+            return round(_LEFT + (_NOW - _LEFT) * ((at - begin) / (moment - begin)), 2)
+        return round(_NOW + (_RIGHT - _NOW) * ((at - moment) / (end - moment)), 2)
 
     names = [name for name in (*classes, NO_CLASS) if any((one["class"] or NO_CLASS) == name for one in rows)]
     names += sorted({one["class"] for one in rows if one["class"]} - set(names))
     lanes = tuple(
-        Lane(name, number * LANE + LANE / 2, _marks([one for one in rows if (one["class"] or NO_CLASS) == name], place))
+        Lane(name, number * LANE + _LINE, _marks([one for one in rows if (one["class"] or NO_CLASS) == name], place))
         for number, name in enumerate(names)
     )
     recent = moment - begin < timedelta(days=2)
-    ticks = [(_LEFT, f"{begin:%H:%M} UTC" if recent else f"{begin:%Y-%m-%d}", "middle"), (_NOW, "now", "middle")]
+    ticks = [(_LEFT, f"{begin:%H:%M} UTC" if recent else f"{begin:%Y-%m-%d}", "start"), (_NOW, "now", "middle")]
     if expiries and max(expiries) > moment:
         ticks.append((_RIGHT, f"{max(expiries):%Y-%m-%d}", "end"))
     return Timeline(lanes, tuple(ticks), _NOW, len(lanes) * LANE + 30)

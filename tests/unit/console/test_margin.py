@@ -28,7 +28,11 @@ def seen(**facts: Any) -> Seen:
 
 def test_nothing_seen_is_unknown_everywhere(manual: Manual) -> None:
     remarks = margin(manual, NOTHING, NOTHING, [])
-    assert {one.level for one in remarks.values()} == {"unknown"}
+    overdue = {key for key, one in remarks.items() if one.text == "overdue"}
+    assert overdue == {"now-class-full", "now-class-critical-tables"}  # weekly, daily, and in stores of ours
+    assert {one.level for key, one in remarks.items() if key not in overdue} == {"unknown"}
+    assert {remarks[key].level for key in overdue} == {"warning"}
+    assert remarks["now-class-daily-snapshot"] == Beside("unknown", "unknown", "kept at Supabase")
     assert remarks["now-metric-active-connections"].note == "no answer yet"
     expected = len(manual.metrics) + len(manual.key_tables) + len(manual.retention) + 2
     assert len(remarks) == expected
@@ -78,3 +82,10 @@ def test_a_backup_counts_if_it_is_proven_and_not_overdue(
     remarks = margin(manual, NOTHING, NOTHING, [backup | {"proven": proven, "proof": _PROOF[proven]}])
     assert remarks["now-class-full"].level == level
     assert remarks["now-class-pre-migration"].level == "unknown"
+
+
+def test_a_backup_counts_for_the_class_that_keeps_it(manual: Manual) -> None:
+    backup: Facts = {"kind": "tables", "reason": "manual", "taken_at": "2026-11-22", "age_seconds": 3600.0}
+    remarks = margin(manual, NOTHING, NOTHING, [backup | {"proven": True, "proof": "identical"}])
+    assert remarks["now-class-critical-tables"].level == "ok"
+    assert remarks["now-class-full"].text == "overdue"

@@ -19,27 +19,40 @@
   // Marks at times that people speak of; on the logarithm's own they would be 1.7 min and 16.7 min.
   const MARKS = [0.001, 0.01, 0.1, 1, 10, 60, 600, 3600, 6 * 3600, 86400, 7 * 86400, 30 * 86400, 365 * 86400];
 
-  function clock(times) {
-    const days = times.length > 1 && times[times.length - 1] - times[0] > 2 * 86400;
-    return times.map((one) => new Date(one * 1000).toISOString().slice(...(days ? [5, 10] : [11, 16])));
+  // What the x axis says: no two marks say the same. increment: seconds from one mark to the next.
+  function clock(times, increment) {
+    const all = times.map((one) => new Date(one * 1000).toISOString());
+    const days = new Set(all.map((one) => one.slice(0, 10)));
+    const years = new Set(all.map((one) => one.slice(0, 4)));
+    const date = years.size > 1 ? 0 : 5;
+    if (increment >= 86400) return unlike(all.map((one) => one.slice(date, 10)));
+    const end = increment < 60 ? 19 : 16;
+    if (days.size === 1) return unlike(all.map((one) => one.slice(11, end)));
+    return unlike(all.map((one) => one.slice(date, end).replace("T", " ")));
+  }
+
+  function unlike(labels) {
+    return labels.map((one, number) => (number > 0 && one === labels[number - 1] ? "" : one));
   }
 
   function draw(place) {
     const chart = JSON.parse(place.dataset.chart);
     const least = 0.001; // a logarithm has no zero
     const values = chart.values.map((one) => Math.max(one, least));
-    const lines = [chart.times, values];
-    const series = [
-      {},
-      { label: "measured", stroke: colour("--pico-primary"), width: 2, points: { show: true, size: 7 }, value: (_, v) => told(v) },
-    ];
-    if (chart.target !== null) {
-      lines.push(chart.times.map(() => chart.target));
-      series.push({ label: "target", stroke: colour("--bad"), width: 2, dash: [6, 4], points: { show: false }, value: (_, v) => told(v) });
-    }
-    const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
     const ends = [chart.times[0], chart.times[chart.times.length - 1]];
     const margin = Math.max((ends[1] - ends[0]) * 0.04, 30);
+    // A mark on either edge where nothing was measured, so that the target is a line across all of it, also for one drill.
+    const edges = [ends[0] - margin, ends[1] + margin];
+    const lines = [[edges[0], ...chart.times, edges[1]], [null, ...values, null]];
+    const series = [
+      {},
+      { label: "measured", stroke: colour("--pico-primary"), width: 2, points: { show: true, size: 7, fill: colour("--pico-primary") }, value: (_, v) => told(v) },
+    ];
+    if (chart.target !== null) {
+      lines.push(lines[0].map(() => chart.target));
+      series.push({ label: "target " + told(chart.target), stroke: colour("--bad"), width: 2, dash: [6, 4], points: { show: false }, value: (_, v) => told(v) });
+    }
+    const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
     const highest = Math.max(...values, chart.target || 0) * 2;
     const lowest = Math.min(...values, chart.target || Infinity) / 2;
     for (const old of place.querySelectorAll(".uplot")) old.remove();
@@ -48,9 +61,9 @@
         width: Math.max(place.clientWidth, 240),
         height: 200,
         series: series,
-        scales: { x: { time: true, range: () => [ends[0] - margin, ends[1] + margin] }, y: { distr: 3, range: () => [lowest, highest] } },
+        scales: { x: { time: true, range: () => edges }, y: { distr: 3, range: () => [lowest, highest] } },
         axes: [
-          Object.assign({ space: 70, values: (_, all) => clock(all) }, axis),
+          Object.assign({ space: 110, values: (_, all, __, ___, increment) => clock(all, increment) }, axis),
           Object.assign({ size: 70, splits: () => MARKS.filter((one) => one >= lowest && one <= highest), values: (_, all) => all.map(told), filter: (_, all) => all }, axis),
         ],
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
