@@ -137,7 +137,8 @@ def test_the_manual_with_live_values_beside_its_rows(site: Site, pages: Pages, d
     assert "unknown" in page.inner_text("#now-metric-database-size")  # the manual declares no limit
     assert "read in" in page.inner_text("#now-table-orders")
     assert "proven" in page.inner_text("#now-class-full")
-    assert "none in our store" in page.inner_text("#now-class-pitr")
+    assert "kept at Supabase" in page.inner_text("#now-class-pitr")
+    assert "overdue" in page.inner_text("#now-class-critical-tables")
     # What is seen may be a few seconds old: the values come again by themselves, here a little sooner.
     expect(page.locator("#now-target-rto")).to_contain_text("by the last drill", timeout=20_000)
     page.goto(site.url("/manual#runbook-connection-pool-exhausted"))
