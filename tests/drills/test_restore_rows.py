@@ -11,10 +11,12 @@ import psycopg
 import psycopg.conninfo
 import pytest
 
+from tabsync.backups import restore_rows
 from tabsync.backups.restore_rows import Difference, compared, plan_write_rows
 from tabsync.backups.rows.undo import plan_undo_rows
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.runner import Outcome, run
+from tabsync.ledger.runs import recent_runs
 from tabsync.workspace import Workspace
 from tests.conftest import Databases
 from tests.drills.test_drill import left_behind
@@ -155,10 +157,22 @@ def test_only_what_was_shown_is_written(odd: Workspace, table: str, deleted: str
     assert list((odd.home / "undo").glob("*")) == []
 
 
+_TWO_STATEMENTS = "id = 1); drop table people; select (1"
+
+
+def test_two_statements_are_one_too_many_also_where_the_words_were_not_understood(
+    odd: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restore_rows, "why_not", lambda condition: "")
+    with pytest.raises(BadUsage, match="multiple commands"), compared(odd, "people", _TWO_STATEMENTS):
+        pytest.fail("it found something")
+
+
 @pytest.mark.parametrize(
     ("condition", "told"),
     [
-        ("id = 1); drop table people; select (1", "multiple commands"),
+        ("id = 1); drop table people; select (1", "a condition is no statement"),
+        ("id = ", "ends with ="),
         ("pg_read_file('/etc/passwd') is not null", "permission denied"),
         ("set_config('role', 'postgres', true) is not null", "permission denied"),
         ("set_config('session_authorization', 'postgres', true) is not null", "permission denied"),
@@ -172,6 +186,13 @@ def test_a_condition_can_do_nothing_but_find_rows(odd: Workspace, condition: str
     with pytest.raises(BadUsage, match=re.escape(told)), compared(odd, "people", condition):
         pytest.fail("it found something")
     assert left_behind(odd) == []
+
+
+def test_what_cannot_be_a_condition_starts_nothing(odd: Workspace) -> None:
+    runs = len(recent_runs(odd.ledger()))
+    with pytest.raises(BadUsage, match="can't be read"), compared(odd, "people", "id = (7"):
+        pytest.fail("it found something")
+    assert len(recent_runs(odd.ledger())) == runs
 
 
 def test_a_condition_is_never_seen_by_the_database_itself(odd: Workspace) -> None:

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from tabsync.backups.rows.comparison import CHANGED, DIFF, MISSING, PARENTS, UNLINKED
+from tabsync.backups.rows.condition import why_not
 from tabsync.backups.rows.copy import DATABASE
 from tabsync.backups.rows.shape import fires, links_of, shape_of, wanted
 from tabsync.backups.rows.source import Part, Source, part_of, source_named
@@ -80,6 +81,8 @@ def plan_compare_rows(
     """
     if not where.strip():
         raise BadUsage("a condition is needed, or every row would be looked at", "--where true means all of them")
+    if why := why_not(where):
+        raise BadUsage(f"the condition can't be read: {why}", "in quotes for the shell: --where \"name = 'Ann'\"")
     root = relation_named(table)
     with workspace.connect("restore") as live:
         target = catalog.identity(live)

@@ -38,14 +38,19 @@ def drill(
     """
     from tabsync.backups.drill import plan_drill
     from tabsync.cli.common import load_manual, workspace
-    from tabsync.kernel.errors import BadUsage
+    from tabsync.kernel.errors import BadUsage, CannotConnect
 
     if context.invoked_subcommand is not None:
         if backup or keep_warm or config or database or store or dry_run or json:
             raise BadUsage("options go after the word", f"tabsync drill {context.invoked_subcommand} --help")
         return
     found = workspace(config, database, store)
-    _end(_drill(found, plan_drill(found, load_manual(found), backup, keep_warm=keep_warm), dry_run=dry_run, json=json))
+    try:
+        plan = plan_drill(found, load_manual(found), backup, keep_warm=keep_warm)
+    except CannotConnect as error:
+        without = "" if backup else "; a backup that is there needs no server: tabsync drill --backup latest"
+        raise CannotConnect(error.fact, f"{error.hint}{without}") from None
+    _end(_drill(found, plan, dry_run=dry_run, json=json))
 
 
 @app.command(epilog="Example: tabsync drill monthly --staging service=staging")

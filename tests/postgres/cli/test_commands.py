@@ -101,6 +101,7 @@ USELESS = "host=127.0.0.1 port=1 dbname=x user=x"
         (("backup", "take", "full", "--database", USELESS), 3, "can't connect"),
         (("init", USELESS, "--directory", "nowhere"), 4, "not a directory"),
         (("drill", "--backup", "latest", "--database", USELESS), 2, "no full backup"),
+        (("drill", "--database", USELESS), 3, "needs no server: tabsync drill --backup latest"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else None,
 )
