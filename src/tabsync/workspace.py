@@ -217,9 +217,8 @@ def find(
 
 
 def _own_manual(config: Path | None) -> Path:
-    """The manual where none is named: TabSync's for its demo, else one that speaks of no table in particular."""
-    demo = config is not None and config.resolve().parent.name == "demo"
-    return PROFILE_MANUAL if demo else PLAIN_MANUAL
+    """The manual where none is named: without a tabsync.toml, one that speaks of no table in particular."""
+    return PLAIN_MANUAL if config is None else PROFILE_MANUAL
 
 
 def with_actor(workspace: Workspace, actor: str) -> Workspace:
