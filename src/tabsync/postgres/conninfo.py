@@ -145,4 +145,4 @@ def answers(conninfo: str) -> bool:
 
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PQPING
     """
-    return pq.PGconn.ping(conninfo.encode()) is pq.Ping.OK
+    return pq.PGconn.ping(conninfo.encode()) == pq.Ping.OK  # the C implementation gives a bare number
