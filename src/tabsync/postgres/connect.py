@@ -166,16 +166,16 @@ def allowed(what: str, hint: str) -> Iterator[None]:
 def _started(conninfo: str, purpose: str, wanted: dict[str, str], server: _Server) -> Connection:
     """A session that began under as many of our settings as the server takes."""
     while True:
+        takes = server.takes  # another thread may learn something meanwhile
         try:
-            connection = _start(conninfo, purpose, wanted, server.takes)
+            connection = _start(conninfo, purpose, wanted, takes)
         except psycopg.OperationalError as error:
-            taken = _after_refusal(str(error), server.takes)
-            if taken is server.takes:
+            server.takes = _after_refusal(str(error), takes)
+            if server.takes is takes:
                 raise
-            server.takes = taken
             continue
         superuser = connection.info.parameter_status("is_superuser") == "on"
-        if server.takes is _Takes.OLD and connection.info.server_version >= 170000:
+        if takes is _Takes.OLD and connection.info.server_version >= 170000:
             # It took event_triggers from nobody but a superuser; transaction_timeout it takes from everybody.
             server.takes = _Takes.EVERYTHING if superuser else _Takes.ORDINARY
             connection.close()
@@ -223,7 +223,8 @@ def _settle(connection: Connection, conninfo: str, purpose: str, wanted: dict[st
     here = {"pid": connection.info.backend_pid, "search_path": SEARCH_PATH}
     backend, arrived, _ = connection.execute(_SQL["who"], here).fetchone() or (0, None, None)
     pooled = backend != connection.info.backend_pid
-    if pooled and shares_backends(connection, lambda: _start(conninfo, purpose, wanted, server.takes)):
+    takes = server.takes
+    if pooled and shares_backends(connection, lambda: _start(conninfo, purpose, wanted, takes)):
         raise Refused(
             f"a pooler in transaction mode is in front of {place(conninfo)}: the application would get our settings",
             "connect to the server itself (PostgreSQL's own port, usually 5432) or to a pool in session mode",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.backups.take import plan_take_full
 from tabsync.kernel.errors import NotAllowed
-from tabsync.postgres.connect import check_harmless, connect, program_environment
+from tabsync.postgres.connect import _servers, check_harmless, connect, program_environment
 from tabsync.postgres.installation import clients_for
 from tabsync.postgres.settings import Limits
 from tabsync.system.programs import run_program
@@ -204,3 +205,20 @@ def test_nothing_planted_under_a_name_of_postgresql_is_called(
         )
     with connect(conninfo, "tests") as connection:
         assert connection.execute("show search_path").fetchone() == ("pg_catalog, pg_temp",)
+
+
+@pytest.mark.parametrize("major", MAJORS)
+def test_threads_that_meet_a_server_together_all_get_in(major: int, databases: Databases) -> None:
+    """Each finds out what it takes, and none takes another's finding for its own refusal."""
+    conninfo = databases(major)
+    name = f"many{major}"
+    run_sql(conninfo, "create role {} login password 'x'", name)
+    there = make_conninfo(conninfo, user=name, password="x")
+    try:
+        for _ in range(5):
+            _servers.clear()
+            with ThreadPoolExecutor(max_workers=8) as pool:
+                for connection in pool.map(lambda _: connect(there, "tests"), range(8)):
+                    connection.close()
+    finally:
+        run_sql(conninfo, "drop role {}", name)
