@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -192,7 +193,8 @@ def test_goes_on_when_its_sessions_are_ended(profile_conninfo: str) -> None:
     moved = traffic.counts()["orders_moved"]
     assert until(lambda: traffic.counts()["orders_moved"] > moved + 5)
     traffic.stop()
-    assert "terminating connection" in traffic.last_error
+    # The server's last words are lost where the connection is reset before they are read.
+    assert re.search("terminating connection|server closed the connection", traffic.last_error)
 
 
 def test_comes_back_after_the_server_was_away(profile_server: embedded.Server, profile_conninfo: str) -> None:
