@@ -26,6 +26,11 @@ except KeyboardInterrupt:
 """
 
 
+def alone() -> dict[str, str]:
+    """The environment without what a make above us (`make test`) hands down: it would make this one another's child."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+
+
 def makefile(directory: Path, code: str) -> None:
     (directory / "work.py").write_text(code)
     (directory / "Makefile").write_text(f"demo:\n\t@sh {_SCRIPT} {sys.executable} work.py\n")
@@ -34,7 +39,7 @@ def makefile(directory: Path, code: str) -> None:
 @pytest.mark.parametrize("how", ["ctrl-c", "sigterm to make"])
 def test_an_end_in_order_is_no_error_to_make(how: str, tmp_path: Path) -> None:
     makefile(tmp_path, _WORK)
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True, "env": alone()}
     with subprocess.Popen(["make", "demo"], cwd=tmp_path, **options) as make:  # type: ignore[call-overload]
         assert make.stdout.readline() == "up\n"
         if how == "ctrl-c":
@@ -48,6 +53,6 @@ def test_an_end_in_order_is_no_error_to_make(how: str, tmp_path: Path) -> None:
 
 def test_a_failure_stays_one(tmp_path: Path) -> None:
     makefile(tmp_path, "raise SystemExit(4)")
-    done = subprocess.run(["make", "demo"], cwd=tmp_path, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(["make", "demo"], cwd=tmp_path, capture_output=True, text=True, timeout=20, env=alone())
     assert done.returncode == 2
     assert "Error 4" in done.stderr
