@@ -39,8 +39,8 @@ def makefile(directory: Path, code: str) -> None:
 @pytest.mark.parametrize("how", ["ctrl-c", "sigterm to make"])
 def test_an_end_in_order_is_no_error_to_make(how: str, tmp_path: Path) -> None:
     makefile(tmp_path, _WORK)
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True, "env": alone()}
-    with subprocess.Popen(["make", "demo"], cwd=tmp_path, **options) as make:  # type: ignore[call-overload]
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    with subprocess.Popen(["make", "demo"], cwd=tmp_path, env=alone(), **options) as make:  # type: ignore[call-overload]
         assert make.stdout.readline() == "up\n"
         if how == "ctrl-c":
             os.killpg(make.pid, signal.SIGINT)
