@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from soak.through import Told, content, plain_manual, through
 
+from tabsync.backups.different import NotWhole
 from tabsync.backups.drill import plan_drill, run_drill
 from tabsync.backups.restore_new import plan_restore_new
 from tabsync.backups.restore_tables import plan_restore_tables
@@ -82,6 +83,57 @@ _PARENT = (
     "create table p (a int primary key); create table c (b int) inherits (p); alter table p add column z int;"
     " insert into c values (1, 2, 3);"
 )
+
+
+_REWORDED = (
+    "create table p (kind varchar(9) check (kind in ('a', 'b')), many varchar[] default array['x', 'y']::varchar[],"
+    " c char(2), n int, constraint either_one check (c in ('x', 'y') or (n in (1, 2) and kind <> 'z')));"
+    " create table c (more text) inherits (p); alter table p add column late varchar default 'z';"
+    " alter table c add constraint kinds check (late in ('z', 'zz'));"
+    " create index on p (n) where kind in ('a', 'c'); create domain d as varchar check (value in ('q', 'r'));"
+    " create view v with (security_barrier) as select * from p where kind in ('a', 'b') and c not in ('q', 'r');"
+    " create statistics s on (kind in ('a', 'b')), n from p; alter table p enable row level security;"
+    " create policy o on p using (kind in ('a', 'b')); create publication pu for table p where (n in (1, 2));"
+    " create function f() returns trigger language plpgsql as 'begin return new; end';"
+    " create trigger t before insert on p for each row when (new.kind in ('a', 'b')) execute function f();"
+    " create rule r as on delete to v where old.kind in ('a', 'b') do instead nothing;"
+    " create function g(k varchar) returns boolean begin atomic select k in ('a', 'b'); end;"
+    " create table q (kind varchar, w boolean generated always as (kind in ('a', 'b')) stored)"
+    " partition by list (kind); create table q1 partition of q for values in ('a', 'b');"
+    " insert into p values ('a', default, 'x', 1); insert into c values ('b', default, 'y', 2);"
+    " insert into q values ('a');"
+    " create materialized view m as select n from p where kind in ('a', 'b')"
+)
+
+
+@pytest.mark.parametrize("major", [15, 17, 18])
+def test_what_postgresql_writes_in_other_words_after_each_restore_is_no_loss(major: int, made: Made) -> None:
+    """kind in ('a', 'b') of a varchar is kept with a cast of the list, and is read as a cast of each element."""
+    told = through(made(_REWORDED, major))
+    all_same(told)
+    reworded = {note.split(":")[0] for note in told["drill"].notes if "in other words" in note}
+    assert reworded >= {"table public.p", "table public.c", "index public.p_n_idx", "domain public.d", "view public.v"}
+    assert len(reworded) >= 11
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ("alter table p alter n set not null", ("table", "p")),
+        (
+            "alter table p drop constraint either_one; alter table p add constraint either_one check (c in ('x', 'y'))",
+            ("table", "p"),
+        ),
+        ("drop index p_n_idx; create index p_n_idx on p (n) where kind in ('a', 'd')", ("index", "p_n_idx")),
+        ("drop index p_n_idx; create index p_n_idx on p (n) where kind::text in ('a', 'c')", ("index", "p_n_idx")),
+        ("create or replace view v with (security_barrier) as select * from p where kind in ('b')", ("view", "v")),
+        ("alter view v reset (security_barrier)", ("view", "v")),
+        ("alter policy o on p using (kind in ('a', 'b', 'c'))", ("policy", "p o")),
+    ],
+)
+def test_a_change_does_not_hide_behind_other_words(changed: str, named: tuple[str, str], made: Made) -> None:
+    report = _drilled(made(_REWORDED), changed)
+    assert [(one["kind"], one["name"]) for one in report["different"]] == [named]
 
 
 def test_rows_kept_in_a_column_are_read_in_the_new_order_and_are_lost(made: Made) -> None:
@@ -178,6 +230,114 @@ def test_an_index_that_should_be_valid_and_is_not_is_a_loss(made: Made) -> None:
 
     outcome = carried_out(workspace, plan_restore_new(workspace, "latest", "copy_of_it"), Then("verify", break_it))
     assert "index public.t_a is not valid" in str(outcome.error)
+
+
+_GONE = {
+    "drop index t_a": ("index", "t_a"),
+    "drop trigger g on u": ("trigger", "u g"),
+    "drop rule r on u": ("rule", "u r"),
+    "drop statistics st": ("statistics", "st"),
+    "drop publication pu": ("publication", "pu"),
+    "drop policy p on t": ("policy", "t p"),
+    "alter table t disable row level security": ("row security", "t"),
+    "drop aggregate ag (int)": ("aggregate", "ag(integer)"),
+    "drop schema z": ("schema", "z"),
+    "drop domain dom": ("domain", "dom"),
+    "alter table w drop constraint positive": ("check constraint", "w positive"),
+    "alter table t drop constraint t_pkey": ("constraint", "t t_pkey"),
+    "alter table n drop constraint n_u": ("fk constraint", "n n_u"),
+    "drop view v": ("view", "v"),
+    "select setval('s', 9)": ("sequence", "s"),
+}
+
+
+@pytest.mark.parametrize("major", [15, 17, 18])
+def test_a_restore_names_what_is_not_there(major: int, made: Made) -> None:
+    """pg_restore may say that all went well: what it made is looked for."""
+    workspace = made(_OF_EACH, major)
+    backed_up(workspace)
+    copy = workspace.conninfo.replace(_name(workspace), "copy_of_it")
+    lose = Then("verify", lambda: fill(copy, ";".join(_GONE)))
+    error = carried_out(workspace, plan_restore_new(workspace, "latest", "copy_of_it"), lose).error
+    assert isinstance(error, NotWhole)
+    assert {(one.kind, one.name) for one in error.differences} == set(_GONE.values())
+
+
+_OF_EACH = (
+    "create table t (id int primary key, a text default 'x', b text, c int, d int) ; create table u (id int "
+    "primary key); create index t_a on t (a); create unique index t_c on t (c); cluster t using t_a; alter table "
+    "t alter c set not null; alter table t replica identity using index t_c; alter table t set (fillfactor = 70), "
+    "alter b set storage external, alter b set compression pglz, alter b set statistics 55, alter b set "
+    "(n_distinct = 5); alter table t enable row level security, force row level security; create policy p on t "
+    "using (true); create table n (u int); insert into n values (7); alter table n add constraint n_u foreign key "
+    "(u) references u not valid; create table w (x int); alter table w add constraint positive check (x > 0) not "
+    "valid; insert into u values (1); create function f() returns trigger language plpgsql as 'begin return new; "
+    "end'; create trigger g before insert on u for each row execute function f(); create trigger h before insert "
+    "on t for each row execute function f(); create rule r as on delete to u do instead nothing; create "
+    "statistics st on a, c from t; create sequence s; select nextval('s'); create publication pu for table t; "
+    "alter default privileges grant select on tables to public; grant select on u to public; grant update (a) on "
+    "t to public; comment on table u is 'said'; comment on column t.a is 'a'; create type e as enum ('one', "
+    "'two'); create view v as select * from u; create sequence owned owned by u.id; create table parted (k int) "
+    "partition by list (k); create table part partition of parted for values in (1); create table unlog (i int); "
+    "create aggregate ag (int) (sfunc = int4pl, stype = int); create schema z; insert into t (id, c) values (1, "
+    "1); create domain dom as int check (value > 0)"
+)
+_LOST = {
+    "drop index t_a": ("index", "t_a"),
+    "drop trigger g on u": ("trigger", "u g"),
+    "alter table t disable trigger h": ("trigger", "t h"),
+    "drop rule r on u": ("rule", "u r"),
+    "drop statistics st": ("statistics", "st"),
+    "select setval('s', 9)": ("sequence set", "s"),
+    "drop publication pu": ("publication", "pu"),
+    "alter default privileges revoke select on tables from public": ("default acl", "DEFAULT PRIVILEGES FOR TABLES"),
+    "revoke select on u from public": ("acl", "TABLE u"),
+    "revoke update (a) on t from public": ("acl", "COLUMN t.a"),
+    "comment on table u is null": ("comment", "TABLE u"),
+    "comment on column t.a is null": ("comment", "COLUMN t.a"),
+    "drop policy p on t": ("policy", "t p"),
+    "alter table t disable row level security": ("row security", "t"),
+    "alter table t no force row level security": ("table", "t"),
+    "alter table w validate constraint positive": ("check constraint", "w positive"),
+    "alter table parted detach partition part": ("table attach", "part"),
+    "alter table unlog set unlogged": ("table", "unlog"),
+    "drop aggregate ag (int)": ("aggregate", "ag(integer)"),
+    "drop schema z": ("schema", "z"),
+    "alter type e add value 'three'": ("type", "e"),
+    "alter sequence owned owned by none": ("sequence owned by", "owned"),
+    "alter domain dom set not null": ("domain", "dom"),
+    "alter view v owner to pg_read_all_data": ("view", "v"),
+    "delete from u": ("rows", "u"),
+}
+
+
+@pytest.mark.parametrize("major", [15, 17, 18])
+def test_each_thing_that_is_lost_is_named(major: int, made: Made) -> None:
+    """All of it at once; nothing hides behind something else."""
+    workspace = made(_OF_EACH, major)
+    report = _drilled(workspace, ";".join(_LOST))
+    found = {(one["kind"], one["name"]) for one in report["different"]}
+    assert set(_LOST.values()) - found == set()
+    assert {name for kind, name in found if kind == "rows"} == {"u"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "alter table t set without cluster",
+        "alter table t replica identity default",
+        "alter table t reset (fillfactor)",
+        "alter table t alter b set storage extended",
+        "alter table t alter b set compression default",
+        "alter table t alter b set statistics -1",
+        "alter table t alter b reset (n_distinct)",
+        "alter table t alter a drop default",
+        "alter table t owner to pg_read_all_data",
+    ],
+)
+def test_what_a_table_has_beside_its_columns_is_missed(changed: str, made: Made) -> None:
+    report = _drilled(made(_OF_EACH), changed)
+    assert {one["name"] for one in report["different"]} & {"t", "t_a", "t_c"}
 
 
 def _name(workspace: Workspace) -> str:

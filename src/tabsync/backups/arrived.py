@@ -29,6 +29,15 @@ from tabsync.stores.manifest import Manifest
 SQL = named(__package__, "proof.sql")
 
 _RELATIONS = ("TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE", "SEQUENCE")
+_NAMED = (
+    *("SCHEMA", "EXTENSION", "EVENT TRIGGER", "PUBLICATION", "FOREIGN DATA WRAPPER", "SERVER", "TYPE", "DOMAIN"),
+    *("FUNCTION", "PROCEDURE", "AGGREGATE", "COLLATION", "OPERATOR", "OPERATOR CLASS", "TEXT SEARCH CONFIGURATION"),
+    *("TEXT SEARCH DICTIONARY", "STATISTICS", "INDEX", "CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT", "TRIGGER"),
+    *("RULE", "POLICY", "DEFAULT", "ROW SECURITY"),
+)
+"""Kinds of entries that are looked for by name alone; all else, grants and comments among it, a drill compares."""
+
+_CONSTRAINTS = ("CHECK CONSTRAINT", "FK CONSTRAINT")
 _SETVAL = re.compile(r", (-?\d+), (true|false)\);")
 
 _AT_ONCE = 50
@@ -76,7 +85,9 @@ def not_there(connection: Connection, entries: Sequence[Entry]) -> list[Differen
         for entry in entries
         if entry.kind in _RELATIONS and Relation(entry.schema, entry.name) not in there
     ]
-    return missing + _indexes(connection, entries) + _sequences(connection, entries, there)
+    return (
+        missing + _things(connection, entries) + _indexes(connection, entries) + _sequences(connection, entries, there)
+    )
 
 
 def count_all(
@@ -148,6 +159,19 @@ def invalid_notes(entries: Sequence[Entry]) -> list[str]:
     return [
         f"index {one} is not valid: in the backup not every partition has an index attached to it"
         for one in sorted(invalid_in_dump(entries), key=str)
+    ]
+
+
+def _things(connection: Connection, entries: Sequence[Entry]) -> list[Difference]:
+    """What has a name, and is missing."""
+    there: dict[str, set[tuple[str, str]]] = {}
+    for kind, schema, name in connection.execute(SQL["things"], {}):
+        there.setdefault(kind, set()).add((schema, name))
+    kinds = {kind: there.get("CONSTRAINT" if kind in _CONSTRAINTS else kind, set()) for kind in _NAMED}
+    return [
+        Difference(entry.kind.lower(), entry.schema, entry.name, "is missing")
+        for entry in entries
+        if entry.kind in kinds and (entry.schema, entry.name) not in kinds[entry.kind]
     ]
 
 

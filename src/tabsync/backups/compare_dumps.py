@@ -2,7 +2,8 @@
 
 The archive is compared, not the catalog (decision 0002): what pg_dump tells, it can bring back. Inherited columns are
 the one thing that every copy has in another order than its source, when the parent got a column after its child was
-made: their values are compared column by name, their definitions as sets (decision 0019).
+made: their values are compared column by name, their definitions as sets (decision 0019). Where a definition differs in
+what PostgreSQL may write otherwise once it has read it, that is to be tried: see reworded.py and read_again.py.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tabsync.backups.different import Difference
+from tabsync.backups.reworded import in_other_words, same_object
 from tabsync.backups.table_file import columns_of, same_rows
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.toc import Entry
@@ -39,10 +41,15 @@ class Dump:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What differs, and the tables whose columns are in another order and whose values don't differ."""
+    """What differs, and what is no difference or may be none.
+
+    moved: tables whose columns are in another order and whose values don't differ; reworded: definitions of the second
+    dump that may be what PostgreSQL makes of those of the first.
+    """
 
     differences: tuple[Difference, ...]
     moved: tuple[Relation, ...]
+    reworded: tuple[Entry, ...]
 
 
 def compare(first: Dump, second: Dump, skipped: set[int], not_comparable: Collection[str]) -> Compared:
@@ -51,12 +58,11 @@ def compare(first: Dump, second: Dump, skipped: set[int], not_comparable: Collec
     excused = {Relation(one.schema, one.name) for one in first.entries if one.dump_id in skipped and one.has_rows}
     rows, moved = _tables(first, second, excused)
     named = {Relation(one.schema, one.name) for one in rows}
+    definitions, reworded = _definitions(first.entries, second.entries, skipped, not_comparable)
     definitions = [
-        one
-        for one in _definitions(first.entries, second.entries, skipped, not_comparable)
-        if one.kind != "table data" or Relation(one.schema, one.name) not in named
+        one for one in definitions if one.kind != "table data" or Relation(one.schema, one.name) not in named
     ]
-    return Compared((*rows, *definitions), tuple(moved))
+    return Compared((*rows, *definitions), tuple(moved), tuple(reworded))
 
 
 def _tables(first: Dump, second: Dump, excused: set[Relation]) -> tuple[list[Difference], list[Relation]]:
@@ -83,12 +89,12 @@ def _files(dump: Dump) -> dict[Relation, Entry]:
 
 def _definitions(
     first: Sequence[Entry], second: Sequence[Entry], skipped: set[int], not_comparable: Collection[str]
-) -> list[Difference]:
+) -> tuple[list[Difference], list[Entry]]:
     before = _described((one for one in first if one.dump_id not in skipped), not_comparable)
     after = _described(second, not_comparable)
     gone, come = before - after, after - before
     if not gone and not come:
-        return []
+        return [], []
     inheriting = {one.dump_id for one in first if _inherits(one)}
     entries = {_key(one): one for one in first if one.dump_id not in skipped}
     others = {_key(one): one for one in second}
@@ -99,12 +105,20 @@ def _definitions(
         at_home = inheriting & {entry.dump_id, *entry.dependencies}
         if at_home and entry.kind in (*_TABLES, *_BY_POSITION) and _unordered(entry) in waiting:
             excused.add(_unordered(entry))
-    names = {
-        key[:3]
-        for key, entry in [*((key, entries[key]) for key in gone), *((key, others[key]) for key in come)]
-        if _unordered(entry) not in excused
-    }
-    return [Difference(kind.lower(), schema, name) for kind, schema, name in sorted(names)]
+    old, new = ([one[key] for key in keys] for one, keys in ((entries, gone), (others, come)))
+    old, new = ([one for one in some if _unordered(one) not in excused] for some in (old, new))
+    reworded = _reworded(old, new)
+    told = {same_object(one) for one in reworded}
+    names = {same_object(one) for one in (*old, *new)} - told
+    return [Difference(kind.lower(), schema, name) for kind, schema, name in sorted(names)], reworded
+
+
+def _reworded(old: Sequence[Entry], new: Sequence[Entry]) -> list[Entry]:
+    """Of entries that have changed, those that may only be written otherwise: one of each object, before and after."""
+    counts = Counter(map(same_object, (*old, *new)))
+    before = {same_object(one): one for one in old if counts[same_object(one)] == 2}
+    pairs = [(before[same_object(one)], one) for one in new if same_object(one) in before]
+    return [after for first, after in pairs if in_other_words(first, after)]
 
 
 def _described(entries: Iterable[Entry], not_comparable: Collection[str]) -> Counter[Described]:

@@ -13,6 +13,14 @@ _SHOWN = 5
 """Objects that the sentence names; the report has all of them."""
 
 
+_AS_IT_STANDS = ("ACL", "CAST", "COMMENT", "SECURITY LABEL", "TRANSFORM")
+_IN_SCHEMA = (
+    *("AGGREGATE", "FUNCTION", "PROCEDURE", "OPERATOR"),
+    *("CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT", "TRIGGER", "RULE", "POLICY", "DEFAULT"),
+)
+"""Kinds whose name is more than an identifier: it has arguments, or begins with the table's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """An object that differs. kind: "rows", "table", "index", ... as pg_dump calls them, lower case; what: how it
@@ -24,7 +32,7 @@ class Difference:
     what: str = ""
 
     def __str__(self) -> str:
-        one = str(Relation(self.schema, self.name)) if self.schema else quoted(self.name) if self.name else ""
+        one = called(self.kind.upper(), self.schema, self.name) if self.name else ""
         kind = "rows of table" if self.kind == "rows" else self.kind
         return " ".join(part for part in (kind, one, self.what) if part)
 
@@ -55,6 +63,15 @@ class NotRestored(ProblemFound):
     def __init__(self, fact: str, differences: Sequence[Difference], hint: str) -> None:
         super().__init__(fact, hint)
         self.differences = tuple(differences)
+
+
+def called(kind: str, schema: str, name: str) -> str:
+    """An object of a dump as a person would name it; kind: as pg_dump calls it."""
+    if kind in _AS_IT_STANDS:
+        return name
+    if kind in _IN_SCHEMA and schema:
+        return f"{quoted(schema)}.{name}"
+    return str(Relation(schema, name)) if schema else quoted(name or "-")
 
 
 def listed(differences: Sequence[Difference]) -> str:

@@ -6,15 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from tabsync.backups.different import called
 from tabsync.kernel.step import Facts
-from tabsync.postgres import catalog
 from tabsync.postgres.connect import program_environment
 from tabsync.postgres.installation import Installation
 from tabsync.postgres.toc import Entry
 from tabsync.system.programs import run_program
 
-_AS_IT_STANDS = ("ACL", "CAST", "COMMENT", "SECURITY LABEL", "TRANSFORM")
-_WITH_ARGUMENTS = ("AGGREGATE", "FUNCTION", "PROCEDURE")
 _COUNTED = ("TABLE DATA", "INDEX", "CONSTRAINT", "FK CONSTRAINT")
 _BEGUN = re.compile(r"pg_restore: (?:processing data for table|creating (?:INDEX|CONSTRAINT|FK CONSTRAINT)) ")
 """Without parallel workers it says what it begins, and not what it has finished."""
@@ -90,11 +88,7 @@ def as_dbname(database: str) -> str:
 
 def name_of(entry: Entry) -> str:
     """An entry as a person would name it."""
-    if entry.kind in _AS_IT_STANDS:
-        return entry.name
-    if entry.kind in _WITH_ARGUMENTS and entry.schema:
-        return f"{catalog.quoted(entry.schema)}.{entry.name}"
-    return str(catalog.Relation(entry.schema, entry.name)) if entry.schema else catalog.quoted(entry.name or "-")
+    return called(entry.kind, entry.schema, entry.name)
 
 
 def told(failure: Facts) -> str:

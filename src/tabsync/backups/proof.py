@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from tabsync.backups.different import Difference, NotTheSame
 from tabsync.backups.dump import dump_directory
 from tabsync.backups.orphans import Comparison, comparisons, count_orphans
 from tabsync.backups.outside import reaching_out
+from tabsync.backups.read_again import as_postgresql_writes, reworded_note, unlike
 from tabsync.backups.scratch import manifest_of
 from tabsync.backups.target import conninfo_of
 from tabsync.kernel.clock import iso, now, parse_iso
@@ -98,7 +100,8 @@ def round_trip(context: Context, *, backup: str, scratch: str) -> Facts:
         skipped,
         _not_comparable(context),
     )
-    differences = [*found.differences]
+    left = [one for one in entries if one.dump_id not in skipped]
+    differences = [*found.differences, *_reworded(context, manifest, directory, left, found.reworded)]
     with connect_copy(context, scratch) as connection:
         differences += row_values(connection, found.moved)
     if _large_objects(manifest) != Counter(
@@ -111,13 +114,15 @@ def round_trip(context: Context, *, backup: str, scratch: str) -> Facts:
         )
     excused = {(one.schema, one.name) for one in entries if one.dump_id in skipped and one.has_rows}
     compared = [file for file in manifest.files if file.table and (file.schema, file.table) not in excused]
-    left = [one for one in entries if one.dump_id not in skipped]
     return {
         "tables": len(compared),
         "bytes": sum(file.bytes for file in compared),
         "definitions": len(left),
         "large_objects": sum(_large_objects(manifest).values()),
-        "notes": [moved_note(one) for one in found.moved] + invalid_notes(left) + _never_dumped(manifest),
+        "notes": [moved_note(one) for one in found.moved]
+        + [reworded_note(one) for one in found.reworded]
+        + invalid_notes(left)
+        + _never_dumped(manifest),
     }
 
 
@@ -160,6 +165,17 @@ def orphans(context: Context, *, backup: str, scratch: str) -> Facts:
     if violated:
         raise NotTheSame("rows point at nothing", violated, "the manual's runbook: data corruption")
     return {"foreign_keys": checked, "notes": notes}
+
+
+def _reworded(
+    context: Context, manifest: Manifest, directory: Path, entries: Sequence[Entry], reworded: Sequence[Entry]
+) -> list[Difference]:
+    """Of definitions that read otherwise, those that don't read so in every copy."""
+    if not reworded:
+        return []
+    clients = clients_for(server_major(manifest.source))
+    read = as_postgresql_writes(clients, directory, _conninfo(context), entries, context.services.jobs)
+    return unlike(reworded, read)
 
 
 def _never_dumped(manifest: Manifest) -> list[str]:

@@ -53,10 +53,15 @@ def statements(entries: Iterable[Entry], database: str, *, no_owner: bool = Fals
     return [one for one in found if one]
 
 
+def tokens(text: str) -> list[str]:
+    """The tokens of a text of SQL, blanks and quoted texts as one each."""
+    return _TOKEN.findall(text)
+
+
 def split(text: str) -> Iterator[str]:
     """The statements of a text, without their semicolons; those within quotes end nothing."""
     part = ""
-    for piece in _TOKEN.findall(text):
+    for piece in tokens(text):
         if piece == ";":
             yield part.strip()
             part = ""

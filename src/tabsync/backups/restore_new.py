@@ -147,7 +147,7 @@ def fill_steps(
             "Verify against the dump",
             "tabsync.backups.restore_new:verify",
             both | {"finished": finished, "keep": keep},
-            "every table, view and sequence is there; its rows are as many as lines in its file; keys are validated",
+            "everything that has a name is there; rows are as many as lines in each file; keys are validated",
         ),
     ]
 
