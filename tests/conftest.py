@@ -20,6 +20,7 @@ from tabsync.postgres.settings import Limits
 from tabsync.system.claims import claim
 from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.clusters import copied
+from tests.place import fast_place
 from tests.scheduling import Together
 from tests.sessions import connect
 
@@ -49,7 +50,7 @@ def missing(what: str) -> None:
 @pytest.fixture(scope="session")
 def place() -> Iterator[Path]:
     """A directory that the servers' account can reach, for the whole session."""
-    directory = Path(tempfile.mkdtemp(prefix="tabsync-tests-", dir="/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix="tabsync-tests-", dir=fast_place()))
     directory.chmod(0o755)
     yield directory
     shutil.rmtree(directory, ignore_errors=True)

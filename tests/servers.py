@@ -10,6 +10,7 @@ from pathlib import Path
 from tabsync.postgres import embedded
 from tabsync.postgres.installation import Installation
 from tabsync.system.claims import claim
+from tests.place import fast_place
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def running_server_of(
 ) -> Iterator[embedded.Server]:
     """The same of another installation; None: the embedded 17."""
     given: Mapping[str, str] = {**embedded.SCRATCH_SETTINGS, **settings}
-    with tempfile.TemporaryDirectory(prefix=f"tabsync-{name}-", dir="/tmp") as temporary:
+    with tempfile.TemporaryDirectory(prefix=f"tabsync-{name}-", dir=fast_place()) as temporary:
         Path(temporary).chmod(0o711)  # the server runs under another account when we are root
         held = claim(Path(temporary) / "server")
         assert held is not None

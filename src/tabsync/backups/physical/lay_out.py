@@ -46,11 +46,17 @@ def programs_of(major: int) -> Installation:
 
 
 def lay_out(
-    store: Store, backups: Sequence[Manifest], directory: Path, report: Callable[[float, float, str], None]
+    store: Store,
+    backups: Sequence[Manifest],
+    directory: Path,
+    report: Callable[[float, float, str], None],
+    *,
+    durable: bool = True,
 ) -> Path:
     """Lay a backup out as directory/data (and directory/tablespaces), verified by pg_verifybackup.
 
-    backups: the full one first, then the increments up to the wanted one (base.chain). directory: claimed.
+    backups: the full one first, then the increments up to the wanted one (base.chain); directory: claimed; durable: it
+    is to be kept, so the disk is set to work at once; its server syncs it.
     Raises ProblemFound when something in the store is damaged, FailedPartway when a program fails.
     """
     total = sum(one.physical["bytes"] for one in backups)
@@ -64,7 +70,7 @@ def lay_out(
     programs = programs_of(int(backups[-1].source["version_num"]) // 10000)
     if len(backups) == 1:
         data, spaces = directory / "data", directory / "tablespaces"
-        _unpack(store, backups[0], data, spaces, progress)
+        _unpack(store, backups[0], data, spaces, progress, to_disk=durable)
     else:
         data = _combined(store, backups, directory, programs, progress)
     _verify(programs, data, directory, lambda read: report(read, backups[-1].physical["bytes"], "bytes verified"))
@@ -133,13 +139,21 @@ def _reading(pid: int, report: Callable[[int], None]) -> Iterator[None]:
         looking.join()
 
 
-def _unpack(store: Store, manifest: Manifest, data: Path, spaces: Path, progress: Callable[[int], None]) -> None:
+def _unpack(
+    store: Store,
+    manifest: Manifest,
+    data: Path,
+    spaces: Path,
+    progress: Callable[[int], None],
+    *,
+    to_disk: bool = False,
+) -> None:
     data.mkdir(parents=True, mode=0o700)
     pieces = [file for file in manifest.files if ".tar." in file.name]
     for tar, files in groupby(sorted(pieces, key=_order), lambda one: one.name.partition(".tar.")[0]):
         into = data if tar == "base" else spaces / tar
         into.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with closing(Unpacker(into)) as unpacker:
+        with closing(Unpacker(into, to_disk=to_disk)) as unpacker:
             for content in _contents(store, files, into.parent):
                 for bit in content:
                     unpacker.feed(bit)

@@ -7,16 +7,23 @@ from pathlib import Path
 from typing import IO
 
 from tabsync.kernel.errors import ProblemFound
+from tabsync.system.write_out import write_out
 
 _BLOCK = 512  # bytes; a tar is made of these, and every bit that comes is a multiple of it
+_WRITE_OUT = 8 << 20  # bytes of a file after which the disk is told to begin with them
 
 
 class Unpacker:
-    """Unpacks one tar into a directory. Nothing of it is ever written outside of that."""
+    """Unpacks one tar into a directory. Nothing of it is ever written outside of that.
 
-    def __init__(self, into: Path) -> None:
+    to_disk: what is unpacked will be synced, so the disk may begin at once.
+    """
+
+    def __init__(self, into: Path, *, to_disk: bool = False) -> None:
         self._into = into
+        self._to_disk = to_disk
         self._file: IO[bytes] | None = None
+        self._written = self._sent = 0  # bytes of the open file: written, and of these on their way to the disk
         self._left = self._padding = 0  # bytes of the member that are still to come, and what fills its last block
 
     def feed(self, data: bytes) -> None:
@@ -26,8 +33,7 @@ class Unpacker:
             if self._left:
                 content, rest = rest[: self._left], rest[self._left :]
                 self._left -= len(content)
-                while content and self._file is not None:
-                    content = content[self._file.write(content) :]
+                self._write(content)
             elif self._padding:
                 more = min(self._padding, len(rest))
                 self._padding -= more
@@ -49,6 +55,15 @@ class Unpacker:
             self._file.close()
             self._file = None
 
+    def _write(self, content: memoryview) -> None:
+        while content and self._file is not None:
+            size = self._file.write(content)
+            content = content[size:]
+            self._written += size
+            if self._to_disk and self._written - self._sent >= _WRITE_OUT:
+                write_out(self._file.fileno(), self._sent, self._written - self._sent)
+                self._sent = self._written
+
     def _begin(self, header: bytes) -> None:
         self.close()
         try:
@@ -69,4 +84,5 @@ class Unpacker:
             )
         self._file = target.open("wb", buffering=0)
         target.chmod(0o600)
+        self._written = self._sent = 0
         self._left, self._padding = member.size, -member.size % _BLOCK

@@ -36,8 +36,11 @@ _STOPPED = re.compile(r"LOG:\s+recovery stopping (.*)")
 _LAST = re.compile(r"last completed transaction was at log time (.*)")
 
 
-def fetch(context: Context, *, backup: str, name: str, directory: str) -> Facts:
-    """Lay the backup out in the new cluster's directory, verified. Raises ProblemFound when it is damaged."""
+def fetch(context: Context, *, backup: str, name: str, directory: str, durable: bool = True) -> Facts:
+    """Lay the backup out in the new cluster's directory, verified. Raises ProblemFound when it is damaged.
+
+    durable: the cluster is to be kept.
+    """
     workspace: Workspace = context.services
     place = Path(directory)
     write_entry(workspace, name, state="making", directory=directory)
@@ -46,7 +49,7 @@ def fetch(context: Context, *, backup: str, name: str, directory: str) -> Facts:
     store = workspace.store()
     manifests = store.manifests()[0]
     found = chain(store.manifest(backup), manifests)
-    lay_out(store, found, place, context.report)
+    lay_out(store, found, place, context.report, durable=durable)
     return {"backups": [one.id for one in found], "bytes": sum(one.physical["bytes"] for one in found)}
 
 

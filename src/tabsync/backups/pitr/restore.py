@@ -116,7 +116,7 @@ def recover_steps(
             "fetch",
             f"Lay out backup {manifest.id}, {human_bytes(manifest.physical['bytes'])}, of {local(manifest.taken_at)}",
             f"{_HERE}:fetch",
-            {"backup": manifest.id, "name": name, "directory": str(directory)},
+            {"backup": manifest.id, "name": name, "directory": str(directory), "durable": durable},
             preview=f"{'pg_combinebackup and ' if manifest.physical['parent'] else ''}pg_verifybackup {directory}/data",
             risk=Risk.REVERSIBLE,
             undo=gone,
