@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 - only its own directories are used
+_MEMORY = Path("/dev/shm")
 _ENOUGH = 8 << 30  # bytes; three workers were seen to take four
 
 

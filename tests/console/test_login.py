@@ -199,7 +199,7 @@ def test_an_idle_session_is_over_and_the_open_page_goes_to_the_login(site: Site,
     page.goto(site.url("/"))
     page.goto(site.url("/manual"))
     _set_seen(site, minutes=31)
-    page.evaluate("() => { htmx.ajax('GET', '/manual/values', '#main') }")  # not awaited: the page goes away
+    page.evaluate("() => { setTimeout(() => htmx.ajax('GET', '/manual/values', '#main')) }")  # the page goes away
     page.wait_for_url(site.url("/login?next=/manual"))
 
 

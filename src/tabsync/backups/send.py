@@ -16,7 +16,6 @@ import fcntl
 import os
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,7 +27,6 @@ from tabsync.stores.store import Store
 from tabsync.system.consume import room_of
 from tabsync.system.gate import Gate
 
-_TICK = 0.002  # seconds until it is noticed that pg_dump stands before a new file
 _LOOK_EVERY = 0.02  # seconds
 _LOOK_AGAIN = 0.01  # seconds, while pg_dump waits
 _ROOM = 64 << 20
@@ -88,12 +86,9 @@ class Sender:
         gate = Gate(self.directory, pg_dump)
         with ThreadPoolExecutor(max_workers=2) as pool:
             try:
-                looked = 0.0
-                while not self._ended.wait(_TICK):
-                    soon = looked + (_LOOK_AGAIN if gate.is_shut else _LOOK_EVERY)
-                    if not gate.fell_shut() and time.monotonic() < soon:
-                        continue
-                    looked = time.monotonic()
+                while not self._ended.is_set():
+                    gate.wait(_LOOK_AGAIN if gate.is_shut else _LOOK_EVERY)
+                    gate.fell_shut()
                     for path in self._closed():
                         self._sending[path] = pool.submit(self._send, path)
                     self._hold(gate)

@@ -17,7 +17,7 @@ _WRITE = 0x02
 def write_out(fd: int, offset: int, size: int) -> None:
     """Have a range of a file written to the disk, without waiting for it and without making it durable.
 
-    offset, size: bytes. Where the system can't do that, nothing happens: whoever needs the file durable syncs it anyway.
+    offset, size: bytes. Where the system can't do that, nothing happens: who needs the file durable syncs it anyway.
     """
     if (call := _call()) is not None:
         call(ctypes.c_int(fd), ctypes.c_int64(offset), ctypes.c_int64(size), ctypes.c_uint(_WRITE))
