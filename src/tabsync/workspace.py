@@ -133,7 +133,9 @@ class Workspace:
         if directory not in held:
             taken = claim(directory)
             if taken is None:
-                raise Refused(f"another process is working in {directory}", "wait for it, or look at: tabsync status")
+                raise Refused(
+                    f"another process is using {directory}", "wait until it ends; to see it: tabsync run list"
+                )
             held[directory] = taken
         return held[directory]
 
@@ -190,8 +192,8 @@ def find(
     named = _ELSEWHERE | {"TABSYNC_STORE", "TABSYNC_HOME"}  # archive_command and the like need no database
     if path is None and not (anything or database or store or named & os.environ.keys()):
         raise BadUsage(
-            f"there is no {CONFIG_NAME} here, and nothing names a database",
-            "tabsync init URL writes one; or name the database: --database, or the PG* variables",
+            f"there is no {CONFIG_NAME} in this directory, and no database is named",
+            "create one: tabsync init URL; or name the database with --database or the PG* variables",
         )
     values = _read(path) if path else {}
     base = path.parent.resolve() if path else Path.cwd()
@@ -260,7 +262,7 @@ def _config_path(config: Path | None, database: str | None) -> Path | None:
     named = config or (Path(os.environ["TABSYNC_CONFIG"]) if "TABSYNC_CONFIG" in os.environ else None)
     if named is not None:
         if not named.is_file():
-            raise BadUsage(f"there is no file {named}", "tabsync init URL writes one")
+            raise BadUsage(f"there is no file {named}", "create one: tabsync init URL")
         return named
     if Path(CONFIG_NAME).is_file():
         return Path(CONFIG_NAME)
@@ -275,7 +277,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise BadUsage(f"can't read {path}: {error.strerror}", "check its permissions") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadUsage(f"{path}: {error}", "compare it with what tabsync init writes") from None
+        raise BadUsage(f"{path}: {error}", "compare it with the file that tabsync init writes") from None
     for key, value in values.items():
         if key not in _KEYS:
             raise BadUsage(f"{path}: {key!r} is not a setting", f"the settings are {', '.join(_KEYS)}")
@@ -284,9 +286,11 @@ def _read(path: Path) -> dict[str, Any]:
             raise BadUsage(f"{path}: {key} must be of type {_KEYS[key].__name__}", f"it is of type {kind}")
         words = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
         if not all(isinstance(word, str) for word in words):
-            raise BadUsage(f"{path}: {key} must hold texts only", f'{key} = {{ "name" = "place" }} or ["...", "..."]')
+            raise BadUsage(
+                f"{path}: {key} must contain only strings", f'{key} = {{ "name" = "place" }} or ["...", "..."]'
+            )
     if values.get("jobs", 1) < 1:
-        raise BadUsage(f"{path}: jobs is {values['jobs']}", "it is the number of connections of a dump: 1 or more")
+        raise BadUsage(f"{path}: jobs is {values['jobs']}", "set the number of connections of a dump, 1 or more")
     return values
 
 

@@ -52,8 +52,8 @@ def amcheck(context: Context, *, scratch: str) -> Facts:
     if checked.wrong:
         more = len(checked.wrong) - _MOST_NAMED
         raise ProblemFound(
-            "the copy is damaged: " + "; ".join(checked.wrong[:_MOST_NAMED]) + (f"; {more} more" if more > 0 else ""),
-            "the data files of the source may be damaged too: run pg_amcheck there",
+            "the copy is corrupt: " + "; ".join(checked.wrong[:_MOST_NAMED]) + (f"; {more} more" if more > 0 else ""),
+            "the data files of the source may be corrupt too: run pg_amcheck there",
         )
     return checked.to_json()
 
@@ -67,7 +67,7 @@ def check_relations(connection: Connection, report: Callable[[float, float, str]
     checked = Checked()
     row = connection.execute(SQL["extension"]).fetchone()
     if row is None and connection.execute(SQL["available"]).fetchone() != (True,):
-        checked.not_checked.append("indexes and pages: this server has no amcheck")
+        checked.not_checked.append("indexes and pages: the extension amcheck is not installed on this server")
         return checked
     try:
         connection.execute("set session_replication_role = replica")
@@ -128,14 +128,14 @@ def _check_index(
 ) -> None:
     name = f"index {Relation(index['schema'], index['name'])}"
     if not index["valid"]:
-        checked.not_checked.append(f"{name}: it is not valid")
+        checked.not_checked.append(f"{name}: the index is not valid")
         return
     if index["method"] == "btree":
         function, flags = "bt_index_parent_check", arguments["bt_index_parent_check"] - 1
     elif index["method"] == "gin" and "gin_index_check" in arguments:
         function, flags = "gin_index_check", 0
     else:
-        checked.not_checked.append(f"{name}: amcheck does not read {index['method']} here")
+        checked.not_checked.append(f"{name}: this version of amcheck does not check {index['method']} indexes")
         return
     # heapallindexed, rootdescend and, since PostgreSQL 17, checkunique: all of them.
     query = sql.SQL("select {}({}::oid::regclass{})").format(
@@ -152,7 +152,7 @@ def _check_index(
 def _check_table(connection: Connection, schema: str, table: Facts, checked: Checked) -> None:
     name = f"table {Relation(table['schema'], table['name'])}"
     if table["method"] != "heap":
-        checked.not_checked.append(f"{name}: amcheck does not read {table['method']}")
+        checked.not_checked.append(f"{name}: amcheck does not check tables of access method {table['method']}")
         return
     query = sql.SQL("select blkno, msg from {}({}::oid::regclass, check_toast => true) limit 1").format(
         sql.Identifier(schema, "verify_heapam"), sql.Placeholder("oid")

@@ -72,7 +72,7 @@ def check_arrived(
                 different.append(Difference("table", entry.schema, entry.name, what))
             counted.append({"schema": entry.schema, "name": entry.name, "rows": found[relation]})
     if different:
-        raise NotWhole(different, "see whether the backup is sound: tabsync drill --backup " + manifest.id)
+        raise NotWhole(different, "check the backup: tabsync drill --backup " + manifest.id)
     notes = [moved_note(one) for one in moved] + invalid_notes(entries)
     return {"tables": counted, "rows": sum(one["rows"] for one in counted), "notes": notes}
 
@@ -144,20 +144,22 @@ def row_values(connection: Connection, moved: Sequence[Relation]) -> list[Differ
         )
         if connection.execute(holding).fetchone() == (True,):
             what = f"differ: column {catalog.quoted(column)} holds rows of {Relation(of_schema, of_table)},"
-            what += " whose columns are in another order now"
+            what += " and the order of its columns has changed"
             different.append(Difference("rows", schema, table, what))
     return different
 
 
 def moved_note(relation: Relation) -> str:
     """That the columns of a table are in another order, in words."""
-    return f"table {relation}: columns in another order, its parents' first, as PostgreSQL makes it; no value differs"
+    return (
+        f"table {relation}: the order of the columns differs (PostgreSQL puts inherited ones first); no value differs"
+    )
 
 
 def invalid_notes(entries: Sequence[Entry]) -> list[str]:
     """The indexes that no copy has valid, in words."""
     return [
-        f"index {one} is not valid: in the backup not every partition has an index attached to it"
+        f"index {one} is not valid: it was not valid in the source, where a partition has no index attached to it"
         for one in sorted(invalid_in_dump(entries), key=str)
     ]
 
@@ -204,7 +206,7 @@ def _sequences(connection: Connection, entries: Sequence[Entry], there: set[Rela
     different = []
     for relation, found in _stands(connection, list(wanted)).items():
         if found != wanted[relation]:
-            what = f"stands at {found} instead of {wanted[relation]}"
+            what = f"is at {found} instead of {wanted[relation]}"
             different.append(Difference("sequence", relation.schema, relation.name, what))
     return different
 

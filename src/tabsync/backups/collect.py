@@ -40,7 +40,9 @@ def readable_manifests(store: Store) -> list[Manifest]:
     manifests, bad = store.manifests()
     if bad:
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-        raise Refused(f"{bad[0].fact}{more}: what it needs is not known, so nothing is deleted", bad[0].hint)
+        raise Refused(
+            f"{bad[0].fact}{more}: the objects that it needs are unknown, so nothing was deleted", bad[0].hint
+        )
     return manifests
 
 
@@ -93,6 +95,6 @@ def collect(context: Context, *, grace_seconds: float) -> Facts:
             if one.digest not in needed and store.delete_object(one.digest, before):
                 deleted, freed = deleted + 1, freed + one.bytes
     except (FailedPartway, ProblemFound) as error:
-        fact = f"{error.fact}; {deleted} of {len(garbage)} objects that nobody needs were deleted"
+        fact = f"{error.fact}; {deleted} of {len(garbage)} unused objects were deleted"
         raise FailedPartway(fact, error.hint or "run it again: tabsync backup prune") from error
     return {"objects": deleted, "bytes": freed}

@@ -36,9 +36,9 @@ def plan_copy(workspace: Workspace, backup: str, to: str) -> Plan:
     manifest = workspace.store().find(backup)
     target = workspace.store(place_of(workspace, to))
     if target.url == workspace.store().url:
-        raise BadUsage(f"{target.url} is the store that the backup is in", "name another one: --to")
+        raise BadUsage(f"backup and target are in the same store, {target.url}", "name another one: --to")
     if manifest.id in target.ids():
-        raise Refused(f"backup {manifest.id} is in {target.url} already", f"tabsync backup list --store {target.url}")
+        raise Refused(f"backup {manifest.id} is already in {target.url}", f"tabsync backup list --store {target.url}")
     target.look()
     steps = copy_steps(manifest.id, target)
     return Plan("backup copy", f"Copy backup {manifest.id} to {target.url}", steps, manifest.source)
@@ -75,18 +75,18 @@ def copy_steps(backup: str, target: Store, number: int = 1) -> tuple[Step, ...]:
             f"Copy it to {target.url}",
             "tabsync.backups.copy:copy",
             which | {"staging": staging},
-            preview="send each object that isn't there yet, read it back and check its digest; the manifest last",
+            preview="send each object that is missing there, read it back and check its digest; send the manifest last",
             risk=Risk.REVERSIBLE,
             undo=f"delete {target.url}/manifests/{backup}.json",
         ),
         Step(
             f"tidy_copy_{number}",
-            "Clear the staging directory of the copy",
+            "Delete the staging directory of the copy",
             "tabsync.backups.copy:tidy",
             which | {"staging": staging},
             preview=f"rm -r {target.staging(staging)}",
             risk=Risk.REVERSIBLE,
-            undo="no undo needed: it held copies",
+            undo="no undo needed: it contained copies only",
             always=True,
         ),
     )
@@ -117,7 +117,7 @@ def copy(context: Context, *, backup: str, to: str, staging: str) -> Facts:
     except (FailedPartway, ProblemFound) as error:
         raise FailedPartway(
             f"backup {backup} is not copied to {target.url}: {error.fact.removesuffix('; no backup was recorded')}",
-            f"it stays in {source.url}; again: tabsync backup copy {backup} --to {target.url}",
+            f"it is still in {source.url}; to try again: tabsync backup copy {backup} --to {target.url}",
         ) from error
     return {"backup": backup, "store": target.url, "objects": len(files), "sent_bytes": sent}
 

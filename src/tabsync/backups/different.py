@@ -53,7 +53,7 @@ class NotWhole(FailedPartway):
     """What was restored is not what the dump holds. differences: all of them."""
 
     def __init__(self, differences: Sequence[Difference], hint: str) -> None:
-        super().__init__(f"not everything came back: {listed(differences)}", hint)
+        super().__init__(f"the restore is not complete: {listed(differences)}", hint)
         self.differences = tuple(differences)
 
 

@@ -98,7 +98,9 @@ def record(
 def targets_of(manual: Manual) -> Facts:
     """The RTO and RPO of the manual, in seconds. Raises Refused when it states none."""
     if manual.targets is None:
-        raise Refused("the manual states no RTO and RPO targets to measure against", "tabsync manual check")
+        raise Refused(
+            "the manual has no RTO and RPO targets, so a drill has nothing to measure against", "tabsync manual check"
+        )
     rto, rpo = manual.targets.rto.value, manual.targets.rpo.value
     return {"rto_target": rto.total_seconds(), "rpo_target": rpo.total_seconds()}
 
@@ -116,7 +118,9 @@ def full_backup(workspace: Workspace, backup: str) -> Manifest:
     if backup != "latest":
         found = store.find(backup)
         if found.kind != "full":
-            raise BadUsage(f"backup {backup} holds {found.kind} only: a drill needs a full one", "tabsync backup list")
+            raise BadUsage(
+                f"backup {backup} is of kind {found.kind}: a drill needs a full backup", "tabsync backup list"
+            )
         return found
     full = [one for one in store.manifests()[0] if one.kind == "full" and subject in (None, one.subject)]
     if not full:
@@ -129,14 +133,22 @@ def proof_steps(workspace: Workspace, backup: str, scratch: str, target: Facts, 
     database, which, where = target["database"], {"backup": backup}, {"scratch": scratch}
     both = which | where
     clients, server = clients_for(server_major(target)), server_for(server_major(target))
-    undo = "the scratch server is taken away at the end"
+    undo = "the scratch server is deleted at the end"
     here = "tabsync.backups"
     return [
         Step(
-            "disaster", "Declare the source lost", f"{here}.proof:disaster", which, "select pg_current_wal_insert_lsn()"
+            "disaster",
+            "Treat the source as lost from now on",
+            f"{here}.proof:disaster",
+            which,
+            "select pg_current_wal_insert_lsn()",
         ),
         Step(
-            "fetch", "Check every stored object", f"{here}.scratch:fetch", both, "sha256 of each object of the backup"
+            "fetch",
+            "Read and verify every stored object",
+            f"{here}.scratch:fetch",
+            both,
+            "sha256 of each object of the backup",
         ),
         Step(
             "scratch",
@@ -149,7 +161,7 @@ def proof_steps(workspace: Workspace, backup: str, scratch: str, target: Facts, 
         ),
         Step(
             "restore",
-            f"Restore {database} into it",
+            f"Restore {database} into the scratch server",
             f"{here}.restore:restore",
             both,
             f"{clients.program('pg_restore')} --format=directory --jobs={workspace.jobs}; {PASSES}",
@@ -158,14 +170,14 @@ def proof_steps(workspace: Workspace, backup: str, scratch: str, target: Facts, 
         ),
         Step(
             "answer",
-            "Ask the copy what the application asks",
+            "Read the key tables of the copy",
             f"{here}.proof:answer",
             where | {"key_tables": key_tables},
             "read one row of each key table: " + ", ".join(str(Relation(**one)) for one in key_tables),
         ),
         Step(
             "round_trip",
-            "Dump the copy again and compare every byte",
+            "Dump the copy and compare every byte",
             f"{here}.proof:round_trip",
             both,
             "pg_dump of the copy with the same settings; SHA-256 of each table file against the manifest",
@@ -173,10 +185,10 @@ def proof_steps(workspace: Workspace, backup: str, scratch: str, target: Facts, 
         Step("rows", "Count the rows", f"{here}.proof:rows", where, "select count(*) from each table of the copy"),
         Step(
             "orphans",
-            "Look for orphaned rows",
+            "Check the foreign keys for orphaned rows",
             f"{here}.proof:orphans",
             both,
-            "for each foreign key: count the rows of the copy that point at nothing",
+            "for each foreign key of the copy: count the rows whose referenced row does not exist",
         ),
     ]
 
@@ -188,7 +200,7 @@ def record_step(backup: str, target: Facts, judged_by: Facts) -> Step:
         "Record the verdict",
         "tabsync.backups.drill:record",
         {"backup": backup, "subject": subject_of(target)} | judged_by,
-        "evidence in the ledger",
+        "write it into the ledger",
         always=True,
     )
 
@@ -197,11 +209,11 @@ def tidy_step(scratch: str) -> Step:
     """The step that stops the scratch server and takes it away, whatever happened."""
     return Step(
         "tidy_scratch",
-        "Take the scratch server away",
+        "Delete the scratch server",
         "tabsync.backups.scratch:tidy",
         {"scratch": scratch},
         "stop the scratch server and delete its directory",
         Risk.REVERSIBLE,
-        "no undo: the scratch server held only a copy",
+        "no undo needed: the scratch server contained only a copy",
         always=True,
     )

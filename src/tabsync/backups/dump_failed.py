@@ -21,12 +21,12 @@ _DAMAGE = (
     '|could not open file "(?:base|global|pg_)|cache lookup failed|missing attribute|invalid compressed'
 )
 _SEE_DAMAGE = (
-    "this is damage, and passes by no repetition: change nothing, keep all backups, and go by the runbook"
-    " 'Data corruption detected'; whether the last one is sound: tabsync backup verify latest --deep"
+    "the data is corrupt, and another try will not help: change nothing, keep all backups, follow the runbook"
+    " 'Data corruption detected', and check the last backup: tabsync backup verify latest --deep"
 )
 _TOO_LARGE = (
-    "a value of more than 1 GB as text (500 MB of bytea) can't be dumped: find it by octet_length(); if there is none,"
-    " its length is damaged: go by the runbook 'Data corruption detected'"
+    "a value of more than 1 GB as text (500 MB of bytea) can't be dumped: find it with octet_length(); if there is"
+    " none, a stored length is corrupt: follow the runbook 'Data corruption detected'"
 )
 _STANDBY = (
     "raise the standby's max_standby_streaming_delay (and max_standby_archive_delay), then pg_reload_conf(),"
@@ -39,12 +39,15 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (_DAMAGE, _SEE_DAMAGE),
     (
         "row-level security",
-        "dump as a superuser, or: alter role ... bypassrls; owning the tables is not enough (FORCE)",
+        "dump as a superuser, or: alter role ... bypassrls; with FORCE ROW LEVEL SECURITY the owner is restricted too",
     ),
     ("permission denied for large object", "dump as a superuser, or: grant select on large object ... to the user"),
     ("permission denied", "grant pg_read_all_data to the user that takes backups"),
-    ("closed the connection|connection to server|terminating connection", "run it again; nothing half-made is listed"),
-    ("(?:ERROR|FATAL): ", "nothing half-made is listed; the server's log has more: look at it before it is run again"),
+    (
+        "closed the connection|connection to server|terminating connection",
+        "run it again; no incomplete backup is listed",
+    ),
+    ("(?:ERROR|FATAL): ", "no incomplete backup is listed; read the server's log before you run it again"),
 )
 """By the server's words, the first that fits."""
 
@@ -59,10 +62,13 @@ def dump_failed(complaint: str, into: Path) -> FailedPartway:
     if "No space left" in local:
         return FailedPartway(fact, f"free some space on the disk of {into.parent}")
     if "statement timeout" in complaint:  # pg_dump bounds nothing else with it than its wait for locks
-        fact = f"pg_dump waited {LOCK_WAIT / 1000:.0f} s for a table's lock and gave up; no backup was recorded"
-        return FailedPartway(fact, "a migration holds a lock; run it again when it is over (tabsync status)")
+        fact = f"pg_dump could not lock a table within {LOCK_WAIT / 1000:.0f} s; no backup was recorded"
+        return FailedPartway(
+            fact,
+            "another session holds the lock, for example a migration; to see which: tabsync status; then run it again",
+        )
     if "conflict with recovery" in complaint:
-        fact = "pg_dump read for too long: the standby cancelled it to go on replaying; no backup was recorded"
+        fact = "the standby cancelled pg_dump because it delayed the replay of WAL; no backup was recorded"
         return FailedPartway(fact, _STANDBY)
     hint = next((hint for words, hint in _HINTS if re.search(words, complaint)), "")
-    return FailedPartway(fact, hint or "nothing half-made is listed; the server's log has more: look at it")
+    return FailedPartway(fact, hint or "no incomplete backup is listed; read the server's log")

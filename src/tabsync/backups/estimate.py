@@ -29,8 +29,8 @@ class Estimate:
     def __str__(self) -> str:
         size = f"reads {human_bytes(self.bytes)}"
         if self.seconds is None:
-            return f"{size}; how long it takes is not known, no restore was recorded here yet"
-        return f"{size}; takes about {human_seconds(self.seconds)} at the speed of run {self.after}"
+            return f"{size}; the time is unknown, as no restore was recorded here yet"
+        return f"{size}; about {human_seconds(self.seconds)}, at the speed of run {self.after}"
 
     def to_json(self) -> Facts:
         """As JSON."""

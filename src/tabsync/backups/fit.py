@@ -49,23 +49,25 @@ def check_server(
     facts = connection.execute(SQL["rights"]).fetchone() or (False, False)
     superuser, may_create = facts
     if makes and not may_create:
-        raise NotAllowed("this user may not make databases", "alter role ... createdb, or restore as another user")
+        raise NotAllowed("this user may not create databases", "alter role ... createdb, or restore as another user")
     wanted = {entry.name for entry in entries if entry.kind == "EXTENSION"}
     if missing := sorted(wanted - catalog.available_extensions(connection)):
-        raise Refused(f"this server lacks extensions: {', '.join(missing)}", "install their packages on the server")
+        raise Refused(
+            f"extensions are missing on this server: {', '.join(missing)}", "install their packages on the server"
+        )
     needed = roles_needed(entries, roles, no_owner=no_owner)
     if missing := sorted(needed - set(catalog.roles(connection))):
-        hint = "create them, or leave owners and grants out: --no-owner"
+        hint = "create them, or restore without owners and privileges: --no-owner"
         raise Refused(
-            f"this server lacks roles: {', '.join(map(catalog.quoted, missing))}",
-            "create them: policies name them" if no_owner else hint,
+            f"roles are missing on this server: {', '.join(map(catalog.quoted, missing))}",
+            "create them: policies refer to them" if no_owner else hint,
         )
     owners = {entry.owner for entry in entries if entry.owner} if not (superuser or no_owner) else set()
     rows = connection.execute(SQL["foreign_roles"], {"roles": sorted(owners)}).fetchall()
     if rows:
         raise Refused(
-            f"this user can't give objects to {', '.join(catalog.quoted(row[0]) for row in rows)}",
-            "leave owners and grants out: --no-owner",
+            f"this user can't make these roles own objects: {', '.join(catalog.quoted(row[0]) for row in rows)}",
+            "restore without owners and privileges: --no-owner",
         )
     check_rights(connection, entries, no_owner=no_owner, keep=keep)
     options = ["--no-owner", "--no-privileges"] if no_owner else []

@@ -94,11 +94,13 @@ def foreign_dump(path: Path) -> Foreign:
             head = source.read(512)
             return _of_head(path, packed, head, source)
     except FileNotFoundError as error:
-        raise BadUsage(f"there is no dump {error.filename or path}", "give the file that pg_dump wrote") from None
+        raise BadUsage(
+            f"there is no dump {error.filename or path}", "give the path of the file that pg_dump wrote"
+        ) from None
     except OSError as error:
         raise BadUsage(f"can't read {path}: {error.strerror or error}", "check its permissions") from None
     except tarfile.TarError as error:
-        raise ProblemFound(f"{path} is damaged: {error}", "get it again from where it came") from None
+        raise ProblemFound(f"{path} is corrupt: {error}", "copy the file again from its source") from None
 
 
 @contextmanager
@@ -108,7 +110,7 @@ def opened(path: Path, packed: str) -> Iterator[BinaryIO]:
         with _opened(path, packed) as source:
             yield source
     except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
-        raise ProblemFound(f"{path} is damaged: {error}", "get it again from where it came") from None
+        raise ProblemFound(f"{path} is corrupt: {error}", "copy the file again from its source") from None
 
 
 @contextmanager
@@ -143,11 +145,13 @@ def check_script(path: Path, packed: str) -> None:
             match = _COMMAND.match(line)
             if match and match[1].decode() not in _ALLOWED:
                 raise Refused(
-                    f"{path.name}, line {number}: \\{match[1].decode()} is a command to psql, and is not run",
-                    "make the dump without --create, or run it by hand with psql",
+                    f"{path.name}, line {number}: \\{match[1].decode()} is a psql command; TabSync does not run it",
+                    "make the dump without --create, or run the script with psql",
                 )
     if began and not ended:
-        raise ProblemFound(f"{path.name} was cut off: its last line is missing", "get it again from where it came")
+        raise ProblemFound(
+            f"{path.name} is incomplete: its last line is missing", "copy the file again from its source"
+        )
 
 
 def header_settings(path: Path, packed: str) -> list[str]:
@@ -199,12 +203,18 @@ def _of_head(path: Path, packed: str, head: bytes, rest: BinaryIO) -> Foreign:
             first = tar.next()
             toc = tar.extractfile(first) if first is not None and first.name == "toc.dat" else None
             if toc is None:
-                raise Refused(f"{path} is a tar archive, but not one of pg_dump", "unpack it, and give what is in it")
+                raise Refused(
+                    f"{path} is a tar archive, but pg_dump did not write it",
+                    "unpack it, and give the dump that is in it",
+                )
             return _known(path, "tar", packed, tuple(parse_toc(toc.read())))
     if b"PostgreSQL database cluster dump" in head:
-        raise Refused(f"{path} is a dump of a whole cluster", "pg_dumpall's scripts are run by hand with psql")
+        raise Refused(f"{path} is a dump of a whole cluster", "restore a script of pg_dumpall with psql")
     if not head or b"\0" in head:
-        raise Refused(f"{path} is not a dump of pg_dump", "custom, directory, tar and plain SQL are, also as .gz, .zst")
+        raise Refused(
+            f"{path} is not a dump that pg_dump wrote",
+            "the formats are custom, directory, tar and plain SQL, also compressed as .gz or .zst",
+        )
     return replace(_known(path, "plain", packed, ()), restricts=b"\n\\restrict " in head)
 
 

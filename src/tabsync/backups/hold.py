@@ -31,7 +31,7 @@ def plan_hold(workspace: Workspace, backup: str, reason: str = "") -> Plan:
     held = holds(store)
     if manifest.id in held:
         because = f": {held[manifest.id]}" if held[manifest.id] else ""
-        raise Refused(f"backup {manifest.id} is held already{because}", f"tabsync backup release {manifest.id}")
+        raise Refused(f"backup {manifest.id} is already held{because}", f"tabsync backup release {manifest.id}")
     step = Step(
         "hold",
         f"Hold {manifest.id}",
@@ -48,7 +48,7 @@ def plan_release(workspace: Workspace, backup: str) -> Plan:
     """Plan to let go of a held backup (an id). Raises Refused when it isn't held."""
     store = workspace.store()
     if backup not in holds(store):
-        raise Refused(f"backup {backup} is not held", "tabsync backup list shows which are")
+        raise Refused(f"backup {backup} is not held", "to see which backups are held: tabsync backup list")
     step = Step(
         "release",
         f"Release {backup}",
@@ -70,7 +70,7 @@ def hold(context: Context, *, backup: str, reason: str) -> Facts:
     store = context.services.store()
     at = iso(clock.now())
     if not store.put_marker(_KIND, backup, json.dumps({"backup": backup, "reason": reason, "at": at}).encode()):
-        raise Refused(f"backup {backup} is held already", f"tabsync backup release {backup}")
+        raise Refused(f"backup {backup} is already held", f"tabsync backup release {backup}")
     try:
         refuse_while_pruned(store)
         store.manifest(backup)

@@ -58,7 +58,7 @@ def take_lease(store: Store, token: str = "") -> Lease:
     number = max((one.number for one in _leases(store)), default=0) + 1
     mine = Lease(number, token, f"{socket.gethostname()}, process {os.getpid()}", clock.now() + LASTS)
     if not store.put_marker(_KIND, _NAME.format(number), json.dumps(mine.to_json()).encode()):
-        raise Refused("another prune has just begun on this store", "wait until it has ended: tabsync run list")
+        raise Refused("another prune has just started on this store", "wait until it has ended: tabsync run list")
     try:
         _refuse_others(store, token)
     except Refused:
@@ -75,7 +75,7 @@ def keep_lease(store: Store, token: str) -> None:
     left = max((one.expires_at for one in _leases(store) if one.token == token), default=clock.now()) - clock.now()
     if left <= timedelta(0):
         raise FailedPartway(
-            "this prune stood still for too long and lost its lease on the store", "run it again: tabsync backup prune"
+            "this prune was stopped for too long and lost its lease on the store", "run it again: tabsync backup prune"
         )
     if left <= LASTS / 2:
         take_lease(store, token)
@@ -97,8 +97,8 @@ def _refuse_others(store: Store, token: str) -> None:
     for one in _leases(store):
         if one.token != token and one.expires_at > clock.now():
             raise Refused(
-                f"another prune works on this store ({one.holder}) until {one.expires_at:%H:%M:%S} UTC at the latest",
-                "wait until it has ended; if its process died, the lease runs out by itself",
+                f"another prune runs on this store ({one.holder}); its lease expires at {one.expires_at:%H:%M:%S} UTC",
+                "wait until it has ended; if its process died, the lease expires by itself",
             )
 
 

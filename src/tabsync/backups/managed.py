@@ -30,10 +30,14 @@ def project_of(workspace: Workspace) -> str | None:
     """
     if workspace.provider and workspace.provider not in PROVIDERS:
         known = ", ".join(PROVIDERS)
-        raise BadUsage(f"provider {workspace.provider!r} is not known", f"tabsync knows: {known}; leave it out else")
+        raise BadUsage(
+            f"provider {workspace.provider!r} is unknown", f"tabsync knows: {known}; for any other remove the setting"
+        )
     found = workspace.project or supabase.project_of(workspace.conninfo)
     if workspace.provider and not found:
-        raise BadUsage("tabsync.toml names a provider and no project", 'project = "reference of the project"')
+        raise BadUsage(
+            "tabsync.toml names a provider but no project", 'add the line: project = "reference of the project"'
+        )
     return found
 
 

@@ -36,7 +36,7 @@ ENDS = 12 * 3600.0
 """Seconds after which we stop waiting; Supabase doesn't stop restoring then."""
 
 _HERE = "tabsync.backups.managed_restore"
-_LOOK = "look at the project's page at Supabase; what it holds is not known to us"
+_LOOK = "look at the project's page at Supabase: the state of its data is unknown here"
 
 
 def parse_moment(text: str) -> datetime:
@@ -44,7 +44,7 @@ def parse_moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text.strip()).astimezone()
     except (ValueError, OverflowError):
-        raise BadUsage(f"{text!r} is not a moment", "write it as 2026-11-22T18:15:00-03:00") from None
+        raise BadUsage(f"{text!r} is not a timestamp", "write it as 2026-11-22T18:15:00-03:00") from None
 
 
 def plan_restore_managed(workspace: Workspace, moment: datetime, *, backup_first: bool = True) -> Plan:
@@ -58,7 +58,7 @@ def plan_restore_managed(workspace: Workspace, moment: datetime, *, backup_first
     window = _window(project)
     _refuse_outside(moment, window)
     if (status := project.status()) != HEALTHY:
-        raise Refused(f"project {project.ref} is {status}, not {HEALTHY}", "wait until it is")
+        raise Refused(f"project {project.ref} is {status}, not {HEALTHY}", f"wait until it is {HEALTHY}")
     safety: tuple[Step, ...] = ()
     target: Facts = {"database": f"project {project.ref}"}
     if backup_first:
@@ -68,7 +68,7 @@ def plan_restore_managed(workspace: Workspace, moment: datetime, *, backup_first
     target = target | {"project": project.ref}
     return Plan(
         procedure="restore managed",
-        title=f"Have Supabase restore project {project.ref}, in place, to {_both(moment)}",
+        title=f"Let Supabase restore project {project.ref}, in place, to {_both(moment)}",
         target=target,
         confirm=project.ref,
         steps=(*safety, *_steps(project, moment, window, backup_first=backup_first)),
@@ -77,7 +77,11 @@ def plan_restore_managed(workspace: Workspace, moment: datetime, *, backup_first
 
 def _steps(project: Project, moment: datetime, window: Facts, *, backup_first: bool) -> list[Step]:
     given = {"project": project.ref, "moment": iso(moment)}
-    way_back = "the backup that is taken first holds what was there" if backup_first else "no backup is taken first"
+    way_back = (
+        "the backup that is taken before it contains the data as it was"
+        if backup_first
+        else "no backup is taken before it"
+    )
     seconds = int(moment.timestamp())
     return [
         Step(
@@ -89,7 +93,7 @@ def _steps(project: Project, moment: datetime, window: Facts, *, backup_first: b
             f' {{"recovery_time_target_unix": {seconds}}}; the window was {window["earliest"][:19]}'
             f" to {window['latest'][:19]} UTC",
             Risk.DESTRUCTIVE,
-            f"no undo: what was committed after that moment is gone from the project; {way_back}",
+            f"no undo: what was committed after that time is lost from the project; {way_back}",
         ),
         Step(
             "wait",
@@ -98,7 +102,7 @@ def _steps(project: Project, moment: datetime, window: Facts, *, backup_first: b
             given,
             f"GET {project.url}/v1/projects/{project.ref} every {human_seconds(POLL)}, until it is {HEALTHY}",
         ),
-        Step("answer", "See whether the database answers", f"{_HERE}:answer", {}, "connect, and select 1"),
+        Step("answer", "Check that the database accepts connections", f"{_HERE}:answer", {}, "connect, and select 1"),
     ]
 
 
@@ -107,7 +111,7 @@ def request(context: Context, *, project: str, moment: str, backup_first: bool) 
     one, when = _opened(context.services, project), parse_iso(moment)
     _refuse_outside(when, _window(one))
     if backup_first and "commit" not in context.results:
-        raise Refused("the backup that comes first was not taken", "run it again")
+        raise Refused("the backup before the restore was not taken", "run it again")
     one.restore(when)
     return {"project": project, "moment": moment, "monotonic": time.monotonic()}
 
@@ -132,9 +136,13 @@ def wait(context: Context, *, project: str, moment: str) -> Facts:
         if state == HEALTHY and away:
             return {"project": project, "moment": moment, "seconds": seconds, "states": states}
         if not away and seconds > BEGINS:
-            raise FailedPartway(f"Supabase took the request and has not begun for {human_seconds(seconds)}", _LOOK)
+            raise FailedPartway(
+                f"Supabase accepted the request but has not started the restore for {human_seconds(seconds)}", _LOOK
+            )
         if seconds > ENDS:
-            raise FailedPartway(f"project {project} is {state or 'silent'} after {human_seconds(seconds)}", _LOOK)
+            raise FailedPartway(
+                f"project {project} is {state or 'in an unknown state'} after {human_seconds(seconds)}", _LOOK
+            )
         context.report(seconds, ENDS, "seconds")
         time.sleep(POLL)
 
@@ -150,15 +158,15 @@ def _project(workspace: Workspace) -> Project:
     ref = project_of(workspace)
     if ref is None:
         raise BadUsage(
-            "this database is not known to be a provider's",
-            'provider = "supabase" and project = "..." in tabsync.toml say so; else: tabsync restore to-time',
+            "tabsync does not know this database's provider",
+            'set provider = "supabase" and project = "..." in tabsync.toml; self-hosted: tabsync restore to-time',
         )
     return open_project(ref)
 
 
 def _opened(workspace: Workspace, project: str) -> Project:
     if project_of(workspace) != project:
-        raise Refused(f"the database is not of project {project} any more", "plan it again")
+        raise Refused(f"the database does not belong to project {project} any more", "run the command again")
     return open_project(project)
 
 
@@ -168,7 +176,7 @@ def _window(project: Project) -> Facts:
     if window is None:
         raise Refused(
             f"project {project.ref} has no point-in-time recovery",
-            "its daily snapshots are restored from its page at Supabase; ours: tabsync restore new",
+            "restore one of its daily snapshots on its page at Supabase, or a backup of TabSync: tabsync restore new",
         )
     return window
 
@@ -178,7 +186,7 @@ def _refuse_outside(moment: datetime, window: Facts) -> None:
     if not earliest <= moment <= latest:
         raise Refused(
             f"{_both(moment)} is outside the window",
-            f"it goes from {_both(earliest)} to {_both(latest)}",
+            f"the window is from {_both(earliest)} to {_both(latest)}",
         )
 
 
@@ -186,7 +194,10 @@ def _refuse_in_the_way(workspace: Workspace) -> None:
     with workspace.connect("restore") as connection:
         found = [str(row[0]) for row in connection.execute(SQL["in_the_way"])]
     if found:
-        raise Refused(f"Supabase can't restore while there is {', '.join(found)}", "drop it, and make it again after")
+        raise Refused(
+            f"Supabase can't restore while this exists: {', '.join(found)}",
+            "drop it, and create it again after the restore",
+        )
 
 
 def _state(project: Project) -> str:

@@ -114,11 +114,17 @@ def _staged(
     given = backup | {"scratch": scratch}
     proof = {step.key: step for step in proof_steps(staged, manifest.id, scratch, manifest.source, key_tables)}
     steps = [
-        Step("disaster", "Start the clock", f"{here}:begin", backup, "the source counts as lost from now on"),
+        Step(
+            "disaster",
+            "Start to measure the recovery time",
+            f"{here}:begin",
+            backup,
+            "the source is treated as lost from now on",
+        ),
         fetch_step(manifest.id, scratch),
         Step(
             "scratch",
-            f"Look whether staging is still the server of {target['database']}",
+            f"Check that staging is still the server of {target['database']}",
             f"{here}:look",
             {"target": target, "database": database},
             "select current_database(), system_identifier from pg_control_system()",
@@ -139,12 +145,12 @@ def _staged(
 def _refuse_unfit(manifest: Manifest, target: Facts) -> None:
     source = manifest.source
     if target["system_identifier"] is not None and target["system_identifier"] == source["system_identifier"]:
-        raise Refused("staging is the very server that the backup is of", "name another one: --staging URL")
+        raise Refused("staging is the server that the backup was taken from", "name another server: --staging URL")
     if server_major(target) != server_major(source):
         raise Refused(
-            f"staging is PostgreSQL {server_major(target)} and the backup is of {server_major(source)}:"
+            f"staging is PostgreSQL {server_major(target)} and the backup is of PostgreSQL {server_major(source)}:"
             " their dumps can't be compared",
-            "drill in a scratch server, without --staging; tabsync restore new restores into any later version",
+            "leave --staging out to use a scratch server; tabsync restore new restores into any later version",
         )
 
 
@@ -156,7 +162,7 @@ def _drop_step(database: str) -> Step:
         {"database": database},
         f"drop database {quoted(database)} with (force)",
         Risk.REVERSIBLE,
-        "no undo needed: this run made it, from a backup that stays",
+        "no undo needed: this run created it, and the backup stays",
         always=True,
     )
 
@@ -164,12 +170,12 @@ def _drop_step(database: str) -> Step:
 def _forget_step(database: str, name: str, *, drop: bool) -> Step:
     return Step(
         "forget",
-        "Forget where the database was made",
+        "Delete the note of where the database was created",
         "tabsync.backups.staging:forget",
         {"database": database, "name": name, "drop": drop},
-        "delete the note by which a later command would drop it, had this one died",
+        "if this command dies, a later command drops the database by this note",
         Risk.REVERSIBLE,
-        "no undo needed: the note is only for a drill that dies",
+        "no undo needed: the note is only used if the drill dies",
         always=True,
     )
 

@@ -63,7 +63,7 @@ def not_filled(entries: Sequence[Entry]) -> list[str]:
     going = reaching_out(entries)
     names = [str(Relation(entry.schema, entry.name)) for entry in entries if entry.dump_id in going]
     return [
-        f"materialized view {one} is not filled: it reaches beyond the database; refresh materialized view {one}"
+        f"materialized view {one} has no data: its query reads other systems; run: refresh materialized view {one}"
         for one in names
     ]
 
@@ -72,8 +72,8 @@ def in_scratch(entries: Sequence[Entry]) -> list[str]:
     """What was off in a scratch copy, in words."""
     triggers = [entry.name for entry in entries if entry.kind == "EVENT TRIGGER"]
     feeds = [entry.name for entry in entries if entry.kind == "SUBSCRIPTION"]
-    notes = [f"event trigger {quoted(one)} was off in the copy" for one in triggers]
-    return notes + [f"subscription {quoted(one)} was off in the copy" for one in feeds] + not_filled(entries)
+    notes = [f"event trigger {quoted(one)} was disabled in the copy" for one in triggers]
+    return notes + [f"subscription {quoted(one)} was disabled in the copy" for one in feeds] + not_filled(entries)
 
 
 def turn_off(connection: Connection, database: str) -> list[str]:
@@ -87,13 +87,13 @@ def _event_triggers(connection: Connection, database: str) -> list[str]:
         return []
     told, name = ", ".join(map(quoted, names)), quoted(database)
     if connection.info.server_version < 170000:
-        return [f"event triggers are on: {told}; they act on statements like CREATE TABLE, never by themselves"]
+        return [f"event triggers are enabled: {told}; they fire on statements like CREATE TABLE, never by themselves"]
     statement = sql.SQL("alter database {} set event_triggers = off").format(sql.Identifier(database))
     try:
         connection.execute(statement)
     except psycopg.errors.InsufficientPrivilege:
-        return [f"event triggers are on, since only a superuser may turn them off for a database: {told}"]
-    return [f"event triggers are off in {name}: {told}; turn them on: alter database {name} reset event_triggers"]
+        return [f"event triggers are enabled: {told}; only a superuser may turn them off for a database"]
+    return [f"event triggers are off in {name}: {told}; to turn them on: alter database {name} reset event_triggers"]
 
 
 def _jobs(connection: Connection) -> list[str]:
@@ -109,7 +109,7 @@ def _jobs(connection: Connection) -> list[str]:
         if found:
             which = sql.SQL(", ").join(sql.Literal(row[0]) for row in found)
             again = _SWITCH_ON.format(**names, which=which).as_string(connection)
-            notes.append(f"{len(found)} jobs of {scheduler} are off; turn them on: {again}")
+            notes.append(f"{len(found)} jobs of {scheduler} are off; to turn them on: {again}")
     return notes
 
 

@@ -25,7 +25,9 @@ from tabsync.postgres.connect import Connection
 from tabsync.postgres.installation import Installation
 from tabsync.postgres.toc import Entry, dependents
 
-PASSES = "definitions and rows first, rows that failed again, then indexes, constraints, triggers and grants"
+PASSES = (
+    "definitions and rows first, then a second try of failed rows, then indexes, constraints, triggers and privileges"
+)
 """For previews."""
 
 _FIRST = ("pre-data", "data")

@@ -69,7 +69,9 @@ def answer(context: Context, *, scratch: str, key_tables: list[Facts]) -> Facts:
             except psycopg.Error as error:
                 if _is_unproven(context, relation):
                     continue
-                raise ProblemFound(f"the copy does not answer: {error.diag.message_primary}", "tabsync drill") from None
+                raise ProblemFound(
+                    f"a query on the copy failed: {error.diag.message_primary}", "tabsync drill"
+                ) from None
     ended = time.monotonic()
     return {"rto_seconds": ended - context.results["disaster"]["monotonic"], "key_tables": key_tables}
 
@@ -110,7 +112,9 @@ def round_trip(context: Context, *, backup: str, scratch: str) -> Facts:
         differences.append(Difference("large objects", "", ""))
     if differences:
         raise NotTheSame(
-            "the copy is not the same", differences, "keep the backup, and report this with: tabsync drill --json"
+            "the copy differs from the backup",
+            differences,
+            "keep the backup; for the list of differences: tabsync drill --json",
         )
     excused = {(one.schema, one.name) for one in entries if one.dump_id in skipped and one.has_rows}
     compared = [file for file in manifest.files if file.table and (file.schema, file.table) not in excused]
@@ -160,10 +164,14 @@ def orphans(context: Context, *, backup: str, scratch: str) -> Facts:
                 what = f"of {key.table}: {count} rows"
                 violated.append(Difference("foreign key", key.table.schema, key.name, what))
             elif count:
-                why = f"was never validated: {count} rows point at nothing, as in the source"
+                why = f"is not validated: {count} rows have no referenced row, as in the source"
                 notes.append(f"foreign key {key.name} of {key.table} {why}")
     if violated:
-        raise NotTheSame("rows point at nothing", violated, "the manual's runbook: data corruption")
+        raise NotTheSame(
+            "rows whose referenced row does not exist",
+            violated,
+            "follow the runbook 'Data corruption detected' in the manual",
+        )
     return {"foreign_keys": checked, "notes": notes}
 
 

@@ -120,20 +120,20 @@ def plan_prune(workspace: Workspace, found: Survey) -> Plan:
                 {"ids": ids},
                 preview="delete " + ", ".join(f"manifests/{backup}.json" for backup in ids),
                 risk=Risk.DESTRUCTIVE,
-                undo="no undo: only a copy of the store brings a deleted backup back",
+                undo="no undo: a deleted backup can only be restored from a copy of the store",
             )
         )
     if ids or found.garbage:
         steps.append(
             Step(
                 "collect",
-                "Delete the objects that no backup needs any more",
+                "Delete the objects that no backup needs",
                 "tabsync.backups.collect:collect",
                 {"grace_seconds": found.grace.total_seconds()},
                 preview=f"delete {human_bytes(found.freed)} in {store.url}/objects, stored more than"
-                f" {human_seconds(found.grace.total_seconds())} ago and named by no manifest",
+                f" {human_seconds(found.grace.total_seconds())} ago and in no manifest",
                 risk=Risk.DESTRUCTIVE,
-                undo="no undo: no backup names them",
+                undo="no undo: no backup needs them",
             )
         )
     if found.wal_files:
@@ -163,7 +163,7 @@ def forget(context: Context, *, ids: list[str]) -> Facts:
     stay = [one for one in decisions if one.keep and one.id in ids]
     if stay:
         raise Refused(
-            f"backup {stay[0].id} stays after all ({stay[0].why}); nothing was deleted", "tabsync backup prune"
+            f"backup {stay[0].id} must be kept now ({stay[0].why}); nothing was deleted", "tabsync backup prune"
         )
     deleted: list[str] = []
     for backup in ids:
@@ -227,9 +227,9 @@ def _row(manifest: Manifest, decision: Decision, classes: tuple[RetentionClass, 
 def _wal_step(found: Survey) -> Step:
     return Step(
         "forget_wal",
-        "Delete the WAL that no physical backup needs any more",
+        "Delete the WAL that no physical backup needs",
         "tabsync.backups.wal.prune:forget_wal",
-        preview=f"delete {found.wal_files} files, {human_bytes(found.wal_bytes)}, older than each of them",
+        preview=f"delete {found.wal_files} files, {human_bytes(found.wal_bytes)}, older than every physical backup",
         risk=Risk.DESTRUCTIVE,
         undo="no undo: without a backup before it, WAL can't be replayed",
     )
@@ -240,19 +240,19 @@ def _lease_step() -> Step:
         "lease",
         "Take the store's lease",
         "tabsync.backups.prune:lease",
-        preview="create leases/prune-N.json, unless another prune has one",
+        preview="create leases/prune-N.json; only one prune may run on a store",
         risk=Risk.REVERSIBLE,
-        undo="it is given back at the end, and runs out by itself after 10 minutes",
+        undo="it is released at the end, and expires by itself after 10 minutes",
     )
 
 
 def _release_step() -> Step:
     return Step(
         "give_back",
-        "Give the lease back",
+        "Release the lease",
         "tabsync.backups.prune:give_back",
         preview="delete leases/prune-N.json",
         risk=Risk.REVERSIBLE,
-        undo="no undo needed: the next prune takes its own",
+        undo="no undo needed: the next prune takes its own lease",
         always=True,
     )

@@ -31,8 +31,8 @@ def run_script(clients: Installation, script: Path, conninfo: str, claim: Path) 
     )
     if done.code != 0:
         raise FailedPartway(
-            f"the script does not run: {why(done)}",
-            "nothing of it stays; does it need roles or extensions that are not here?",
+            f"the script failed: {why(done)}",
+            "nothing of it was kept; check whether it needs roles or extensions that this server lacks",
         )
 
 

@@ -63,7 +63,7 @@ def plan_query(workspace: Workspace, which: str, statement: str, *, timeout: flo
     scratch = f"query-{compact(now())}-{secrets.token_hex(2)}"
     copy = warm_copy(workspace) if which == "warm" else None
     if which == "warm" and copy is None:
-        raise BadUsage("there is no warm copy", "tabsync drill --keep-warm keeps one; or name a backup")
+        raise BadUsage("there is no warm copy", "make one: tabsync drill --keep-warm; or name a backup")
     backup = copy.backup if copy else which
     if which == "latest":
         backup = full_backup(workspace, which).id
@@ -79,13 +79,13 @@ def plan_query(workspace: Workspace, which: str, statement: str, *, timeout: flo
         told = {"source": str(source), "at": source.at}
     asking = Step(
         "query",
-        "Ask it",
+        "Run the statement",
         "tabsync.backups.query:query",
         {"place": place, "database": database, "scratch": scratch, "statement": statement}
         | {"timeout": timeout, "limit": limit},
         statement,
     )
-    plan = Plan("backup query", f"Ask {told['source']}", (*first, asking, last))
+    plan = Plan("backup query", f"Query {told['source']}", (*first, asking, last))
     return plan, told | {"scratch": scratch}
 
 
@@ -118,7 +118,10 @@ def tables_of(statement: str) -> list[Relation]:
     try:
         found = sqlglot.parse_one(statement, read="postgres")
     except SqlglotError:
-        raise BadUsage("the statement can't be understood", "one SELECT; a warm copy needs no understanding") from None
+        raise BadUsage(
+            "the tables of the statement can't be determined",
+            "give one SELECT; a warm copy (tabsync drill --keep-warm) takes any that PostgreSQL accepts",
+        ) from None
     common = {one.alias_or_name for one in found.find_all(exp.CTE)}
     named = [one for one in found.find_all(exp.Table) if one.name and (one.db or one.name not in common)]
     tables = [
@@ -127,7 +130,10 @@ def tables_of(statement: str) -> list[Relation]:
         if one.db not in ("pg_catalog", "information_schema")
     ]
     if not tables:
-        raise BadUsage("the statement reads no table of the backup", "name the table, as schema.table or in public")
+        raise BadUsage(
+            "the statement reads no table that is in the backup",
+            "name a table as schema.table, or one in the schema public",
+        )
     return list(dict.fromkeys(tables))
 
 
@@ -155,12 +161,14 @@ def query(
                 if count > limit:
                     break
         except psycopg.errors.QueryCanceled:
-            raise Refused(f"it took longer than {timeout:.0f} s", "give it more: --timeout") from None
+            raise Refused(
+                f"the statement took longer than {timeout:.0f} s", "allow more time: --timeout SECONDS"
+            ) from None
         except psycopg.errors.InsufficientPrivilege as error:
-            raise Refused(f"it may only read: {error.diag.message_primary}", "one SELECT") from None
+            raise Refused(f"the statement may only read: {error.diag.message_primary}", "give one SELECT") from None
         except psycopg.Error as error:
-            fact = f"the copy does not understand it: {error.diag.message_primary or error}".splitlines()[0]
-            raise BadUsage(fact, "one SELECT, without a semicolon in it") from None
+            fact = f"the statement failed on the copy: {error.diag.message_primary or error}".splitlines()[0]
+            raise BadUsage(fact, "give one SELECT, without a semicolon") from None
     return {"columns": columns, "rows": min(count, limit), "more": count > limit}
 
 

@@ -25,24 +25,24 @@ def readable(
     hidden = _own(catalog.unreadable(connection), contents)
     if hidden and not exclude:
         provided = all(one.schema in theirs for one in hidden)
-        grant = f"grant pg_read_all_data to {quoted(user)}, or leave them out: --exclude-unreadable"
+        grant = f"grant pg_read_all_data to {quoted(user)}, or leave these out of the backup: --exclude-unreadable"
         raise NotAllowed(
-            f"user {user} may not read {_some(hidden)}: the backup would not be whole",
-            "those are the provider's own schemas; leave them out: --exclude-platform" if provided else grant,
+            f"user {user} may not read {_some(hidden)}: the backup would be incomplete",
+            "these are the provider's own schemas; leave them out: --exclude-platform" if provided else grant,
         )
     guarded = [] if contents.kind == "schema" else _own(_guarded(connection), contents)
     guarded = [one for one in guarded if one not in hidden]
     if guarded and not exclude:
         raise NotAllowed(
-            f"row-level security hides rows of {_some(guarded)} from user {user}: the backup would not be whole",
-            f"alter role {quoted(user)} bypassrls, or use a superuser (to own a table with FORCE ROW LEVEL SECURITY is"
-            " not enough); or leave them out: --exclude-unreadable",
+            f"row-level security hides rows of {_some(guarded)} from user {user}: the backup would be incomplete",
+            f"alter role {quoted(user)} bypassrls, or use a superuser (owning a table with FORCE ROW LEVEL SECURITY is"
+            " not enough); or leave these out of the backup: --exclude-unreadable",
         )
     objects = _large_objects(connection) if contents.kind in ("full", "data") else (0, None)
     if objects[0] and not exclude:
         raise NotAllowed(
             f"user {user} may not read {objects[0]} large objects, the first being {objects[1]}:"
-            " the backup would not be whole",
+            " the backup would be incomplete",
             f"use a superuser, or: grant select on large object {objects[1]} to {quoted(user)}, and so on"
             " (pg_read_all_data does not cover them); or leave all of them out: --exclude-unreadable",
         )

@@ -53,28 +53,28 @@ def restore(context: Context, *, backup: str, scratch: str) -> Facts:
         own_locale = _locale_works(connection, manifest)
     if not own_locale:
         unproven.append(
-            f"the order of text: this server lacks the locale {_locale_name(manifest)}, the copy sorts as C.UTF-8"
+            f"sort order of text: the locale {_locale_name(manifest)} is missing on this server, the copy uses C.UTF-8"
         )
     left_out = {entry.dump_id for entry in entries if entry.kind in _NEEDS and entry.name in missing}
     theirs = needing(entries, manifest.excluded_schemas)
     left_out |= theirs | reaching_out(entries)
     unproven += [
-        f"{one.kind.lower()} {name_of(one)}: needs a schema of the provider's"
-        for one in entries
-        if one.dump_id in theirs
+        f"{one.kind.lower()} {name_of(one)}: needs a schema of the provider" for one in entries if one.dump_id in theirs
     ]
     failures = _pg_restore(workspace, server, directory, database, entries, left_out, own_locale, context.report)
     refused = _refused_extensions(entries, failures)
     left_out |= refused.keys()
-    unproven += [f"extension {name}: a scratch server can't make it: {error}" for name, error in refused.values()]
+    unproven += [
+        f"extension {name}: it can't be created in a scratch server: {error}" for name, error in refused.values()
+    ]
     explained = dependents(entries, left_out) | _rows_of(entries, left_out)
     unexplained = [failure for failure in failures if failure["dump_id"] not in explained]
     if unexplained:
         raise NotRestored(
-            f"the backup does not restore: {told(unexplained[0])}"
+            f"the backup can't be restored: {told(unexplained[0])}"
             + (f" (and {len(unexplained) - 1} more)" if len(unexplained) > 1 else ""),
             _differences(entries, unexplained),
-            "repair the source, then: tabsync drill; or, when it is lost, keep what can be restored:"
+            "repair the source, then run: tabsync drill; if the source is lost, restore what can be restored:"
             f" tabsync restore new --from {backup} --keep-what-came",
         )
     missing |= {name for name, _ in refused.values()}
@@ -155,7 +155,7 @@ def _create_globals(connection: Connection, manifest: Manifest) -> None:
 def _missing_extensions(connection: Connection, manifest: Manifest) -> tuple[set[str], list[str]]:
     available = catalog.available_extensions(connection)
     missing = {one["name"] for one in manifest.extensions} - available
-    return missing, [f"extension {name}: this server does not have it" for name in sorted(missing)]
+    return missing, [f"extension {name}: not installed on this server" for name in sorted(missing)]
 
 
 def _locale_name(manifest: Manifest) -> str:

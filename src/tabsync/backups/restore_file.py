@@ -76,9 +76,9 @@ def plan_restore_file(
     if not found.is_archive:
         check_script(found.path, found.packed)
         if no_owner:
-            raise BadUsage("a plain SQL dump has its owners in its text", "make the dump with pg_dump --no-owner")
+            raise BadUsage("owners can't be left out of a plain SQL dump", "make the dump with pg_dump --no-owner")
         if keep_what_came:
-            raise BadUsage("a plain SQL dump is restored as a whole or not at all", "psql -f runs it by hand")
+            raise BadUsage("a plain SQL dump can only be restored as a whole", "run it yourself with psql -f")
     with on_server(workspace) as connection:
         target = catalog.identity(connection)
         options = check_server(connection, found.entries, (), no_owner=no_owner, keep=keep_what_came)
@@ -102,8 +102,8 @@ def plan_restore_file_tables(
     found = foreign_dump(path)
     if not found.is_archive:
         raise Refused(
-            f"{found.path.name} is a plain SQL script: it can only be restored as a whole",
-            "tabsync restore new --file, then bring rows back from that database: tabsync restore rows",
+            f"{found.path.name} is a plain SQL dump: it can only be restored as a whole",
+            "tabsync restore new --file, then copy rows from that database: tabsync restore rows --from DATABASE",
         )
     with on_server(workspace) as connection:
         target = catalog.identity(connection)
@@ -152,7 +152,7 @@ def unpack(
                 shutil.copyfileobj(source, target, 1 << 20)
     except OSError as error:
         fact = f"could not unpack {path}: {error.strerror or error}"
-        raise FailedPartway(fact, "is it whole? is there room in TABSYNC_HOME?") from None
+        raise FailedPartway(fact, "check that the file is complete and that TABSYNC_HOME has free space") from None
     return {"bytes": (directory / "dump").stat().st_size}
 
 
@@ -163,9 +163,9 @@ def create(context: Context, *, database: str, encoding: str, target: Facts) -> 
         try:
             connection.execute(_creation(database, encoding))
         except psycopg.errors.InsufficientPrivilege:
-            raise NotAllowed("this user may not make databases", "alter role ... createdb") from None
+            raise NotAllowed("this user may not create databases", "alter role ... createdb") from None
         except psycopg.errors.DuplicateDatabase:
-            raise Refused(f"database {catalog.quoted(database)} exists already", "--as NEW_NAME") from None
+            raise Refused(f"database {catalog.quoted(database)} already exists", "--as NEW_NAME") from None
         mark_unfinished(context, connection, database)
     return {"database": database}
 
@@ -230,7 +230,7 @@ def verify(
         connection.execute("set row_security = off")
         different = not_there(connection, entries)
         if different and not keep:
-            raise NotWhole(different, "see the messages of pg_restore")
+            raise NotWhole(different, "read the messages of pg_restore above")
         tables = [Relation(entry.schema, entry.name) for entry in entries if entry.kind == "TABLE DATA"]
         if form == "plain" or keep:
             tables = [one.relation for one in catalog.tables(connection) if one.kind == "r"]
@@ -265,8 +265,14 @@ def _programs(target: Facts, archive: Path | None) -> Installation:
             return one
         complaint = listed.complaint().removeprefix("pg_restore: error: ")
     if not fit:
-        raise Refused(f"no programs of PostgreSQL {server_major(target)} or later were found", "install them")
-    raise Refused(f"no pg_restore here reads it: {complaint}", "a newer postgresql-client may; is the file whole?")
+        raise Refused(
+            f"no programs of PostgreSQL {server_major(target)} or later were found",
+            "install the package postgresql-client",
+        )
+    raise Refused(
+        f"no pg_restore on this machine can read it: {complaint}",
+        "install a newer postgresql-client, or check that the file is complete",
+    )
 
 
 def _unknown_settings(connection: Connection, found: Foreign) -> list[str]:
@@ -285,11 +291,11 @@ def _unpack_steps(found: Foreign, scratch: str, unknown: Sequence[str] = ()) -> 
     return [
         Step(
             "unpack",
-            f"Unpack {found.path.name}" if found.packed else f"Take {', '.join(taken)} out of {found.path.name}",
+            f"Unpack {found.path.name}" if found.packed else f"Extract {', '.join(taken)} from {found.path.name}",
             f"{_HERE}:unpack",
             which | {"size": found.size, "changed": found.changed},
-            "into a scratch directory, which is taken away at the end"
-            + (f"; without {', '.join(unknown)}, which this server does not know" if unknown else ""),
+            "into a scratch directory, which is deleted at the end"
+            + (f"; without {', '.join(unknown)}, unknown to this server" if unknown else ""),
         )
     ]
 
@@ -297,7 +303,7 @@ def _unpack_steps(found: Foreign, scratch: str, unknown: Sequence[str] = ()) -> 
 def _create_step(found: Foreign, database: str, target: Facts) -> Step:
     return Step(
         "create",
-        f"Make database {database}",
+        f"Create database {database}",
         f"{_HERE}:create",
         {"database": database, "encoding": found.encoding, "target": target},
         _creation(database, found.encoding).as_string(),
@@ -337,9 +343,12 @@ def _fill_steps(
         Risk.REVERSIBLE,
         f"drop database {catalog.quoted(database)}",
     )
-    looks = "everything that the dump names is there; count the rows, which the file itself does not tell"
+    looks = "check that every object of the dump exists, and count the rows (the file has no row counts)"
     settled = {"finished": only is not None, "keep": keep}
-    return [restore_it, Step("verify", "See what came back", f"{_HERE}:verify", both | chosen | settled, looks)]
+    return [
+        restore_it,
+        Step("verify", "Verify the restored database", f"{_HERE}:verify", both | chosen | settled, looks),
+    ]
 
 
 def _creation(database: str, encoding: str) -> sql.Composed:
@@ -350,7 +359,7 @@ def _creation(database: str, encoding: str) -> sql.Composed:
 def _check_same(path: Path, size: int, changed: int) -> None:
     facts = (path / "toc.dat" if path.is_dir() else path).stat()
     if (facts.st_size, facts.st_mtime_ns) != (size, changed):
-        raise Refused(f"{path} is not the file that the plan was made for", "look at it, and run it again")
+        raise Refused(f"{path} has changed since the plan was made", "check the file, and run the command again")
 
 
 def _stem(path: Path) -> str:

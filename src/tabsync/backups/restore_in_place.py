@@ -62,26 +62,26 @@ def plan_restore_in_place(
     Nothing is changed.
     """
     if clean and drop_old:
-        raise BadUsage("--clean leaves no old database to drop", "leave one of the two out")
+        raise BadUsage("--drop-old can't be used with --clean, which keeps no old database", "give one of the two")
     with workspace.connect("restore") as connection:
         target = catalog.identity(connection)
         manifest = backup_for(workspace, backup, target)
         if manifest.kind != "full":
             raise Refused(
-                f"backup {manifest.id} holds {manifest.kind} only", "it takes a full one: tabsync backup list"
+                f"backup {manifest.id} is of kind {manifest.kind}", "choose a full backup: tabsync backup list"
             )
         if manifest.excluded_schemas and not clean:
             raise Refused(
-                f"backup {manifest.id} leaves out schemas of the provider ({', '.join(manifest.excluded_schemas)}):"
-                " a copy without them can't take the database's place",
-                "replace what is in it, and leave those as they are: --clean",
+                f"backup {manifest.id} has no schemas of the provider ({', '.join(manifest.excluded_schemas)}):"
+                " a copy without them can't replace the database",
+                "to replace everything else in the database and keep these schemas: --clean",
             )
         options = check_target(
             connection, manifest, entries_of(workspace, manifest), no_owner=no_owner, makes=not clean
         )
         destroyed = _destroyed(connection)
         if not clean:
-            check_space(connection, manifest.database["bytes"], "the copy beside the database")
+            check_space(connection, manifest.database["bytes"], "the copy next to the database")
     safety = plan_take_full(workspace, BEFORE_RESTORE)
     scratch = f"restore-{compact(now())}-{secrets.token_hex(2)}"
     first = (fetch_step(manifest.id, scratch), *safety.steps)
@@ -90,7 +90,7 @@ def plan_restore_in_place(
     else:
         steps = [*first, *_swap_steps(workspace, manifest, scratch, target, options, terminate, drop_old, destroyed)]
     database = str(target["database"])
-    title = f"Put backup {manifest.id} in the place of database {database}"
+    title = f"Replace database {database} with backup {manifest.id}"
     return Plan("restore in-place", title, tuple(steps), target, confirm=database)
 
 
@@ -105,29 +105,29 @@ def plan_undo_in_place(workspace: Workspace, *, terminate: bool = False) -> Plan
         database = str(target["database"])
         found = connection.execute(SQL["set_aside"], {"prefix": _prefix(database, "before")}).fetchone()
         if found is None:
-            hint = "psql -l lists the databases; the backup from before it: tabsync backup list"
-            raise BadUsage(f"no database was set aside for {catalog.quoted(database)}", hint)
+            hint = "psql -l lists the databases; tabsync backup list shows the backup from before the restore"
+            raise BadUsage(f"there is no renamed old database of {catalog.quoted(database)}", hint)
     aside = _named(database, "after")
     with beside(workspace, database) as connection:
         _check_connected(connection, database, terminate=terminate)
     step = Step(
         "swap",
-        f"Exchange {database} and {found[0]}",
+        f"Swap the names of {database} and {found[0]}",
         f"{_HERE}.restore_swap:swap",
         {"old": database, "aside": aside, "new": found[0], "target": target, "terminate": terminate},
         f"alter database {catalog.quoted(database)} rename to {catalog.quoted(aside)};"
         f" alter database {catalog.quoted(found[0])} rename to {catalog.quoted(database)}; in one transaction",
         Risk.DESTRUCTIVE,
-        f"the same again, by hand: what was written meanwhile is in {catalog.quoted(aside)}",
+        f"run the same command again: what was written after the restore is in {catalog.quoted(aside)}",
     )
-    title = f"Put {found[0]} back in the place of {database}"
+    title = f"Swap {found[0]} back to {database}"
     return Plan("restore in-place", title, (step,), target, confirm=database)
 
 
 def drop_aside(context: Context, *, database: str) -> Facts:
     """Drop the database that this run set aside."""
     if context.results["swap"]["aside"] != database:
-        raise Refused(f"this run did not set {database} aside", "psql -l")
+        raise Refused(f"this run did not rename {database}", "list the databases: psql -l")
     with beside(context.services, database) as connection:
         drop(connection, database)
     return {"dropped": database}
@@ -154,23 +154,23 @@ def _swap_steps(
     new, aside = _named(old, f"restoring_{secrets.token_hex(2)}"), _named(old, "before")
     slots, tablespace = _check_swap(workspace, old, terminate=terminate)
     given = [f"--jobs={workspace.jobs}", *options]
-    stay = f"; logical slots stay with the old one: {', '.join(slots)}" if slots else ""
+    stay = f"; logical replication slots stay with the old database: {', '.join(slots)}" if slots else ""
     back = "tabsync restore in-place --undo"
     steps = [
         create_step(manifest.id, new, target, manifest.database, "" if tablespace == "pg_default" else tablespace),
         *fill_steps(manifest, scratch, new, target, given, finished=False),
         Step(
             "settle",
-            f"Give it the settings, grants and owner of {old}",
+            f"Copy the settings, privileges and owner of {old}",
             f"{_HERE}.restore_swap:settle",
             {"database": new, "like": old},
-            "alter database ... set, connection limit, grant, owner, as they are now",
+            "alter database ... set, connection limit, grant, owner: as they are now",
             Risk.REVERSIBLE,
             f"drop database {catalog.quoted(new)}",
         ),
         Step(
             "swap",
-            f"Exchange names{', ending all sessions' if terminate else ''}",
+            f"Swap the names{', ending all sessions' if terminate else ''}",
             f"{_HERE}.restore_swap:swap",
             {"old": old, "aside": aside, "new": new, "target": target, "terminate": terminate},
             f"alter database {catalog.quoted(old)} rename to {catalog.quoted(aside)};"
@@ -189,7 +189,7 @@ def _swap_steps(
                 {"database": aside},
                 f"drop database {catalog.quoted(aside)} with (force): {destroyed}",
                 Risk.DESTRUCTIVE,
-                "no undo but the backup that was taken before: tabsync restore in-place --from ID",
+                "only with the backup that was taken before it: tabsync restore in-place --from ID",
             )
         )
     return [*steps, *last_steps(new, scratch)]
@@ -200,7 +200,7 @@ def _check_swap(workspace: Workspace, database: str, *, terminate: bool) -> tupl
     with beside(workspace, database) as connection:
         rights = connection.execute(SQL["rights"], {"database": database}).fetchone()
         if rights is None or not rights[0]:
-            hint = "use its owner, with createdb; or replace what is in it: --clean"
+            hint = "use its owner, with createdb; or replace its contents: --clean"
             raise NotAllowed(f"this user may not rename database {catalog.quoted(database)}", hint)
         slots = check_bound(connection, database)
         _check_connected(connection, database, terminate=terminate)
@@ -216,12 +216,12 @@ def _clean_steps(manifest: Manifest, scratch: str, target: Facts, options: list[
     command = shlex.join(restore_command(programs_for(target, manifest), [*given, f"--dbname={as_dbname(database)}"]))
     replace = Step(
         restore.key,
-        f"Drop and create what is in {database}",
+        f"Drop and create the objects in {database}",
         restore.function,
         restore.arguments,
-        f"{command}; locks the tables meanwhile, and destroys {destroyed}",
+        f"{command}; locks the tables until it ends, and destroys {destroyed}",
         Risk.DESTRUCTIVE,
-        "no undo but the backup that was taken before: tabsync restore in-place --clean --from ID",
+        "only with the backup that was taken before it: tabsync restore in-place --clean --from ID",
     )
     return [replace, verify]
 

@@ -72,7 +72,10 @@ def plan_restore_new(
         target = catalog.identity(connection)
         manifest = backup_for(workspace, backup, target)
         if manifest.kind == "data":
-            raise Refused(f"backup {manifest.id} has rows only, no tables", "restore a full one: tabsync backup list")
+            raise Refused(
+                f"backup {manifest.id} contains rows only, no table definitions",
+                "choose a full backup: tabsync backup list",
+            )
         database = new_name(connection, name, f"{manifest.source['database']}_restored")
         entries = entries_of(workspace, manifest)
         options = check_target(connection, manifest, entries, no_owner=no_owner, keep=keep_what_came)
@@ -147,7 +150,7 @@ def fill_steps(
             "Verify against the dump",
             "tabsync.backups.restore_new:verify",
             both | {"finished": finished, "keep": keep},
-            "everything that has a name is there; rows are as many as lines in each file; keys are validated",
+            "check that every named object exists, that each table has its rows, and that keys are validated",
         ),
     ]
 
@@ -274,9 +277,9 @@ def raise_failures(failures: Sequence[Facts], backup: str, *, keep: bool = False
     if not failures or keep:
         return
     first, more = told(failures[0]), len(failures) - 1
-    hint = f"nothing of it stays; see what is wrong with it: tabsync drill --backup {backup}"
+    hint = f"nothing of it was kept; to see what is wrong with the backup: tabsync drill --backup {backup}"
     if not backup:
-        hint = "nothing of it stays; look at the dump"
+        hint = "nothing of it was kept; check the dump"
     if can_keep:
-        hint += "; or keep what can be restored: --keep-what-came"
-    raise FailedPartway(f"the backup does not restore: {first}" + (f" (and {more} more)" if more else ""), hint)
+        hint += "; or to keep what can be restored: --keep-what-came"
+    raise FailedPartway(f"the backup can't be restored: {first}" + (f" (and {more} more)" if more else ""), hint)

@@ -46,8 +46,8 @@ def check_bound(connection: Connection, database: str) -> list[str]:
     bound = connection.execute(SQL["bound"], {"database": database}).fetchall()
     if running := [name for kind, name in bound if kind == "subscription"]:
         raise Refused(
-            f"subscription {', '.join(running)} feeds {catalog.quoted(database)}",
-            f"alter subscription {catalog.quoted(running[0])} disable, first",
+            f"subscription {', '.join(running)} is enabled in {catalog.quoted(database)}",
+            f"disable it first: alter subscription {catalog.quoted(running[0])} disable",
         )
     return [name for kind, name in bound if kind == "slot"]
 
@@ -60,7 +60,7 @@ def check_sessions(connection: Connection, database: str) -> None:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise Refused(
             f"{catalog.quoted(database)} is in use by {len(found)} sessions: {told}{more}",
-            "stop the application, or end them at the swap: --terminate",
+            "stop the application, or end the sessions at the swap: --terminate",
         )
 
 
@@ -78,8 +78,10 @@ def settle(context: Context, *, database: str, like: str) -> Facts:
             _give(connection, database, like)
         except psycopg.errors.InsufficientPrivilege as error:
             connection.execute("rollback")
-            fact = f"can't give {database} what {like} has: {error.diag.message_primary}"
-            raise NotAllowed(fact, "use the user who set it, or a superuser") from None
+            fact = (
+                f"can't copy the settings, privileges and owner of {like} to {database}: {error.diag.message_primary}"
+            )
+            raise NotAllowed(fact, "use the role that set them, or a superuser") from None
         connection.execute("commit")
     return {"settings": len(settings)}
 
@@ -93,7 +95,7 @@ def swap(context: Context, *, old: str, aside: str, new: str, target: Facts, ter
     with beside(workspace, old) as connection:
         row = connection.execute(SQL["oid"], {"database": old}).fetchone()
         if row is None or row[0] != target["database_oid"]:
-            raise Refused(f"{catalog.quoted(old)} is another database by now", "look where it went: psql -l")
+            raise Refused(f"{catalog.quoted(old)} is now another database", "list the databases: psql -l")
         exchange(workspace, connection, [(old, aside), (new, old)], terminate=terminate)
     return {"database": old, "aside": aside}
 
@@ -145,10 +147,10 @@ def _ending(workspace: Workspace, databases: list[str], *, really: bool) -> Iter
 def _cannot_rename(error: psycopg.Error) -> Refused | NotAllowed:
     message = error.diag.message_primary or str(error).splitlines()[0]
     if isinstance(error, psycopg.errors.ObjectInUse):
-        return Refused(f"{message}; nothing was exchanged", "stop the application, or end its sessions: --terminate")
+        return Refused(f"{message}; nothing was renamed", "stop the application, or end its sessions: --terminate")
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return NotAllowed(f"{message}; nothing was exchanged", "use the database's owner, with createdb; or --clean")
-    return Refused(f"the databases could not be exchanged: {message}", "look at them: psql -l")
+        return NotAllowed(f"{message}; nothing was renamed", "use the database's owner, with createdb; or --clean")
+    return Refused(f"the databases could not be renamed: {message}", "list the databases: psql -l")
 
 
 def _give(connection: Connection, database: str, like: str) -> None:

@@ -99,7 +99,7 @@ def _check_rows(manifest: Manifest, entries: Sequence[Entry], selection: Selecti
     kept = {Relation(entry.schema, entry.name) for entry in entries if entry.has_rows}
     if lacking := [one for one in selection.tables if one in holding - kept]:
         raise Refused(
-            f"backup {manifest.id} ({manifest.kind}) has no rows of {', '.join(map(str, lacking))}",
+            f"backup {manifest.id} ({manifest.kind}) does not contain the rows of {', '.join(map(str, lacking))}",
             "name a full backup: tabsync backup list",
         )
 
@@ -116,8 +116,8 @@ def into_existing(
     taken = [one for one in (*selection.tables, *selection.brought) if (one.schema, one.name) in names]
     if taken:
         raise Refused(
-            f"{', '.join(map(str, taken))} exists already in {catalog.quoted(database)}",
-            "a restore never replaces a table: restore into a new database, without --into",
+            f"{', '.join(map(str, taken))} already exists in {catalog.quoted(database)}",
+            "a restore never replaces a table; restore into a new database: leave --into out",
         )
     present = {entry.dump_id for entry in chosen if (entry.kind, entry.schema, entry.name) in found}
     return there, without(chosen, selection, present)

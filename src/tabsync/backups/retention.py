@@ -88,8 +88,8 @@ def decide(
     for one in backups:
         if one.taken_at > now + CLOCK_TOLERANCE:
             raise Refused(
-                f"backup {one.id} was taken at {one.taken_at:%Y-%m-%d %H:%M} UTC, and here it is {now:%Y-%m-%d %H:%M}",
-                "set the clock right; nothing is pruned by a clock that is wrong",
+                f"backup {one.id} was taken at {one.taken_at:%Y-%m-%d %H:%M}, but now it is {now:%Y-%m-%d %H:%M} UTC",
+                "set the clock; nothing is deleted while it is wrong",
             )
     classes = list(classes)
     newest_proven = _newest([one for one in backups if one.id in proven], lambda one: one.subject)
@@ -102,21 +102,21 @@ def decide(
         if one.id in holds:
             why = f"held: {holds[one.id]}" if holds[one.id] else "held"
         elif one.id in in_use:
-            why = "a running procedure uses it"
+            why = "in use by a running command"
         elif row is None:
-            why = f"no class for {one.reason!r} or {one.kind!r} in the manual"
+            why = f"the manual has no class {one.reason!r} or {one.kind!r}"
         elif expires_at is None:
-            why = f"class {row.name}, for ever"
+            why = f"class {row.name}, kept forever"
         elif now < expires_at:
             why = f"class {row.name}, until {expires_at:%Y-%m-%d}"
         elif one.id in bases:
-            why = f"class {row.name} reaches back {row.retention.days} days, and begins with it"
+            why = f"the {row.retention.days} days of class {row.name} begin with it"
         elif one.id in newest_proven:
-            why = f"the newest proven backup, though class {row.name} ended {expires_at:%Y-%m-%d}"
+            why = f"the newest proven backup; class {row.name} expired {expires_at:%Y-%m-%d}"
         elif one.id in newest:
-            why = f"the newest of its kind, though class {row.name} ended {expires_at:%Y-%m-%d}"
+            why = f"the newest of its kind; class {row.name} expired {expires_at:%Y-%m-%d}"
         else:
-            return Decision(one.id, False, f"class {row.name} ended {expires_at:%Y-%m-%d}", expires_at)
+            return Decision(one.id, False, f"class {row.name} expired {expires_at:%Y-%m-%d}", expires_at)
         return Decision(one.id, True, why, expires_at)
 
     return _with_parents(backups, [of(one) for one in backups])
@@ -145,7 +145,7 @@ def _with_parents(backups: Sequence[Candidate], decisions: Sequence[Decision]) -
         while link and (link := parents.get(link, "")) and link not in needed:
             needed[link] = one.id
     return [
-        replace(one, keep=True, why=f"{needed[one.id]} builds on it") if not one.keep and one.id in needed else one
+        replace(one, keep=True, why=f"{needed[one.id]} needs it") if not one.keep and one.id in needed else one
         for one in decisions
     ]
 

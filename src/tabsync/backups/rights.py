@@ -75,8 +75,8 @@ def check_rights(connection: Connection, entries: Sequence[Entry], *, no_owner: 
     needing = [] if managed or keep else _needing(connection, entries, no_owner=no_owner)
     if needing:
         raise NotAllowed(
-            f"only a superuser can make {_some(needing)}",
-            "restore as a superuser; or without them: tabsync restore new --keep-what-came",
+            f"only a superuser can create {_some(needing)}",
+            "restore as a superuser; or restore without them: tabsync restore new --keep-what-came",
         )
 
 
@@ -84,7 +84,7 @@ def doubts(connection: Connection, entries: Sequence[Entry], *, no_owner: bool) 
     """What the plan says of rights where nobody can know: "" when there is nothing to say."""
     superuser, _, _ = _who(connection)
     needing = [] if superuser else _needing(connection, entries, no_owner=no_owner)
-    return f"; this user may not be allowed to make {_some(needing)}" if needing else ""
+    return f"; this user may lack the privilege to create {_some(needing)}" if needing else ""
 
 
 def usable_tablespaces(connection: Connection) -> set[str]:

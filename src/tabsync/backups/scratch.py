@@ -38,7 +38,7 @@ def fetch(context: Context, *, backup: str, scratch: str, keep: bool = False) ->
     if damage and not keep:
         raise ProblemFound(
             f"backup {backup} can't be restored: " + "; ".join(f"{whose(file)} {why}" for file, why in damage),
-            "tabsync backup list shows the others; take a new one with tabsync backup take full",
+            "choose another: tabsync backup list; or take a new one: tabsync backup take full",
         )
     decompress_for(clients_for(server_major(manifest.source)), dump)
     damaged = [{"name": file.name, "why": why} for file, why in damage]

@@ -119,7 +119,7 @@ def _named(entries: Sequence[Entry], names: Iterable[Relation]) -> set[int]:
         if name not in known:
             near = difflib.get_close_matches(str(name), map(str, known), 3, 0.5)
             near += [str(one) for one in known if one.name == name.name and str(one) not in near]
-            hint = f"did you mean {', '.join(near)}?" if near else "tabsync backup show lists its tables"
+            hint = f"did you mean {', '.join(near)}?" if near else "to see its tables: tabsync backup show ID"
             raise BadUsage(f"there is no table {name} in the backup", hint)
         chosen.add(known[name])
     return chosen

@@ -47,11 +47,11 @@ def settle_steps(
     backup: the id of ours, or path: of another dump.
     """
     given = statements(entries, database, no_owner=no_owner)
-    preview = ";\n".join(given) or "nothing: the dump says nothing of the database itself"
+    preview = ";\n".join(given) or "nothing: the dump has no settings of the database itself"
     arguments = {"scratch": scratch, "database": database, "backup": backup, "path": path, "no_owner": no_owner}
     settled = Step(
         "settle",
-        f"Give {database} its settings, grants, comment and owner",
+        f"Restore settings, privileges, comment and owner of {database}",
         f"{_HERE}:settle",
         arguments,
         preview,
@@ -59,7 +59,7 @@ def settle_steps(
         "drop the database",
     )
     judged = Step(
-        "whole", "See whether all of it came", f"{_HERE}:whole", {"database": database}, "what failed is named"
+        "whole", "Check that everything was restored", f"{_HERE}:whole", {"database": database}, "list what failed"
     )
     return [settled, judged] if keep else [settled]
 
@@ -97,9 +97,8 @@ def whole(context: Context, *, database: str) -> Facts:
     if missing := context.results["settle"]["missing"]:
         first, more = missing[0], len(missing) - 1
         raise FailedPartway(
-            f"database {database} is only a part of the backup: {first['told']}"
-            + (f" (and {more} more)" if more else ""),
-            "it was kept, and its comment names what is missing; look at it before anything uses it",
+            f"database {database} is incomplete: {first['told']}" + (f" (and {more} more)" if more else ""),
+            "the database was kept, and its comment names what is missing; check it before you use it",
         )
     return {}
 
@@ -131,7 +130,7 @@ def _partial_mark(run_id: str, backup: str, missing: Sequence[Facts]) -> str:
 def _subscriptions(entries: Sequence[Entry], told: Sequence[Facts]) -> list[Facts]:
     """Subscriptions are in a superuser's dump, and are never restored; without their connection string."""
     known = {one["name"] for one in told if one["kind"] == "subscription"}
-    note = "left out: it would take the changes away from the original; only when that is gone"
+    note = "left out: it would receive the changes instead of the original; enable it only when the original is gone"
     return [
         {
             "kind": "subscription",

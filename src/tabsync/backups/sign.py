@@ -41,8 +41,8 @@ def plan_sign(workspace: Workspace, backups: Sequence[str] = ()) -> Plan:
     for one in found:
         if taken.get(one.id, one.content_digest) != one.content_digest:
             raise Refused(
-                f"the manifest of backup {one.id} is not what was written when it was taken here",
-                f"don't restore it; see who writes to {store.url}",
+                f"the manifest of backup {one.id} is not the one that was written when the backup was taken here",
+                f"don't restore it; find out who can write to {store.url}",
             )
     what = f"backup {found[0].id}" if len(found) == 1 else f"{len(found)} backups"
     size = human_bytes(sum({file.object: file.object_bytes for one in found for file in one.files}.values()))
@@ -50,10 +50,10 @@ def plan_sign(workspace: Workspace, backups: Sequence[str] = ()) -> Plan:
     steps = (
         Step(
             "read",
-            "Read every object that they name",
+            "Read every object of these backups",
             "tabsync.backups.sign:read",
             {"backups": [one.id for one in found]},
-            f"sha256 of {size}; nothing is signed if anything is damaged",
+            f"sha256 of {size}; nothing is signed if an object is corrupt",
         ),
         Step(
             "sign",
@@ -78,7 +78,7 @@ def read(context: Context, *, backups: list[str]) -> Facts:
             if why := harm[key_of(file)]:
                 raise ProblemFound(
                     f"backup {one.id}: {whose(file)} {why}; nothing was signed",
-                    "bring it back from a copy of the store, or name the others: tabsync backup sign ID...",
+                    "restore the object from a copy of the store, or sign the other backups: tabsync backup sign ID...",
                 )
     return {"bytes": size}
 
@@ -118,7 +118,7 @@ def _own_key(workspace: Workspace) -> str:
     key = public_of(workspace.keys.signing)
     if workspace.keys.trusted and key not in workspace.keys.trusted:
         raise NotAllowed(
-            f"tabsync.toml does not trust the key in {workspace.keys.signing}: its signature would count for nothing",
+            f"tabsync.toml does not trust the key in {workspace.keys.signing}: its signature would not be valid",
             f'add it: trusted_keys = [..., "{key}"]',
         )
     return key
@@ -132,7 +132,11 @@ def _recorded(workspace: Workspace) -> dict[str, str]:
 
 
 def _history(recorded: bool) -> str:
-    return "this ledger recorded that it was taken" if recorded else "NOT KNOWN to this ledger: are you sure of it?"
+    return (
+        "this ledger recorded that it was taken"
+        if recorded
+        else "UNKNOWN to this ledger: sign it only if you are sure where it came from"
+    )
 
 
 def _stored(store: Store, backup: str) -> Manifest:
@@ -146,6 +150,7 @@ def _lacks(workspace: Workspace, store: Store, manifest: Manifest) -> bool:
     why = store.distrusts(manifest.id, manifest.content_digest, manifest.signature, keys)
     if why.startswith("has a signature"):
         raise Refused(
-            f"the manifest of backup {manifest.id} {why}: somebody changed it", "bring it back from a copy of the store"
+            f"the manifest of backup {manifest.id} {why}: it was changed after it was signed",
+            "restore the manifest from a copy of the store",
         )
     return bool(why)

@@ -41,7 +41,7 @@ def create(context: Context, *, backup: str, database: str, target: Facts, name:
     directory = _root(context.services) / name
     held = claim(directory)
     if held is None:
-        raise RuntimeError(f"{directory} is held already")  # names are random: this can't be a user's doing
+        raise RuntimeError(f"{directory} is already in use")  # names are random: this can't be a user's doing
     _held[directory] = held
     place = without_secrets(context.services.conninfo)
     facts = {"database": database, "conninfo": place, "mark": unfinished_mark(context.run_id), "oid": None}

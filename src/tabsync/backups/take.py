@@ -114,7 +114,7 @@ def take_steps(
     """The steps that take a backup (full, unless contents say otherwise) under the given id; the drill has them too."""
     contents = contents or Contents()
     common = {"backup": backup}
-    gone = "no undo needed: what is staged is removed at the end, and by the next command if this one dies"
+    gone = "no undo needed: staged files are deleted at the end, or by the next command if this one dies"
     return (
         Step(
             "dump",
@@ -132,7 +132,7 @@ def take_steps(
             common,
             preview=f"move each file to {workspace.store().url}/objects/<sha256>",
             risk=Risk.REVERSIBLE,
-            undo="objects that no manifest names are collected later",
+            undo="tabsync backup prune deletes objects that no manifest names",
         ),
         Step(
             "commit",
@@ -145,7 +145,7 @@ def take_steps(
         ),
         Step(
             "tidy_store",
-            "Clear the staging directory",
+            "Delete the staging directory",
             "tabsync.backups.take:tidy",
             common,
             preview=f"rm -r {workspace.store().staging(backup)}",
@@ -162,8 +162,8 @@ def prove_target(connection: Connection, expected: Facts) -> None:
     for what in ("system_identifier", "database", "database_oid"):
         if found[what] != expected[what]:
             raise Refused(
-                f"this is another database than the plan was made for: {what} is {found[what]}, not {expected[what]}",
-                "look where the connection leads: tabsync status",
+                f"the plan was made for another database: {what} is {found[what]}, not {expected[what]}",
+                "check which database the connection string names: tabsync health",
             )
 
 
@@ -201,7 +201,7 @@ def dump(context: Context, *, backup: str, target: Facts, contents: Facts) -> Fa
             connection.execute("rollback")
     program = {"pg_dump": clients.dotted, "tabsync": __version__, "jobs": workspace.jobs, "zstd": clients.has_zstd()}
     hidden = [f"table {one}: user {target['user']} may not read it" for one in what.without]
-    schemas = [f"schema {name}: it is the provider's own" for name in what.schemas_left_out]
+    schemas = [f"schema {name}: it belongs to the provider" for name in what.schemas_left_out]
     hidden += [] if what.large_objects else [f"large objects: user {target['user']} may not read all of them"]
     excluded = {"excluded": hidden + schemas, "excluded_schemas": list(what.schemas_left_out)}
     sent = [one.to_json() for one in sender.sent] if sender else []

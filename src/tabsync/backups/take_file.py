@@ -36,7 +36,7 @@ def plan_take_file(workspace: Workspace, kind: Kind, tables: Sequence[str], form
     """
     file = file.absolute()
     if file.exists():
-        raise Refused(f"{file} exists already", "give it another name")
+        raise Refused(f"{file} already exists", "choose another name")
     if not file.parent.is_dir():
         raise Refused(f"{file.parent} is not a directory", f"mkdir -p {shlex.quote(str(file.parent))}")
     with workspace.connect("backup") as connection:
@@ -91,7 +91,7 @@ def write(context: Context, *, target: Facts, options: list[str], form: str, fil
             raise dump_failed(done.complaint(), unfinished)
         os.link(unfinished, file)  # unlike a rename, it never replaces what came there meanwhile
     except FileExistsError:
-        raise Refused(f"{file} exists already", "give it another name") from None
+        raise Refused(f"{file} already exists", "choose another name") from None
     finally:
         unfinished.unlink(missing_ok=True)
     return {"file": file, "bytes": Path(file).stat().st_size, "format": form}

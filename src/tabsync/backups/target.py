@@ -108,7 +108,9 @@ def backup_for(workspace: Workspace, backup: str, target: Facts) -> Manifest:
     if backup != "latest":
         found = store.manifest(backup)
         if found.physical:
-            raise Refused(f"backup {backup} holds a cluster's files, no dump", "tabsync restore to-time restores those")
+            raise Refused(
+                f"backup {backup} is physical: it contains a cluster's files, not a dump", "use tabsync restore to-time"
+            )
         return found
     mine = [one for one in store.manifests()[0] if one.kind == "full" and one.reason != BEFORE_RESTORE]
     own = [one for one in mine if one.subject == subject_of(target)]
@@ -125,7 +127,7 @@ def entries_of(workspace: Workspace, manifest: Manifest) -> list[Entry]:
     with tempfile.TemporaryDirectory(prefix="tabsync-") as directory:
         if wrong := workspace.store().place(file, Path(directory) / "toc.dat"):
             fact = f"backup {manifest.id} can't be restored: its table of contents {wrong}"
-            raise ProblemFound(fact, "tabsync backup list shows the others")
+            raise ProblemFound(fact, "choose another: tabsync backup list")
         return read_toc(Path(directory) / "toc.dat")
 
 
@@ -134,7 +136,7 @@ def programs_for(target: Facts, manifest: Manifest) -> Installation:
     theirs, ours = catalog.server_major(manifest.source), catalog.server_major(target)
     if ours < theirs:
         raise Refused(
-            f"backup {manifest.id} is of PostgreSQL {theirs} and this server is {ours}: there is no way back",
+            f"backup {manifest.id} is of PostgreSQL {theirs}, and this server is the older version {ours}",
             f"restore it on a server of PostgreSQL {theirs} or later",
         )
     made_by = int(str(manifest.program["pg_dump"]).split(".")[0])
@@ -146,9 +148,12 @@ def new_name(connection: Connection, wanted: str | None, default: str) -> str:
     ending = f"_{compact(now()).lower()}"
     name = wanted or default.encode()[: _LONGEST_NAME - len(ending)].decode(errors="ignore") + ending
     if not name or len(name.encode()) > _LONGEST_NAME or "\0" in name:
-        raise BadUsage(f"{name!r} is not a database's name", f"a name has 1 to {_LONGEST_NAME} bytes")
+        raise BadUsage(f"{name!r} is not a valid name of a database", f"a name has 1 to {_LONGEST_NAME} bytes")
     if exists(connection, name):
-        raise Refused(f"database {catalog.quoted(name)} exists already", "a restore never replaces one: --as NEW_NAME")
+        raise Refused(
+            f"database {catalog.quoted(name)} already exists",
+            "a restore never replaces a database; choose another name: --as NEW_NAME",
+        )
     return name
 
 
@@ -164,14 +169,14 @@ def fetch_step(backup: str, scratch: str, *, keep: bool = False) -> Step:
     """
     what = "sha256 of each object of the backup"
     arguments = _both(backup, scratch) | ({"keep": True} if keep else {})
-    return Step("fetch", "Check every stored object", "tabsync.backups.scratch:fetch", arguments, what)
+    return Step("fetch", "Read and verify every stored object", "tabsync.backups.scratch:fetch", arguments, what)
 
 
 def create_step(backup: str, database: str, target: Facts, facts: Facts, tablespace: str = "") -> Step:
     """The step that makes the new database. tablespace: where, when it isn't the server's default."""
     return Step(
         "create",
-        f"Make database {database}",
+        f"Create database {database}",
         "tabsync.backups.target:create",
         {"backup": backup, "database": database, "target": target, "tablespace": tablespace},
         _made(database, facts, tablespace).as_string(),
@@ -185,12 +190,12 @@ def last_steps(database: str, scratch: str) -> list[Step]:
     return [
         Step(
             "tidy_database",
-            "Drop the new database if it is not whole",
+            "Drop the new database if it is incomplete",
             "tabsync.backups.target:drop_unfinished",
             {"database": database},
             f"only after a failure: drop database {catalog.quoted(database)}",
             Risk.REVERSIBLE,
-            "no undo: it was made by this run, and is not whole",
+            "no undo: this run created it, and it is incomplete",
             always=True,
         ),
         tidy_step(scratch),
@@ -201,10 +206,10 @@ def tidy_step(scratch: str) -> Step:
     """The step that takes the fetched files away."""
     return Step(
         "tidy_scratch",
-        "Take the fetched files away",
+        "Delete the fetched files",
         "tabsync.backups.scratch:tidy",
         {"scratch": scratch},
-        "delete the directory of the fetched files; the store keeps its own",
+        "delete the directory of the fetched files; the store is not changed",
         Risk.REVERSIBLE,
         "no undo needed: the store still has the backup",
         always=True,
@@ -220,14 +225,16 @@ def create(context: Context, *, backup: str, database: str, target: Facts, table
     with on_server(context.services) as connection:
         prove_target(connection, target)
         try:
-            with allowed(f"make database {database}", "alter role ... createdb"):
+            with allowed(f"create database {database}", "alter role ... createdb"):
                 connection.execute(_made(database, manifest.database, tablespace))
         except psycopg.errors.DuplicateDatabase:
-            raise Refused(f"database {catalog.quoted(database)} exists already", "--as NEW_NAME") from None
+            raise Refused(
+                f"database {catalog.quoted(database)} already exists", "choose another name: --as NEW_NAME"
+            ) from None
         except psycopg.DatabaseError as error:
-            fact = f"this server can't make a database like that of the backup: {error.diag.message_primary}"
+            fact = f"this server can't create a database like the one in the backup: {error.diag.message_primary}"
             locale = error.sqlstate in _NO_SUCH_LOCALE
-            raise Refused(fact, "install the locale on the server" if locale else "see the server's log") from None
+            raise Refused(fact, "install the locale on the server" if locale else "read the server's log") from None
         mark_unfinished(context, connection, database)
     return {"database": database}
 
@@ -276,7 +283,7 @@ def _mark(connection: Connection, database: str, text: str | None) -> None:
 
 def unfinished_mark(run_id: str) -> str:
     """The comment of a database that a run made and has not finished."""
-    return f"tabsync: unfinished restore, run {run_id}; it is not whole and can be dropped"
+    return f"tabsync: unfinished restore, run {run_id}; it is incomplete and can be dropped"
 
 
 def _both(backup: str, scratch: str) -> Facts:

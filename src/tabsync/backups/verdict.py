@@ -111,7 +111,7 @@ def against(measured: float | None, target: float | None, *, interrupted: bool =
     if measured is None and interrupted:
         return "interrupted: not measured"
     if target is None:
-        return f"{'unknown' if measured is None else human_seconds(measured)}, not judged by this drill"
+        return f"{'unknown' if measured is None else human_seconds(measured)}, no target in this drill"
     if measured is None:
         return f"not reached, target {human_seconds(target)}: missed"
     return f"{human_seconds(measured)}, target {human_seconds(target)}: {'met' if measured <= target else 'MISSED'}"

@@ -73,9 +73,9 @@ def plan_verify(workspace: Workspace, backups: list[str]) -> Plan:
                 "Read every stored object",
                 "tabsync.backups.verify:read",
                 {"backups": backups},
-                "sha256 of each manifest and each object, and the manifest's signature if it has one",
+                "SHA-256 of each manifest and each object, and the manifest's signature if it has one",
             ),
-            Step("record", "Record the verdict", "tabsync.backups.verify:record", {}, "evidence in the ledger"),
+            Step("record", "Record the verdict", "tabsync.backups.verify:record", {}, "write it into the ledger"),
         ),
     )
 
@@ -89,15 +89,15 @@ def plan_verify_deep(workspace: Workspace, backup: str) -> Plan:
     manifest = workspace.store().manifest(backup)
     if manifest.kind != "full":
         raise BadUsage(
-            f"backup {backup} holds {manifest.kind} only: --deep needs a full one",
-            f"without --deep its objects are read: tabsync backup verify {backup}",
+            f"backup {backup} is of kind {manifest.kind}: --deep needs a full backup",
+            f"to read its objects only: tabsync backup verify {backup}",
         )
     workspace.keys.require_identity(manifest.encryption.get("recipients", ()))
     scratch = f"verify-{compact(now())}-{secrets.token_hex(2)}"
     proof = proof_steps(workspace, backup, scratch, manifest.source, [])
     return Plan(
         procedure="backup verify --deep",
-        title=f"Verify that backup {backup} of {manifest.source['database']} comes back",
+        title=f"Verify that backup {backup} of {manifest.source['database']} can be restored",
         target=manifest.source,
         steps=(
             *(step for step in proof if step.key not in _NEEDLESS),
@@ -107,7 +107,7 @@ def plan_verify_deep(workspace: Workspace, backup: str) -> Plan:
                 "Record the verdict",
                 "tabsync.backups.verify:record_deep",
                 {"backup": backup, "subject": manifest.subject},
-                "evidence in the ledger",
+                "write it into the ledger",
                 always=True,
             ),
             tidy_step(scratch),
@@ -120,7 +120,7 @@ def amcheck_step(scratch: str, target: Facts) -> Step:
     server = server_for(server_major(target))
     return Step(
         "amcheck",
-        "Read every page, look for every row in every index",
+        "Check every page and every index entry (amcheck)",
         "tabsync.backups.amcheck:amcheck",
         {"scratch": scratch},
         f"amcheck of PostgreSQL {server.dotted}: bt_index_parent_check(index, true, true), verify_heapam(table)",
@@ -143,10 +143,10 @@ def record(context: Context) -> Facts:
         add_evidence(context.services.ledger(), KIND, one["subject"], ok=one["ok"], facts=facts, run_id=context.run_id)
     damaged = [one for one in verdicts if not one["ok"]]
     if damaged:
-        of = f"{len(damaged)} of {len(verdicts)} backups are damaged, the first: " if len(verdicts) > 1 else ""
+        of = f"{len(damaged)} of {len(verdicts)} backups are corrupt, the first: " if len(verdicts) > 1 else ""
         raise ProblemFound(
             f"{of}backup {damaged[0]['backup']}: {'; '.join(damaged[0]['wrong'][:3])}",
-            "bring it back from a copy of the store, or take a new one: tabsync backup take full",
+            "restore it from a copy of the store, or take a new backup: tabsync backup take full",
         )
     return {"sound": len(verdicts)}
 

@@ -77,7 +77,7 @@ def keep_step(backup: str, scratch: str) -> Step:
         "Keep the copy, stopped",
         f"{_HERE}:keep",
         {"backup": backup, "scratch": scratch},
-        "stop the scratch server and keep its directory as servers/warm/<backup>; an older copy goes",
+        "stop the scratch server and keep its directory as servers/warm/<backup>; an older copy is deleted",
         Risk.REVERSIBLE,
         "tabsync backup cool",
     )
@@ -131,7 +131,7 @@ def stop_step(copy: Warm) -> Step:
         {"backup": copy.backup},
         f"pg_ctl stop in {copy.directory}",
         Risk.REVERSIBLE,
-        "no undo needed: it stays where it is",
+        "no undo needed: the copy is kept",
         always=True,
     )
 
@@ -141,10 +141,10 @@ def start(context: Context, *, backup: str) -> Facts:
     workspace: Workspace = context.services
     directory = _root(workspace) / backup
     if not (directory / _NOTE).exists():
-        raise Refused(f"the warm copy of {backup} is gone", "tabsync drill --keep-warm makes another")
+        raise Refused(f"the warm copy of {backup} was deleted", "make another: tabsync drill --keep-warm")
     taken = claim(directory)
     if taken is None:
-        raise Refused(f"another process works with the warm copy of {backup}", "wait for it: tabsync run list")
+        raise Refused(f"another process is using the warm copy of {backup}", "wait for it: tabsync run list")
     _held[directory] = taken
     embedded.start(embedded.opened(directory, settings=settings_for(workspace.jobs)))
     return {"directory": str(directory)}
@@ -166,7 +166,7 @@ def plan_cool(workspace: Workspace, backup: str = "") -> Plan:
     found = [one for one in warm_copies(workspace) if backup in ("", one.backup)]
     if not found:
         which = f" of {backup}" if backup else ""
-        raise BadUsage(f"there is no warm copy{which}", "tabsync drill --keep-warm keeps one")
+        raise BadUsage(f"there is no warm copy{which}", "make one: tabsync drill --keep-warm")
     steps = tuple(
         Step(
             f"cool_{number}",
@@ -186,7 +186,7 @@ def cool(context: Context, *, backup: str) -> Facts:
     """Delete a warm copy. Raises Refused when a process works with it."""
     directory = _root(context.services) / backup
     if not _remove(directory):
-        raise Refused(f"a process works with the warm copy of {backup}", "wait for it: tabsync run list")
+        raise Refused(f"a process is using the warm copy of {backup}", "wait for it: tabsync run list")
     return {"backup": backup}
 
 
@@ -202,7 +202,7 @@ def _flush(server: embedded.Server) -> None:
     done = run_program([program, "--sync-only", f"--pgdata={server.data}"], account=account, claim=server.directory)
     if done.code != 0:
         raise FailedPartway(
-            f"the copy could not be written to disk: {done.complaint()}", "see the disk of its directory"
+            f"the copy could not be written to disk: {done.complaint()}", "check the disk of its directory"
         )
 
 

@@ -30,7 +30,7 @@ from tabsync.cli import (
 
 app = typer.Typer(
     name="tabsync",
-    help="Run your database operations manual: previewed, bounded, recorded, and every promise in it measured.",
+    help="Run your database operations manual: backups, restores and drills, each previewed and recorded.",
     epilog="Example: tabsync init postgresql://me@db.example.com/shop, then: tabsync drill",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -39,9 +39,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-app.command("status", short_help="The page at 3 in the morning: is it broken, and what to do.")(status.status)
-app.command("health", short_help="Does the database answer, and are its key tables readable?")(health.health)
-app.add_typer(drill.app, name="drill", short_help="Prove that a backup is restorable, and how fast.")
+app.command("status", short_help="Show whether something is wrong, and what to do next.")(status.status)
+app.command("health", short_help="Check that the database answers and that its key tables can be read.")(health.health)
+app.add_typer(drill.app, name="drill", short_help="Prove that a backup can be restored, and measure how fast.")
 backup.app.command("prune", epilog="Example: tabsync backup prune, then: tabsync backup prune --apply")(prune.prune)
 backup.app.command("hold", epilog="Example: tabsync backup hold latest --reason 'evidence for incident 7'")(prune.hold)
 backup.app.command("release", epilog="Example: tabsync backup release 20261122T181500Z-1a2b")(prune.release)
@@ -64,10 +64,10 @@ app.add_typer(wal.app, name="wal")
 app.add_typer(manual.app, name="manual")
 app.add_typer(run.app, name="run")
 app.add_typer(key.app, name="key")
-app.command("init", short_help="Write tabsync.toml and manual.md fitted to a database.")(init.init)
+app.command("init", short_help="Write tabsync.toml and manual.md for a database.")(init.init)
 app.command("serve", short_help="Serve the console until Ctrl-C.")(serve.serve)
 app.add_typer(operator.app, name="operator")
-app.command("demo", short_help="See it all work on a restaurant's database.")(demo.demo)
+app.command("demo", short_help="Try everything on the database of a restaurant.")(demo.demo)
 
 
 def _version(shown: bool) -> None:
@@ -84,4 +84,4 @@ def root(
         False, "--version", help="Show the version and exit.", callback=_version, is_eager=True
     ),
 ) -> None:
-    """Run your database operations manual: previewed, bounded, recorded, and every promise in it measured."""
+    """Run your database operations manual: backups, restores and drills, each previewed and recorded."""

@@ -14,38 +14,44 @@ if TYPE_CHECKING:
     from tabsync.stores.manifest import Manifest
     from tabsync.workspace import Workspace
 
-app = typer.Typer(help="Take backups, list them, look into one.", no_args_is_help=True)
+app = typer.Typer(help="Take backups; list, show, verify, copy, sign, hold and prune them.", no_args_is_help=True)
 
 
 @app.command(epilog="Example: tabsync backup take full --reason pre-migration")
 def take(
     kind: Annotated[
-        Literal["full", "schema", "data", "tables", "physical"], typer.Argument(help="What the backup holds.")
+        Literal["full", "schema", "data", "tables", "physical"], typer.Argument(help="What the backup contains.")
     ],
     tables: Annotated[
-        list[str] | None, typer.Argument(help="With tables: which, as schema.table or in the schema public.")
+        list[str] | None, typer.Argument(help="With tables: their names, as schema.table or in the schema public.")
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why it is taken; kept with the backup.")] = "manual",
+    reason: Annotated[
+        str, typer.Option(help="Why the backup is taken; stored with it, and it chooses the retention class.")
+    ] = "manual",
     form: Annotated[
         Literal["directory", "custom", "plain"],
-        typer.Option("--format", help="directory: into the store. Others: one file for pg_restore or psql."),
+        typer.Option("--format", help="directory: into the store. custom, plain: one file for pg_restore or psql."),
     ] = "directory",
     file: Annotated[Path | None, typer.Option(help="With --format custom or plain: the file to write.")] = None,
     exclude_unreadable: Annotated[
-        bool, typer.Option("--exclude-unreadable", help="Leave out, by name, what the user may not read.")
+        bool,
+        typer.Option("--exclude-unreadable", help="Leave out what the user may not read; the backup lists it by name."),
     ] = False,
     exclude_platform: Annotated[
-        bool, typer.Option("--exclude-platform", help="Leave out the schemas of a provider (Supabase: auth, storage).")
+        bool, typer.Option("--exclude-platform", help="Leave out the provider's own schemas (Supabase: auth, storage).")
     ] = False,
     incremental: Annotated[
-        bool, typer.Option("--incremental", help="With physical, from PostgreSQL 17 on: only blocks that changed.")
+        bool, typer.Option("--incremental", help="With physical, since PostgreSQL 17: only the blocks that changed.")
     ] = False,
     parent: Annotated[
-        str | None, typer.Option(help="With --incremental: since which physical backup, an id or latest (default).")
+        str | None,
+        typer.Option(help="With --incremental: the physical backup it is based on, an id or latest (default)."),
     ] = None,
     checkpoint: Annotated[
         Literal["fast", "spread"],
-        typer.Option(help="With physical: begin at once, with a burst of writes, or wait for the next checkpoint."),
+        typer.Option(
+            help="With physical: fast starts at once, with many writes; spread waits for the next checkpoint."
+        ),
     ] = "fast",
     config: ConfigOption = None,
     database: DatabaseOption = None,
@@ -53,11 +59,12 @@ def take(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Take a backup: one consistent snapshot, table files stored by digest, the manifest last.
+    """Take a backup of one consistent snapshot.
 
-    full: everything. schema: definitions without rows. data: rows without definitions. tables: the rows of some
-    tables with all definitions, so that they can be restored anywhere. physical: the files of the whole cluster, which
-    together with WAL (tabsync wal receive) can be restored to any later second; self-hosted servers only.
+    full: the whole database. schema: definitions without rows. data: rows without definitions. tables: the rows of
+    some tables with all definitions, so that they can be restored into any database. physical: the files of the whole
+    cluster, which together with WAL (tabsync wal receive) can be recovered to any later second; self-hosted servers
+    only.
     """
     from tabsync.backups.copy import copies_of
     from tabsync.backups.take import plan_take
@@ -75,7 +82,7 @@ def take(
         excluded = {"exclude_unreadable": exclude_unreadable, "exclude_platform": exclude_platform}
         plan = plan_take(found, kind, reason, names, **excluded)
         for name in copies_of(found, kind, reason)[1]:
-            note(f"the manual keeps it in {name} too, and [stores] in tabsync.toml doesn't say where that is")
+            note(f"the manual requires a copy in {name}, but [stores] in tabsync.toml does not define it")
     else:
         from tabsync.backups.take_file import plan_take_file
 
@@ -100,17 +107,21 @@ def _check(
     from tabsync.kernel.errors import BadUsage
 
     if (kind == "tables") != bool(names):
-        raise BadUsage("tables are named with the kind 'tables', and with no other", "tabsync backup take tables users")
+        raise BadUsage("give table names with the kind 'tables', and only with it", "tabsync backup take tables users")
     if (form == "directory") != (file is None):
-        raise BadUsage(
-            "--format custom or plain goes with --file, and --file with one of them", "tabsync backup take -h"
-        )
+        raise BadUsage("--file needs --format custom or plain, and these need --file", "tabsync backup take -h")
     if kind == "physical" and (file or left_out):
-        raise BadUsage("a physical backup is of the whole cluster, and goes into the store", "tabsync backup take -h")
+        raise BadUsage(
+            "a physical backup is of the whole cluster and can only be written into the store", "tabsync backup take -h"
+        )
     if ((incremental or parent) and kind != "physical") or (parent and not incremental):
-        raise BadUsage("--parent goes with --incremental, and that with physical", "tabsync backup take -h")
+        raise BadUsage(
+            "--parent needs --incremental, and --incremental needs the kind physical", "tabsync backup take -h"
+        )
     if file and left_out:
-        raise BadUsage("what is left out is told by a backup in the store; one file can't", "leave out --file")
+        raise BadUsage(
+            "only a backup in the store can record what was left out; a single file can't", "leave --file out"
+        )
 
 
 def _show_taken(found: Workspace, outcome: Outcome, json: bool) -> None:
@@ -131,7 +142,7 @@ def _show_taken(found: Workspace, outcome: Outcome, json: bool) -> None:
         )
         return
     seconds = sum(outcome.seconds.values())
-    proof = f" It is not proven yet: tabsync drill --backup {manifest.id}" if manifest.kind == "full" else ""
+    proof = f" Not proven yet; to prove it: tabsync drill --backup {manifest.id}" if manifest.kind == "full" else ""
     console().print(
         f"Backup [bold]{manifest.id}[/] taken in {human_seconds(seconds)}: {manifest.kind},"
         f" {human_bytes(manifest.stored_bytes)}.{proof}"
@@ -142,9 +153,9 @@ def _show_taken(found: Workspace, outcome: Outcome, json: bool) -> None:
 def list_(
     config: ConfigOption = None, database: DatabaseOption = None, store: StoreOption = None, json: JsonOption = False
 ) -> None:
-    """List the backups in the store, newest last, and whether each was proven by a drill.
+    """List the backups in the store, newest last, and whether a drill has proven each.
 
-    Beside them: what Supabase keeps of the project, and what pgBackRest keeps where it is installed. Read only.
+    Also lists the backups that Supabase has of the project and that pgBackRest has, if it is installed. Only reads.
     """
     from rich.table import Table
     from rich.text import Text
@@ -162,13 +173,13 @@ def list_(
         ours = {"store": found.store().url, "backups": backups, "damaged": [one.fact for one in damaged]}
         print_json({"version": 1, "kind": "backups", **ours, "provider": provider, "pgbackrest": others})
     elif not backups and not damaged:
-        console().print(f"No backup in {found.store().url}. Take one: tabsync backup take full", markup=False)
+        console().print(f"No backup in {found.store().url}. To take one: tabsync backup take full", markup=False)
     else:
         table = Table(box=None, padding=(0, 2, 0, 0))
         for name in ("Backup", "Kind", "Age", "Database", "Reason", "Stored", "Proof", "Kept until"):
             right = name in ("Age", "Stored")
             table.add_column(name, justify="right" if right else "left", no_wrap=right or name == "Backup")
-        proof = {"identical": "[green]proven[/]", "partial": "[yellow]partly[/]", None: "[yellow]not yet[/]"}
+        proof = {"identical": "[green]proven[/]", "partial": "[yellow]partly[/]", None: "[yellow]not proven[/]"}
         for one in backups:
             table.add_row(
                 one["id"],
@@ -178,7 +189,7 @@ def list_(
                 Text(one["reason"]),
                 human_bytes(one["bytes"]),
                 proof.get(one["proof"], "[red]failed[/]") if one["kind"] == "full" else "-",
-                "held" if one["held"] is not None else (one["expires_at"] or "for ever")[:10],
+                "held" if one["held"] is not None else (one["expires_at"] or "forever")[:10],
             )
         console().print(table)
     if not json:
@@ -200,7 +211,7 @@ def show(
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what is in a backup: whose it is, its snapshot, its tables."""
+    """Show a backup: its source, its snapshot, its tables."""
     from rich.table import Table
     from rich.text import Text
 
@@ -222,7 +233,7 @@ def show(
     out.print(f"snapshot  {manifest.snapshot['time'][:19]} UTC at LSN {manifest.snapshot['lsn']}", markup=False)
     out.print(f"stored    {human_bytes(manifest.stored_bytes)} in {len(manifest.files)} files")
     if manifest.physical:
-        out.print("holds     the files of the whole cluster; where it leads to: tabsync backup window")
+        out.print("contains  the files of the whole cluster; to see what can be recovered: tabsync backup window")
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("Table", "Stored", "SHA-256"):

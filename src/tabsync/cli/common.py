@@ -18,17 +18,20 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The tabsync.toml to use (default: here, else the demo's).")
+    Path | None,
+    typer.Option("--config", help="The tabsync.toml to use (default: the one in this directory, else the demo's)."),
 ]
 DatabaseOption = Annotated[
     str | None,
-    typer.Option("--database", "-d", help="URL, 'service=NAME' or keywords; PG* variables fill what it leaves out."),
+    typer.Option(
+        "--database", "-d", help="Connection string: URL, 'service=NAME' or keywords; PG* variables complete it."
+    ),
 ]
 StoreOption = Annotated[
     str | None, typer.Option("--store", help="Where backups are: a directory, az://, s3:// or gs:// with a prefix.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print versioned JSON for machines.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Confirm a destructive plan without asking; it is recorded.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs, with a version number.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Confirm a destructive plan without asking; this is recorded.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show the plan and change nothing.")]
 
 
@@ -53,7 +56,7 @@ def take_away_leftovers(found: Workspace) -> None:
     swept = sweep(found)
     sweep_warm(found)
     if end_orphan(found.servers() / "demo"):
-        note("a demo died earlier: its server was stopped (tabsync demo starts it again)")
+        note("an earlier demo died: its server was stopped (to start it again: tabsync demo)")
     try:
         marked = mark_interrupted(found.ledger()) if found.home.exists() else []
     except Refused:
@@ -61,8 +64,8 @@ def take_away_leftovers(found: Workspace) -> None:
     if swept or marked:
         parts = [f"{len(marked)} interrupted run" + ("s" if len(marked) > 1 else "")] if marked else []
         more = f" and {len(swept) - 3} more" if len(swept) > 3 else ""
-        parts += [f"what it left ({', '.join(swept[:3])}{more})"] if swept else []
-        note(f"a process died earlier: cleared {' and '.join(parts)} (tabsync run list)")
+        parts += [f"left-over files ({', '.join(swept[:3])}{more})"] if swept else []
+        note(f"an earlier command died: cleaned up {' and '.join(parts)} (tabsync run list)")
 
 
 def load_manual(found: Workspace) -> Manual:
@@ -157,5 +160,5 @@ def _ask_to_confirm(plan: Plan) -> str | None:
     """Ask for the words that approve a destructive plan; None when there is no terminal to ask on."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
-    typed: str = typer.prompt(f"Type {plan.confirm!r} to go on", err=True, default="", show_default=False)
+    typed: str = typer.prompt(f"Type {plan.confirm!r} to continue", err=True, default="", show_default=False)
     return typed

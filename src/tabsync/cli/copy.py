@@ -17,9 +17,9 @@ def copy(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Copy a backup to another store and check every object there; what is encrypted stays so.
+    """Copy a backup to another store and check every object there; encrypted objects stay encrypted.
 
-    Backups of a class that the manual keeps in several stores are copied when they are taken.
+    If the manual keeps a class in several stores, its backups are copied when they are taken.
     """
     from tabsync.backups.copy import plan_copy
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
@@ -37,7 +37,7 @@ def copy(
         return
     sent = human_bytes(copied["sent_bytes"])
     console().print(
-        f"Backup {copied['backup']} is in {copied['store']} now: {copied['objects']} objects, {sent} of them sent.",
+        f"Backup {copied['backup']} is now in {copied['store']}: {copied['objects']} objects, {sent} of them sent.",
         markup=False,
         soft_wrap=True,
     )

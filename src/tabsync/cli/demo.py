@@ -14,16 +14,20 @@ if TYPE_CHECKING:
 
 
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="Do the whole job, print the verdict, stop everything.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Take a backup, prove it, print the verdict, stop everything.")
+    ] = False,
     orders: Annotated[int, typer.Option(min=100, max=10_000_000, help="Orders to generate the first time.")] = 20_000,
     port: Annotated[int, typer.Option(min=0, max=65535, help="The console's port; 0 picks a free one.")] = 8420,
-    reset: Annotated[bool, typer.Option("--reset", help="Delete the demo's database first; it is made anew.")] = False,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Delete the demo's database first, and create it again.")
+    ] = False,
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Bring up a restaurant's PostgreSQL under live traffic, prove its backup, leave the console running.
+    """Start a restaurant's PostgreSQL with live traffic, prove its backup, and keep the console running.
 
-    Everything lives in .tabsync/demo below this directory and stops with Ctrl-C.
+    Everything is in .tabsync/demo in this directory, and stops with Ctrl-C.
 
     Example: tabsync demo --once
     """
@@ -38,7 +42,7 @@ def demo(
 
     if json and not once:
         raise BadUsage(
-            "--json goes with --once: a demo that is left running has no end to report", "tabsync demo --once --json"
+            "--json needs --once: a demo that stays running has no result to print", "tabsync demo --once --json"
         )
     place = place_in(Path.cwd())
     if reset:
@@ -92,11 +96,13 @@ def _leave_console_running(running: Demo, port: int) -> None:
         out = console()
         out.print(f"\n[bold]The console is at {url}[/]  log in as {name} with {password}")
         out.print(
-            "Every tabsync command in this directory works on this demo: try tabsync status. Ctrl-C stops it all."
+            "Every tabsync command in this directory uses this demo; try: tabsync status. Ctrl-C stops everything."
         )
 
     serve(running.workspace, port=port, on_ready=ready, is_built=built_in(typer.main.get_command(program)))
 
 
 def _told(counts: dict[str, int]) -> str:
-    return "Traffic meanwhile: " + ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items())
+    return "Traffic during the demo: " + ", ".join(
+        f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items()
+    )

@@ -20,7 +20,7 @@ app = typer.Typer(invoke_without_command=True)
 def drill(
     context: typer.Context,
     backup: Annotated[
-        str | None, typer.Option("--backup", help="A backup's id, or latest; without it a new one is taken first.")
+        str | None, typer.Option("--backup", help="A backup's id, or latest; without it a new backup is taken first.")
     ] = None,
     keep_warm: Annotated[
         bool, typer.Option("--keep-warm", help="Keep the proven copy, stopped: for backup query, restore rows.")
@@ -31,9 +31,9 @@ def drill(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Prove that a backup is restorable: restore it, compare every byte, measure RTO and RPO.
+    """Prove that a backup can be restored: restore it, compare every byte, measure RTO and RPO.
 
-    The database is only read. The copy lives in a scratch server that is taken away at the end. Exit code 0 only if
+    The database is only read. The copy is in a scratch server that is deleted at the end. The exit code is 0 only if
     the copy is identical and both targets of the manual are met.
     """
     from tabsync.backups.drill import plan_drill
@@ -42,13 +42,15 @@ def drill(
 
     if context.invoked_subcommand is not None:
         if backup or keep_warm or config or database or store or dry_run or json:
-            raise BadUsage("options go after the word", f"tabsync drill {context.invoked_subcommand} --help")
+            raise BadUsage(
+                "write the options after the name of the drill", f"tabsync drill {context.invoked_subcommand} --help"
+            )
         return
     found = workspace(config, database, store)
     try:
         plan = plan_drill(found, load_manual(found), backup, keep_warm=keep_warm)
     except CannotConnect as error:
-        without = "" if backup else "; a backup that is there needs no server: tabsync drill --backup latest"
+        without = "" if backup else "; to drill a stored backup without the server: tabsync drill --backup latest"
         raise CannotConnect(error.fact, f"{error.hint}{without}") from None
     _end(_drill(found, plan, dry_run=dry_run, json=json))
 
@@ -59,16 +61,17 @@ def monthly(
         str | None,
         typer.Option("--staging", help="Restore into a new database of this server instead of a scratch server."),
     ] = None,
-    drop: Annotated[bool, typer.Option("--drop", help="With --staging: drop that database in the end.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="With --staging: drop that database at the end.")] = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     store: StoreOption = None,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Restore the newest full backup of the farthest store, prove it, and read every index of the copy.
+    """Restore the newest full backup from the most distant store, prove it, and check every index of the copy.
 
-    Recovery time is judged by the manual; the loss is told, since a dump alone promises none: see drill quarterly.
+    The recovery time is compared with the manual's target. The data loss is shown without a target, since a dump alone
+    can't promise one: see drill quarterly.
     """
     from tabsync.backups.monthly import plan_monthly
     from tabsync.backups.staging import sweep_staging
@@ -77,17 +80,17 @@ def monthly(
     from tabsync.workspace import find
 
     if drop and not staging:
-        raise BadUsage("--drop goes with --staging: a scratch server is taken away by itself", "tabsync drill monthly")
+        raise BadUsage("--drop needs --staging: a scratch server is always deleted", "tabsync drill monthly")
     # Before the leftovers of all kinds are taken away in one word: this one was on a server that others use.
     for left in sweep_staging(find(config, database=database, store=store), staging):
-        note(f"a monthly drill died earlier: the database {left} that it left on staging is dropped")
+        note(f"an earlier monthly drill died: its database {left} on staging was dropped")
     found = workspace(config, database, store)
     planned = plan_monthly(found, load_manual(found), staging, drop=drop)
     for told in planned.notes:
         note(told)
     report = _drill(planned.workspace, planned.plan, dry_run=dry_run, json=json)
     if report is not None and report.data["database_left"]:
-        note(f"database {report.data['database_left']} stays on staging, to be looked at; drop it when done")
+        note(f"database {report.data['database_left']} was kept on staging for inspection; drop it afterwards")
     _end(report)
 
 

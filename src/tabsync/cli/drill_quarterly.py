@@ -19,10 +19,10 @@ def quarterly(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Lose the source, on paper, and recover it for real: to a random second of the last day, on a copy.
+    """Simulate the loss of the source, and recover a copy to a random second of the last day.
 
-    Measures how many commits the store lacks at the moment of the loss (RPO, by canaries in the WAL; nothing is written
-    into any table) and how long it takes until the copy answers (RTO). Exit code 0 only if both targets are met.
+    Measures which commits would be lost (RPO, by test records in the WAL; nothing is written into a table) and the
+    time until a query on the copy succeeds (RTO). The exit code is 0 only if both targets are met.
     """
     from tabsync.backups.pitr.quarterly import plan_quarterly, run_quarterly
     from tabsync.cli.common import listener, load_manual, print_json, show_plan, workspace
@@ -51,20 +51,20 @@ def show_report(report: Report) -> None:
 
     out, facts = console(), report.data
     recovered, error = facts["recovered"], facts["error"]
-    counted = f" ({facts['canaries_lost']} of {facts['canaries']} canary commits lost)"
+    counted = f" ({facts['canaries_lost']} of {facts['canaries']} test commits lost)"
     lost = "" if facts["canaries_lost"] is None else counted
     point = f"{_local(facts['moment'])} from {facts['backup']}"
     out.print(f"Recovered to {point}" if recovered else f"Not recovered to {point}", markup=False)
     if recovered:
-        out.print(f"     {'' if recovered['reached'] else 'NOT SURELY: '}{recovered['why']}", markup=False)
+        out.print(f"     {'' if recovered['reached'] else 'NOT CONFIRMED: '}{recovered['why']}", markup=False)
     stopped = report.data["interrupted"]
     out.print(f"RTO  {against(facts['rto_seconds'], facts['rto_target'], interrupted=stopped)}", markup=False)
     out.print(f"RPO  {against(facts['rpo_seconds'], facts['rpo_target'], interrupted=stopped)}{lost}", markup=False)
     if facts["indexes"]:
         size = human_bytes(facts["health"]["bytes"])
-        out.print(f"read {facts['indexes']} indexes, {facts['health']['tables']} tables, {size}", markup=False)
+        out.print(f"checked {facts['indexes']} indexes, {facts['health']['tables']} tables, {size}", markup=False)
     if facts["table"]:
-        out.print(f"back table {facts['table']}; row {facts['row'] or 'none'}", markup=False)
+        out.print(f"restored table {facts['table']}; row {facts['row'] or 'none'}", markup=False)
     for line in facts["not_checked"]:
         out.print(f"not checked: {line}", style="yellow", markup=False)
     style = "bold green" if facts["ok"] else "bold yellow" if facts["partial"] else "bold red"

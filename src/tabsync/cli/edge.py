@@ -65,7 +65,7 @@ def _from_typer(error: Exception) -> TabsyncError | None:
     from typer.exceptions import Abort, TyperException
 
     if isinstance(error, Abort):
-        return Refused("the question was not answered; nothing was done")
+        return Refused("the question was not answered; nothing was changed")
     if not isinstance(error, TyperException):
         return None
     context = getattr(error, "ctx", None)
@@ -81,12 +81,12 @@ def _from_psycopg(error: Exception) -> TabsyncError | None:
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return NotAllowed(f"not allowed: {words_of(error)}", "use a user with pg_monitor and pg_read_all_data")
     if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
-        return NotAllowed(f"gave up waiting: {words_of(error)}", "see who holds what: tabsync status")
+        return NotAllowed(f"timeout: {words_of(error)}", "to see which session holds the lock: tabsync status")
     if isinstance(error, psycopg.OperationalError):
-        return CannotConnect(f"the connection was lost: {words_of(error)}", "see whether it answers: tabsync health")
+        return CannotConnect(f"the connection was lost: {words_of(error)}", "check the database: tabsync health")
     if isinstance(error, psycopg.Error):
         return FailedPartway(
-            f"the server refuses a statement of ours: {words_of(error)}", "see the server: tabsync status"
+            f"the server rejected a statement of tabsync: {words_of(error)}", "check the server: tabsync status"
         )
     return None
 
@@ -94,7 +94,9 @@ def _from_psycopg(error: Exception) -> TabsyncError | None:
 def _from_the_system(error: Exception) -> TabsyncError | None:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return FailedPartway(f"{where}{error.strerror}", "see that the disk has room and the file may be written")
+        return FailedPartway(
+            f"{where}{error.strerror}", "check that the disk has free space and that the file may be written"
+        )
     return None
 
 

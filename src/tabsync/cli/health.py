@@ -10,7 +10,7 @@ from tabsync.cli.common import ConfigOption, DatabaseOption, JsonOption
 def health(config: ConfigOption = None, database: DatabaseOption = None, json: JsonOption = False) -> None:
     """Check that the database answers and the manual's key tables can be read.
 
-    Exit code 0 when all is well, 1 when a check failed, 3 when there is no connection.
+    Exit code 0: all checks passed. 1: a check failed. 3: no connection.
 
     Example: tabsync health --database service=production
     """

@@ -12,14 +12,15 @@ from tabsync.cli.common import DryRunOption, JsonOption, YesOption
 
 def init(
     url: Annotated[
-        str, typer.Argument(help="URL, 'service=NAME' or keywords; may be left out with PG* variables.")
+        str,
+        typer.Argument(help="Connection string: URL, 'service=NAME' or keywords; not needed if PG* variables are set."),
     ] = "",
     directory: Annotated[Path, typer.Option(help="Where to write the two files.")] = Path(),
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Look at a database and write tabsync.toml and a manual.md fitted to it: its tables, enums, roles, provider.
+    """Read a database's catalog and write tabsync.toml and manual.md for it: tables, enums, roles, provider.
 
     The database is only read. A password in the URL is not written down.
 
@@ -42,4 +43,6 @@ def init(
         return
     out = console()
     out.print(f"{plan.title}: done.", markup=False)
-    out.print("Next: read manual.md, it is your policy now; then tabsync manual check, tabsync health, tabsync drill")
+    out.print(
+        "Next: read manual.md, which is now your policy; then run: tabsync manual check, tabsync health, tabsync drill"
+    )

@@ -23,7 +23,7 @@ def show_provider(state: Facts | None) -> None:
         return
     if state["problem"]:
         hint = f"; {state['hint']}" if state["hint"] else ""
-        note(f"what {state['provider']} keeps is unknown: {state['problem']}{hint}")
+        note(f"the backups of {state['provider']} are unknown: {state['problem']}{hint}")
         return
     out = console()
     out.print()
@@ -44,7 +44,7 @@ def show_provider(state: Facts | None) -> None:
     window = state["window"]
     if window:
         out.print(f"point in time: {_utc(window['earliest'])} to {_utc(window['latest'])} UTC", highlight=False)
-        out.print("restore it there, in place: tabsync restore managed TIME", style="dim")
+        out.print("to restore it there, in place: tabsync restore managed TIME", style="dim")
     else:
         out.print("point in time: not enabled for this project", style="yellow")
 
@@ -60,7 +60,7 @@ def show_pgbackrest(state: Facts | None) -> None:
     if state is None:
         return
     if state["problem"]:
-        note(f"what pgBackRest keeps is unknown: {state['problem']}")
+        note(f"the backups of pgBackRest are unknown: {state['problem']}")
         return
     out = console()
     for stanza in state["stanzas"]:
@@ -80,10 +80,14 @@ def show_pgbackrest(state: Facts | None) -> None:
 
 def managed(
     moment: Annotated[
-        str, typer.Argument(metavar="TIME", help="As 2026-11-22T18:15:00-03:00; without an offset, in local time.")
+        str,
+        typer.Argument(
+            metavar="TIME", help="For example 2026-11-22T18:15:00-03:00; without an offset it is local time."
+        ),
     ],
     without_backup: Annotated[
-        bool, typer.Option("--without-backup", help="Take no backup first: when the database can't be read any more.")
+        bool,
+        typer.Option("--without-backup", help="Take no backup before it: for a database that can't be read any more."),
     ] = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
@@ -92,10 +96,10 @@ def managed(
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Have Supabase restore the project, in place, to a point in time: what came later is gone from it.
+    """Let Supabase restore the project in place to a point in time; later changes are lost from the project.
 
-    A full backup of ours is taken first. The project is down while it restores. To look at a moment without touching
-    anything, restore a backup instead: tabsync restore new.
+    A full backup is taken first. The project is down during the restore. To see old data without changing the
+    project, restore a backup into a new database instead: tabsync restore new.
     """
     from tabsync.backups.managed_restore import parse_moment, plan_restore_managed
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
@@ -114,9 +118,11 @@ def managed(
         print_json({"version": 1, "kind": "restore", "run": outcome.run_id, "seconds": outcome.seconds, **told})
         return
     taken = outcome.results.get("commit", {}).get("backup")
-    console().print(f"Project {told['project']} is back as of {told['moment']}, in {human_seconds(told['seconds'])}.")
+    console().print(f"Project {told['project']} was restored to {told['moment']} in {human_seconds(told['seconds'])}.")
     if taken:
-        console().print(f"What it was before is in backup {taken}: tabsync restore new --from {taken}", markup=False)
+        console().print(
+            f"The data from before the restore is in backup {taken}: tabsync restore new --from {taken}", markup=False
+        )
 
 
 def _utc(moment: str) -> str:

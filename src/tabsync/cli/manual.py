@@ -15,14 +15,17 @@ from tabsync.kernel.errors import Exit
 if TYPE_CHECKING:
     from tabsync.manual.check import Report
 
-app = typer.Typer(no_args_is_help=True, help="Check and show the manual, which is the program's policy.")
+app = typer.Typer(no_args_is_help=True, help="Check and show the manual, which contains the policy.")
 
-_File = Annotated[Path | None, typer.Argument(help="The manual; without it, the workspace's.", show_default=False)]
+_File = Annotated[
+    Path | None,
+    typer.Argument(help="The manual's file (default: the one that tabsync.toml names).", show_default=False),
+]
 
 
 @app.command("check", epilog="Example: tabsync manual check manual.md")
 def check_command(file: _File = None, json: JsonOption = False) -> None:
-    """List everything that is wrong with the manual, as FILE:LINE, and what it names that isn't built yet."""
+    """List the errors in the manual as FILE:LINE, and the commands in it that are not built yet."""
     from tabsync.manual.check import check
     from tabsync.manual.load import read
 
@@ -48,7 +51,7 @@ def show_command(
     file: _File = None,
     json: JsonOption = False,
 ) -> None:
-    """Show the manual as the program understands it: all of it in short, one section, or one runbook."""
+    """Show the manual as the program reads it: a summary, one section, or one runbook."""
     from tabsync.manual import show
     from tabsync.manual.load import read
 

@@ -12,28 +12,28 @@ from tabsync.cli.common import ConfigOption, JsonOption
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
-app = typer.Typer(help="Say who may use the console.", no_args_is_help=True)
+app = typer.Typer(help="Manage the users of the console.", no_args_is_help=True)
 
 _Name = Annotated[str, typer.Argument(help="The operator's name.")]
 _FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from the first line of stdin.")]
-_Generate = Annotated[bool, typer.Option("--generate", help="Make a password and print it, once.")]
+_Generate = Annotated[bool, typer.Option("--generate", help="Generate a password and print it once.")]
 
 
 @app.command("add", epilog="Example: tabsync operator add ana --role admin --generate")
 def add(
     name: _Name,
-    role: Annotated[str, typer.Option(help="viewer sees everything; admin may also start runs.")] = "viewer",
+    role: Annotated[str, typer.Option(help="viewer: may see everything; admin: may also start runs.")] = "viewer",
     password_stdin: _FromStdin = False,
     generate: _Generate = False,
     config: ConfigOption = None,
 ) -> None:
-    """Add an operator; the password is asked for, twice."""
+    """Add an operator; asks for the password twice."""
     from tabsync.ledger.operators import add_operator
 
     found = _workspace(config)
     password = _password(from_stdin=password_stdin, generate=generate)
     made = add_operator(found.ledger(), name, password, role, by=found.journal().actor)
-    _done(f"{made.name} may log in as {made.role}", password if generate else "")
+    _done(f"{made.name} may now log in as {made.role}", password if generate else "")
 
 
 @app.command("list", epilog="Example: tabsync operator list")
@@ -51,7 +51,7 @@ def list_(config: ConfigOption = None, json: JsonOption = False) -> None:
         print_json({"version": 1, "kind": "operators", "operators": [asdict(one) for one in found]})
         return
     if not found:
-        console().print("There is no operator. Make one: tabsync operator add NAME --role admin")
+        console().print("There is no operator. To add one: tabsync operator add NAME --role admin")
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("Name", "Role", "Since (UTC)"):
@@ -65,7 +65,7 @@ def list_(config: ConfigOption = None, json: JsonOption = False) -> None:
 def password_(
     name: _Name, password_stdin: _FromStdin = False, generate: _Generate = False, config: ConfigOption = None
 ) -> None:
-    """Give an operator a new password; the sessions under the old one end."""
+    """Set a new password for an operator; this ends the operator's sessions."""
     from tabsync.ledger.operators import one_operator, set_password
 
     found = _workspace(config)
@@ -77,7 +77,7 @@ def password_(
 
 @app.command("remove", epilog="Example: tabsync operator remove ana")
 def remove(name: _Name, config: ConfigOption = None) -> None:
-    """Remove an operator; the sessions end."""
+    """Remove an operator; this ends the operator's sessions."""
     from tabsync.ledger.operators import remove_operator
 
     found = _workspace(config)
@@ -96,14 +96,14 @@ def _password(*, from_stdin: bool, generate: bool) -> str:
     from tabsync.ledger.operators import new_password
 
     if from_stdin and generate:
-        raise BadUsage("--password-stdin and --generate exclude each other", "give one of them")
+        raise BadUsage("--password-stdin can't be used with --generate", "give one of the two")
     if generate:
         return new_password()
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
-        raise Refused("there is no terminal to ask for the password on", "--password-stdin, or --generate")
-    typed: str = typer.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
+        raise Refused("the password can't be asked for without a terminal", "use --password-stdin or --generate")
+    typed: str = typer.prompt("Password", hide_input=True, confirmation_prompt="Repeat the password", err=True)
     return typed
 
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def window(
     config: ConfigOption = None, database: DatabaseOption = None, store: StoreOption = None, json: JsonOption = False
 ) -> None:
-    """Show what can be recovered to: every span of time, from which backup, where WAL is missing, and the dumps.
+    """Show what can be recovered: each time window and its backup, gaps in the WAL, and the dumps.
 
-    What Supabase can, where it runs the server, stands beside it. Times are in the local time zone.
-    Exit code 1 when WAL is missing or something can't be read.
+    Also shows the recovery window of Supabase if it runs the server. Times are in the local time zone.
+    Exit code 1 if WAL is missing or something can't be read.
     """
     from tabsync.backups.managed import provider_state
     from tabsync.backups.wal.window import window as look
@@ -42,21 +42,26 @@ def window(
 
 def to_time(
     time: Annotated[
-        str | None, typer.Argument(help="'2026-11-22 14:30:00' or '14:30', local unless it has an offset; or latest.")
+        str | None,
+        typer.Argument(help="'2026-11-22 14:30:00' or '14:30', local time unless it has an offset; or latest."),
     ] = None,
-    lsn: Annotated[str | None, typer.Option(help="A WAL position instead of a time.")] = None,
-    xid: Annotated[int | None, typer.Option(help="A transaction instead of a time.")] = None,
+    lsn: Annotated[str | None, typer.Option(help="An LSN (WAL position) instead of a time.")] = None,
+    xid: Annotated[int | None, typer.Option(help="A transaction id instead of a time.")] = None,
     before: Annotated[
-        bool, typer.Option("--before", help="Stop just before the target: the commit that did it.")
+        bool, typer.Option("--before", help="Stop just before the target instead of just after it.")
     ] = False,
-    into: Annotated[Path | None, typer.Option(help="A new directory for the cluster, on a disk with room.")] = None,
-    port: Annotated[int | None, typer.Option(help="TCP port on this machine; a free one by default.")] = None,
-    name: Annotated[str, typer.Option("--as", help="What the cluster is called here.")] = "",
+    into: Annotated[
+        Path | None, typer.Option(help="A new directory for the cluster, on a disk with enough space.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port on this machine (default: a free one).")] = None,
+    name: Annotated[str, typer.Option("--as", help="Name of the restored cluster on this machine.")] = "",
     pause: Annotated[
-        bool, typer.Option("--pause", help="Stop at the target read-only, to look before it is opened.")
+        bool,
+        typer.Option("--pause", help="Pause at the target, read-only, so that you can check it before it is opened."),
     ] = False,
     timeline: Annotated[
-        int | None, typer.Option(min=1, help="Timeline to stay on; by default the newest that had begun by then.")
+        int | None,
+        typer.Option(min=1, help="Timeline to recover along (default: the newest that had started by then)."),
     ] = None,
     config: ConfigOption = None,
     database: DatabaseOption = None,
@@ -64,7 +69,7 @@ def to_time(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Recover the whole cluster, as it was at a moment, into a new one beside it; nothing that exists is touched."""
+    """Recover the whole cluster to a point in time, as a new, separate cluster; the source is not changed."""
     from tabsync.backups.pitr.restore import plan_to_time
     from tabsync.backups.pitr.target import parse_target
     from tabsync.cli.common import carry_out, print_json, show_plan, workspace
@@ -87,7 +92,7 @@ def to_time(
 
 
 def clusters(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """List the clusters that were restored here, and how to connect to them."""
+    """List the clusters that were restored on this machine, and how to connect to them."""
     from rich.table import Table
     from rich.text import Text
 
@@ -99,7 +104,7 @@ def clusters(config: ConfigOption = None, json: JsonOption = False) -> None:
         print_json({"version": 1, "kind": "restored clusters", "clusters": found})
         return
     if not found:
-        console().print("No restored cluster here. Make one: tabsync restore to-time '14:30'", markup=False)
+        console().print("There is no restored cluster. To restore one: tabsync restore to-time '14:30'", markup=False)
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("Cluster", "State", "As of", "From backup", "Directory"):
@@ -114,7 +119,7 @@ def clusters(config: ConfigOption = None, json: JsonOption = False) -> None:
 
 
 def drop(
-    name: Annotated[str, typer.Argument(help="A restored cluster: tabsync restore clusters.")],
+    name: Annotated[str, typer.Argument(help="Name of a restored cluster, from: tabsync restore clusters.")],
     config: ConfigOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
@@ -133,7 +138,7 @@ def drop(
     if json:
         print_json({"version": 1, "kind": "cluster dropped", "run": outcome.run_id, **outcome.results["drop"]})
     else:
-        console().print(f"The restored cluster {name} is gone.", markup=False)
+        console().print(f"The restored cluster {name} was dropped.", markup=False)
 
 
 def _show_recovered(target: str, reached: Facts, kept: Facts) -> None:
@@ -143,7 +148,7 @@ def _show_recovered(target: str, reached: Facts, kept: Facts) -> None:
     from tabsync.kernel.units import human_seconds
 
     out = console()
-    verdict, style = ("REACHED", "bold green") if reached["reached"] else ("NOT SURELY REACHED", "bold yellow")
+    verdict, style = ("REACHED", "bold green") if reached["reached"] else ("NOT CONFIRMED", "bold yellow")
     out.print(Text.assemble((f"{verdict}: ", style), f"{target}; {reached['why']}"))
     last = _local(reached["last_commit"]) if reached["last_commit"] else "none after the backup"
     out.print(f"last commit  {last}, LSN {reached['lsn']}, timeline {reached['timeline']}", markup=False)
@@ -151,8 +156,8 @@ def _show_recovered(target: str, reached: Facts, kept: Facts) -> None:
     out.print(f"directory    {kept['directory']}", markup=False, soft_wrap=True)
     out.print(f'connect      psql "{kept["conninfo"]}"', markup=False, soft_wrap=True)
     if reached["paused"]:
-        out.print("It waits, read-only. Open it with: select pg_wal_replay_resume()")
-    out.print(f"End it with: tabsync restore drop {kept['name']}", markup=False)
+        out.print("Recovery is paused, the cluster is read-only. To open it: select pg_wal_replay_resume()")
+    out.print(f"To drop it: tabsync restore drop {kept['name']}", markup=False)
 
 
 def _show_window(facts: Facts) -> None:
@@ -166,7 +171,7 @@ def _show_window(facts: Facts) -> None:
         named = ", ".join(cluster["databases"])
         out.print(Text.assemble((f"Cluster {cluster['system_identifier']}", "bold"), f"  {named}"))
         for one in cluster["windows"]:
-            out.print(f"any moment from {_local(one['from'])} to {_local(one['to'])}", style="green")
+            out.print(f"any time from {_local(one['from'])} to {_local(one['to'])}", style="green")
         if len(cluster["timelines"]) > 1:
             out.print(_timelines(cluster["timelines"]))
         table = Table(box=None, padding=(0, 2, 0, 0))
@@ -180,9 +185,11 @@ def _show_window(facts: Facts) -> None:
         for gap in cluster["gaps"]:
             out.print(f"WAL is missing: {gap['segments']} files from {gap['first']} on", style="bold red", markup=False)
     if not facts["clusters"]:
-        out.print("No physical backup: only the moments of dumps. For every second: tabsync backup take physical")
+        out.print(
+            "No physical backup: only the dumps can be restored. To recover to any second: tabsync backup take physical"
+        )
     if facts["dumps"]:
-        out.print(Text("Dumps, each of one moment", style="bold"))
+        out.print(Text("Dumps, each of one point in time", style="bold"))
         for one in facts["dumps"]:
             out.print(f"{_local(one['at'])}  {one['backup']}  {one['kind']}, {one['database']}", markup=False)
     for complaint in facts["damaged"]:
@@ -213,8 +220,8 @@ def _show_provider(state: Facts) -> None:
         out.print(Text(f"unknown: {state['problem']}; {state['hint']}", style="yellow"))
     elif state["window"]:
         spell = [_local(state["window"][end]) for end in ("earliest", "latest")]
-        out.print(f"any moment from {spell[0]} to {spell[1]}", style="green")
-        out.print("in place, by Supabase: tabsync restore managed TIME", style="dim")
+        out.print(f"any time from {spell[0]} to {spell[1]}", style="green")
+        out.print("to let Supabase restore in place: tabsync restore managed TIME", style="dim")
     else:
         out.print("no point-in-time recovery", style="yellow")
 

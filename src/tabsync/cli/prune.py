@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 def prune(
     apply: Annotated[
-        bool, typer.Option("--apply", help="Delete, after asking; without it nothing is changed.")
+        bool, typer.Option("--apply", help="Delete, after a confirmation; without it nothing is changed.")
     ] = False,
     grace: Annotated[
         str,
-        typer.Option("--grace", help="Objects that no backup names are kept for so long: a backup may be under way."),
+        typer.Option("--grace", help="Age from which unused objects are deleted; a running backup needs younger ones."),
     ] = "24 hours",
     config: ConfigOption = None,
     store: StoreOption = None,
@@ -26,9 +26,9 @@ def prune(
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Show which backups have expired by the manual's Retention table, and what deleting them frees; --apply does it.
+    """Show which backups have expired by the manual's Retention table; --apply deletes them.
 
-    What is held (tabsync backup hold), the newest proven backup of each database and the newest of each kind stay.
+    Always kept: held backups (tabsync backup hold), and each database's newest proven backup and newest of each kind.
     """
     from tabsync.backups.prune import plan_prune, survey
     from tabsync.backups.warm import cool_pruned
@@ -52,7 +52,7 @@ def prune(
         if json:
             print_json({"version": 1, "kind": "prune", "applied": False, **seen.to_json()})
         elif plan.steps:
-            console().print("Nothing was changed. Delete them: tabsync backup prune --apply")
+            console().print("Nothing was changed. To delete them: tabsync backup prune --apply")
         return
     results = carry_out(found, plan, json=json, yes=yes).results
     collected = results.get("collect", {"objects": 0, "bytes": 0})
@@ -64,7 +64,7 @@ def prune(
         print_json({"version": 1, "kind": "prune", "applied": True, **told})
     else:
         freed = f"{collected['objects']} objects, {human_bytes(collected['bytes'])} freed"
-        freed += f"; {wal['files']} files of WAL, {human_bytes(wal['bytes'])} freed" if wal["files"] else ""
+        freed += f"; {wal['files']} WAL files, {human_bytes(wal['bytes'])} freed" if wal["files"] else ""
         console().print(f"Deleted: {', '.join(deleted) or 'no backup'}; {freed}.", markup=False)
 
 
@@ -76,7 +76,7 @@ def hold(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Hold a backup: it is never pruned, however old, until it is released."""
+    """Hold a backup: it does not expire until it is released."""
     from tabsync.backups.hold import plan_hold
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
 
@@ -89,7 +89,9 @@ def hold(
     if json:
         print_json({"version": 1, "kind": "hold", **facts})
         return
-    console().print(f"Backup [bold]{facts['backup']}[/] is held, until: tabsync backup release {facts['backup']}")
+    console().print(
+        f"Backup [bold]{facts['backup']}[/] is held. To release it: tabsync backup release {facts['backup']}"
+    )
 
 
 def release(
@@ -99,7 +101,7 @@ def release(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Release a held backup: from now on its class decides how long it stays."""
+    """Release a held backup: it then expires by its retention class."""
     from tabsync.backups.hold import plan_release
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
 
@@ -136,11 +138,15 @@ def _show(seen: Survey) -> None:
         kept = f"class {row['class']}: kept by the provider ({', '.join(row['stores'])})"
         out.print(f"{kept} for {human_seconds(row['retention_seconds'])}", markup=False)
     if seen.garbage:
-        out.print(f"{seen.garbage} objects that no backup names: {human_bytes(seen.garbage_bytes)}")
+        out.print(f"{seen.garbage} objects that no backup needs: {human_bytes(seen.garbage_bytes)}")
     if not seen.going and not seen.garbage:
         out.print("Nothing to delete.")
         return
-    later = f", {human_bytes(seen.later)} more once they are older than the grace period" if seen.later else ""
-    out.print(f"{len(seen.going)} of {len(seen.backups)} backups go, {human_bytes(seen.freed)} are freed{later}.")
+    later = f", and {human_bytes(seen.later)} more after the grace period" if seen.later else ""
+    out.print(
+        f"{len(seen.going)} of {len(seen.backups)} backups have expired: {human_bytes(seen.freed)} to free{later}."
+    )
     if seen.wal_files:
-        out.print(f"{seen.wal_files} files of WAL go, {human_bytes(seen.wal_bytes)}: no physical backup is older.")
+        out.print(
+            f"{seen.wal_files} WAL files have expired, {human_bytes(seen.wal_bytes)}: no physical backup needs them."
+        )

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def query(
     which: Annotated[str, typer.Argument(metavar="BACKUP", help="A backup's id, latest, or warm.")],
     statement: Annotated[str, typer.Argument(help="One SELECT.")],
-    timeout: Annotated[float, typer.Option(help="Seconds that the statement may take.")] = 60,
-    limit: Annotated[int, typer.Option(help="Rows to give at most.")] = 1_000,
+    timeout: Annotated[float, typer.Option(help="Seconds after which the statement is cancelled.")] = 60,
+    limit: Annotated[int, typer.Option(help="Maximum number of rows to print.")] = 1_000,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
@@ -26,18 +26,18 @@ def query(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Ask a backup: from its warm copy in a second, else from the tables that the statement names.
+    """Query a backup: in a warm copy within a second, otherwise the tables of the statement are restored first.
 
-    The statement runs as a role that can only read, on a server of our own, which is stopped afterwards.
+    The statement runs as a read-only role in a scratch server, which is stopped afterwards.
     """
     from tabsync.backups.query import answered, asked_json, plan_query
     from tabsync.cli.common import listener, print_json, show_plan, workspace
     from tabsync.kernel.errors import BadUsage
 
     if as_csv and json:
-        raise BadUsage("--csv and --json are two answers", "give one of the two")
+        raise BadUsage("--csv can't be used with --json", "give one of the two")
     if timeout <= 0 or limit < 1:
-        raise BadUsage("--timeout and --limit are more than nothing", "tabsync backup query --help")
+        raise BadUsage("--timeout and --limit must be greater than 0", "tabsync backup query --help")
     found = workspace(config, database, store)
     if dry_run:
         show_plan(plan_query(found, which, statement, timeout=timeout, limit=limit)[0], json=json)
@@ -55,12 +55,12 @@ def query(
 
 
 def cool(
-    backup: Annotated[str, typer.Argument(help="The backup whose warm copy is deleted; without it, all.")] = "",
+    backup: Annotated[str, typer.Argument(help="The backup whose warm copy is deleted (default: all of them).")] = "",
     config: ConfigOption = None,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Delete warm copies, which drill --keep-warm kept; the backups stay."""
+    """Delete warm copies (made with drill --keep-warm); the backups are kept."""
     from tabsync.backups.warm import plan_cool
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
 
@@ -99,4 +99,4 @@ def _show(answer: Answer) -> None:
         f"{rows} from {answer.source}, as of {local}, in {human_seconds(answer.seconds)}.", markup=False, style="dim"
     )
     if answer.more:
-        note("there are more: --limit")
+        note("there are more rows: --limit")

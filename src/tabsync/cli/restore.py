@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 app = typer.Typer(
-    help="Bring a backup, or some tables or rows of it, back.",
+    help="Restore a backup, or some of its tables or rows.",
     epilog="Example: tabsync restore new --from latest",
     no_args_is_help=True,
 )
@@ -25,12 +25,12 @@ app.command(
 )(restore_rows.rows)
 app.command("in-place", epilog="Example: tabsync restore in-place --from latest --dry-run")(restore_in_place.in_place)
 
-FromOption = Annotated[str, typer.Option("--from", help="A backup's id, or latest: the newest full one.")]
+FromOption = Annotated[str, typer.Option("--from", help="A backup's id, or latest: the newest full backup.")]
 FileOption = Annotated[
     Path | None,
-    typer.Option("--file", help="A dump of pg_dump's: custom, tar, directory or SQL; also as .gz or .zst."),
+    typer.Option("--file", help="A dump that pg_dump wrote: custom, tar, directory or SQL; also as .gz or .zst."),
 ]
-NoOwnerOption = Annotated[bool, typer.Option("--no-owner", help="Leave owners and grants out.")]
+NoOwnerOption = Annotated[bool, typer.Option("--no-owner", help="Restore without owners and privileges.")]
 
 
 @app.command(epilog="Example: tabsync restore new --from latest --as shop_yesterday")
@@ -43,7 +43,7 @@ def new(
         bool,
         typer.Option(
             "--keep-what-came",
-            help="When something fails, keep the rest, in a database marked as partial, and list what is missing.",
+            help="If an object fails, keep the others in a database marked as partial, and list what is missing.",
         ),
     ] = False,
     config: ConfigOption = None,
@@ -52,9 +52,9 @@ def new(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Restore a backup into a new database on the same server; nothing that exists is touched.
+    """Restore a backup into a new database on the same server; existing databases are not changed.
 
-    With --file it is a dump that somebody else made. Its functions are programs: only restore what you trust.
+    With --file it restores a dump from elsewhere. A dump can contain code that runs: only restore one that you trust.
     """
     from tabsync.backups.restore_file import plan_restore_file
     from tabsync.backups.restore_new import plan_restore_new
@@ -78,7 +78,7 @@ def tables(
     backup: FromOption = "latest",
     file: FileOption = None,
     into: Annotated[
-        str | None, typer.Option("--into", help="A database of the same server; without it a new one is made.")
+        str | None, typer.Option("--into", help="A database on the same server (default: a new one).")
     ] = None,
     no_owner: NoOwnerOption = False,
     config: ConfigOption = None,
@@ -100,7 +100,7 @@ def tables(
     for one in selection.left_out:
         note(f"left out: {one}")
     for table in selection.brought:
-        note(f"brought along without rows: {table}")
+        note(f"included without rows: {table}")
     if dry_run:
         show_plan(plan, json=json)
         return
@@ -118,7 +118,7 @@ def _alone(file: Path, backup: str) -> Path:
     from tabsync.kernel.errors import BadUsage
 
     if backup != "latest":
-        raise BadUsage("--from names a backup and --file another dump", "give one of the two")
+        raise BadUsage("--from can't be used with --file", "give one of the two")
     return file
 
 
@@ -129,7 +129,7 @@ def _run(found: Workspace, plan: Plan, *, json: bool) -> Outcome:
 
     outcome = run_approved(found, plan, json=json)
     if outcome.error is not None and outcome.results.get("tidy_database", {}).get("dropped"):
-        note("the half-restored database was dropped again")
+        note("the incomplete database was dropped")
     if outcome.failed_step != "whole":
         outcome.raise_if_failed()
     if json:
@@ -165,11 +165,11 @@ def _tell_new(outcome: Outcome, *, json: bool, of_backup: bool) -> None:
         return
     told, settled = outcome.results["verify"], outcome.results["settle"]
     for one in told.get("left_out", ()):
-        note(f"left out: {one} needs a schema of the provider's that is not in this database")
+        note(f"left out: {one} needs a schema of the provider that this database does not have")
     for one in told.get("notes", ()):
         note(one)
     for one in settled["refused"]:
-        note(f"not given to the database: {one['statement']} ({one['error']})")
+        note(f"not set on the database: {one['statement']} ({one['error']})")
     whole = not settled["missing"]
     words = f"Restored into database {told['database']}" if whole else f"PARTLY restored into {told['database']}"
     end = ", as many as in the backup." if of_backup and whole else "."
@@ -178,9 +178,9 @@ def _tell_new(outcome: Outcome, *, json: bool, of_backup: bool) -> None:
         console().print(f"missing: {one['told']}", style="red", markup=False)
     lacking = settled["not_in_this_backup"]
     if lacking:
-        console().print("Not in the backup, and not on this server:", markup=False)
+        console().print("Not in the backup, and missing on this server:", markup=False)
     for line in shown(lacking):
         console().print(f"  {line}", markup=False)
     if of_backup and not settled["noted"]:
-        note("when this backup was taken, what a dump leaves out was not noted yet")
+        note("this backup has no list of what a dump leaves out: it was taken by an older tabsync")
     outcome.raise_if_failed()

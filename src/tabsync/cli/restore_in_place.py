@@ -15,19 +15,21 @@ if TYPE_CHECKING:
 
 
 def in_place(
-    backup: Annotated[str, typer.Option("--from", help="A backup's id, or latest: the newest full one.")] = "latest",
+    backup: Annotated[str, typer.Option("--from", help="A backup's id, or latest: the newest full backup.")] = "latest",
     undo: Annotated[
-        bool, typer.Option("--undo", help="Exchange the database and the one set aside last, back again.")
+        bool, typer.Option("--undo", help="Swap the database with the old one that the last restore renamed.")
     ] = False,
     terminate: Annotated[
-        bool, typer.Option("--terminate", help="End the sessions that are in the way of the exchange.")
+        bool, typer.Option("--terminate", help="End the sessions that are connected to the database before the swap.")
     ] = False,
     drop_old: Annotated[bool, typer.Option("--drop-old", help="Drop the old database at the end.")] = False,
     clean: Annotated[
         bool,
-        typer.Option("--clean", help="Drop and create the objects in the database itself: without room for a second."),
+        typer.Option(
+            "--clean", help="Drop and create the objects in the database itself; needs no space for a second one."
+        ),
     ] = False,
-    no_owner: Annotated[bool, typer.Option("--no-owner", help="Leave owners and grants out.")] = False,
+    no_owner: Annotated[bool, typer.Option("--no-owner", help="Restore without owners and privileges.")] = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     store: StoreOption = None,
@@ -35,17 +37,17 @@ def in_place(
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Put a backup in the place of the database. A backup of what is there now is taken first.
+    """Replace the database with a backup. A backup of the current data is taken first.
 
-    The copy is made and verified beside the database, then both exchange names in one moment; the old one stays as
-    NAME_before_TIME until it is dropped, and --undo exchanges them back.
+    The backup is restored and verified under another name, then both databases are renamed in one transaction. The
+    old database is kept as NAME_before_TIME until you drop it; --undo swaps the names back.
     """
     from tabsync.backups.restore_in_place import plan_restore_in_place, plan_undo_in_place, unfinished
     from tabsync.cli.common import note, note_estimate, print_json, run_approved, show_plan, workspace
 
     found = workspace(config, database, store)
     for left in unfinished(found):
-        note(f'an interrupted restore left the database {left}, which is not whole: drop database "{left}"')
+        note(f'an interrupted restore left the incomplete database {left}; to drop it: drop database "{left}"')
     if undo:
         plan = plan_undo_in_place(found, terminate=terminate)
     else:
@@ -60,7 +62,7 @@ def in_place(
         note(f"{plan.title}: {plan.steps[-1].preview if undo else _destroys(plan)}")
     outcome = run_approved(found, plan, json=json, yes=yes)
     if outcome.error is not None and outcome.results.get("tidy_database", {}).get("dropped"):
-        note("the copy was dropped again; the database is as it was")
+        note("the copy was dropped; the database was not changed")
     outcome.raise_if_failed()
     if json:
         content = {"version": 1, "kind": "restore", "procedure": plan.procedure, "run": outcome.run_id}
@@ -89,13 +91,14 @@ def _show(told: dict[str, Any], database: str) -> None:
 
     out = console()
     if told["rows"] is None:
-        out.print(f"{database} is the old one again; the other is set aside as {told['set_aside']}.", markup=False)
+        out.print(f"{database} is the old database again; the other one is now {told['set_aside']}.", markup=False)
         return
     out.print(
-        f"{database} holds {len(told['tables'])} tables, {told['rows']:,} rows, as many as in the backup.", markup=False
+        f"{database} has {len(told['tables'])} tables, {told['rows']:,} rows, as many as in the backup.", markup=False
     )
     if told["set_aside"]:
         out.print(
-            f"The old one is {told['set_aside']}. Exchange them back: tabsync restore in-place --undo", markup=False
+            f"The old database is now {told['set_aside']}. To swap them back: tabsync restore in-place --undo",
+            markup=False,
         )
-    out.print(f"A backup of what was there before: {told['backup_before']}", markup=False)
+    out.print(f"Backup from before the restore: {told['backup_before']}", markup=False)

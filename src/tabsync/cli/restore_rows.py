@@ -18,24 +18,36 @@ if TYPE_CHECKING:
 
 def rows(
     table: Annotated[str | None, typer.Option("--table", help="The table, as users or public.users.")] = None,
-    where: Annotated[str | None, typer.Option("--where", help="A condition in SQL; it only runs on a copy.")] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", help="A condition in SQL, as after WHERE; it only runs on a copy.")
+    ] = None,
     source: Annotated[
         str,
-        typer.Option("--from", help="latest, warm, a backup's id, a moment (the newest one before it), a database."),
+        typer.Option(
+            "--from", help="latest, warm, a backup's id, a time (the newest backup before it), or a database."
+        ),
     ] = "latest",
     with_dependents: Annotated[
-        bool, typer.Option("--with-dependents", help="Also what ON DELETE CASCADE and SET NULL took with them.")
+        bool,
+        typer.Option("--with-dependents", help="Also restore rows that ON DELETE CASCADE deleted or SET NULL changed."),
     ] = False,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Also make rows that differ what they were; else they are left alone.")
+        bool,
+        typer.Option(
+            "--replace", help="Also overwrite rows that differ with the copy's; otherwise they are not changed."
+        ),
     ] = False,
     without_triggers: Annotated[
-        bool, typer.Option("--without-triggers", help="Silence the tables' own triggers meanwhile; keys are checked.")
+        bool,
+        typer.Option(
+            "--without-triggers", help="Disable the tables' own triggers for the restore; keys are still checked."
+        ),
     ] = False,
     expect: Annotated[
-        str | None, typer.Option("--expect", help="Only write the difference of this digest, as --dry-run printed it.")
+        str | None,
+        typer.Option("--expect", help="Only write if the difference has this digest, which --dry-run printed."),
     ] = None,
-    undo: Annotated[str | None, typer.Option("--undo", metavar="RUN", help="Take back what a run wrote.")] = None,
+    undo: Annotated[str | None, typer.Option("--undo", metavar="RUN", help="Undo what a run wrote.")] = None,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     store: StoreOption = None,
@@ -43,10 +55,10 @@ def rows(
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Bring deleted rows back: compare with a backup, show the difference, write it in one transaction.
+    """Restore deleted rows: compare with a backup, show the difference, write it in one transaction.
 
-    Only the tables needed are read. Rows that exist but differ are left alone, unless --replace is given; sequences
-    are never set back. What was there before is kept for 30 days, and --undo takes a run back.
+    Only the needed tables are read. Rows that exist but differ are not changed without --replace; sequences are never
+    changed. The overwritten values are kept for 30 days; --undo RUN restores them.
     """
     from tabsync.backups.restore_rows import compared, plan_write_rows
     from tabsync.backups.target import check_writable
@@ -58,7 +70,8 @@ def rows(
         return
     if table is None or where is None:
         raise BadUsage(
-            "--table and --where say which rows", "tabsync restore rows --table users --where \"id = '...'\""
+            "--table and --where are needed: they choose the rows",
+            "tabsync restore rows --table users --where \"id = '...'\"",
         )
     found = workspace(config, database, store)
     if not dry_run:  # to compare with, a standby will do
@@ -71,7 +84,9 @@ def rows(
             _show_write(found, difference, replace=replace, without_triggers=without_triggers, json=json)
             return
         if expect is not None and not (expect and difference.facts["digest"].startswith(expect)):
-            raise Refused("the difference is not the one that is expected; nothing was changed", "look: --dry-run")
+            raise Refused(
+                "the difference is not the expected one; nothing was changed", "to see the difference: --dry-run"
+            )
         plan = plan_write_rows(found, difference, replace=replace, without_triggers=without_triggers)
         outcome = carry_out(found, plan, json=json, yes=yes, shown=shown)
         written = outcome.results["write"]
@@ -90,7 +105,7 @@ def _show_write(found: Workspace, difference: Difference, *, replace: bool, with
     if json:
         print_json(_as_json(found, difference, "row comparison"))
     elif not difference.total("missing", "unlinked", *(["changed"] if replace else [])):
-        note("there is nothing to bring back; rows that differ are left alone without --replace")
+        note("there is nothing to restore; rows that differ are only overwritten with --replace")
     else:
         plan = plan_write_rows(found, difference, replace=replace, without_triggers=without_triggers)
         show_plan(plan, json=False)
@@ -113,7 +128,7 @@ def _undo(
         print_json({"version": 1, "kind": "rows taken back", "run": outcome.run_id, "of_run": undo, **done})
     else:
         console().print(
-            f"Taken back: {done['deleted']:,} rows deleted again, {done['restored']:,} as they were before.",
+            f"Undone: {done['deleted']:,} rows deleted, {done['restored']:,} rows restored to their earlier values.",
             markup=False,
         )
 
@@ -148,7 +163,7 @@ def _show(found: Workspace, difference: Difference) -> None:
         told = "; ".join(", ".join(str(one) for one in row) for row in values)
         referenced = Relation(**parent["referenced"])
         out.print(
-            f"missing in {referenced}: {parent['count']} rows that {Relation(**parent['table'])} points at,"
+            f"missing in {referenced}: {parent['count']} rows that {Relation(**parent['table'])} references,"
             f" {', '.join(parent['columns'])} = {told}",
             style="yellow",
             markup=False,
@@ -160,8 +175,8 @@ _STATE_WIDTH = 12
 
 _WORDS = {
     "missing": "missing",
-    "unlinked": "cut off from a missing row",
-    "changed": "different now",
+    "unlinked": "reference lost",
+    "changed": "different",
     "same": "the same",
 }
 
@@ -206,8 +221,8 @@ def _told(run_id: str, written: Facts) -> None:
         parts += [f"{one['updated']:,} updated in {relation}"] if one["updated"] else []
     console().print(f"Written: {', '.join(parts)}.", markup=False)
     if written["altered_by_triggers"]:
-        note(f"triggers made {written['altered_by_triggers']} of these rows other than they were in the copy")
-    console().print(f"Take it back: tabsync restore rows --undo {run_id}", markup=False, soft_wrap=True)
+        note(f"triggers changed {written['altered_by_triggers']} of these rows, so they differ from the copy")
+    console().print(f"To undo it: tabsync restore rows --undo {run_id}", markup=False, soft_wrap=True)
 
 
 def _as_json(found: Workspace, difference: Difference, kind: str) -> dict[str, Any]:

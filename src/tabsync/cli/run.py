@@ -8,14 +8,14 @@ import typer
 
 from tabsync.cli.common import ConfigOption, JsonOption
 
-app = typer.Typer(help="Look at what ran: its steps, its outcome, what was left undone.", no_args_is_help=True)
+app = typer.Typer(help="Show runs: their steps and their results.", no_args_is_help=True)
 
 _STYLE = {"done": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
 
 
 @app.command("list", epilog="Example: tabsync run list --limit 5")
 def list_(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Number of runs to show, newest first.")] = 20,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -31,7 +31,7 @@ def list_(
         print_json({"version": 1, "kind": "runs", "runs": runs})
         return
     if not runs:
-        console().print("Nothing ran yet.")
+        console().print("There are no runs yet.")
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("Run", "Started (UTC)", "State", "What", "By"):
@@ -48,7 +48,7 @@ def show(
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show one run, step by step; the undone ones too."""
+    """Show the steps of one run, with those that were not done."""
     from rich.table import Table
     from rich.text import Text
 
@@ -66,7 +66,7 @@ def show(
     out = console()
     out.print(Text.assemble((found["title"], "bold"), ": ", (found["state"], _STYLE[found["state"]])))
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("", "Step", "State", "Time", "What went wrong"):
+    for name in ("", "Step", "State", "Time", "Error"):
         table.add_column(name)
     for step in found["steps"]:
         seconds = "" if step["seconds"] is None else human_seconds(step["seconds"])

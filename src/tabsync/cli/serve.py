@@ -13,14 +13,14 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8420,
     name: Annotated[
-        list[str] | None, typer.Option("--name", help="A host name that a TLS proxy in front answers to.")
+        list[str] | None, typer.Option("--name", help="Host name of a TLS proxy in front of the console.")
     ] = None,
     proxies: Annotated[
         list[str] | None,
         typer.Option(
             "--trusted-proxy",
             metavar="ADDRESS",
-            help="Address or network of that proxy: its X-Forwarded-For says who logs in, and nobody else's does.",
+            help="Address or network of that proxy; only its X-Forwarded-For header is trusted.",
         ),
     ] = None,
     config: ConfigOption = None,
@@ -29,7 +29,7 @@ def serve(
 ) -> None:
     """Serve the console until Ctrl-C.
 
-    Log in as an operator made by: tabsync operator add NAME --role admin
+    To add an operator who can log in: tabsync operator add NAME --role admin
 
     Example: tabsync serve --port 0
     """
@@ -44,9 +44,11 @@ def serve(
     def ready(url: str) -> None:
         console().print(f"The console is at {url} (Ctrl-C stops it)", markup=False, soft_wrap=True)
         if not operators(found.ledger()):
-            note("nobody can log in yet: tabsync operator add NAME --role admin")
+            note("there is no operator who could log in: tabsync operator add NAME --role admin")
         if name and not proxies:
-            note("the login sees the proxy's address only; if it sets X-Forwarded-For: --trusted-proxy ADDRESS")
+            note(
+                "all logins seem to come from the proxy's address; if it sets X-Forwarded-For: --trusted-proxy ADDRESS"
+            )
 
     try:
         built = built_in(typer.main.get_command(program))

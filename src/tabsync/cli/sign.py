@@ -12,16 +12,16 @@ from tabsync.cli.common import ConfigOption, DryRunOption, JsonOption, StoreOpti
 def sign(
     backups: Annotated[
         list[str] | None,
-        typer.Argument(metavar="ID", help="What to sign; by default all that this ledger recorded."),
+        typer.Argument(metavar="ID", help="Backups to sign (default: all that this ledger recorded)."),
     ] = None,
     config: ConfigOption = None,
     store: StoreOption = None,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Vouch for backups that no trusted key has signed: those from before trusted_keys, or of a key since retired.
+    """Sign backups that have no signature of a trusted key: older ones, or ones of a retired key.
 
-    Every object is read first. A backup that this host's ledger does not know is signed only when you name it.
+    Every object is read first. A backup that this host's ledger does not know is only signed if you name it.
     """
     from tabsync.backups.sign import plan_sign
     from tabsync.cli.common import carry_out, console, note, print_json, show_plan, workspace
@@ -37,7 +37,7 @@ def sign(
         told = {"signed": signed, "left": [one.fact for one in left]}
         print_json({"version": 1, "kind": "sign", **told, **plan.target})
         return
-    console().print(f"Signed: {', '.join(signed)}." if signed else "Nothing was left to sign.", markup=False)
+    console().print(f"Signed: {', '.join(signed)}." if signed else "There was nothing to sign.", markup=False)
     for problem in left:
         note(problem.fact)
     for hint in dict.fromkeys(problem.hint for problem in left):

@@ -17,10 +17,10 @@ _STYLE = {"critical": "bold red", "warning": "bold yellow", "unknown": "bold yel
 
 
 def status(config: ConfigOption = None, database: DatabaseOption = None, json: JsonOption = False) -> None:
-    """The page at 3 in the morning: is it broken, what fires, what changed, who blocks, what to do, how to get back.
+    """Show whether something is wrong: alerts, recent changes, blocked sessions, what to do, and recovery.
 
-    Exit code 0 when all is well, 1 when something needs looking at, 3 when there is no connection, 6 when nothing is
-    wrong as far as can be seen, and something is unknown.
+    Exit code 0: nothing is wrong. 1: something is wrong. 3: no connection. 6: nothing is known to be wrong, but
+    something is unknown.
 
     Example: tabsync status --json
     """
@@ -53,8 +53,8 @@ def show(out: Console, facts: Facts) -> None:
 
     out.print(Text(facts["verdict"]["sentence"], style=_STYLE[facts["verdict"]["level"]]))
     since = facts["verdict"]["since"]
-    known = f"so since {since[:19].replace('T', ' ')} UTC" if since else "since when is unknown"
-    out.print(Text(f"{facts['database']['place']}, {known}, seen {facts['checked_at'][11:19]}", style="dim"))
+    known = f"since {since[:19].replace('T', ' ')} UTC" if since else "since an unknown time"
+    out.print(Text(f"{facts['database']['place']}, {known}, checked at {facts['checked_at'][11:19]} UTC", style="dim"))
     if facts["database"]["error"]:
         out.print(Text(facts["database"]["error"]["fact"], style="red"))
     _alerts(out, facts)
@@ -65,7 +65,7 @@ def show(out: Console, facts: Facts) -> None:
     _way_back(out, facts)
     interrupted = [f"{one['procedure']} (tabsync run show {one['id']})" for one in facts["interrupted"]]
     _lines(out, "Interrupted runs", interrupted)
-    _lines(out, "Can't be seen", facts["unseen"])
+    _lines(out, "Unknown", facts["unseen"])
 
 
 def _alerts(out: Console, facts: Facts) -> None:
@@ -74,7 +74,7 @@ def _alerts(out: Console, facts: Facts) -> None:
 
     if not facts["alerts"]:
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), title="Firing", title_justify="left", title_style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), title="Alerts", title_justify="left", title_style="bold")
     for name in ("", "Metric", "Value", "Bound", "What to do"):
         table.add_column(name)
     for one in facts["alerts"]:
@@ -89,7 +89,7 @@ def _next(out: Console, facts: Facts) -> None:
     from rich.text import Text
 
     if facts["next"]:
-        out.print("\n[bold]Next[/]")
+        out.print("\n[bold]What to do[/]")
     for one in facts["next"]:
         out.print(Text(f"  {one['command']}", style="bold cyan"))
         out.print(Text(f"      {one['why']}; undo: {one['undo']}", style="dim"))
@@ -112,7 +112,7 @@ def _way_back(out: Console, facts: Facts) -> None:
         lines.append(
             f"WAL until    {until[:19].replace('T', ' ')} UTC, {age(until)}" if until else "WAL until    unknown"
         )
-    _lines(out, "The way back", lines or ["unknown: no backup and no drill on record"])
+    _lines(out, "Recovery", lines or ["no backup and no drill on record"])
 
 
 def _lines(out: Console, title: str, lines: list[str]) -> None:

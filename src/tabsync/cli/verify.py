@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def verify(
     backup: Annotated[str, typer.Argument(help="A backup's id, latest, or all.")] = "latest",
     deep: Annotated[
-        bool, typer.Option("--deep", help="Restore it into a scratch server and prove the copy, amcheck included.")
+        bool, typer.Option("--deep", help="Restore it into a scratch server and check the copy, also with amcheck.")
     ] = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
@@ -25,9 +25,9 @@ def verify(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Read every object of a backup again: is it what was stored? --deep proves that it comes back.
+    """Verify that every stored object of a backup is unchanged; --deep also proves that it can be restored.
 
-    Exit code 1 when anything is missing, damaged, or (with --deep) not proven. The verdict goes into the ledger.
+    Exit code 1 if anything is missing, corrupt, or (with --deep) not proven. The verdict is written into the ledger.
     """
     from tabsync.backups.verify import chosen, plan_verify, plan_verify_deep
     from tabsync.cli.common import print_json, show_plan, workspace
@@ -110,11 +110,11 @@ def _show(outcome: Outcome) -> None:
     bad = sum(not one["ok"] for one in verdicts)
     size, seconds = human_bytes(outcome.results["read"]["bytes"]), human_seconds(sum(outcome.seconds.values()))
     if bad:
-        out.print(Text(f"{bad} of {len(verdicts)} backups damaged; {size} read in {seconds}", style="bold red"))
-        out.print("hint: bring the objects back from a copy of the store, or: tabsync backup take full")
+        out.print(Text(f"{bad} of {len(verdicts)} backups are corrupt; {size} read in {seconds}", style="bold red"))
+        out.print("hint: restore the objects from a copy of the store, or: tabsync backup take full")
     else:
-        out.print(Text(f"Every byte is as it was stored; {size} read in {seconds}", style="bold green"))
-        out.print("That it comes back is proven by: tabsync backup verify ID --deep")
+        out.print(Text(f"Verified: every stored byte is unchanged; {size} read in {seconds}", style="bold green"))
+        out.print("To prove that it can be restored: tabsync backup verify ID --deep")
 
 
 def _show_deep(outcome: Outcome) -> None:

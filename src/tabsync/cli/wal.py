@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from tabsync.kernel.step import Facts, Step
 
 app = typer.Typer(
-    help="Keep the write-ahead log: what makes every second since a physical backup a point to return to.",
+    help="Archive the write-ahead log (WAL), for recovery to any second since a physical backup.",
     epilog="Example: tabsync backup take physical, and as a service: tabsync wal receive",
     no_args_is_help=True,
 )
 
-SlotOption = Annotated[str, typer.Option(help="Name of the replication slot; it is made when it isn't there.")]
+SlotOption = Annotated[str, typer.Option(help="Name of the replication slot; it is created if it does not exist.")]
 _SLOT = "tabsync_wal"
 
 
@@ -27,22 +27,28 @@ _SLOT = "tabsync_wal"
 def receive(
     slot: SlotOption = _SLOT,
     flush: Annotated[
-        str, typer.Option(help="Commits that may be lost with the server: the open segment is stored twice in it.")
+        str,
+        typer.Option(
+            help="Longest time of commits that may be lost with the server; the open segment is stored twice in it."
+        ),
     ] = "10s",
     slot_budget: Annotated[
-        str | None, typer.Option(help="WAL that may wait, here and at the server, before it is an alarm.")
+        str | None, typer.Option(help="Amount of WAL that may wait, here and on the server, before an alarm.")
     ] = None,
     drop_slot_over: Annotated[
-        str | None, typer.Option(help="Drop the slot when the server keeps more than this: a gap, but no full disk.")
+        str | None,
+        typer.Option(
+            help="Drop the slot if the server keeps more WAL than this: leaves a gap, but saves the server's disk."
+        ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="One round, to what there is now; for cron.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Receive what exists now, then end; for cron.")] = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     store: StoreOption = None,
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Receive the cluster's WAL into the store until Ctrl-C or SIGTERM; whatever breaks off is taken up again."""
+    """Receive the cluster's WAL into the store until Ctrl-C or SIGTERM; after an error it reconnects."""
     from tabsync.backups.wal.receive import plan_receive
     from tabsync.backups.wal.slot import size_of
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
@@ -54,7 +60,7 @@ def receive(
     except ValueError as error:
         raise BadUsage(str(error), "tabsync wal receive --flush 10s") from None
     if seconds < 1:
-        raise BadUsage("--flush is at least a second", "tabsync wal receive --flush 10s")
+        raise BadUsage("--flush must be at least 1 second", "tabsync wal receive --flush 10s")
     found = workspace(config, database, store)
     plan = plan_receive(
         found,
@@ -72,10 +78,8 @@ def receive(
     if json:
         print_json({"version": 1, "kind": "wal received", "run": outcome.run_id, **facts})
     else:
-        until = _local(facts["until"]) if facts["until"] else "no moment yet"
-        console().print(
-            f"{facts['segments']} segments stored; what was committed until {until} is there.", markup=False
-        )
+        until = _local(facts["until"]) if facts["until"] else "an unknown time"
+        console().print(f"{facts['segments']} segments stored; the store has all commits until {until}.", markup=False)
 
 
 @app.command(epilog="Example: archive_command = 'tabsync wal push --config /etc/tabsync.toml %p'")
@@ -84,7 +88,7 @@ def push(
     config: ConfigOption = None,
     store: StoreOption = None,
 ) -> None:
-    """Store a finished WAL file; for archive_command. Done already counts as done; other content is refused."""
+    """Store a finished WAL file; for archive_command. The same file again is accepted, other content is refused."""
     from tabsync.backups.wal.push import push as push_file
     from tabsync.workspace import find
 
@@ -93,15 +97,17 @@ def push(
 
 @app.command(epilog="Example: restore_command = 'tabsync wal fetch --config /etc/tabsync.toml %f %p'")
 def fetch(
-    name: Annotated[str, typer.Argument(help="Which file, as PostgreSQL gives it: %f.")],
-    path: Annotated[Path, typer.Argument(help="Where to, as PostgreSQL gives it: %p.")],
-    system_identifier: Annotated[str, typer.Option(help="Of the cluster, when not run in its data directory.")] = "",
+    name: Annotated[str, typer.Argument(help="File name, as PostgreSQL gives it: %f.")],
+    path: Annotated[Path, typer.Argument(help="Path to write to, as PostgreSQL gives it: %p.")],
+    system_identifier: Annotated[
+        str, typer.Option(help="System identifier of the cluster; needed outside its data directory.")
+    ] = "",
     config: ConfigOption = None,
     store: StoreOption = None,
 ) -> None:
-    """Bring a WAL file back; for restore_command. Exit code 1: there is none. 200: can't be told, recovery ends.
+    """Fetch a WAL file; for restore_command. Exit code 1: the file does not exist. 200: unknown, recovery ends.
 
-    A standby gets 1 for both, since it asks again by itself, and 200 would end it.
+    On a standby both are 1, because it asks again by itself, and 200 would end it.
     """
     import traceback
 
@@ -129,9 +135,9 @@ def copy(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Copy the WAL that another store lacks there, oldest first, and check each file; what is encrypted stays so.
+    """Copy the WAL that another store lacks, oldest first, and check each file; encrypted files stay encrypted.
 
-    With the physical backups that are copied there too, that store recovers to any second as this one does.
+    If the physical backups are copied there too, a cluster can be recovered from that store alone.
     """
     from tabsync.backups.wal.copy import plan_wal_copy
     from tabsync.cli.common import carry_out, print_json, show_plan, workspace
@@ -155,14 +161,14 @@ def copy(
 def status(
     slot: SlotOption = _SLOT,
     slot_budget: Annotated[
-        str | None, typer.Option(help="WAL that the server may keep before it is a problem.")
+        str | None, typer.Option(help="Amount of WAL that the server may keep before it is a problem.")
     ] = None,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Is WAL arriving, does the slot keep too much, are there gaps? Exit code 1 when something is wrong or unknown."""
+    """Check that WAL is archived, without gaps, and what slots keep. Exit code 1 if something is wrong or unknown."""
     from tabsync.backups.wal.slot import size_of
     from tabsync.backups.wal.status import wal_status
     from tabsync.cli.common import load_manual, print_json, workspace
@@ -171,7 +177,7 @@ def status(
     found = workspace(config, database, store)
     targets = load_manual(found).targets
     if targets is None:
-        raise Refused("the manual states no RPO to measure against", "tabsync manual check")
+        raise Refused("the manual has no RPO, so there is no target to measure against", "tabsync manual check")
     behind = targets.rpo.value
     facts = wal_status(found, slot=slot, budget=size_of(slot_budget or found.wal_budget), behind=behind)
     if json:
@@ -192,7 +198,7 @@ def drop_slot(
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Let go of the WAL that a slot keeps on the server, before its disk is full. The archive then has a gap."""
+    """Drop a slot, and with it the WAL that the server keeps for it. The archive then has a gap."""
     from tabsync.backups.wal.slot import plan_drop
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
     from tabsync.kernel.units import human_bytes
@@ -208,7 +214,7 @@ def drop_slot(
         print_json({"version": 1, "kind": "slot dropped", "run": outcome.run_id, **facts})
     else:
         kept = human_bytes(facts["retained_bytes"] or 0)
-        console().print(f"Slot {slot} is dropped; the server may now recycle {kept} of WAL.")
+        console().print(f"Slot {slot} was dropped; the server may now remove {kept} of WAL.")
 
 
 def _show_copied(facts: Facts) -> None:
@@ -216,16 +222,16 @@ def _show_copied(facts: Facts) -> None:
     from tabsync.kernel.units import human_bytes
 
     out, store = console(), facts["store"]
-    sent = f"{facts['files']} WAL files, {human_bytes(facts['bytes'])}, are in {store} now."
-    out.print(sent if facts["files"] else f"{store} had it all already.", markup=False, soft_wrap=True)
+    sent = f"{facts['files']} WAL files, {human_bytes(facts['bytes'])}, were copied to {store}."
+    out.print(sent if facts["files"] else f"Nothing to copy: {store} has all of it.", markup=False, soft_wrap=True)
     for one in facts["clusters"]:
-        until = "up to an unknown moment" if one["until"] is None else f"until {_local(one['until'])}"
-        out.print(f"cluster {one['system_identifier']}: what was committed {until} is there", markup=False)
+        until = "until an unknown time" if one["until"] is None else f"until {_local(one['until'])}"
+        out.print(f"cluster {one['system_identifier']}: all commits {until} are there", markup=False)
         if one["missing"]:
             told = f"WAL is missing there: {one['missing']} segments before {one['newest']}"
             out.print(told, style="bold red", markup=False)
         if not one["backups"]:
-            note("no physical backup of it is there, and WAL alone restores nothing: tabsync backup copy")
+            note("WAL can't be restored without a physical backup, and there is none: tabsync backup copy")
 
 
 class _Watch:
@@ -239,9 +245,9 @@ class _Watch:
 
     def progress(self, done: float, total: float, unit: str) -> None:
         """Print what it says; the ordinary at most once a minute."""
-        ordinary = unit.startswith(("everything until", "starting"))
+        ordinary = unit.startswith(("all WAL until", "starting"))
         if unit == self._said or (
-            ordinary and self._said.startswith("everything") and time.monotonic() - self._last < 60
+            ordinary and self._said.startswith("all WAL until") and time.monotonic() - self._last < 60
         ):
             return
         self._said, self._last = unit, time.monotonic()
@@ -265,9 +271,9 @@ def _show_status(facts: Facts) -> None:
         out.print(Text.assemble(("PROBLEM  ", "bold red"), one["what"]))
         out.print(Text(f"         {one['do']}", style="dim"))
     for one in facts["unseen"]:
-        out.print(Text.assemble(("UNSEEN   ", "bold yellow"), one))
+        out.print(Text.assemble(("UNKNOWN  ", "bold yellow"), one))
     if facts["ok"]:
-        out.print("WAL ARRIVES: it can be recovered to the last moment", style="bold green")
+        out.print("OK: WAL is archived, recovery is possible up to the newest WAL in the store", style="bold green")
     if slot:
         state = "received from" if slot["active"] else "idle"
         out.print(f"slot     {slot['name']}, {state}, keeps {human_bytes(slot['retained_bytes'] or 0)}", markup=False)

@@ -26,7 +26,7 @@ from tabsync.workspace import Workspace
 
 _FACTS = {
     404: "There is no such page.",
-    405: "This page can't be used that way.",
+    405: "This page does not accept this kind of request.",
 }
 
 _STATUS: dict[type[TabsyncError], int] = {BadUsage: 404, ProblemFound: 409, Refused: 409, NotAllowed: 403}
@@ -45,7 +45,7 @@ def create_app(workspace: Workspace, *, hosts: Sequence[str], is_built: IsBuilt 
     can't be opened or the front-end files were never fetched.
     """
     if not (STATIC / "vendor" / "htmx.min.js").exists():
-        raise Refused("the console's front-end files are not there", "make setup fetches them")
+        raise Refused("the console's front-end files are missing", "to fetch them: make setup")
     app = FastAPI(
         title="TabSync",
         docs_url=None,
@@ -111,4 +111,4 @@ def _refused(request: Request, error: HTTPException) -> Response:
 
 
 def _incomplete(request: Request, _error: RequestValidationError) -> Response:
-    return error_page(422, "This form is not complete.", "", request)
+    return error_page(422, "This form is incomplete.", "", request)

@@ -148,7 +148,7 @@ class Bounded(H11Protocol):
     def _too_slow(self) -> None:
         # Browsers open connections that they may need: nothing was asked there, and nothing is answered.
         asked = self.conn.their_state is not h11.IDLE or bool(self.conn.trailing_data[0])
-        self._answer(408, "The request did not come in time.") if asked else self.transport.close()
+        self._answer(408, "The request was not received in time.") if asked else self.transport.close()
 
     def _answer(self, status: int, told: str) -> None:
         if self.cycle is not None and not self.cycle.response_complete:

@@ -75,7 +75,7 @@ class Guard:
             if started:
                 raise
             _log.exception("%s %s failed", scope["method"], scope["path"])
-            told = self.error_page(500, "Something went wrong in the console.", "The log of tabsync serve says what.")
+            told = self.error_page(500, "Something went wrong in the console.", "Read the log of tabsync serve.")
             await told(scope, receive, send_with_headers)
 
     def _refusal(self, method: str, version: str, headers: Headers) -> Response | None:
@@ -83,13 +83,15 @@ class Guard:
         if chunked and (length is not None or version == "1.0"):
             # Two lengths: a proxy in front may believe the other one, and the rest of this body be somebody's request.
             # https://www.rfc-editor.org/rfc/rfc9112#section-6.1
-            told = self.error_page(400, "The request says twice how long it is.", "")
+            told = self.error_page(400, "The request gives its length twice.", "")
             told.headers["connection"] = "close"
             return told
         host = headers.get("host", "").lower()
         if host not in self.hosts:
             # A name of somebody else's that was pointed at this address: DNS rebinding.
-            return self.error_page(421, "The console is not known under this name.", "Use the URL that it printed.")
+            return self.error_page(
+                421, "The console does not serve this host name.", "Use the URL that tabsync serve printed."
+            )
         if length is not None and (not length.isdecimal() or int(length) > BIGGEST_BODY):
             return self.error_page(413, "This form is too large.", "")
         if method in ("GET", "HEAD"):

@@ -70,27 +70,27 @@ def _targets(manual: Manual, status: Seen) -> Iterator[tuple[str, Beside]]:
     for name, target in (("rto", manual.targets.rto), ("rpo", manual.targets.rpo)) if manual.targets else ():
         measured = drill.get(f"{name}_seconds") if drill else None
         if measured is None:
-            why = "the last drill did not get so far" if drill else "never drilled"
+            why = "not reached in the last drill" if drill else "no drill yet"
             yield f"now-target-{name}", Beside(Level.UNKNOWN, "unknown", why)
         elif drill and drill.get(f"{name}_target", 0) is None:
-            told = f"the last drill, {human_seconds(measured)}, does not judge it"
+            told = f"{human_seconds(measured)} in the last drill, which has no target"
             yield f"now-target-{name}", Beside(Level.UNKNOWN, "unknown", told)
         else:
             level = Level.OK if measured <= target.value.total_seconds() else Level.CRITICAL
-            yield f"now-target-{name}", Beside(level, human_seconds(measured), "by the last drill")
+            yield f"now-target-{name}", Beside(level, human_seconds(measured), "in the last drill")
 
 
 def _retention(one: RetentionClass, classes: Sequence[RetentionClass], backups: Sequence[Facts]) -> Beside:
     if not is_ours(one):
-        return Beside(Level.UNKNOWN, "unknown", f"kept at {', '.join(one.stores) or 'no store of ours'}")
+        return Beside(Level.UNKNOWN, "unknown", f"kept by the provider: {', '.join(one.stores) or 'no store named'}")
     due = _DUE.get(one.frequency.strip().lower())
     mine = [row for row in backups if class_of(row["kind"], row["reason"], classes) == one]
     if not mine and due is not None:
-        return Beside(Level.WARNING, "overdue", f"none in our store, due {one.frequency.strip().lower()}")
+        return Beside(Level.WARNING, "overdue", f"no backup in the store, due {one.frequency.strip().lower()}")
     if not mine:
-        return Beside(Level.UNKNOWN, "none in our store")
+        return Beside(Level.UNKNOWN, "no backup in the store")
     newest = max(mine, key=lambda row: str(row["taken_at"]))
-    known = {"identical": "proven", "partial": "partly proven", None: "not proven yet"}
+    known = {"identical": "proven", "partial": "partly proven", None: "not proven"}
     proof = known.get(newest["proof"], "drill failed")
     text = f"newest {human_seconds(round(newest['age_seconds']))} old"
     if due is not None and newest["age_seconds"] > due * 1.1:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _WORDS = {
     MISSING: "missing",
-    UNLINKED: "cut off from a missing row",
-    CHANGED: "different now",
+    UNLINKED: "reference lost",
+    CHANGED: "different",
     SAME: "the same",
 }
 _LONGEST = 60  # characters of a value that are shown
@@ -44,11 +44,11 @@ def difference_of(workspace: Workspace, run: str) -> Difference:
     found = one_run(workspace.ledger(), run)
     facts = {step["key"]: step["facts"] or {} for step in found["steps"]} if found else {}
     if found is None or "tables" not in facts.get("compare", {}):
-        raise BadUsage(f"run {run} compared no rows", "restore some rows: choose a backup")
+        raise BadUsage(f"run {run} compared no rows", "to restore rows, choose a backup on the page Backups")
     asked = {step["key"]: step["arguments"] for step in found["plan"]["steps"]}
     scratch, backup = asked["compare"]["scratch"], (asked.get("warm") or asked["fetch"]).get("backup", "")
     if not (workspace.scratch(scratch) / DIFF).is_dir():
-        raise Refused("what this comparison found is not kept any more", "compare again; the backup is where it was")
+        raise Refused("the result of this comparison has expired", "compare again; the backup is unchanged")
     at = workspace.store().manifest(backup).snapshot["time"] if backup else found["started_at"]
     read = facts.get("fetch", {}).get("bytes", 0)  # a warm copy is not fetched
     return Difference(scratch, f"backup {backup}", at, found["target"], facts["compare"], read, run)
@@ -73,7 +73,7 @@ def shown(workspace: Workspace, run: str) -> Facts | None:
         for one in found.tables
     ]
     parents = [
-        f"{one['count']} rows that {Relation(**one['table'])} points at are missing in {Relation(**one['referenced'])}"
+        f"{one['count']} rows that {Relation(**one['table'])} references are missing in {Relation(**one['referenced'])}"
         for one, _ in missing_parents(workspace, found)
     ]
     writable = found.total(MISSING, UNLINKED, CHANGED) > 0 and not parents

@@ -143,10 +143,10 @@ def listen(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listening
     except PermissionError:
-        raise Refused(f"port {port} needs more rights", "--port 0 picks a free one") from None
+        raise Refused(f"listening on port {port} is not permitted", "--port 0 picks a free one") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise Refused(f"port {port} is taken", "--port 0 picks a free one") from None
+            raise Refused(f"port {port} is in use", "--port 0 picks a free one") from None
         raise Refused(f"can't listen on {host}: {error.strerror}", "tabsync serve --host 127.0.0.1") from None
 
 

@@ -98,12 +98,14 @@ def _marks(rows: Sequence[Facts], place: _Place) -> tuple[Mark, ...]:
 def _mark(one: Facts, place: _Place) -> Mark:
     state = {"identical": "proven", "partial": "unproven", None: "unproven"}.get(one["proof"], "failed")
     words = [f"{one['id']}, {one['kind']} of {one['database']}", f"taken {one['taken_at'][:16].replace('T', ' ')} UTC"]
-    words.append({"proven": "proven", "failed": "its last proof failed", "unproven": "not proven"}[state])
+    words.append({"proven": "proven", "failed": "the last drill failed", "unproven": "not proven"}[state])
     words[-1] = "partly proven" if one["proof"] == "partial" else words[-1]
     if one["held"] is not None:
         words.append(f"held: {one['held']}" if one["held"] else "held")
     else:
-        words.append(f"kept until {one['expires_at'][:10]}" if one["expires_at"] else "kept until somebody deletes it")
+        words.append(
+            f"kept until {one['expires_at'][:10]}" if one["expires_at"] else "kept until it is deleted by hand"
+        )
     ends = one["expires_at"] if one["held"] is None else None
     until = place(parse_iso(ends)) if ends else None
     return Mark(one["id"], place(parse_iso(one["taken_at"])), until, state, one["held"] is not None, "; ".join(words))

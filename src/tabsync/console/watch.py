@@ -65,7 +65,7 @@ class Watch:
         except TabsyncError as error:
             problem = (error.fact, error.hint)
         except Exception as error:  # noqa: BLE001 - a look that fails must not stop the next one
-            _log.exception("the look at the database failed")
+            _log.exception("the check of the database failed")
             problem = (f"the check itself failed: {type(error).__name__}", "read the console's log")
         with self._done:
             if facts is not None:

@@ -126,7 +126,7 @@ class Worker:
             self._expire()
             found = self._shelf.get(digest)
         if found is None or found.operator != operator:
-            raise BadUsage("this plan was started or is older than 10 minutes", "look at a new one")
+            raise BadUsage("this plan was already started or is older than 10 minutes", "make a new plan")
         return found
 
     def start(self, digest: str, operator: str, typed: str | None = None) -> str:
@@ -143,7 +143,7 @@ class Worker:
         with self._lock:
             self._refuse_second()
             if self._shelf.pop(digest, None) is None:
-                raise BadUsage("this plan was started already", "see what runs: Runs")
+                raise BadUsage("this plan was already started", "the page Runs shows it")
             arguments = (with_actor(workspace, operator), plan, listener, approval)
             thread = threading.Thread(target=_work, args=arguments, name="console-worker", daemon=True)
             self._thread, self._digest = thread, digest
@@ -170,16 +170,18 @@ class Worker:
         running = [one for one in recent_runs(self.workspace.ledger()) if one["state"] == "running"]
         if running:
             one = running[0]
-            raise Refused(f"{one['procedure']} by {one['actor']} is still running", "wait for it; it is under Runs")
+            raise Refused(
+                f"{one['procedure']} by {one['actor']} is still running", "wait until it ends; the page Runs shows it"
+            )
         if self.busy():
-            raise Refused("another run is just beginning or ending", "try again in a moment")
+            raise Refused("another run is just starting or ending", "try again in a moment")
 
     def _run_of(self, plan: Plan) -> str:
         query = select(run_table.c.id).where(run_table.c.plan_digest == plan.digest())
         with self.workspace.ledger().engine.connect() as connection:
             found = connection.execute(query).scalar()
         if found is None:
-            raise Refused("the run has not begun", "see what runs: Runs")
+            raise Refused("the run has not started yet", "the page Runs shows it")
         return str(found)
 
     def _expire(self) -> None:

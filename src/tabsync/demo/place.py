@@ -47,7 +47,11 @@ def take(place: Place) -> Claim:
     if held is None:
         about = running(place)
         where = f" (process {about['pid']})" if "pid" in about else ""
-        console = f"open {about['console']}" if about.get("console") else "wait for it, or stop it with Ctrl-C there"
+        console = (
+            f"open {about['console']}"
+            if about.get("console")
+            else "wait for it, or stop it with Ctrl-C in its terminal"
+        )
         raise Refused(f"a demo is already running in {place.home}{where}", console)
     return held
 

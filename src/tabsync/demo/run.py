@@ -55,10 +55,10 @@ def up(
     server: embedded.Server | None = None
     traffic: Traffic | None = None
     try:
-        say("Starting PostgreSQL and filling it with a restaurant's year")
+        say("Starting PostgreSQL and loading a year of data of a restaurant")
         server = database.bring_up(place, orders, report)
         workspace = find(place.config)
-        say("Letting the guests in")
+        say("Starting live traffic")
         traffic = Traffic(database.application_conninfo(server), seed=1, rate=RATE)
         traffic.start()
         yield Demo(place, workspace, traffic, server)
@@ -87,7 +87,7 @@ def plan_reset(place: Place) -> Plan:
                 {"directory": str(place.home.parent.parent)},
                 f"stop the server and delete {place.server}",
                 Risk.DESTRUCTIVE,
-                "no undo: restore its last backup",
+                "no undo, but its last backup can be restored",
             ),
         ),
     )

@@ -61,7 +61,7 @@ def _step(path: Path, text: str) -> Step:
         f"{'Replace' if replaces else 'Write'} {path.name}",
         "tabsync.init.plan:write",
         {"path": str(path), "text": text},
-        preview=f"{path} ({len(text.splitlines())} lines)" + (", the old one is kept beside it" if replaces else ""),
+        preview=f"{path} ({len(text.splitlines())} lines)" + (", the old file is kept next to it" if replaces else ""),
         risk=Risk.DESTRUCTIVE if replaces else Risk.REVERSIBLE,
-        undo="move the kept file back" if replaces else f"rm {path}",
+        undo="rename the old file back" if replaces else f"rm {path}",
     )

@@ -80,9 +80,11 @@ def check_approval(plan: Plan, *, typed: str | None, yes: bool) -> str:
         return "--yes"
     if typed is None:
         raise Refused(
-            f"{plan.procedure} is destructive and there is no terminal to confirm it on",
-            "look at the plan with --dry-run, then add --yes",
+            f"{plan.procedure} is destructive and can't be confirmed without a terminal",
+            "read the plan with --dry-run, then add --yes",
         )
     if typed != plan.confirm:
-        raise Refused(f"{typed!r} is not {plan.confirm!r}; nothing was changed", "run it again to confirm")
+        raise Refused(
+            f"{typed!r} does not match {plan.confirm!r}; nothing was changed", "to confirm, run the command again"
+        )
     return "typed"

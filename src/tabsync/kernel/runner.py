@@ -149,7 +149,7 @@ def _recorded(outcome: Outcome, key: str, write: Callable[[], None]) -> bool:
         write()
     except Exception as error:  # noqa: BLE001 - whatever the journal is made of
         fact = f"could not record {key}: {words_of(error)}"
-        told = FailedPartway(fact, "see that the ledger can be written: its disk, its permissions")
+        told = FailedPartway(fact, "check that the ledger can be written: its disk, its permissions")
         told.__cause__ = error
         _carry(outcome, key, told)
         return False
@@ -161,7 +161,9 @@ def told_error(step: Step, error: BaseException) -> TabsyncError:
     if isinstance(error, TabsyncError):
         return error
     if isinstance(error, KeyboardInterrupt):
-        return Interrupted(f"interrupted during {step.title!r}", "run it again; what was half made is not listed")
-    told = FailedPartway(f"{step.title}: {words_of(error)}", "tabsync run show latest has the steps that were done")
+        return Interrupted(
+            f"interrupted during the step {step.title!r}", "run it again; incomplete results are not listed"
+        )
+    told = FailedPartway(f"{step.title}: {words_of(error)}", "to see which steps were done: tabsync run show latest")
     told.__cause__ = error
     return told

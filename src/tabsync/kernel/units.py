@@ -72,4 +72,4 @@ def parse_duration(text: str) -> timedelta:
     try:
         return timedelta(seconds=float(match[1]) * seconds)
     except OverflowError:
-        raise ValueError(f"{text[:40]!r} is a longer duration than can be counted") from None
+        raise ValueError(f"the duration {text[:40]!r} is too long") from None

@@ -33,7 +33,7 @@ class LedgerJournal:
         run_id = f"{compact(moment)}-{secrets.token_hex(3)}"
         held = claim(self.ledger.claims / run_id)
         if held is None:
-            raise RuntimeError(f"run {run_id} is claimed already")  # ids are random: this can't be a user's doing
+            raise RuntimeError(f"run {run_id} is already in use")  # ids are random: this can't be a user's doing
         self._claims[run_id] = held
         with self.ledger.engine.begin() as connection:
             connection.execute(insert(run), [_run_row(run_id, plan, self, approval, moment)])

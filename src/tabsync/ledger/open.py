@@ -95,7 +95,7 @@ class Ledger:
 def ledger_failed(error: BaseException) -> FailedPartway:
     """What a person is told when the ledger can't be read or written."""
     return FailedPartway(
-        f"the ledger failed: {words_of(error)}", "see that it can be written: its disk, its permissions"
+        f"the ledger failed: {words_of(error)}", "check that it can be written: its disk, its permissions"
     )
 
 
@@ -157,10 +157,12 @@ def _cannot_open(url: str, error: Exception) -> Refused:
     try:
         where = make_url(url).render_as_string()  # with *** for its password
     except ArgumentError:
-        return Refused("can't open the ledger: its URL is none", "ledger in tabsync.toml: sqlite:///PATH")
+        return Refused("can't open the ledger: its URL is not valid", "set ledger in tabsync.toml: sqlite:///PATH")
     cause = error.orig if isinstance(error, DBAPIError) else error
     fact = f"can't open the ledger {where}: {cause}".splitlines()[0]
-    return Refused(fact, "check ledger in tabsync.toml; a damaged file can be moved away, a new one is made then")
+    return Refused(
+        fact, "check ledger in tabsync.toml; if the file is corrupt, move it away, and tabsync creates a new one"
+    )
 
 
 def _make_private(path: Path) -> None:

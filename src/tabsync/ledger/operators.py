@@ -63,13 +63,13 @@ def add_operator(ledger: Ledger, name: str, password: str, role: str, *, by: str
     """
     name = _checked_name(name)
     if role not in ROLES:
-        raise BadUsage(f"{role!r} is not a role of the console", f"the roles are {', '.join(ROLES)}")
+        raise BadUsage(f"the console has no role {role!r}", f"the roles are {', '.join(ROLES)}")
     row = {"name": name, "role": role, "password_hash": _hash(password), "created_at": iso(now())}
     try:
         with ledger.engine.begin() as connection:
             connection.execute(insert(operator), [row])
     except IntegrityError:
-        raise BadUsage(f"there is an operator {name!r} already", f"tabsync operator password {name}") from None
+        raise BadUsage(f"operator {name!r} already exists", f"tabsync operator password {name}") from None
     add_audit(ledger, by, "operator add", name, {"role": role})
     return one_operator(ledger, name)
 
@@ -86,7 +86,7 @@ def one_operator(ledger: Ledger, name: str) -> Operator:
     with ledger.engine.connect() as connection:
         row = connection.execute(select(*_OPERATOR).where(operator.c.name == name.lower())).first()
     if row is None:
-        raise BadUsage(f"there is no operator {name!r}", "tabsync operator list")
+        raise BadUsage(f"there is no operator {name!r}", "to list them: tabsync operator list")
     return Operator(*row)
 
 
@@ -211,8 +211,8 @@ def _verifies(known: str, password: str) -> bool:
 def _hash(password: str) -> str:
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise BadUsage(
-            f"the password has {len(password)} characters; it takes {SHORTEST_PASSWORD} to {LONGEST_PASSWORD}",
-            "let one be made: --generate",
+            f"the password has {len(password)} characters; it must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD}",
+            "to generate one: --generate",
         )
     return _hasher().hash(password)
 
@@ -220,5 +220,5 @@ def _hash(password: str) -> str:
 def _checked_name(name: str) -> str:
     lowered = name.lower()
     if not _NAME.fullmatch(lowered):
-        raise BadUsage(f"{name!r} is not a name for an operator", "letters, digits and . _ @ -, at most 64")
+        raise BadUsage(f"{name!r} is not a valid name for an operator", "use at most 64 letters, digits and . _ @ -")
     return lowered

@@ -58,8 +58,8 @@ def _duplicates(manual: Manual) -> Iterator[Problem]:
         first: dict[str, int] = {}
         for title, line in entries:
             if title.lower() in first:
-                what = f"the {kind} {title!r} stands already on line {first[title.lower()]}"
-                yield Problem(line, what, "every title once")
+                what = f"the {kind} {title!r} is already on line {first[title.lower()]}"
+                yield Problem(line, what, "each title once")
             first.setdefault(title.lower(), line)
 
 
@@ -72,10 +72,12 @@ def _thresholds(manual: Manual) -> Iterator[Problem]:
 
 def _bounds(manual: Manual, row: Threshold) -> Iterator[Problem]:
     if row.warning is None and row.critical is None:
-        yield Problem(row.line, f"the threshold on {row.metric!r} has no bound", "a warning, a critical bound, or both")
+        yield Problem(
+            row.line, f"the threshold on {row.metric!r} has no bound", "a bound for warning, for critical, or for both"
+        )
     if row.warning and row.critical and not is_milder(row.warning, row.critical):
         what = f"warning {row.warning.text!r} is not below critical {row.critical.text!r}"
-        yield Problem(row.line, what, "the warning first, in the same direction")
+        yield Problem(row.line, what, "the bound for warning is reached first, in the same direction")
     metric = manual.metric(row.metric)
     if metric is None:
         yield Problem(row.line, f"a threshold on the unknown metric {row.metric!r}", "the title of a metric")

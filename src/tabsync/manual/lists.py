@@ -75,7 +75,7 @@ def hierarchy(section: Section, problems: list[Problem]) -> Hierarchy:
         depth = len(match["indent"])
         stack = [entry for entry in stack if entry[0] < depth]
         if any(role.name == match["name"] for role in roles):
-            problems.append(Problem(line, f"the role {match['name']} stands twice", "every role once"))
+            problems.append(Problem(line, f"the role {match['name']} is listed twice", "each role once"))
             continue
         parent = stack[-1][1] if stack else None
         roles.append(Role(name=match["name"], parent=parent, note=match["note"] or "", line=line))
@@ -168,7 +168,7 @@ def metric(section: Section, problems: list[Problem]) -> Metric | None:
     of_text, of_line = fields.get("of", ("", 0))
     no_rows, no_rows_line = fields.get("no rows", ("ok", 0))
     if no_rows.lower() != "ok":
-        problems.append(Problem(no_rows_line, f"'No rows: {no_rows}' is not known", "'No rows: ok', or no such line"))
+        problems.append(Problem(no_rows_line, f"'No rows: {no_rows}' is unknown", "'No rows: ok', or no such line"))
     return Metric(
         title=section.title,
         unit=unit,

@@ -37,7 +37,9 @@ def render(manual: Manual, section: str | None, is_built: IsBuilt) -> Renderable
     if section is None:
         entries = (f"{len(listing(manual, is_built).rows)}" for listing in _SECTIONS.values())
         overview = Listing(("Section", "Entries"), tuple(zip(_SECTIONS, entries, strict=True)))
-        return Group(Text(manual.title, style="bold"), _table(overview), "One of them: tabsync manual show SECTION")
+        return Group(
+            Text(manual.title, style="bold"), _table(overview), "To show one of them: tabsync manual show SECTION"
+        )
     found = find(manual, section)
     return _runbook(found, is_built) if isinstance(found, Runbook) else _table(_SECTIONS[found](manual, is_built))
 

@@ -26,7 +26,7 @@ def parse_command(text: str, line: int) -> Command:
         words = words[1:]
     for word in words:
         if _SHELL.fullmatch(word) and not _PLACEHOLDER.fullmatch(word):
-            raise ValueError(f"{word!r} needs a shell, and there is none")
+            raise ValueError(f"{word!r} needs a shell, and the program does not use one")
     if not words:
         raise ValueError("there is no command")
     return Command(text=shlex.join(words).replace("'<", "<").replace(">'", ">"), words=tuple(words), line=line)

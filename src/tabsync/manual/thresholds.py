@@ -37,7 +37,7 @@ def parse_unit(text: str) -> Unit:
     match = _UNIT.fullmatch(text.strip().rstrip("."))
     kind = _KINDS.get(match[1].lower()) if match else None
     if match is None or kind is None or (match[3] and match[3].lower() not in _PERIODS):
-        raise ValueError(f"{text.strip()!r} is not a unit we know")
+        raise ValueError(f"{text.strip()!r} is not a known unit")
     return Unit(kind=kind, noun=match[2] or "", per=(match[3] or "").lower())
 
 
@@ -81,7 +81,7 @@ def _to_base(number: float, word: str) -> tuple[float, UnitKind]:
     try:
         return parse_duration(f"1 {word}").total_seconds() * number, "seconds"
     except ValueError:
-        raise ValueError(f"{word!r} is not a unit we know") from None
+        raise ValueError(f"{word!r} is not a known unit") from None
 
 
 def comparable(bound: Unit, metric: Unit) -> bool:

@@ -91,7 +91,7 @@ def _measure(
     except (psycopg.Error, TabsyncError, ValueError) as failure:
         error = _told(failure)
     if not error and not samples and not metric.no_rows_ok:
-        error = "it gave no rows"
+        error = "the query returned no rows"
     level = Level.UNKNOWN if error else _level(samples, thresholds)
     return Reading(metric.title, metric.unit, samples, level, time.monotonic() - started, at, error, cut)
 
@@ -113,9 +113,9 @@ def read_samples(metric: Metric, rows: Rows, thresholds: Sequence[Threshold]) ->
     """The rows of a metric as judged samples. Raises ValueError when they don't have the shape of a metric."""
     columns = [column.lower() for column in rows.columns]
     if "value" not in columns:
-        raise ValueError(f"it gives the columns {', '.join(columns)}, but no 'value'")
+        raise ValueError(f"the query returns the columns {', '.join(columns)}, but no 'value'")
     if "label" not in columns and len(rows.rows) > 1:
-        raise ValueError(f"it gives {len(rows.rows)} rows without a 'label'")
+        raise ValueError(f"the query returns {len(rows.rows)} rows without a 'label'")
     return tuple(_sample(metric, dict(zip(columns, row, strict=True)), thresholds) for row in rows.rows)
 
 
@@ -134,8 +134,8 @@ def _why(metric: Metric, value: float | None, note: str) -> str:
     if value is None:
         return note or "the value is null"
     if metric.of_line:
-        return f"the bound is in percent, and line {metric.of_line} of the manual declares no limit"
-    return "the bound is in percent, and there is nothing that the value is a part of"
+        return f"the bound is in percent, but line {metric.of_line} of the manual declares no limit (Of:)"
+    return "the bound is in percent, but there is no limit (Of:) to compare the value with"
 
 
 def _number(value: object) -> float | None:

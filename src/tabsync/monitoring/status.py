@@ -49,10 +49,10 @@ def look(workspace: Workspace, manual: Manual) -> Facts:
             _look_inside(connection, manual, facts)
     except CannotConnect as error:
         facts["database"]["error"] = {"fact": error.fact, "hint": error.hint}
-        facts["unseen"].append("everything inside the database: it can't be reached")
+        facts["unseen"].append("everything in the database: no connection")
     except psycopg.Error as error:
         facts["database"]["error"] = {"fact": f"the connection was lost: {error}".strip(), "hint": "tabsync health"}
-        facts["unseen"].append("what the database would have told: the connection was lost")
+        facts["unseen"].append("everything in the database: the connection was lost")
     _look_at_evidence(workspace, facts)
     _look_at_wal(facts, manual.targets.rpo.value if manual.targets else _RECENT)
     facts["next"] = _next_actions(facts)
@@ -75,12 +75,12 @@ def verdict_of(facts: Facts) -> Facts:
         waits = "1 session waits" if blocked == 1 else f"{blocked} sessions wait"
         return {"level": "warning", "sentence": f"WARNING: {waits} for a lock"}
     if facts["drill"] is None or not facts["drill"]["ok"]:
-        why = "no backup was ever proven restorable" if facts["drill"] is None else "the last drill did not hold"
+        why = "no backup has been proven restorable" if facts["drill"] is None else "the last drill did not pass"
         return {"level": "warning", "sentence": f"WARNING: the database runs, but {why}"}
     if facts["unseen"]:
-        things = "1 thing" if len(facts["unseen"]) == 1 else f"{len(facts['unseen'])} things"
-        return {"level": "unknown", "sentence": f"NO ALARM, but {things} can't be seen"}
-    return {"level": "ok", "sentence": "ALL WELL: nothing fires, nobody is blocked, the last backup is proven"}
+        values = "1 value is" if len(facts["unseen"]) == 1 else f"{len(facts['unseen'])} values are"
+        return {"level": "unknown", "sentence": f"NO ALARM, but {values} unknown"}
+    return {"level": "ok", "sentence": "OK: no alert, no blocked session, the last backup is proven"}
 
 
 def _since(workspace: Workspace, facts: Facts) -> str | None:
@@ -146,7 +146,7 @@ def _alert(reading: Reading, manual: Manual) -> Facts:
 
 def _why_unknown(reading: Reading) -> str:
     sample = reading.worst
-    return reading.error or (sample.why if sample else "") or "it could not be measured"
+    return reading.error or (sample.why if sample else "") or "could not be measured"
 
 
 def _blockers(connection: Connection, facts: Facts) -> list[Facts]:
@@ -154,13 +154,13 @@ def _blockers(connection: Connection, facts: Facts) -> list[Facts]:
         with connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(_SQL["blockers"]).fetchall()
     except psycopg.Error as error:
-        facts["unseen"].append(f"who blocks whom: {error.diag.message_primary}")
+        facts["unseen"].append(f"blocked sessions: {error.diag.message_primary}")
         return []
     return [
         row
         | {"backend_start": iso(row["backend_start"])}
-        | {"what": f"{row['state'] or 'unknown'}: {' '.join((row['query'] or 'query not visible to us').split())}"}
-        | {"sql": _ending(row), "undo": "no undo: its transaction rolls back"}
+        | {"what": f"{row['state'] or 'unknown'}: {' '.join((row['query'] or 'query not visible').split())}"}
+        | {"sql": _ending(row), "undo": "no undo: its transaction is rolled back"}
         for row in rows
     ]
 
@@ -196,7 +196,7 @@ def _look_at_evidence(workspace: Workspace, facts: Facts) -> None:
     try:
         ledger = workspace.ledger()
     except TabsyncError as error:
-        facts["unseen"].append(f"what ran and what was proven: {error.fact}")
+        facts["unseen"].append(f"runs, backups and drills: {error.fact}")
         return
     for kind in ("backup", "drill"):
         found = latest_evidence(ledger, kind, subject)
@@ -227,7 +227,7 @@ def _look_at_wal(facts: Facts, allowed: timedelta) -> None:
     if received["troubles"]:
         told = received["troubles"][0]
     elif until is None or now() - parse_iso(until) > allowed:
-        told = f"received until {age(until) if until else 'no moment'}"
+        told = f"received until {age(until) if until else 'an unknown time'}"
     else:
         return
     alert = {
@@ -236,7 +236,7 @@ def _look_at_wal(facts: Facts, allowed: timedelta) -> None:
         "value": told,
         "bound": f"> {human_seconds(allowed.total_seconds())}",
     }
-    alert |= {"level": "critical", "action": "see what stops it: tabsync wal status", "runbook": ""}
+    alert |= {"level": "critical", "action": "to find the cause: tabsync wal status", "runbook": ""}
     facts["alerts"].insert(0, alert | {"command": "tabsync wal status"})
 
 
@@ -250,7 +250,7 @@ def _next_actions(facts: Facts) -> list[Facts]:
         error = facts["database"]["error"] or {}
         actions.append({"why": error.get("fact", ""), "command": "tabsync health", "undo": "only reads"})
         if facts["backup"]:
-            why = "if it does not come back: see what the last backup restores to"
+            why = "if the database can't be started again: check that the last backup can be restored"
             actions.append({"why": why, "command": "tabsync drill --backup latest", "undo": "only reads the store"})
     for blocker in facts["blockers"][:1]:
         why = f"{len(blocker['victims'])} sessions wait for session {blocker['pid']} ({blocker['user']})"
@@ -263,12 +263,8 @@ def _next_actions(facts: Facts) -> list[Facts]:
         why, undo = "no backup is on record", "delete it again"
         actions.append({"why": why, "command": "tabsync backup take full", "undo": undo})
     if facts["database"]["reachable"] and (facts["drill"] is None or not facts["drill"]["ok"]):
-        why = (
-            "restoring has not been proven"
-            if facts["drill"] is None
-            else f"the last drill: {facts['drill']['sentence']}"
-        )
-        actions.append({"why": why, "command": "tabsync drill", "undo": "the scratch copy is taken away at the end"})
+        why = "no drill has been done" if facts["drill"] is None else f"the last drill: {facts['drill']['sentence']}"
+        actions.append({"why": why, "command": "tabsync drill", "undo": "the scratch copy is deleted at the end"})
     return actions
 
 

@@ -107,8 +107,8 @@ def check_primary(connection: Connection) -> None:
     """See that the server can be written to. Raises Refused on a standby."""
     if identity(connection)["role"] == "standby":
         raise Refused(
-            f"{place(connection.info.dsn)} is a standby: nothing can be written to it",
-            "name the primary: --database; a backup may be taken from either",
+            f"{place(connection.info.dsn)} is a standby, and therefore read-only",
+            "name the primary with --database; backups can be taken from both",
         )
 
 
@@ -136,7 +136,7 @@ def reached(connection: Connection) -> Facts:
         known.append(_one(connection, "last_checkpoint")["time"])
     if not known:
         raise NotAllowed(
-            "how far this standby is behind can't be told", f"grant pg_monitor to {quoted(connection.info.user)}"
+            "the replication lag of this standby is unknown", f"grant pg_monitor to {quoted(connection.info.user)}"
         )
     return {"time": iso(max(known)), "lsn": row["lsn"]}
 
@@ -177,7 +177,7 @@ def with_partitions(connection: Connection, relations: Sequence[Relation]) -> li
         missing += [] if rows else [str(relation)]
     if missing:
         raise BadUsage(
-            f"there is no table {', '.join(missing)}", "name it as schema.table; list them: psql -c '\\dt *.*'"
+            f"there is no table {', '.join(missing)}", "name it as schema.table; to list the tables: psql -c '\\dt *.*'"
         )
     return found
 

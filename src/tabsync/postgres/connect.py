@@ -108,8 +108,8 @@ def program_environment(conninfo: str, purpose: str) -> dict[str, str]:
     if server.preset:
         raise Refused(
             f"a pooler is in front of {place(conninfo)}, and PostgreSQL's programs would run there under"
-            f" {', '.join(server.preset)}, which the role or the database presets",
-            "connect to the server itself, not to the pooler, or take the presets back: alter role ... reset all",
+            f" {', '.join(server.preset)}, as set for the role or the database",
+            "connect to the server itself, not to the pooler, or reset these settings: alter role ... reset all",
         )
     env = libpq_environment(conninfo) | {"PGAPPNAME": f"tabsync/{purpose}"}
     if server.encoding:  # pg_dump writes in it, and a preset one may not know all characters
@@ -160,7 +160,9 @@ def allowed(what: str, hint: str) -> Iterator[None]:
     except psycopg.errors.InsufficientPrivilege as error:
         raise NotAllowed(f"not allowed to {what}: {error.diag.message_primary}", hint) from None
     except psycopg.errors.LockNotAvailable:
-        raise NotAllowed(f"could not {what}: another session holds the lock", "tabsync status shows who") from None
+        raise NotAllowed(
+            f"could not {what}: another session holds the lock", "to see which session: tabsync status"
+        ) from None
 
 
 def _started(conninfo: str, purpose: str, wanted: dict[str, str], server: _Server) -> Connection:

@@ -44,10 +44,12 @@ def check_conninfo(conninfo: str) -> dict[str, str]:
     """A connection string as keywords. Raises BadUsage when libpq can't read it (without repeating secrets)."""
     parts = _parts(conninfo)
     if parts is None:
-        raise BadUsage(f"{without_secrets(conninfo)!r} is not a connection string of PostgreSQL's own", _mend(conninfo))
+        raise BadUsage(
+            f"{without_secrets(conninfo)!r} is not a connection string that PostgreSQL accepts", _mend(conninfo)
+        )
     if _is_cut_wrongly(conninfo, parts):
         raise BadUsage(
-            "the URL's password, or another part of it, holds an @ or / that isn't escaped",
+            "the URL's password, or another part of it, contains an @ or / that is not escaped",
             "write @ as %40 and / as %2F; or leave the password out: PGPASSWORD or ~/.pgpass",
         )
     return parts
@@ -61,20 +63,20 @@ def _mend(conninfo: str) -> str:
     if scheme.startswith("jdbc:"):
         return "a JDBC URL is for Java: write postgresql://user@host:5432/database"
     if driver := re.fullmatch(r"(?:postgresql|postgres)\+(\w+)", scheme):
-        return f"+{driver[1]} names a driver of Python's: write postgresql://"
+        return f"+{driver[1]} names a Python driver: write postgresql:// only"
     if scheme not in ("postgresql", "postgres", "prisma+postgres"):
         return "it has to begin with postgresql://"
     if scheme == "prisma+postgres":
-        return "that is for Prisma's own proxy: give the URL of the database itself (directUrl)"
+        return "this URL is for Prisma's proxy: give the URL of the database itself (directUrl)"
     keys = {key.partition("=")[0] for key in re.split("[?&]", rest)[1:]}
     if foreign := [key for key in _OF_OTHERS if key in keys]:
-        return f"leave {', '.join(foreign)} out of it: an ORM or a driver means that, PostgreSQL does not know it"
+        return f"leave {', '.join(foreign)} out: only ORMs or drivers use it, PostgreSQL does not know it"
     if re.search("%(?![0-9A-Fa-f]{2})", rest):
         return "a % in a URL is written %25; or leave the password out: PGPASSWORD or ~/.pgpass"
     if re.search("%(?:[89A-Fa-f])", rest):
-        return "what stands after a % is no UTF-8: write @ as %40, / as %2F and % as %25, or leave the password out"
+        return "the bytes after a % are not UTF-8: write @ as %40, / as %2F and % as %25, or leave the password out"
     if keys:
-        return "after the ? stands a name that PostgreSQL doesn't know; its own are sslmode, options and the like"
+        return "the parameter after the ? is unknown to PostgreSQL, which knows sslmode, options and others"
     return "write @ as %40, / as %2F, : as %3A and % as %25; or leave the password out: PGPASSWORD or ~/.pgpass"
 
 

@@ -157,7 +157,9 @@ def opened(directory: Path, *, settings: Mapping[str, str] | None = None) -> Ser
     try:
         major = int((directory / "data" / "PG_VERSION").read_text())
     except (OSError, ValueError):
-        raise Refused(f"{directory} holds no PostgreSQL cluster", "tabsync demo --reset starts afresh") from None
+        raise Refused(
+            f"{directory} does not contain a PostgreSQL cluster", "to create it again: tabsync demo --reset"
+        ) from None
     for installation in installations():
         if installation.major == major and installation.has_server:
             return Server(directory, installation, dict(settings or {}))

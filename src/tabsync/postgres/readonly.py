@@ -154,7 +154,7 @@ def _statements(sql: str) -> tuple[exp.Expr, ...]:
 def _writes_in(statement: exp.Expr) -> Iterator[str]:
     if not isinstance(statement, exp.Query | exp.Values):
         yield f"{statement.key.upper()} is not a statement that only reads"
-    names = {"into": "SELECT INTO creates a table", "lock": "FOR UPDATE and its kin lock rows"}
+    names = {"into": "SELECT INTO creates a table", "lock": "FOR UPDATE and similar clauses lock rows"}
     for found in sorted({node.key for node in statement.find_all(*_WRITES)}):
         yield names.get(found, f"{found.upper()} inside it writes")
 
@@ -195,7 +195,7 @@ def volatile_functions(conn: Connection, sql: str, schemas: Sequence[str]) -> li
         if (reason := _reason(row)) and (row["proname"] in names.called or row["takes_arguments"])
     ]
     found = {row["proname"] for row in functions}
-    refused += [f"the function {name} is not known here" for name in _unknown(names, found, sql, ask)]
+    refused += [f"the function {name} does not exist here" for name in _unknown(names, found, sql, ask)]
     # An extension's view has a type of the same name as the function behind it: no cast is meant.
     types = names.types - {row["proname"] for row in functions if row["extname"]}
     refused += [f"a cast to {row['typname']} can run a CHECK" for row in ask("types", names=sorted(types))]
@@ -215,12 +215,12 @@ def _reason(row: dict[str, Any]) -> str:
     name = row["proname"]
     if row["builtin"]:
         if SIDE_EFFECTS_NOT_VOLATILE.fullmatch(name):
-            return "runs SQL of its own or takes a transaction id"
+            return "runs other SQL or assigns a transaction id"
         looks = not row["volatile"] or name in ALLOWED_VOLATILE or name.startswith("pg_stat_get_")
-        return "" if looks else "has side effects or isn't known to be without"
+        return "" if looks else "has side effects, or may have"
     if (row["extname"], name) in ALLOWED_OF_EXTENSIONS:
         return ""
-    return "is not a function of PostgreSQL, so what it does is not known"
+    return "is not one of PostgreSQL's functions, so its effects are unknown"
 
 
 def _unknown(names: Names, found: set[str], sql: str, ask: Any) -> Iterable[str]:
@@ -236,7 +236,7 @@ def _behind_relations(ask: Any) -> Iterator[str]:
     relations = ask("relations")
     for row in relations:
         if row["kind"] == "f":
-            yield f"{row['name']} is a foreign table: reading it acts on another system"
+            yield f"{row['name']} is a foreign table: reading it connects to another system"
     views = [row["oid"] for row in relations if row["kind"] == "v"]
     if not views:
         return
@@ -258,7 +258,7 @@ def run_readonly(
     """
     told = check_readonly(sql)
     if told:
-        raise Refused(f"this statement does not only read: {'; '.join(told)}", "mark its block: sql write")
+        raise Refused(f"this statement is not read-only: {'; '.join(told)}", "mark its block as sql write")
     if conn.closed:
         raise psycopg.OperationalError("the connection is lost")
     if conn.info.transaction_status != pq.TransactionStatus.IDLE:
@@ -269,13 +269,13 @@ def run_readonly(
         limits = {"statement_timeout": statement_timeout, "lock_timeout": lock_timeout}
         conn.execute(named("tabsync.postgres", "readonly.sql")["bound"], limits)
         path = ["pg_catalog"]
-        told = [] if _of_postgresql(conn, sql) else ["it names something of the database's"]
+        told = [] if _of_postgresql(conn, sql) else ["it uses an object of the database"]
         told = told or volatile_functions(conn, sql, path)
         if told:
             every, path = _meant(conn)
             told = volatile_functions(conn, sql, every)
         if told:
-            raise Refused(f"this statement may do more than read: {'; '.join(told)}", "use PostgreSQL's own functions")
+            raise Refused(f"this statement may not be read-only: {'; '.join(told)}", "use PostgreSQL's own functions")
         _become_reader(conn)
         resolve_in(conn, path)
         return _fetch(conn, sql, max_rows)

@@ -30,13 +30,13 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ("could not translate host name|Name or service not known", "check the host name, or your network and DNS"),
     ("Connection refused|No such file or directory", "check host and port, and that the server is running"),
     ("timeout expired|timed out", "check host, port and firewall; a paused managed database needs resuming first"),
-    ("no pg_hba.conf entry", "the server's pg_hba.conf does not let this user in from here"),
+    ("no pg_hba.conf entry", "the server's pg_hba.conf has no entry for this user, database and address"),
     (
         "too many clients|remaining connection slots|zu viele Verbindungen|trop de clients|demasiados clientes"
         "|muitos clientes|クライアント数が多すぎます",
-        "the server has no connection left: tabsync status",
+        "all connections of the server are in use: end some, or increase max_connections",
     ),
-    ("server does not support SSL", "the server has no TLS; drop sslmode, or turn TLS on at the server"),
+    ("server does not support SSL", "the server does not support TLS; remove sslmode, or turn TLS on in the server"),
     ("certificate", "check sslmode and sslrootcert"),
     ("service.* not found", "check ~/.pg_service.conf or PGSERVICEFILE"),
     ("starting up|shutting down|recovery mode", "the server is not ready yet; try again in a moment"),
@@ -47,7 +47,7 @@ def cannot_connect(error: psycopg.Error, conninfo: str) -> CannotConnect:
     """A refused connection as one line of fact and one of hint."""
     fact = _first_fact(str(error))
     hint = next(
-        (hint for pattern, hint in _HINTS if re.search(pattern, str(error))), "check: psql with the same string"
+        (hint for pattern, hint in _HINTS if re.search(pattern, str(error))), "try psql with the same connection string"
     )
     return CannotConnect(f"can't connect to {place(conninfo)}: {fact}", hint)
 

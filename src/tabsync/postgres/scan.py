@@ -58,12 +58,12 @@ def scan(sql: str) -> list[Token]:
     while position < len(sql):
         match = _LEXEME.match(sql, position)
         if match is None:
-            raise ValueError(f"{sql[position : position + 10]!r} is not allowed in a statement that only reads")
+            raise ValueError(f"{sql[position : position + 10]!r} is not allowed in a read-only statement")
         position = match.end()
         if match.lastgroup == "comment" and "/*" in match[0][2:]:
-            raise ValueError("a comment inside a comment is not allowed in a statement that only reads")
+            raise ValueError("a comment inside a comment is not allowed in a read-only statement")
         if _PREFIXED.match(sql, match.start()):
-            raise ValueError(f"{match[0]}'...' strings are not allowed in a statement that only reads")
+            raise ValueError(f"{match[0]}'...' strings are not allowed in a read-only statement")
         if match.lastgroup not in ("space", "comment"):
             tokens.append(_token(Kind(match.lastgroup or ""), match[0]))
     return tokens
@@ -75,7 +75,7 @@ def _token(kind: Kind, text: str) -> Token:
     elif kind is Kind.QUOTED:
         text = text[1:-1].replace('""', '"')
     if kind in (Kind.WORD, Kind.QUOTED) and len(text.encode()) > _LONGEST_NAME:
-        raise ValueError(f"the name {text[:20]}... is longer than PostgreSQL reads ({_LONGEST_NAME} bytes)")
+        raise ValueError(f"the name {text[:20]}... is longer than PostgreSQL allows ({_LONGEST_NAME} bytes)")
     return Token(kind, text)
 
 

@@ -86,8 +86,8 @@ WHERE_KNOWN: dict[str, str] = {"restrict_nonsystem_relation_kind": "", "icu_vali
 """Some minor releases know these, so the server is asked first."""
 
 HARMFUL: Mapping[str, tuple[str, str]] = {
-    "zero_damaged_pages": ("off", "a damaged page would be read as an empty one"),
-    "ignore_checksum_failure": ("off", "a damaged page would be read as a good one"),
+    "zero_damaged_pages": ("off", "a corrupt page would be read as an empty one"),
+    "ignore_checksum_failure": ("off", "a corrupt page would be read as a valid one"),
     "session_replication_role": ("origin", "foreign keys would not be checked"),
 }
 """What an ordinary role can't set back: the only good value, and what the others do."""

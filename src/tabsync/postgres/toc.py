@@ -127,17 +127,19 @@ def parse_toc(content: bytes) -> list[Entry]:
             raise ValueError("a negative number of entries")
         return [_entry(reader, version) for _ in range(count)]
     except (LookupError, ValueError, struct.error):
-        raise ProblemFound("toc.dat ends too early or is damaged", "tabsync backup list shows other backups") from None
+        raise ProblemFound(
+            "toc.dat ends too early or is corrupt", "choose another backup: tabsync backup list"
+        ) from None
 
 
 def _header(reader: _Reader) -> tuple[int, int]:
     if reader.content[:5] != b"PGDMP":
-        raise ProblemFound("toc.dat is not a table of contents of pg_dump")
+        raise ProblemFound("toc.dat is not a table of contents that pg_dump wrote")
     reader.at = 5
     version = (reader.byte(), reader.byte())
     if not _OLDEST <= version <= _NEWEST:
         raise ProblemFound(
-            f"toc.dat has archive version {version[0]}.{version[1]}, which is not known", "upgrade tabsync"
+            f"toc.dat has archive version {version[0]}.{version[1]}, which is unknown", "upgrade tabsync"
         )
     reader.byte()  # revision
     reader.form = _FORMS[reader.byte()]

@@ -61,7 +61,7 @@ def parse_info(text: str) -> list[Stanza]:
     try:
         return [_stanza(one) for one in json.loads(text)]
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-        raise _failed("its JSON reads otherwise than documented") from None
+        raise _failed("its JSON is not as documented") from None
 
 
 def _stanza(found: dict[str, Any]) -> Stanza:
@@ -89,4 +89,4 @@ def _backup(found: dict[str, Any]) -> Backup:
 
 
 def _failed(why: str) -> TabsyncError:
-    return FailedPartway(f"pgbackrest info failed: {why}", "run it by hand: pgbackrest info")
+    return FailedPartway(f"pgbackrest info failed: {why}", "to see the whole output: pgbackrest info")

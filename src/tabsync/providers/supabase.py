@@ -138,18 +138,25 @@ class Project:
         if answer.status_code == 401:
             return NotAllowed(
                 f"Supabase does not accept the token in {TOKEN}{told}",
-                "make a new one at https://supabase.com/dashboard/account/tokens",
+                "create a new one at https://supabase.com/dashboard/account/tokens",
             )
         if answer.status_code == 403:
-            return NotAllowed(f"the token in {TOKEN} has no right to this{told}", "use one of an owner of the project")
+            return NotAllowed(
+                f"the token in {TOKEN} lacks the permission for this{told}", "use a token of an owner of the project"
+            )
         if answer.status_code == 404:
-            return BadUsage(f"Supabase knows no project {self.ref} of this token's{told}", 'project = "..." names it')
+            return BadUsage(
+                f"Supabase has no project {self.ref} for this token{told}", 'check project = "..." in tabsync.toml'
+            )
         if answer.status_code == 429 or (answer.status_code >= 500 and method == "GET"):
             fact = f"Supabase answered {answer.status_code}, {self.attempts} times{told}"
             return CannotConnect(fact, "try again later; https://status.supabase.com")
         if answer.status_code >= 500:
             return _unknown_outcome(f"it answered {answer.status_code}{told}")
-        return Refused(f"Supabase refused: {answer.status_code}{told}", "see the project's page of backups at Supabase")
+        return Refused(
+            f"Supabase rejected the request: {answer.status_code}{told}",
+            "check the project's page of backups at Supabase",
+        )
 
     def _told(self, answer: httpx.Response) -> str:
         """What an error says, if it says it as documented: its message, in one short line, without the token."""
@@ -166,16 +173,21 @@ class Project:
 def open_project(ref: str, attempts: int = 4) -> Project:
     """A project by its reference. Raises NotAllowed when there is no token, BadUsage when something is misspelled."""
     if not _REF.fullmatch(ref):
-        raise BadUsage(f"{ref!r} is not a project's reference", "it is the 20 letters in the address of its dashboard")
+        raise BadUsage(
+            f"{ref!r} is not the reference of a project",
+            "the reference is the 20 letters in the address of the project's dashboard",
+        )
     token = os.environ.get(TOKEN, "").strip()
     if not token:
-        raise NotAllowed(f"{TOKEN} is not set", "make a token at https://supabase.com/dashboard/account/tokens")
+        raise NotAllowed(f"{TOKEN} is not set", "create a token at https://supabase.com/dashboard/account/tokens")
     if not token.isascii() or not token.isprintable():
-        raise BadUsage(f"what {TOKEN} holds can't be a token", "copy it again")
+        raise BadUsage(f"the value of {TOKEN} is not a token", "copy it again")
     url = os.environ.get(_URL_OVERRIDE, URL).rstrip("/")
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise BadUsage(f"{_URL_OVERRIDE} is neither https nor loopback", "the token would go there in the clear")
+        raise BadUsage(
+            f"{_URL_OVERRIDE} is neither https nor loopback", "use https: the token would be sent unencrypted"
+        )
     return Project(ref, url, token, attempts)
 
 
@@ -215,7 +227,7 @@ def parse_protection(content: Mapping[str, Any]) -> Protection:
         if not isinstance(pitr, bool):
             raise TypeError
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise _unexpected("its list of backups reads otherwise than documented") from None
+        raise _unexpected("its list of backups is not as documented") from None
     ordered = tuple(sorted(found, key=lambda one: one.at))
     whole = earliest is not None and latest is not None
     region = str(content.get("region", ""))
@@ -253,11 +265,11 @@ def _kind(error: Exception) -> str:
 
 
 def _unexpected(why: str) -> CannotConnect:
-    return CannotConnect(f"Supabase's answer can't be understood: {why}", "see whether there is a newer tabsync")
+    return CannotConnect(f"Supabase's answer has an unknown format: {why}", "look for a newer tabsync")
 
 
 def _unknown_outcome(why: str) -> FailedPartway:
     return FailedPartway(
-        f"whether Supabase took the request isn't known: {why}",
-        "look at the project's page at Supabase before anything else; ask again only when it isn't restoring",
+        f"it is unknown whether Supabase accepted the request: {why}",
+        "check the project's page at Supabase first; repeat the command only if no restore is running there",
     )

@@ -42,7 +42,7 @@ def parse_address(text: str) -> Address | Path:
     if scheme == "file":
         return Path(unquote(rest))
     if scheme not in SCHEMES:
-        raise BadUsage(f"{scheme}:// is not a kind of store", known)
+        raise BadUsage(f"{scheme}:// is not a known kind of store", known)
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -50,10 +50,10 @@ def parse_address(text: str) -> Address | Path:
     if "@" in rest or parts.query or parts.fragment:
         raise BadUsage(
             f"a {scheme}:// address is only a {SCHEMES[scheme]} and a prefix",
-            "credentials belong into the environment: AZURE_*, AWS_* or GOOGLE_*",
+            "put credentials into the environment: AZURE_*, AWS_* or GOOGLE_*",
         )
     prefix = parts.path.strip("/")
     odd_prefix = prefix and (not prefix.isprintable() or {"", ".", ".."} & set(prefix.split("/")))
     if not parts.netloc or odd_prefix:
-        raise BadUsage(f"this {scheme}:// address has no {SCHEMES[scheme]}, or an odd prefix", known)
+        raise BadUsage(f"this {scheme}:// address has no {SCHEMES[scheme]}, or a prefix that is not valid", known)
     return Address(scheme, parts.netloc, prefix)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _DOMAIN = b"tabsync manifest 1\n"
 """Put before what is signed, so that a signature made for something else never fits a manifest."""
 
-_HOW = "tabsync key --help shows how keys are made"
+_HOW = "to create keys: tabsync key --help"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Keys:
             pyrage.encrypt_io(plain, sealed, list(self._recipients))
 
     def unseal(self, source: Path, target: Path) -> str:
-        """Decrypt a file; says what is wrong with it ("does not decrypt"), "" when all is well.
+        """Decrypt a file; says what is wrong with it ("can't be decrypted"), "" when all is well.
 
         Raises NotAllowed when there is no identity, or none that it was encrypted for.
         """
@@ -76,14 +76,14 @@ class Keys:
         except pyrage.DecryptError as error:
             if "No matching keys" in str(error):
                 raise NotAllowed(
-                    f"the identity in {self.identity} opens none of this backup's files: it is encrypted for others",
-                    "set the right one: TABSYNC_IDENTITY=FILE",
+                    f"the identity in {self.identity} can't decrypt this backup: it is encrypted for other recipients",
+                    "set the matching identity: TABSYNC_IDENTITY=FILE",
                 ) from None
-            return "does not decrypt"
+            return "can't be decrypted"
         except OSError as error:
             if error.errno is not None:
                 raise
-            return "does not decrypt"
+            return "can't be decrypted"
         return ""
 
     def require_identity(self, recipients: Sequence[str]) -> None:
@@ -97,7 +97,7 @@ class Keys:
         if own and not own & set(recipients) and all(one.startswith("age1") for one in recipients):
             raise NotAllowed(
                 f"the identity in {self.identity} does not belong to any recipient of this backup",
-                "set the right one: TABSYNC_IDENTITY=FILE",
+                "set the matching identity: TABSYNC_IDENTITY=FILE",
             )
 
     def sign(self, digest: str) -> Facts:
@@ -122,7 +122,7 @@ class Keys:
                 try:
                     key.verify(base64.b64decode(str(signature.get("value"))), _DOMAIN + digest.encode())
                 except (InvalidSignature, binascii.Error, ValueError):
-                    return "has a signature that does not fit it"
+                    return "has a signature that is not valid"
                 return ""
         return "is signed by a key that tabsync.toml does not trust"
 
@@ -145,7 +145,7 @@ class Keys:
                 found.append((ssh if text.startswith("ssh-") else x25519).Recipient.from_str(text))
             except RecipientError:
                 raise BadUsage(
-                    f"recipients: {text[:12]!r}... is no public key",
+                    f"recipients: {text[:12]!r}... is not a public key",
                     "age1... or ssh-ed25519 ...: tabsync key identity FILE",
                 ) from None
         return tuple(found)
@@ -168,7 +168,7 @@ class Keys:
         except IdentityError:
             found = []
         if not found:
-            raise NotAllowed(f"{self.identity} holds no identity of age", _HOW)
+            raise NotAllowed(f"{self.identity} does not contain an age identity", _HOW)
         return found
 
     @cached_property
@@ -236,7 +236,7 @@ def _private_key(path: Path) -> Ed25519PrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PrivateKey):
-        raise NotAllowed(f"{path} holds no Ed25519 private key", _HOW)
+        raise NotAllowed(f"{path} does not contain an Ed25519 private key", _HOW)
     return key
 
 
@@ -248,4 +248,4 @@ def _secret(path: Path, what: str) -> str:
             f"can't read the {what} in {path}: {error.strerror}", "check the path and its permissions"
         ) from None
     except UnicodeDecodeError:
-        raise NotAllowed(f"{path} holds no {what}", _HOW) from None
+        raise NotAllowed(f"{path} contains no {what}", _HOW) from None

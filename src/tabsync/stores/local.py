@@ -85,7 +85,7 @@ class LocalStore(Store):
     def _unusable(self, why: str) -> Refused:
         return Refused(
             f"can't write to the store {self.root}: {why}",
-            "give it a writable directory: store in tabsync.toml, or --store",
+            "name a writable directory: store in tabsync.toml, or --store",
         )
 
     def free_bytes(self) -> int:
@@ -183,7 +183,7 @@ class LocalStore(Store):
             try:
                 os.link(pending, self._manifest_path(manifest.id))
             except FileExistsError:
-                raise Refused(f"backup {manifest.id} exists already", "tabsync backup list") from None
+                raise Refused(f"backup {manifest.id} already exists", "tabsync backup list") from None
             finally:
                 pending.unlink()
             _flush(self.root / "manifests")

@@ -140,7 +140,7 @@ def read_manifest(name: str, content: bytes, distrusts: Callable[[str, Facts], s
     distrusts: says why a digest and a signature don't go together, "" when they do.
     Raises ProblemFound when it was damaged, is not to be trusted, or was written by a newer version.
     """
-    damaged = ProblemFound(f"the manifest of backup {name} is damaged", "restore it from a copy of the store")
+    damaged = ProblemFound(f"the manifest of backup {name} is corrupt", "restore the manifest from a copy of the store")
     try:
         data = json.loads(content)
         if data.get("version") != VERSION:
@@ -158,7 +158,7 @@ def read_manifest(name: str, content: bytes, distrusts: Callable[[str, Facts], s
     if distrusts and (why := distrusts(manifest.content_digest, manifest.signature)):
         raise ProblemFound(
             f"the manifest of backup {name} {why}",
-            "don't restore it, unless you know that it was taken here: tabsync backup sign ID",
+            "don't restore it; if you know that it was taken here, sign it: tabsync backup sign ID",
         )
     return manifest
 

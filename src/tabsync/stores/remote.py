@@ -126,13 +126,13 @@ class RemoteStore(Store):
                 sizes = list(pool.map(lambda file: self._size(object_name(file.object)), files))
             gone = [file.name for file, size in zip(files, sizes, strict=True) if size != file.object_bytes]
             if gone:
-                fact = f"{', '.join(gone)} went missing from {self.url} during the backup; no backup was recorded"
+                fact = f"{', '.join(gone)} disappeared from {self.url} during the backup; no backup was recorded"
                 raise FailedPartway(fact, "tabsync backup take full")
             name = manifest_name(manifest.id)
             content = content or manifest.to_bytes(self.keys.sign)
             # An answer that got lost makes the library ask again and find its own manifest there.
             if not self._create(name, content) and obstore.get(self._client, name).bytes().to_bytes() != content:
-                raise Refused(f"backup {manifest.id} exists already", "tabsync backup list")
+                raise Refused(f"backup {manifest.id} already exists", "tabsync backup list")
 
     def ids(self) -> list[str]:
         """The ids of all backups, oldest first."""
@@ -194,14 +194,14 @@ class RemoteStore(Store):
 
     def put_marker(self, kind: str, name: str, content: bytes) -> bool:
         """Create a marker, with all of its content at once; False when one of that name is there."""
-        with asking(self.address, "write a marker"):
+        with asking(self.address, "write a hold or lease"):
             return self._create(f"{kind}/{name}.json", content)
 
     def markers(self, kind: str, prefix: str = "") -> dict[str, bytes]:
         """The markers of a kind whose names begin so, by name."""
         found = {}
         for name in sorted(name for name in self._names(kind) if name.startswith(prefix)):
-            with asking(self.address, "read a marker"):
+            with asking(self.address, "read a hold or lease"):
                 try:
                     content = obstore.get(self._client, f"{kind}/{name}").bytes().to_bytes()
                 except FileNotFoundError:
@@ -211,7 +211,7 @@ class RemoteStore(Store):
 
     def delete_marker(self, kind: str, name: str) -> bool:
         """Delete a marker; False when there is none."""
-        with asking(self.address, "delete a marker"):
+        with asking(self.address, "delete a hold or lease"):
             return self._delete(f"{kind}/{name}.json")
 
     def create_file(self, name: str, path: Path) -> bool:
@@ -264,7 +264,7 @@ class RemoteStore(Store):
                     out.write(block)
         if running.hexdigest() == file.object:
             return ""
-        return f"does not match its digest (delete {name}: then the next backup sends it again)"
+        return f"does not match its digest (delete {name}, and the next backup sends it again)"
 
     def _names(self, folder: str) -> list[str]:
         with asking(self.address, f"list {folder}"):

@@ -93,7 +93,7 @@ class Store(Kind):
         try:
             wrong = self.place_object(file, sealed) or self.keys.unseal(sealed, plain)
             if not wrong and digest_of(plain) != file.digest:
-                wrong = "is encrypted, and does not hold what it held"
+                wrong = "is encrypted, and its content does not match its digest"
             if not wrong:
                 plain.rename(target)
             return wrong
@@ -123,7 +123,9 @@ class Store(Kind):
                 return False
             if wrong := self.keys.unseal(sealed, target):
                 target.unlink(missing_ok=True)
-                raise ProblemFound(f"{name} in {self.url} {wrong}", "tabsync backup window shows what that costs")
+                raise ProblemFound(
+                    f"{name} in {self.url} {wrong}", "to see what can still be recovered: tabsync backup window"
+                )
             return True
         finally:
             sealed.unlink(missing_ok=True)
@@ -223,7 +225,7 @@ def file_name(name: str) -> str:
     """A named file's place below the store's root. Raises FailedPartway when it would lie anywhere else."""
     parts = name.split("/")
     if len(parts) < 2 or any(not part or part.startswith(".") or not part.isprintable() for part in parts):
-        raise FailedPartway(f"{name!r} is not a name for a file in a store")
+        raise FailedPartway(f"{name!r} is not a valid name of a file in a store")
     return name
 
 

@@ -75,11 +75,11 @@ def in_words(error: Exception, address: Address, what: str, tail: str = "") -> T
         return NotAllowed(told, f"use an https endpoint, or allow it: {ALLOW_HTTP[address.scheme]}=true")
     log_in = f"set {_VARIABLES[address.scheme]}"
     if isinstance(error, UnauthenticatedError) or any(sign in text for sign in _BAD_KEY):
-        return NotAllowed(f"{address} doesn't accept our credentials{tail}", log_in)
+        return NotAllowed(f"{address} rejects the credentials{tail}", log_in)
     if isinstance(error, PermissionDeniedError):
         return NotAllowed(f"not allowed to {what} in {address}{tail}", "allow it to read, write and list there")
     if any(sign in text for sign in _NO_KEY) or any(sign in text for sign in _NO_KEY_ERRORS):
-        return NotAllowed(f"there are no usable credentials for {address}{tail}", log_in)
+        return NotAllowed(f"there are no valid credentials for {address}{tail}", log_in)
     if any(sign in text for sign in _UNREACHABLE):
         return CannotConnect(f"{address} can't be reached{tail}", "check the network and the endpoint, and try again")
     return FailedPartway(f"could not {what} in {address}: {type(error).__name__}{tail}", "try again")

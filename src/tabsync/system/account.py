@@ -56,7 +56,7 @@ def server_account() -> Account:
         return Account(name, entry.pw_uid, entry.pw_gid)
     raise Refused(
         "PostgreSQL does not run as root, and this machine has neither an account 'postgres' nor 'nobody'",
-        "run it as an ordinary user",
+        "run tabsync as an ordinary user",
     )
 
 
@@ -68,7 +68,7 @@ def reachable_place(directory: Path) -> Path:
     place = Path("/var/tmp") / f"tabsync-servers-{digest}"  # noqa: S108 - owner checked
     place.mkdir(mode=0o711, exist_ok=True)
     if place.stat().st_uid != os.geteuid() or place.stat().st_mode & 0o022:
-        raise Refused(f"{place} is not ours alone, so no server is put there", f"rm -r {place}")
+        raise Refused(f"{place} can be changed by other users, so no server is started there", f"rm -r {place}")
     return place
 
 
@@ -84,7 +84,7 @@ def reachable_copy(tree: Path, account: Account) -> Path:
     copy = Path("/var/tmp") / f"tabsync-programs-{stat.st_ino:x}-{int(stat.st_mtime):x}"  # noqa: S108 - owner checked
     if copy.is_dir():
         if copy.stat().st_uid != 0:
-            raise Refused(f"{copy} is not owned by root, so no program is run from it", f"rm -r {copy}")
+            raise Refused(f"{copy} is not owned by root, so no program in it is run", f"rm -r {copy}")
         return copy
     making = copy.with_name(f"{copy.name}.{os.getpid()}")
     shutil.copytree(tree, making, symlinks=True)

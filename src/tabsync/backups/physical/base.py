@@ -37,7 +37,9 @@ def wal_range(backup_manifest: Path) -> Range:
         file.seek(max(0, backup_manifest.stat().st_size - _TAIL))
         ranges = _RANGE.findall(file.read().decode(errors="replace"))
     if not ranges:
-        raise FailedPartway("the base backup has no whole manifest", "run it again; nothing half-made is listed")
+        raise FailedPartway(
+            "the backup manifest of the base backup is incomplete", "run it again; no incomplete backup is listed"
+        )
     # A standby that followed a promotion gives several: it begins on the oldest timeline and ends on the newest.
     timelines = sorted(ranges, key=lambda one: int(one[0]))
     return Range(int(timelines[-1][0]), timelines[0][1], timelines[-1][2])
@@ -68,8 +70,8 @@ def chain(manifest: Manifest, manifests: Iterable[Manifest]) -> list[Manifest]:
     while parent := parent_of(found[0]):
         if parent not in by_id or parent in {one.id for one in found}:
             raise ProblemFound(
-                f"backup {manifest.id} can't be restored: {parent}, which it builds on, is not there",
-                "tabsync backup window shows what can be recovered to",
+                f"backup {manifest.id} can't be restored: {parent}, which it needs, is missing",
+                "to see what can be recovered: tabsync backup window",
             )
         found.insert(0, by_id[parent])
     return found

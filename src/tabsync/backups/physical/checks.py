@@ -37,21 +37,21 @@ def check_replication(connection: Connection, conninfo: str) -> str:
     provider = catalog.provider(connection)
     if provider != "self-hosted":
         raise Refused(
-            f"{provider} gives nobody the files and the WAL of its servers",
-            "use its own point-in-time recovery; dumps work: tabsync backup take full",
+            f"{provider} gives no access to the files and the WAL of its servers",
+            "use the provider's point-in-time recovery, and dumps: tabsync backup take full",
         )
     facts = _one(connection, "may_replicate")
     user = catalog.quoted(connection.info.user)
     if not facts["may_replicate"]:
-        raise NotAllowed(f"user {user} has no REPLICATION right", f"psql -c 'alter role {user} replication'")
+        raise NotAllowed(f"user {user} lacks the REPLICATION attribute", f"psql -c 'alter role {user} replication'")
     if facts["wal_level"] == "minimal":
         raise Refused(
-            "the server's wal_level is minimal: there is nothing to recover with",
+            "the server's wal_level is minimal: its WAL is not enough for a recovery",
             "psql -c \"alter system set wal_level = 'replica'\", then restart the server",
         )
     if facts["max_wal_senders"] == 0:
         raise Refused(
-            "the server's max_wal_senders is 0: it lets nobody replicate",
+            "the server's max_wal_senders is 0: it accepts no replication connections",
             "psql -c 'alter system set max_wal_senders = 10', then restart the server",
         )
     return _identify_system(conninfo, user)
@@ -61,12 +61,13 @@ def check_summaries(connection: Connection, major: int) -> None:
     """See that the server can say what changed since another backup. Raises Refused."""
     if major < 17:
         raise Refused(
-            f"PostgreSQL {major} has no incremental backup; it came with 17", "tabsync backup take physical, in full"
+            f"PostgreSQL {major} has no incremental backups: they exist since PostgreSQL 17",
+            "take a full one: tabsync backup take physical",
         )
     if _one(connection, "may_replicate")["summarize_wal"] != "on":
         raise Refused(
-            "the server doesn't keep track of changed blocks: summarize_wal is off",
-            "psql -c 'alter system set summarize_wal = on' -c 'select pg_reload_conf()', then a full one first",
+            "the server does not track changed blocks: summarize_wal is off",
+            "psql -c 'alter system set summarize_wal = on' -c 'select pg_reload_conf()', then take a full one first",
         )
 
 
@@ -99,7 +100,7 @@ def _identify_system(conninfo: str, user: str) -> str:
         if tried.status != pq.ConnStatus.OK:
             lines = tried.error_message.decode(errors="replace").strip().splitlines() or ["no reason given"]
             raise NotAllowed(
-                f"{place(conninfo)} lets no replication in from here: {lines[-1].split('FATAL:')[-1].strip()}",
+                f"{place(conninfo)} rejects replication connections from here: {lines[-1].split('FATAL:')[-1].strip()}",
                 f"add to its pg_hba.conf: host replication {user} ADDRESS scram-sha-256, then reload it",
             )
         return (tried.exec_(b"IDENTIFY_SYSTEM").get_value(0, 0) or b"").decode()

@@ -105,7 +105,7 @@ def _combined(
     done = run_program(argv, claim=directory)
     if done.code != 0:
         raise FailedPartway(
-            f"pg_combinebackup failed: {done.complaint()}", "try an older one: tabsync backup window shows them"
+            f"pg_combinebackup failed: {done.complaint()}", "try an older backup: tabsync backup window"
         )
     run_program(["rm", "-rf", parts])
     return data
@@ -116,7 +116,8 @@ def _verify(programs: Installation, data: Path, directory: Path, report: Callabl
     done = run_program(argv, claim=directory, beside=lambda process: _reading(process.pid, report))
     if done.code != 0:
         raise ProblemFound(
-            f"the backup is not what it was: {done.complaint()}", "tabsync backup window shows what else there is"
+            f"the backup does not match its manifest: {done.complaint()}",
+            "to see what else can be recovered: tabsync backup window",
         )
 
 
@@ -197,13 +198,15 @@ def _content(store: Store, file: StoredFile, target: Path) -> list[bytes]:
             return list(iter(lambda: reader.read(_CHUNK), b""))
     except zstandard.ZstdError:
         raise ProblemFound(
-            f"{file.name}: object {file.object[:12]} is not what was compressed", "tabsync backup window"
+            f"{file.name}: the content of object {file.object[:12]} does not match its digest",
+            "to see what else can be recovered: tabsync backup window",
         ) from None
 
 
 def _placed(store: Store, file: StoredFile, target: Path) -> Path:
     if wrong := store.place(file, target):
         raise ProblemFound(
-            f"{file.name}: object {file.object[:12]} {wrong}", "tabsync backup window shows what else there is"
+            f"{file.name}: object {file.object[:12]} {wrong}",
+            "to see what else can be recovered: tabsync backup window",
         )
     return target

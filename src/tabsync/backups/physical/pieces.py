@@ -195,4 +195,4 @@ def _member(header: bytes) -> tuple[str, int]:
 
 
 def _broke_off() -> BrokeOff:
-    return BrokeOff("the stream of the base backup broke off", "run it again; nothing half-made is listed")
+    return BrokeOff("the stream of the base backup ended too early", "run it again; no incomplete backup is listed")

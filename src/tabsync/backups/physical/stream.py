@@ -35,7 +35,7 @@ def from_stream(command: list[str], env: dict[str, str], staged: Path, packer: P
         try:
             cut = cut_tar(running.torrent(), staged, "base.tar", packer.lent, packer.pack)
         except BrokeOff:
-            raise _failed(running.ended().complaint() or "its stream broke off") from None
+            raise _failed(running.ended().complaint() or "its stream ended too early") from None
         done = running.ended()
     if done.code != 0 or BACKUP_MANIFEST not in cut.caught:
         raise _failed(done.complaint())
@@ -64,15 +64,20 @@ def _failed(complaint: str) -> FailedPartway:
     words = complaint.removeprefix("pg_basebackup: ").removeprefix("error: ")
     fact = f"pg_basebackup failed: {words}; no backup was recorded"
     if "manifest requires WAL from final timeline" in complaint:
-        fact = "the standby has nothing new to begin at since the parent; no backup was recorded"
-        return FailedPartway(fact, "run it again after the primary's next checkpoint (psql -c checkpoint, there)")
+        fact = "the standby has replayed no checkpoint since the parent backup; no backup was recorded"
+        return FailedPartway(fact, "run it again after the next checkpoint of the primary (there: psql -c checkpoint)")
     if "full_page_writes=off" in complaint:
-        fact = "the primary writes its WAL with full_page_writes off: a standby can't be copied"
-        return FailedPartway(f"{fact}; no backup was recorded", "take it from the primary, or turn that on there")
+        fact = "full_page_writes is off on the primary: a standby can't be backed up"
+        return FailedPartway(
+            f"{fact}; no backup was recorded", "take the backup from the primary, or turn full_page_writes on there"
+        )
     if "standby was promoted" in complaint:
-        return FailedPartway("the standby was promoted meanwhile; no backup was recorded", "run it again")
+        return FailedPartway("the standby was promoted during the backup; no backup was recorded", "run it again")
     if "WAL summaries are required" in complaint or "summar" in complaint:
-        return FailedPartway(fact, "the server lacks the summaries back to the parent: tabsync backup take physical")
+        return FailedPartway(
+            fact,
+            "the server's WAL summaries do not reach back to the parent; take a full one: tabsync backup take physical",
+        )
     if "max_wal_senders" in complaint:
-        return FailedPartway(fact, "end another replication connection, or raise max_wal_senders")
-    return FailedPartway(fact, "run it again; nothing half-made is listed")
+        return FailedPartway(fact, "end another replication connection, or increase max_wal_senders")
+    return FailedPartway(fact, "run it again; no incomplete backup is listed")

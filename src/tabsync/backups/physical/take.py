@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _IDLE = Limits(statement_timeout=0, idle_in_transaction_timeout=0)  # it only holds the WAL
-_GONE = "no undo needed: what is staged is removed at the end, and by the next command if this one dies"
+_GONE = "no undo needed: staged files are deleted at the end, or by the next command if this one dies"
 
 
 def plan_take_physical(
@@ -73,7 +73,7 @@ def plan_take_physical(
     return Plan(
         procedure="backup take physical",
         title=f"Physical backup of the cluster at {workspace_place(workspace)}"
-        + (f", what changed since {since.id}" if since else ""),
+        + (f", changes since {since.id}" if since else ""),
         target=target,
         steps=take_steps(workspace, backup, reason, target, since, checkpoint, spaces),
     )
@@ -101,7 +101,7 @@ def take_steps(
             {"backup": backup, "target": target, "checkpoint": checkpoint, "parent": since.id if since else ""},
             preview=shlex.join(command),
             risk=Risk.REVERSIBLE,
-            undo="objects that no manifest names are collected later",
+            undo="tabsync backup prune deletes objects that no manifest names",
         ),
         Step(
             "commit",
@@ -114,7 +114,7 @@ def take_steps(
         ),
         Step(
             "tidy_store",
-            "Clear the staging directory",
+            "Delete the staging directory",
             "tabsync.backups.take:tidy",
             {"backup": backup},
             preview=f"rm -r {store.staging(backup)}",
@@ -227,7 +227,7 @@ def _parent(store: Store, name: str, system_identifier: str) -> Manifest:
     if name != "latest":
         found = store.find(name)
         if found not in physical([found], system_identifier):
-            raise BadUsage(f"backup {name} is not a physical one of this cluster", "tabsync backup window")
+            raise BadUsage(f"{name} is not a physical backup of this cluster", "tabsync backup window")
         return found
     mine = physical(store.manifests()[0], system_identifier)
     if not mine:

@@ -46,7 +46,7 @@ class Unpacker:
         """See that the tar is whole. Raises ProblemFound."""
         if self._left or self._padding:
             raise ProblemFound(
-                "the backup ends in the middle of a file", "tabsync backup window shows what else is there"
+                "the backup ends in the middle of a file", "to see what else can be recovered: tabsync backup window"
             )
 
     def close(self) -> None:
@@ -71,16 +71,23 @@ class Unpacker:
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             return
         except tarfile.HeaderError as error:
-            raise ProblemFound(f"the backup is no tar of a cluster: {error}", "take a new one") from None
+            raise ProblemFound(
+                f"the backup is not a tar archive of a cluster: {error}",
+                "take a new backup: tabsync backup take physical",
+            ) from None
         if Path(member.name).is_absolute() or ".." in Path(member.name).parts:
-            raise ProblemFound(f"the backup holds {member.name!r}, outside of its own directory", "take a new one")
+            raise ProblemFound(
+                f"the backup contains {member.name!r}, which is outside of the data directory",
+                "take a new backup: tabsync backup take physical",
+            )
         target = self._into / member.name
         if member.isdir():
             target.mkdir(parents=True, exist_ok=True, mode=0o700)
             return
         if not member.isreg():
             raise ProblemFound(
-                f"the backup holds {member.name!r}, which is neither file nor directory", "take a new one"
+                f"the backup contains {member.name!r}, which is neither a file nor a directory",
+                "take a new backup: tabsync backup take physical",
             )
         self._file = target.open("wb", buffering=0)
         target.chmod(0o600)

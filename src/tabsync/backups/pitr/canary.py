@@ -81,6 +81,6 @@ def _canaries(programs: Installation, segment: Path, name: str) -> list[int]:
         and "invalid" not in done.complaint()
         and "could not find" not in done.complaint()
     ):
-        raise FailedPartway(f"pg_waldump failed: {done.complaint()}", f"look at {segment.name} with it")
+        raise FailedPartway(f"pg_waldump failed: {done.complaint()}", f"run pg_waldump on {segment.name}")
     texts = [bytes.fromhex(match.replace(" ", "")).decode(errors="replace") for match in _MESSAGE.findall(done.stdout)]
     return [int(text.partition(" ")[2]) for text in texts if text.startswith(f"{name} ")]

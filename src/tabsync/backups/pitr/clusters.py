@@ -85,7 +85,7 @@ def plan_drop(workspace: Workspace, name: str) -> Plan:
     """Plan to end a restored cluster. Raises BadUsage when there is none of that name."""
     facts = next((one for one in restored(workspace) if one["name"] == name), None)
     if facts is None:
-        raise BadUsage(f"there is no restored cluster {name}", "tabsync restore clusters")
+        raise BadUsage(f"there is no restored cluster {name}", "to list them: tabsync restore clusters")
     step = Step(
         "drop",
         f"Stop the restored cluster {name} and delete it",
@@ -93,7 +93,7 @@ def plan_drop(workspace: Workspace, name: str) -> Plan:
         {"name": name},
         preview=f"rm -r {facts['directory']}",
         risk=Risk.DESTRUCTIVE,
-        undo=f"no undo, but it can be restored again: tabsync restore to-time to {facts['target']}",
+        undo=f"no undo; to restore it again: tabsync restore to-time to {facts['target']}",
     )
     target = {"database": facts["database"], "directory": facts["directory"]}
     return Plan("restore drop", f"Drop the restored cluster {name}", (step,), target, confirm=name)
@@ -106,7 +106,7 @@ def drop(context: Context, *, name: str) -> Facts:
     directory = Path(facts["directory"])
     held = claim(directory) if directory.exists() else None
     if directory.exists() and held is None:
-        raise Refused(f"another process is working in {directory}", "wait for it")
+        raise Refused(f"another process is using {directory}", "wait for it")
     if held is not None:
         embedded.end_server(directory)
         held.remove()

@@ -109,7 +109,10 @@ def _settings(data: Path, installation: Installation, *, durable: bool) -> dict[
 def _minimum(data: Path, installation: Installation) -> dict[str, str]:
     done = run_program([installation.program("pg_controldata"), f"--pgdata={data}"])
     if done.code != 0:
-        raise FailedPartway(f"pg_controldata failed: {done.complaint()}", "the backup has no usable control file")
+        raise FailedPartway(
+            f"pg_controldata failed: {done.complaint()}",
+            "take a new backup: the control file of this one can't be used",
+        )
     found = dict(re.findall(r"^(\w+) setting:\s+(\S+)$", done.stdout, re.MULTILINE))
     segment = int(re.findall(r"^Bytes per WAL segment:\s+(\d+)$", done.stdout, re.MULTILINE)[0]) // _MB
     return {setting: found[name] for name, setting in _MINIMUM.items()} | {

@@ -60,7 +60,7 @@ def _exercise(workspace: Workspace, relation: Relation) -> Facts:
             _run(workspace, plan_write_rows(workspace, found))
         query = sql.SQL("select count(*) from {} where {}").format(relation.identifier(), where)
         if connection.execute(query).fetchall() != [(1,)]:
-            raise ProblemFound(f"a deleted row of {relation} did not come back", "tabsync restore rows")
+            raise ProblemFound(f"a deleted row of {relation} was not restored", "tabsync restore rows")
     return facts | {"row": text}
 
 

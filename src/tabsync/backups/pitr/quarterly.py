@@ -85,12 +85,12 @@ def plan_quarterly(workspace: Workspace, manual: Manual, *, watch: float | None 
         steps=(
             Step(
                 "disaster",
-                f"Commit canaries for {seconds:.0f} s, then lose the source",
+                f"Commit test records for {seconds:.0f} s, then treat the source as lost",
                 f"{_HERE}:disaster",
                 {"backup": manifest.id, "seconds": seconds},
-                "select pg_logical_emit_message(true, 'tabsync-canary', ...): a mark in the WAL, nothing in any table",
+                "select pg_logical_emit_message(true, 'tabsync-canary', ...): a record in the WAL, nothing in a table",
                 Risk.REVERSIBLE,
-                "no undo needed: the marks go with the WAL",
+                "no undo needed: the records expire with the WAL",
             ),
             replay["fetch"],
             replay["recover"],
@@ -100,7 +100,7 @@ def plan_quarterly(workspace: Workspace, manual: Manual, *, watch: float | None 
                 "Record the verdict",
                 f"{_HERE}:record",
                 {"backup": manifest.id, "subject": subject_of(manifest.source), "moment": iso(moment), **targets},
-                "evidence in the ledger",
+                "write it into the ledger",
                 always=True,
             ),
             replay["tidy"],
@@ -111,18 +111,18 @@ def plan_quarterly(workspace: Workspace, manual: Manual, *, watch: float | None 
 def _proof_steps(where: Facts, key_tables: list[Facts]) -> tuple[Step, ...]:
     names = ", ".join(str(Relation(**one)) for one in key_tables)
     first = str(Relation(**key_tables[0])) if key_tables else "none"
-    gone = "the copy is taken away at the end"
+    gone = "the copy is deleted at the end"
     return (
         Step(
             "answer",
-            "Ask the copy what the application asks",
+            "Read the key tables of the copy",
             f"{_HERE}:answer",
             where | {"key_tables": key_tables},
             f"read one row of each key table: {names}",
         ),
         Step(
             "amcheck",
-            "Read every index and page of the copy",
+            "Check every index and page of the copy",
             f"{_HERE}:read_all",
             where,
             "amcheck, on the copy",
@@ -187,8 +187,10 @@ def answer(context: Context, *, backup: str, directory: str, key_tables: list[Fa
             try:
                 connection.execute(sql.SQL("select exists (select from {})").format(relation.identifier()))
             except psycopg.Error as error:
-                told = f"the recovered copy does not answer: {error.diag.message_primary}"
-                raise ProblemFound(told, "look which tables the manual calls key tables") from None
+                told = f"a query on the recovered copy failed: {error.diag.message_primary}"
+                raise ProblemFound(
+                    told, "check the section Key tables of the manual: tabsync manual show 'Key tables'"
+                ) from None
     return {"rto_seconds": time.monotonic() - context.results["disaster"]["monotonic"], "key_tables": len(key_tables)}
 
 
@@ -197,7 +199,7 @@ def read_all(context: Context, *, backup: str, directory: str) -> Facts:
     with _copy(context, backup, directory) as connection:
         checked = check_relations(connection, context.report)
     if checked.wrong:
-        raise ProblemFound(f"the recovered copy is damaged: {checked.wrong[0]}", "run pg_amcheck on the source too")
+        raise ProblemFound(f"the recovered copy is corrupt: {checked.wrong[0]}", "run pg_amcheck on the source too")
     return checked.to_json()
 
 
@@ -219,13 +221,13 @@ def judge(results: Mapping[str, Facts], *, rto_target: float, rpo_target: float)
     # Done without a failure is not proven yet: there may have been no amcheck to read with, and no table to restore.
     partial = proven and not (checked.get("indexes") and exercise.get("table"))
     if not proven:
-        sentence = "NOT PROVEN: the cluster was not recovered as it has to be"
+        sentence = "NOT PROVEN: the recovery of the cluster was not successful"
     elif partial:
-        sentence = "PARTLY PROVEN: lost and recovered, but not all of it could be checked"
+        sentence = "PARTLY PROVEN: the cluster was recovered, but not everything could be checked"
     elif missed:
         sentence = f"RECOVERED, BUT {' AND '.join(missed)} MISSED"
     else:
-        sentence = "PROVEN: lost, recovered to the second, read through and used"
+        sentence = "PROVEN: the cluster was recovered to the second, checked and used"
     return {
         "ok": proven and not partial and not missed,
         "partial": partial,

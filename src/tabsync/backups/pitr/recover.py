@@ -173,15 +173,15 @@ def _reached(server: embedded.Server, manifest: Manifest, wanted: Target, until:
     if stopped:
         sure, why = True, f"stopped {stopped[-1]}"
     elif wanted.kind == "latest":
-        sure, why = True, "replayed everything that the store has"
+        sure, why = True, "replayed all WAL that the store has"
     elif wanted.kind != "time":
-        sure, why = False, "the server doesn't say that it stopped there"
+        sure, why = False, "the server's log does not confirm that it stopped there"
     else:
         moment = parse_iso(wanted.value)
         sure = known is not None and known >= moment
-        why = "no commit came between the last one and this moment"
+        why = "no transaction was committed between the last one and this time"
         if not sure:
-            why = f"the WAL ends before it; it is known to be whole until {local(known) if known else 'no moment'}"
+            why = f"the WAL ends before it; it is complete until {local(known) if known else 'an unknown time'}"
     last = row["last_commit"]
     return {
         "reached": sure,

@@ -101,7 +101,8 @@ def _replay_once(
             raise
         if wanted.kind != "time":
             raise ProblemFound(
-                f"{wanted} is not in the WAL of the store: {error.fact}", "tabsync backup window"
+                f"WAL file {wanted} can't be read from the store: {error.fact}",
+                "to see what can be recovered: tabsync backup window",
             ) from None
         return False
     return True

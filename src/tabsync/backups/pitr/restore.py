@@ -57,7 +57,7 @@ def plan_to_time(
     workspace.keys.require_identity(base.manifest.encryption.get("recipients", ()))
     name = name or f"restored-{compact(now()).lower()}"
     if entry_path(workspace, name).exists():
-        raise Refused(f"there is a restored cluster {name} already", "tabsync restore clusters")
+        raise Refused(f"a restored cluster {name} already exists", "to list them: tabsync restore clusters")
     directory = _directory(workspace, name, into)
     manifests = [one.manifest for one in cluster.bases]
     _check_room(directory, chain(base.manifest, manifests))
@@ -82,10 +82,13 @@ def cluster_meant(workspace: Workspace) -> Cluster:
             return named[0]
         if named:
             raise BadUsage(
-                f"the server can't be asked, and {len(named)} clusters in the store may be meant",
-                "name the database as it was: --database 'dbname=shop'",
+                f"the server does not answer, and the store has {len(named)} clusters with this database",
+                "name the database: --database 'dbname=shop'",
             ) from None
-        raise Refused("there is no physical backup in the store", "tabsync backup list shows the dumps") from None
+        raise Refused(
+            "there is no physical backup in the store",
+            "dumps can be restored with tabsync restore new: tabsync backup list",
+        ) from None
     mine = [one for one in found if one.system_identifier == identifier]
     return mine[0] if mine else Cluster(identifier, (), Archive(USUAL_SIZE))
 
@@ -104,7 +107,7 @@ def recover_steps(
     manifest = base.manifest
     server = programs_of(int(manifest.source["version_num"]) // 10000)
     where = {"backup": manifest.id, "directory": str(directory)}
-    gone = "when a step fails, the directory is taken away"
+    gone = "if a step fails, the directory is deleted"
     until = iso(base.reach.until) if base.reach.until else None
     replay = {"target": target.to_json(), "until": until, "pause": pause, "port": port, "durable": durable}
     # "current" needs no history in the store, the number of the backup's own timeline would.
@@ -114,7 +117,7 @@ def recover_steps(
     return (
         Step(
             "fetch",
-            f"Lay out backup {manifest.id}, {human_bytes(manifest.physical['bytes'])}, of {local(manifest.taken_at)}",
+            f"Extract backup {manifest.id}, {human_bytes(manifest.physical['bytes'])}, of {local(manifest.taken_at)}",
             f"{_HERE}:fetch",
             {"backup": manifest.id, "name": name, "directory": str(directory), "durable": durable},
             preview=f"{'pg_combinebackup and ' if manifest.physical['parent'] else ''}pg_verifybackup {directory}/data",
@@ -130,10 +133,16 @@ def recover_steps(
             risk=Risk.REVERSIBLE,
             undo=gone,
         ),
-        Step("check", "Ask every database of it", f"{_HERE}:check", where, "count the tables of each database"),
+        Step(
+            "check",
+            "Connect to every database of the cluster",
+            f"{_HERE}:check",
+            where,
+            "count the tables of each database",
+        ),
         Step(
             "keep",
-            "Leave it running",
+            "Keep it running",
             f"{_HERE}:keep",
             where | {"name": name, "target": target.to_json()},
             preview=f"note it in {name}.json",
@@ -142,12 +151,12 @@ def recover_steps(
         ),
         Step(
             "tidy",
-            "Take away what was half restored",
+            "Delete an incomplete cluster",
             f"{_HERE}:tidy",
             {"name": name, "directory": str(directory)},
             preview=f"rm -r {directory}, unless it was kept",
             risk=Risk.REVERSIBLE,
-            undo="no undo needed: a cluster that was kept is left alone",
+            undo="no undo needed: a complete cluster is kept",
             always=True,
         ),
     )
@@ -162,12 +171,13 @@ def _timeline(base: Base) -> str:
 def _directory(workspace: Workspace, name: str, into: Path | None) -> Path:
     directory = into.resolve() if into else workspace.servers() / "restored" / name
     if directory.exists() and any(directory.iterdir()):
-        raise Refused(f"{directory} is not empty", "give a new directory: --into")
+        raise Refused(f"{directory} is not empty", "name a new directory: --into")
     parent = next(one for one in directory.parents if one.exists())
     account = server_account()
     if not account.can_reach(parent):
         raise Refused(
-            f"the account {account.name!r} that the server runs under can't reach {parent}", "--into elsewhere"
+            f"the account {account.name!r} that the server runs under can't reach {parent}",
+            "choose another directory: --into",
         )
     return directory
 

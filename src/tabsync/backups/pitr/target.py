@@ -60,7 +60,7 @@ def parse_target(time: str | None, position: str | None, xid: int | None, *, bef
         raise BadUsage("give one target: a time, --lsn or --xid", "tabsync restore to-time '2026-11-22 14:30'")
     if position is not None:
         if not _LSN.fullmatch(position):
-            raise BadUsage(f"{position!r} is not a WAL position", "it looks like 0/3000148")
+            raise BadUsage(f"{position!r} is not an LSN", "write it like 0/3000148")
         return Target("lsn", position.upper(), before)
     if xid is not None:
         return Target("xid", str(xid), before)
@@ -76,7 +76,7 @@ def parse_moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
-        raise BadUsage(f"{text!r} is not a moment", "write it like '2026-11-22 14:30:00' or '14:30+01:00'") from None
+        raise BadUsage(f"{text!r} is not a timestamp", "write it like '2026-11-22 14:30:00' or '14:30+01:00'") from None
 
 
 def choose(cluster: Cluster, target: Target, timeline: int | None = None) -> Base:
@@ -96,12 +96,13 @@ def choose(cluster: Cluster, target: Target, timeline: int | None = None) -> Bas
         raise Refused("there is no physical backup of this cluster in the store", "tabsync backup take physical")
     if fit and not ways:
         early = "" if target.kind == "latest" else f" from before {target}"
-        raise Refused(f"no backup{early} leads to timeline {timeline}", "tabsync backup window")
+        raise Refused(f"no backup{early} can be recovered along timeline {timeline}", "tabsync backup window")
     windows = " and ".join(f"{local(begins)} to {local(ends)}" for begins, ends in cluster.windows) or "nothing"
-    why = "lies before the first backup" if not fit else "lies beyond the WAL in the store"
+    why = "is before the first backup" if not fit else "is after the end of the WAL in the store"
     where = "" if timeline is None or not fit else f" on timeline {timeline}"
     raise Refused(
-        f"{target} {why}{where}; what can be recovered to: {windows}", "tabsync backup window shows it from each backup"
+        f"{target} {why}{where}; what can be recovered to: {windows}",
+        "to see it for each backup: tabsync backup window",
     )
 
 

@@ -75,8 +75,8 @@ def _owner(shapes: Iterable[Shape]) -> str:
     if len(owners) > 1:
         named = ", ".join(sorted(filter(None, owners)))
         raise Refused(
-            f"rows of tables of several owners ({named}) can only be written together; nothing was changed",
-            "use a user who may write to all of them and is no superuser",
+            f"rows of tables with several owners ({named}) can only be written in one transaction; nothing was changed",
+            "use a role that may write to all of them and is not a superuser",
         )
     return owners.pop() if owners else ""
 

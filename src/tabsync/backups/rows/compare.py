@@ -114,7 +114,9 @@ def compare(
             _follow(work, root)
             parents = missing_parents(work, diff / PARENTS)
     if not sum(work.members[root].counts.values()):
-        raise BadUsage(f"no row of {root} there matches the condition", "try a wider one; --dry-run changes nothing")
+        raise BadUsage(
+            f"no row of {root} in the copy matches the condition", "try a wider condition; --dry-run changes nothing"
+        )
     order = [work.members[one] for one in parents_first(list(work.members), links)]
     digest = digest_of_diff(diff, [one.path.name for one in order])
     return {"tables": [one.to_json() for one in order], "parents": parents, "digest": digest}
@@ -125,8 +127,8 @@ def _members(copy: Connection, live: Connection, tables: Sequence[Relation], dif
     for relation in tables:
         here, there = shape_of(live, relation), shape_of(copy, relation)
         if here is None:
-            hint = f"bring the table itself back: tabsync restore tables {relation}"
-            raise BadUsage(f"there is no table {relation} to bring rows back to", hint)
+            hint = f"restore the table itself: tabsync restore tables {relation}"
+            raise BadUsage(f"there is no table {relation} in the database", hint)
         if there is None and relation != tables[0]:
             continue  # it came after the backup, which has none of its rows
         if there is None:
@@ -149,9 +151,9 @@ def _pick(work: Comparison, member: Member, where: str) -> None:
         work.copy.execute("set local search_path = ''")
     except psycopg.errors.QueryCanceled:
         fact = f"the condition took longer than {CONDITION_TIMEOUT // 1000} s"
-        raise Refused(fact, "give a simpler one, by the primary key at best") from None
+        raise Refused(fact, "use a simpler condition, best on the primary key") from None
     except psycopg.Error as error:
-        fact = f"the condition does not work: {error.diag.message_primary or error}".splitlines()[0]
+        fact = f"the condition failed: {error.diag.message_primary or error}".splitlines()[0]
         named = ", ".join(one.name for one in member.there.columns)
         raise BadUsage(fact, f"columns of {relation}: {named}") from None
 
@@ -216,9 +218,7 @@ def _look_up_cut(work: Comparison, member: Member) -> None:
     """Look up the rows that lost only their reference; those that have it NULL now can be linked again."""
     if not member.here.key:
         if count := sum(map(len, stream(work.copy, _reading(member, gone=False)))):
-            member.notes.append(
-                f"{count} rows point at missing ones and have no primary key to be found by: left alone"
-            )
+            member.notes.append(f"{count} rows reference missing ones and have no primary key: they are not changed")
         return
     for rows in stream(work.copy, _reading(member, gone=False)):
         found = by_key(work.live, member, rows)

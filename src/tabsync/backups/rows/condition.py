@@ -37,10 +37,10 @@ def why_not(condition: str) -> str:
     if isinstance(tokens, str):
         return tokens
     if not tokens:
-        return "it says nothing"
+        return "it is empty"
     kinds = [token.lower() for token in tokens]
     if ";" in kinds:
-        return "it holds a semicolon: a condition is no statement"
+        return "it contains a semicolon: give a condition, not a statement"
     for opening, closing in (("(", ")"), ("[", "]")):
         if kinds.count(opening) != kinds.count(closing):
             return f"{kinds.count(opening)} {opening!r} and {kinds.count(closing)} {closing!r}"
@@ -50,7 +50,7 @@ def why_not(condition: str) -> str:
     if not named and (kinds[-1] in _NOT_LAST or _is_operator(kinds[-1])):
         return f"it ends with {tokens[-1]}"
     twice = next((one for one, other in pairwise(kinds) if {one, other} <= _COMPARING), "")
-    return f"nothing stands after {twice}" if twice else ""
+    return f"nothing follows {twice}" if twice else ""
 
 
 def _is_operator(token: str) -> bool:

@@ -139,7 +139,7 @@ def restore(context: Context, *, scratch: str, tables: list[Facts], major: int) 
         available = catalog.available_extensions(connection)
     if missing := sorted({one.name for one in chosen if one.kind == "EXTENSION"} - available):
         raise Refused(
-            f"the tables need extensions that PostgreSQL {server.installation.dotted} here lacks: {', '.join(missing)}",
+            f"PostgreSQL {server.installation.dotted} on this machine lacks extensions: {', '.join(missing)}",
             "install their packages on this machine",
         )
     first = [entry for entry in chosen if entry.section == "pre-data"]
@@ -149,8 +149,8 @@ def restore(context: Context, *, scratch: str, tables: list[Facts], major: int) 
         last = [entry for entry in chosen if entry.section != "pre-data"]
         failures = _restored(workspace, directory, clients, last, context.report) if last else []
     if failures:
-        fact = f"the tables can't be read from it: {failures[0]['what']}: {failures[0]['error']}"
-        raise ProblemFound(fact, "see whether the backup is sound: tabsync drill")
+        fact = f"the tables can't be read from the backup: {failures[0]['what']}: {failures[0]['error']}"
+        raise ProblemFound(fact, "check the backup: tabsync drill --backup ID")
     return {"entries": len(chosen)}
 
 

@@ -25,7 +25,7 @@ from tabsync.postgres.settings import Limits
 
 LIMITS = Limits(lock_timeout=5_000, statement_timeout=600_000, idle_in_transaction_timeout=60_000)
 NOTHING = "nothing was changed"
-LEAVE_OUT = "look at its triggers, or leave them out: --without-triggers"
+LEAVE_OUT = "check the table's triggers, or disable them: --without-triggers"
 
 _LOAD = sql.SQL("create temporary table {} ({}) on commit drop")
 _LOCK = sql.SQL("select from {table} as t join {rows} as r on {pairs} for update of t")
@@ -201,8 +201,8 @@ def check_led(live: Connection, before: Loaded, after: Loaded, links: Sequence[L
         leads = link.referenced == relation and link.on_update in ("c", "n", "d")
         if leads and (led := before.led_by(live, link, after)):
             raise Refused(
-                f"{led} rows of {link.table} would follow {relation} by ON UPDATE of {link.name}; {NOTHING}",
-                "choose rows that nothing follows, or change these by hand",
+                f"{led} rows of {link.table} would be changed by ON UPDATE of foreign key {link.name}; {NOTHING}",
+                "choose rows that no other row references, or change these by hand",
             )
 
 
@@ -233,7 +233,7 @@ def commit(live: Connection) -> None:
     except psycopg.OperationalError as error:
         raise FailedPartway(
             f"the connection was lost while committing: {str(error).splitlines()[0]}",
-            "compare again: tabsync restore rows --dry-run says whether the rows are there",
+            "to see whether the rows were written: tabsync restore rows --dry-run",
         ) from error
 
 
@@ -257,7 +257,7 @@ def table_of(live: Connection, facts: Facts) -> Table:
     relation = Relation(facts["schema"], facts["name"])
     shape = shape_of(live, relation)
     if shape is None or list(shape.key) != facts["key"] or not set(facts["columns"]) <= _writable(shape):
-        raise Refused(f"table {relation} was altered meanwhile; {NOTHING}", "compare again")
+        raise Refused(f"table {relation} was altered during the comparison; {NOTHING}", "run the command again")
     return Table(shape, tuple(facts["columns"]))
 
 
@@ -282,18 +282,27 @@ def told(error: psycopg.Error, event_triggers: Sequence[str] = ()) -> TabsyncErr
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return NotAllowed(f"not allowed: {message}; {NOTHING}", "use the tables' owner")
     if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled):
-        return Refused(f"gave up waiting: {message}; {NOTHING}", "see who holds what: tabsync status")
+        return Refused(f"timeout: {message}; {NOTHING}", "to see which session holds the lock: tabsync status")
     if isinstance(error, psycopg.errors.ForeignKeyViolation):
-        return Refused(f"{message}; {NOTHING}", "bring the rows that it points at back first")
+        return Refused(f"{message}; {NOTHING}", "restore the referenced rows first")
     if isinstance(error, psycopg.errors.IntegrityError | psycopg.DataError):
-        return Refused(f"the rows don't fit: {message}; {NOTHING}", "change the condition, or make room for them")
+        return Refused(
+            f"the rows can't be written: {message}; {NOTHING}", "change the condition, or remove the rows that conflict"
+        )
     if isinstance(error, psycopg.OperationalError) and error.diag.message_primary is None:
-        return Refused(f"the connection was lost: {message}; {NOTHING}", "see whether it answers: tabsync health")
+        return Refused(f"the connection was lost: {message}; {NOTHING}", "check the database: tabsync health")
     if event_triggers:
         named = ", ".join(map(quoted, event_triggers))
-        hint = f"perhaps event trigger {named}, which runs for temporary tables too: use a superuser, or see the"
-        return Refused(f"the database refuses: {message}; {NOTHING}", f"{hint} table's own: --without-triggers")
-    return Refused(f"the database refuses: {message}; {NOTHING}", "a trigger's refusal: see --without-triggers")
+        hint = (
+            f"if event trigger {named} raised this (it fires for temporary tables too): use a superuser; if one of the"
+        )
+        return Refused(
+            f"the database rejected the rows: {message}; {NOTHING}",
+            f"{hint} table's own triggers did: --without-triggers",
+        )
+    return Refused(
+        f"the database rejected the rows: {message}; {NOTHING}", "if a trigger raised this: --without-triggers"
+    )
 
 
 def _switch(how: LiteralString, trigger: Trigger) -> sql.Composed:

@@ -122,7 +122,7 @@ def shape_of(connection: Connection, relation: Relation) -> Shape | None:
         return None
     oid, kind, may_read, *rights = row
     if kind not in ("r", "p"):
-        raise BadUsage(f"{relation} is not a table", "views and foreign tables hold no rows of their own")
+        raise BadUsage(f"{relation} is not a table", "name a table: views and foreign tables have no rows of their own")
     if not may_read:
         raise NotAllowed(f"this user may not read {relation}", "use its owner, or a user with pg_read_all_data")
     which = {"oid": oid}
@@ -159,15 +159,17 @@ def wanted(connection: Connection, links: Sequence[Link], root: Relation, *, wit
     rows = connection.execute(SQL["partitions"], {})
     whole = {Relation(schema, name): Relation(*rest) for schema, name, *rest in rows}
     if root in whole:
-        fact = f"{root} is a partition of {whole[root]}, and foreign keys are the whole table's"
-        raise BadUsage(fact, f"name that: tabsync restore rows --table {whole[root]} --with-dependents --where ...")
+        fact = f"{root} is a partition of {whole[root]}, and the foreign keys belong to that table"
+        raise BadUsage(
+            fact, f"name that table: tabsync restore rows --table {whole[root]} --with-dependents --where ..."
+        )
     tables = family(links, root)
     for link in links:
         takes = link.on_delete in ("c", "n") and whole.get(link.referenced) in tables
         if takes or (link.table in tables and whole.get(link.table) in tables):
             part = link.referenced if takes else link.table
             fact = f"foreign key {link.name} of {link.table} refers to the partition {part}, not to {whole[part]}"
-            raise Refused(fact, "leave --with-dependents out, and bring its rows back on their own")
+            raise Refused(fact, "leave --with-dependents out, and restore its rows by a run of their own")
     return tables
 
 
@@ -233,17 +235,17 @@ def common_columns(here: Shape, there: Shape) -> tuple[tuple[str, ...], list[str
         if one.name not in theirs and not one.generated:
             if one.not_null and not (one.has_default or one.identity):
                 raise Refused(
-                    f"column {one.name} of {here.relation} must have a value, and the backup knows no such column",
+                    f"column {one.name} of {here.relation} is NOT NULL without a default, and is not in the backup",
                     f"give it a default: alter table {here.relation} alter column {one.name} set default ...",
                 )
-            notes.append(f"column {one.name} came after the backup: rows that come back get its default")
+            notes.append(f"column {one.name} was added after the backup: restored rows get its default")
         elif one.name in theirs and theirs[one.name].type != one.type:
             notes.append(f"column {one.name} was of type {theirs[one.name].type} and is of {one.type}")
     ours = {one.name for one in here.columns}
-    notes += [f"column {one} is in the backup only: it is left out" for one in theirs if one not in ours]
+    notes += [f"column {one} is only in the backup: it is left out" for one in theirs if one not in ours]
     if missing := [one for one in here.key if one not in common]:
         raise Refused(
             f"the backup has no column {', '.join(missing)} of the primary key of {here.relation}",
-            "compare by hand: tabsync restore tables",
+            "restore the table next to it and compare by hand: tabsync restore tables",
         )
     return common, notes

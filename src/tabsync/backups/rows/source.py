@@ -97,18 +97,18 @@ def _named(workspace: Workspace, text: str, relation: Relation, connection: Conn
     if text in store.ids():
         manifest = store.manifest(text)
         if manifest.kind not in _WITH_DEFINITIONS:
-            hint = "name a full one, or one of tables: tabsync backup list"
-            raise BadUsage(f"backup {text} holds {manifest.kind} only", hint)
+            hint = "name a backup of kind full or tables: tabsync backup list"
+            raise BadUsage(f"backup {text} is of kind {manifest.kind}", hint)
         if not _has_rows(workspace, manifest, relation):
-            raise BadUsage(f"backup {text} has no rows of {relation}", "tabsync backup list shows the others")
+            raise BadUsage(f"backup {text} does not contain rows of {relation}", "tabsync backup list shows the others")
         return source_of(manifest)
     if moment := _moment(text):
         return _newest(workspace, relation, connection, moment)
     if exists(connection, text):
         return _database(workspace, text, connection)
     raise BadUsage(
-        f"there is no backup and no database {text!r}, and it is no moment either",
-        "--from latest, warm, an id of tabsync backup list, '2026-11-22 18:15', or a database of this server",
+        f"{text!r} is neither a backup, nor a timestamp, nor a database of this server",
+        "give --from latest, warm, an id from tabsync backup list, '2026-11-22 18:15' or a database's name",
     )
 
 
@@ -171,13 +171,17 @@ def _warm(workspace: Workspace, connection: Connection) -> Source:
     for one in reversed(warm_copies(workspace)):
         if one.subject == subject:
             return Source(one.at, 0, {}, warm=one)
-    raise BadUsage("there is no warm copy of this database", "tabsync drill --keep-warm keeps one; or --from latest")
+    raise BadUsage(
+        "there is no warm copy of this database", "make one: tabsync drill --keep-warm; or use --from latest"
+    )
 
 
 def _database(workspace: Workspace, name: str, connection: Connection) -> Source:
     own = catalog.identity(connection)
     if own["database"] == name:
-        raise Refused(f"{catalog.quoted(name)} is the database that rows go to", "name another one, or a backup")
+        raise Refused(
+            f"{catalog.quoted(name)} is the database that the rows are restored into", "name another one, or a backup"
+        )
     with connect(conninfo_of(workspace, name), "restore") as other:
         at = catalog.position(other)["time"]
         return Source(at, catalog.server_major(own), catalog.database_facts(other), database=name)

@@ -111,15 +111,15 @@ def plan_undo_rows(workspace: Workspace, run: str, *, without_triggers: bool = F
     named = ", ".join(str(Relation(one["schema"], one["name"])) for one in reversed(tables))
     step = Step(
         "undo",
-        f"Take back what run {run} wrote",
+        f"Undo the rows that run {run} wrote",
         "tabsync.backups.rows.undo:undo",
         {"run": run, "target": head["target"], "tables": tables, "without_triggers": without_triggers},
-        f"in one transaction on {named}: delete the rows that it inserted, write back those that it updated;"
-        " refused when one of them was changed since, or another row points at it",
+        f"in one transaction on {named}: delete the rows that it inserted, restore those that it updated;"
+        " refused if one of them was changed since, or is referenced by another row",
         Risk.REVERSIBLE,
-        "tabsync restore rows again",
+        "run tabsync restore rows again",
     )
-    return Plan("restore rows --undo", f"Take back the rows of run {run}", (step,), head["target"])
+    return Plan("restore rows --undo", f"Undo the rows of run {run}", (step,), head["target"])
 
 
 def undo(context: Context, *, run: str, target: Facts, tables: list[Facts], without_triggers: bool) -> Facts:
@@ -177,7 +177,7 @@ def _take_back(live: Connection, group: Mapping[Relation, _Kept], links: Sequenc
             continue
         check_led(live, one.after, one.before, links)
         if one.before.update(live, one.differ) != one.before.count:
-            raise Refused(f"not all rows of {relation} could be written back; {NOTHING}", LEAVE_OUT)
+            raise Refused(f"not all rows of {relation} could be restored; {NOTHING}", LEAVE_OUT)
     gone = [one.inserted for one in group.values() if one.inserted.count]
     for inserted in gone:
         _check_not_needed(live, inserted, group, links)
@@ -197,8 +197,8 @@ def _check_not_needed(
             along = group[link.table].inserted if link.table in group else None
             if pointing := inserted.pointed_at(live, link, along):
                 raise Refused(
-                    f"{pointing} rows of {link.table} point at rows of {link.referenced} that came back; {NOTHING}",
-                    "they would be lost or cut off with them: decide about them first",
+                    f"{pointing} rows of {link.table} reference restored rows of {link.referenced}; {NOTHING}",
+                    "the undo would delete them, or set their reference to null: change or delete them first",
                 )
 
 
@@ -210,7 +210,7 @@ def _check_unchanged(live: Connection, rows: Loaded) -> None:
     if found < rows.count:
         raise Refused(
             f"{rows.count - found} rows of {rows.table.relation} were changed or deleted since; {NOTHING}",
-            "look at them, and decide by hand",
+            "look at these rows, and change them by hand",
         )
 
 
@@ -225,15 +225,15 @@ def _check_rest(live: Connection, inserted: Loaded, kept: Mapping[Row, Row]) -> 
         found = {row[:-1]: row[-1] for rows in stream(live, inserted.rest([str(one) for one in names])) for row in rows}
         changed = sum(1 for key, (rest, *_) in kept.items() if found.get(key, rest) != rest)
     if changed:
-        fact = f"{changed} rows of {inserted.table.relation} were changed since, in columns that came after the backup"
-        raise Refused(f"{fact}; {NOTHING}", "look at them, and decide by hand")
+        fact = f"{changed} rows of {inserted.table.relation} were changed since, in columns added after the backup"
+        raise Refused(f"{fact}; {NOTHING}", "look at these rows, and change them by hand")
 
 
 def _check_as_before(live: Connection, before: Loaded) -> None:
     found = before.unchanged(live) if before.count else 0
     if found < before.count:
         raise Refused(
-            f"a trigger made {before.count - found} rows of {before.table.relation} other than they were; {NOTHING}",
+            f"a trigger changed {before.count - found} rows of {before.table.relation}; {NOTHING}",
             LEAVE_OUT,
         )
 
@@ -241,8 +241,8 @@ def _check_as_before(live: Connection, before: Loaded) -> None:
 def _path(workspace: Workspace, run: str) -> Path:
     path = workspace.home / "undo" / f"{run}.jsonl"
     if "/" in run or not path.is_file():
-        hint = f"it wrote no rows, was taken back already, or is older than {KEPT_DAYS} days: tabsync run list"
-        raise BadUsage(f"nothing is kept to take back of run {run}", hint)
+        hint = f"it wrote no rows, was already undone, or is older than {KEPT_DAYS} days: tabsync run list"
+        raise BadUsage(f"there is nothing to undo for run {run}", hint)
     return path
 
 
@@ -254,7 +254,7 @@ def _head(path: Path) -> Facts:
             return head
     except (ValueError, KeyError, TypeError):
         pass
-    raise ProblemFound(f"{path.name} can't be read as what was kept for an undo", "was it written by a newer tabsync?")
+    raise ProblemFound(f"the undo file {path.name} can't be read", "if a newer tabsync wrote it, use that version")
 
 
 def _read(path: Path, table: int) -> Iterator[tuple[Row, Row | None]]:

@@ -63,7 +63,7 @@ def write(
     workspace: Workspace = context.services
     diff = workspace.scratch(scratch) / DIFF
     if digest_of_diff(diff, [one["file"] for one in tables]) != digest:
-        raise Refused(f"the differences are not those that were shown; {NOTHING}", "compare again")
+        raise Refused(f"the differences have changed since they were shown; {NOTHING}", "run the command again")
     done: list[_Written] = []
     with (
         workspace.connect("restore", LIMITS) as live,
@@ -122,15 +122,15 @@ def _insert(live: Connection, written: Sequence[_Written]) -> None:
         if not one.missing.table.shape.key:
             one.missing.lock(live)
             if one.missing.alike(live) != one.present:
-                fact = f"equal rows of {one.missing.table.relation} came or went meanwhile; {NOTHING}"
-                raise Refused(fact, "compare again")
+                fact = f"equal rows of {one.missing.table.relation} were inserted or deleted meanwhile; {NOTHING}"
+                raise Refused(fact, "run the command again")
     shapes = [one.missing.table.shape for one in written]
     counts = write_as_owner(live, [one.missing.insertion() for one in written], shapes)
     for one, inserted in zip(written, counts, strict=True):
         if inserted != one.missing.count:
             raise Refused(
-                f"{inserted} of {one.missing.count} rows got into {one.missing.table.relation}:"
-                f" a trigger held the others back; {NOTHING}",
+                f"{inserted} of {one.missing.count} rows were inserted into {one.missing.table.relation}:"
+                f" a trigger skipped the others; {NOTHING}",
                 LEAVE_OUT,
             )
 
@@ -141,12 +141,12 @@ def _update(live: Connection, written: _Written, links: Sequence[Link]) -> None:
         return
     before.lock(live)
     if before.unchanged(live) != before.count:
-        raise Refused(f"rows of {relation} were changed meanwhile; {NOTHING}", "compare again")
+        raise Refused(f"rows of {relation} were changed meanwhile; {NOTHING}", "run the command again")
     check_led(live, before, after, links)
     found = after.update(live, written.differ)
     if found != after.count:
         raise Refused(
-            f"{found} of {after.count} rows of {relation} were updated: a trigger held the others back; {NOTHING}",
+            f"{found} of {after.count} rows of {relation} were updated: a trigger skipped the others; {NOTHING}",
             LEAVE_OUT,
         )
 
@@ -180,7 +180,7 @@ def _keep(live: Connection, undo: undo_file.Keeper, number: int, done: _Written)
 def _found_again(missing: Loaded, count: int) -> None:
     if count != missing.count:
         raise Refused(
-            f"{count} of {missing.count} rows of {missing.table.relation} are there under their key, or as they were:"
+            f"{count} of {missing.count} rows of {missing.table.relation} were written unchanged:"
             f" a trigger changed the others; {NOTHING}",
             LEAVE_OUT,
         )

@@ -50,7 +50,7 @@ def header_of(path: Path) -> Header:
         _magic, info, timeline, position, _rest, identifier, size, page = _LONG_HEADER.unpack(data)
         if info & _HAS_LONG_HEADER and page == _PAGE and size and size & (size - 1) == 0 and position % size == 0:
             return Header(str(identifier), timeline, position, size)
-    raise ProblemFound(f"{path.name} does not begin like a WAL segment", "look at it with pg_waldump")
+    raise ProblemFound(f"{path.name} has no header of a WAL segment", "examine it with pg_waldump")
 
 
 def check_segment(path: Path) -> Header:
@@ -60,7 +60,9 @@ def check_segment(path: Path) -> Header:
     named = f"{header.timeline:08X}{log:08X}{part // header.size:08X}"
     # The first segment of a new timeline may begin with pages of the one before.
     if named[8:] != path.name[8:24] or path.stat().st_size != header.size:
-        raise ProblemFound(f"{path.name} holds {named} and has {path.stat().st_size} bytes", "pg_waldump looks into it")
+        raise ProblemFound(
+            f"the content of {path.name} is segment {named}, {path.stat().st_size} bytes", "examine it with pg_waldump"
+        )
     return header
 
 
@@ -86,8 +88,8 @@ def store_file(store: Store, system_identifier: str, path: Path, memo: Path) -> 
     if _same(store, system_identifier, path.name, digest):
         return False
     raise Refused(
-        f"another {path.name} is in {store.url} already",
-        "two servers archive to one place: give each its own --store, or its own new system identifier by initdb",
+        f"{store.url} already has a different {path.name}",
+        "two servers archive to the same place: give each its own --store",
     )
 
 
@@ -109,7 +111,7 @@ def fetch(store: Store, system_identifier: str, name: str, target: Path, *, part
     try:
         stored = stored_name(system_identifier, name)
     except ValueError as error:
-        raise BadUsage(str(error), "PostgreSQL gives it as %f") from None
+        raise BadUsage(str(error), "give the file name that PostgreSQL passes as %f") from None
     packed = target.with_name(f".{target.name}.packed")
     try:
         if store.get_file(stored, packed):
@@ -128,7 +130,9 @@ def fetch(store: Store, system_identifier: str, name: str, target: Path, *, part
 
 def _see_that_it_is_there(store: Store, system_identifier: str) -> None:
     if next(store.files(folder(system_identifier)), None) is None and not store.ids():
-        raise Refused(f"{store.url} has neither WAL nor backups", "is its disk mounted? is it the right --store?")
+        raise Refused(
+            f"{store.url} contains neither WAL nor backups", "check that its disk is mounted and that --store is right"
+        )
 
 
 def _furthest(store: Store, whole: str, name: str) -> str | None:
@@ -160,7 +164,9 @@ def _unpack(packed: Path, target: Path, name: str) -> None:
             zstandard.ZstdDecompressor().copy_stream(source, file)
     except zstandard.ZstdError:
         target.unlink(missing_ok=True)
-        raise ProblemFound(f"{name} in the store is damaged", "tabsync backup window shows what that costs") from None
+        raise ProblemFound(
+            f"{name} in the store is corrupt", "to see what can still be recovered: tabsync backup window"
+        ) from None
 
 
 def _digest(path: Path) -> str:

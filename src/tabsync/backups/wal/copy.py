@@ -45,11 +45,11 @@ def plan_wal_copy(workspace: Workspace, to: str) -> Plan:
     """
     source, target = workspace.store(), workspace.store(place_of(workspace, to))
     if target.url == source.url:
-        raise BadUsage(f"{target.url} is the store that the WAL is in", "name another one: --to")
+        raise BadUsage(f"source and target are the same store, {target.url}", "name another one: --to")
     target.look()
     pairs = sides(source, target)
     if not pairs:
-        raise BadUsage(f"there is no WAL in {source.url}", "tabsync wal receive brings it there")
+        raise BadUsage(f"there is no WAL in {source.url}", "to receive it: tabsync wal receive")
     # Of one name, so that only one copy to a store is at work: by cron, the next may begin before this one has ended.
     staging = f"wal-copy-{hashlib.sha256(target.url.encode()).hexdigest()[:12]}"
     which = {"to": target.url.removeprefix("file://"), "staging": staging}
@@ -57,28 +57,28 @@ def plan_wal_copy(workspace: Workspace, to: str) -> Plan:
     steps = (
         Step(
             "compare",
-            "See that both stores hold the WAL of the same server",
+            "Check that both stores contain the WAL of the same server",
             f"{_HERE}:compare",
             which,
-            "read the newest segment that both have, and whatever differs in size, from both",
+            "read the newest segment that both have, and every segment that differs in size, from both",
         ),
         Step(
             "copy",
             f"Copy WAL to {target.url}",
             f"{_HERE}:copy",
             which,
-            "\n".join([*lines, "oldest first; each is read back, and its SHA-256 compared"]),
+            "\n".join([*lines, "oldest first; each file is read back, and its SHA-256 compared"]),
             Risk.REVERSIBLE,
-            "tabsync backup prune deletes it when no physical backup of that store needs it",
+            "tabsync backup prune deletes WAL that no physical backup of that store needs",
         ),
         Step(
             "tidy",
-            "Clear the staging directory of the copy",
+            "Delete the staging directory of the copy",
             f"{_HERE}:tidy",
             which,
             f"rm -r {workspace.home / 'staging' / staging}",
             Risk.REVERSIBLE,
-            "no undo needed: it held a copy of one file",
+            "no undo needed: it contained a copy of one file",
             always=True,
         ),
     )
@@ -87,7 +87,7 @@ def plan_wal_copy(workspace: Workspace, to: str) -> Plan:
 
 def _told(here: Side, files: list[Copied]) -> str:
     if not files:
-        return f"cluster {here.cluster}: nothing, it is all there"
+        return f"cluster {here.cluster}: nothing to copy"
     size = human_bytes(sum(one.bytes for one in files))
     return f"cluster {here.cluster}: {len(files)} files, {size}, {files[0].own} to {files[-1].own}"
 
@@ -122,8 +122,8 @@ def copy(context: Context, *, to: str, staging: str) -> Facts:
             try:
                 wrong = _carry(source, target, one, here, there, directory)
             except FailedPartway as error:
-                fact = f"{len(sent)} WAL files are copied to {target.url}; then: {error.fact}"
-                raise FailedPartway(fact, error.hint or f"again: tabsync wal copy --to {to}") from error
+                fact = f"{len(sent)} WAL files were copied to {target.url}, then an error: {error.fact}"
+                raise FailedPartway(fact, error.hint or f"to continue: tabsync wal copy --to {to}") from error
             if wrong:
                 damaged[one.name] = wrong
             elif one.plain in there.files:
@@ -135,8 +135,10 @@ def copy(context: Context, *, to: str, staging: str) -> Facts:
             break  # nothing went from this store while it was being copied
     if damaged:
         (name, wrong), more = next(iter(damaged.items())), len(damaged) - 1
-        told = f"{name} in {source.url} {wrong}" + (f", and {more} more are damaged" if more else "")
-        raise ProblemFound(f"{told}; the others are copied", "tabsync backup take physical: a window begins anew")
+        told = f"{name} in {source.url} {wrong}" + (f", and {more} more are corrupt" if more else "")
+        raise ProblemFound(
+            f"{told}; the other files were copied", "start a new recovery window: tabsync backup take physical"
+        )
     ends = [there.to_json() for _, there in sides(source, target)]
     return {"store": target.url, "files": len(sent), "bytes": sum(sent), "clusters": ends}
 
@@ -166,7 +168,9 @@ def _carry(source: Store, target: Store, one: Copied, here: Side, there: Side, d
     if made:
         if not target.fetch_file(name, back) or digest_of(back) != digest_of(path):
             target.remove_file(name)
-            raise FailedPartway(f"{one.own} is not what was sent when it is read back", "see what stores it there")
+            raise FailedPartway(
+                f"{one.own} differs from what was sent when it is read back", "check the storage of the target"
+            )
     elif not one.partial:  # it came there since it was listed; an open one's name says how much of it it is
         _check_same(source, target, here.cluster, one, one, directory)
     _forget(target, there, there.superseded_by(one))
@@ -222,15 +226,13 @@ def _check_same(source: Store, target: Store, cluster: str, one: Copied, other: 
             if not fetch(store, cluster, one.own, path):
                 return
         except NotAllowed as error:
-            told = (
-                f"{one.own} is in {target.url} already, encrypted another time: nobody can tell whether it is the same"
-            )
+            told = f"{one.own} is already in {target.url}, but encrypted separately: it can't be compared"
             raise Refused(told, error.hint) from None
         except ProblemFound:
             if store is source:
                 return  # nobody can tell any more; what is there is perhaps the better one
-            told = f"{one.own} in {target.url} is damaged"
-            raise ProblemFound(told, f"delete {folder(cluster)}/{other.name} there: then it is copied again") from None
+            told = f"{one.own} in {target.url} is corrupt"
+            raise ProblemFound(told, f"delete {folder(cluster)}/{other.name} there, and it is copied again") from None
         except BadUsage:  # it is nothing that PostgreSQL archives: then only its bytes count
             digests = raw
             break
@@ -238,7 +240,7 @@ def _check_same(source: Store, target: Store, cluster: str, one: Copied, other: 
         path.unlink()
     if digests[0] != digests[1]:
         raise Refused(
-            f"another {one.own} is in {target.url} already",
+            f"{target.url} already has a different {one.own}",
             "two servers write to these stores: give each a store, or a prefix, of its own",
         )
 
@@ -252,7 +254,7 @@ def _harm(path: Path, one: Copied) -> str:
             for _ in zstandard.ZstdDecompressor().read_to_iter(file):
                 pass
     except zstandard.ZstdError:
-        return "is damaged"
+        return "is corrupt"
     return ""
 
 

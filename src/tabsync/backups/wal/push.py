@@ -25,14 +25,14 @@ def push(workspace: Workspace, path: Path) -> bool:
     Raises Refused when another content is there under its name, ProblemFound when it isn't what its name says.
     """
     if not path.is_file():
-        raise BadUsage(f"there is no file {path}", "archive_command = 'tabsync wal push %p'")
+        raise BadUsage(f"there is no file {path}", "set archive_command = 'tabsync wal push %p'")
     if SEGMENT.fullmatch(path.name) or LEFT.fullmatch(path.name):
         check_segment(path)
         identifier = header_of(path).system_identifier
     elif OTHERS.fullmatch(path.name):
         identifier = _control_identifier(path)
     else:
-        raise BadUsage(f"{path.name} is not a WAL file", "archive_command = 'tabsync wal push %p'")
+        raise BadUsage(f"{path.name} is not a WAL file", "set archive_command = 'tabsync wal push %p'")
     store = workspace.store()
     return store_file(store, identifier, path, workspace.home / "wal" / f"pushed-{identifier}")
 
@@ -50,8 +50,8 @@ def fetch_into(workspace: Workspace, name: str, target: Path, system_identifier:
         pending.rename(target)
         return True
     except OSError as error:
-        fact = f"{name} could not be brought: {error.strerror}: {error.filename or target}"
-        raise FailedPartway(fact, "see that the store and the server's disk are there") from error
+        fact = f"{name} could not be written: {error.strerror}: {error.filename or target}"
+        raise FailedPartway(fact, "check the store and the server's disk") from error
     finally:
         with suppress(OSError):
             pending.unlink(missing_ok=True)
@@ -80,6 +80,6 @@ def _control_identifier(path: Path) -> str:
                 identifier: int = struct.unpack("=Q", file.read(8))[0]
                 return str(identifier)
     raise BadUsage(
-        f"it can't be told which cluster {path.name} belongs to",
-        "run it in the data directory, or name it: --system-identifier",
+        f"the cluster that {path.name} belongs to is unknown",
+        "run it in the data directory, or name the cluster: --system-identifier",
     )

@@ -53,7 +53,7 @@ def plan_receive(
         check_slot(connection, slot)
     clients = clients_for(catalog.server_major(target))
     options = {"flush": flush, "budget": budget, "drop_over": drop_over, "once": once}
-    every = "what there is now, once" if once else f"the open one at the latest every {human_seconds(flush)}"
+    every = "all that exist now, once" if once else f"the unfinished one at least every {human_seconds(flush)}"
     return Plan(
         procedure="wal receive",
         title=f"Receive the WAL of the cluster into {workspace.store().url}",
@@ -61,22 +61,22 @@ def plan_receive(
         steps=(
             Step(
                 "slot",
-                f"See that the slot {slot} is there",
+                f"Create the replication slot {slot} if it does not exist",
                 "tabsync.backups.wal.slot:create",
                 {"slot": slot},
-                preview=f"select pg_create_physical_replication_slot('{slot}', true), if it isn't",
+                preview=f"select pg_create_physical_replication_slot('{slot}', true), if it does not exist",
                 risk=Risk.REVERSIBLE,
                 undo=f"tabsync wal drop-slot --slot {slot}",
             ),
             Step(
                 "receive",
-                f"Store segments as they are finished, {every}",
+                f"Store each finished segment, {every}",
                 "tabsync.backups.wal.receive:receive",
                 {"target": target, "slot": slot, **options},
                 preview=shlex.join(receivewal_command(clients, slot, Path("DIRECTORY")))
                 + f"; at most {human_bytes(budget)} wait in {spool_directory(workspace, slot)}",
                 risk=Risk.REVERSIBLE,
-                undo="prune deletes WAL that no physical backup needs any more",
+                undo="tabsync backup prune deletes WAL that no physical backup needs",
             ),
         ),
     )
@@ -125,8 +125,6 @@ def _claimed(directory: Path) -> Claim:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     held = claim(directory)
     if held is None:
-        raise Refused(
-            f"another tabsync wal receive is working in {directory}", "it needs no second one; see: tabsync wal status"
-        )
+        raise Refused(f"another tabsync wal receive is using {directory}", "one receiver is enough: tabsync wal status")
     end_marked(directory)  # a pg_receivewal that outlived its killed parent holds the slot
     return held

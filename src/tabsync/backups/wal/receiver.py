@@ -89,7 +89,10 @@ class Receiver:
                     return
                 if time.monotonic() - begun > _ONCE:
                     self._troubles.raise_first()
-                    raise FailedPartway("the server's WAL was not caught up with in two minutes", "tabsync wal status")
+                    raise FailedPartway(
+                        "receiving did not reach the server's current WAL position within two minutes",
+                        "tabsync wal status",
+                    )
             time.sleep(_TICK)
 
     def stop(self) -> None:
@@ -118,7 +121,7 @@ class Receiver:
             self._end_child()
         elif self._full and waiting <= self._options.budget // 2:
             self._full = False
-        kept = f"{human_bytes(waiting)} of WAL wait here: the server keeps what follows, and its disk fills"
+        kept = f"{human_bytes(waiting)} of WAL wait here: the server must keep the rest, and its disk fills up"
         self._troubles.note("budget", Trouble(kept) if self._full else None)
         if self._child is not None and not self._child.running():
             told = f"the server's WAL can't be received: {_words(self._child.ended().complaint())}"
@@ -229,7 +232,7 @@ class Receiver:
         if said == self._said and time.monotonic() < self._next_evidence:
             return
         self._next_evidence = time.monotonic() + _EVIDENCE
-        line = f"everything until {self._stored.astimezone():%H:%M:%S} is stored" if self._stored else "starting"
+        line = f"all WAL until {self._stored.astimezone():%H:%M:%S} is stored" if self._stored else "starting"
         line = self._troubles.words or line
         self._context.report(self._segments, self._segments, line)
         if said != self._said or self._stored:

@@ -66,14 +66,14 @@ def read_slot(connection: Connection, name: str) -> Slot | None:
 def check_slot(connection: Connection, name: str) -> Slot | None:
     """The slot if it can be used, None when it has to be made. Raises BadUsage or Refused."""
     if not re.fullmatch(r"[a-z0-9_]{1,63}", name):
-        raise BadUsage(f"{name!r} can't be the name of a slot", "use small letters, digits and _")
+        raise BadUsage(f"{name!r} can't be the name of a slot", "use lower-case letters, digits and _")
     slot = read_slot(connection, name)
     if slot is not None and slot.type != "physical":
-        raise Refused(f"slot {name} is a {slot.type} one", "name another: --slot")
+        raise Refused(f"slot {name} is a {slot.type} slot", "name another slot: --slot")
     if slot is not None and slot.wal_status == "lost":
         raise Refused(
             f"the server has removed WAL that slot {name} still needed: the archive has a gap",
-            f"tabsync wal drop-slot --slot {name}, start again, and take a new base: tabsync backup take physical",
+            f"tabsync wal drop-slot --slot {name}, start again, then take a base backup: tabsync backup take physical",
         )
     return slot
 
@@ -82,7 +82,10 @@ def check_progress(connection: Connection) -> None:
     """See that the user is told how far a receiver has come: else nobody knows what is stored. Raises NotAllowed."""
     if connection.execute(SQL["sees_receivers"]).fetchone() != (True,):
         user = catalog.quoted(connection.info.user)
-        raise NotAllowed(f"user {user} may not see how far its WAL has come", f"psql -c 'grant pg_monitor to {user}'")
+        raise NotAllowed(
+            f"user {user} lacks pg_monitor, so the position of its WAL is hidden",
+            f"psql -c 'grant pg_monitor to {user}'",
+        )
 
 
 def plan_drop(workspace: Workspace, slot: str) -> Plan:
@@ -91,16 +94,16 @@ def plan_drop(workspace: Workspace, slot: str) -> Plan:
         target = catalog.identity(connection)
         there = read_slot(connection, slot)
     if there is None:
-        raise BadUsage(f"the server has no slot {slot}", "tabsync wal status")
+        raise BadUsage(f"the server has no slot {slot}", "to see the slots: tabsync wal status")
     kept = human_bytes(there.retained_bytes or 0)
     step = Step(
         "drop",
-        f"Drop slot {slot}, for which the server keeps {kept} of WAL",
+        f"Drop slot {slot}; the server keeps {kept} of WAL for it",
         "tabsync.backups.wal.slot:drop",
         {"slot": slot},
         preview=f"select pg_drop_replication_slot('{slot}')",
         risk=Risk.DESTRUCTIVE,
-        undo="no undo: WAL that was not received is gone; take a new base with tabsync backup take physical",
+        undo="no undo: WAL that was not received is lost; take a new base backup: tabsync backup take physical",
     )
     return Plan("wal drop-slot", f"Drop slot {slot}", (step,), target, confirm=slot)
 
@@ -114,7 +117,7 @@ def create(context: Context, *, slot: str) -> Facts:
         try:
             row = connection.execute(SQL["create_slot"], {"slot": slot}).fetchone()
         except psycopg.errors.ConfigurationLimitExceeded:
-            raise Refused("all replication slots of the server are in use", "raise max_replication_slots") from None
+            raise Refused("all replication slots of the server are in use", "increase max_replication_slots") from None
     return {"created": True, "lsn": row[0] if row else None}
 
 
@@ -127,5 +130,7 @@ def drop(context: Context, *, slot: str) -> Facts:
         try:
             connection.execute(SQL["drop_slot"], {"slot": slot})
         except psycopg.errors.ObjectInUse:
-            raise NotAllowed(f"slot {slot} is in use: WAL is being received from it", "end that first") from None
+            raise NotAllowed(
+                f"slot {slot} is in use: WAL is being received from it", "stop tabsync wal receive first"
+            ) from None
     return {"dropped": True, "retained_bytes": there.retained_bytes}

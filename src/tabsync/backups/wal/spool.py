@@ -95,7 +95,7 @@ class Spool:
             found = check_segment(path).system_identifier
             if found != self.system_identifier:
                 raise ProblemFound(
-                    f"{path} is of cluster {found}, and the server is {self.system_identifier}",
+                    f"{path} belongs to cluster {found}, but the server is {self.system_identifier}",
                     f"move {self.directory} away, or give each cluster its own --slot",
                 )
         store_file(self.store, self.system_identifier, path, self.memo)

@@ -52,7 +52,7 @@ def wal_status(workspace: Workspace, *, slot: str, budget: int, behind: timedelt
     if cluster is not None:
         _judge_archive(cluster, facts, problems, behind)
     elif facts["server"] is None:
-        facts["unseen"].append("the WAL in the store: of which cluster, only the server could tell")
+        facts["unseen"].append("the WAL in the store: without the server it is unknown which cluster is meant")
     return facts | {"problems": problems, "ok": not problems and not facts["unseen"]}
 
 
@@ -70,10 +70,13 @@ def _look_at_server(workspace: Workspace, name: str, budget: int, facts: Facts, 
         problems.extend(_of_slot(found, budget))
     elif not archives:
         problems.append(
-            {"what": f"no slot {name} and no archive_mode: nothing takes WAL away", "do": "tabsync wal receive"}
+            {
+                "what": f"there is no slot {name} and archive_mode is off: WAL is not archived",
+                "do": "tabsync wal receive",
+            }
         )
     if archives and server["archive_failing"]:
-        what = f"archive_command fails: {server['last_failed_wal']}, {server['archive_failures']} times"
+        what = f"archive_command has failed: {server['last_failed_wal']}, {server['archive_failures']} times"
         problems.append({"what": what, "do": "read the server's log; try: tabsync wal push FILE"})
     return cluster_of(workspace.store(), identifier).on(server["timeline"])
 
@@ -87,7 +90,7 @@ def _ask_receiver(workspace: Workspace, slot: str, facts: Facts, problems: list[
     try:
         found = evidence_since(workspace.ledger(), "wal", limit=_LOOKED_THROUGH)
     except TabsyncError as error:
-        facts["unseen"].append(f"what the receiver says: {error.fact}")
+        facts["unseen"].append(f"the state of the receiver: {error.fact}")
         return
     mine = next((one for one in found if one["facts"].get("slot") == slot), None)
     if mine is not None and now() - parse_iso(mine["at"]) < _SPEAKS:
@@ -101,10 +104,10 @@ def _of_slot(slot: Slot, budget: int) -> list[Facts]:
         do = f"tabsync wal drop-slot --slot {slot.name}, then tabsync wal receive and tabsync backup take physical"
         found.append({"what": f"slot {slot.name} has lost WAL: the archive has a gap", "do": do})
     elif not slot.active:
-        found.append({"what": f"nobody receives from slot {slot.name}", "do": "tabsync wal receive"})
+        found.append({"what": f"slot {slot.name} is inactive: no WAL is being received", "do": "tabsync wal receive"})
     if slot.retained_bytes is not None and slot.retained_bytes > budget:
         what = f"the server keeps {human_bytes(slot.retained_bytes)} of WAL for slot {slot.name}"
-        do = f"repair the receiver; before the disk is full: tabsync wal drop-slot --slot {slot.name}"
+        do = f"repair the receiver; before the server's disk is full: tabsync wal drop-slot --slot {slot.name}"
         found.append({"what": f"{what}, more than {human_bytes(budget)}", "do": do})
     return found
 
@@ -132,11 +135,11 @@ def _judge_archive(cluster: Cluster, facts: Facts, problems: list[Facts], behind
     elif _stalled(facts, cluster, ends, behind):
         age = human_seconds((_moment(facts) - ends).total_seconds())
         problems.append(
-            {"what": f"the newest WAL in the store is {age} old", "do": "see that tabsync wal receive runs"}
+            {"what": f"the newest WAL in the store is {age} old", "do": "check that tabsync wal receive is running"}
         )
     for gap in cluster.gaps:
         what = f"WAL is missing: {gap['segments']} segments from {gap['first']} on"
-        problems.append({"what": what, "do": "tabsync backup take physical: a window begins anew with it"})
+        problems.append({"what": what, "do": "start a new recovery window: tabsync backup take physical"})
 
 
 def _stalled(facts: Facts, cluster: Cluster, ends: datetime, behind: timedelta) -> bool:

@@ -99,8 +99,8 @@ def no_room(directory: Path, needed: int) -> Trouble | None:
         return None
     short = f"the disk of {directory} has {human_bytes(free)} free, too little for a segment"
     return Trouble(
-        f"{short}: the server keeps what follows",
-        "free some space there, before the server's disk fills too; receiving then goes on by itself",
+        f"{short}: the server must keep the rest",
+        "free some space there before the server's disk is full too; receiving then continues by itself",
     )
 
 
@@ -114,9 +114,9 @@ def of_store(error: TabsyncError | OSError, store: Store) -> Trouble:
         free = shutil.disk_usage(where).free if packing else store.free_bytes()
         left = "" if free is None else f", {human_bytes(free)} free"
         return Trouble(
-            f"the store doesn't take WAL: no space left on the disk of {where}{left}",
-            "free some space there; until then WAL waits here, then at the server, and none is lost",
+            f"WAL can't be written to the store: no space left on the disk of {where}{left}",
+            "free some space there; until then WAL waits here, then on the server, and none is lost",
         )
     if isinstance(error, TabsyncError):
-        return Trouble(f"the store doesn't take WAL: {error.fact}", error.hint or "tabsync wal status")
-    return Trouble(f"the store doesn't take WAL: {error}")
+        return Trouble(f"WAL can't be written to the store: {error.fact}", error.hint or "tabsync wal status")
+    return Trouble(f"WAL can't be written to the store: {error}")

@@ -108,7 +108,7 @@ class Upstream:
         """Note that the slot is lost, or keeps more than it may; drop it when it keeps far more."""
         name, over = self._options.slot, self._options.drop_over
         if slot is None or slot.wal_status == "lost":
-            gap = f"slot {name} is gone or has lost WAL: the archive has a gap from here on"
+            gap = f"slot {name} was dropped or has lost WAL: the archive has a gap from here on"
             self._troubles.note("slot", Trouble(gap))
             return
         retained = slot.retained_bytes
@@ -119,7 +119,7 @@ class Upstream:
                 self._connection.execute(SQL["drop_slot"], {"slot": name})
             raise FailedPartway(
                 f"slot {name} kept {human_bytes(retained)} of WAL and was dropped: the archive has a gap",
-                "repair the store, start again, and take a new base: tabsync backup take physical",
+                "repair the store, start again, and take a new base backup: tabsync backup take physical",
             )
         much = retained is not None and retained > self._options.budget
         kept = f"the server keeps {human_bytes(retained or 0)} of WAL for slot {name}"

@@ -76,8 +76,8 @@ def restore(backup: str, request: Request, _: Admin, console: Annotated[Console,
     """What to bring back from it, and where to; what is chosen becomes a plan that is shown first."""
     manifest = console.workspace.store().manifest(backup)
     if manifest.physical:
-        told = "a physical backup comes back as a whole cluster, which the console does not do"
-        raise BadUsage(told, "on the machine: tabsync restore to-time --help")
+        told = "a physical backup is restored as a whole cluster, which the console can't do"
+        raise BadUsage(told, "use the command line: tabsync restore to-time --help")
     named = [str(Relation(one["schema"], one["name"])) for one in manifest.tables if one["kind"] == "r"]
     return page(request, "restore.html", backup=manifest, tables=sorted(named))
 

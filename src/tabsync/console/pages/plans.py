@@ -66,7 +66,7 @@ def make(
 ) -> Response:
     """Make a plan: it only reads. backup: of which a drill is wanted; "" takes a new one first."""
     if procedure not in _PLANS:
-        raise BadUsage(f"the console can't start {procedure!r}", f"it starts: {', '.join(_PLANS)}")
+        raise BadUsage(f"the console can't start {procedure!r}", f"it can start: {', '.join(_PLANS)}")
     wish = Wish(
         backup.strip(), name.strip(), tables, reason.strip(), where.strip(), run, no_owner, with_dependents, replace
     )
@@ -151,7 +151,7 @@ def _restore_tables(workspace: Workspace, wish: Wish) -> Planned:
         workspace, wish.tables, wish.backup, wish.name or None, no_owner=wish.no_owner
     )
     notes = [f"left out: {one}" for one in selection.left_out]
-    notes += [f"brought along without rows: {one}" for one in selection.brought]
+    notes += [f"included without rows: {one}" for one in selection.brought]
     command = ["restore", "tables", *wish.tables, "--from", wish.backup, *_options(wish, "--into")]
     return Planned(plan, command, tuple(notes))
 

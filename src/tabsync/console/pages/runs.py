@@ -96,7 +96,7 @@ def _having(steps: dict[str, Facts], key: str, fact: str) -> Facts | None:
 def _found(console: Console, run: str) -> Facts:
     found = one_run(console.ledger, run)
     if found is None:
-        raise HTTPException(404, "There is no run of that id.")
+        raise HTTPException(404, "There is no run with this id.")
     return found
 
 

@@ -93,7 +93,7 @@ def scale(orders: int) -> Scale:
     Raises BadUsage when there is nothing to generate.
     """
     if orders < 1:
-        raise BadUsage(f"cannot generate {orders} orders", "ask for one or more, such as --orders 20000")
+        raise BadUsage(f"can't generate {orders} orders", "ask for one or more, such as --orders 20000")
     blocks, rest = divmod(orders, 8)
     restaurants = max(3, orders // 5000)
     return Scale(
@@ -121,7 +121,7 @@ def generate(
     wanted = scale(orders)
     moment = at or now().replace(minute=0, second=0, microsecond=0)
     if moment.tzinfo is None:
-        raise BadUsage(f"{moment} has no time zone, so it is no moment", "give it one, such as 2026-11-22T18:00+00:00")
+        raise BadUsage(f"the timestamp {moment} has no time zone", "give it one, such as 2026-11-22T18:00+00:00")
     report = report or _silent
     with conn.transaction(), conn.cursor(row_factory=tuple_row) as cursor:
         _refuse_rows(cursor)

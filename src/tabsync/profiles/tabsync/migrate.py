@@ -82,7 +82,7 @@ def missing(wanted: tuple[Migration, ...], applied: dict[str, str]) -> tuple[Mig
     todo = tuple(migration for migration in wanted if migration.version not in applied)
     if todo and applied and todo[0].version < max(applied):
         raise Refused(
-            f"migration {todo[0].version} is missing, but {max(applied)}, which comes after it, was applied",
+            f"migration {todo[0].version} is missing, but {max(applied)}, which has a higher number, was applied",
             "give the new migration the next free number",
         )
     return todo
@@ -120,12 +120,12 @@ def _apply_next(conn: Connection[Any], wanted: tuple[Migration, ...], done: list
     except errors.LockNotAvailable as error:
         raise FailedPartway(
             f"no lock within {LOCK_TIMEOUT} for migration {version or 'history'}; applied: {', '.join(done) or 'none'}",
-            "see who holds it with `tabsync connections show`, then run it again",
+            "to see which session holds the lock: tabsync status; then run it again",
         ) from error
     except errors.Error as error:
         raise FailedPartway(
             f"migration {version or 'history'} failed: {error}".splitlines()[0],
-            "it left nothing behind; correct it and run it again",
+            "it was rolled back; correct it and run it again",
         ) from error
     return version
 
