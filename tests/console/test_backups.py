@@ -68,7 +68,7 @@ def run_to_the_end(page: Page, button: str = "Run these") -> str:
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (375, "dark")])
 def test_the_page_shows_all_of_it(site: Site, pages: Pages, kept: str, width: int, scheme: str) -> None:
     page = opened(site, pages, "/backups", width, scheme)
-    expect(page.locator("#windows")).to_contain_text("Our dumps")
+    expect(page.locator("#windows")).to_contain_text("Dumps in the store")
     lanes = page.locator("svg.timeline text.lane").all_text_contents()
     assert {"full", "pre-migration"} <= set(lanes)
     mark = page.locator(f'svg.timeline a[href="/backups/{kept}"]')
@@ -149,7 +149,7 @@ def test_without_a_script_it_says_the_same(site: Site, pages: Pages, kept: str) 
     enter(site, page)
     page.goto(site.url("/backups"))
     page.get_by_role("link", name="Look").click()
-    assert "Our dumps" in page.inner_text("#windows")
+    assert "Dumps in the store" in page.inner_text("#windows")
     assert page.locator("svg.timeline circle").count() >= 2
     assert not page.locator("figure.chart").first.is_visible()
     assert "PROVEN RESTORABLE" in page.inner_text("main")
@@ -179,7 +179,7 @@ def test_all_of_it_into_a_new_database(site: Site, pages: Pages, kept: str, gone
     page.wait_for_url("**/restore")
     page.get_by_label("Name of the new database").fill("wizard's copy")
     gone.append("wizard's copy")
-    page.get_by_role("button", name="Look at the plan").first.click()
+    page.get_by_role("button", name="Show the plan").first.click()
     page.wait_for_url("**/plans/*")
     text = page.inner_text("main")
     assert "Nothing has been changed" in text
@@ -208,7 +208,7 @@ def test_some_tables_with_what_they_need(site: Site, pages: Pages, kept: str, go
     assert "Restored into database wizard_tables" in run_to_the_end(page)
     page.goto(site.url(f"/backups/{kept}/restore"))
     page.get_by_label("Name of the new database").fill("wizard_tables")
-    page.get_by_role("button", name="Look at the plan").first.click()
+    page.get_by_role("button", name="Show the plan").first.click()
     assert "database wizard_tables exists already" in page.inner_text("main")
 
 
@@ -271,17 +271,17 @@ def test_rows_are_compared_shown_and_written_back(site: Site, pages: Pages, kept
     assert "CANARY" not in viewer.inner_text("main")
     assert "public.audit_logs: 1 missing, 1 different" in viewer.inner_text("main")
 
-    page.get_by_role("button", name="Look at the plan that writes them").click()
+    page.get_by_role("button", name="Show the plan to write them").click()
     page.wait_for_url("**/plans/*")
     assert "insert into public.audit_logs 1 missing" in page.inner_text("main")
-    assert run_to_the_end(page, "Run this step") == "Written, in one transaction"
+    assert run_to_the_end(page, "Run this step") == "Rows written, in one transaction"
     assert "public.audit_logs: 1 inserted, 0 updated" in page.inner_text("main")
     assert "tabsync restore rows --undo" in page.inner_text("main")
     with psycopg.connect(workspace.conninfo) as connection:
         found = connection.execute("select count(*) from audit_logs where id = %s", row).fetchone()
         assert found == (1,)
     page.goto(compared)
-    assert page.get_by_role("button", name="Look at the plan that writes them").count() == 0  # it was let go
+    assert page.get_by_role("button", name="Show the plan to write them").count() == 0  # it was let go
     assert not [*workspace.scratch().glob("rows-*")]
 
 
@@ -329,7 +329,7 @@ def test_a_quarterly_drill_is_among_the_drills(site: Site, pages: Pages, kept: s
     facts = judge({}, rto_target=3600, rpo_target=900) | {"backup": kept, "moment": "2026-11-22T18:00:00+00:00"}
     add_evidence(site.workspace.ledger(), "quarterly", "x/console", ok=False, facts=facts)
     page = opened(site, pages, "/backups")
-    assert "NOT PROVEN: the cluster was not recovered" in page.inner_text("main")
+    assert "NOT PROVEN: the recovery of the cluster was not successful" in page.inner_text("main")
     assert page.locator("figure.chart canvas").count() == 2  # what was not reached is not drawn as nothing
 
 
@@ -342,7 +342,7 @@ def test_the_monthly_drill_runs_in_its_own_workspace(site: Site, pages: Pages, k
     assert "not judged" in page.inner_text("main")
     page.get_by_role("link", name="Report").click()
     page.wait_for_url("**/report")
-    assert "indexes read by amcheck" in page.inner_text("body")
+    assert "indexes checked by amcheck" in page.inner_text("body")
     listed = opened(site, pages, "/backups")
     listed.locator("section[aria-labelledby=drills] tbody a").first.click()  # each drill leads to its run and report
     listed.get_by_role("link", name="Report").click()

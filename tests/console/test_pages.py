@@ -79,7 +79,7 @@ def test_status_says_what_is_proven(site: Site, pages: Pages, drilled: str) -> N
     expect(page.locator("main")).to_contain_text("PROVEN RESTORABLE", timeout=20_000)
     text = page.inner_text("main")
     assert "15 tables" in text and "measured, target 1 h" in text
-    assert page.get_by_role("button", name="Look at the plan").count() == 0  # vic only looks
+    assert page.get_by_role("button", name="Show the plan").count() == 0  # vic only looks
 
 
 def test_the_status_names_who_blocks_and_whom(site: Site, pages: Pages) -> None:
@@ -108,7 +108,7 @@ def test_the_status_refreshes_itself_without_a_second_request_under_way(site: Si
     page.goto(site.url("/"))
     assert page.get_attribute("#live", "hx-trigger") == "every 15s"
     assert page.get_attribute("#live", "hx-sync") == "this:drop"
-    summary = page.get_by_text("Everything that was measured")
+    summary = page.get_by_text("All metrics")
     summary.click()
     with page.expect_response("**/status"):
         page.evaluate("htmx.ajax('GET', '/status', '#live')")
@@ -140,16 +140,16 @@ def test_the_manual_with_live_values_beside_its_rows(site: Site, pages: Pages, d
     assert "kept at Supabase" in page.inner_text("#now-class-pitr")
     assert "overdue" in page.inner_text("#now-class-critical-tables")
     # What is seen may be a few seconds old: the values come again by themselves, here a little sooner.
-    expect(page.locator("#now-target-rto")).to_contain_text("by the last drill", timeout=20_000)
+    expect(page.locator("#now-target-rto")).to_contain_text("in the last drill", timeout=20_000)
     page.goto(site.url("/manual#runbook-connection-pool-exhausted"))
-    assert page.get_by_text("See who holds the connections.").is_visible()
+    assert page.get_by_text("See which sessions use the connections.").is_visible()
 
 
 def test_the_manual_without_javascript(site: Site, pages: Pages) -> None:
     page = pages(javascript=False).page
     enter(site, page)
     page.goto(site.url("/manual"))
-    page.get_by_role("link", name="Show the values as they are now").click()
+    page.get_by_role("link", name="Show the current values").click()
     assert " connections (" in page.inner_text("#now-metric-active-connections")
 
 
@@ -161,7 +161,7 @@ def test_from_the_button_to_the_verdict(site: Site, pages: Pages) -> None:
     page.get_by_role("button", name="Run a drill").click()
     page.wait_for_url("**/plans/*")
     assert "Nothing has been changed" in page.inner_text("main")
-    assert "pg_restore" in page.inner_text("main") and "the scratch server is taken away" in page.inner_text("main")
+    assert "pg_restore" in page.inner_text("main") and "the scratch server is deleted" in page.inner_text("main")
     digest = page.url.rsplit("/", 1)[1]
     page.get_by_role("button", name="Run these").click()
     page.wait_for_url("**/runs/*")
@@ -195,7 +195,7 @@ def test_the_plan_that_runs_is_the_plan_that_was_shown_and_runs_once(site: Site,
     page.goto(site.url("/runs"))
     page.get_by_role("link", name="Full backup of console").first.click()
     page.wait_for_selector(".verdict-line")
-    assert "It is not proven yet" in page.inner_text("main")
+    assert "Not proven yet" in page.inner_text("main")
 
 
 def test_one_run_at_a_time(site: Site, pages: Pages) -> None:

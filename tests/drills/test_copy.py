@@ -81,7 +81,7 @@ def test_a_copy_that_is_there_or_leads_nowhere_is_refused(workspace: Workspace, 
     carried_out(workspace, plan_copy(workspace, "latest", second)).raise_if_failed()
     with pytest.raises(Refused, match="already"):
         plan_copy(workspace, "latest", second)
-    with pytest.raises(BadUsage, match="is the store"):
+    with pytest.raises(BadUsage, match="are in the same store"):
         plan_copy(workspace, "latest", str(workspace.store_root))
 
 

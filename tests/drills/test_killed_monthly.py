@@ -107,7 +107,7 @@ def test_the_next_monthly_drill_says_that_it_dropped_it(site: Site) -> None:
     asked = ["drill", "monthly", "--config", str(site.directory / "tabsync.toml"), "--staging", site.staging]
     done = CliRunner().invoke(app, [*asked, "--database", site.workspace.conninfo, "--drop"])
     assert done.exit_code == 0, done.output
-    assert f"the database {left} that it left on staging is dropped" in " ".join(done.stderr.split())
+    assert f"its database {left} on staging was dropped" in " ".join(done.stderr.split())
     assert databases(site.staging) == {"postgres"}
     assert site.notes() == []
 

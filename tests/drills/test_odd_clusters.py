@@ -208,7 +208,7 @@ def test_a_server_that_archives_and_a_standby_that_lives_on_it(
                 failed = "select failed_count > 0 from pg_stat_archiver"
                 until(lambda: connection.execute(failed).fetchall() == [(True,)])
         told = wal_status(workspace, slot="tabsync_wal", budget=1 << 30, behind=QUARTER)
-        assert f"archive_command fails: {second}" in told["problems"][0]["what"]
+        assert f"archive_command has failed: {second}" in told["problems"][0]["what"]
         until(lambda: wal_status(workspace, slot="tabsync_wal", budget=1 << 30, behind=QUARTER)["ok"])
         assert second in stored(workspace)[0]
         fetching = {"restore_command": f"/bin/sh {script} fetch %f %p", "wal_retrieve_retry_interval": "100ms"}
@@ -228,7 +228,7 @@ def test_a_server_that_archives_and_a_standby_that_lives_on_it(
             done = subprocess.run(argv, cwd=directory, capture_output=True, text=True, timeout=30)
             assert (done.returncode, "could not be brought: Not a directory" in done.stderr) == (200, True)
         empty = replace(workspace, store_root=directory / "not mounted", _open={})
-        with pytest.raises(Refused, match="has neither WAL nor backups"):
+        with pytest.raises(Refused, match="contains neither WAL nor backups"):
             fetch_into(empty, third, directory / "nothing", identifier(workspace))
         until(lambda: rows() == [1, 2, 3])
         with connect(standby.conninfo(), "tests") as connection:  # nothing was ever streamed to it

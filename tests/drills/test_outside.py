@@ -110,7 +110,7 @@ def test_what_reaches_another_server_or_runs_by_itself_is_off_and_named(
     major: int, made: Callable[[str, int], Workspace]
 ) -> None:
     workspace = made(_ELSEWHERE, major)
-    unfilled = {f"materialized view public.{name} is not filled" for name in ("direct", "above", "hidden")}
+    unfilled = {f"materialized view public.{name} has no data" for name in ("direct", "above", "hidden")}
     with restored(workspace, "held_back") as (notes, there):
         assert {note.split(":")[0] for note in notes[:3]} == unfilled
         assert notes[3:] == [

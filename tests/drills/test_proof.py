@@ -60,6 +60,6 @@ def test_a_changed_copy_is_found(
     plan = plan_drill(workspace, load(workspace.manual_path))
     report = run_drill(workspace, plan, Tamper(workspace, statement.replace("{database}", str(database))))
     assert report.exit_code == Exit.PROBLEM_FOUND
-    assert "the copy is not the same" in report.data["error"]["fact"]
+    assert "the copy differs from the backup" in report.data["error"]["fact"]
     assert named in report.data["error"]["fact"]
     assert report.data["verdict"]["content"] == "not proven"

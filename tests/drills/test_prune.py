@@ -196,9 +196,9 @@ def test_two_prunes_at_once_the_second_is_refused(workspace: Workspace) -> None:
 
     def another() -> None:
         refusals.append(run(second, workspace, workspace.journal(), approval="--yes").error)
-        with pytest.raises(Refused, match="another prune works on this store"):
+        with pytest.raises(Refused, match="another prune runs on this store"):
             survey(workspace)
-        with pytest.raises(Refused, match="another prune works on this store"):
+        with pytest.raises(Refused, match="another prune runs on this store"):
             do(workspace, plan_hold(workspace, "fresh"))
 
     first = plan_prune(workspace, survey(workspace))

@@ -87,7 +87,7 @@ def test_one_of_each_thing_comes_back_in_a_new_database(
         mark = "select shobj_description(oid, 'pg_database') from pg_database where datname = current_database()"
         assert asked(workspace, name, mark) == [(None,)]
         assert left_behind(workspace) == []
-        with pytest.raises(Refused, match="exists already"):
+        with pytest.raises(Refused, match="already exists"):
             plan_restore_new(workspace, "latest", name)
     finally:
         run_sql(make_conninfo(conninfo, dbname="postgres"), "drop database if exists {} with (force)", name)

@@ -85,7 +85,7 @@ def test_some_tables_come_with_what_they_need_from_a_file_too(shop: Workspace, d
     assert asked(shop, made(plan), _SUM) == asked(shop, str(own), _SUM)
     assert asked(shop, made(plan), "select count(*) from pg_class where relkind = 'r' and oid >= 16384") == [(1,)]
     assert selection.left_out == ()
-    with pytest.raises(Refused, match="exists already"):
+    with pytest.raises(Refused, match="already exists"):
         plan_restore_file_tables(shop, path, ["users"], into=made(plan))
     into, _ = plan_restore_file_tables(shop, path, ["audit_logs"], into=made(plan))
     carried_out(shop, into).raise_if_failed()
@@ -119,7 +119,7 @@ def test_what_is_wrong_with_a_file_is_said_beforehand(shop: Workspace, directory
     with pytest.raises(ProblemFound, match="is damaged"):
         plan_restore_file(shop, packed)
     (directory / "picture").write_bytes(b"\x89PNG\0\0\0")
-    with pytest.raises(Refused, match="is not a dump of pg_dump"):
+    with pytest.raises(Refused, match="is not a dump that pg_dump wrote"):
         plan_restore_file(shop, directory / "picture")
     with pytest.raises(BadUsage, match="there is no dump"):
         plan_restore_file(shop, directory / "nowhere")

@@ -96,7 +96,7 @@ def test_a_database_whose_name_is_as_long_as_a_name_may_be(
     outcome = carried_out(workspace, plan_restore_in_place(workspace))
     outcome.raise_if_failed()
     assert payments(workspace) == 1
-    with pytest.raises(BadUsage, match="no database was set aside"):
+    with pytest.raises(BadUsage, match="there is no renamed old database"):
         plan_undo_in_place(sibling)  # it is not the sibling's
     carried_out(workspace, plan_undo_in_place(workspace)).raise_if_failed()
     assert payments(workspace) == 0

@@ -105,7 +105,7 @@ def test_what_differs_is_left_alone_unless_it_is_to_be_replaced(odd: Workspace) 
     before = ask(odd, _ALL)
     with compared(odd, "people", "id in (2, 3)") as found:
         assert counts(found) == {"people": (0, 1, 0, 1)}
-        with pytest.raises(Refused, match="nothing to bring back"):
+        with pytest.raises(Refused, match="nothing to restore"):
             plan_write_rows(odd, found)
         plan = plan_write_rows(odd, found, replace=True)
         assert (plan.risk.value, plan.confirm) == ("destructive", found.target["database"])
@@ -137,9 +137,9 @@ def test_what_differs_is_left_alone_unless_it_is_to_be_replaced(odd: Workspace) 
             "plain",
             "delete from plain where a = 1 and ctid = (select min(ctid) from plain)",
             "insert into plain values (1, '{\"a\":1}')",
-            "came or went meanwhile",
+            "were inserted or deleted meanwhile",
         ),
-        ("people", "delete from people where id = 6", "alter table people drop column paid", "altered meanwhile"),
+        ("people", "delete from people where id = 6", "alter table people drop column paid", "altered during the comparison"),
     ],
     ids=["taken", "changed", "no key", "altered"],
 )
@@ -171,7 +171,7 @@ def test_two_statements_are_one_too_many_also_where_the_words_were_not_understoo
 @pytest.mark.parametrize(
     ("condition", "told"),
     [
-        ("id = 1); drop table people; select (1", "a condition is no statement"),
+        ("id = 1); drop table people; select (1", "give a condition, not a statement"),
         ("id = ", "ends with ="),
         ("pg_read_file('/etc/passwd') is not null", "permission denied"),
         ("set_config('role', 'postgres', true) is not null", "permission denied"),
@@ -179,7 +179,7 @@ def test_two_statements_are_one_too_many_also_where_the_words_were_not_understoo
         ("lo_create(0) > 0", "read-only"),
         ("nothing = 1", 'column "nothing" does not exist'),
         ("id = -5", "no row of public.people"),
-        ("", "a condition is needed"),
+        ("", "--where is missing"),
     ],
 )
 def test_a_condition_can_do_nothing_but_find_rows(odd: Workspace, condition: str, told: str) -> None:

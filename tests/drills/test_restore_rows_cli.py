@@ -53,10 +53,10 @@ def test_a_deleted_user_comes_back_and_goes_again(shop: tuple[Path, str]) -> Non
     done = rows(directory, "--expect", told["digest"][:12])
     assert (done.code, there(conninfo)) == (0, True)
     same = rows(directory, "--dry-run")
-    assert (same.code, "nothing to bring back" in same.err) == (0, True)
+    assert (same.code, "nothing to restore" in same.err) == (0, True)
     run = done.out.split("--undo ")[1].strip()
     again = rows(directory, "--json")
-    assert (again.code, again.json["error"]["fact"]) == (4, "there is nothing to bring back")
+    assert (again.code, again.json["error"]["fact"]) == (4, "there is nothing to restore")
     undone = tabsync(directory, "restore", "rows", "--undo", run, "--json")
     assert (undone.code, undone.json["deleted"], there(conninfo)) == (0, 1, False)
     assert tabsync(directory, "restore", "rows", "--undo", run).code == 2

@@ -161,7 +161,7 @@ def test_the_undo_does_not_leave_what_a_trigger_made_of_a_row(
     with compared_with(workspace, server, copy, named("s"), "true") as found:
         carry_out(workspace, plan_write_rows(workspace, found, replace=True, without_triggers=True))
     written = everything(workspace)
-    with pytest.raises(Refused, match="a trigger made") as error:
+    with pytest.raises(Refused, match="a trigger changed") as error:
         carry_out(workspace, plan_undo_rows(workspace, RUN))
     assert "--without-triggers" in error.value.hint
     assert everything(workspace) == written

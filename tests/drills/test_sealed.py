@@ -79,7 +79,7 @@ def test_the_host_that_takes_backups_cannot_read_them(sealed: Workspace, identit
         plan_restore_new(sealed, manifest.id)
     stranger = directory / "stranger"
     stranger.write_text(str(pyrage.x25519.Identity.generate()))
-    with pytest.raises(NotAllowed, match="encrypted for others"):
+    with pytest.raises(NotAllowed, match="encrypted for other recipients"):
         plan_restore_new(reading(sealed, stranger), manifest.id)
     with pytest.raises(NotAllowed, match="no identity"):
         plan_drill(sealed, load(sealed.manual_path), manifest.id)
@@ -154,8 +154,8 @@ def test_only_manifests_with_our_signature_are_believed(
     assert signing.store().manifest(manifest.id).signature["key"] == public
     store = LocalStore(signing.store_root)
     for forged, told in (
-        ({"bytes": 1}, "signature that does not fit"),
-        ({"digest": manifest.files[0].digest}, "signature that does not fit"),
+        ({"bytes": 1}, "signature that is not valid"),
+        ({"digest": manifest.files[0].digest}, "signature that is not valid"),
     ):
         rewrite(store, manifest, lambda file, forged=forged: file | forged)  # type: ignore[misc]
         assert store.manifest(manifest.id).id  # nobody who asks for no signature sees it

@@ -101,7 +101,7 @@ def test_what_the_ledger_does_not_know_must_be_named(
     )
     assert plan_sign(stranger).steps == ()
     plan = plan_sign(stranger, [unsigned[1].id])
-    assert "NOT KNOWN to this ledger" in plan.steps[1].preview
+    assert "UNKNOWN to this ledger" in plan.steps[1].preview
     assert done(stranger, plan).results["sign"]["signed"] == [unsigned[1].id]
 
 
@@ -110,7 +110,7 @@ def test_a_forged_manifest_is_not_signed(unsigned: tuple[Workspace, Manifest], p
     plan = plan_sign(host)
     rewritten(host, backup, reason="emergency")
     for ids in ((), (backup,)):
-        with pytest.raises(Refused, match="not what was written when it was taken here"):
+        with pytest.raises(Refused, match="not the one that was written when the backup was taken here"):
             plan_sign(host, ids)
     outcome = run(plan, host, host.journal())  # forged after the plan was made
     assert isinstance(outcome.error, Refused) and "has changed since" in outcome.error.fact
@@ -123,7 +123,7 @@ def test_a_manifest_that_was_changed_after_it_was_signed(
     host = trusting(unsigned[0], pem)
     backup = take(host).id
     rewritten(host, backup, reason="emergency")
-    with pytest.raises(Refused, match="has a signature that does not fit it"):
+    with pytest.raises(Refused, match="has a signature that is not valid"):
         plan_sign(host, [backup])
 
 
@@ -197,5 +197,5 @@ def test_the_command(unsigned: tuple[Workspace, Manifest], pem: tuple[Path, str]
     assert f"{stranger.id} is not signed" in done.err
     again = tabsync(place, "backup", "sign", stranger.id, "--json").json
     assert (again["signed"], again["left"]) == ([stranger.id], [])
-    assert tabsync(place, "backup", "sign").out == "Nothing was left to sign.\n"
+    assert tabsync(place, "backup", "sign").out == "There was nothing to sign.\n"
     assert tabsync(place, "backup", "list").code == 0

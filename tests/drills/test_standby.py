@@ -191,7 +191,7 @@ def test_what_would_write_to_a_standby_is_refused_before_it_begins(
     source: Workspace, restore: Callable[[Workspace], object]
 ) -> None:
     take(source)
-    with pytest.raises(Refused, match="is a standby: nothing can be written") as refused:
+    with pytest.raises(Refused, match="is a standby, and therefore read-only") as refused:
         restore(source)
     assert "--database" in refused.value.hint
 
@@ -222,7 +222,7 @@ def test_a_dump_that_replay_cancels_says_so(pair: Pair, source: Workspace) -> No
         outcome = run_beside(source, plan, lambda: run_sql(pair.primary.conninfo(), "truncate t"))
         connection.rollback()
     assert isinstance(outcome.error, FailedPartway)
-    assert "the standby cancelled it to go on replaying" in outcome.error.fact
+    assert "the standby cancelled pg_dump because it delayed the replay" in outcome.error.fact
     assert "max_standby_streaming_delay" in outcome.error.hint
     assert source.store().ids() == []
 
@@ -294,7 +294,7 @@ def test_a_base_of_the_standby_and_wal_of_the_primary(
         pair.caught_up()
         full = base(source)
         assert full.source["role"] == "standby"
-        with pytest.raises(FailedPartway, match="nothing new to begin at") as failed:
+        with pytest.raises(FailedPartway, match="has replayed no checkpoint since the parent") as failed:
             base(source, "latest")
         assert "checkpoint" in failed.value.hint
         run_sql(pair.primary.conninfo(), "checkpoint")

@@ -149,7 +149,7 @@ def test_a_store_that_is_gone_is_an_alarm_and_what_waits_goes_later(workspace: W
     name = switch(workspace)
     outcome = receive(workspace)
     assert isinstance(outcome.error, FailedPartway)
-    assert "the store doesn't take WAL" in outcome.error.fact
+    assert "WAL can't be written to the store" in outcome.error.fact
     assert (spool_directory(workspace, "tabsync_wal") / name).exists()
     page = look(workspace, load(workspace.manual_path))
     assert "WAL archive: the store doesn't take WAL" in page["verdict"]["sentence"]
@@ -167,7 +167,7 @@ def test_a_slot_over_its_budget_is_told_and_dropped_by_policy(workspace: Workspa
     found = wal_status(workspace, slot="tabsync_wal", budget=1 << 20, behind=QUARTER)
     told = [one["what"] for one in found["problems"]]
     assert any("keeps" in one and "more than 1.0 MB" in one for one in told)
-    assert any("nobody receives" in one for one in told)
+    assert any("no WAL is being received" in one for one in told)
     outcome = receive(workspace, drop_over=1 << 10)
     assert outcome.error is not None
     assert "dropped: the archive has a gap" in str(outcome.error)
@@ -188,7 +188,7 @@ def test_status_is_good_only_with_a_base_and_without_gaps(workspace: Workspace) 
         assert not found["ok"]
         return [one["what"] for one in found["problems"]]
 
-    assert any("nothing takes WAL away" in one for one in problems())
+    assert any("WAL is not archived" in one for one in problems())
     receive(workspace).raise_if_failed()
     assert any("no physical backup" in one for one in problems())
     run(plan_take_physical(workspace), workspace, workspace.journal()).raise_if_failed()
@@ -246,7 +246,7 @@ def test_a_file_that_is_not_what_its_name_says_is_not_archived(
     with pytest.raises(ProblemFound, match="holds"):
         push(workspace, wrong)
     wrong.write_bytes(b"")
-    with pytest.raises(ProblemFound, match="does not begin"):
+    with pytest.raises(ProblemFound, match="has no header of a WAL segment"):
         push(workspace, wrong)
 
 
@@ -334,7 +334,7 @@ def test_what_was_received_from_another_cluster_is_not_stored_as_this_ones(
     name = switch(workspace)
     shutil.copyfile(source.data / "pg_wal" / name, tmp_path / name)
     workspace.store().prepare()
-    with pytest.raises(ProblemFound, match=f"is of cluster {identifier(workspace)}, and the server is 7"):
+    with pytest.raises(ProblemFound, match=f"belongs to cluster {identifier(workspace)}, but the server is 7"):
         Spool(tmp_path, "7", workspace.store()).send(tmp_path / name)
     assert (tmp_path / name).exists()
     assert list(workspace.store().files("wal")) == []

@@ -274,7 +274,7 @@ def test_what_does_not_come_back_as_it_was_is_not_left_there(workspace: Workspac
     second = directory / "second"
     plan = plan_wal_copy(workspace, str(second))
     workspace._open[f"store {second}"] = Rotting(second)
-    with pytest.raises(FailedPartway, match="is not what was sent when it is read back"):
+    with pytest.raises(FailedPartway, match="differs from what was sent when it is read back"):
         carried_out(workspace, plan)
     assert wholes(LocalStore(second)) == []
 
@@ -328,7 +328,7 @@ def test_only_one_copies_to_a_store_at_a_time(workspace: Workspace, directory: P
     plan = plan_wal_copy(workspace, str(directory / "second"))
     other = claim(workspace.home / "staging" / plan.steps[0].arguments["staging"])
     assert other is not None
-    with pytest.raises(Refused, match="another process is working in"):
+    with pytest.raises(Refused, match="another process is using"):
         carried_out(workspace, plan)
     assert names(LocalStore(directory / "second")) == []
     other.release()
@@ -377,7 +377,7 @@ def test_what_makes_no_sense_is_refused(workspace: Workspace, directory: Path) -
     workspace.store().prepare()
     with pytest.raises(BadUsage, match="there is no WAL in"):
         plan_wal_copy(workspace, str(directory / "second"))
-    with pytest.raises(BadUsage, match="is the store"):
+    with pytest.raises(BadUsage, match="are the same store"):
         plan_wal_copy(workspace, str(workspace.store_root))
     assert not (directory / "second").exists()
 
@@ -403,5 +403,5 @@ def test_the_command_shows_its_plan_and_what_it_did(workspace: Workspace, direct
     assert near is not None
     assert cluster["until"] == iso(near)
     again = CliRunner().invoke(app, asked)
-    assert "had it all already" in again.stdout
-    assert "WAL alone restores nothing" in " ".join(again.stderr.split())
+    assert "has all of it" in again.stdout
+    assert "WAL can't be restored without a physical backup" in " ".join(again.stderr.split())

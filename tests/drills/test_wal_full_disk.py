@@ -150,7 +150,7 @@ def test_the_disk_of_the_home_that_wal_is_received_to(workspace: Workspace) -> N
             (workspace.store_root / "wal").rename(away)
             (workspace.store_root / "wal").write_text("not a directory")
             names = [switch(workspace) for _ in range(4)]
-            until(lambda: f"the disk of {spool} has" in said() and "doesn't take WAL" in said())
+            until(lambda: f"the disk of {spool} has" in said() and "WAL can't be written to the store" in said())
             assert "MB free" in said()
             assert "hint: free some space there" in said()
             assert "too little for a segment" in str(problems(workspace))

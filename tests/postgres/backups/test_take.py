@@ -146,7 +146,7 @@ def test_a_table_locked_by_a_migration_is_given_up_on(
         migration.execute("lock table busy in access exclusive mode")
         error = take(workspace).error
     assert isinstance(error, FailedPartway)
-    assert "for a table's lock and gave up" in error.fact
+    assert "pg_dump could not lock a table" in error.fact
     assert "tabsync status" in error.hint
     nothing_counts(workspace)
     assert taken(workspace).id in workspace.store().ids()

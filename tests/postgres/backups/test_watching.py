@@ -106,7 +106,7 @@ def test_a_database_that_is_down_is_not_healthy_and_no_table_counts_as_good(
     assert page["verdict"]["level"] == "critical"
     assert page["verdict"]["sentence"].startswith("DOWN")
     assert page["database"]["identity"] is None
-    assert "everything inside the database: it can't be reached" in page["unseen"]
+    assert "everything in the database: no connection" in page["unseen"]
     assert page["next"][0]["command"] == "tabsync health"
 
 
@@ -233,7 +233,7 @@ def test_a_ledger_that_cannot_be_read_does_not_hide_the_database(workspace: Work
     page = look(workspace, manual)
     assert page["database"]["reachable"] is True
     assert page["verdict"]["level"] != "ok"
-    assert [line for line in page["unseen"] if line.startswith("what ran and what was proven")]
+    assert [line for line in page["unseen"] if line.startswith("runs, backups and drills")]
 
 
 def test_the_page_can_be_printed_whatever_happened(

@@ -101,7 +101,7 @@ USELESS = "host=127.0.0.1 port=1 dbname=x user=x"
         (("backup", "take", "full", "--database", USELESS), 3, "can't connect"),
         (("init", USELESS, "--directory", "nowhere"), 4, "not a directory"),
         (("drill", "--backup", "latest", "--database", USELESS), 2, "no full backup"),
-        (("drill", "--database", USELESS), 3, "needs no server: tabsync drill --backup latest"),
+        (("drill", "--database", USELESS), 3, "without the server: tabsync drill --backup latest"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else None,
 )
@@ -206,7 +206,7 @@ def test_a_damaged_ledger_is_told(shop: Path) -> None:
     # The page at 3 in the morning doesn't depend on it.
     done = tabsync(shop, "status")
     assert done.code == 1
-    assert "what ran and what was proven" in done.out
+    assert "runs, backups and drills" in done.out
 
 
 def test_the_whole_way_in_words_and_in_json(shop: Path) -> None:

@@ -68,7 +68,7 @@ def test_once_is_the_whole_job_and_leaves_nothing_running(directory: Path) -> No
     done = tabsync(directory, "demo", "--orders", "100", "--once", timeout=120)
     assert done.code == 0, done.out + done.err
     assert "PROVEN RESTORABLE: identical" in done.out
-    assert "Traffic meanwhile" in done.err
+    assert "Traffic during the demo" in done.err
     assert "\x1b" not in done.out + done.err
     assert servers_of(directory) == []
     assert not (directory / ".tabsync" / "demo" / "running.json").exists()

@@ -91,7 +91,7 @@ def test_the_size_has_no_limit_until_the_manual_declares_one(connection: Connect
     size = manual.metric("Database size")
     assert size is not None
     assert reading.samples[0].why == (
-        f"the bound is in percent, and line {size.of_line} of the manual declares no limit"
+        f"the bound is in percent, but line {size.of_line} of the manual declares no limit (Of:)"
     )
     text = PROFILE_MANUAL.read_text(encoding="utf-8").replace("Of: not declared", "Of: 8 GB")
     declared, _ = parse(text)
@@ -149,7 +149,7 @@ def test_a_metric_that_fails_leaves_the_others_alone(connection: Connection) -> 
         "Text": "'much' is not a number",
         "Nameless": "it gives the columns number, but no 'value'",
         "Many": "it gives 3 rows without a 'label'",
-        "Nothing": "it gave no rows",
+        "Nothing": "the query returned no rows",
     }
     assert all(found[title].level is Level.UNKNOWN for title in [*told, "Null"])
     assert found["Null"].samples[0].why == "the value is null"
@@ -168,7 +168,7 @@ def test_rows_are_judged_one_by_one_and_the_worst_counts(connection: Connection)
     assert [sample.level for sample in found["Rows"].samples] == [Level.OK, Level.CRITICAL, Level.UNKNOWN]
     assert found["Rows"].level is Level.CRITICAL
     assert found["Rows"].worst is found["Rows"].samples[1]
-    assert found["Rows"].samples[2].why == "the bound is in percent, and there is nothing that the value is a part of"
+    assert found["Rows"].samples[2].why == "the bound is in percent, but there is no limit (Of:) to compare the value with"
     assert (found["None"].level, found["None"].samples) == (Level.UNBOUNDED, ())
     assert found["Free"].level is Level.UNBOUNDED
 

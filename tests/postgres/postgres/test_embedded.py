@@ -206,7 +206,7 @@ def test_a_setting_that_is_none_is_told_by_the_servers_own_words(cluster: embedd
 
 
 def test_a_directory_without_a_cluster_is_refused(directory: Path) -> None:
-    with pytest.raises(Refused, match="holds no PostgreSQL cluster"):
+    with pytest.raises(Refused, match="does not contain a PostgreSQL cluster"):
         embedded.opened(directory)
     (directory / "data").mkdir()
     (directory / "data" / "PG_VERSION").write_text("9\n")

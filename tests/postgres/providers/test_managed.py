@@ -99,7 +99,7 @@ def test_the_list_shows_both_and_the_token_nowhere(shop: Workspace, api: Api, di
     plan = tabsync(place, "restore", "managed", WHEN.isoformat(), "--dry-run", **env)
     assert plan.code == 0 and "recovery_time_target_unix" in "".join(plan.out.split())
     refused = tabsync(place, "restore", "managed", WHEN.isoformat(), **env)
-    assert refused.code == 4 and "no terminal to confirm it on" in refused.err
+    assert refused.code == 4 and "can't be confirmed without a terminal" in refused.err
     assert api.restores == []
     assert not [path for path in place.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
 
@@ -136,7 +136,7 @@ def test_no_backup_no_restore(shop: Workspace, api: Api, quick: None) -> None:
     ("states", "told"),
     [
         (["ACTIVE_HEALTHY", "RESTORING", "RESTORE_FAILED"], "ended in RESTORE_FAILED"),
-        (["ACTIVE_HEALTHY"], "has not begun"),
+        (["ACTIVE_HEALTHY"], "has not started the restore"),
         (["ACTIVE_HEALTHY", "RESTORING"], "is RESTORING after"),
     ],
 )
@@ -172,7 +172,7 @@ def test_what_is_refused_before_anything_is_asked_for(shop: Workspace, api: Api)
     api.backups = listed(pitr=False)
     with pytest.raises(Refused, match="no point-in-time recovery"):
         plan_restore_managed(shop, WHEN)
-    with pytest.raises(BadUsage, match="not known to be a provider's"):
+    with pytest.raises(BadUsage, match="does not know this database's provider"):
         plan_restore_managed(replace(shop, provider="", project=""), WHEN)
     assert api.restores == []
 
@@ -185,13 +185,13 @@ def test_a_database_that_is_gone_needs_saying_so(shop: Workspace, api: Api, quic
         plan_restore_managed(gone, WHEN)
     plan = plan_restore_managed(gone, WHEN, backup_first=False)
     assert [step.key for step in plan.steps] == ["request", "wait", "answer"]
-    assert "no backup is taken first" in plan.steps[0].undo
+    assert "no backup is taken before it" in plan.steps[0].undo
 
 
 def test_moments_as_a_person_types_them() -> None:
     assert parse_moment("2026-11-22T18:15:00-03:00") == datetime(2026, 11, 22, 21, 15, tzinfo=UTC)
     assert parse_moment("2026-11-22 18:15") == datetime(2026, 11, 22, 18, 15).astimezone()
-    with pytest.raises(BadUsage, match="not a moment"):
+    with pytest.raises(BadUsage, match="not a timestamp"):
         parse_moment("yesterday")
 
 

@@ -67,8 +67,8 @@ def test_what_is_not_as_documented_is_never_taken_for_none(api: Api, wrong: byte
     ("status", "kind", "told"),
     [
         (401, NotAllowed, "does not accept the token"),
-        (403, NotAllowed, "has no right to this"),
-        (404, BadUsage, f"knows no project {REF}"),
+        (403, NotAllowed, "lacks the permission for this"),
+        (404, BadUsage, f"has no project {REF}"),
         (302, Refused, "refused: 302"),
         (400, Refused, "refused: 400"),
     ],

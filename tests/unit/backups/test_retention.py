@@ -154,7 +154,7 @@ def test_a_link_of_a_chain_stays_as_long_as_what_builds_on_it() -> None:
     ]
     decisions = decide(backups, LOCAL, {}, set(), START)
     assert [one.id for one in decisions if one.keep] == ["a", "b", "c", "e", "d"]
-    assert next(one.why for one in decisions if one.id == "a").endswith("builds on it")
+    assert next(one.why for one in decisions if one.id == "a").endswith("needs it")
     alone = decide([*backups[:4], physical("d", 1)], LOCAL, {"b": ""}, set(), START)
     assert {one.id for one in alone if not one.keep} == set()  # c is the newest increment
     older = [physical("a", 30), physical("e", 18), physical("d", 1)]

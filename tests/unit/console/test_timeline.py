@@ -31,7 +31,7 @@ def test_lanes_stand_as_in_the_manual() -> None:
     assert found is not None
     assert [lane.name for lane in found.lanes] == ["full", "tables", NO_CLASS, "gone"]
     assert found.lanes[2].marks[0].until is None
-    assert "kept until somebody deletes it" in found.lanes[2].marks[0].told
+    assert "kept until it is deleted by hand" in found.lanes[2].marks[0].told
 
 
 def test_what_is_known_of_a_backup_is_told_in_words() -> None:

@@ -179,10 +179,10 @@ def test_a_refusal_is_one_line_and_a_hint(message: str, fact: str, hint: str) ->
     [
         ("postgresql://u:hunter@h/db?schema=public&pgbouncer=true", "leave schema, pgbouncer out"),
         ("postgresql://u:hunter@h/db?sslmode=require&connection_limit=1", "leave connection_limit out"),
-        ("postgresql://u:hunter@h/db?sslmode=require&hunter=1", "a name that PostgreSQL doesn't know"),
+        ("postgresql://u:hunter@h/db?sslmode=require&hunter=1", "the parameter after the ? is unknown"),
         ("postgresql://u:hunter%w@h/db", "% in a URL is written %25"),
         ("postgresql://u:hunter%@h/db", "% in a URL is written %25"),
-        ("postgresql://u:hunter%ff@h/db", "no UTF-8"),
+        ("postgresql://u:hunter%ff@h/db", "not UTF-8"),
         ("postgresql+psycopg2://u:hunter@h/db", "write postgresql://"),
         ("postgres+asyncpg://u:hunter@h/db", "+asyncpg names a driver"),
         ("jdbc:postgresql://h/db?user=u&password=hunter", "JDBC"),
