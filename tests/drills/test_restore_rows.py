@@ -139,7 +139,12 @@ def test_what_differs_is_left_alone_unless_it_is_to_be_replaced(odd: Workspace) 
             "insert into plain values (1, '{\"a\":1}')",
             "were inserted or deleted meanwhile",
         ),
-        ("people", "delete from people where id = 6", "alter table people drop column paid", "altered during the comparison"),
+        (
+            "people",
+            "delete from people where id = 6",
+            "alter table people drop column paid",
+            "altered during the comparison",
+        ),
     ],
     ids=["taken", "changed", "no key", "altered"],
 )

@@ -170,7 +170,11 @@ def test_without_amcheck_nothing_is_called_fine() -> None:
     done: Mapping[str, Facts] = {
         key: {"unproven": []} for key in ("fetch", "scratch", "restore", "round_trip", "rows", "orphans")
     }
-    lacking = {"available": False, "indexes": 0, "not_checked": ["indexes and pages: the extension amcheck is not installed on this server"]}
+    lacking = {
+        "available": False,
+        "indexes": 0,
+        "not_checked": ["indexes and pages: the extension amcheck is not installed on this server"],
+    }
     facts = judge_deep({**done, "amcheck": lacking})
     assert (facts["ok"], facts["content"]) == (False, "partial")
     assert facts["unproven"] == lacking["not_checked"]

@@ -143,7 +143,7 @@ def row_values(connection: Connection, moved: Sequence[Relation]) -> list[Differ
             sql.Identifier(schema, table), sql.Identifier(column)
         )
         if connection.execute(holding).fetchone() == (True,):
-            what = f"differ: column {catalog.quoted(column)} holds rows of {Relation(of_schema, of_table)},"
+            what = f"differ: column {catalog.quoted(column)} contains rows of {Relation(of_schema, of_table)},"
             what += " and the order of its columns has changed"
             different.append(Difference("rows", schema, table, what))
     return different

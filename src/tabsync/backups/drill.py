@@ -60,7 +60,7 @@ def plan_drill(workspace: Workspace, manual: Manual, backup: str | None = None, 
     kept = (keep_step(backup, scratch),) if keep_warm else ()
     return Plan(
         procedure="drill",
-        title=f"Drill: is a backup of {target['database']} restorable?",
+        title=f"Drill: prove a backup of {target['database']}",
         target=target,
         steps=(*steps, record_step(backup, target, targets), *kept, tidy_step(scratch), *last),
     )
@@ -148,7 +148,7 @@ def proof_steps(workspace: Workspace, backup: str, scratch: str, target: Facts, 
             "Read and verify every stored object",
             f"{here}.scratch:fetch",
             both,
-            "sha256 of each object of the backup",
+            "SHA-256 of each object of the backup",
         ),
         Step(
             "scratch",

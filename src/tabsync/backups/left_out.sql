@@ -62,7 +62,7 @@ select 'setting of a role' as kind,
 select 'tablespace' as kind, t.spcname::text as name,
        pg_catalog.format('CREATE TABLESPACE %%I OWNER %%I LOCATION %%L;', t.spcname, pg_catalog.pg_get_userbyid(t.spcowner),
                          pg_catalog.pg_tablespace_location(t.oid)) as statement,
-       'the directory must be there, empty' as note
+       'the directory must exist and be empty' as note
   from pg_catalog.pg_tablespace t
  where t.spcname !~ '^pg_'
  order by 2
@@ -99,7 +99,7 @@ select 'setting of the server' as kind, s.name as name,
 -- Logical slots are bound to the database, and hold WAL for whoever reads them.
 select 'replication slot' as kind, slot_name::text as name,
        pg_catalog.format('SELECT pg_catalog.pg_create_logical_replication_slot(%%L, %%L);', slot_name, plugin) as statement,
-       'who reads it begins anew: it must copy the tables again' as note
+       'its subscriber must copy the tables again' as note
   from pg_catalog.pg_replication_slots
  where slot_type = 'logical' and database = pg_catalog.current_database() and not temporary
  order by 2
@@ -111,7 +111,7 @@ select 'subscription' as kind, subname::text as name,
          subname,
          (select pg_catalog.string_agg(pg_catalog.quote_ident(p), ', ') from pg_catalog.unnest(subpublications) p),
          coalesce(pg_catalog.quote_literal(subslotname::text), 'NONE')) as statement,
-       'only when the original is gone; its connection string is not kept' as note
+       'only if the original is gone; its connection string is not kept' as note
   from pg_catalog.pg_subscription
  where subdbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
  order by 2
@@ -151,7 +151,7 @@ select 'rows of a table of an extension' as kind, pg_catalog.format('%%I.%%I', n
 -- name: unlogged
 -- A standby has no rows of unlogged tables; a primary dumps them.
 select 'rows of an unlogged table' as kind, pg_catalog.format('%%I.%%I', n.nspname, c.relname) as name, '' as statement,
-       'a standby does not have them: take the backup of the primary' as note
+       'a standby does not have them: take the backup from the primary' as note
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
  where c.relpersistence = 'u' and c.relkind = 'r' and pg_catalog.pg_is_in_recovery()
@@ -190,4 +190,4 @@ select 'index that is not valid' as kind, pg_catalog.format('%%I.%%I', n.nspname
 -- name: statistics
 -- What the planner knows of the tables; pg_dump writes it only with --statistics, since 18.
 select 'planner statistics' as kind, pg_catalog.current_database()::text as name, 'ANALYZE;' as statement,
-       'until then the planner guesses' as note
+       'until then query plans may be bad' as note

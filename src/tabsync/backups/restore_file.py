@@ -230,7 +230,7 @@ def verify(
         connection.execute("set row_security = off")
         different = not_there(connection, entries)
         if different and not keep:
-            raise NotWhole(different, "read the messages of pg_restore above")
+            raise NotWhole(different, "check that the dump is complete; to keep what can be restored: --keep-what-came")
         tables = [Relation(entry.schema, entry.name) for entry in entries if entry.kind == "TABLE DATA"]
         if form == "plain" or keep:
             tables = [one.relation for one in catalog.tables(connection) if one.kind == "r"]

@@ -222,7 +222,7 @@ def copy_steps(workspace: Workspace, source: Source, tables: Sequence[Relation],
             f"Fetch {len(there)} of {len(manifest.tables)} tables",
             f"{_HERE}.rows.copy:fetch",
             {"backup": source.backup, "scratch": scratch, "files": files},
-            f"{len(files)} files, {size} of the backup's {human_bytes(manifest.stored_bytes)}; sha256 of each",
+            f"{len(files)} files, {size} of the backup's {human_bytes(manifest.stored_bytes)}; SHA-256 of each",
         )
     else:
         get = Step(

@@ -89,7 +89,7 @@ def _fetch_step(manifest: Manifest, chosen: Sequence[Entry], scratch: str) -> St
         f"Check the stored objects of {len(names)} tables",
         "tabsync.backups.rows.copy:fetch",
         {"backup": manifest.id, "scratch": scratch, "files": [one.name for one in files]},
-        f"sha256 of each; {human_bytes(size)} of the backup's {human_bytes(manifest.stored_bytes)}",
+        f"SHA-256 of each; {human_bytes(size)} of the backup's {human_bytes(manifest.stored_bytes)}",
     )
 
 

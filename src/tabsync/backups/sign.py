@@ -53,7 +53,7 @@ def plan_sign(workspace: Workspace, backups: Sequence[str] = ()) -> Plan:
             "Read every object of these backups",
             "tabsync.backups.sign:read",
             {"backups": [one.id for one in found]},
-            f"sha256 of {size}; nothing is signed if an object is corrupt",
+            f"SHA-256 of {size}; nothing is signed if an object is corrupt",
         ),
         Step(
             "sign",

@@ -167,7 +167,7 @@ def fetch_step(backup: str, scratch: str, *, keep: bool = False) -> Step:
 
     keep: go on without those that are damaged.
     """
-    what = "sha256 of each object of the backup"
+    what = "SHA-256 of each object of the backup"
     arguments = _both(backup, scratch) | ({"keep": True} if keep else {})
     return Step("fetch", "Read and verify every stored object", "tabsync.backups.scratch:fetch", arguments, what)
 

@@ -144,7 +144,7 @@ def start(context: Context, *, backup: str) -> Facts:
         raise Refused(f"the warm copy of {backup} was deleted", "make another: tabsync drill --keep-warm")
     taken = claim(directory)
     if taken is None:
-        raise Refused(f"another process is using the warm copy of {backup}", "wait for it: tabsync run list")
+        raise Refused(f"another process is using the warm copy of {backup}", "wait until it ends: tabsync run list")
     _held[directory] = taken
     embedded.start(embedded.opened(directory, settings=settings_for(workspace.jobs)))
     return {"directory": str(directory)}
@@ -186,7 +186,7 @@ def cool(context: Context, *, backup: str) -> Facts:
     """Delete a warm copy. Raises Refused when a process works with it."""
     directory = _root(context.services) / backup
     if not _remove(directory):
-        raise Refused(f"a process is using the warm copy of {backup}", "wait for it: tabsync run list")
+        raise Refused(f"a process is using the warm copy of {backup}", "wait until it ends: tabsync run list")
     return {"backup": backup}
 
 

@@ -70,7 +70,7 @@ def prune(
 
 def hold(
     backup: Annotated[str, typer.Argument(help="A backup's id, or latest.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why; shown by list and prune.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason, which list and prune show.")] = "",
     config: ConfigOption = None,
     store: StoreOption = None,
     dry_run: DryRunOption = False,

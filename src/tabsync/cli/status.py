@@ -92,7 +92,8 @@ def _next(out: Console, facts: Facts) -> None:
         out.print("\n[bold]What to do[/]")
     for one in facts["next"]:
         out.print(Text(f"  {one['command']}", style="bold cyan"))
-        out.print(Text(f"      {one['why']}; undo: {one['undo']}", style="dim"))
+        undo = one["undo"] if one["undo"].startswith(("no undo", "only reads")) else f"undo: {one['undo']}"
+        out.print(Text(f"      {one['why']}; {undo}", style="dim"))
 
 
 def _way_back(out: Console, facts: Facts) -> None:

@@ -29,7 +29,7 @@ def receive(
     flush: Annotated[
         str,
         typer.Option(
-            help="Longest time of commits that may be lost with the server; the open segment is stored twice in it."
+            help="At most the commits of this time are lost with the server; the open segment is stored twice in it."
         ),
     ] = "10s",
     slot_budget: Annotated[

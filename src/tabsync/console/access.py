@@ -92,7 +92,7 @@ def viewer(request: Request, console: Annotated[Console, Depends(console_of)]) -
 def admin(session: Annotated[Session, Depends(viewer)]) -> Session:
     """A session of an admin. Raises HTTPException 403."""
     if ROLES.index(session.operator.role) < ROLES.index("admin"):
-        raise HTTPException(403, f"{session.operator.name} is a viewer; this takes an admin.")
+        raise HTTPException(403, f"{session.operator.name} is a viewer; only an admin may do this.")
     return session
 
 

@@ -105,13 +105,13 @@ def _roles(manual: Manual) -> Iterator[Problem]:
 def _sql(manual: Manual) -> Iterator[Problem]:
     for metric in manual.metrics:
         for told in check_readonly(metric.sql):
-            yield Problem(metric.sql_line, f"the metric {metric.title!r}: {told}", "one statement that only reads")
+            yield Problem(metric.sql_line, f"the metric {metric.title!r}: {told}", "one read-only statement")
     for runbook in manual.runbooks:
         for step in runbook.steps:
             where = f"step {step.number} of {runbook.title!r}"
             if step.kind is StepKind.SQL:
                 for told in check_readonly(step.block):
-                    yield Problem(step.block_line, f"{where}: {told}", "one statement that only reads, or 'sql write'")
+                    yield Problem(step.block_line, f"{where}: {told}", "one read-only statement, or 'sql write'")
             elif step.kind is StepKind.SQL_WRITE:
                 for told in check_sql(step.block):
                     yield Problem(step.block_line, f"{where}: {told}", "SQL that PostgreSQL can read")

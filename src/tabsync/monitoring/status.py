@@ -264,7 +264,9 @@ def _next_actions(facts: Facts) -> list[Facts]:
         actions.append({"why": why, "command": "tabsync backup take full", "undo": undo})
     if facts["database"]["reachable"] and (facts["drill"] is None or not facts["drill"]["ok"]):
         why = "no drill has been done" if facts["drill"] is None else f"the last drill: {facts['drill']['sentence']}"
-        actions.append({"why": why, "command": "tabsync drill", "undo": "the scratch copy is deleted at the end"})
+        actions.append(
+            {"why": why, "command": "tabsync drill", "undo": "no undo needed: the scratch copy is deleted at the end"}
+        )
     return actions
 
 

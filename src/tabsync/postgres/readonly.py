@@ -129,7 +129,7 @@ def check_readonly(sql: str) -> list[str]:
     rest = _explained(sql)
     first = re.match(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(\w+|.)", rest, re.DOTALL)
     if first is None or first[1].lower() not in _READING:
-        return [f"{first[1].upper() if first else 'nothing'} is not a statement that only reads"]
+        return [f"{first[1].upper() if first else 'nothing'} is not a read-only statement"]
     try:
         statements = _statements(rest)
     except SqlglotError as error:
@@ -153,7 +153,7 @@ def _statements(sql: str) -> tuple[exp.Expr, ...]:
 
 def _writes_in(statement: exp.Expr) -> Iterator[str]:
     if not isinstance(statement, exp.Query | exp.Values):
-        yield f"{statement.key.upper()} is not a statement that only reads"
+        yield f"{statement.key.upper()} is not a read-only statement"
     names = {"into": "SELECT INTO creates a table", "lock": "FOR UPDATE and similar clauses lock rows"}
     for found in sorted({node.key for node in statement.find_all(*_WRITES)}):
         yield names.get(found, f"{found.upper()} inside it writes")
@@ -199,7 +199,7 @@ def volatile_functions(conn: Connection, sql: str, schemas: Sequence[str]) -> li
     # An extension's view has a type of the same name as the function behind it: no cast is meant.
     types = names.types - {row["proname"] for row in functions if row["extname"]}
     refused += [f"a cast to {row['typname']} can run a CHECK" for row in ask("types", names=sorted(types))]
-    refused += [f"the operator {row['oid']} is not PostgreSQL's" for row in ask("operators")]
+    refused += [f"the operator {row['oid']} is not one of PostgreSQL's" for row in ask("operators")]
     casts = any(token.text in ("cast", ":") for token in tokens)
     refused += [f"the cast {next(iter(row.values()))} calls a function" for row in ask("casts", casts=casts)]
     refused += _behind_relations(ask)
@@ -262,7 +262,7 @@ def run_readonly(
     if conn.closed:
         raise psycopg.OperationalError("the connection is lost")
     if conn.info.transaction_status != pq.TransactionStatus.IDLE:
-        raise ValueError("a reading transaction can't be opened inside another")
+        raise ValueError("a read-only transaction can't be opened inside another")
     with conn.transaction(force_rollback=True):
         # Must be the first statement: PostgreSQL allows no way back to READ WRITE after a query.
         conn.execute("set transaction read only")

@@ -182,7 +182,7 @@ class Keys:
                 found[text] = Ed25519PublicKey.from_public_bytes(raw)
             except (ValueError, binascii.Error):
                 raise BadUsage(
-                    f"trusted_keys: {text[:16]!r} is no public key", "ed25519:...: tabsync key signing FILE"
+                    f"trusted_keys: {text[:16]!r} is not a public key", "ed25519:...: tabsync key signing FILE"
                 ) from None
         return found
 
@@ -221,7 +221,7 @@ def _write_secret(path: Path, text: str) -> None:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
-        raise Refused(f"can't make {path}: {error.strerror}", "name a new file: a key is never replaced") from None
+        raise Refused(f"can't create {path}: {error.strerror}", "name a new file: a key is never replaced") from None
     with os.fdopen(fd, "w") as file:
         file.write(text)
 

@@ -71,7 +71,7 @@ def in_words(error: Exception, address: Address, what: str, tail: str = "") -> T
             f"there is no {word} {address.container!r} for {address}{tail}", f"create the {word} first"
         )
     if "BadScheme" in text:
-        told = f"the endpoint of {address} is not https: backups would travel unencrypted{tail}"
+        told = f"the endpoint of {address} is not https: backups would be sent unencrypted{tail}"
         return NotAllowed(told, f"use an https endpoint, or allow it: {ALLOW_HTTP[address.scheme]}=true")
     log_in = f"set {_VARIABLES[address.scheme]}"
     if isinstance(error, UnauthenticatedError) or any(sign in text for sign in _BAD_KEY):

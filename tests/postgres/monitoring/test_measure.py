@@ -168,7 +168,9 @@ def test_rows_are_judged_one_by_one_and_the_worst_counts(connection: Connection)
     assert [sample.level for sample in found["Rows"].samples] == [Level.OK, Level.CRITICAL, Level.UNKNOWN]
     assert found["Rows"].level is Level.CRITICAL
     assert found["Rows"].worst is found["Rows"].samples[1]
-    assert found["Rows"].samples[2].why == "the bound is in percent, but there is no limit (Of:) to compare the value with"
+    assert (
+        found["Rows"].samples[2].why == "the bound is in percent, but there is no limit (Of:) to compare the value with"
+    )
     assert (found["None"].level, found["None"].samples) == (Level.UNBOUNDED, ())
     assert found["Free"].level is Level.UNBOUNDED
 

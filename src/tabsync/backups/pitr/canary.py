@@ -49,7 +49,7 @@ def release(connection: Connection, seconds: float, every: float, report: Callab
         connection.execute(_SQL["canary"], {"prefix": _PREFIX, "text": f"{name} {len(moments)}"})
         row = connection.execute(_SQL["clock"]).fetchone()
         moments.append(row[0] if row else datetime.min)
-        report(passed, seconds, "seconds of canaries")
+        report(passed, seconds, "seconds of test commits")
         time.sleep(max(0.0, begun + every * len(moments) - time.monotonic()))
     return Flock(name, tuple(moments))
 

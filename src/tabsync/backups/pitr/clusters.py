@@ -106,7 +106,7 @@ def drop(context: Context, *, name: str) -> Facts:
     directory = Path(facts["directory"])
     held = claim(directory) if directory.exists() else None
     if directory.exists() and held is None:
-        raise Refused(f"another process is using {directory}", "wait for it")
+        raise Refused(f"another process is using {directory}", "wait until it ends")
     if held is not None:
         embedded.end_server(directory)
         held.remove()

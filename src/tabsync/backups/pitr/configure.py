@@ -34,8 +34,8 @@ _MINIMUM = {
 
 _SYNCFS_SINCE = (5, 8)  # before this Linux, syncfs may not tell of an error
 
-_HBA = """# Written by TabSync: the account that restored this cluster comes in as its superuser over the socket,
-# without a password, and may take backups and WAL; everyone else with the password that they had at the source.
+_HBA = """# Written by TabSync: the account that restored this cluster may log in as its superuser over the socket,
+# without a password, and may take backups and WAL; all others need the password that they have at the source.
 local all "{superuser}" peer map=tabsync
 local replication "{superuser}" peer map=tabsync
 local all all md5

@@ -80,7 +80,7 @@ def plan_quarterly(workspace: Workspace, manual: Manual, *, watch: float | None 
     seconds = round(random.uniform(*_WATCH), 1) if watch is None else watch  # noqa: S311 - no secret
     return Plan(
         procedure="drill quarterly",
-        title=f"Quarterly drill: lose the source, recover to {local(moment)}",
+        title=f"Quarterly drill: simulate the loss of the source, recover to {local(moment)}",
         target=manifest.source,
         steps=(
             Step(
@@ -199,7 +199,9 @@ def read_all(context: Context, *, backup: str, directory: str) -> Facts:
     with _copy(context, backup, directory) as connection:
         checked = check_relations(connection, context.report)
     if checked.wrong:
-        raise ProblemFound(f"the recovered copy is corrupt: {checked.wrong[0]}", "run pg_amcheck on the source too")
+        raise ProblemFound(
+            f"the recovered copy is corrupt: {checked.wrong[0]}", "the source may be corrupt too: run pg_amcheck there"
+        )
     return checked.to_json()
 
 
@@ -221,7 +223,7 @@ def judge(results: Mapping[str, Facts], *, rto_target: float, rpo_target: float)
     # Done without a failure is not proven yet: there may have been no amcheck to read with, and no table to restore.
     partial = proven and not (checked.get("indexes") and exercise.get("table"))
     if not proven:
-        sentence = "NOT PROVEN: the recovery of the cluster was not successful"
+        sentence = "NOT PROVEN: the cluster was not recovered as required"
     elif partial:
         sentence = "PARTLY PROVEN: the cluster was recovered, but not everything could be checked"
     elif missed:

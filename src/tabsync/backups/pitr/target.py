@@ -97,11 +97,12 @@ def choose(cluster: Cluster, target: Target, timeline: int | None = None) -> Bas
     if fit and not ways:
         early = "" if target.kind == "latest" else f" from before {target}"
         raise Refused(f"no backup{early} can be recovered along timeline {timeline}", "tabsync backup window")
-    windows = " and ".join(f"{local(begins)} to {local(ends)}" for begins, ends in cluster.windows) or "nothing"
+    windows = " and ".join(f"from {local(begins)} to {local(ends)}" for begins, ends in cluster.windows)
+    possible = f"recovery is possible {windows}" if windows else "no recovery is possible"
     why = "is before the first backup" if not fit else "is after the end of the WAL in the store"
     where = "" if timeline is None or not fit else f" on timeline {timeline}"
     raise Refused(
-        f"{target} {why}{where}; what can be recovered to: {windows}",
+        f"{target} {why}{where}; {possible}",
         "to see it for each backup: tabsync backup window",
     )
 
