@@ -144,7 +144,7 @@ def test_a_transaction_that_is_not_there_is_told(workspace: Workspace, story: St
 
 def test_moments_outside_of_the_window_are_refused_with_the_window(workspace: Workspace, story: Story) -> None:
     for moment in (story.after[1] - timedelta(hours=1), datetime.now(UTC) + timedelta(hours=1)):
-        with pytest.raises(Refused, match="what can be recovered to: 20"):
+        with pytest.raises(Refused, match="recovery is possible from 20"):
             plan_to_time(workspace, at(moment))
     found = window(workspace)
     (cluster,) = found["clusters"]
