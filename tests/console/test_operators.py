@@ -96,7 +96,7 @@ def test_a_taken_port_is_refused_with_the_way_out(site: Site, config: Path) -> N
         port = taken.getsockname()[1]
         told = tabsync(config, "serve", "--port", str(port))
     assert told.returncode == 4
-    assert f"port {port} is taken" in told.stderr and "hint: --port 0 picks a free one" in told.stderr
+    assert f"port {port} is in use" in told.stderr and "hint: --port 0 picks a free one" in told.stderr
 
 
 def test_an_address_that_others_reach_needs_a_name(config: Path) -> None:

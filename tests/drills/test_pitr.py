@@ -240,7 +240,7 @@ def test_damage_in_the_wal_ends_it_loudly(workspace: Workspace, story: Story) ->
     harmed.chmod(0o600)
     harmed.write_bytes(content[: len(content) // 2] + b"x" + content[len(content) // 2 + 1 :])
     try:
-        with pytest.raises(ProblemFound, match="damaged"):
+        with pytest.raises(ProblemFound, match="corrupt"):
             restored(workspace, at(story.after[3]))
     finally:
         harmed.write_bytes(content)

@@ -96,7 +96,7 @@ def test_a_row_comes_back_with_all_that_a_cascade_took_and_goes_again(
     undo.raise_if_failed()
     assert undo.results["undo"] == {"deleted": 15, "restored": 5}
     assert ask(odd, _ALL) == after
-    with pytest.raises(BadUsage, match="nothing is kept"):
+    with pytest.raises(BadUsage, match="nothing to undo"):
         plan_undo_rows(odd, outcome.run_id)
 
 

@@ -147,7 +147,7 @@ def test_what_only_a_superuser_can_make_is_named_before(
     fill(conninfo, MANY)
     backup = backed_up(workspaces(conninfo))
     workspace = workspaces(user(conninfo, "createdb"))
-    with pytest.raises(NotAllowed, match="only a superuser can make ") as told:
+    with pytest.raises(NotAllowed, match="only a superuser can create ") as told:
         plan_restore_new(workspace, backup, "rights_new", no_owner=True)
     assert "--keep-what-came" in told.value.hint
     plan = plan_restore_new(workspace, backup, "rights_new", no_owner=True, keep_what_came=True)

@@ -75,7 +75,7 @@ def test_inherited_columns_in_another_order_are_named_and_are_no_loss(major: int
     told = through(made(_INHERITED, major))
     all_same(told)
     for name in ("drill", "new", "in-place", "tables"):
-        moved = sorted(note.split(":")[0] for note in told[name].notes if "columns in another order" in note)
+        moved = sorted(note.split(":")[0] for note in told[name].notes if "order of the columns differs" in note)
         assert moved == ["table public.c", "table public.d", "table public.several"]
 
 

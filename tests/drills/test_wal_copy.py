@@ -287,7 +287,7 @@ def test_a_damaged_segment_is_told_and_the_others_are_copied(workspace: Workspac
     content = harmed.read_bytes()
     harmed.chmod(0o600)
     harmed.write_bytes(content[: len(content) // 2] + b"x" + content[len(content) // 2 + 1 :])
-    with pytest.raises(ProblemFound, match=f"{harmed.name} in .* is damaged; the others are copied"):
+    with pytest.raises(ProblemFound, match=f"{harmed.name} in .* is corrupt; the other files were copied"):
         copy_wal(workspace, str(directory / "second"))
     here, there = wholes(workspace.store()), wholes(LocalStore(directory / "second"))
     assert set(here) - set(there) == {segment_named(whole_stored(harmed.name), SIZE).number}

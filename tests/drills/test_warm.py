@@ -124,7 +124,7 @@ def test_a_copy_in_use_is_let_alone_and_stopped_when_its_user_dies(shop: Workspa
     (copy,) = warm_copies(shop)
     held = claim(copy.directory)
     assert held is not None
-    with pytest.raises(Refused, match="another process works"), answered(shop, "warm", "select 1"):
+    with pytest.raises(Refused, match="another process is using"), answered(shop, "warm", "select 1"):
         pytest.fail("it was answered")
     assert cool_pruned(shop, [copy.backup]) == []
     held.release()

@@ -110,7 +110,7 @@ def decide(
         elif now < expires_at:
             why = f"class {row.name}, until {expires_at:%Y-%m-%d}"
         elif one.id in bases:
-            why = f"the {row.retention.days} days of class {row.name} begin with it"
+            why = f"needed for recovery within the {row.retention.days} days of class {row.name}"
         elif one.id in newest_proven:
             why = f"the newest proven backup; class {row.name} expired {expires_at:%Y-%m-%d}"
         elif one.id in newest:

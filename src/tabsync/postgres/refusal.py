@@ -34,7 +34,7 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (
         "too many clients|remaining connection slots|zu viele Verbindungen|trop de clients|demasiados clientes"
         "|muitos clientes|クライアント数が多すぎます",
-        "all connections of the server are in use: end some, or increase max_connections",
+        "all connections are in use; a superuser can use the reserved ones to end sessions, see pg_stat_activity",
     ),
     ("server does not support SSL", "the server does not support TLS; remove sslmode, or turn TLS on in the server"),
     ("certificate", "check sslmode and sslrootcert"),

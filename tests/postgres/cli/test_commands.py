@@ -344,7 +344,7 @@ def test_init_over_existing_files_needs_to_be_confirmed(databases: Databases, di
     (directory / "tabsync.toml").write_text("name = 'mine'\n")
     refused = tabsync(directory, "init", conninfo)
     assert refused.code == 4
-    assert "no terminal" in refused.err
+    assert "without a terminal" in refused.err
     assert "--yes" in refused.err
     shown = tabsync(directory, "init", conninfo, "--dry-run")
     assert (shown.code, "Nothing was changed" in shown.out) == (0, True)
@@ -415,7 +415,7 @@ def test_what_dead_processes_left_is_named_when_it_is_cleared(directory: Path, d
     for number in range(5):
         (directory / ".tabsync" / "staging" / f"copy-{number}").mkdir(parents=True)
     told = tabsync(directory, "backup", "list").err
-    assert "a process died earlier: cleared what it left (copy-" in told
+    assert "an earlier command died: cleaned up left-over files (copy-" in told
     assert "and 2 more" in told
     assert list((directory / ".tabsync" / "staging").iterdir()) == []
 

@@ -59,7 +59,7 @@ def test_a_project_without_a_window_has_none(window: object) -> None:
 )
 def test_what_is_not_as_documented_is_never_taken_for_none(api: Api, wrong: bytes) -> None:
     api.backups = wrong
-    with pytest.raises(CannotConnect, match="can't be understood"):
+    with pytest.raises(CannotConnect, match="has an unknown format"):
         open_project(REF).protection()
 
 
@@ -119,7 +119,7 @@ def test_a_restore_is_asked_for_once(api: Api) -> None:
     assert api.restores == [EARLIEST + 5]
     for status in (500, 503, 0):
         api.answers, api.asked = [(status, {}, b"")] * 9, []
-        with pytest.raises(FailedPartway, match="isn't known"):
+        with pytest.raises(FailedPartway, match="it is unknown whether"):
             open_project(REF).restore(moment)
         assert len(api.asked) == 1, status
     api.answers = [(429, {"retry-after": "0"}, b"")]  # it was not looked at

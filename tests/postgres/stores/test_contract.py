@@ -122,7 +122,7 @@ def test_a_manifest_that_cannot_be_read_is_told_and_the_others_stay(store: Store
     assert [one.id for one in good] == ["good"]
     assert [one.fact.split(" of backup ")[1].split()[0] for one in bad] == ["bad", "newer"]
     assert store.find("latest").id == "good"
-    with pytest.raises(ProblemFound, match="damaged"):
+    with pytest.raises(ProblemFound, match="corrupt"):
         store.find("bad")
 
 

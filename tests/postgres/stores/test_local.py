@@ -139,7 +139,7 @@ def test_a_damaged_manifest_is_listed_as_such_and_the_others_stay(store: LocalSt
     assert [one.id for one in good] == ["good"]
     assert [one.fact for one in bad] == ["the manifest of backup bad is damaged"]
     assert store.find("latest").id == "good"
-    with pytest.raises(ProblemFound, match="damaged"):
+    with pytest.raises(ProblemFound, match="corrupt"):
         store.find("bad")
     (store.root / "manifests" / "good.json").unlink()
     with pytest.raises(BadUsage, match="1 can't be read"):

@@ -61,8 +61,8 @@ def test_what_might_be_one_is_let_through(condition: str) -> None:
         ("id =", "ends with ="),
         ("id = 7 and", "ends with and"),
         ("id = 7 ||", "ends with ||"),
-        ("id = = 7", "nothing stands after ="),
-        ("-- nothing", "says nothing"),
+        ("id = = 7", "nothing follows ="),
+        ("-- nothing", "it is empty"),
     ],
 )
 def test_what_cannot_be_one_is_told(condition: str, why: str) -> None:

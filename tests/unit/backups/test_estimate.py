@@ -34,5 +34,5 @@ def test_without_its_facts_a_run_tells_nothing(steps: list[dict[str, object]]) -
 
 
 def test_a_guess_is_never_shown() -> None:
-    assert "is not known" in str(Estimate(1 << 20, None))
-    assert "about 2 min at the speed of run x" in str(Estimate(1 << 20, 120.0, "x"))
+    assert "the time is unknown" in str(Estimate(1 << 20, None))
+    assert "about 2 min, at the speed of run x" in str(Estimate(1 << 20, 120.0, "x"))

@@ -127,7 +127,7 @@ def test_for_ever_is_for_ever() -> None:
     assert expiry(START, row("full", 999_999_999)) is None
     ages = [Candidate(name, "1/shop", "full", "manual", START + n * DAY) for n, name in enumerate("abc")]
     decisions = decide(ages, [row("full", 999_999_999)], {}, (), START + 9999 * DAY)
-    assert [one.why for one in decisions] == ["class full, for ever"] * 3
+    assert [one.why for one in decisions] == ["class full, kept forever"] * 3
 
 
 LOCAL = (row("pitr", 7, "Local"), *CLASSES[1:])
@@ -141,7 +141,7 @@ def test_the_window_of_a_class_begins_with_the_newest_base_before_it() -> None:
     backups = [physical("a", 30), physical("b", 9), physical("c", 6), physical("d", 1)]
     kept = {one.id: one for one in decide(backups, LOCAL, {}, set(), START) if one.keep}
     assert set(kept) == {"b", "c", "d"}  # a day 7 ago lies between b and c: it can only be recovered from b
-    assert "reaches back 7 days" in kept["b"].why
+    assert "within the 7 days" in kept["b"].why
 
 
 def test_a_link_of_a_chain_stays_as_long_as_what_builds_on_it() -> None:

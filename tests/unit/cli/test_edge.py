@@ -102,7 +102,7 @@ def test_a_mistake_of_ours_is_not_hidden(error: Exception) -> None:
 
 def test_a_question_that_is_left_is_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code_of(typer.Abort()) == 4
-    assert capsys.readouterr().err == "error: the question was not answered; nothing was done\n"
+    assert capsys.readouterr().err == "error: the question was not answered; nothing was changed\n"
 
 
 def test_a_command_in_a_sentence_is_not_broken() -> None:

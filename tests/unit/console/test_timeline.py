@@ -40,7 +40,7 @@ def test_what_is_known_of_a_backup_is_told_in_words() -> None:
     proven, failed = found.lanes[0].marks
     assert (proven.state, proven.held, failed.state) == ("proven", True, "failed")
     assert proven.told.endswith("proven; held: incident 7")
-    assert failed.told.endswith("its last proof failed; held")
+    assert failed.told.endswith("the last drill failed; held")
     partly = timeline([row(1, proof="partial")], ["full"], NOW)
     assert partly is not None
     assert (partly.lanes[0].marks[0].state, "; partly proven; " in partly.lanes[0].marks[0].told) == ("unproven", True)

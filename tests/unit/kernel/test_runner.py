@@ -116,7 +116,7 @@ def test_an_interruption_is_carried_as_a_failure_partway() -> None:
     keys, outcome = ran(plan_of("interrupted", "", "", always=[2]))
     assert keys == ["s0", "s2"]
     assert isinstance(outcome.error, FailedPartway)
-    assert "interrupted during 'step 0'" in outcome.error.fact
+    assert "interrupted during the step 'step 0'" in outcome.error.fact
 
 
 def test_the_first_error_is_the_one_that_is_told() -> None:

@@ -22,7 +22,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("| Sessions | > 80 | > 95 |", "| Sesions | > 80 | > 95 |", "unknown metric 'Sesions'"),
     ("| Size | > 80 % | — |", "| Size | > 80 % | > 70 % |", "not below critical"),
     ("   connections show", "   connections show | grep x", "can't be read"),
-    ("   select 1", "   delete from t", "does not"),
+    ("   select 1", "   delete from t", "is not a read-only statement"),
     ("| DBA | dba@example.com | 24/7 |", "| DBA | somebody | 24/7 |", "has no address"),
     ("### Daily", "### Fortnightly", "unknown frequency"),
     ("- Look at it: `tabsync health`", "- Look at it: `tabsync health 'x`", "can't be read"),
@@ -59,7 +59,7 @@ def test_every_mistake_is_told_at_once_with_its_line() -> None:
         # A target that can't be read is missing: that is told at the section.
         line = line_of(text, "## Targets") if "RPO" in wrong else line_of(text, wrong)
         line -= wrong == "   delete from t"  # a block is named by the line of its fence
-        assert any(at == line and words.replace("does not", "reads") in what for at, what in told), (line, wrong, told)
+        assert any(at == line and words in what for at, what in told), (line, wrong, told)
     assert len(told) == len(MISTAKES)
 
 
@@ -71,28 +71,28 @@ def test_every_mistake_is_told_at_once_with_its_line() -> None:
         ("| Feature | OWNER | CLERK |", "| Feature | OWNER | CLARK |", "the role 'CLARK' is not in the hierarchy"),
         ("| Feature | OWNER | CLERK |", "| Feature | OWNER | CLARK |", "the role 'CLERK' has no column"),
         ("| Class | What |", "| Kind | What |", "lacks the column Class"),
-        ("### Size", "### sessions", "the metric 'sessions' stands already on line"),
+        ("### Size", "### sessions", "the metric 'sessions' is already on line"),
         (
             "## Contacts",
             "### too many Sessions\n\n1. Again\n\n## Contacts",
-            "the runbook 'too many Sessions' stands already",
+            "the runbook 'too many Sessions' is already",
         ),
         ("## Contacts", "### Nothing to do\n\nReally.\n\n## Contacts", "'Nothing to do' has no steps"),
         ("| Look | Too many sessions |", "| Look | Too few sessions |", "there is no runbook 'Too few sessions'"),
         ("| Sessions | > 80 | > 95 |", "| Sessions | > 80 s | > 95 s |", "is not in the unit of 'Sessions'"),
         ("| Sessions | > 80 | > 95 |", "| Sessions | many | > 95 |", "'many' is not a bound"),
         ("| Sessions | > 80 | > 95 |", "| Sessions | — | — |", "has no bound"),
-        ("   select 1", "   selec 1", "SELEC is not a statement that only reads"),
+        ("   select 1", "   selec 1", "SELEC is not a read-only statement"),
         ("   select 1", "   select (1", "can't be parsed"),
         ("   select 1", "   select pg_terminate_backend(1)", "pg_terminate_backend has side effects"),
         ("   update t set a = 1", "   update set where", "can't be parsed"),
         ("   ```sql write", "   ```sql writes", "marked 'sql writes'"),
         ("   connections show", "", "an empty tabsync block"),
         ("## Document", "```\nnever closed\n\n## Document", "never closed"),
-        ("├── CLERK ", "├── OWNER ", "the role OWNER stands twice"),
+        ("├── CLERK ", "├── OWNER ", "the role OWNER is listed twice"),
         ("- `orders`: what was sold", "- orders: what was sold", "names no table"),
         ("Of: 8 GB", "Of: much", "Of:"),
-        ("No rows: ok", "No rows: fine", "is not known"),
+        ("No rows: ok", "No rows: fine", "is unknown"),
         ("Every: 15 s", "Every: now and then", "is not a duration"),
         ("- Last updated: 2026-01-02", "- Last updated: soon", "last updated is 'soon'"),
         ("## Key tables", "## Retention\n\n## Key tables", "a second section 'Retention'"),

@@ -115,12 +115,12 @@ def test_no_bytes_crash_it(tail: bytes, version: tuple[int, int], int_size: int)
 
 def test_a_dependency_that_is_no_number_is_a_problem() -> None:
     at = GOOD.rindex(b"4", 0, GOOD.rindex(b"3001.dat") - 5)
-    with pytest.raises(ProblemFound, match="damaged"):
+    with pytest.raises(ProblemFound, match="corrupt"):
         parse_toc(GOOD[:at] + b"x" + GOOD[at + 1 :])
 
 
 def test_a_negative_number_of_entries_is_a_problem() -> None:
-    with pytest.raises(ProblemFound, match="damaged"):
+    with pytest.raises(ProblemFound, match="corrupt"):
         parse_toc(Encoder((1, 16)).header(-2))
 
 

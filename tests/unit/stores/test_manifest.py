@@ -85,7 +85,7 @@ def test_any_one_byte_changed_to_any_other(data: st.DataObject) -> None:
 
 @given(st.integers(0, len(ONE.to_bytes()) - 1))
 def test_a_manifest_that_was_cut_off_is_damaged(length: int) -> None:
-    with pytest.raises(ProblemFound, match="damaged"):
+    with pytest.raises(ProblemFound, match="corrupt"):
         read_manifest(ONE.id, ONE.to_bytes()[:length])
 
 
@@ -96,7 +96,7 @@ def test_anything_else_is_damaged(content: bytes) -> None:
 
 
 def test_a_deeply_nested_file_is_damaged() -> None:
-    with pytest.raises(ProblemFound, match="damaged"):
+    with pytest.raises(ProblemFound, match="corrupt"):
         read_manifest("x", b"[" * 100_000)
 
 
@@ -111,7 +111,7 @@ def test_a_manifest_of_the_future_says_to_upgrade() -> None:
 
 
 def test_a_manifest_under_another_name_is_not_believed() -> None:
-    with pytest.raises(ProblemFound, match="damaged"):
+    with pytest.raises(ProblemFound, match="corrupt"):
         read_manifest("another", ONE.to_bytes())
 
 
@@ -119,7 +119,7 @@ def test_a_manifest_under_another_name_is_not_believed() -> None:
     "values", [{"unknown": 1}, {"files": 5}, {"files": [{"name": "x"}]}, {"files": None}, {"roles": 7}, {"digest": ""}]
 )
 def test_what_does_not_fit_is_damaged(values: dict[str, Any]) -> None:
-    with pytest.raises(ProblemFound, match="damaged"):
+    with pytest.raises(ProblemFound, match="corrupt"):
         read_manifest(ONE.id, altered(**values))
 
 
