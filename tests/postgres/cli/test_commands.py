@@ -212,7 +212,7 @@ def test_a_damaged_ledger_is_told(shop: Path) -> None:
 def test_the_whole_way_in_words_and_in_json(shop: Path) -> None:
     taken = tabsync(shop, "backup", "take", "full", "--json", "--reason", "[/red] odd [bold]")
     assert (taken.code, taken.json["version"], taken.json["kind"]) == (0, 1, "backup")
-    assert taken.err.startswith("note: the manual keeps it in Azure Blob Storage too")  # and there is none here
+    assert taken.err.startswith("note: the manual requires a copy in Azure Blob Storage")  # and there is none here
     backup = taken.json["id"]
     drill = tabsync(shop, "drill", "--backup", "latest", "--json")
     assert (drill.code, drill.json["version"], drill.json["kind"]) == (0, 1, "drill")
@@ -427,7 +427,7 @@ def test_what_dead_processes_left_is_named_when_it_is_cleared(directory: Path, d
 def test_where_nothing_names_a_database_every_command_says_so(words: str, tmp_path: Path) -> None:
     done = tabsync(tmp_path, *words.split())
     assert done.code == 2
-    assert done.err.splitlines()[0] == "error: there is no tabsync.toml here, and nothing names a database"
+    assert done.err.splitlines()[0] == "error: there is no tabsync.toml in this directory, and no database is named"
     assert "tabsync init" in done.err
     assert list(tmp_path.iterdir()) == []
 
