@@ -147,7 +147,7 @@ def test_what_changed_since_it_was_shown_makes_it_refuse(workspace: Workspace, e
         arguments = {"backup": "expired2"}
         workspace.journal().begin(Plan("drill", "Drill", (Step("fetch", "Fetch", "a:b", arguments),)), "not needed")
     outcome = run(plan, workspace, workspace.journal(), approval="--yes")
-    with pytest.raises(Refused, match="expired2 stays after all"):
+    with pytest.raises(Refused, match="expired2 must be kept now"):
         outcome.raise_if_failed()
     assert len(store_of(workspace).ids()) == 5
     assert store_of(workspace).markers("leases") == {}

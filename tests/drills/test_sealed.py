@@ -75,15 +75,15 @@ def test_nothing_in_the_store_is_readable_and_the_copy_is_proven(sealed: Workspa
 def test_the_host_that_takes_backups_cannot_read_them(sealed: Workspace, identity: Path, directory: Path) -> None:
     manifest = take(sealed)
     before = databases_of(sealed)
-    with pytest.raises(NotAllowed, match="(no|not contain an age) identity"):
+    with pytest.raises(NotAllowed, match="identity"):
         plan_restore_new(sealed, manifest.id)
     stranger = directory / "stranger"
     stranger.write_text(str(pyrage.x25519.Identity.generate()))
     with pytest.raises(NotAllowed, match="encrypted for other recipients"):
         plan_restore_new(reading(sealed, stranger), manifest.id)
-    with pytest.raises(NotAllowed, match="(no|not contain an age) identity"):
+    with pytest.raises(NotAllowed, match="identity"):
         plan_drill(sealed, load(sealed.manual_path), manifest.id)
-    with pytest.raises(NotAllowed, match="(no|not contain an age) identity"):
+    with pytest.raises(NotAllowed, match="identity"):
         plan_drill(sealed, load(sealed.manual_path))  # not after a backup was taken for it
     assert databases_of(sealed) == before
 

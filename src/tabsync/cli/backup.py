@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tabsync.stores.manifest import Manifest
     from tabsync.workspace import Workspace
 
-app = typer.Typer(help="Take backups; list, show, verify, copy, sign, hold and prune them.", no_args_is_help=True)
+app = typer.Typer(help="Take, list, verify, copy, sign, hold and prune backups.", no_args_is_help=True)
 
 
 @app.command(epilog="Example: tabsync backup take full --reason pre-migration")
@@ -153,9 +153,10 @@ def _show_taken(found: Workspace, outcome: Outcome, json: bool) -> None:
 def list_(
     config: ConfigOption = None, database: DatabaseOption = None, store: StoreOption = None, json: JsonOption = False
 ) -> None:
-    """List the backups in the store, newest last, and whether a drill has proven each.
+    """List the backups in the store, and whether each is proven.
 
-    Also lists the backups that Supabase has of the project and that pgBackRest has, if it is installed. Only reads.
+    The newest is last. Also lists the backups that Supabase has of the project, and those of pgBackRest if it is
+    installed. Only reads.
     """
     from rich.table import Table
     from rich.text import Text

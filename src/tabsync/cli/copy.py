@@ -17,9 +17,10 @@ def copy(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Copy a backup to another store and check every object there; encrypted objects stay encrypted.
+    """Copy a backup to another store, and check every object there.
 
-    If the manual keeps a class in several stores, its backups are copied when they are taken.
+    Encrypted objects stay encrypted. If the manual keeps a class in several stores, its backups are copied when they
+    are taken.
     """
     from tabsync.backups.copy import plan_copy
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace

@@ -68,10 +68,10 @@ def monthly(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Restore the newest full backup from the most distant store, prove it, and check every index of the copy.
+    """Drill the newest full backup of the most distant store.
 
-    The recovery time is compared with the manual's target. The data loss is shown without a target, since a dump alone
-    can't promise one: see drill quarterly.
+    Restores and proves it, and checks every index of the copy. The recovery time is compared with the manual's target.
+    The data loss is shown without a target, since a dump alone can't promise one: see drill quarterly.
     """
     from tabsync.backups.monthly import plan_monthly
     from tabsync.backups.staging import sweep_staging

@@ -19,10 +19,11 @@ def quarterly(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Simulate the loss of the source, and recover a copy to a random second of the last day.
+    """Simulate the loss of the source, and recover the cluster.
 
-    Measures which commits would be lost (RPO, by test records in the WAL; nothing is written into a table) and the
-    time until a query on the copy succeeds (RTO). The exit code is 0 only if both targets are met.
+    The recovery target is a random second of the last day. Measures which commits would be lost (RPO, by test records
+    in the WAL; nothing is written into a table) and the time until a query on the copy succeeds (RTO). The exit code
+    is 0 only if both targets are met.
     """
     from tabsync.backups.pitr.quarterly import plan_quarterly, run_quarterly
     from tabsync.cli.common import listener, load_manual, print_json, show_plan, workspace

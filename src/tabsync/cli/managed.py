@@ -96,10 +96,11 @@ def managed(
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Let Supabase restore the project in place to a point in time; later changes are lost from the project.
+    """Let Supabase restore the project to a point in time.
 
-    A full backup is taken first. The project is down during the restore. To see old data without changing the
-    project, restore a backup into a new database instead: tabsync restore new.
+    It restores in place: later changes are lost from the project, which is down during the restore. A full backup is
+    taken first. To see old data without changing the project, restore a backup into a new database instead:
+    tabsync restore new.
     """
     from tabsync.backups.managed_restore import parse_moment, plan_restore_managed
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace

@@ -25,7 +25,7 @@ _File = Annotated[
 
 @app.command("check", epilog="Example: tabsync manual check manual.md")
 def check_command(file: _File = None, json: JsonOption = False) -> None:
-    """List the errors in the manual as FILE:LINE, and the commands in it that are not built yet."""
+    """List the errors in the manual as FILE:LINE. Also lists the commands in it that are not built yet."""
     from tabsync.manual.check import check
     from tabsync.manual.load import read
 
@@ -51,7 +51,7 @@ def show_command(
     file: _File = None,
     json: JsonOption = False,
 ) -> None:
-    """Show the manual as the program reads it: a summary, one section, or one runbook."""
+    """Show the manual, one section, or one runbook."""
     from tabsync.manual import show
     from tabsync.manual.load import read
 

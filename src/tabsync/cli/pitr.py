@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def window(
     config: ConfigOption = None, database: DatabaseOption = None, store: StoreOption = None, json: JsonOption = False
 ) -> None:
-    """Show what can be recovered: each time window and its backup, gaps in the WAL, and the dumps.
+    """Show to which times recovery is possible.
 
-    Also shows the recovery window of Supabase if it runs the server. Times are in the local time zone.
-    Exit code 1 if WAL is missing or something can't be read.
+    Lists each recovery window with its backup, gaps in the WAL, the dumps, and the window of Supabase if it runs the
+    server. Times are in the local time zone. Exit code 1 if WAL is missing or something can't be read.
     """
     from tabsync.backups.managed import provider_state
     from tabsync.backups.wal.window import window as look
@@ -69,7 +69,7 @@ def to_time(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Recover the whole cluster to a point in time, as a new, separate cluster; the source is not changed."""
+    """Recover the whole cluster to a point in time. The result is a new cluster; the source is not changed."""
     from tabsync.backups.pitr.restore import plan_to_time
     from tabsync.backups.pitr.target import parse_target
     from tabsync.cli.common import carry_out, print_json, show_plan, workspace
@@ -92,7 +92,7 @@ def to_time(
 
 
 def clusters(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """List the clusters that were restored on this machine, and how to connect to them."""
+    """List the restored clusters, and how to connect to them."""
     from rich.table import Table
     from rich.text import Text
 

@@ -26,9 +26,10 @@ def prune(
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Show which backups have expired by the manual's Retention table; --apply deletes them.
+    """Show the backups that have expired; --apply deletes them.
 
-    Always kept: held backups (tabsync backup hold), and each database's newest proven backup and newest of each kind.
+    Backups expire by the manual's Retention table. Always kept: held backups (tabsync backup hold), each database's
+    newest proven backup, and its newest of each kind.
     """
     from tabsync.backups.prune import plan_prune, survey
     from tabsync.backups.warm import cool_pruned
@@ -130,7 +131,7 @@ def _show(seen: Survey) -> None:
         for name in ("Backup", "Database", "", "Why", "Frees"):
             table.add_column(name, justify="right" if name == "Frees" else "left")
         for one in seen.backups:
-            verdict = "[green]stays[/]" if one["keep"] else "[red]goes[/]"
+            verdict = "[green]kept[/]" if one["keep"] else "[red]expired[/]"
             frees = "" if one["keep"] else human_bytes(one["freed_bytes"])
             table.add_row(one["id"], Text(one["database"]), verdict, Text(one["why"]), frees)
         out.print(table)

@@ -26,9 +26,10 @@ def query(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Query a backup: in a warm copy within a second, otherwise the tables of the statement are restored first.
+    """Run a SELECT in a copy of a backup.
 
-    The statement runs as a read-only role in a scratch server, which is stopped afterwards.
+    With a warm copy this takes a second; otherwise the tables of the statement are restored first. The statement runs
+    as a read-only role in a scratch server, which is stopped afterwards.
     """
     from tabsync.backups.query import answered, asked_json, plan_query
     from tabsync.cli.common import listener, print_json, show_plan, workspace
@@ -60,7 +61,7 @@ def cool(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Delete warm copies (made with drill --keep-warm); the backups are kept."""
+    """Delete warm copies, made by drill --keep-warm. The backups are kept."""
     from tabsync.backups.warm import plan_cool
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
 

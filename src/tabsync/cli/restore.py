@@ -52,9 +52,10 @@ def new(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Restore a backup into a new database on the same server; existing databases are not changed.
+    """Restore a backup into a new database on the same server.
 
-    With --file it restores a dump from elsewhere. A dump can contain code that runs: only restore one that you trust.
+    Existing databases are not changed. With --file it restores a dump from elsewhere. A dump can contain code that
+    runs: only restore one that you trust.
     """
     from tabsync.backups.restore_file import plan_restore_file
     from tabsync.backups.restore_new import plan_restore_new
@@ -87,7 +88,7 @@ def tables(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Restore some tables with the types, sequences, functions, indexes and triggers that they need."""
+    """Restore some tables. Includes the types, sequences, functions, indexes and triggers that they need."""
     from tabsync.backups.restore_file import plan_restore_file_tables
     from tabsync.backups.restore_tables import plan_restore_tables
     from tabsync.cli.common import console, note, show_plan, workspace

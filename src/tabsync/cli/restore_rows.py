@@ -55,10 +55,11 @@ def rows(
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Restore deleted rows: compare with a backup, show the difference, write it in one transaction.
+    """Compare rows with a backup, and restore those that are missing.
 
-    Only the needed tables are read. Rows that exist but differ are not changed without --replace; sequences are never
-    changed. The overwritten values are kept for 30 days; --undo RUN restores them.
+    The difference is shown, then written in one transaction. Only the needed tables are read. Rows that exist but
+    differ are not changed without --replace; sequences are never changed. Overwritten values are kept for 30 days;
+    --undo RUN restores them.
     """
     from tabsync.backups.restore_rows import compared, plan_write_rows
     from tabsync.backups.target import check_writable

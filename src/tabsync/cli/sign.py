@@ -19,9 +19,10 @@ def sign(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Sign backups that have no signature of a trusted key: older ones, or ones of a retired key.
+    """Sign backups that have no signature of a trusted key.
 
-    Every object is read first. A backup that this host's ledger does not know is only signed if you name it.
+    They were taken before trusted_keys was set, or signed with a retired key. Every object is read first. A backup
+    that this host's ledger does not know is only signed if you name it.
     """
     from tabsync.backups.sign import plan_sign
     from tabsync.cli.common import carry_out, console, note, print_json, show_plan, workspace

@@ -25,9 +25,10 @@ def verify(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Verify that every stored object of a backup is unchanged; --deep also proves that it can be restored.
+    """Verify that all stored objects of a backup are unchanged.
 
-    Exit code 1 if anything is missing, corrupt, or (with --deep) not proven. The verdict is written into the ledger.
+    --deep also proves that it can be restored. Exit code 1 if anything is missing, corrupt, or (with --deep) not
+    proven. The verdict is written into the ledger.
     """
     from tabsync.backups.verify import chosen, plan_verify, plan_verify_deep
     from tabsync.cli.common import print_json, show_plan, workspace

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tabsync.kernel.step import Facts, Step
 
 app = typer.Typer(
-    help="Archive the write-ahead log (WAL), for recovery to any second since a physical backup.",
+    help="Archive the write-ahead log (WAL) for point-in-time recovery.",
     epilog="Example: tabsync backup take physical, and as a service: tabsync wal receive",
     no_args_is_help=True,
 )
@@ -48,7 +48,7 @@ def receive(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Receive the cluster's WAL into the store until Ctrl-C or SIGTERM; after an error it reconnects."""
+    """Receive the cluster's WAL into the store. Runs until Ctrl-C or SIGTERM, and reconnects after an error."""
     from tabsync.backups.wal.receive import plan_receive
     from tabsync.backups.wal.slot import size_of
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
@@ -135,9 +135,10 @@ def copy(
     dry_run: DryRunOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Copy the WAL that another store lacks, oldest first, and check each file; encrypted files stay encrypted.
+    """Copy missing WAL into another store, and check each file.
 
-    If the physical backups are copied there too, a cluster can be recovered from that store alone.
+    The oldest is copied first; encrypted files stay encrypted. If the physical backups are copied there too, the
+    cluster can be recovered from that store alone.
     """
     from tabsync.backups.wal.copy import plan_wal_copy
     from tabsync.cli.common import carry_out, print_json, show_plan, workspace
@@ -269,7 +270,7 @@ def _show_status(facts: Facts) -> None:
     out, slot, archive = console(), facts["slot"], facts["archive"]
     for one in facts["problems"]:
         out.print(Text.assemble(("PROBLEM  ", "bold red"), one["what"]))
-        out.print(Text(f"         {one['do']}", style="dim"))
+        out.print(Text(f"         hint: {one['do']}", style="dim"))
     for one in facts["unseen"]:
         out.print(Text.assemble(("UNKNOWN  ", "bold yellow"), one))
     if facts["ok"]:

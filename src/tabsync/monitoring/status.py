@@ -94,7 +94,7 @@ def _since(workspace: Workspace, facts: Facts) -> str | None:
             last = latest_evidence(ledger, "status", subject)
     except TabsyncError:
         return None  # the page is shown even when nothing can be written down
-    return str(last["at"]) if last else None
+    return min(str(last["at"]), str(facts["checked_at"])) if last else None  # it is noted after the check
 
 
 def _look_inside(connection: Connection, manual: Manual, facts: Facts) -> None:
