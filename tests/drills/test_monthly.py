@@ -83,7 +83,7 @@ def test_on_staging(two_stores: Workspace, servers: Servers) -> None:
     backup = backed_up(two_stores)
     with pytest.raises(Refused, match="is the server that the backup was taken from"):
         planned(two_stores, servers(17).conninfo())
-    with pytest.raises(Refused, match="staging is PostgreSQL 18 and the backup is of 17"):
+    with pytest.raises(Refused, match="staging is PostgreSQL 18 and the backup is of PostgreSQL 17"):
         planned(two_stores, servers(18).conninfo())
     with running_server("staging") as server:
         staging = server.conninfo()

@@ -226,7 +226,7 @@ def test_a_server_that_archives_and_a_standby_that_lives_on_it(
             wal_file = ["fetch", third, str(directory / "nothing"), "--system-identifier", identifier(workspace)]
             argv = [str(TABSYNC), "wal", *wal_file, "--config", str(config)]
             done = subprocess.run(argv, cwd=directory, capture_output=True, text=True, timeout=30)
-            assert (done.returncode, "could not be brought: Not a directory" in done.stderr) == (200, True)
+            assert (done.returncode, "could not be fetched: Not a directory" in done.stderr) == (200, True)
         empty = replace(workspace, store_root=directory / "not mounted", _open={})
         with pytest.raises(Refused, match="contains neither WAL nor backups"):
             fetch_into(empty, third, directory / "nothing", identifier(workspace))

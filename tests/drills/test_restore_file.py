@@ -108,7 +108,7 @@ def test_what_does_not_run_is_dropped_again(shop: Workspace, directory: Path) ->
 
 def test_what_is_wrong_with_a_file_is_said_beforehand(shop: Workspace, directory: Path) -> None:
     create = dump(shop.conninfo, directory / "c.sql", "--create")
-    with pytest.raises(Refused, match=r"\\connect is a command to psql"):
+    with pytest.raises(Refused, match=r"\\connect is a psql command"):
         plan_restore_file(shop, create)
     plain = dump(shop.conninfo, directory / "p.sql")
     plain.write_bytes(plain.read_bytes()[:-3000])

@@ -152,7 +152,7 @@ def test_a_store_that_is_gone_is_an_alarm_and_what_waits_goes_later(workspace: W
     assert "WAL can't be written to the store" in outcome.error.fact
     assert (spool_directory(workspace, "tabsync_wal") / name).exists()
     page = look(workspace, load(workspace.manual_path))
-    assert "WAL archive: the store doesn't take WAL" in page["verdict"]["sentence"]
+    assert "WAL archive: WAL can't be written to the store" in page["verdict"]["sentence"]
     assert page["next"][0]["command"] == "tabsync wal status"
     place.unlink()
     away.rename(place)
@@ -194,7 +194,7 @@ def test_status_is_good_only_with_a_base_and_without_gaps(workspace: Workspace) 
     run(plan_take_physical(workspace), workspace, workspace.journal()).raise_if_failed()
     names = [switch(workspace) for _ in range(3)]
     receive(workspace).raise_if_failed()
-    assert problems() == ["nobody receives from slot tabsync_wal"]
+    assert problems() == ["slot tabsync_wal is inactive: no WAL is being received"]
     assert "WAL archive" not in [one["metric"] for one in look(workspace, load(workspace.manual_path))["alerts"]]
     system = identifier(workspace)
     (base,) = cluster_of(workspace.store(), system).bases
@@ -243,7 +243,7 @@ def test_a_file_that_is_not_what_its_name_says_is_not_archived(
     name = switch(workspace)
     wrong = tmp_path / "0000000100000000000000FE"
     shutil.copyfile(source.data / "pg_wal" / name, wrong)
-    with pytest.raises(ProblemFound, match="holds"):
+    with pytest.raises(ProblemFound, match="the content of"):
         push(workspace, wrong)
     wrong.write_bytes(b"")
     with pytest.raises(ProblemFound, match="has no header of a WAL segment"):

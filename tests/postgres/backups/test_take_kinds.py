@@ -188,7 +188,7 @@ def test_the_schemas_of_a_provider_are_left_out_by_name(
         plan = plan_take(workspace, "full", "manual", exclude_platform=True)
         manifest = workspace.store().manifest(str(carry_out(workspace, plan)["commit"]["backup"]))
         assert manifest.excluded_schemas == ("auth",)
-        assert manifest.excluded == ("schema auth: it is the provider's own",)
+        assert manifest.excluded == ("schema auth: it belongs to the provider",)
         assert {file.table for file in manifest.files} == {"", "profiles", "orders"}
         manual = load(workspace.manual_path).model_copy(update={"key_tables": ()})
         report = run_drill(workspace, plan_drill(workspace, manual, manifest.id))

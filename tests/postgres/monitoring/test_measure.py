@@ -145,10 +145,10 @@ def test_a_metric_that_fails_leaves_the_others_alone(connection: Connection) -> 
         "Missing": 'relation "no_such_table" does not exist',
         "Divided": "division by zero",
         "Slow": "canceling statement due to statement timeout",
-        "Killer": "this statement does not only read: pg_terminate_backend has side effects",
+        "Killer": "this statement is not read-only: pg_terminate_backend has side effects",
         "Text": "'much' is not a number",
-        "Nameless": "it gives the columns number, but no 'value'",
-        "Many": "it gives 3 rows without a 'label'",
+        "Nameless": "the query returns the columns number, but no 'value'",
+        "Many": "the query returns 3 rows without a 'label'",
         "Nothing": "the query returned no rows",
     }
     assert all(found[title].level is Level.UNKNOWN for title in [*told, "Null"])

@@ -89,7 +89,7 @@ def test_the_list_shows_both_and_the_token_nowhere(shop: Workspace, api: Api, di
     assert len(told["backups"]) == 1 and len(told["provider"]["snapshots"]) == 3
     without = tabsync(place, "backup", "list", TABSYNC_SUPABASE_URL=api.url)
     assert without.code == 0
-    assert "what Supabase keeps is unknown: SUPABASE_ACCESS_TOKEN is not set" in without.err
+    assert "the backups of Supabase are unknown: SUPABASE_ACCESS_TOKEN is not set" in without.err
     window = tabsync(place, "backup", "window", **env)
     assert window.code == 0 and f"Supabase, project {REF}" in window.out and "restore managed TIME" in window.out
     unknown = tabsync(place, "backup", "window", TABSYNC_SUPABASE_URL=api.url)

@@ -69,8 +69,8 @@ def test_what_is_not_as_documented_is_never_taken_for_none(api: Api, wrong: byte
         (401, NotAllowed, "does not accept the token"),
         (403, NotAllowed, "lacks the permission for this"),
         (404, BadUsage, f"has no project {REF}"),
-        (302, Refused, "refused: 302"),
-        (400, Refused, "refused: 400"),
+        (302, Refused, "rejected the request: 302"),
+        (400, Refused, "rejected the request: 400"),
     ],
 )
 def test_a_refusal_is_told_once(api: Api, status: int, kind: type[TabsyncError], told: str) -> None:

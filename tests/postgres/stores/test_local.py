@@ -137,7 +137,7 @@ def test_a_damaged_manifest_is_listed_as_such_and_the_others_stay(store: LocalSt
     (store.root / "manifests" / "bad.json").write_text('{"version": 1}')
     good, bad = store.manifests()
     assert [one.id for one in good] == ["good"]
-    assert [one.fact for one in bad] == ["the manifest of backup bad is damaged"]
+    assert [one.fact for one in bad] == ["the manifest of backup bad is corrupt"]
     assert store.find("latest").id == "good"
     with pytest.raises(ProblemFound, match="corrupt"):
         store.find("bad")

@@ -50,7 +50,7 @@ def fetch_into(workspace: Workspace, name: str, target: Path, system_identifier:
         pending.rename(target)
         return True
     except OSError as error:
-        fact = f"{name} could not be written: {error.strerror}: {error.filename or target}"
+        fact = f"{name} could not be fetched: {error.strerror}: {error.filename or target}"
         raise FailedPartway(fact, "check the store and the server's disk") from error
     finally:
         with suppress(OSError):
