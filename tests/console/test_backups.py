@@ -157,7 +157,7 @@ def test_without_a_script_it_says_the_same(site: Site, pages: Pages, kept: str) 
 
 def test_hold_and_release(site: Site, pages: Pages, kept: str) -> None:
     page = opened(site, pages, f"/backups/{kept}")
-    page.get_by_label("Why it is held").fill("incident 7")
+    page.get_by_label("Reason for the hold").fill("incident 7")
     page.get_by_role("button", name="Hold").click()
     page.wait_for_url("**/plans/*")
     assert f"tabsync backup hold {kept} --reason 'incident 7'" in page.inner_text("main")

@@ -80,11 +80,11 @@ def test_a_trigger_on_login_fires_for_none_of_our_sessions(major: int, made: Cal
     workspace = made(_LOGINS, major)
     told = through(workspace)
     assert {name: one.verdict for name, one in told.items()} == dict.fromkeys(told, "same")
-    assert "event trigger counting was off in the copy" in told["drill"].notes
+    assert "event trigger counting was disabled in the copy" in told["drill"].notes
     with restored(workspace, "counted_again") as (notes, there):
         assert notes == [
             "event triggers are off in counted_again: counting;"
-            " turn them on: alter database counted_again reset event_triggers"
+            " to turn them on: alter database counted_again reset event_triggers"
         ]
         for _ in range(2):
             with psycopg.connect(there) as connection:

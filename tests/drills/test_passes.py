@@ -151,7 +151,7 @@ def test_what_came_is_kept_on_demand_and_says_that_it_is_not_whole(
     outcome = carried_out(workspace, plan_restore_new(workspace, backup, "partly", keep_what_came=True))
     assert isinstance(outcome.error, FailedPartway)
     assert outcome.error.exit_code == Exit.FAILED_PARTWAY
-    assert "partly is only a part of the backup: fk constraint public." in outcome.error.fact
+    assert "partly is incomplete: fk constraint public." in outcome.error.fact
     missing = outcome.results["settle"]["missing"]
     assert any("Key (p)=(2)" in one["told"] for one in missing)
     assert outcome.results["tidy_database"] == {"dropped": False}

@@ -267,7 +267,7 @@ def test_the_right_is_asked_for_beforehand(source: embedded.Server, workspaces: 
     run_sql(source.conninfo(), "create role {} login password 'x'", "clerk")
     try:
         given = f"{source.conninfo()} user=clerk password=x"
-        with pytest.raises(NotAllowed, match="clerk has no REPLICATION"):
+        with pytest.raises(NotAllowed, match="clerk lacks the REPLICATION"):
             plan_take_physical(workspaces(given))
     finally:
         run_sql(source.conninfo(), "drop role {}", "clerk")

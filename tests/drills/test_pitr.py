@@ -228,7 +228,7 @@ def test_into_a_directory_of_ones_own(workspace: Workspace, story: Story, direct
     assert found["rows"] == [1]
     (one,) = clusters.restored(workspace)
     assert (one["name"], one["running"], one["directory"]) == ("mine", True, str(directory / "new"))
-    with pytest.raises(Refused, match="there is a restored cluster mine"):
+    with pytest.raises(Refused, match="a restored cluster mine already exists"):
         plan_to_time(workspace, at(story.after[1]), name="mine")
     assert os.path.exists(directory / "new" / "data")  # noqa: PTH110
 

@@ -220,7 +220,7 @@ def test_rows_that_were_cut_off_and_have_no_primary_key_are_told_of(
     with compared_with(workspace, server, copy, named("p"), "true", with_dependents=True) as found:
         assert counts(found)["o"] == (0, 0, 0, 0)
         assert found.tables[1]["notes"] == [
-            "2 rows point at missing ones and have no primary key to be found by: left alone"
+            "2 rows reference missing ones and have no primary key: they are not changed"
         ]
 
 

@@ -173,6 +173,6 @@ def test_where_a_service_may_allow_more_the_plan_warns(
         run_sql(conninfo, "grant rds_superuser to {}", "rights bk")
         plan = plan_restore_new(workspace, backup, "rights_new", no_owner=True)
         restore = next(step for step in plan.steps if step.key == "restore")
-        assert "this user may not be allowed to make extension dblink, publication p" in restore.preview
+        assert "this user may lack the privilege to create extension dblink, publication p" in restore.preview
     finally:
         run_sql(conninfo, "drop role {}", "rds_superuser")

@@ -318,7 +318,7 @@ def test_the_standby_is_looked_at_like_any_server(pair: Pair, source: Workspace)
     pair.caught_up()
     receive(source)
     found = wal_status(source, slot="tabsync_wal", budget=1 << 30, behind=QUARTER)
-    assert [one["what"] for one in found["problems"]] == ["nobody receives from slot tabsync_wal"]
+    assert [one["what"] for one in found["problems"]] == ["slot tabsync_wal is inactive: no WAL is being received"]
     page = look(source, load(source.manual_path))
     assert page["database"]["reachable"]
     assert "WAL archive" not in [one["metric"] for one in page["alerts"]]

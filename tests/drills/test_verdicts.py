@@ -211,7 +211,7 @@ def test_what_was_not_valid_in_the_source_is_named_and_is_no_loss(major: int, ma
     assert "index public.failed is not in the backup: it was not valid in the source" in told["drill"].notes
     (left,) = [one for one in _newest(workspace).not_in_this_backup or () if "index" in one["kind"]]
     assert left["statement"] == "CREATE UNIQUE INDEX failed ON public.twice USING btree (a);"
-    assert any("pointing of public.unchecked was never validated: 1 rows" in note for note in told["drill"].notes)
+    assert any("pointing of public.unchecked is not validated: 1 rows" in note for note in told["drill"].notes)
 
 
 def _newest(workspace: Workspace) -> Manifest:
@@ -461,7 +461,8 @@ def test_an_extension_that_a_scratch_server_can_not_make_is_unproven_and_no_loss
     assert told.facts["error"] is None
     assert told.facts["verdict"]["content"] == "partial"
     assert (
-        "extension alone: a scratch server can't make it: alone can only be made where it is preloaded" in told.verdict
+        "extension alone: it can't be created in a scratch server: alone can only be made where it is preloaded"
+        in told.verdict
     )
     assert "view public.seen: needs alone" in told.verdict
 

@@ -79,7 +79,7 @@ def test_a_damaged_manifest_is_one_more_verdict(kept: tuple[Workspace, str]) -> 
     path.write_text(path.read_text().replace("public", "pablic", 1))
     outcome = verified(workspace, *chosen(workspace, "all"))
     assert isinstance(outcome.error, ProblemFound)
-    assert "1 of 2 backups are damaged" in outcome.error.fact
+    assert "1 of 2 backups are corrupt" in outcome.error.fact
     assert {one["backup"]: one["ok"] for one in outcome.results["read"]["backups"]} == {backup: False, other: True}
     with pytest.raises(BadUsage, match="no backup"):
         chosen(workspace, "20200101T000000Z-beef")
@@ -104,8 +104,8 @@ def test_deep_reads_every_index_of_the_copy(
     facts = outcome.results["record"]
     assert (facts["ok"], facts["content"], facts["rows"]) == (True, "identical", 99)
     assert facts["indexes"] > 100  # the system's too
-    lacking = ["index public.t_at_idx: amcheck does not read brin here"]
-    lacking += ["index public.t_tags_idx: amcheck does not read gin here"] if major < 18 else []
+    lacking = ["index public.t_at_idx: this version of amcheck does not check brin indexes"]
+    lacking += ["index public.t_tags_idx: this version of amcheck does not check gin indexes"] if major < 18 else []
     assert facts["not_checked"] == lacking
     assert proven(workspace) == {backup: True}
     assert left_behind(workspace) == []
@@ -135,7 +135,7 @@ def test_an_index_out_of_order_is_found(kept: tuple[Workspace, str]) -> None:
     workspace, backup = kept
     outcome = deeply(workspace, backup, Tamper(workspace, _BACKWARDS))
     assert isinstance(outcome.error, ProblemFound)
-    assert "the copy is damaged: index public.orders_created_at_idx: " in outcome.error.fact
+    assert "the copy is corrupt: index public.orders_created_at_idx: " in outcome.error.fact
     assert outcome.results["record"]["content"] == "not proven"
     assert proven(workspace) == {backup: False}
     assert left_behind(workspace) == []

@@ -182,7 +182,7 @@ def test_a_database_that_was_swapped_after_the_plan_is_not_dumped(
     run_sql(make_conninfo(conninfo, dbname="postgres"), "create database {}", name)
     outcome = run(plan, workspace, workspace.journal())
     assert isinstance(outcome.error, Refused)
-    assert "another database than the plan was made for: database_oid" in outcome.error.fact
+    assert "the plan was made for another database: database_oid" in outcome.error.fact
     nothing_counts(workspace)
 
 

@@ -108,7 +108,7 @@ def test_a_question_that_is_left_is_a_refusal(capsys: pytest.CaptureFixture[str]
 def test_a_command_in_a_sentence_is_not_broken() -> None:
     shown = io.StringIO()
     paper = Paper(file=shown, width=30)
-    paper.print("It is not proven yet: tabsync drill --backup 20261123T021530Z-c10a", markup=False)
+    paper.print("Not proven yet; to prove it: tabsync drill --backup 20261123T021530Z-c10a", markup=False)
     paper.print("A sentence that holds none is broken where a word ends")
     first, *rest = shown.getvalue().splitlines()
     assert first.endswith("tabsync drill --backup 20261123T021530Z-c10a")
