@@ -114,7 +114,8 @@ def test_what_reaches_another_server_or_runs_by_itself_is_off_and_named(
     with restored(workspace, "held_back") as (notes, there):
         assert {note.split(":")[0] for note in notes[:3]} == unfilled
         assert notes[3:] == [
-            '2 jobs of pg_cron are off; to turn them on: update "cron"."job" set "active" = true where "jobid" in (1, 3)'
+            "2 jobs of pg_cron are off; to turn them on:"
+            ' update "cron"."job" set "active" = true where "jobid" in (1, 3)'
         ]
         with psycopg.connect(there) as connection:
             assert connection.execute("select count(*) from cron.job where active").fetchall() == [(0,)]

@@ -195,8 +195,8 @@ def test_the_schemas_of_a_provider_are_left_out_by_name(
         verdict = report.data["verdict"]
         assert verdict["content"] == "partial", report.data["error"]
         assert {line for line in verdict["unproven"] if "needs a schema" in line} == {
-            "policy public.profiles own: needs a schema of the provider's",
-            "fk constraint public.profiles profiles_id_fkey: needs a schema of the provider's",
+            "policy public.profiles own: needs a schema of the provider",
+            "fk constraint public.profiles profiles_id_fkey: needs a schema of the provider",
         }
         superuser = workspaces(conninfo)
         with pytest.raises(Refused, match="has no schemas of the provider"):
