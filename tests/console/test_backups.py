@@ -148,7 +148,7 @@ def test_without_a_script_it_says_the_same(site: Site, pages: Pages, kept: str) 
     page = pages(javascript=False).page
     enter(site, page)
     page.goto(site.url("/backups"))
-    page.get_by_role("link", name="Look").click()
+    page.get_by_role("link", name="Show").click()
     assert "Dumps in the store" in page.inner_text("#windows")
     assert page.locator("svg.timeline circle").count() >= 2
     assert not page.locator("figure.chart").first.is_visible()
@@ -209,7 +209,7 @@ def test_some_tables_with_what_they_need(site: Site, pages: Pages, kept: str, go
     page.goto(site.url(f"/backups/{kept}/restore"))
     page.get_by_label("Name of the new database").fill("wizard_tables")
     page.get_by_role("button", name="Show the plan").first.click()
-    assert "database wizard_tables exists already" in page.inner_text("main")
+    assert "database wizard_tables already exists" in page.inner_text("main")
 
 
 def test_a_viewer_finds_no_way_to_change_anything(site: Site, pages: Pages, kept: str) -> None:
@@ -239,7 +239,7 @@ def test_a_destructive_plan_wants_its_name_typed(site: Site, pages: Pages) -> No
     page = opened(site, pages, f"/plans/{digest}", 375)
     page.get_by_label("Type shop to confirm").fill("shops")
     page.get_by_role("button", name="Run this step").click()
-    assert "'shops' is not 'shop'; nothing was changed" in page.inner_text("main")
+    assert "'shops' does not match 'shop'; nothing was changed" in page.inner_text("main")
     page.goto(site.url(f"/plans/{digest}"))
     page.get_by_label("Type shop to confirm").fill("shop")
     assert run_to_the_end(page, "Run this step") == "Done"
@@ -263,7 +263,7 @@ def test_rows_are_compared_shown_and_written_back(site: Site, pages: Pages, kept
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
     compared = page.url
     text = page.inner_text("main")
-    assert "public.audit_logs: 1 missing, 1 different now, " in text and "CANARY <b> →" in text
+    assert "public.audit_logs: 1 missing, 1 different, " in text and "CANARY <b> →" in text
 
     viewer = pages().page
     enter(site, viewer, "vic")

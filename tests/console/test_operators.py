@@ -36,7 +36,7 @@ def tabsync(config: Path, *words: str, stdin: str = "") -> subprocess.CompletedP
 
 def test_an_operator_from_the_cradle_to_the_grave(config: Path) -> None:
     added = tabsync(config, "operator", "add", "Ana", "--role", "admin", "--password-stdin", stdin=PASSWORD + "\n")
-    assert (added.returncode, added.stdout) == (0, "ana may log in as admin\n")
+    assert (added.returncode, added.stdout) == (0, "ana may now log in as admin\n")
     ledger = find(config).ledger()
     assert check_password(ledger, "ANA", PASSWORD) == one_operator(ledger, "ana")
     assert check_password(ledger, "ana", PASSWORD + "x") is None

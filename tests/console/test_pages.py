@@ -92,7 +92,7 @@ def test_the_status_names_who_blocks_and_whom(site: Site, pages: Pages) -> None:
         waiting.start()
         try:
             page.goto(site.url("/"))
-            expect(page.locator("main")).to_contain_text("holds up 1 session", timeout=20_000)
+            expect(page.locator("main")).to_contain_text("blocks 1 session", timeout=20_000)
             text = page.inner_text("main")
             assert f"Session {root.info.backend_pid} (postgres, menu-import, in a transaction for" in text
             assert str(victim.info.backend_pid) in text
@@ -137,7 +137,7 @@ def test_the_manual_with_live_values_beside_its_rows(site: Site, pages: Pages, d
     assert "unknown" in page.inner_text("#now-metric-database-size")  # the manual declares no limit
     assert "read in" in page.inner_text("#now-table-orders")
     assert "proven" in page.inner_text("#now-class-full")
-    assert "kept at Supabase" in page.inner_text("#now-class-pitr")
+    assert "kept by the provider: Supabase" in page.inner_text("#now-class-pitr")
     assert "overdue" in page.inner_text("#now-class-critical-tables")
     # What is seen may be a few seconds old: the values come again by themselves, here a little sooner.
     expect(page.locator("#now-target-rto")).to_contain_text("in the last drill", timeout=20_000)

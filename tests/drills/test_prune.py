@@ -114,7 +114,7 @@ def test_it_deletes_exactly_that(workspace: Workspace) -> None:
 def test_what_is_held_stays_until_it_is_released(workspace: Workspace) -> None:
     fill(workspace)
     do(workspace, plan_hold(workspace, "expired1", "incident 7"))
-    with pytest.raises(Refused, match="held already: incident 7"):
+    with pytest.raises(Refused, match="already held: incident 7"):
         plan_hold(workspace, "expired1")
     with pytest.raises(BadUsage, match="there is no backup"):
         plan_hold(workspace, "nothing")
@@ -372,7 +372,7 @@ def test_the_commands(workspace: Workspace, directory: Path) -> None:
     (directory / "tabsync.toml").write_text(f'home = "{workspace.home}"\nstore = "{workspace.store_root}"\n')
     shown = tabsync(directory, "backup", "prune")
     assert shown.code == 0
-    assert "2 of 5 backups go" in shown.out
+    assert "2 of 5 backups have expired" in shown.out
     assert "kept by the provider (Supabase)" in shown.out
     assert "Nothing was changed" in shown.out
     refused = tabsync(directory, "backup", "prune", "--apply")

@@ -134,7 +134,7 @@ def test_what_does_not_restore_is_named_and_dropped_again(restaurant_backup: tup
     [
         ("delete from payments where id = (select min(id::text)::uuid from payments)", "table public.payments has"),
         ("drop table audit_logs cascade", "table public.audit_logs is missing"),
-        ("select setval('staff_id_seq', 1)", "sequence public.staff_id_seq stands at"),
+        ("select setval('staff_id_seq', 1)", "sequence public.staff_id_seq is at"),
         ("alter table staff drop constraint staff_user_id_fkey", "staff_user_id_fkey of public.staff"),
     ],
     ids=["row", "table", "sequence", "key"],
@@ -275,7 +275,7 @@ def test_odd_tables_come_with_what_they_need(
         assert [str(one) for one in selection.brought] == ["app.parent"]
         again, _ = plan_restore_tables(workspace, ["app.floats"], into=into)
         carried_out(workspace, again).raise_if_failed()
-        with pytest.raises(Refused, match=r"app\.floats exists already"):
+        with pytest.raises(Refused, match=r"app\.floats already exists"):
             plan_restore_tables(workspace, ["app.floats"], into=into)
     finally:
         run_sql(make_conninfo(conninfo, dbname="postgres"), "drop database if exists {} with (force)", into)

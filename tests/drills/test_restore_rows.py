@@ -243,7 +243,7 @@ def test_columns_that_came_and_went_since(odd: Workspace) -> None:
     with compared(odd, "people", "id = 6") as found:
         notes = " ".join(found.tables[0]["notes"])
         written(odd, found)
-    assert "phone came after the backup" in notes
+    assert "phone was added after the backup" in notes
     assert "doc is only in the backup" in notes
     assert "code was of type public.short_code and is of text" in notes
     assert ask(odd, "select name || phone from people where id = 6") == "elsewhere-"

@@ -124,7 +124,7 @@ def test_odd_shapes_come_back_and_go_again(
             "create table s (id int primary key, u int unique); insert into s values (1, 1);"
             "create table t (u int references s (u) on update cascade); insert into t values (1)",
             "update s set u = 2",
-            "1 rows of public.t would follow",
+            "1 rows of public.t would be changed",
             id="rows that an update would take along",
         ),
         pytest.param(

@@ -162,7 +162,7 @@ def test_deep_needs_a_full_backup(kept: tuple[Workspace, str]) -> None:
     workspace, backup = kept
     outcome = run(plan_take(workspace, "schema", "test"), workspace, workspace.journal())
     assert chosen(workspace, "latest", full=True) == [backup]
-    with pytest.raises(BadUsage, match="holds schema only"):
+    with pytest.raises(BadUsage, match="is of kind schema"):
         plan_verify_deep(workspace, str(outcome.results["commit"]["backup"]))
 
 

@@ -246,7 +246,7 @@ def test_two_servers_are_told_from_each_other(workspace: Workspace, directory: P
             copy_wal(workspace, str(second))
         assert names(LocalStore(second)) == before
     newest.write_bytes(content[:-9] + b"x" + content[-8:])
-    with pytest.raises(ProblemFound, match=r"second is damaged"):
+    with pytest.raises(ProblemFound, match=r"second is corrupt"):
         copy_wal(workspace, str(second))
     # The same, packed by another version of zstd.
     packed = zstandard.ZstdCompressor(9, write_checksum=True).compress(zstandard.ZstdDecompressor().decompress(content))

@@ -88,7 +88,7 @@ def test_a_drill_takes_the_newest_full_backup(
     full, schema = taken(workspace, "full"), taken(workspace, "schema")
     manual = load(workspace.manual_path)
     assert plan_drill(workspace, manual, "latest").steps[0].arguments["backup"] == full.id
-    with pytest.raises(BadUsage, match="holds schema only"):
+    with pytest.raises(BadUsage, match="is of kind schema"):
         plan_drill(workspace, manual, schema.id)
 
 

@@ -64,7 +64,7 @@ def test_what_can_not_be_seen_is_unknown(shop: Workspace, api: Api, monkeypatch:
     assert found is not None and "SUPABASE_ACCESS_TOKEN is not set" in found["problem"]
     with pytest.raises(NotAllowed):
         provider_window(shop)
-    with pytest.raises(BadUsage, match="'aws' is not known"):
+    with pytest.raises(BadUsage, match="'aws' is unknown"):
         project_of(replace(shop, provider="aws"))
 
 

@@ -65,7 +65,7 @@ def test_files_come_back_under_their_names_once_they_are_verified(store: Store, 
 def test_an_id_is_given_once(store: Store) -> None:
     first = manifest("b1", adopted(store, b"first"))
     store.commit(first)
-    with pytest.raises(Refused, match="b1 exists already"):
+    with pytest.raises(Refused, match="b1 already exists"):
         store.commit(manifest("b1", adopted(store, b"second")))
     assert store.manifest("b1") == first
 

@@ -57,7 +57,7 @@ def test_a_backup_is_read_as_it_was_committed(store: LocalStore) -> None:
 def test_an_id_is_given_once(store: LocalStore) -> None:
     first = manifest("b1", adopted(store, b"first"))
     store.commit(first)
-    with pytest.raises(Refused, match="b1 exists already"):
+    with pytest.raises(Refused, match="b1 already exists"):
         store.commit(manifest("b1", adopted(store, b"second")))
     assert store.manifest("b1") == first
     assert list((store.root / "staging").iterdir()) == []
