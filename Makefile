@@ -24,13 +24,13 @@ $(VENDOR)/.ready: $(VENV)/.ready package.json package-lock.json scripts/vendor.p
 	$(BIN)/python scripts/vendor.py
 	@touch $@
 
-demo: setup ## Bring up the restaurant, prove its backup, leave the console running (ARGS=--once: stop at the verdict)
+demo: setup ## Start the demo, prove its backup, keep the console running (ARGS=--once: stop after the verdict)
 	@sh scripts/until-stopped.sh $(BIN)/tabsync demo $(ARGS)
 
 emulators: setup # what tests and benchmarks store into
 	@$(BIN)/python scripts/emulators.py
 
-test: setup emulators ## Run every test (as root on Debian it first installs chromium and postgresql-15)
+test: setup emulators ## Run all tests (as root on Debian it first installs chromium and postgresql-15)
 	@sh scripts/test-packages.sh
 	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
@@ -40,16 +40,16 @@ lint: setup ## ruff, mypy --strict, the import rules, the manual
 	@$(BIN)/lint-imports
 	@$(BIN)/tabsync manual check src/tabsync/profiles/tabsync/manual.md
 
-bench: setup emulators ## Measure against others' programs; writes docs/benchmarks.md (30 minutes, 20 GB; ARGS="--only physical")
+bench: setup emulators ## Measure, also against other programs; writes docs/benchmarks.md (30 minutes, 20 GB; ARGS="--only physical")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: setup ## Long runs, resumed where they were: PARTS=databases (about 20 minutes); writes docs/soak.md
+soak: setup ## Long-running tests; an interrupted one continues: PARTS=databases (20 minutes); writes docs/soak.md
 	@sh scripts/test-packages.sh
 	@$(BIN)/python -m soak $(PARTS) $(ARGS)
 
-lock: $(VENV)/.ready ## Resolve the dependencies anew into requirements/*.txt
+lock: $(VENV)/.ready ## Update requirements/*.txt from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt pyproject.toml --extra dev
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/run.txt -c requirements/dev.txt pyproject.toml
 
-clean: ## Remove what was built (the demo's data too)
+clean: ## Delete everything that was built, and the demo's data
 	rm -rf $(VENV) $(VENDOR) node_modules .tabsync
