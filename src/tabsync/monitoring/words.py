@@ -27,5 +27,5 @@ def _quantity(unit: Unit, value: float) -> str:
         return human_bytes(value)
     if unit.kind == "seconds":
         return human_seconds(value)
-    number = f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+    number = f"{value:,.0f}" if value == int(value) or abs(value) >= 100 else f"{value:,.1f}"
     return f"{number} %" if unit.kind == "percent" else number
