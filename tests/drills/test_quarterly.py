@@ -94,7 +94,7 @@ def check_pages(report: Report) -> None:
     told += [step["title"] for step in data["steps"]]
     assert [one for one in told if one not in text] == []
     assert "not proven" not in page
-    assert "not surely" not in page.lower()
+    assert "not confirmed" not in page.lower()
     assert re.findall(r"<(?:script|link|img|iframe)|(?:src|href)=|url\(|@import", page) == []
     assert page.startswith("<!doctype html>")
 

@@ -62,7 +62,7 @@ def test_what_was_taken_before_trusted_keys_counts_again(
     with pytest.raises(ProblemFound, match="is not signed") as raised:
         host.store().manifest(backup)
     assert "tabsync backup sign" in raised.value.hint
-    with pytest.raises(Refused, match="nothing is deleted"):
+    with pytest.raises(Refused, match="nothing was deleted"):
         survey(host)
     plan = plan_sign(host)
     assert f"{backup}, {unsigned[1].source['database']}: this ledger recorded" in plan.steps[1].preview

@@ -229,7 +229,7 @@ def test_push_is_idempotent_and_refuses_other_content(
     content[9000] ^= 1
     other.write_bytes(content)
     for _ in range(2):  # PostgreSQL tries again, and must not be told that it is done
-        with pytest.raises(Refused, match="another"):
+        with pytest.raises(Refused, match="already has a different"):
             push(workspace, other)
     target = tmp_path / "RECOVERYXLOG"
     assert fetch_into(workspace, name, target, identifier(workspace))
