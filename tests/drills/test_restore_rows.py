@@ -224,7 +224,7 @@ def test_the_undo_refuses_what_was_changed_or_is_needed_since(odd: Workspace) ->
     with compared(odd, "people", "id in (5, 6)") as found:
         outcome = written(odd, found)
     for meanwhile, told in [
-        ("insert into notes values (5, 'new')", r"1 rows of public\.notes point at"),
+        ("insert into notes values (5, 'new')", r"1 rows of public\.notes reference"),
         ("delete from notes; update people set name = 'other' where id = 5", "1 rows of public.people were changed"),
     ]:
         fill(odd.conninfo, meanwhile)
