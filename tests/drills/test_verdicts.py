@@ -145,7 +145,7 @@ def test_rows_kept_in_a_column_are_read_in_the_new_order_and_are_lost(made: Made
     )
     told = through(workspace, ("drill", "new", "in-place", "tables"))
     for one in told.values():
-        assert "rows of table public.t differ: column w holds rows of public.c" in one.verdict
+        assert "rows of table public.t differ: column w contains rows of public.c" in one.verdict
     report = told["drill"].facts
     assert [(one["kind"], one["schema"], one["name"]) for one in report["different"]] == [("rows", "public", "t")]
     identical = {one["name"]: one["identical"] for one in report["tables"]}
