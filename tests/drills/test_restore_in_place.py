@@ -21,6 +21,7 @@ from tests.drills.test_drill import left_behind
 from tests.drills.test_odd_databases import fill
 from tests.drills.test_restore import Then, asked, backed_up, carried_out, databases_of, own_database
 from tests.postgres.cli.program import tabsync
+from tests.servers import running_server
 from tests.sessions import connect
 
 _END_SLEEPERS = (
@@ -202,3 +203,24 @@ def test_the_command_asks_for_the_name_and_says_how_to_go_back(shop: Workspace, 
     back = tabsync(directory, "restore", "in-place", "--undo", "--yes")
     assert (back.code, payments(shop)) == (0, 0)
     assert unfinished(shop) == []
+
+
+@pytest.mark.parametrize("clean", [False, True])
+def test_a_prepared_transaction_is_seen_before_anything_starts(
+    clean: bool, workspaces: Callable[..., Workspace]
+) -> None:
+    """It belongs to no session, keeps the database from being renamed, and holds its locks against --clean."""
+    with running_server("prepared", max_prepared_transactions="2") as server:
+        run_sql(server.conninfo(), "create database {}", "shop")
+        workspace = workspaces(server.conninfo("shop"))
+        fill(workspace.conninfo, "create table t (x int)")
+        backed_up(workspace)
+        with connect(workspace.conninfo, "tests") as connection:
+            connection.execute("begin")
+            connection.execute("insert into t values (1)")
+            connection.execute("prepare transaction 'it''s paid'")
+        with pytest.raises(Refused, match="the prepared transaction it's paid keeps shop from being replaced") as told:
+            plan_restore_in_place(workspace, "latest", clean=clean)
+        assert "rollback prepared 'it''s paid'" in told.value.hint
+        fill(workspace.conninfo, "rollback prepared 'it''s paid'")
+        carried_out(workspace, plan_restore_in_place(workspace, "latest", clean=clean)).raise_if_failed()

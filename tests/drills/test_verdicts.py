@@ -480,3 +480,33 @@ def test_every_entry_that_does_not_restore_is_in_the_report(made: Made) -> None:
         ("fk constraint", "d d_p_fkey"),
     }
     assert all("violates foreign key constraint" in one["what"] for one in report["different"])
+
+
+def test_what_the_rows_of_a_table_name_comes_with_it(made: Made) -> None:
+    """Values of regproc, regclass and the like are names, which COPY looks up; no dependency in a dump says so."""
+    workspace = made(
+        "create schema s; create function s.f() returns int language sql as 'select 1'; create type s.e as enum ('x');"
+        " create operator s.=== (leftarg = int, rightarg = int, function = int4eq); create table s.other (i int);"
+        ' create text search configuration s.words (copy = simple); create collation s.c from "C";'
+        " create domain called as regprocedure; create sequence s.q;"
+        " create table t (f regproc, a called[], o regoper, c regclass[], e regtype, w regconfig, l regcollation);"
+        " insert into t values ('s.f', array['s.f()']::called[], 's.===', array['s.other', 's.q']::regclass[], 's.e',"
+        " 's.words', 's.c'); insert into s.other values (1); create table untouched (x int default 1);"
+        " create table plain (x regnamespace); insert into plain values ('pg_catalog')"
+    )
+    told = through(workspace, ("tables", "rows"))
+    all_same(told)
+    backed_up(workspace)
+    plan, selection = plan_restore_tables(workspace, ["t"], into="rescue_of_t")
+    try:
+        carried_out(workspace, plan).raise_if_failed()
+        assert asked(workspace, "rescue_of_t", "select f::text, c[1]::text, a::text from t") == [
+            ("s.f", "s.other", "{s.f()}")
+        ]
+        assert asked(workspace, "rescue_of_t", "select count(*) from s.other") == [(0,)]
+        assert [str(one) for one in selection.tables] == ["public.t"]
+        assert "s.other" in [str(one) for one in selection.brought]
+        _, other = plan_restore_tables(workspace, ["plain"])
+        assert not other.brought
+    finally:
+        run_sql(workspace.conninfo, "drop database if exists {} with (force)", "rescue_of_t")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tabsync.backups.fit import check_target
 from tabsync.backups.pg_restore import as_dbname, restore_command
 from tabsync.backups.restore_new import fill_steps
-from tabsync.backups.restore_swap import SQL, beside, check_bound, check_sessions
+from tabsync.backups.restore_swap import SQL, beside, check_bound, check_prepared, check_sessions
 from tabsync.backups.space import check_space
 from tabsync.backups.take import plan_take_full
 from tabsync.backups.target import (
@@ -79,6 +79,7 @@ def plan_restore_in_place(
         options = check_target(
             connection, manifest, entries_of(workspace, manifest), no_owner=no_owner, makes=not clean
         )
+        check_prepared(connection, str(target["database"]))
         destroyed = _destroyed(connection)
         if not clean:
             check_space(connection, manifest.database["bytes"], "the copy next to the database")
@@ -109,6 +110,8 @@ def plan_undo_in_place(workspace: Workspace, *, terminate: bool = False) -> Plan
             raise BadUsage(f"there is no renamed old database of {catalog.quoted(database)}", hint)
     aside = _named(database, "after")
     with beside(workspace, database) as connection:
+        for one in (database, str(found[0])):
+            check_prepared(connection, one)
         _check_connected(connection, database, terminate=terminate)
     step = Step(
         "swap",

@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from tabsync.backups.target import conninfo_of, first_of
-from tabsync.kernel.errors import CannotConnect, NotAllowed, Refused
+from tabsync.kernel.errors import CannotConnect, NotAllowed, Refused, words_of
 from tabsync.kernel.step import Context, Facts
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection
@@ -50,6 +50,17 @@ def check_bound(connection: Connection, database: str) -> list[str]:
             f"disable it first: alter subscription {catalog.quoted(running[0])} disable",
         )
     return [name for kind, name in bound if kind == "slot"]
+
+
+def check_prepared(connection: Connection, database: str) -> None:
+    """Refuse while a prepared transaction waits: no session holds it, so none can be ended to be rid of it."""
+    found = [str(gid) for (gid,) in connection.execute(SQL["prepared"], {"database": database})]
+    if found:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise Refused(
+            f"the prepared transaction {found[0]}{more} keeps {catalog.quoted(database)} from being replaced",
+            f"commit prepared or rollback prepared {sql.Literal(found[0]).as_string()}, in that database",
+        )
 
 
 def check_sessions(connection: Connection, database: str) -> None:
@@ -145,7 +156,7 @@ def _ending(workspace: Workspace, databases: list[str], *, really: bool) -> Iter
 
 
 def _cannot_rename(error: psycopg.Error) -> Refused | NotAllowed:
-    message = error.diag.message_primary or str(error).splitlines()[0]
+    message = words_of(error)
     if isinstance(error, psycopg.errors.ObjectInUse):
         return Refused(f"{message}; nothing was renamed", "stop the application, or end its sessions: --terminate")
     if isinstance(error, psycopg.errors.InsufficientPrivilege):

@@ -29,6 +29,10 @@ select 'subscription' as kind, subname::text as name
 union all
 select 'slot', slot_name::text from pg_replication_slots where database = %(database)s and slot_type = 'logical'
 
+-- name: prepared
+-- Transactions that wait for COMMIT PREPARED: they keep a database from being renamed or dropped, and hold their locks.
+select gid from pg_catalog.pg_prepared_xacts where database = %(database)s order by prepared
+
 -- name: facts
 -- What a database has that its dump does not bring: owner, limit, comment, tablespace, template.
 select pg_get_userbyid(d.datdba)::text as owner, d.datconnlimit as connlimit, s.spcname::text as tablespace,

@@ -48,6 +48,21 @@ _INHERITS = re.compile(rf"\nINHERITS \(({IDENTIFIER}\.{IDENTIFIER}(?:, {IDENTIFI
 _QUALIFIED = re.compile(rf"({IDENTIFIER})\.({IDENTIFIER})")
 _IN_SCHEMA = re.compile(rf" WITH SCHEMA ({IDENTIFIER});")
 _WITH_GIST = re.compile(r" EXCLUDE USING gist | WITHOUT OVERLAPS\b")
+_OBJECT_TYPE = re.compile(r"(?<![\w:.\"])reg(proc|oper|type|class|config|dictionary|collation)(?:edure|ator)?\b")
+_NAMED_BY: Mapping[str, tuple[str, ...]] = {
+    "proc": _ROUTINES,
+    "oper": ("OPERATOR",),
+    "type": ("TYPE", "DOMAIN"),
+    "class": (*RELATIONS, "SEQUENCE"),
+    "config": ("TEXT SEARCH CONFIGURATION",),
+    "dictionary": ("TEXT SEARCH DICTIONARY",),
+    "collation": ("COLLATION",),
+}
+"""Of types whose values are names of objects (regproc, regclass ...), the kinds of these objects.
+
+https://www.postgresql.org/docs/current/datatype-oid.html
+"""
+
 _WORD = re.compile(r'"((?:[^"]|"")+)"|(\w+)')
 
 
@@ -92,6 +107,8 @@ def select(entries: Sequence[Entry], names: Iterable[Relation]) -> Selection:
         grew = len(found) > before
     found |= _schema_grants(entries, graph, chosen) | _operator_classes(entries, graph, found)
     found |= {one for one, owners in configuration(entries).items() if owners <= found}
+    found |= _named_in_rows(entries, graph, found)
+    allowed = {one for one in found if graph[one].kind in RELATIONS}
     return Selection(
         tuple(entry.dump_id for entry in entries if entry.dump_id in found),
         _relations(graph, chosen),
@@ -232,6 +249,13 @@ def _mentioned(entries: Sequence[Entry], graph: Mapping[int, Entry], found: set[
             if {one for one in needed if graph[one].kind in RELATIONS} <= allowed:
                 more |= needed
     return more
+
+
+def _named_in_rows(entries: Sequence[Entry], graph: Mapping[int, Entry], found: set[int]) -> set[int]:
+    """All that values may name, where tables have columns of types like regproc: COPY refuses names of nothing."""
+    holding = [graph[one].definition for one in found if graph[one].kind in ("TABLE", "TYPE", "DOMAIN")]
+    kinds = {kind for text in holding for what in _OBJECT_TYPE.findall(text) for kind in _NAMED_BY[what]}
+    return _needs(graph, {entry.dump_id for entry in entries if entry.kind in kinds})
 
 
 def _operator_classes(entries: Sequence[Entry], graph: Mapping[int, Entry], found: set[int]) -> set[int]:
