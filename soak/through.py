@@ -79,7 +79,7 @@ def content(conninfo: str) -> dict[str, tuple[int, str]]:
 
 def _looking(conninfo: str) -> psycopg.Connection[tuple[Any, ...]]:
     """A session that fires no trigger on login, where there are such."""
-    options = "-c search_path= -c extra_float_digits=3"
+    options = "-c search_path= -c extra_float_digits=3 -c lc_monetary=C"
     try:
         return psycopg.connect(conninfo, options=f"{options} -c event_triggers=off")
     except psycopg.OperationalError:

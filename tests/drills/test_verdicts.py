@@ -102,7 +102,8 @@ _REWORDED = (
     " partition by list (kind); create table q1 partition of q for values in ('a', 'b');"
     " insert into p values ('a', default, 'x', 1); insert into c values ('b', default, 'y', 2);"
     " insert into q values ('a');"
-    " create materialized view m as select n from p where kind in ('a', 'b')"
+    " create materialized view m as select n from p where kind in ('a', 'b');"
+    " create table z (i int not null); create table a_like (like z including all)"
 )
 
 
@@ -114,6 +115,7 @@ def test_what_postgresql_writes_in_other_words_after_each_restore_is_no_loss(maj
     reworded = {note.split(":")[0] for note in told["drill"].notes if "in other words" in note}
     assert reworded >= {"table public.p", "table public.c", "index public.p_n_idx", "domain public.d", "view public.v"}
     assert len(reworded) >= 11
+    assert ("table public.z" in reworded) == (major >= 18)
 
 
 @pytest.mark.parametrize(
@@ -510,3 +512,37 @@ def test_what_the_rows_of_a_table_name_comes_with_it(made: Made) -> None:
         assert not other.brought
     finally:
         run_sql(workspace.conninfo, "drop database if exists {} with (force)", "rescue_of_t")
+
+
+_GIVEN_AWAY = (
+    "create extension pg_trgm; create extension hstore; alter function pg_catalog.lo_export(oid, text) owner to {role};"
+    " alter schema pg_catalog owner to {role}; alter view pg_catalog.pg_stats owner to {role};"
+    " grant execute on function pg_catalog.lo_import(text) to {role};"
+    " alter function similarity(text, text) owner to {role};"
+    " revoke execute on function similarity(text, text) from public; alter type hstore owner to {role};"
+    " revoke execute on function pg_catalog.pg_sleep(float8) from public"
+)
+
+
+@pytest.mark.parametrize("major", [15, 17, 18])
+def test_owners_of_postgresqls_own_objects_are_told_and_their_grants_come(major: int, made: Made) -> None:
+    """A provider gives some of them to a role of its own; a dump has the grants on them, and never the owner."""
+    workspace = made("select", major)
+    role = _name(workspace) + " admin"
+    run_sql(workspace.conninfo, "create role {}", role)
+    try:
+        fill(workspace.conninfo, _GIVEN_AWAY.replace("{role}", f'"{role}"'))
+        told = through(workspace, ("drill", "new", "in-place"))
+        all_same(told)
+        owners = [one for one in _newest(workspace).not_in_this_backup or () if one["kind"] == "owner"]
+        statements = {one["statement"] for one in owners}
+        assert f'ALTER FUNCTION pg_catalog.lo_export(pg_catalog.oid,pg_catalog.text) OWNER TO "{role}";' in statements
+        assert f'ALTER TYPE public.hstore OWNER TO "{role}";' in statements
+        assert any("the owner of view pg_catalog.pg_stats" in note for note in told["drill"].notes)
+        report = _drilled(workspace, "grant execute on function pg_catalog.pg_sleep(float8) to public")
+        assert [one["name"] for one in report["different"]] == ["FUNCTION pg_sleep(double precision)"]
+        report = _drilled(workspace, "revoke usage on schema pg_catalog from public")
+        assert [one["name"] for one in report["different"]] == ["SCHEMA pg_catalog"]
+    finally:
+        fill(workspace.conninfo, f'reassign owned by "{role}" to current_user; drop owned by "{role}"')
+        run_sql(workspace.conninfo, "drop role {}", role)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -25,6 +25,10 @@ _TABLES = ("TABLE", "FOREIGN TABLE")
 _BY_POSITION = ("STATISTICS", "PUBLICATION TABLE", "TABLE DATA")
 """What lists columns in the order in which the table has them."""
 
+_ABOUT = ("ACL", "COMMENT", "SECURITY LABEL")
+"""What is about another entry's object, or about one that no dump makes: PostgreSQL's own, an extension's."""
+
+_GRANT = re.compile(r"(?:GRANT|REVOKE) (.*) (?:TO|FROM) (.*);")
 _BETWEEN = re.compile(r"[\s,()]+")
 
 Described: TypeAlias = tuple[str, ...]
@@ -57,7 +61,7 @@ def compare(first: Dump, second: Dump, skipped: set[int], not_comparable: Collec
     differ for another reason, which is told elsewhere."""
     excused = {Relation(one.schema, one.name) for one in first.entries if one.dump_id in skipped and one.has_rows}
     rows, moved = _tables(first, second, excused)
-    named = {Relation(one.schema, one.name) for one in rows}
+    named = {Relation(one.schema, one.name) for one in rows} | excused
     definitions, reworded = _definitions(first.entries, second.entries, skipped, not_comparable)
     definitions = [
         one for one in definitions if one.kind != "table data" or Relation(one.schema, one.name) not in named
@@ -90,6 +94,7 @@ def _files(dump: Dump) -> dict[Relation, Entry]:
 def _definitions(
     first: Sequence[Entry], second: Sequence[Entry], skipped: set[int], not_comparable: Collection[str]
 ) -> tuple[list[Difference], list[Entry]]:
+    first, second = _without_strange_owners(first), _without_strange_owners(second)
     before = _described((one for one in first if one.dump_id not in skipped), not_comparable)
     after = _described(second, not_comparable)
     gone, come = before - after, after - before
@@ -119,6 +124,31 @@ def _reworded(old: Sequence[Entry], new: Sequence[Entry]) -> list[Entry]:
     before = {same_object(one): one for one in old if counts[same_object(one)] == 2}
     pairs = [(before[same_object(one)], one) for one in new if same_object(one) in before]
     return [after for first, after in pairs if in_other_words(first, after)]
+
+
+def _without_strange_owners(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries; those about objects that no dump makes don't say whose these are, since no dump carries that.
+
+    Of another owner, rights that everybody has anyway are taken and given again.
+    """
+    there = {one.dump_id for one in entries}
+    return [
+        replace(one, owner="", definition=_once(one.definition) if one.kind == "ACL" else one.definition)
+        if one.kind in _ABOUT and there.isdisjoint(one.dependencies) and not one.name.startswith("DATABASE ")
+        else one
+        for one in entries
+    ]
+
+
+def _once(grants: str) -> str:
+    """A text of grants without rights that are taken from somebody and given again."""
+    lines = grants.splitlines()
+    rights = {
+        word: {match.groups() for one in lines if one.startswith(word) and (match := _GRANT.fullmatch(one))}
+        for word in ("GRANT", "REVOKE")
+    }
+    both = rights["GRANT"] & rights["REVOKE"]
+    return "\n".join(one for one in lines if not ((match := _GRANT.fullmatch(one)) and match.groups() in both))
 
 
 def _described(entries: Iterable[Entry], not_comparable: Collection[str]) -> Counter[Described]:

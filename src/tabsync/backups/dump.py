@@ -6,7 +6,7 @@ that is what the round-trip proof stands on, so both sides must go through here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +55,13 @@ def dump_directory(
     options: Sequence[str] = (),
     report: Callable[[float, float, str], None],
     sender: Sender | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> list[DumpedFile]:
     """Dump a database into a new directory, zstd-compressed whatever the program can, and list the files.
 
     tables: how many are expected, for the progress; options: what to dump (Contents.options); claim: the claimed
-    directory it works for; sender: who takes files away as they are finished, they are not listed then.
+    directory it works for; sender: who takes files away as they are finished, they are not listed then;
+    settings: of its sessions.
     Raises FailedPartway with pg_dump's own complaint.
     """
     started = 0
@@ -70,7 +72,7 @@ def dump_directory(
             started += 1
             report(min(started, tables or started), tables or started, "tables")
 
-    env = program_environment(conninfo, "backup")
+    env = program_environment(conninfo, "backup", settings)
     # What is sent away is made durable there, and here it would be looked for in vain.
     options = [*options, "--no-sync"] if sender else options
     command = dump_command(clients, jobs, str(into), snapshot, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from tabsync.backups import money
 from tabsync.backups.rights import check_rights, usable_tablespaces
 from tabsync.backups.target import SQL
 from tabsync.kernel.errors import NotAllowed, Refused
@@ -32,6 +33,8 @@ def check_target(
     Raises NotAllowed when the user may not make what is restored, Refused on a standby, and naming the missing
     extensions and roles.
     """
+    if not keep:
+        money.check_known(connection, manifest.database, entries)
     return check_server(connection, entries, manifest.roles, no_owner=no_owner, makes=makes, keep=keep)
 
 

@@ -176,6 +176,32 @@ select 'scheduled jobs' as kind, 'pg_cron' as name, '' as statement,
   from pg_catalog.pg_settings s
  where s.name = 'cron.database_name' and s.setting <> pg_catalog.current_database()
 
+-- name: owners
+-- Objects of PostgreSQL's own and of extensions that were given to somebody: pg_dump writes their grants, not their owner.
+with owned (class, id, owner) as (
+  select 'pg_catalog.pg_proc'::pg_catalog.regclass, oid, proowner from pg_catalog.pg_proc
+  union all
+  select 'pg_catalog.pg_class'::pg_catalog.regclass, oid, relowner from pg_catalog.pg_class
+   where relkind in ('r', 'p', 'v', 'm', 'S', 'f')
+  union all
+  select 'pg_catalog.pg_type'::pg_catalog.regclass, oid, typowner from pg_catalog.pg_type
+   where typrelid = 0 and typelem = 0
+  union all
+  select 'pg_catalog.pg_namespace'::pg_catalog.regclass, oid, nspowner from pg_catalog.pg_namespace
+   where nspname <> 'public'
+)
+select 'owner' as kind, i.type || ' ' || i.identity as name,
+       pg_catalog.format('ALTER %%s %%s OWNER TO %%I;', pg_catalog.upper(i.type), i.identity,
+                         pg_catalog.pg_get_userbyid(o.owner)) as statement,
+       coalesce('it belongs to the extension ' || e.extname, 'it is PostgreSQL''s own') as note
+  from owned o
+  left join pg_catalog.pg_depend d on d.classid = o.class and d.objid = o.id and d.deptype = 'e'
+                                  and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+  left join pg_catalog.pg_extension e on e.oid = d.refobjid
+  cross join lateral pg_catalog.pg_identify_object(o.class, o.id, 0) i
+ where o.owner <> coalesce(e.extowner, 10) and (e.oid is not null or o.id < 16384)
+ order by 2
+
 -- name: invalid_indexes
 -- Indexes that a failed CREATE INDEX CONCURRENTLY or REINDEX CONCURRENTLY left: pg_dump writes none that isn't valid, but
 -- for those of partitioned tables.

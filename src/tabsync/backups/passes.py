@@ -9,9 +9,9 @@ https://www.postgresql.org/docs/current/ddl-constraints.html#DDL-CONSTRAINTS-CHE
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -41,7 +41,8 @@ _Report = Callable[[float, float, str], None]
 class Restoring:
     """What pg_restore is driven with. dump: the dump, of a form; claim: the claimed directory; conninfo: the server.
 
-    database: to restore into; options: but for --dbname and --use-list; report: gets the objects that are done.
+    database: to restore into; options: but for --dbname and --use-list; report: gets the objects that are done;
+    settings: of its sessions.
     """
 
     clients: Installation
@@ -52,6 +53,7 @@ class Restoring:
     database: str
     options: tuple[str, ...]
     report: _Report
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, entries: Sequence[Entry], *, serial: bool = False) -> list[Facts]:
         """Run pg_restore on some entries, in their order where it is serial, and list what failed."""
@@ -67,6 +69,7 @@ class Restoring:
             report=self.report,
             form=self.form,
             claim=self.claim,
+            settings=self.settings,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tabsync.backups.different import called
@@ -39,13 +39,14 @@ def run_pg_restore(
     report: Callable[[float, float, str], None],
     form: str = "directory",
     claim: Path | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> list[Facts]:
     """Run pg_restore on a fetched dump, which lies in a claimed directory, and list what failed.
 
     options: where to and what, see restore_command; conninfo: the server, a password in it goes by the environment;
     report: called with the objects that are done; form: the dump's format; claim: the claimed directory, when the dump
-    doesn't lie in it. Each failure has dump_id (None: not of one entry), what, error, and detail and context where the
-    server gave them.
+    doesn't lie in it; settings: of its sessions (money.py). Each failure has dump_id (None: not of one entry),
+    what, error, and detail and context where the server gave them.
     """
     total = sum(1 for entry in entries if entry.kind in _COUNTED)
     done, parallel = 0, any(option.startswith("--jobs=") for option in options)
@@ -58,7 +59,7 @@ def run_pg_restore(
 
     finished = run_program(
         [*restore_command(clients, options, form), str(dump)],
-        env=program_environment(conninfo, "restore"),
+        env=program_environment(conninfo, "restore", settings),
         claim=claim or dump.parent,
         on_line=on_line,
         all_stderr=True,

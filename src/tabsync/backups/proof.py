@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from tabsync.backups import money
 from tabsync.backups.arrived import count_all, invalid_notes, moved_note, row_values
 from tabsync.backups.compare_dumps import Dump, compare
 from tabsync.backups.different import Difference, NotTheSame
@@ -84,6 +85,7 @@ def round_trip(context: Context, *, backup: str, scratch: str) -> Facts:
     workspace: Workspace = context.services
     manifest = manifest_of(context, backup)
     directory = workspace.scratch(scratch)
+    entries = read_toc(directory / "dump" / "toc.dat")
     again = dump_directory(
         _conninfo(context),
         directory / "again",
@@ -92,9 +94,10 @@ def round_trip(context: Context, *, backup: str, scratch: str) -> Facts:
         claim=directory,
         tables=len(manifest.tables),
         report=context.report,
+        settings=_money(context, manifest, entries),
     )
     digests = dict(zip(again, digests_of([file.path for file in again]), strict=True))
-    entries, entries_again = (read_toc(directory / name / "toc.dat") for name in ("dump", "again"))
+    entries_again = read_toc(directory / "again" / "toc.dat")
     skipped = dependents(entries, _left_out(context, entries))
     found = compare(
         Dump(directory / "dump", entries, {Relation(one.schema, one.table): one.digest for one in manifest.files}),
@@ -182,18 +185,33 @@ def _reworded(
     if not reworded:
         return []
     clients = clients_for(server_major(manifest.source))
-    read = as_postgresql_writes(clients, directory, _conninfo(context), entries, context.services.jobs)
+    settings = _money(context, manifest, entries)
+    read = as_postgresql_writes(clients, directory, _conninfo(context), entries, context.services.jobs, settings)
     return unlike(reworded, read)
 
 
 def _never_dumped(manifest: Manifest) -> list[str]:
-    """Indexes that pg_dump leaves out since they aren't valid, in words; older manifests don't tell."""
-    found = [one for one in manifest.not_in_this_backup or () if one["kind"] == "index that is not valid"]
-    return [f"index {one['name']} is not in the backup: it was not valid in the source" for one in found]
+    """What pg_dump leaves out of the definitions, in words: indexes that aren't valid, owners of PostgreSQL's own
+    objects; older manifests don't tell."""
+    noted = manifest.not_in_this_backup or ()
+    found = [one for one in noted if one["kind"] == "index that is not valid"]
+    notes = [f"index {one['name']} is not in the backup: it was not valid in the source" for one in found]
+    owners = [one for one in noted if one["kind"] == "owner"]
+    return notes + [f"the owner of {one['name']} is in no backup: {one['statement']}" for one in owners]
+
+
+def _money(context: Context, manifest: Manifest, entries: Sequence[Entry]) -> dict[str, str]:
+    """The settings under which amounts of money are read and written, in the copy as in the source."""
+    settings = money.reading(manifest.database, entries)
+    with connect_copy(context, "") as connection:
+        return settings if money.is_known(connection, settings) else {}
 
 
 def _not_comparable(context: Context) -> tuple[str, ...]:
-    return () if context.results["restore"].get("own_locale") else _PLACEMENT
+    restored = context.results["restore"]
+    if not restored.get("own_locale"):
+        return _PLACEMENT
+    return ("DATABASE PROPERTIES",) if restored.get("refused") else ()
 
 
 def _large_objects(manifest: Manifest) -> Counter[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,12 +34,12 @@ _LEFT_OUT = ("MATERIALIZED VIEW DATA", "SUBSCRIPTION", "EVENT TRIGGER", "SEQUENC
 
 
 def as_postgresql_writes(
-    clients: Installation, claim: Path, conninfo: str, entries: Sequence[Entry], jobs: int
+    clients: Installation, claim: Path, conninfo: str, entries: Sequence[Entry], jobs: int, settings: Mapping[str, str]
 ) -> list[Entry]:
     """The entries of a dump of a new database into which a dump's definitions were restored, without rows.
 
     claim: the claimed directory in which the dump lies as "dump"; conninfo: the copy, whose encoding and locale the new
-    database gets; entries: those of the dump. What doesn't restore is not in the result.
+    database gets; entries: those of the dump; settings: of the sessions. What doesn't restore is not in the result.
     """
     name = f"tabsync_words_{secrets.token_hex(4)}"
     there, again = make_conninfo(conninfo, dbname=name), claim / "words"
@@ -47,12 +47,18 @@ def as_postgresql_writes(
     with connect(conninfo, "drill", limits=NO_LIMIT) as connection:
         connection.execute(creation(name, catalog.database_facts(connection)))
         try:
-            restoring = Restoring(
-                clients, claim / "dump", "directory", claim, there, name, (f"--jobs={jobs}",), lambda *_: None
-            )
+            how = (clients, claim / "dump", "directory", claim, there, name, (f"--jobs={jobs}",), lambda *_: None)
+            restoring = Restoring(*how, settings)
             in_passes(restoring, wanted, lambda: connect(there, "drill", limits=NO_LIMIT), go_on=True)
             dump_directory(
-                there, again, clients, jobs=1, claim=claim, options=("--schema-only",), report=lambda *_: None
+                there,
+                again,
+                clients,
+                jobs=1,
+                claim=claim,
+                options=("--schema-only",),
+                report=lambda *_: None,
+                settings=settings,
             )
             return read_toc(again / "toc.dat")
         finally:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
 
+from tabsync.backups import money
 from tabsync.backups.different import Difference, NotRestored
 from tabsync.backups.outside import in_scratch, reaching_out
 from tabsync.backups.passes import Restoring, in_passes
@@ -58,10 +59,17 @@ def restore(context: Context, *, backup: str, scratch: str) -> Facts:
     left_out = {entry.dump_id for entry in entries if entry.kind in _NEEDS and entry.name in missing}
     theirs = needing(entries, manifest.excluded_schemas)
     left_out |= theirs | reaching_out(entries)
+    unread, settings = _amounts(server.conninfo("template1"), manifest, entries)
+    tables = [entry for entry in entries if entry.dump_id in unread and entry.has_rows]
+    left_out |= unread
+    unproven += [f"rows of table {name_of(one)}: this server can't read its amounts of money" for one in tables]
     unproven += [
         f"{one.kind.lower()} {name_of(one)}: needs a schema of the provider" for one in entries if one.dump_id in theirs
     ]
-    failures = _pg_restore(workspace, server, directory, database, entries, left_out, own_locale, context.report)
+    failures, refused_properties = _pg_restore(
+        workspace, server, directory, database, entries, left_out, own_locale, context.report, settings
+    )
+    unproven += [f"not given to the copy: {one['statement']} ({one['error']})" for one in refused_properties]
     refused = _refused_extensions(entries, failures)
     left_out |= refused.keys()
     unproven += [
@@ -87,8 +95,21 @@ def restore(context: Context, *, backup: str, scratch: str) -> Facts:
         "unproven": unproven,
         "notes": in_scratch(entries),
         "left_out": sorted(left_out | {one.dump_id for one in lost}),
-        "lost_tables": [[one.schema, one.name] for one in lost if one.kind == "TABLE"],
+        "lost_tables": [[one.schema, one.name] for one in (*lost, *tables) if one.kind in ("TABLE", "TABLE DATA")],
+        "refused": refused_properties,
     }
+
+
+def _amounts(conninfo: str, manifest: Manifest, entries: Sequence[Entry]) -> tuple[set[int], dict[str, str]]:
+    """What can't be read where the locale of amounts of money is missing: rows, and the keys that look at them; and
+    the settings under which they are read."""
+    settings = money.reading(manifest.database, entries)
+    with connect(conninfo, "restore") as connection:
+        if money.is_known(connection, settings):
+            return set(), settings
+    tables = {one.dump_id for one in money.holding(entries)}
+    kinds = ("TABLE DATA", "FK CONSTRAINT", "MATERIALIZED VIEW DATA")
+    return {one.dump_id for one in entries if one.kind in kinds and not tables.isdisjoint(one.dependencies)}, {}
 
 
 def _refused_extensions(entries: Sequence[Entry], failures: Sequence[Facts]) -> dict[int, tuple[str, str]]:
@@ -181,7 +202,9 @@ def _pg_restore(
     left_out: set[int],
     own_locale: bool,
     report: Callable[[float, float, str], None],
-) -> list[Facts]:
+    settings: Mapping[str, str],
+) -> tuple[list[Facts], list[Facts]]:
+    """What failed of the entries, and which properties of the database the server refused."""
     kept = [entry for entry in entries if entry.dump_id not in left_out and not of_database(entry)]
     restoring = Restoring(
         clients_for(server.installation.major),
@@ -192,6 +215,7 @@ def _pg_restore(
         database,
         (f"--jobs={workspace.jobs}",),
         report,
+        settings,
     )
     via = "postgres" if database == "template1" else "template1"
     with connect(server.conninfo(via), "restore", limits=NO_LIMIT) as connection:
@@ -207,5 +231,4 @@ def _pg_restore(
         go_on=True,
     )
     with connect(server.conninfo(via), "restore", limits=NO_LIMIT) as connection, at_once(connection):
-        refused = give(connection, statements(entries, database))
-    return failures + [{"dump_id": None, "what": f"database {database}", "error": one["error"]} for one in refused]
+        return failures, give(connection, statements(entries, database))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from tabsync.backups import money
 from tabsync.backups.arrived import count_all, not_there
 from tabsync.backups.different import NotWhole
 from tabsync.backups.fit import check_server
@@ -198,10 +199,11 @@ def restore(
     if form == "plain":
         run_script(_programs(target, None), dump, conninfo, directory)
         return {"entries": 0}
-    entries = restored(foreign_dump(dump).entries, only)
+    every = foreign_dump(dump).entries
+    entries = restored(every, only)
     entries = without_reaching(entries) if _is_whole(context, only) else entries
-    clients = _programs(target, dump)
-    restoring = Restoring(clients, dump, form, directory, conninfo, database, tuple(options), context.report)
+    how = (_programs(target, dump), dump, form, directory, conninfo, database, tuple(options), context.report)
+    restoring = Restoring(*how, money.reading({}, every))
     failures = fill(restoring, entries, keep=keep)
     raise_failures(failures, "", keep=keep, can_keep=only is None and "create" in context.results)
     return {"entries": len(entries), "failures": [one | {"told": told(one)} for one in failures]}

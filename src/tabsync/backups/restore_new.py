@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from tabsync.backups import money
 from tabsync.backups.arrived import check_arrived, count_all
 from tabsync.backups.dump import decompress_for
 from tabsync.backups.fit import check_target
@@ -180,7 +181,8 @@ def restore(
         entries = left_in(connection, manifest, restored(read_toc(dump / "toc.dat"), only))
     entries = without_reaching(entries) if quiet else entries
     entries, damaged = without_damaged(entries, context.results["fetch"].get("damaged", ()))
-    restoring = Restoring(clients, dump, "directory", dump.parent, conninfo, database, tuple(options), context.report)
+    how = (clients, dump, "directory", dump.parent, conninfo, database, tuple(options), context.report)
+    restoring = Restoring(*how, money.reading(manifest.database, read_toc(dump / "toc.dat")))
     failures = damaged + fill(restoring, entries, keep=keep)
     raise_failures(failures, backup, keep=keep, can_keep=only is None and "create" in context.results)
     return {"entries": len(entries), "failures": [one | {"told": told(one)} for one in failures]}

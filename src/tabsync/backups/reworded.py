@@ -3,7 +3,8 @@
 A dump holds expressions as PostgreSQL writes them down from what it has parsed. Read again, a cast of an array becomes
 casts of its elements, and the next dump says so: `(ARRAY['a'::character varying])::text[]`, which is how PostgreSQL
 keeps `kind in ('a')` of a varchar, comes back as `ARRAY[('a'::character varying)::text]`. The two mean the same.
-Here is what may differ for that reason at all; that PostgreSQL itself does it is found by trying (read_again.py).
+And the name of a NOT NULL, which a dump leaves out where it is the usual one, is another when somebody has that one
+already. Here is what may differ for such reasons at all; that PostgreSQL does it is found by trying (read_again.py).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _QUERIES = ("VIEW", "MATERIALIZED VIEW", "RULE", "FUNCTION", "PROCEDURE")
 """Kinds with queries in them, which may get other aliases too: all before the query must be the same."""
 
 _QUERY = re.compile(r"(?s).*?(?:\bAS\n|\bBEGIN ATOMIC\b)")
+_NOT_NULL = re.compile(r'CONSTRAINT (?:"(?:[^"]|"")*"|[^\s"]+) NOT NULL')
 _NOISE = frozenset("()[]:")
 _WORDS = {
     "character": ("varying",),
@@ -65,7 +67,8 @@ def _about(one: Entry) -> tuple[str, ...]:
 
 def _bones(entry: Entry) -> list[str]:
     """A definition's lines without casts, parentheses and blanks; in any order where columns are inherited."""
-    lines = "".join("\n" if one == "\n" else f"{one} " for one in _uncast(entry.definition)).split("\n")
+    text = "".join("\n" if one == "\n" else f"{one} " for one in _uncast(entry.definition))
+    lines = (_NOT_NULL.sub("NOT NULL", text) if entry.kind == "TABLE" else text).split("\n")
     return sorted(line.rstrip(" ,") for line in lines) if "\nINHERITS (" in entry.definition else lines
 
 

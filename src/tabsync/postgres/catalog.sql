@@ -50,6 +50,8 @@ select pg_encoding_to_char(d.encoding) as encoding,
        d.datctype as ctype,
        d.datlocprovider as provider,
        coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') as locale,
+       -- what sessions begin with, ours set it to C: amounts of money are dumped as the database writes them
+       (select reset_val from pg_settings where name = 'lc_monetary') as monetary,
        pg_database_size(d.oid) as bytes
   from pg_database d
  where d.datname = current_database()

@@ -8,7 +8,7 @@ the server may be a pooler that gives our session to the application next. See s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -98,11 +98,11 @@ def connect(
     return connection
 
 
-def program_environment(conninfo: str, purpose: str) -> dict[str, str]:
+def program_environment(conninfo: str, purpose: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment in which PostgreSQL's programs open such sessions themselves: where to, as whom, settings.
 
-    Without limits: their own options bound them. Raises as connect(), and Refused where a pooler takes no start-up
-    options and a preset would decide what they do.
+    more: settings beside those of every session. Without limits: their own options bound them.
+    Raises as connect(), and Refused where a pooler takes no start-up options and a preset would decide what they do.
     """
     server = _met(conninfo, purpose)
     if server.preset:
@@ -117,7 +117,7 @@ def program_environment(conninfo: str, purpose: str) -> dict[str, str]:
     given = server.takes.settings() | NO_LIMIT.settings() if server.takes is not _Takes.NOTHING else {}
     if given and server.superuser:
         given |= settings.SUPERUSER
-    options = _joined(env.get("PGOPTIONS", ""), given)
+    options = _joined(env.get("PGOPTIONS", ""), given | dict(more or {}))
     return env | ({"PGOPTIONS": options} if options else {})
 
 

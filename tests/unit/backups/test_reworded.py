@@ -61,6 +61,13 @@ def test_all_else_is_a_difference(first: str, second: str) -> None:
     assert not reads("TABLE", first, second)
 
 
+def test_the_name_of_a_not_null_may_be_another_one() -> None:
+    """Since PostgreSQL 18, CREATE TABLE ... (LIKE ...) takes the names along, and the first in a dump has them."""
+    assert reads("TABLE", "    a integer NOT NULL,", "    a integer CONSTRAINT t_a_not_null1 NOT NULL,")
+    assert reads("TABLE", '    CONSTRAINT "of ""t""" NOT NULL a', "    CONSTRAINT t_a NOT NULL a")
+    assert not reads("TABLE", "    a integer NOT NULL,", "    a integer CONSTRAINT t_a CHECK (a > 0),")
+
+
 def test_of_a_query_what_stands_before_it_is_the_same() -> None:
     assert reads("VIEW", "CREATE VIEW v AS\n SELECT 1 AS a;", "CREATE VIEW v AS\n SELECT 1 AS b;")
     assert not reads(

@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tabsync.backups import money
 from tabsync.backups.contents import Contents
 from tabsync.backups.dump import decompress_for, dump_directory
 from tabsync.backups.pg_restore import as_dbname, run_pg_restore, write_list
@@ -120,7 +121,7 @@ def start(context: Context, *, scratch: str, major: int, needs: int, facts: Fact
         except psycopg.Error:  # a locale that this machine lacks decides about the order of text only
             plain = sql.SQL("create database {} template template0 encoding 'UTF8'")
             connection.execute(plain.format(sql.Identifier(DATABASE)))
-    return {"version": installation.dotted}
+    return {"version": installation.dotted, "monetary": facts.get("monetary")}
 
 
 def restore(context: Context, *, scratch: str, tables: list[Facts], major: int) -> Facts:
@@ -137,17 +138,20 @@ def restore(context: Context, *, scratch: str, tables: list[Facts], major: int) 
     chosen = readable(entries, select(entries, [Relation(**one) for one in tables]))
     with connect(server.conninfo(DATABASE), "restore", limits=NO_LIMIT) as connection:
         available = catalog.available_extensions(connection)
+        noted = {"monetary": context.results["scratch"].get("monetary")}
+        money.check_known(connection, noted, entries)
     if missing := sorted({one.name for one in chosen if one.kind == "EXTENSION"} - available):
         raise Refused(
             f"PostgreSQL {server.installation.dotted} on this machine lacks extensions: {', '.join(missing)}",
             "install their packages on this machine",
         )
+    settings = money.reading(noted, entries)
     first = [entry for entry in chosen if entry.section == "pre-data"]
-    failures = _restored(workspace, directory, clients, first, context.report)
+    failures = _restored(workspace, directory, clients, first, context.report, settings)
     if not failures:
         _drop_checks(server.conninfo(DATABASE))
         last = [entry for entry in chosen if entry.section != "pre-data"]
-        failures = _restored(workspace, directory, clients, last, context.report) if last else []
+        failures = _restored(workspace, directory, clients, last, context.report, settings) if last else []
     if failures:
         fact = f"the tables can't be read from the backup: {failures[0]['what']}: {failures[0]['error']}"
         raise ProblemFound(fact, "check the backup: tabsync drill --backup ID")
@@ -160,12 +164,14 @@ def _restored(
     clients: Installation,
     entries: Sequence[Entry],
     report: Callable[[float, float, str], None],
+    settings: dict[str, str],
 ) -> list[Facts]:
     listed = write_list(directory / "restore.list", [entry.dump_id for entry in entries])
     options = ["--no-owner", "--no-privileges", "--exit-on-error", f"--jobs={workspace.jobs}", listed]
     options.append(f"--dbname={as_dbname(DATABASE)}")
     conninfo = embedded.opened(directory).conninfo(DATABASE)
-    return run_pg_restore(clients, directory / "dump", entries, options, conninfo=conninfo, report=report)
+    dump = directory / "dump"
+    return run_pg_restore(clients, dump, entries, options, conninfo=conninfo, report=report, settings=settings)
 
 
 def _drop_checks(conninfo: str) -> None:
