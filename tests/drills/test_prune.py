@@ -308,7 +308,7 @@ def test_a_store_that_cannot_be_written_in_the_middle(
     else:
         assert isinstance(outcome.error, FailedPartway)
         assert "Read-only file system" in outcome.error.fact
-        of = "2 expired backups" if call == "delete_manifest" else "4 objects"
+        of = "2 expired backups" if call == "delete_manifest" else "4 unused objects"
         assert f"{number - 1} of {of}" in outcome.error.fact
     check_whole(workspace)
     prune(workspace).raise_if_failed()

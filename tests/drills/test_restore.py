@@ -191,7 +191,7 @@ def test_missing_roles_are_named_and_can_be_left_out(
     backup = backed_up(workspace)
     for thing in ("reassign owned by {} to current_user", "drop owned by {}", "drop role {}"):
         run_sql(conninfo, thing, "some one")
-    with pytest.raises(Refused, match='roles: "some one"') as refused:
+    with pytest.raises(Refused, match='roles are missing on this server: "some one"') as refused:
         plan_restore_new(workspace, backup)
     assert "--no-owner" in refused.value.hint
     plan = plan_restore_new(workspace, backup, no_owner=True)
