@@ -30,6 +30,8 @@ _HERE = "tabsync.backups.settle"
 _CONNECTION = re.compile(r"CONNECTION (?:[Ee]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*')", re.DOTALL)
 _EVENT_TRIGGERS = re.compile(r"^ALTER DATABASE .* SET event_triggers TO ", re.DOTALL)
 _NAMED = 20  # objects that the comment of a partial database names
+_KIND = re.compile(r"^[A-Z ]+ ")
+"""Of a name such as EVENT TRIGGER logged_in."""
 
 
 def settle_steps(
@@ -104,8 +106,10 @@ def whole(context: Context, *, database: str) -> Facts:
 
 
 def missing_of(context: Context) -> list[Facts]:
-    """What did not come of a restore: what pg_restore could not make, and what differs from the dump."""
-    return [*context.results["restore"].get("failures", ()), *context.results["verify"].get("missing", ())]
+    """What a restore could not create, and what differs from the dump; each object once."""
+    failures = list(context.results["restore"].get("failures", ()))
+    named = {_KIND.sub(lambda kind: kind[0].lower(), one["what"]) + " is missing" for one in failures}
+    return failures + [one for one in context.results["verify"].get("missing", ()) if one["what"] not in named]
 
 
 def _entries(directory: Path, path: str) -> list[Entry]:
