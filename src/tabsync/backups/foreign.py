@@ -84,6 +84,8 @@ def foreign_dump(path: Path) -> Foreign:
     Raises BadUsage when there is none, Refused when it is of no format that we restore, ProblemFound when damaged.
     """
     path = path.absolute()
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise BadUsage(f"{path} is a pipe or a device, and a dump is read twice", "write it to a file first")
     try:
         if path.is_dir():
             toc = path / "toc.dat"

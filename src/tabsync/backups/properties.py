@@ -94,6 +94,14 @@ def give(connection: Connection, given: Sequence[str]) -> list[Facts]:
     return refused
 
 
+def worded_there(given: Sequence[str]) -> list[str]:
+    """The comments among them that a session in the database itself has to give, after all others.
+
+    They are kept in the encoding of the database where they are given: in another one they are other letters.
+    """
+    return [one for one in given if one.startswith("COMMENT ") and not one.isascii()]
+
+
 @contextmanager
 def at_once(connection: Connection) -> Iterator[None]:
     """A transaction in which session authorization may change, and is ours again at its end."""

@@ -81,7 +81,7 @@ def write_report(workspace: Workspace, plan: Plan, outcome: Outcome, kind: str, 
         "files": {suffix: str(path) for suffix, path in paths.items()},
     }
     paths["json"].write_text(json.dumps(data, indent=1))
-    paths["html"].write_text(render_html(data), encoding="utf-8")
+    paths["html"].write_text(render_html(data), encoding="utf-8", errors="backslashreplace")
     return Report(data, _exit_code(ok, error), str(paths["json"]), str(paths["html"]))
 
 

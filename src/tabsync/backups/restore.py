@@ -15,7 +15,7 @@ from tabsync.backups.outside import in_scratch, reaching_out
 from tabsync.backups.passes import Restoring, in_passes
 from tabsync.backups.pg_restore import name_of, told
 from tabsync.backups.platform import needing
-from tabsync.backups.properties import at_once, give, of_database, statements
+from tabsync.backups.properties import at_once, give, of_database, statements, worded_there
 from tabsync.backups.scratch import manifest_of
 from tabsync.backups.selection import configuration
 from tabsync.kernel.step import Context, Facts
@@ -231,4 +231,9 @@ def _pg_restore(
         go_on=True,
     )
     with connect(server.conninfo(via), "restore", limits=NO_LIMIT) as connection, at_once(connection):
-        return failures, give(connection, statements(entries, database))
+        given = statements(entries, database)
+        refused = give(connection, given)
+    if there := worded_there(given):
+        with connect(server.conninfo(database), "restore", limits=NO_LIMIT) as connection:
+            give(connection, there)
+    return failures, refused

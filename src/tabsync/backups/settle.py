@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,11 @@ from psycopg import sql
 from tabsync.backups.foreign import foreign_dump
 from tabsync.backups.left_out import lacking
 from tabsync.backups.pg_restore import name_of
-from tabsync.backups.properties import at_once, give, statements
-from tabsync.backups.target import SQL, on_server
-from tabsync.kernel.errors import FailedPartway
+from tabsync.backups.properties import at_once, give, statements, worded_there
+from tabsync.backups.target import SQL, conninfo_of, on_server
+from tabsync.kernel.errors import CannotConnect, FailedPartway
 from tabsync.kernel.step import Context, Facts, Risk, Step
-from tabsync.postgres.connect import Connection
+from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.toc import Entry, read_toc
 
 if TYPE_CHECKING:
@@ -84,6 +85,10 @@ def settle(context: Context, *, scratch: str, database: str, backup: str, path: 
             refused = give(connection, [one for one in wanted if not (missing and one.startswith("COMMENT"))])
         refused += [{"statement": f"{one};", "error": "event triggers stay off in a copy"} for one in kept_off]
         told = lacking(connection, noted) if noted is not None else []
+    there = worded_there(wanted)
+    if there and not missing:
+        with suppress(CannotConnect), connect(conninfo_of(workspace, database), "restore") as connection:
+            give(connection, there)
     told += _subscriptions(entries, told)
     return {
         "given": len(wanted) - len(refused),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import sys
 
 _OBJECTS = 50_000
@@ -16,6 +17,9 @@ def main() -> None:
     from tabsync.cli.edge import exit_code_of, stop_on_sigterm
 
     stop_on_sigterm()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name may hold what the terminal's encoding, or any, doesn't have
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)  # typer's own complaints are told like all others
         sys.exit(code if isinstance(code, int) else 0)

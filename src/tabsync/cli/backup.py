@@ -145,7 +145,8 @@ def _show_taken(found: Workspace, outcome: Outcome, json: bool) -> None:
     proof = f" Not proven yet; to prove it: tabsync drill --backup {manifest.id}" if manifest.kind == "full" else ""
     console().print(
         f"Backup [bold]{manifest.id}[/] taken in {human_seconds(seconds)}: {manifest.kind},"
-        f" {human_bytes(manifest.stored_bytes)}.{proof}"
+        f" {human_bytes(manifest.stored_bytes)}.{proof}",
+        markup=True,
     )
 
 

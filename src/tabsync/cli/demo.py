@@ -94,7 +94,7 @@ def _leave_console_running(running: Demo, port: int) -> None:
     def ready(url: str) -> None:
         announce(running.place, url)
         out = console()
-        out.print(f"\n[bold]The console is at {url}[/]  log in as {name} with {password}")
+        out.print(f"\n[bold]The console is at {url}[/]  log in as {name} with {password}", markup=True)
         out.print(
             "Every tabsync command in this directory uses this demo; try: tabsync status. Ctrl-C stops everything."
         )

@@ -82,6 +82,12 @@ def _from_psycopg(error: Exception) -> TabsyncError | None:
         return NotAllowed(f"not allowed: {words_of(error)}", "use a user with pg_monitor and pg_read_all_data")
     if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
         return NotAllowed(f"timeout: {words_of(error)}", "to see which session holds the lock: tabsync status")
+    if isinstance(error, psycopg.errors.CharacterNotInRepertoire):
+        return FailedPartway(
+            f"the database holds text that is not valid UTF-8: {words_of(error)}",
+            "a SQL_ASCII database accepts any bytes: rename or comment anew what has them; or take a backup that reads"
+            " no names: tabsync backup take physical",
+        )
     if isinstance(error, psycopg.OperationalError):
         return CannotConnect(f"the connection was lost: {words_of(error)}", "check the database: tabsync health")
     if isinstance(error, psycopg.Error):

@@ -111,7 +111,7 @@ def clusters(config: ConfigOption = None, json: JsonOption = False) -> None:
         table.add_column(column, no_wrap=column == "Cluster", overflow="fold")
     for one in found:
         state = Text("running", style="green") if one["running"] else Text("stopped", style="yellow")
-        table.add_row(one["name"], state, one["target"], one["backup"], one["directory"])
+        table.add_row(one["name"], state, one["target"], one["backup"], Text(one["directory"]))
     console().print(table)
     for one in found:
         if one["running"]:

@@ -91,7 +91,8 @@ def hold(
         print_json({"version": 1, "kind": "hold", **facts})
         return
     console().print(
-        f"Backup [bold]{facts['backup']}[/] is held. To release it: tabsync backup release {facts['backup']}"
+        f"Backup [bold]{facts['backup']}[/] is held. To release it: tabsync backup release {facts['backup']}",
+        markup=True,
     )
 
 
@@ -115,7 +116,7 @@ def release(
     if json:
         print_json({"version": 1, "kind": "release", **facts})
         return
-    console().print(f"Backup [bold]{backup}[/] is no longer held.")
+    console().print(f"Backup [bold]{backup}[/] is no longer held.", markup=True)
 
 
 def _show(seen: Survey) -> None:

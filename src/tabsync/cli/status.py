@@ -89,7 +89,7 @@ def _next(out: Console, facts: Facts) -> None:
     from rich.text import Text
 
     if facts["next"]:
-        out.print("\n[bold]What to do[/]")
+        out.print("\nWhat to do", style="bold")
     for one in facts["next"]:
         out.print(Text(f"  {one['command']}", style="bold cyan"))
         undo = one["undo"] if one["undo"].startswith(("no undo", "only reads")) else f"undo: {one['undo']}"
@@ -120,6 +120,6 @@ def _lines(out: Console, title: str, lines: list[str]) -> None:
     from rich.text import Text
 
     if lines:
-        out.print(f"\n[bold]{title}[/]")
+        out.print(f"\n{title}", style="bold")
     for line in lines:
         out.print(Text(f"  {line}"))

@@ -164,6 +164,9 @@ def told_error(step: Step, error: BaseException) -> TabsyncError:
         return Interrupted(
             f"interrupted during the step {step.title!r}", "run it again; incomplete results are not listed"
         )
-    told = FailedPartway(f"{step.title}: {words_of(error)}", "to see which steps were done: tabsync run show latest")
+    hint = "to see which steps were done: tabsync run show latest"
+    if getattr(error, "sqlstate", None) == "22021":  # character_not_in_repertoire: SQL_ASCII accepts any bytes
+        hint = "the text is not valid UTF-8, so it can't be compared; restore the whole table: tabsync restore tables"
+    told = FailedPartway(f"{step.title}: {words_of(error)}", hint)
     told.__cause__ = error
     return told

@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 
 import psycopg
 from psycopg import sql
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
 
 from tabsync.kernel.errors import CannotConnect, NotAllowed, Refused
 from tabsync.postgres import settings
@@ -32,6 +34,19 @@ _MARK = "tabsync.session"
 """A setting that nobody else knows: it shows whether start-up options arrived, or a pooler dropped them."""
 
 _POOLERS_WORDS = ("options", "startup parameter")  # how a pooler refuses start-up options; poolers speak English
+
+
+class _Text(Loader):
+    """Text as the server gives it, bytes that are no UTF-8 as \\xe9.
+
+    What all databases share (names of databases and roles, comments on them, the statements of pg_stat_activity) stands
+    there in the encoding of whichever database wrote it, and comes to us as it stands:
+    https://www.postgresql.org/docs/current/multibyte.html
+    """
+
+    def load(self, data: Buffer) -> str:
+        """One value."""
+        return str(data, "utf-8", "backslashreplace")
 
 
 class _Takes(Enum):
@@ -191,7 +206,7 @@ def _start(conninfo: str, purpose: str, wanted: dict[str, str], takes: _Takes) -
     parts = libpq_environment(conninfo)
     own = parts.get("PGOPTIONS", "")
     ours = takes.settings() | wanted | {_MARK: "on"} if takes is not _Takes.NOTHING else {}
-    return psycopg.connect(
+    connection = psycopg.connect(
         conninfo,
         autocommit=True,
         application_name=f"tabsync/{purpose}",
@@ -199,6 +214,9 @@ def _start(conninfo: str, purpose: str, wanted: dict[str, str], takes: _Takes) -
         connect_timeout=parts.get("PGCONNECT_TIMEOUT", "10"),
         options=_joined(own, ours),
     )
+    for kind in ("text", "varchar", "bpchar", "name"):
+        connection.adapters.register_loader(kind, _Text)
+    return connection
 
 
 def _joined(own: str, ours: dict[str, str]) -> str:

@@ -40,6 +40,41 @@ _OF_OTHERS = (
 """Parameters that other tools put into a connection string and libpq doesn't know."""
 
 
+_NOT_FROM_OUTSIDE: Mapping[str, str] = {
+    # An address would lead to another server, and a password from the environment beats the password file.
+    "hostaddr": "",
+    "password": "",
+    "options": "",
+    "requirepeer": "",
+    "require_auth": "none,scram-sha-256",  # empty is no method at all
+    "target_session_attrs": "any",
+    # There is no TLS and no Kerberos on a socket of this machine; each of these could ask for one.
+    "channel_binding": "prefer",
+    "gssencmode": "disable",
+    "sslmode": "disable",
+    "sslnegotiation": "postgres",
+    "sslcertmode": "allow",
+    "sslrootcert": "",
+}
+"""What PG* variables would fill in, with the value by which nothing is asked of a server."""
+
+
+def own_place(**parts: str) -> str:
+    """A connection string to a server of ours: PG* variables are about the person's server and change nothing in it.
+
+    https://www.postgresql.org/docs/current/libpq-envars.html
+    """
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    alone = {name: value for name, value in _NOT_FROM_OUTSIDE.items() if name in known}
+    return make_conninfo("", **(alone | parts))
+
+
+def without_defences(conninfo: str) -> str:
+    """The same for a person to copy: what only keeps PG* variables out is left away."""
+    parts = check_conninfo(conninfo)
+    return make_conninfo("", **{name: one for name, one in parts.items() if _NOT_FROM_OUTSIDE.get(name) != one})
+
+
 def check_conninfo(conninfo: str) -> dict[str, str]:
     """A connection string as keywords. Raises BadUsage when libpq can't read it (without repeating secrets)."""
     parts = _parts(conninfo)
@@ -123,7 +158,8 @@ def libpq_environment(conninfo: str) -> dict[str, str]:
     env: dict[str, str] = {}
     for option in pq.Conninfo.get_defaults():
         keyword, variable = option.keyword.decode(), (option.envvar or b"").decode()
-        value = parts.get(keyword) or os.environ.get(variable)
+        # What the string leaves empty is empty, as libpq has it: a server of ours says so of what isn't its own.
+        value = parts[keyword] if keyword in parts else os.environ.get(variable)
         if variable and value:
             env[variable] = value
     if "PGSERVICEFILE" in os.environ:  # has a keyword only since libpq 18

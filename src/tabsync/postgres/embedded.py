@@ -22,6 +22,7 @@ import psutil
 from psycopg.conninfo import make_conninfo
 
 from tabsync.kernel.errors import FailedPartway, Refused
+from tabsync.postgres.conninfo import own_place
 from tabsync.postgres.installation import Installation, embedded, installations
 from tabsync.system.account import Account, server_account
 from tabsync.system.processes import is_alive, wait_ended
@@ -65,8 +66,7 @@ class Server:
 
     def conninfo(self, database: str = "postgres") -> str:
         """A connection string to a database of this server; the password stays in a file only we can read."""
-        return make_conninfo(
-            "",
+        return own_place(
             host=str(_socket_directory(self.directory)),
             port=(self.directory / "port").read_text(),
             user=SUPERUSER,

@@ -8,6 +8,7 @@ https://github.com/postgres/postgres/blob/REL_17_STABLE/src/bin/pg_dump/pg_backu
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -53,6 +54,33 @@ class Entry:
         return self.kind == "TABLE DATA" and bool(self.file)
 
 
+_CLIENT_ENCODING = re.compile(r"client_encoding = '(\w+)'")
+_CODECS = {
+    "BIG5": "big5",
+    "EUC_CN": "gb2312",
+    "EUC_JIS_2004": "euc_jis_2004",
+    "EUC_JP": "euc_jp",
+    "EUC_KR": "euc_kr",
+    "GB18030": "gb18030",
+    "GBK": "gbk",
+    "JOHAB": "johab",
+    "KOI8R": "koi8-r",
+    "KOI8U": "koi8-u",
+    "LATIN1": "iso8859-1",
+    "LATIN10": "iso8859-16",
+    "SHIFT_JIS_2004": "shift_jis_2004",
+    "SJIS": "cp932",
+    "UHC": "cp949",
+    **{f"LATIN{number}": f"iso8859-{number}" for number in (2, 3, 4)},
+    **{f"LATIN{number}": f"iso8859-{part}" for number, part in ((5, 9), (6, 10), (7, 13), (8, 14), (9, 15))},
+    **{f"ISO_8859_{part}": f"iso8859-{part}" for part in (5, 6, 7, 8)},
+    **{f"WIN{number}": f"cp{number}" for number in (866, 874, *range(1250, 1259))},
+}
+"""PostgreSQL's encodings in Python's names, but for UTF8, SQL_ASCII and those that Python doesn't know.
+
+https://www.postgresql.org/docs/current/multibyte.html
+"""
+
 _FORMS = {4: struct.Struct("<BI"), 8: struct.Struct("<BQ")}
 """How integers are written, by their size: a sign, then the value. A large schema has a million of them."""
 
@@ -64,6 +92,7 @@ class _Reader:
         self.offset_size = 8
         self.is_custom = False
         self.form = _FORMS[4]
+        self.codec = "utf-8"
 
     def byte(self) -> int:
         self.at += 1
@@ -84,7 +113,7 @@ class _Reader:
 
     def string(self) -> str | None:
         found = self.raw()
-        return None if found is None else found.decode("utf-8", "surrogateescape")
+        return None if found is None else found.decode(self.codec, "surrogateescape")
 
     def raw(self) -> bytes | None:
         """A string's bytes, for those that nobody reads."""
@@ -164,6 +193,8 @@ def _entry(reader: _Reader, version: tuple[int, int]) -> Entry:
     name, kind = reader.text(), reader.text()
     section = _SECTIONS[reader.integer()]
     definition = reader.text()
+    if kind == "ENCODING":  # the first of all; what follows is written in it
+        reader.codec = _codec(definition)
     reader.raw()  # DROP statement
     copy, schema, tablespace = reader.text(), reader.text(), reader.text()
     access_method = reader.text() if version >= (1, 14) else ""
@@ -188,6 +219,12 @@ def _entry(reader: _Reader, version: tuple[int, int]) -> Entry:
         reader.data_file(dump_id),
         section,
     )
+
+
+def _codec(definition: str) -> str:
+    """How Python calls the encoding that an archive is in; UTF-8 for what it doesn't know, whose names stay bytes."""
+    found = _CLIENT_ENCODING.search(definition)
+    return _CODECS.get(found[1], "utf-8") if found else "utf-8"
 
 
 def dependents(entries: Iterable[Entry], roots: set[int]) -> set[int]:

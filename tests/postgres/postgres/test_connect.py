@@ -12,8 +12,10 @@ from psycopg.conninfo import make_conninfo
 
 from tabsync.kernel.errors import CannotConnect, Exit, NotAllowed
 from tabsync.postgres import embedded
-from tabsync.postgres.connect import allowed, connect
+from tabsync.postgres.connect import allowed, connect, program_environment
+from tabsync.postgres.conninfo import check_conninfo, without_defences
 from tabsync.postgres.settings import Limits
+from tabsync.system.programs import run_program
 
 CANARY = "canary-7c1d-pass'word"
 
@@ -125,3 +127,40 @@ def test_a_service_and_a_pgpass_are_followed(
     monkeypatch.setenv("PGPASSFILE", str(parts["passfile"]))
     with connect("service=there", "tests") as connection:
         assert connection.info.dbname == "postgres"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PGHOSTADDR", "127.0.0.1"),  # with the port it would lead to whatever listens there
+        ("PGPASSWORD", "of another server"),
+        ("PGPASSFILE", "/dev/null"),
+        ("PGOPTIONS", "-c no.such=1 -c work_mem=nonsense"),
+        ("PGREQUIREPEER", "nobody"),
+        ("PGREQUIREAUTH", "md5"),
+        ("PGTARGETSESSIONATTRS", "standby"),
+        ("PGCHANNELBINDING", "require"),
+        ("PGGSSENCMODE", "require"),
+        ("PGSSLMODE", "verify-full"),
+        ("PGSSLNEGOTIATION", "direct"),
+        ("PGSSLCERTMODE", "require"),
+        ("PGSSLROOTCERT", "system"),
+        ("PGDATABASE", "nowhere"),
+        ("PGUSER", "nobody"),
+        ("PGPORT", "1"),
+    ],
+)
+@pytest.mark.parametrize("host", ["socket", "loopback"])
+def test_the_environment_leads_nobody_away_from_a_server_of_ours(
+    server: embedded.Server, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, host: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    conninfo = server.conninfo() if host == "socket" else server.tcp_conninfo("postgres")
+    if variable == "PGHOSTADDR":
+        monkeypatch.setenv(variable, "127.0.0.2" if host == "socket" else "127.0.0.3")
+    with connect(conninfo, "tests") as connection:
+        reached = connection.info.hostaddr
+    assert reached == ("" if host == "socket" else "127.0.0.1")
+    psql: list[str | Path] = [server.installation.program("psql"), "--no-psqlrc", "--command=select 1"]
+    assert run_program(psql, env=program_environment(conninfo, "tests")).code == 0
+    assert check_conninfo(without_defences(conninfo)).keys() == {"host", "port", "user", "dbname", "passfile"}

@@ -17,6 +17,7 @@ from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step
 from tabsync.postgres import embedded
+from tabsync.postgres.conninfo import without_defences
 from tabsync.system.claims import claim
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ def restored(workspace: Workspace) -> list[Facts]:
             continue
         directory = Path(facts["directory"])
         running = embedded.postmaster(directory) is not None
-        conninfo = own_conninfo(directory, facts["superuser"], facts["database"]) if running else None
-        found.append(facts | {"name": name, "running": running, "conninfo": conninfo})
+        conninfo = own_conninfo(directory, facts["superuser"], facts["database"]) if running else ""
+        found.append(facts | {"name": name, "running": running, "conninfo": without_defences(conninfo) or None})
     return found
 
 

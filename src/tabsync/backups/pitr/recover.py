@@ -24,6 +24,7 @@ from tabsync.kernel.clock import iso, parse_iso
 from tabsync.kernel.step import Context, Facts
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
+from tabsync.postgres.conninfo import without_defences
 from tabsync.postgres.queries import named
 from tabsync.stores.manifest import Manifest
 from tabsync.system.account import server_account
@@ -132,7 +133,8 @@ def keep(context: Context, *, backup: str, name: str, directory: str, target: Fa
     facts |= {"target": str(wanted), "reached": context.results["recover"]}
     write_entry(workspace, name, state="restored", **facts)
     workspace.leave(place)
-    return {"name": name, "directory": directory, "conninfo": own_conninfo(place, superuser, database)}
+    conninfo = without_defences(own_conninfo(place, superuser, database))
+    return {"name": name, "directory": directory, "conninfo": conninfo}
 
 
 def _leave_histories(workspace: Workspace, manifest: Manifest, place: Path) -> None:
