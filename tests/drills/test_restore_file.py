@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -202,3 +203,9 @@ def test_a_script_of_a_newer_pg_dump_runs_on_an_older_server(
         assert not any("transaction_timeout" in step.preview for step in steps)
     finally:
         run_sql(make_conninfo(older, dbname="postgres"), "drop database if exists {} with (force)", "of newer")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(shop: Workspace, directory: Path) -> None:
+    os.mkfifo(directory / "pipe")
+    with pytest.raises(BadUsage, match="is a pipe"):
+        plan_restore_file(shop, directory / "pipe")
