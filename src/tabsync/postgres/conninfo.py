@@ -146,7 +146,7 @@ def without_secrets(conninfo: str) -> str:
         start = re.match(r"[\w.-]*(?:://)?", conninfo)
         shown = start[0] if start else ""
         return shown if shown == conninfo else f"{shown}..."
-    return make_conninfo("", **{key: value for key, value in parts.items() if key not in _SECRET})
+    return make_conninfo("", **{key: value for key, value in parts.items() if not value or key not in _SECRET})
 
 
 def libpq_environment(conninfo: str) -> dict[str, str]:
