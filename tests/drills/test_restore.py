@@ -181,6 +181,19 @@ def test_it_works_when_the_database_is_gone(restaurant_backup: tuple[Workspace, 
     assert asked(workspace, name, "select count(*) from orders") == [(300,)]
 
 
+@pytest.mark.parametrize("closed", ["datallowconn = false", "datconnlimit = -2"], ids=["closed", "half dropped"])
+def test_it_works_when_the_database_lets_nobody_in(
+    restaurant_backup: tuple[Workspace, str], gone: Gone, closed: str
+) -> None:
+    workspace, _ = restaurant_backup
+    name = str(psycopg.conninfo.conninfo_to_dict(workspace.conninfo)["dbname"])
+    change = f"update pg_database set {closed} where datname = '{name}'"
+    fill(make_conninfo(workspace.conninfo, dbname="postgres"), change)
+    gone.append((workspace, "beside"))
+    carried_out(workspace, plan_restore_new(workspace, "latest", "beside")).raise_if_failed()
+    assert asked(workspace, "beside", "select count(*) from orders") == [(300,)]
+
+
 def test_missing_roles_are_named_and_can_be_left_out(
     tabsync_database: Callable[..., str], workspaces: Callable[..., Workspace], gone: Gone
 ) -> None:

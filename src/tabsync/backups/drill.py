@@ -122,9 +122,10 @@ def full_backup(workspace: Workspace, backup: str) -> Manifest:
                 f"backup {backup} is of kind {found.kind}: a drill needs a full backup", "tabsync backup list"
             )
         return found
-    full = [one for one in store.manifests()[0] if one.kind == "full" and subject in (None, one.subject)]
+    good, bad = store.manifests()
+    full = [one for one in good if one.kind == "full" and subject in (None, one.subject)]
     if not full:
-        raise BadUsage(f"there is no full backup of this database in {store.url}", "tabsync backup take full")
+        raise store.nothing("full backup of this database", bad, "tabsync backup take full")
     return full[-1]
 
 

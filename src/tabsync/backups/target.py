@@ -79,7 +79,8 @@ def first_of(places: Sequence[str]) -> Connection:
     """A session in the first of some databases that there is.
 
     Whether a database is gone can't be read from a refusal, which has no SQLSTATE and is in the server's language: the
-    next one is asked. Raises the first refusal where none lets us in, or where that database is there all the same.
+    next one is asked. Raises the first refusal where none lets us in, or where that database is there all the same; one
+    that lets nobody in (allow_connections false, or invalid since a DROP DATABASE was interrupted) is as good as gone.
     """
     refusals: list[tuple[str, CannotConnect]] = []
     for conninfo in places:
@@ -92,7 +93,7 @@ def first_of(places: Sequence[str]) -> Connection:
             refusals.append((parts.get("dbname") or parts.get("user") or "", error))
             continue
         for name, refused in refusals:
-            if exists(connection, name):
+            if connection.execute(SQL["lets_in"], {"database": name}).fetchone() == (True,):
                 connection.close()
                 raise refused
         return connection
@@ -112,12 +113,13 @@ def backup_for(workspace: Workspace, backup: str, target: Facts) -> Manifest:
                 f"backup {backup} is physical: it contains a cluster's files, not a dump", "use tabsync restore to-time"
             )
         return found
-    mine = [one for one in store.manifests()[0] if one.kind == "full" and one.reason != BEFORE_RESTORE]
+    good, bad = store.manifests()
+    mine = [one for one in good if one.kind == "full" and one.reason != BEFORE_RESTORE]
     own = [one for one in mine if one.subject == subject_of(target)]
     wanted = check_conninfo(workspace.conninfo).get("dbname")
     own = own or [one for one in mine if one.source["database"] == wanted]
     if not own:
-        raise BadUsage(f"there is no full backup of this database in {store.url}", "tabsync backup take full")
+        raise store.nothing("full backup of this database", bad, "tabsync backup take full")
     return own[-1]
 
 

@@ -54,3 +54,7 @@ select case c.relkind when 'S' then 'SEQUENCE' when 'v' then 'VIEW' when 'm' the
  where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
 union all
 select 'COLLATION', n.nspname, l.collname from pg_collation l join pg_namespace n on n.oid = l.collnamespace
+
+-- name: lets_in
+-- Whether a database takes sessions; -2 marks one whose DROP DATABASE was interrupted.
+select datallowconn and datconnlimit <> -2 from pg_catalog.pg_database where datname = %(database)s

@@ -26,6 +26,8 @@ _HINTS: tuple[tuple[str, str], ...] = (
         r"|データベース.*は存在しません|数据库.*不存在",
         "list the databases there with: psql -l",
     ),
+    ("not currently accepting connections", "in another database: alter database NAME allow_connections true"),
+    ("invalid database", "its DROP DATABASE was interrupted: drop it again, then: tabsync restore new"),
     (r'role ".*" does not exist', "check the user name in the URL or PGUSER"),
     ("could not translate host name|Name or service not known", "check the host name, or your network and DNS"),
     ("Connection refused|No such file or directory", "check host and port, and that the server is running"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -18,6 +19,8 @@ from tabsync.kernel.step import Facts
 
 VERSION = 1
 
+_FILE_NAME = re.compile(r"[\w.-]+", re.ASCII)
+_DIGEST = re.compile("[0-9a-f]{64}")
 _LISTS = ("tables", "foreign_keys", "extensions", "roles", "tablespaces", "excluded", "excluded_schemas")
 
 
@@ -150,6 +153,7 @@ def read_manifest(name: str, content: bytes, distrusts: Callable[[str, Facts], s
             )
         digest = data.pop("digest")
         manifest = replace(manifest_from_json(data), digest=digest, content_digest=signed_digest(data))
+        _check_places(manifest)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise damaged from None
     # Of what was stored, and not of what we make of it: a later version has more to say.
@@ -161,6 +165,22 @@ def read_manifest(name: str, content: bytes, distrusts: Callable[[str, Facts], s
             "don't restore it; if you know that it was taken here, sign it: tabsync backup sign ID",
         )
     return manifest
+
+
+def _check_places(manifest: Manifest) -> None:
+    """See that a manifest names files in its own directory, objects and a time. Raises ValueError or TypeError.
+
+    Its digest only shows damage: who may write into a store without signatures could have us write anywhere else.
+    """
+    for file in manifest.files:
+        if not _FILE_NAME.fullmatch(file.name) or set(file.name) == {"."}:
+            raise ValueError(f"{file.name!r} is no file's name")
+        if not all(_DIGEST.fullmatch(one) for one in (file.digest, file.object)):
+            raise ValueError(f"{file.object!r} is no digest")
+        if min(file.bytes, file.object_bytes) < 0:
+            raise ValueError(f"{file.name} has a negative size")
+    if manifest.taken_at.tzinfo is None:
+        raise ValueError("the time of its snapshot has no time zone")
 
 
 def signed_digest(content: Facts) -> str:

@@ -160,9 +160,15 @@ class Store(Kind):
         good, bad = self.manifests()
         mine = [one for one in good if subject is None or one.subject == subject]
         if not mine:
-            because = f" ({len(bad)} can't be read)" if bad else ""
-            raise BadUsage(f"there is no backup of this database in {self.url}{because}", "tabsync backup take full")
+            raise self.nothing("backup of this database", bad, "tabsync backup take full")
         return mine[-1]
+
+    def nothing(self, what: str, bad: Sequence[ProblemFound], hint: str) -> BadUsage:
+        """That there is no such backup; where some manifests can't be read, that it may be one of those."""
+        if not bad:
+            return BadUsage(f"there is no {what} in {self.url}", hint)
+        told = f"{len(bad)} can't be read: {bad[0].fact}"
+        return BadUsage(f"there is no readable {what} in {self.url}; {told}", "tabsync backup list")
 
     def damaged(self, manifest: Manifest) -> Iterator[tuple[StoredFile, str]]:
         """Read every object of a backup and give those that are missing or not what they were, and why."""

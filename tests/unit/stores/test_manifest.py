@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from tabsync.stores.manifest import Manifest, StoredFile, read_manifest, subject
 
 TEXT = st.text(max_size=10)
 FACTS = st.dictionaries(TEXT, TEXT | st.integers() | st.none() | st.booleans(), max_size=3)
-FILES = st.builds(StoredFile, name=TEXT, digest=TEXT, bytes=st.integers(0), schema=TEXT, table=TEXT)
+NAMES = st.from_regex(r"[a-z0-9_-][\w.-]{0,9}", fullmatch=True).filter(str.isascii)
+DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
+FILES = st.builds(StoredFile, name=NAMES, digest=DIGESTS, bytes=st.integers(0), schema=TEXT, table=TEXT)
 MANIFESTS = st.builds(
     Manifest,
     id=TEXT,
@@ -24,7 +27,7 @@ MANIFESTS = st.builds(
     reason=TEXT,
     started_at=TEXT,
     finished_at=TEXT,
-    snapshot=FACTS,
+    snapshot=st.just({"time": "2026-11-22T18:15:01+00:00", "lsn": "0/1A2B3C"}),
     source=FACTS,
     database=FACTS,
     program=FACTS,
@@ -134,3 +137,28 @@ def test_a_manifest_of_the_first_version_stays_readable() -> None:
     manifest = read_manifest(golden.stem, golden.read_bytes())
     assert (manifest.kind, manifest.source["database"], len(manifest.files)) == ("full", "tabsync", 16)
     assert manifest.excluded == ()  # manifests say that only since later
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "../../../etc/cron.d/evil"},
+        {"name": "/etc/cron.d/evil"},
+        {"name": ".."},
+        {"name": "a\nb"},
+        {"name": ""},
+        {"digest": "../../../../etc/shadow"},
+        {"sealed": "AB" * 32},
+        {"bytes": -1},
+    ],
+)
+def test_a_manifest_of_somebody_else_leads_nowhere_else(change: dict[str, Any]) -> None:
+    files = (replace(ONE.files[0], **change), *ONE.files[1:])
+    with pytest.raises(ProblemFound, match="corrupt"):
+        read_manifest(ONE.id, replace(ONE, files=files).to_bytes())
+
+
+@pytest.mark.parametrize("snapshot", [{}, {"time": "nonsense"}, {"time": 5}, {"time": "2026-11-22T18:15:01"}])
+def test_a_backup_of_no_known_time_is_damaged(snapshot: dict[str, Any]) -> None:
+    with pytest.raises(ProblemFound, match="corrupt"):
+        read_manifest(ONE.id, replace(ONE, snapshot=snapshot).to_bytes())

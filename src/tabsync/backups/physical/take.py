@@ -229,7 +229,8 @@ def _parent(store: Store, name: str, system_identifier: str) -> Manifest:
         if found not in physical([found], system_identifier):
             raise BadUsage(f"{name} is not a physical backup of this cluster", "tabsync backup window")
         return found
-    mine = physical(store.manifests()[0], system_identifier)
+    good, bad = store.manifests()
+    mine = physical(good, system_identifier)
     if not mine:
-        raise BadUsage(f"there is no physical backup of this cluster in {store.url}", "tabsync backup take physical")
+        raise store.nothing("physical backup of this cluster", bad, "tabsync backup take physical")
     return mine[-1]
