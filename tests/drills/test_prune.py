@@ -153,12 +153,16 @@ def test_what_changed_since_it_was_shown_makes_it_refuse(workspace: Workspace, e
     assert store_of(workspace).markers("leases") == {}
 
 
-@pytest.mark.parametrize("harm", ["damaged", "newer"])
+@pytest.mark.parametrize("harm", ["damaged", "newer", "unreadable"])
 def test_nothing_goes_while_a_manifest_cannot_be_read(workspace: Workspace, harm: str) -> None:
     fill(workspace)
     plan = plan_prune(workspace, survey(workspace))
     path = workspace.store_root / "manifests" / "fresh.json"
-    path.write_text(json.dumps({"version": 99}) if harm == "newer" else path.read_text()[:-40])
+    if harm == "unreadable":  # as after an error of the disk, and for root too
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_text(json.dumps({"version": 99}) if harm == "newer" else path.read_text()[:-40])
     before = digests(workspace)
     with pytest.raises(Refused, match="fresh"):
         survey(workspace)

@@ -19,10 +19,11 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
 
 from tabsync.kernel import clock
-from tabsync.kernel.errors import FailedPartway, Refused
+from tabsync.kernel.errors import FailedPartway, ProblemFound, Refused
 from tabsync.stores.manifest import Manifest, StoredFile
 from tabsync.stores.objects import NamedFile, StoredObject
 from tabsync.stores.store import Store, digest_of, file_name, manifest_name, no_such_backup, object_name, other_size
@@ -226,12 +227,27 @@ class LocalStore(Store):
     def markers(self, kind: str, prefix: str = "") -> dict[str, bytes]:
         """The markers of a kind whose names begin so, by name."""
         found = {}
-        for path in sorted((self.root / kind).glob("[!.]*.json")):
+        for path in sorted(self._listed(kind)):
             if not path.name.startswith(prefix):
                 continue
             with contextlib.suppress(FileNotFoundError):
                 found[path.stem] = path.read_bytes()
         return found
+
+    def _listed(self, folder: str) -> list[Path]:
+        """The JSON files of a folder; none where there is no folder. Raises Refused when that can't be known."""
+        try:
+            return [path for path in (self.root / folder).iterdir() if fnmatch(path.name, "[!.]*.json")]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            if not self.root.is_dir():
+                return []  # there is no store yet; who writes is told what is in its way
+            # glob would give nothing, and nothing is what prune takes for "no backup, no hold".
+            raise Refused(
+                f"can't read the store {self.root}: {folder}: {error.strerror}",
+                "check the store's disk and its permissions",
+            ) from None
 
     def delete_marker(self, kind: str, name: str) -> bool:
         """Delete a marker; False when there is none."""
@@ -244,15 +260,22 @@ class LocalStore(Store):
 
     def ids(self) -> list[str]:
         """The ids of all backups, oldest first."""
-        directory = self.root / "manifests"
-        return sorted(path.stem for path in directory.glob("*.json")) if directory.is_dir() else []
+        return sorted(path.stem for path in self._listed("manifests"))
 
     def manifest_content(self, backup: str) -> bytes:
         """One backup's manifest as it is stored. Raises BadUsage when there is no such backup."""
         try:
             return self._manifest_path(backup).read_bytes()
-        except OSError:
+        except FileNotFoundError:
             raise no_such_backup(backup, str(self.root)) from None
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise no_such_backup(backup, str(self.root)) from None
+            # It is there: who takes it for pruned deletes what it names.
+            raise ProblemFound(
+                f"the manifest of backup {backup} can't be read: {error.strerror}",
+                "check the store's disk and its permissions",
+            ) from None
 
     def harm(self, file: StoredFile) -> str:
         """Read an object and say what is wrong with it; "" when it is what it was."""

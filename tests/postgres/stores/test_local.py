@@ -244,3 +244,13 @@ def test_a_marker_is_created_once(store: LocalStore) -> None:
     assert store.delete_marker("holds", "b1")
     assert not store.delete_marker("holds", "b1")
     assert list((store.root / "holds").iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", ["manifests", "holds"])
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(store: LocalStore, folder: str) -> None:
+    path = store.root / folder
+    if path.exists():
+        path.rename(store.root / "away")
+    path.write_text("as unreadable for root as for anybody")
+    with pytest.raises(Refused, match=f"can't read the store .*{folder}"):
+        store.ids() if folder == "manifests" else store.markers(folder)
