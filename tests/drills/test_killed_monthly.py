@@ -115,7 +115,11 @@ def test_the_next_monthly_drill_says_that_it_dropped_it(site: Site) -> None:
 def test_a_staging_server_that_cannot_be_asked_is_asked_again_and_no_password_is_noted(site: Site) -> None:
     """A password that is only in the connection string is nowhere written: then the next drill brings it along."""
     run_sql(site.staging, "create role driller superuser login password 'never to be noted'")
-    parts = {key: value for key, value in conninfo_to_dict(site.staging).items() if key not in ("passfile", "user")}
+    parts = {
+        key: value
+        for key, value in conninfo_to_dict(site.staging).items()
+        if key not in ("passfile", "user", "password")
+    }
     with_password = make_conninfo("", **parts, user="driller", password="never to be noted")
     left = site.kill("after", "verify", with_password)
     (note,) = site.notes()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,6 +20,7 @@ from tabsync.kernel.errors import Exit, FailedPartway
 from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import clients_for
 from tabsync.stores.local import LocalStore
+from tabsync.system.programs import Finished, run_program
 from tabsync.workspace import Workspace
 from tests.conftest import Databases
 from tests.drills.test_drill import drill, injure
@@ -88,6 +92,31 @@ def test_a_constraint_that_reads_another_table_comes_back_each_time(
         gone.append((workspace, f"again{number}"))
         carried_out(workspace, plan_restore_new(workspace, backup, f"again{number}")).raise_if_failed()
         same(workspace, f"again{number}")
+
+
+def test_also_when_workers_write_into_one_line(
+    databases: Databases, workspaces: Callable[..., Workspace], gone: Gone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each writes its messages in parts, and the parts of two may come mixed: as here, seen on a busy machine."""
+    mixed: list[str] = []
+
+    def run_and_mix(argv: Sequence[str | Path], **options: Any) -> Finished:
+        done = run_program(argv, **options)
+        if not any(str(word).startswith("--jobs=") for word in argv):
+            return done
+        lines = tuple(re.sub("^pg_restore: error: (?=.*COPY)", "pg_restore:error: ", line) for line in done.stderr)
+        mixed.extend(set(lines) - set(done.stderr))
+        return replace(done, stderr=lines)
+
+    conninfo = databases(17)
+    fill(conninfo, READS_ANOTHER)
+    workspace = workspaces(conninfo)
+    backup = backed_up(workspace)
+    monkeypatch.setattr("tabsync.backups.pg_restore.run_program", run_and_mix)
+    gone.append((workspace, "mixed"))
+    carried_out(workspace, plan_restore_new(workspace, backup, "mixed")).raise_if_failed()
+    same(workspace, "mixed")
+    assert mixed
 
 
 def test_also_in_one_transaction(databases: Databases, workspaces: Callable[..., Workspace], gone: Gone) -> None:

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from tabsync.backups.extension_rows import make_way, of_extensions
-from tabsync.backups.pg_restore import as_dbname, run_pg_restore, write_list
+from tabsync.backups.pg_restore import MIXED_UP, as_dbname, run_pg_restore, write_list
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
@@ -154,14 +154,21 @@ def _rows_again(
 ) -> list[Facts]:
     """Try rows that failed again, one after the other, as long as some of them come."""
     rows = {entry.dump_id: entry for entry in entries if entry.section == "data"}
-    definitions = [one for one in failures if one["dump_id"] not in rows]
+    mixed_up = [one for one in failures if one["what"] == MIXED_UP]
+    definitions = [one for one in failures if one["dump_id"] not in rows and one not in mixed_up]
     # What lacks its own table fails again with another message, which says less.
     lost = dependents(entries, {one["dump_id"] for one in definitions if one["dump_id"] is not None})
     hopeless = [one for one in failures if one["dump_id"] in rows and one["dump_id"] in lost]
     failed = {one["dump_id"] for one in failures} & set(rows) - lost
-    if failed:
+    if failed or mixed_up:
         with connect() as connection:
             failed |= _suspects(connection, [one for one in rows.values() if one.dump_id not in lost])
+    if mixed_up:  # large objects and sequences, which may be set as often as one likes
+        failed |= {one.dump_id for one in rows.values() if not one.has_rows} - lost
+    # Only workers mix their messages up, and they do rows here: what isn't there now is tried again, one by one, or is
+    # of an extension's table, whose rows are counted afterwards.
+    if not failed and not of_extensions(entries):
+        definitions += mixed_up
     left = [one for one in failures if one["dump_id"] in failed]
     while failed:
         with connect() as connection:

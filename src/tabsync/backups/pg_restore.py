@@ -17,6 +17,12 @@ _COUNTED = ("TABLE DATA", "INDEX", "CONSTRAINT", "FK CONSTRAINT")
 _BEGUN = re.compile(r"pg_restore: (?:processing data for table|creating (?:INDEX|CONSTRAINT|FK CONSTRAINT)) ")
 """Without parallel workers it says what it begins, and not what it has finished."""
 
+_COUNT = re.compile(r"errors ignored on restore: (\d+)")
+"""Said by the one that started the workers, when they have ended."""
+
+MIXED_UP = "pg_restore's workers"
+"""What failed, where two workers wrote into one line of stderr, so that an error can't be read that was counted."""
+
 _OURS = re.compile(r"pg_restore: ")
 _FROM_ENTRY = re.compile(r"from TOC entry (\d+);")
 _ERROR = re.compile(r"pg_restore: error: (?:could not execute query: )?(?:ERROR:\s*)?(.*)")
@@ -46,7 +52,7 @@ def run_pg_restore(
     options: where to and what, see restore_command; conninfo: the server, a password in it goes by the environment;
     report: called with the objects that are done; form: the dump's format; claim: the claimed directory, when the dump
     doesn't lie in it; settings: of its sessions (money.py). Each failure has dump_id (None: not of one entry),
-    what, error, and detail and context where the server gave them.
+    what (MIXED_UP: of an entry that is unknown), error, and detail and context where the server gave them.
     """
     total = sum(1 for entry in entries if entry.kind in _COUNTED)
     done, parallel = 0, any(option.startswith("--jobs=") for option in options)
@@ -65,8 +71,11 @@ def run_pg_restore(
         all_stderr=True,
     )
     failures = failures_in(finished.stderr, entries)
-    harmless = any(_ERROR.search(line) and _HARMLESS.search(line) for line in finished.stderr)
-    if finished.code != 0 and not failures and not harmless:
+    harmless = sum(1 for line in finished.stderr if _ERROR.search(line) and _HARMLESS.search(line))
+    counted = [int(match[1]) for line in finished.stderr if (match := _COUNT.search(line))]
+    if counted and counted[-1] > len(failures) + harmless:
+        failures.append({"dump_id": None, "what": MIXED_UP, "error": finished.complaint()})
+    elif finished.code != 0 and not failures and not harmless:
         failures.append({"dump_id": None, "what": "pg_restore", "error": finished.complaint()})
     return failures
 
