@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from tabsync.backups.extension_rows import make_way, of_extensions
+from tabsync.backups.extension_rows import SQL, make_way, of_extensions
 from tabsync.backups.pg_restore import MIXED_UP, as_dbname, run_pg_restore, write_list
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
@@ -94,7 +94,7 @@ def in_passes(
     if failures and not go_on:
         return failures
     for part, serial in _stages(last):
-        failures += _again(restoring, part, restoring.run(part, serial=serial))
+        failures += _again(restoring, part, restoring.run(part, serial=serial), connect)
     return failures
 
 
@@ -181,9 +181,13 @@ def _rows_again(
     return definitions + hopeless + left
 
 
-def _again(restoring: Restoring, entries: Sequence[Entry], failures: list[Facts]) -> list[Facts]:
+def _again(
+    restoring: Restoring, entries: Sequence[Entry], failures: list[Facts], connect: Callable[[], Connection]
+) -> list[Facts]:
     """Try what failed of the last pass again, as long as some of it comes: a view may read another in a function."""
     kinds = {entry.dump_id: entry.kind for entry in entries}
+    if any(one["what"] == MIXED_UP for one in failures):
+        failures = _attributed(entries, failures, connect)
     final = [one for one in failures if kinds.get(one["dump_id"], "CONSTRAINT") in _KEYS]
     left = [one for one in failures if one not in final]
     while left:
@@ -193,6 +197,20 @@ def _again(restoring: Restoring, entries: Sequence[Entry], failures: list[Facts]
             break  # what is told is the first attempt: of an object that is half there, the second says that it exists
         left = again
     return final + left
+
+
+def _attributed(entries: Sequence[Entry], failures: list[Facts], connect: Callable[[], Connection]) -> list[Facts]:
+    """Who failed of the last pass, where messages were mixed up: the views that aren't filled, if there are any others
+    than those that are known; else it stays a failure of an entry that is unknown."""
+    mixed_up = [one for one in failures if one["what"] == MIXED_UP]
+    known = [one for one in failures if one not in mixed_up]
+    with connect() as connection:
+        empty = {Relation(*row) for row in connection.execute(SQL["unfilled"])}
+    views = [entry for entry in entries if entry.kind == "MATERIALIZED VIEW DATA"]
+    others = {one.dump_id for one in views if Relation(one.schema, one.name) in empty} - {
+        one["dump_id"] for one in known
+    }
+    return known + ([mixed_up[0] | {"dump_id": one} for one in sorted(others)] or mixed_up)
 
 
 def _suspects(connection: Connection, entries: Sequence[Entry]) -> set[int]:

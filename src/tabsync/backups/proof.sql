@@ -170,3 +170,10 @@ select 'DEFAULT', t.schema, t.name || ' ' || a.attname
   join pg_catalog.pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
 union all
 select 'ROW SECURITY', schema, name from tables where relrowsecurity
+
+-- name: unfilled
+-- Materialized views without rows of their own: REFRESH has failed, or was never asked for.
+select n.nspname, c.relname
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind = 'm' and not c.relispopulated
