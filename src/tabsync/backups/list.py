@@ -11,6 +11,7 @@ from tabsync.kernel.errors import BadUsage, ProblemFound
 from tabsync.kernel.step import Facts
 from tabsync.ledger.evidence import evidence_since
 from tabsync.ledger.open import Ledger
+from tabsync.ledger.runs import recent_runs
 from tabsync.manual.load import read
 from tabsync.manual.model import RetentionClass
 from tabsync.stores.manifest import Manifest
@@ -18,6 +19,7 @@ from tabsync.stores.manifest import Manifest
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
+_TAKING = ("backup take full", "backup take physical", "drill")
 _ALL = 1_000_000  # drills in the ledger: a proof is never too old to count
 
 
@@ -27,10 +29,12 @@ def list_backups(workspace: Workspace) -> tuple[list[Facts], list[ProblemFound]]
     Each has id, taken_at, age_seconds, kind, reason, database, tables, bytes; proven: True or False by its newest
     proof, None when there is none; proof: what that showed, see contents_proven; class, expires_at: what the manual's
     Retention table says of it, None when it says nothing; held: why it is held, "" for no reason given, None when it
-    isn't.
+    isn't. Raises ProblemFound when the store's directory is gone.
     """
     store = workspace.store()
     manifests, damaged = store.manifests()
+    if not manifests and not damaged:
+        _check_there(workspace)
     shown, held, classes = contents_proven(workspace.ledger()), holds(store), _classes(workspace)
     moment = now()
     rows = [
@@ -51,6 +55,18 @@ def list_backups(workspace: Workspace) -> tuple[list[Facts], list[ProblemFound]]
         for one in manifests
     ]
     return rows, damaged
+
+
+def _check_there(workspace: Workspace) -> None:
+    """Tell a store that has no backup yet from a disk that isn't mounted. Raises ProblemFound."""
+    if workspace.store_url or workspace.store_root.exists():
+        return
+    runs = [one for name in _TAKING for one in recent_runs(workspace.ledger(), procedure=name)]
+    if any(one["state"] == "done" for one in runs):
+        raise ProblemFound(
+            f"the directory of the store, {workspace.store_root}, does not exist, but backups were taken here",
+            "mount its disk, or name another directory: --store, or store in tabsync.toml",
+        )
 
 
 def proofs(ledger: Ledger) -> dict[str, bool]:

@@ -15,7 +15,7 @@ from tabsync.backups import dump as dump_module
 from tabsync.backups.drill import plan_drill
 from tabsync.backups.list import list_backups
 from tabsync.backups.take import plan_take_full
-from tabsync.kernel.errors import BadUsage, CannotConnect, Exit, FailedPartway, NotAllowed, Refused
+from tabsync.kernel.errors import BadUsage, CannotConnect, Exit, FailedPartway, NotAllowed, ProblemFound, Refused
 from tabsync.kernel.runner import Outcome, Quiet, run
 from tabsync.ledger.evidence import latest_evidence
 from tabsync.manual.load import load
@@ -250,6 +250,17 @@ def test_what_the_list_says_of_a_backup(
     evidence = latest_evidence(workspace.ledger(), "backup", manifest.subject)
     assert evidence is not None
     assert (evidence["ok"], evidence["facts"]["backup"]) == (True, manifest.id)
+
+
+def test_a_store_whose_disk_is_not_mounted_is_no_empty_one(
+    tabsync_database: Callable[..., str], workspaces: Callable[..., Workspace]
+) -> None:
+    workspace = workspaces(tabsync_database())
+    assert list_backups(workspace) == ([], [])
+    run(plan_take_full(workspace), workspace, workspace.journal()).raise_if_failed()
+    workspace.store_root.rename(workspace.store_root.with_name("unmounted"))
+    with pytest.raises(ProblemFound, match="does not exist, but backups were taken here"):
+        list_backups(workspace)
 
 
 def test_a_plan_changes_nothing_and_shows_no_password(
