@@ -74,7 +74,12 @@ def subject(
         held.release()
 
 
-_SETTINGS = {"shared_buffers": "1GB", "maintenance_work_mem": "512MB", "max_wal_size": "8GB"}
+_SETTINGS = {
+    "shared_buffers": "1GB",
+    "maintenance_work_mem": "512MB",
+    "max_wal_size": "8GB",
+    "max_locks_per_transaction": "256",  # pg_dump locks each of 10,000 tables
+}
 
 
 def _fill(server: embedded.Server, orders: int, dataset: Path | None) -> None:

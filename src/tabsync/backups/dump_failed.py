@@ -38,6 +38,11 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ("invalid memory alloc request size|out of memory for .* string|string too long", _TOO_LARGE),
     (_DAMAGE, _SEE_DAMAGE),
     (
+        "max_locks_per_transaction",
+        "pg_dump locks each table: set max_locks_per_transaction to the number of tables, divided by max_connections,"
+        " and some more; it takes effect when the server is restarted",
+    ),
+    (
         "row-level security",
         "dump as a superuser, or: alter role ... bypassrls; with FORCE ROW LEVEL SECURITY the owner is restricted too",
     ),

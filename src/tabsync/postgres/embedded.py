@@ -41,6 +41,7 @@ SCRATCH_SETTINGS: Mapping[str, str] = {
     "checkpoint_timeout": "1h",
     "max_wal_size": "16GB",
     "listen_addresses": "",
+    "max_locks_per_transaction": "1024",  # the copy is dumped again, and pg_dump locks each table: enough for 100,000
 }
 
 _SOCKET_PATH_LIMIT = 90  # sun_path holds 108 bytes on Linux and 104 on macOS; ".s.PGSQL.65535" takes 15

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.backups.contents import Kind
@@ -14,7 +15,7 @@ from tabsync.backups.drill import plan_drill, run_drill
 from tabsync.backups.list import list_backups
 from tabsync.backups.restore_in_place import plan_restore_in_place
 from tabsync.backups.restore_new import plan_restore_new
-from tabsync.backups.take import plan_take
+from tabsync.backups.take import plan_take, plan_take_full
 from tabsync.backups.take_file import plan_take_file
 from tabsync.kernel.errors import BadUsage, Exit, FailedPartway, NotAllowed, Refused
 from tabsync.kernel.plan import Plan
@@ -25,6 +26,7 @@ from tabsync.postgres.installation import clients_for
 from tabsync.stores.manifest import Manifest
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
+from tests.servers import running_server
 from tests.sessions import connect
 
 
@@ -228,3 +230,15 @@ alter table profiles owner to app_owner;
 alter table orders owner to app_owner;
 grant usage on schema auth to app_owner
 """
+
+
+def test_more_tables_than_the_server_has_locks_is_told(workspaces: Callable[..., Workspace]) -> None:
+    few = {"max_locks_per_transaction": "10", "max_connections": "10", "max_worker_processes": "0"}
+    with running_server("locks", **few) as server:
+        with connect(server.conninfo(), "tests") as connection:
+            for number in range(3_000):
+                connection.execute(sql.SQL("create table {} ()").format(sql.Identifier(f"t{number}")))
+        workspace = workspaces(server.conninfo())
+        outcome = run(plan_take_full(workspace), workspace, workspace.journal())
+    assert isinstance(outcome.error, FailedPartway)
+    assert "set max_locks_per_transaction to the number of tables" in outcome.error.hint
