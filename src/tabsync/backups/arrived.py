@@ -79,7 +79,7 @@ def check_arrived(
 
 def not_there(connection: Connection, entries: Sequence[Entry]) -> list[Difference]:
     """What of a dump's things a database lacks or has otherwise: relations, indexes that are valid, sequences."""
-    there = {Relation(*row) for row in connection.execute(SQL["relations"], {})}
+    there = {Relation(*row) for row in connection.execute(SQL["relations"], {}).fetchall()}
     missing = [
         Difference(entry.kind.lower(), entry.schema, entry.name, "is missing")
         for entry in entries
@@ -167,7 +167,7 @@ def invalid_notes(entries: Sequence[Entry]) -> list[str]:
 def _things(connection: Connection, entries: Sequence[Entry]) -> list[Difference]:
     """What has a name, and is missing."""
     there: dict[str, set[tuple[str, str]]] = {}
-    for kind, schema, name in connection.execute(SQL["things"], {}):
+    for kind, schema, name in connection.execute(SQL["things"], {}).fetchall():  # one by one takes three times as long
         there.setdefault(kind, set()).add((schema, name))
     kinds = {kind: there.get("CONSTRAINT" if kind in _CONSTRAINTS else kind, set()) for kind in _NAMED}
     return [
