@@ -17,6 +17,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from tabsync.backups.arrived import not_there
 from tabsync.backups.extension_rows import SQL, make_way, of_extensions
 from tabsync.backups.pg_restore import MIXED_UP, as_dbname, run_pg_restore, write_list
 from tabsync.kernel.step import Facts
@@ -187,7 +188,7 @@ def _again(
     """Try what failed of the last pass again, as long as some of it comes: a view may read another in a function."""
     kinds = {entry.dump_id: entry.kind for entry in entries}
     if any(one["what"] == MIXED_UP for one in failures):
-        failures = _attributed(entries, failures, connect)
+        failures = _tried_again(restoring, entries, failures, connect)
     final = [one for one in failures if kinds.get(one["dump_id"], "CONSTRAINT") in _KEYS]
     left = [one for one in failures if one not in final]
     while left:
@@ -199,18 +200,23 @@ def _again(
     return final + left
 
 
-def _attributed(entries: Sequence[Entry], failures: list[Facts], connect: Callable[[], Connection]) -> list[Facts]:
-    """Who failed of the last pass, where messages were mixed up: the views that aren't filled, if there are any others
-    than those that are known; else it stays a failure of an entry that is unknown."""
+def _tried_again(
+    restoring: Restoring, entries: Sequence[Entry], failures: list[Facts], connect: Callable[[], Connection]
+) -> list[Facts]:
+    """Who failed of the last pass, where messages were mixed up: what isn't there, or isn't filled, is tried once more.
+
+    If all is there, it stays a failure of an entry that is unknown.
+    """
     mixed_up = [one for one in failures if one["what"] == MIXED_UP]
     known = [one for one in failures if one not in mixed_up]
     with connect() as connection:
-        empty = {Relation(*row) for row in connection.execute(SQL["unfilled"])}
-    views = [entry for entry in entries if entry.kind == "MATERIALIZED VIEW DATA"]
-    others = {one.dump_id for one in views if Relation(one.schema, one.name) in empty} - {
-        one["dump_id"] for one in known
-    }
-    return known + ([mixed_up[0] | {"dump_id": one} for one in sorted(others)] or mixed_up)
+        missing = {(one.kind, one.schema, one.name) for one in not_there(connection, entries)}
+        missing |= {("materialized view data", *row) for row in connection.execute(SQL["unfilled"]).fetchall()}
+    ids = {one["dump_id"] for one in known}
+    doubtful = [
+        one for one in entries if (one.kind.lower(), one.schema, one.name) in missing and one.dump_id not in ids
+    ]
+    return known + (restoring.run(doubtful, serial=True) if doubtful else mixed_up)
 
 
 def _suspects(connection: Connection, entries: Sequence[Entry]) -> set[int]:

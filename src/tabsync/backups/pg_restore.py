@@ -17,11 +17,12 @@ _COUNTED = ("TABLE DATA", "INDEX", "CONSTRAINT", "FK CONSTRAINT")
 _BEGUN = re.compile(r"pg_restore: (?:processing data for table|creating (?:INDEX|CONSTRAINT|FK CONSTRAINT)) ")
 """Without parallel workers it says what it begins, and not what it has finished."""
 
-_COUNT = re.compile(r"errors ignored on restore: (\d+)")
-"""Said by the one that started the workers, when they have ended."""
+_MIXED = re.compile(r"^pg_restore:(?! )|^ *error: |.pg_restore:")
+"""Each worker writes a message in parts: its name, a space, the kind, the text, the end of the line."""
 
 MIXED_UP = "pg_restore's workers"
-"""What failed, where two workers wrote into one line of stderr, so that an error can't be read that was counted."""
+"""What failed, where two workers wrote into one line of stderr, so that an error can't be read. The number of errors
+that pg_restore tells at its end is no help: a worker that had one counts all that it does afterwards."""
 
 _OURS = re.compile(r"pg_restore: ")
 _FROM_ENTRY = re.compile(r"from TOC entry (\d+);")
@@ -71,9 +72,8 @@ def run_pg_restore(
         all_stderr=True,
     )
     failures = failures_in(finished.stderr, entries)
-    harmless = sum(1 for line in finished.stderr if _ERROR.search(line) and _HARMLESS.search(line))
-    counted = [int(match[1]) for line in finished.stderr if (match := _COUNT.search(line))]
-    if counted and counted[-1] > len(failures) + harmless:
+    harmless = any(_ERROR.search(line) and _HARMLESS.search(line) for line in finished.stderr)
+    if parallel and finished.code != 0 and any(_is_mixed_up(line) for line in finished.stderr):
         failures.append({"dump_id": None, "what": MIXED_UP, "error": finished.complaint()})
     elif finished.code != 0 and not failures and not harmless:
         failures.append({"dump_id": None, "what": "pg_restore", "error": finished.complaint()})
@@ -105,6 +105,10 @@ def told(failure: Facts) -> str:
     """A failure in one line, with what the server said beside the error itself."""
     more = [failure[key] for key in ("detail", "context") if failure.get(key)]
     return f"{failure['what']}: {failure['error']}" + (f" ({'; '.join(more)})" if more else "")
+
+
+def _is_mixed_up(line: str) -> bool:
+    return "error: " in line and not _ERROR.search(line) and bool(_MIXED.search(line))
 
 
 def failures_in(lines: Iterable[str], entries: Sequence[Entry]) -> list[Facts]:
