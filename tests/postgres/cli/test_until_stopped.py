@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,15 @@ def makefile(directory: Path, code: str) -> None:
     (directory / "Makefile").write_text(f"demo:\n\t@sh {_SCRIPT} {sys.executable} work.py\n")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C reaches what is started here, also where the tests themselves were started to ignore it: `make test &`."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("how", ["ctrl-c", "sigterm to make"])
 def test_an_end_in_order_is_no_error_to_make(how: str, tmp_path: Path) -> None:
     makefile(tmp_path, _WORK)
