@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 VENDOR := src/tabsync/console/static/vendor
 ARGS ?=
 PARTS ?=
+# Containers often set it: then every process that a test starts would compile all of our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup emulators demo test lint bench soak lock clean
 
