@@ -170,7 +170,9 @@ class PgBackRest:
         if held is None:
             raise SystemExit("another benchmark restores with pgBackRest")
         source = self.measured.server
-        server = embedded.Server(held.directory, source.installation, {"shared_buffers": "1GB", "max_wal_size": "4GB"})
+        # Recovery needs no fewer locks and workers than its source had.
+        settings = dict(source.settings) | {"shared_buffers": "1GB", "max_wal_size": "4GB"}
+        server = embedded.Server(held.directory, source.installation, settings)
         server.data.mkdir(mode=0o700)
         server_account().own(server.data)
         held.directory.chmod(0o711)
