@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from benchmarks.measure import Measured
 from benchmarks.place import Subject
-from tabsync.backups.restore_new import plan_restore_new
+from tabsync.backups.restore.new import plan_restore_new
 from tabsync.backups.take import plan_take_full
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, run

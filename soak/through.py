@@ -17,11 +17,11 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tabsync.backups.drill import plan_drill, run_drill
-from tabsync.backups.restore_in_place import plan_restore_in_place, plan_undo_in_place
-from tabsync.backups.restore_new import plan_restore_new
-from tabsync.backups.restore_rows import compared
-from tabsync.backups.restore_tables import plan_restore_tables
+from tabsync.backups.drill.drill import plan_drill, run_drill
+from tabsync.backups.restore.in_place import plan_restore_in_place, plan_undo_in_place
+from tabsync.backups.restore.new import plan_restore_new
+from tabsync.backups.restore.rows.restore import compared
+from tabsync.backups.restore.tables import plan_restore_tables
 from tabsync.backups.take import plan_take_full
 from tabsync.init.inspect import Findings, manual_text
 from tabsync.kernel.errors import TabsyncError

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from tabsync.backups.physical.lay_out import programs_of
-from tabsync.backups.pitr.canary import Flock, last_saved, release
+from tabsync.backups.drill.canary import Flock, last_saved, release
 from tabsync.backups.wal.contents import read_archive
 from tabsync.backups.wal.names import folder, partial_stored, whole_stored
 from tabsync.postgres import embedded

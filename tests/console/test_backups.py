@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from psycopg.conninfo import make_conninfo
 
-from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.hold import holds
 from tabsync.backups.take import plan_take_full
 from tabsync.backups.verify import plan_verify_deep
@@ -323,7 +323,7 @@ def test_in_the_place_of_the_database(site: Site, pages: Pages, kept: str, gone:
 
 def test_a_quarterly_drill_is_among_the_drills(site: Site, pages: Pages, kept: str) -> None:
     """Its evidence is of another kind and holds other facts."""
-    from tabsync.backups.pitr.quarterly import judge
+    from tabsync.backups.drill.quarterly import judge
     from tabsync.ledger.evidence import add_evidence
 
     facts = judge({}, rto_target=3600, rpo_target=900) | {"backup": kept, "moment": "2026-11-22T18:00:00+00:00"}

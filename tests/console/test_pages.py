@@ -23,7 +23,7 @@ PATHS = ("/", "/manual", "/backups", "/runs", "/audit", "/login")
 @pytest.fixture(scope="module")
 def drilled(site: Site) -> str:
     """The id of a run that drilled a new backup, begun without a browser."""
-    from tabsync.backups.drill import plan_drill
+    from tabsync.backups.drill.drill import plan_drill
     from tabsync.manual.load import load
 
     worker = site.running.console.worker

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from tabsync.backups.drill import plan_drill
-from tabsync.backups.physical.take import plan_take_physical
-from tabsync.backups.pitr.restore import plan_to_time
+from tabsync.backups.drill.drill import plan_drill
+from tabsync.backups.take_physical import plan_take_physical
+from tabsync.backups.restore.to_time import plan_to_time
 from tabsync.backups.pitr.target import Target
 from tabsync.backups.query import answered
-from tabsync.backups.restore_in_place import plan_restore_in_place, plan_undo_in_place
-from tabsync.backups.restore_new import plan_restore_new
-from tabsync.backups.restore_rows import compared, plan_write_rows
-from tabsync.backups.restore_tables import plan_restore_tables
-from tabsync.backups.rows.undo import plan_undo_rows
+from tabsync.backups.restore.in_place import plan_restore_in_place, plan_undo_in_place
+from tabsync.backups.restore.new import plan_restore_new
+from tabsync.backups.restore.rows.restore import compared, plan_write_rows
+from tabsync.backups.restore.tables import plan_restore_tables
+from tabsync.backups.restore.rows.undo import plan_undo_rows
 from tabsync.backups.take import plan_take, plan_take_full
 from tabsync.backups.take_file import plan_take_file
 from tabsync.backups.verify import plan_verify

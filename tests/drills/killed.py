@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.kernel.runner import Quiet
 from tabsync.kernel.step import Step
 from tabsync.manual.load import load

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tabsync.backups.monthly import plan_monthly
+from tabsync.backups.drill.monthly import plan_monthly
 from tabsync.kernel.runner import run
 from tabsync.manual.load import load
 from tabsync.workspace import Workspace

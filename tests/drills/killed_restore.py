@@ -8,10 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
-from tabsync.backups.restore_in_place import plan_restore_in_place
-from tabsync.backups.restore_new import plan_restore_new
-from tabsync.backups.restore_rows import compared, plan_write_rows
-from tabsync.backups.restore_tables import plan_restore_tables
+from tabsync.backups.restore.in_place import plan_restore_in_place
+from tabsync.backups.restore.new import plan_restore_new
+from tabsync.backups.restore.rows.restore import compared, plan_write_rows
+from tabsync.backups.restore.tables import plan_restore_tables
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Quiet, run
 from tabsync.workspace import Workspace

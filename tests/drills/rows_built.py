@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from tabsync.backups.restore_rows import Difference
+from tabsync.backups.restore.rows.restore import Difference
 from tabsync.postgres import embedded
 from tabsync.workspace import Workspace
 from tests.drills.rows_copied import compared_with

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tabsync.backups.restore_rows import Difference
-from tabsync.backups.rows.compare import compare
+from tabsync.backups.restore.rows.restore import Difference
+from tabsync.backups.restore.rows.compare import compare
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, resolve
 from tabsync.postgres import catalog, embedded

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.prune import plan_prune, survey
 from tabsync.backups.take import plan_take
 from tabsync.kernel.clock import iso

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tabsync.backups.physical.take import plan_take_physical
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.take import plan_take_full
 from tabsync.kernel.runner import run
 from tabsync.postgres import embedded

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tabsync.backups.managed import provider_state
+from tabsync.backups.provider import provider_state
 from tabsync.manual.load import load
 from tabsync.manual.model import Manual
 from tabsync.workspace import PROFILE_MANUAL, find

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tabsync.backups.copy import plan_copy
-from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.prune import plan_prune, survey
 from tabsync.backups.take import plan_take
 from tabsync.cli.app import app

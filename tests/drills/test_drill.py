@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tabsync.backups.drill import plan_drill, run_drill
-from tabsync.backups.report import Report
+from tabsync.backups.drill.drill import plan_drill, run_drill
+from tabsync.backups.drill.report import Report
 from tabsync.cli.drill import show_report
 from tabsync.kernel.errors import Exit
 from tabsync.kernel.runner import Quiet

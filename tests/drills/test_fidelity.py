@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tabsync.backups.restore_new import plan_restore_new
+from tabsync.backups.restore.new import plan_restore_new
 from tabsync.backups.take import plan_take_full
 from tabsync.kernel.runner import run
 from tabsync.postgres.conninfo import libpq_environment

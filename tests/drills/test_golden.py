@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.hold import holds
 from tabsync.manual.load import load
 from tabsync.stores.keys import Keys

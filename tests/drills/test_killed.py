@@ -66,7 +66,7 @@ def processes_for(directory: Path) -> list[int]:
 
 
 def test_the_boundaries_are_those_of_the_plan(workspace: Workspace) -> None:
-    from tabsync.backups.drill import plan_drill
+    from tabsync.backups.drill.drill import plan_drill
     from tabsync.manual.load import load
 
     assert [step.key for step in plan_drill(workspace, load(workspace.manual_path)).steps] == STEPS

@@ -13,7 +13,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from typer.testing import CliRunner
 
-from tabsync.backups.staging import sweep_staging
+from tabsync.backups.restore.staging import sweep_staging
 from tabsync.cli.app import app
 from tabsync.cli.common import take_away_leftovers
 from tabsync.postgres import embedded

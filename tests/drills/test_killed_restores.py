@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tabsync.backups.restore_in_place import plan_restore_in_place, unfinished
-from tabsync.backups.restore_new import plan_restore_new
-from tabsync.backups.restore_rows import compared, plan_write_rows
-from tabsync.backups.restore_tables import plan_restore_tables
+from tabsync.backups.restore.in_place import plan_restore_in_place, unfinished
+from tabsync.backups.restore.new import plan_restore_new
+from tabsync.backups.restore.rows.restore import compared, plan_write_rows
+from tabsync.backups.restore.tables import plan_restore_tables
 from tabsync.kernel.runner import run
 from tabsync.workspace import Workspace
 from tests.conftest import run_sql

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tabsync.backups.drill import run_drill
-from tabsync.backups.monthly import Monthly, plan_monthly
-from tabsync.backups.report import Report
+from tabsync.backups.drill.drill import run_drill
+from tabsync.backups.drill.monthly import Monthly, plan_monthly
+from tabsync.backups.drill.report import Report
 from tabsync.kernel.errors import BadUsage, Exit, Refused
 from tabsync.kernel.runner import Quiet
 from tabsync.kernel.step import Step

@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tabsync.backups import drill as drill_module
-from tabsync.backups import scratch as scratch_module
+from tabsync.backups.drill.drill import drill as drill_module
+from tabsync.copies.restores import scratch as scratch_module
 from tabsync.init.inspect import Findings, manual_text
 from tabsync.kernel.errors import Exit
 from tabsync.postgres import embedded as embedded_module

@@ -10,7 +10,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from soak.through import plain_manual, through
 
-from tabsync.backups.restore_new import plan_restore_new
+from tabsync.backups.restore.new import plan_restore_new
 from tabsync.backups.verify import plan_verify_deep
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql

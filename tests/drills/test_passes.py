@@ -12,10 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from tabsync.backups.restore_file import plan_restore_file
-from tabsync.backups.restore_in_place import plan_restore_in_place
-from tabsync.backups.restore_new import plan_restore_new
-from tabsync.backups.restore_tables import plan_restore_tables
+from tabsync.backups.restore.file import plan_restore_file
+from tabsync.backups.restore.in_place import plan_restore_in_place
+from tabsync.backups.restore.new import plan_restore_new
+from tabsync.backups.restore.tables import plan_restore_tables
 from tabsync.kernel.errors import Exit, FailedPartway
 from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import clients_for
@@ -112,7 +112,7 @@ def test_also_when_workers_write_into_one_line(
     fill(conninfo, READS_ANOTHER)
     workspace = workspaces(conninfo)
     backup = backed_up(workspace)
-    monkeypatch.setattr("tabsync.backups.pg_restore.run_program", run_and_mix)
+    monkeypatch.setattr("tabsync.copies.restores.pg_restore.run_program", run_and_mix)
     gone.append((workspace, "mixed"))
     carried_out(workspace, plan_restore_new(workspace, backup, "mixed")).raise_if_failed()
     same(workspace, "mixed")

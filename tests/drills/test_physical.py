@@ -16,11 +16,11 @@ import pyrage
 import pytest
 from psycopg import sql
 
-from tabsync.backups.leftovers import sweep
+from tabsync.backups.restore.leftovers import sweep
 from tabsync.backups.physical import pack
 from tabsync.backups.physical.base import chain
 from tabsync.backups.physical.lay_out import lay_out
-from tabsync.backups.physical.take import plan_take_physical
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.verify import plan_verify
 from tabsync.kernel.errors import FailedPartway, NotAllowed, ProblemFound, Refused
 from tabsync.kernel.runner import run
@@ -287,7 +287,7 @@ def test_killed_nothing_of_it_is_listed_or_left(workspace: Workspace, moment: st
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from tabsync.backups.physical.take import plan_take_physical\n"
+        "from tabsync.backups.take_physical import plan_take_physical\n"
         "from tabsync.kernel.runner import Quiet, run\n"
         "from tabsync.workspace import PROFILE_MANUAL, Workspace\n"
         "home, conninfo, store, ledger, moment = sys.argv[1:]\n"

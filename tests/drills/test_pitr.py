@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tabsync.backups.leftovers import sweep
-from tabsync.backups.physical.take import plan_take_physical
+from tabsync.backups.restore.leftovers import sweep
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.pitr import clusters
-from tabsync.backups.pitr.restore import plan_to_time
+from tabsync.backups.restore.to_time import plan_to_time
 from tabsync.backups.pitr.target import Target
 from tabsync.backups.wal.archive import store_file
 from tabsync.backups.wal.contents import read_archive
@@ -185,7 +185,7 @@ def test_killed_nothing_half_done_is_shown_or_left(workspace: Workspace, story: 
     code = (
         "import json, os, signal, sys\n"
         "from pathlib import Path\n"
-        "from tabsync.backups.pitr.restore import plan_to_time\n"
+        "from tabsync.backups.restore.to_time import plan_to_time\n"
         "from tabsync.backups.pitr.target import Target\n"
         "from tabsync.kernel.runner import run\n"
         "from tabsync.workspace import PROFILE_MANUAL, Workspace\n"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.kernel.errors import Exit
 from tabsync.kernel.runner import Quiet
 from tabsync.kernel.step import Step

@@ -13,9 +13,9 @@ from typing import cast
 import psycopg
 import pytest
 
-from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.hold import holds, plan_hold, plan_release
-from tabsync.backups.lease import keep_lease, release_lease, take_lease
+from tabsync.backups.retention.lease import keep_lease, release_lease, take_lease
 from tabsync.backups.list import list_backups
 from tabsync.backups.prune import plan_prune, survey
 from tabsync.backups.take import plan_take_full
@@ -362,7 +362,7 @@ def test_a_dump_that_fails_is_no_backup_and_counts_for_nothing(
     workspace = workspaces(tabsync_database())
     old = str(drill(workspace).data["backup"])
     plan = plan_take_full(workspace)
-    monkeypatch.setattr("tabsync.backups.dump.LOCK_WAIT", 200)
+    monkeypatch.setattr("tabsync.copies.dumps.pg_dump.LOCK_WAIT", 200)
     with psycopg.connect(workspace.conninfo) as migration:
         migration.execute("lock table users in access exclusive mode")
         outcome = run(plan, workspace, workspace.journal())

@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tabsync.backups.collect import collect
+from tabsync.backups.retention.garbage import collect
 from tabsync.backups.copy import send
 from tabsync.backups.hold import hold, release
-from tabsync.backups.lease import LASTS, release_lease, take_lease
-from tabsync.backups.retention import Candidate, Decision, decide
+from tabsync.backups.retention.lease import LASTS, release_lease, take_lease
+from tabsync.backups.retention.policy import Candidate, Decision, decide
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.step import Context, Facts

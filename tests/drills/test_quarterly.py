@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tabsync.backups.physical.take import plan_take_physical
-from tabsync.backups.pitr.canary import release
-from tabsync.backups.pitr.quarterly import judge, plan_quarterly, run_quarterly
-from tabsync.backups.report import Report, render_html
-from tabsync.backups.verdict import against
+from tabsync.backups.take_physical import plan_take_physical
+from tabsync.backups.drill.canary import release
+from tabsync.backups.drill.quarterly import judge, plan_quarterly, run_quarterly
+from tabsync.backups.drill.report import Report, render_html
+from tabsync.backups.drill.verdict import against
 from tabsync.backups.wal.receive import plan_receive
 from tabsync.kernel.errors import Exit, Refused
 from tabsync.kernel.runner import run

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tabsync.backups.physical.take import plan_take_physical
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.pitr import clusters
 from tabsync.backups.pitr.configure import settle
 from tabsync.backups.pitr.replay import started_so_far
-from tabsync.backups.pitr.restore import plan_to_time
+from tabsync.backups.restore.to_time import plan_to_time
 from tabsync.backups.pitr.target import Target
 from tabsync.backups.wal.receive import plan_receive
 from tabsync.kernel.plan import Plan

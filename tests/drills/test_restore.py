@@ -11,10 +11,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tabsync.backups.estimate import estimate
-from tabsync.backups.restore_in_place import plan_restore_in_place
-from tabsync.backups.restore_new import plan_restore_new
-from tabsync.backups.restore_tables import plan_restore_tables
+from tabsync.backups.restore.estimate import estimate
+from tabsync.backups.restore.in_place import plan_restore_in_place
+from tabsync.backups.restore.new import plan_restore_new
+from tabsync.backups.restore.tables import plan_restore_tables
 from tabsync.backups.take import plan_take_full
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
@@ -336,7 +336,7 @@ def test_without_room_it_is_refused_before_anything_is_made(
 ) -> None:
     workspace, _ = restaurant_backup
     usage = shutil.disk_usage("/")._replace(free=1 << 20)
-    monkeypatch.setattr("tabsync.backups.space.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("tabsync.backups.restore.space.shutil.disk_usage", lambda _: usage)
     with pytest.raises(Refused, match=r"the server's disk has 1\.0 MB free"):
         plan_restore_new(workspace)
     with pytest.raises(Refused, match="the server's disk has"):

@@ -13,7 +13,7 @@ import pytest
 import zstandard
 from psycopg.conninfo import make_conninfo
 
-from tabsync.backups.restore_file import plan_restore_file, plan_restore_file_tables
+from tabsync.backups.restore.file import plan_restore_file, plan_restore_file_tables
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.postgres.conninfo import libpq_environment

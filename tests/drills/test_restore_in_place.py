@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tabsync.backups.restore_in_place import plan_restore_in_place, plan_undo_in_place, unfinished
-from tabsync.backups.target import backup_for
+from tabsync.backups.restore.in_place import plan_restore_in_place, plan_undo_in_place, unfinished
+from tabsync.backups.restore.server import backup_for
 from tabsync.kernel.errors import BadUsage, FailedPartway, NotAllowed, Refused
 from tabsync.postgres import catalog
 from tabsync.workspace import Workspace

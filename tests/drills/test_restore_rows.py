@@ -11,9 +11,9 @@ import psycopg
 import psycopg.conninfo
 import pytest
 
-from tabsync.backups import restore_rows
-from tabsync.backups.restore_rows import Difference, compared, plan_write_rows
-from tabsync.backups.rows.undo import plan_undo_rows
+from tabsync.copies.restores.restore.rows import restore as restore_rows
+from tabsync.backups.restore.rows.restore import Difference, compared, plan_write_rows
+from tabsync.backups.restore.rows.undo import plan_undo_rows
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.runner import Outcome, run
 from tabsync.ledger.runs import recent_runs

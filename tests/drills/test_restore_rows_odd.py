@@ -9,8 +9,8 @@ import psycopg.conninfo
 import pytest
 from psycopg import sql
 
-from tabsync.backups.restore_rows import plan_write_rows
-from tabsync.backups.rows.undo import plan_undo_rows
+from tabsync.backups.restore.rows.restore import plan_write_rows
+from tabsync.backups.restore.rows.undo import plan_undo_rows
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.postgres.embedded import Server
 from tabsync.workspace import Workspace

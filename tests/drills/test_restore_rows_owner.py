@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tabsync.backups.restore_rows import compared, plan_write_rows
-from tabsync.backups.rows.undo import plan_undo_rows
+from tabsync.backups.restore.rows.restore import compared, plan_write_rows
+from tabsync.backups.restore.rows.undo import plan_undo_rows
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.runner import run
 from tabsync.workspace import Workspace

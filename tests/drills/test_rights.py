@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tabsync.backups.restore_new import plan_restore_new
+from tabsync.backups.restore.new import plan_restore_new
 from tabsync.backups.take import plan_take
 from tabsync.backups.take_file import plan_take_file
 from tabsync.kernel.errors import Exit, FailedPartway, NotAllowed

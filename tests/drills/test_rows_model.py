@@ -11,10 +11,10 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 
-from tabsync.backups.restore_rows import Difference, compared, plan_write_rows
-from tabsync.backups.rows.comparison import DIFF
-from tabsync.backups.rows.text import read_lines
-from tabsync.backups.rows.undo import plan_undo_rows
+from tabsync.backups.restore.rows.restore import Difference, compared, plan_write_rows
+from tabsync.backups.restore.rows.comparison import DIFF
+from tabsync.copies.row_text import read_lines
+from tabsync.backups.restore.rows.undo import plan_undo_rows
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.postgres import embedded
 from tabsync.postgres.catalog import Relation
@@ -195,7 +195,7 @@ def verdict(
 def pair(
     databases: Databases, workspaces: Callable[..., Workspace], server: embedded.Server, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Place]:
-    monkeypatch.setattr("tabsync.backups.rows.undo.os.fsync", lambda fd: None)
+    monkeypatch.setattr("tabsync.backups.restore.rows.undo.os.fsync", lambda fd: None)
     conninfo, copy = databases(), databases()
     with psycopg.connect(conninfo, autocommit=True) as one, psycopg.connect(copy, autocommit=True) as other:
         for connection in (one, other):

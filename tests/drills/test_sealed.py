@@ -11,8 +11,8 @@ import obstore
 import pyrage
 import pytest
 
-from tabsync.backups.drill import plan_drill, run_drill
-from tabsync.backups.restore_new import plan_restore_new
+from tabsync.backups.drill.drill import plan_drill, run_drill
+from tabsync.backups.restore.new import plan_restore_new
 from tabsync.backups.take import plan_take
 from tabsync.kernel.errors import BadUsage, NotAllowed, ProblemFound, TabsyncError
 from tabsync.kernel.runner import run

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from tabsync.backups.restore_in_place import unfinished
-from tabsync.backups.restore_new import plan_restore_new
+from tabsync.backups.restore.in_place import unfinished
+from tabsync.backups.restore.new import plan_restore_new
 from tabsync.backups.take import plan_take_full
 from tabsync.kernel.errors import CannotConnect, FailedPartway
 from tabsync.kernel.runner import Quiet, run

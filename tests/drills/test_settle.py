@@ -11,10 +11,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tabsync.backups.restore_file import plan_restore_file
-from tabsync.backups.restore_in_place import plan_restore_in_place
-from tabsync.backups.restore_new import plan_restore_new
-from tabsync.backups.restore_tables import plan_restore_tables
+from tabsync.backups.restore.file import plan_restore_file
+from tabsync.backups.restore.in_place import plan_restore_in_place
+from tabsync.backups.restore.new import plan_restore_new
+from tabsync.backups.restore.tables import plan_restore_tables
 from tabsync.kernel.errors import Exit
 from tabsync.postgres.connect import program_environment
 from tabsync.postgres.installation import clients_for

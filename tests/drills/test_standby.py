@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tabsync.backups.physical.take import plan_take_physical
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.pitr import clusters
-from tabsync.backups.pitr.quarterly import plan_quarterly
+from tabsync.backups.drill.quarterly import plan_quarterly
 from tabsync.backups.pitr.target import Target
-from tabsync.backups.restore_in_place import plan_restore_in_place, plan_undo_in_place
-from tabsync.backups.restore_new import plan_restore_new
-from tabsync.backups.restore_tables import plan_restore_tables
+from tabsync.backups.restore.in_place import plan_restore_in_place, plan_undo_in_place
+from tabsync.backups.restore.new import plan_restore_new
+from tabsync.backups.restore.tables import plan_restore_tables
 from tabsync.backups.take import plan_take_full
 from tabsync.backups.wal.push import push
 from tabsync.backups.wal.receive import plan_receive

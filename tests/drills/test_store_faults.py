@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tabsync.backups.copy import plan_copy
-from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.hold import plan_hold
 from tabsync.backups.prune import plan_prune, survey
 from tabsync.backups.take import plan_take

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tabsync.backups.physical.take import plan_take_physical
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.prune import plan_prune, survey
 from tabsync.backups.wal.archive import fetch, header_of, store_file
 from tabsync.backups.wal.contents import read_archive

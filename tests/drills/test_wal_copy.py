@@ -20,10 +20,10 @@ import zstandard
 from typer.testing import CliRunner
 
 from tabsync.backups.copy import plan_copy
-from tabsync.backups.leftovers import sweep
-from tabsync.backups.physical.take import plan_take_physical
+from tabsync.backups.restore.leftovers import sweep
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.pitr import clusters
-from tabsync.backups.pitr.restore import plan_to_time
+from tabsync.backups.restore.to_time import plan_to_time
 from tabsync.backups.pitr.target import Target
 from tabsync.backups.prune import plan_prune, survey
 from tabsync.backups.wal.contents import read_archive

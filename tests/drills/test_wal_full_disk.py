@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tabsync.backups.physical.base import lsn
-from tabsync.backups.physical.take import plan_take_physical
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.wal.archive import check_segment
 from tabsync.backups.wal.names import segment_named
 from tabsync.backups.wal.receive import plan_receive, spool_directory

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.query import answered, tables_of
-from tabsync.backups.restore_rows import compared, plan_write_rows
-from tabsync.backups.rows.copy import READER
-from tabsync.backups.warm import cool_pruned, warm_copies
+from tabsync.backups.restore.rows.restore import compared, plan_write_rows
+from tabsync.copies.partial import READER
+from tabsync.copies.warm import cool_pruned, warm_copies
 from tabsync.cli.common import take_away_leftovers
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.runner import run

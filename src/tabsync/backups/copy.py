@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabsync.backups.retention import OWN_STORES, class_of
+from tabsync.backups.retention.policy import OWN_STORES, class_of
 from tabsync.backups.sign import copy_signatures
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tabsync.backups.lease import refuse_while_pruned
+from tabsync.backups.retention.lease import refuse_while_pruned
 from tabsync.kernel import clock
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import Refused

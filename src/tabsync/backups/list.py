@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tabsync.backups.hold import holds
-from tabsync.backups.retention import class_of, expiry
+from tabsync.backups.retention.policy import class_of, expiry
 from tabsync.kernel.clock import iso, now
 from tabsync.kernel.errors import BadUsage, ProblemFound
 from tabsync.kernel.step import Facts

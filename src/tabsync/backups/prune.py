@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tabsync.backups.collect import collectable, freed_by, named, readable_manifests
+from tabsync.backups.retention.garbage import collectable, freed_by, named, readable_manifests
 from tabsync.backups.hold import holds
-from tabsync.backups.lease import keep_lease, refuse_while_pruned, release_lease, take_lease
+from tabsync.backups.retention.lease import keep_lease, refuse_while_pruned, release_lease, take_lease
 from tabsync.backups.list import proofs
-from tabsync.backups.retention import Candidate, Decision, class_of, decide, is_ours
+from tabsync.backups.retention.policy import Candidate, Decision, class_of, decide, is_ours
 from tabsync.backups.sign import forget_signatures
 from tabsync.backups.wal.prune import expired
 from tabsync.kernel import clock
@@ -128,7 +128,7 @@ def plan_prune(workspace: Workspace, found: Survey) -> Plan:
             Step(
                 "collect",
                 "Delete the objects that no backup needs",
-                "tabsync.backups.collect:collect",
+                "tabsync.backups.retention.garbage:collect",
                 {"grace_seconds": found.grace.total_seconds()},
                 preview=f"delete {human_bytes(found.freed)} in {store.url}/objects, stored more than"
                 f" {human_seconds(found.grace.total_seconds())} ago and in no manifest",

@@ -19,12 +19,12 @@ from psycopg import sql
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from tabsync.backups.drill import full_backup
-from tabsync.backups.restore_rows import close_step, copy_steps
-from tabsync.backups.rows.copy import DATABASE, reader
-from tabsync.backups.rows.source import source_of
-from tabsync.backups.rows.text import BATCH, Row, ask, read_lines
-from tabsync.backups.warm import start_step, stop_step, warm_copy
+from tabsync.backups.drill.drill import full_backup
+from tabsync.backups.restore.rows.restore import close_step, copy_steps
+from tabsync.copies.partial import DATABASE, reader
+from tabsync.copies.source import source_of
+from tabsync.copies.row_text import BATCH, Row, ask, read_lines
+from tabsync.copies.warm import start_step, stop_step, warm_copy
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.plan import Plan

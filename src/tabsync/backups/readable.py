@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from tabsync.backups.contents import Contents
-from tabsync.backups.rights import SQL
+from tabsync.copies.dumps.contents import Contents
+from tabsync.copies.restores.rights import SQL
 from tabsync.kernel.errors import NotAllowed
 from tabsync.postgres import catalog
 from tabsync.postgres.catalog import Relation, quoted

@@ -11,8 +11,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tabsync.backups.harm import key_of, read_objects
-from tabsync.backups.scratch import whose
+from tabsync.backups.corruption import key_of, read_objects
+from tabsync.copies.restores.scratch import whose
 from tabsync.kernel.errors import BadUsage, NotAllowed, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Risk, Step

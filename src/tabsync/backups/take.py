@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from tabsync import __version__
-from tabsync.backups.contents import Contents, Kind, all_but, contents_from_json
+from tabsync.copies.dumps.contents import Contents, Kind, all_but, contents_from_json
 from tabsync.backups.copy import copies_of, copy_steps
-from tabsync.backups.dump import dump_command, dump_directory, finisher, tables_of
-from tabsync.backups.left_out import not_dumped
+from tabsync.copies.dumps.pg_dump import dump_command, dump_directory, finisher, tables_of
+from tabsync.copies.dumps.left_out import not_dumped
 from tabsync.backups.readable import readable
-from tabsync.backups.send import Sender
+from tabsync.copies.dumps.upload import Sender
 from tabsync.kernel.clock import compact, iso, now
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan

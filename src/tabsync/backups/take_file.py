@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabsync.backups.contents import Contents, Kind, pattern
-from tabsync.backups.dump_failed import LOCK_WAIT, dump_failed
+from tabsync.copies.dumps.contents import Contents, Kind, pattern
+from tabsync.copies.dumps.dump_failed import LOCK_WAIT, dump_failed
 from tabsync.backups.readable import readable
 from tabsync.backups.take import prove_target
 from tabsync.kernel.errors import Refused

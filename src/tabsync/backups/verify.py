@@ -10,10 +10,10 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tabsync.backups.drill import proof_steps, tidy_step
-from tabsync.backups.harm import key_of, read_objects
-from tabsync.backups.scratch import whose
-from tabsync.backups.verdict import notes_of
+from tabsync.backups.drill.drill import proof_steps, tidy_step
+from tabsync.backups.corruption import key_of, read_objects
+from tabsync.copies.restores.scratch import whose
+from tabsync.backups.drill.verdict import notes_of
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, CannotConnect, ProblemFound
 from tabsync.kernel.plan import Plan
@@ -121,7 +121,7 @@ def amcheck_step(scratch: str, target: Facts) -> Step:
     return Step(
         "amcheck",
         "Check every page and every index entry (amcheck)",
-        "tabsync.backups.amcheck:amcheck",
+        "tabsync.copies.proofs.amcheck:amcheck",
         {"scratch": scratch},
         f"amcheck of PostgreSQL {server.dotted}: bt_index_parent_check(index, true, true), verify_heapam(table)",
     )

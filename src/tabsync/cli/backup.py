@@ -74,7 +74,7 @@ def take(
     _check(kind, names, form, file, left_out=left_out, incremental=incremental, parent=parent)
     found = workspace(config, database, store)
     if kind == "physical":
-        from tabsync.backups.physical.take import plan_take_physical
+        from tabsync.backups.take_physical import plan_take_physical
 
         since = (parent or "latest") if incremental else None
         plan = plan_take_physical(found, reason, parent=since, checkpoint=checkpoint)
@@ -163,7 +163,7 @@ def list_(
     from rich.text import Text
 
     from tabsync.backups.list import list_backups
-    from tabsync.backups.managed import pgbackrest_state, provider_state
+    from tabsync.backups.provider import pgbackrest_state, provider_state
     from tabsync.cli.common import console, note, print_json, workspace
     from tabsync.cli.managed import show_pgbackrest, show_provider
     from tabsync.kernel.units import human_bytes, human_seconds

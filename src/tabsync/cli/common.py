@@ -48,7 +48,7 @@ def take_away_leftovers(found: Workspace) -> None:
     """Sweep orphaned servers and staged dumps, and mark the runs whose process is gone."""
     if not found.home.exists() and (found.store_url or not found.store_root.exists()):
         return
-    from tabsync.backups.leftovers import sweep, sweep_warm
+    from tabsync.backups.restore.leftovers import sweep, sweep_warm
     from tabsync.demo.place import end_orphan
     from tabsync.kernel.errors import Refused
     from tabsync.ledger.runs import mark_interrupted
@@ -89,7 +89,7 @@ def note(text: str, word: str = "note") -> None:
 
 def note_estimate(found: Workspace, plan: Plan) -> None:
     """Say how much a restore reads, and how long the last one took for as much."""
-    from tabsync.backups.estimate import estimate
+    from tabsync.backups.restore.estimate import estimate
 
     manifest = found.store().manifest(str(plan.steps[0].arguments["backup"]))
     note(str(estimate(found.ledger(), plan, manifest)))

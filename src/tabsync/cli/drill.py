@@ -9,7 +9,7 @@ import typer
 from tabsync.cli.common import ConfigOption, DatabaseOption, DryRunOption, JsonOption, StoreOption
 
 if TYPE_CHECKING:
-    from tabsync.backups.report import Report
+    from tabsync.backups.drill.report import Report
     from tabsync.kernel.plan import Plan
     from tabsync.workspace import Workspace
 
@@ -36,7 +36,7 @@ def drill(
     The database is only read. The copy is in a scratch server that is deleted at the end. The exit code is 0 only if
     the copy is identical and both targets of the manual are met.
     """
-    from tabsync.backups.drill import plan_drill
+    from tabsync.backups.drill.drill import plan_drill
     from tabsync.cli.common import load_manual, workspace
     from tabsync.kernel.errors import BadUsage, CannotConnect
 
@@ -73,8 +73,8 @@ def monthly(
     Restores and proves it, and checks every index of the copy. The recovery time is compared with the manual's target.
     The data loss is shown without a target, since a dump alone can't promise one: see drill quarterly.
     """
-    from tabsync.backups.monthly import plan_monthly
-    from tabsync.backups.staging import sweep_staging
+    from tabsync.backups.drill.monthly import plan_monthly
+    from tabsync.backups.restore.staging import sweep_staging
     from tabsync.cli.common import load_manual, note, workspace
     from tabsync.kernel.errors import BadUsage
     from tabsync.workspace import find
@@ -95,7 +95,7 @@ def monthly(
 
 
 def _drill(found: Workspace, plan: Plan, *, dry_run: bool, json: bool) -> Report | None:
-    from tabsync.backups.drill import run_drill
+    from tabsync.backups.drill.drill import run_drill
     from tabsync.cli.common import listener, print_json, show_plan
 
     if dry_run:
@@ -119,7 +119,7 @@ def show_report(report: Report) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from tabsync.backups.verdict import against
+    from tabsync.backups.drill.verdict import against
     from tabsync.cli.common import console
     from tabsync.kernel.units import human_bytes
     from tabsync.postgres.catalog import Relation

@@ -9,7 +9,7 @@ import typer
 from tabsync.cli.common import ConfigOption, DatabaseOption, DryRunOption, JsonOption, StoreOption
 
 if TYPE_CHECKING:
-    from tabsync.backups.report import Report
+    from tabsync.backups.drill.report import Report
 
 
 def quarterly(
@@ -25,7 +25,7 @@ def quarterly(
     in the WAL; nothing is written into a table) and the time until a query on the copy succeeds (RTO). The exit code
     is 0 only if both targets are met.
     """
-    from tabsync.backups.pitr.quarterly import plan_quarterly, run_quarterly
+    from tabsync.backups.drill.quarterly import plan_quarterly, run_quarterly
     from tabsync.cli.common import listener, load_manual, print_json, show_plan, workspace
 
     found = workspace(config, database, store)
@@ -46,7 +46,7 @@ def show_report(report: Report) -> None:
     """Print a quarterly drill's verdict and what it stands on."""
     from rich.text import Text
 
-    from tabsync.backups.verdict import against
+    from tabsync.backups.drill.verdict import against
     from tabsync.cli.common import console
     from tabsync.kernel.units import human_bytes
 

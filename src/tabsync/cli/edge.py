@@ -34,7 +34,7 @@ def exit_code_of(error: Exception) -> int:
     if "--json" in sys.argv:
         content: dict[str, object] = {"fact": told.fact, "hint": told.hint, "exit_code": int(told.exit_code)}
         if getattr(told, "differences", ()):  # the sentence names the first few only
-            from tabsync.backups.different import differences_of
+            from tabsync.copies.restores.different import differences_of
 
             content["different"] = differences_of(told)
         print(json.dumps({"version": 1, "error": content}))  # noqa: T201 - the machine's channel

@@ -102,7 +102,7 @@ def managed(
     taken first. To see old data without changing the project, restore a backup into a new database instead:
     tabsync restore new.
     """
-    from tabsync.backups.managed_restore import parse_moment, plan_restore_managed
+    from tabsync.backups.restore.managed import parse_moment, plan_restore_managed
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
     from tabsync.kernel.units import human_seconds
 

@@ -23,7 +23,7 @@ def window(
     Lists each recovery window with its backup, gaps in the WAL, the dumps, and the window of Supabase if it runs the
     server. Times are in the local time zone. Exit code 1 if WAL is missing or something can't be read.
     """
-    from tabsync.backups.managed import provider_state
+    from tabsync.backups.provider import provider_state
     from tabsync.backups.wal.window import window as look
     from tabsync.cli.common import print_json, workspace
 
@@ -70,7 +70,7 @@ def to_time(
     json: JsonOption = False,
 ) -> None:
     """Recover the whole cluster to a point in time. The result is a new cluster; the source is not changed."""
-    from tabsync.backups.pitr.restore import plan_to_time
+    from tabsync.backups.restore.to_time import plan_to_time
     from tabsync.backups.pitr.target import parse_target
     from tabsync.cli.common import carry_out, print_json, show_plan, workspace
 

@@ -32,7 +32,7 @@ def prune(
     newest proven backup, and its newest of each kind.
     """
     from tabsync.backups.prune import plan_prune, survey
-    from tabsync.backups.warm import cool_pruned
+    from tabsync.copies.warm import cool_pruned
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
     from tabsync.kernel.errors import BadUsage
     from tabsync.kernel.units import human_bytes, parse_duration

@@ -62,7 +62,7 @@ def cool(
     json: JsonOption = False,
 ) -> None:
     """Delete warm copies, made by drill --keep-warm. The backups are kept."""
-    from tabsync.backups.warm import plan_cool
+    from tabsync.copies.warm import plan_cool
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
 
     found = workspace(config)

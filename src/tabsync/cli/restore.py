@@ -57,8 +57,8 @@ def new(
     Existing databases are not changed. With --file it restores a dump from elsewhere. A dump can contain code that
     runs: only restore one that you trust.
     """
-    from tabsync.backups.restore_file import plan_restore_file
-    from tabsync.backups.restore_new import plan_restore_new
+    from tabsync.backups.restore.file import plan_restore_file
+    from tabsync.backups.restore.new import plan_restore_new
     from tabsync.cli.common import note_estimate, show_plan, workspace
 
     found = workspace(config, database, store)
@@ -89,8 +89,8 @@ def tables(
     json: JsonOption = False,
 ) -> None:
     """Restore some tables. Includes the types, sequences, functions, indexes and triggers that they need."""
-    from tabsync.backups.restore_file import plan_restore_file_tables
-    from tabsync.backups.restore_tables import plan_restore_tables
+    from tabsync.backups.restore.file import plan_restore_file_tables
+    from tabsync.backups.restore.tables import plan_restore_tables
     from tabsync.cli.common import console, note, show_plan, workspace
 
     found = workspace(config, database, store)
@@ -159,7 +159,7 @@ def _settled(outcome: Outcome) -> dict[str, Any]:
 
 def _tell_new(outcome: Outcome, *, json: bool, of_backup: bool) -> None:
     """What came of a restore into a new database, for a person."""
-    from tabsync.backups.left_out import shown
+    from tabsync.copies.dumps.left_out import shown
     from tabsync.cli.common import console, note
 
     if json:

@@ -42,7 +42,7 @@ def in_place(
     The backup is restored and verified under another name, then both databases are renamed in one transaction. The
     old database is kept as NAME_before_TIME until you drop it; --undo swaps the names back.
     """
-    from tabsync.backups.restore_in_place import plan_restore_in_place, plan_undo_in_place, unfinished
+    from tabsync.backups.restore.in_place import plan_restore_in_place, plan_undo_in_place, unfinished
     from tabsync.cli.common import note, note_estimate, print_json, run_approved, show_plan, workspace
 
     found = workspace(config, database, store)

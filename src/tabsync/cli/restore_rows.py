@@ -11,7 +11,7 @@ from tabsync.cli.common import ConfigOption, DatabaseOption, DryRunOption, JsonO
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tabsync.backups.restore_rows import Difference
+    from tabsync.backups.restore.rows.restore import Difference
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 
@@ -61,8 +61,8 @@ def rows(
     differ are not changed without --replace; sequences are never changed. Overwritten values are kept for 30 days;
     --undo RUN restores them.
     """
-    from tabsync.backups.restore_rows import compared, plan_write_rows
-    from tabsync.backups.target import check_writable
+    from tabsync.backups.restore.rows.restore import compared, plan_write_rows
+    from tabsync.backups.restore.server import check_writable
     from tabsync.cli.common import carry_out, listener, print_json, workspace
     from tabsync.kernel.errors import BadUsage, Refused
 
@@ -100,7 +100,7 @@ def rows(
 
 def _show_write(found: Workspace, difference: Difference, *, replace: bool, without_triggers: bool, json: bool) -> None:
     """What --dry-run shows after the difference: how it would be written."""
-    from tabsync.backups.restore_rows import plan_write_rows
+    from tabsync.backups.restore.rows.restore import plan_write_rows
     from tabsync.cli.common import note, print_json, show_plan
 
     if json:
@@ -115,7 +115,7 @@ def _show_write(found: Workspace, difference: Difference, *, replace: bool, with
 def _undo(
     undo: str, config: Any, database: Any, store: Any, *, dry_run: bool, without_triggers: bool, json: bool
 ) -> None:
-    from tabsync.backups.rows.undo import plan_undo_rows
+    from tabsync.backups.restore.rows.undo import plan_undo_rows
     from tabsync.cli.common import carry_out, console, print_json, show_plan, workspace
 
     found = workspace(config, database, store)
@@ -136,7 +136,7 @@ def _undo(
 
 def _show(found: Workspace, difference: Difference) -> None:
     """Print the difference: numbers for every table, and the first rows of each kind."""
-    from tabsync.backups.restore_rows import missing_parents, samples
+    from tabsync.backups.restore.rows.restore import missing_parents, samples
     from tabsync.cli.common import console
     from tabsync.kernel.clock import now, parse_iso
     from tabsync.kernel.units import human_bytes, human_seconds
@@ -227,7 +227,7 @@ def _told(run_id: str, written: Facts) -> None:
 
 
 def _as_json(found: Workspace, difference: Difference, kind: str) -> dict[str, Any]:
-    from tabsync.backups.restore_rows import missing_parents, samples
+    from tabsync.backups.restore.rows.restore import missing_parents, samples
 
     content = difference.to_json()
     for table in content["tables"]:

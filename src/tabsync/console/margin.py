@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tabsync.backups.retention import class_of, is_ours
+from tabsync.backups.retention.policy import class_of, is_ours
 from tabsync.console.render import slug
 from tabsync.console.watch import Seen
 from tabsync.kernel.step import Facts

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tabsync.backups.restore_rows import Difference, missing_parents, samples
-from tabsync.backups.rows.comparison import CHANGED, DIFF, MISSING, SAME, UNLINKED
+from tabsync.backups.restore.rows.restore import Difference, missing_parents, samples
+from tabsync.backups.restore.rows.comparison import CHANGED, DIFF, MISSING, SAME, UNLINKED
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Facts

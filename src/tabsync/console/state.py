@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from anyio import CapacityLimiter
 from fastapi import Request
 
-from tabsync.backups.managed import provider_state
+from tabsync.backups.provider import provider_state
 from tabsync.backups.wal.window import window
 from tabsync.console.throttle import Throttle
 from tabsync.console.watch import Watch

@@ -193,7 +193,7 @@ def _work(workspace: Workspace, plan: Plan, listener: Watcher, approval: str) ->
     # What fails inside a step is in the ledger. What fails before there is a run is told to whoever started it.
     try:
         if plan.procedure in ("drill", "drill monthly"):
-            from tabsync.backups.drill import run_drill
+            from tabsync.backups.drill.drill import run_drill
 
             run_drill(workspace, plan, listener)
         else:

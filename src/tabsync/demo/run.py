@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.demo import database
 from tabsync.demo.place import DATABASE, Place, announce, take
 from tabsync.kernel.plan import Plan
@@ -18,7 +18,7 @@ from tabsync.profiles.tabsync.traffic import Traffic
 from tabsync.workspace import Workspace, find
 
 if TYPE_CHECKING:
-    from tabsync.backups.report import Report
+    from tabsync.backups.drill.report import Report
     from tabsync.kernel.runner import Listener
 
 ORDERS = 20_000

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from tabsync.backups.rows.condition import why_not
+from tabsync.backups.restore.rows.condition import why_not
 from tests.conftest import Databases
 
 _WORDS = """a t.and t.* = < <> <= ! @ -> || - + * ( ) [ ] , . ; :: 1 $1 'x' 'it''s' E'\\\\'' ' " "q""q" $$ $q$ $q$x$q$ $

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.hold import plan_hold
-from tabsync.backups.lease import take_lease
+from tabsync.backups.retention.lease import take_lease
 from tabsync.backups.take import plan_take_full
 from tabsync.kernel.errors import Exit, FailedPartway
 from tabsync.kernel.runner import Outcome, run

@@ -11,8 +11,8 @@ import pytest
 import zstandard
 from psycopg.conninfo import make_conninfo
 
-from tabsync.backups import dump as dump_module
-from tabsync.backups.drill import plan_drill
+from tabsync.copies.dumps import pg_dump as dump_module
+from tabsync.backups.drill.drill import plan_drill
 from tabsync.backups.list import list_backups
 from tabsync.backups.take import plan_take_full
 from tabsync.kernel.errors import BadUsage, CannotConnect, Exit, FailedPartway, NotAllowed, ProblemFound, Refused

@@ -62,8 +62,8 @@ def test_help_imports_nothing_heavy() -> None:
 
 _PROCEDURES = {
     "tabsync.backups.take",
-    "tabsync.backups.pg_restore",
-    "tabsync.backups.staging",
+    "tabsync.copies.restores.pg_restore",
+    "tabsync.backups.restore.staging",
     "tabsync.postgres.embedded",
 }
 

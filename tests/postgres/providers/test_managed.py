@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tabsync.backups import managed_restore
-from tabsync.backups.managed import project_of, provider_state, provider_window
-from tabsync.backups.managed_restore import parse_moment, plan_restore_managed
+from tabsync.copies.restores.restore import managed as managed_restore
+from tabsync.backups.provider import project_of, provider_state, provider_window
+from tabsync.backups.restore.managed import parse_moment, plan_restore_managed
 from tabsync.kernel.errors import BadUsage, FailedPartway, NotAllowed, Refused
 from tabsync.kernel.plan import check_approval
 from tabsync.kernel.runner import Outcome, run
@@ -213,7 +213,7 @@ END
 def test_pgbackrest_is_read_where_it_is_installed(
     tmp_path: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tabsync.backups.managed import pgbackrest_state
+    from tabsync.backups.provider import pgbackrest_state
 
     program, others = tmp_path / "pgbackrest", tmp_path / "others"
     others.mkdir()

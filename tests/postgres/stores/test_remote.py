@@ -17,7 +17,7 @@ import obstore
 import pytest
 from obstore.exceptions import GenericError
 
-from tabsync.backups.drill import plan_drill, run_drill
+from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.list import list_backups
 from tabsync.backups.prune import plan_prune, survey
 from tabsync.backups.take import plan_take_full

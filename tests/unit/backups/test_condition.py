@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tabsync.backups.rows.condition import why_not
+from tabsync.backups.restore.rows.condition import why_not
 
 
 @pytest.mark.parametrize(

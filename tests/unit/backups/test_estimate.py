@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tabsync.backups.estimate import Estimate, seconds_per_byte
+from tabsync.backups.restore.estimate import Estimate, seconds_per_byte
 
 STEPS = [
     {"key": "fetch", "seconds": 2.0, "facts": {"bytes": 1000}},

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabsync.backups.properties import renamed, split, statements
+from tabsync.copies.dumps.properties import renamed, split, statements
 from tabsync.postgres.toc import Entry
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabsync.backups.retention import Candidate, class_of, decide, expiry, is_ours
+from tabsync.backups.retention.policy import Candidate, class_of, decide, expiry, is_ours
 from tabsync.kernel.errors import Refused
 from tabsync.manual.model import RetentionClass
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tabsync.backups.selection import select, without
+from tabsync.copies.dumps.selection import select, without
 from tabsync.kernel.errors import BadUsage
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.toc import Entry

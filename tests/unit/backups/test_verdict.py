@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabsync.backups.verdict import against, judge
+from tabsync.backups.drill.verdict import against, judge
 from tabsync.kernel.step import Facts
 
 GOOD: dict[str, Facts] = {

@@ -21,7 +21,7 @@ import zstandard
 from tabsync.backups.copy import place_of
 from tabsync.backups.wal.archive import fetch, store_partial
 from tabsync.backups.wal.names import Partial, folder, partial_name
-from tabsync.backups.wal.second import SEALED, Copied, Side, sides, wanting
+from tabsync.backups.wal.replication_diff import SEALED, Copied, Side, sides, wanting
 from tabsync.kernel import clock
 from tabsync.kernel.errors import BadUsage, FailedPartway, NotAllowed, ProblemFound, Refused
 from tabsync.kernel.plan import Plan

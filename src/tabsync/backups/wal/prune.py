@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from tabsync.backups.lease import keep_lease
+from tabsync.backups.retention.lease import keep_lease
 from tabsync.backups.physical.base import lsn, physical
 from tabsync.backups.wal.names import folder, left_stored, partial_stored, segment_named, whole_stored
 from tabsync.kernel.step import Context, Facts

@@ -97,14 +97,14 @@ def run(
 
 
 def _drill(workspace: Workspace, wish: Wish) -> Planned:
-    from tabsync.backups.drill import plan_drill
+    from tabsync.backups.drill.drill import plan_drill
 
     plan = plan_drill(workspace, load(workspace.manual_path), wish.backup or None)
     return Planned(plan, ["drill", *(["--backup", wish.backup] if wish.backup else [])])
 
 
 def _monthly(workspace: Workspace, _: Wish) -> Planned:
-    from tabsync.backups.monthly import plan_monthly
+    from tabsync.backups.drill.monthly import plan_monthly
 
     made = plan_monthly(workspace, load(workspace.manual_path))
     return Planned(made.plan, ["drill", "monthly"], made.notes, workspace=made.workspace)
@@ -136,14 +136,14 @@ def _release(workspace: Workspace, wish: Wish) -> Planned:
 
 
 def _restore_new(workspace: Workspace, wish: Wish) -> Planned:
-    from tabsync.backups.restore_new import plan_restore_new
+    from tabsync.backups.restore.new import plan_restore_new
 
     plan = plan_restore_new(workspace, wish.backup, wish.name or None, no_owner=wish.no_owner)
     return Planned(plan, ["restore", "new", "--from", wish.backup, *_options(wish, "--as")])
 
 
 def _restore_tables(workspace: Workspace, wish: Wish) -> Planned:
-    from tabsync.backups.restore_tables import plan_restore_tables
+    from tabsync.backups.restore.tables import plan_restore_tables
 
     if not wish.tables:
         raise BadUsage("no table was chosen", "go back and tick at least one")
@@ -157,7 +157,7 @@ def _restore_tables(workspace: Workspace, wish: Wish) -> Planned:
 
 
 def _compare_rows(workspace: Workspace, wish: Wish) -> Planned:
-    from tabsync.backups.restore_rows import plan_compare_rows
+    from tabsync.backups.restore.rows.restore import plan_compare_rows
     from tabsync.console.rows import command_of
 
     table = wish.tables[0] if wish.tables else ""
@@ -168,7 +168,7 @@ def _compare_rows(workspace: Workspace, wish: Wish) -> Planned:
 
 
 def _write_rows(workspace: Workspace, wish: Wish) -> Planned:
-    from tabsync.backups.restore_rows import plan_write_rows
+    from tabsync.backups.restore.rows.restore import plan_write_rows
     from tabsync.console.rows import command_of, difference_of
     from tabsync.ledger.runs import one_run
 
@@ -180,7 +180,7 @@ def _write_rows(workspace: Workspace, wish: Wish) -> Planned:
 
 
 def _restore_in_place(workspace: Workspace, wish: Wish) -> Planned:
-    from tabsync.backups.restore_in_place import plan_restore_in_place
+    from tabsync.backups.restore.in_place import plan_restore_in_place
 
     plan = plan_restore_in_place(workspace, wish.backup, no_owner=wish.no_owner)
     return Planned(plan, ["restore", "in-place", "--from", wish.backup, *_options(wish, "--as")])

@@ -1,0 +1,1 @@
+"""Restores into servers that people use."""

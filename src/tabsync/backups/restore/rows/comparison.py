@@ -1,0 +1,147 @@
+"""What a comparison of rows works with: the two sessions, the tables on both sides, and how rows are looked up."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from psycopg import sql
+
+from tabsync.backups.restore.rows.shape import Link, Shape
+from tabsync.copies.row_text import Row, ask, columns, matches, spelled, whole
+from tabsync.kernel.step import Facts
+from tabsync.postgres.catalog import Relation
+from tabsync.postgres.connect import Connection
+
+DIFF = "diff"
+PARENTS = "parents.jsonl"
+MISSING, CHANGED, UNLINKED, SAME = "missing", "changed", "unlinked", "same"
+
+_BY_KEY = sql.SQL(
+    "select k.n, {columns} from unnest({arrays}) with ordinality as k({names}, n) join {table} as t on {pairs}"
+)
+_BY_WHOLE = sql.SQL("select {whole}, count(*) from {table} as t where {whole} = any($1::text[]) group by 1")
+
+
+@dataclass(slots=True)
+class Member:
+    """A table of the comparison. here: in the database; there: in the copy; columns: what is compared and written.
+
+    present: without a primary key, how many rows the database has that are equal to missing ones; stuck: how many
+    changed rows have another value in a column that no UPDATE may set.
+    """
+
+    number: int
+    here: Shape
+    there: Shape
+    columns: tuple[str, ...]
+    notes: list[str]
+    path: Path
+    counts: Counter[str] = field(default_factory=Counter)
+    present: int = 0
+    stuck: Counter[str] = field(default_factory=Counter)
+
+    def always(self) -> list[tuple[str, int]]:
+        """The columns that no UPDATE may set, with their places."""
+        return [
+            (one.name, self.columns.index(one.name))
+            for one in self.here.columns
+            if one.identity == "a" and one.name in self.columns
+        ]
+
+    @property
+    def relation(self) -> Relation:
+        """The table's name."""
+        return self.here.relation
+
+    @property
+    def picked(self) -> sql.Identifier:
+        """The temporary table of those of its rows that were found in the copy."""
+        return sql.Identifier("pg_temp", f"picked_{self.number}")
+
+    def to_json(self) -> Facts:
+        """What the ledger and the next plan need to know of it; no values."""
+        return {
+            "schema": self.relation.schema,
+            "name": self.relation.name,
+            "columns": list(self.columns),
+            "key": list(self.here.key),
+            "triggers": sorted({(one.name, one.events) for one in self.here.triggers}),
+            "may": {"insert": self.here.may_insert, "update": self.here.may_update, "own": self.here.owns},
+            "notes": self.notes,
+            "file": self.path.name,
+            "present": self.present,
+            "stuck": dict(self.stuck),
+            **{state: self.counts[state] for state in (MISSING, CHANGED, UNLINKED, SAME)},
+        }
+
+
+@dataclass(slots=True)
+class Comparison:
+    """A comparison at work: the copy, the database, the tables and their foreign keys."""
+
+    copy: Connection
+    live: Connection
+    members: dict[Relation, Member]
+    links: list[Link]
+    with_dependents: bool
+
+
+def digest_of_diff(diff: Path, files: Iterable[str]) -> str:
+    """SHA-256 over the differences of all tables, hex."""
+    total = hashlib.sha256()
+    for name in files:
+        with (diff / name).open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def by_key(live: Connection, member: Member, rows: Sequence[Row]) -> list[Row | None]:
+    """The database's row for each row of the copy, or None."""
+    shape = member.here
+    at = [5 + member.columns.index(name) for name in shape.key]
+    numbers = [f"k{number}" for number in range(len(at))]
+    query = _BY_KEY.format(
+        columns=columns(member.columns, "t"),
+        arrays=_arrays([shape.column(name).bare for name in shape.key]),
+        names=columns(numbers),
+        table=shape.source(),
+        pairs=matches("t", shape.key, "k", numbers, shape.equal),
+    )
+    found: list[Row | None] = [None] * len(rows)
+    for number, *row in ask(live, query, *([row[one] for row in rows] for one in at)):
+        found[int(number or 0) - 1] = tuple(row)
+    return found
+
+
+def by_whole(live: Connection, member: Member, rows: Sequence[Row]) -> list[Row | None]:
+    """Without a key, a row is there when the database has as many that are equal in every column."""
+    query = _BY_WHOLE.format(whole=whole(member.columns, "t"), table=member.here.source())
+    counts = {text: int(count or 0) for text, count in ask(live, query, list({row[4] for row in rows}))}
+    member.present += sum(counts.get(row[4], 0) for row in rows if int(row[3] or 0) == counts.get(row[4], 0) + 1)
+    return [row[5:] if int(row[3] or 0) <= counts.get(row[4], 0) else None for row in rows]
+
+
+def those_there(
+    live: Connection, shape: Shape, names: Sequence[str], equal: Sequence[str], rows: Sequence[Row]
+) -> set[int]:
+    """Which rows, by number from 1, are values that a table has in some columns. equal: the columns' operators."""
+    numbers = [f"k{number}" for number in range(len(names))]
+    query = _BY_KEY.format(
+        columns=sql.SQL("null"),
+        arrays=_arrays([shape.column(name).bare for name in names]),
+        names=columns(numbers),
+        table=shape.source(),
+        pairs=matches("t", names, "k", numbers, equal),
+    )
+    values = ([row[number] for row in rows] for number in range(len(names)))
+    return {int(row[0] or 0) for row in ask(live, query, *values)}
+
+
+def _arrays(types: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(
+        sql.SQL("${}::{}[]").format(spelled(str(number)), spelled(name)) for number, name in enumerate(types, start=1)
+    )

@@ -1,0 +1,320 @@
+"""tabsync restore rows: single rows back from a backup, or from another database of the server.
+
+Two plans. The first compares: it fetches only the tables needed, restores them into a scratch server and looks their
+rows up in the database, which is only read. What it found is shown. The second writes exactly that, in one
+transaction, and refuses when anything has changed meanwhile.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, TypeAlias
+
+from tabsync.backups.restore.rows.comparison import CHANGED, DIFF, MISSING, PARENTS, UNLINKED
+from tabsync.backups.restore.rows.condition import why_not
+from tabsync.copies.partial import DATABASE
+from tabsync.backups.restore.rows.shape import fires, links_of, shape_of, wanted
+from tabsync.copies.source import Part, Source, part_of, source_named
+from tabsync.copies.row_text import read_lines
+from tabsync.backups.restore.server import entries_of
+from tabsync.copies.warm import start_step, stop_step
+from tabsync.kernel.clock import compact, now
+from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.runner import Listener, Outcome, run
+from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.units import human_bytes
+from tabsync.postgres import catalog, embedded
+from tabsync.postgres.catalog import Relation, relation_named
+from tabsync.postgres.installation import server_for
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+_HERE = "tabsync.backups"
+_SHOWN = 5
+"""Rows of each kind that are listed; the others are counted."""
+
+
+Sample: TypeAlias = tuple[str, list[str | None], list[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a comparison found. facts: compare()'s; scratch: where the rows are; source: what was compared with."""
+
+    scratch: str
+    source: str
+    at: str
+    target: Facts
+    facts: Facts
+    read_bytes: int
+    run_id: str
+
+    @property
+    def tables(self) -> list[Facts]:
+        """The tables, parents first, with their counts."""
+        return list(self.facts["tables"])
+
+    def total(self, *states: str) -> int:
+        """The rows of some states, over all tables."""
+        return sum(one[state] for one in self.tables for state in states)
+
+    def to_json(self) -> Facts:
+        """What was found, without values."""
+        kept = {key: self.facts[key] for key in ("tables", "parents", "digest")}
+        return {"source": self.source, "as_of": self.at, "bytes_read": self.read_bytes, **kept}
+
+
+def plan_compare_rows(
+    workspace: Workspace, table: str, where: str, source: str = "latest", *, with_dependents: bool = False
+) -> tuple[Plan, Source, str]:
+    """Plan the comparison; gives the plan, what it compares with, and the scratch directory's name.
+
+    table: as a manual names tables; where: a condition in SQL; source: latest, a backup's id, a moment or a database.
+    Raises BadUsage (no such table, backup or database) or NotAllowed. Nothing is changed.
+    """
+    if not where.strip():
+        raise BadUsage("--where is missing: the condition that chooses the rows", "for all rows: --where true")
+    if why := why_not(where):
+        raise BadUsage(
+            f"the condition can't be read: {why}", "write it in quotes for the shell: --where \"name = 'Ann'\""
+        )
+    root = relation_named(table)
+    with workspace.connect("restore") as live:
+        target = catalog.identity(live)
+        if shape_of(live, root) is None:
+            hint = f"restore the table itself: tabsync restore tables {root}"
+            raise BadUsage(f"there is no table {root} in {catalog.quoted(target['database'])}", hint)
+        tables = wanted(live, links_of(live), root, with_dependents=with_dependents)
+        found = source_named(workspace, source, root, live)
+    scratch = f"rows-{compact(now())}-{secrets.token_hex(2)}"
+    steps = copy_steps(workspace, found, tables, scratch)
+    last = stop_step(found.warm) if found.warm else close_step(scratch)
+    place = f"warm/{found.warm.backup}" if found.warm else f"scratch/{scratch}"
+    given: Facts = {"place": place, "database": found.warm.database if found.warm else DATABASE}
+    given |= {"scratch": scratch, "target": target}
+    asked = {"table": asdict(root), "where": where, "with_dependents": with_dependents}
+    compare = Step(
+        "compare",
+        f"Compare rows of {root}",
+        f"{_HERE}.rows.compare:compare",
+        given | asked,
+        f"select from {root} where ({where}) in the copy; look these rows up by primary key in {target['database']}",
+    )
+    title = f"Compare rows of {root} with {found}"
+    plan = Plan("restore rows", title, (*steps, compare, last), target)
+    return plan, found, scratch
+
+
+@contextmanager
+def compared(
+    workspace: Workspace,
+    table: str,
+    where: str,
+    source: str = "latest",
+    *,
+    with_dependents: bool = False,
+    listener: Listener | None = None,
+) -> Iterator[Difference]:
+    """Run the comparison; what it found is there inside the block, and gone after it. Raises what stopped it."""
+    plan, found, scratch = plan_compare_rows(workspace, table, where, source, with_dependents=with_dependents)
+    try:
+        outcome = run(plan, workspace, workspace.journal(), listener)
+        outcome.raise_if_failed()
+        yield _difference(outcome, plan, found, scratch)
+    finally:
+        workspace.let_go(workspace.scratch(scratch))
+
+
+def plan_write_rows(
+    workspace: Workspace, found: Difference, *, replace: bool = False, without_triggers: bool = False
+) -> Plan:
+    """Plan to write what a comparison found. replace: also make rows that differ what they were.
+
+    Raises Refused when there is nothing to write, or rows point at others that are missing, NotAllowed when the user
+    may not write, or may not silence the triggers. Nothing is changed.
+    """
+    writing = [one for one in found.tables if one[MISSING] or one[UNLINKED] or (replace and one[CHANGED])]
+    if not writing:
+        hint = (
+            "rows that differ are only overwritten with --replace"
+            if found.total(CHANGED)
+            else "see which rows --where finds: --dry-run"
+        )
+        raise Refused("there is nothing to restore", hint)
+    if found.facts["parents"]:
+        first = found.facts["parents"][0]
+        parent = Relation(**first["referenced"])
+        raise Refused(
+            f"{first['count']} rows that {Relation(**first['table'])} references are missing in {parent}",
+            f"restore these first: tabsync restore rows --table {parent} --where ...",
+        )
+    if replace:
+        _check_settable(writing)
+    _check_rights(writing, replace=replace, without_triggers=without_triggers)
+    arguments = {"scratch": found.scratch, "target": found.target, "tables": found.tables}
+    options = {"digest": found.facts["digest"], "replace": replace, "without_triggers": without_triggers}
+    write = Step(
+        "write",
+        f"Write {_amount(found, replace=replace)} in one transaction",
+        f"{_HERE}.rows.write:write",
+        arguments | options,
+        _preview(writing, replace=replace, without_triggers=without_triggers),
+        Risk.DESTRUCTIVE if replace and found.total(CHANGED) else Risk.REVERSIBLE,
+        "tabsync restore rows --undo RUN, the run's id",
+    )
+    database = str(found.target["database"])
+    return Plan("restore rows", f"Restore rows into {database}", (write,), found.target, confirm=database)
+
+
+def samples(
+    workspace: Workspace, found: Difference, table: Facts
+) -> list[tuple[str, list[str | None], list[str | None]]]:
+    """The first rows of each state of a table: (state, new, old); old is empty for a missing row."""
+    told: list[tuple[str, list[str | None], list[str | None]]] = []
+    path = workspace.scratch(found.scratch) / DIFF / table["file"]
+    for state in (MISSING, UNLINKED, CHANGED):
+        rows = ((new, old or []) for which, new, old in read_lines(path) if which == state)
+        told += [(state, new, old) for new, old in islice(rows, _SHOWN)]
+    return told
+
+
+def missing_parents(workspace: Workspace, found: Difference) -> list[tuple[Facts, list[list[str | None]]]]:
+    """The foreign keys whose rows are missing, each with the first values that it looks for."""
+    path = workspace.scratch(found.scratch) / DIFF / PARENTS
+    values = list(read_lines(path))
+    return [
+        (parent, [row for which, row in values if which == number])
+        for number, parent in enumerate(found.facts["parents"])
+    ]
+
+
+def close(context: Context, *, scratch: str) -> Facts:
+    """Stop the scratch server and delete its copy; the differences stay until they were shown or written."""
+    workspace: Workspace = context.services
+    directory = workspace.scratch(scratch)
+    embedded.end_server(directory)
+    for name in ("data", "dump"):
+        shutil.rmtree(directory / name, ignore_errors=True)
+    return {}
+
+
+def copy_steps(workspace: Workspace, source: Source, tables: Sequence[Relation], scratch: str) -> list[Step]:
+    """The steps that make the tables readable in a server of ours."""
+    if source.warm is not None:
+        return [start_step(source.warm)]
+    where, needs = {"scratch": scratch, "major": source.major}, 0
+    there = [asdict(one) for one in tables]
+    if source.backup:
+        manifest = workspace.store().manifest(source.backup)
+        part: Part = part_of(manifest, entries_of(workspace, manifest), tables)
+        there, needs = [asdict(one) for one in tables if one not in part.absent], part.bytes
+        files = [file.name for file in part.files]
+        size = human_bytes(sum(file.object_bytes for file in part.files))
+        get = Step(
+            "fetch",
+            f"Fetch {len(there)} of {len(manifest.tables)} tables",
+            f"{_HERE}.rows.copy:fetch",
+            {"backup": source.backup, "scratch": scratch, "files": files},
+            f"{len(files)} files, {size} of the backup's {human_bytes(manifest.stored_bytes)}; SHA-256 of each",
+        )
+    else:
+        get = Step(
+            "fetch",
+            f"Dump {len(tables)} tables of {source.database}",
+            f"{_HERE}.rows.copy:dump",
+            {"database": source.database, "tables": there} | where,
+            f"pg_dump of {', '.join(map(str, tables))} in {catalog.quoted(source.database)}",
+        )
+    undo = "the scratch server is deleted at the end"
+    server = server_for(source.major)
+    start = Step(
+        "scratch",
+        f"Start a scratch PostgreSQL {server.dotted}",
+        f"{_HERE}.rows.copy:start",
+        where | {"needs": needs, "facts": source.facts},
+        f"initdb and pg_ctl start in {workspace.scratch(scratch)}",
+        Risk.REVERSIBLE,
+        undo,
+    )
+    restore = Step(
+        "restore",
+        "Restore the tables into it, without indexes and keys",
+        f"{_HERE}.rows.copy:restore",
+        where | {"tables": there},
+        "pg_restore of these tables and the types that they need",
+        Risk.REVERSIBLE,
+        undo,
+    )
+    return [get, start, restore]
+
+
+def close_step(scratch: str) -> Step:
+    """The step that takes the scratch server away, and not what was found in it."""
+    return Step(
+        "close",
+        "Delete the scratch server",
+        f"{_HERE}.restore_rows:close",
+        {"scratch": scratch},
+        "stop it and delete its copy; the differences are kept until this command ends",
+        Risk.REVERSIBLE,
+        "no undo needed: the backup is unchanged",
+        always=True,
+    )
+
+
+def _difference(outcome: Outcome, plan: Plan, source: Source, scratch: str) -> Difference:
+    facts, read = outcome.results["compare"], outcome.results.get("fetch", {}).get("bytes", 0)
+    return Difference(scratch, str(source), source.at, plan.target, facts, read, outcome.run_id)
+
+
+def _check_settable(tables: Sequence[Facts]) -> None:
+    for one in tables:
+        relation = Relation(one["schema"], one["name"])
+        for column, count in one["stuck"].items():
+            raise Refused(
+                f"{count} rows of {relation} differ in {column}, which is GENERATED ALWAYS and can't be set",
+                f"choose rows without them, or: alter table {relation} alter {column} set generated by default",
+            )
+
+
+def _check_rights(tables: Sequence[Facts], *, replace: bool, without_triggers: bool) -> None:
+    for one in tables:
+        relation, may = Relation(one["schema"], one["name"]), one["may"]
+        if one[MISSING] and not may["insert"]:
+            raise NotAllowed(f"this user may not insert into {relation}", "use the table's owner")
+        if (one[UNLINKED] or (replace and one[CHANGED])) and not may["update"]:
+            raise NotAllowed(f"this user may not update {relation}", "use the table's owner")
+        if without_triggers and one["triggers"] and not may["own"]:
+            raise NotAllowed(f"only its owner can disable the triggers of {relation}", "leave --without-triggers out")
+
+
+def _amount(found: Difference, *, replace: bool) -> str:
+    parts = [(found.total(MISSING), "missing"), (found.total(UNLINKED), "to reference again")]
+    parts += [(found.total(CHANGED), "to replace")] if replace else []
+    return ", ".join(f"{count:,} {what}" for count, what in parts if count)
+
+
+def _preview(tables: Sequence[Facts], *, replace: bool, without_triggers: bool) -> str:
+    lines = []
+    for one in tables:
+        relation = Relation(one["schema"], one["name"])
+        if one[MISSING]:
+            lines.append(f"insert into {relation} {one[MISSING]:,} missing")
+        updated = one[UNLINKED] + (one[CHANGED] if replace else 0)
+        if updated:
+            lines.append(f"update {relation}, {updated:,} by primary key")
+        firing = [name for name, events in one["triggers"] if fires(events, replace=bool(updated))]
+        if firing and not without_triggers:
+            lines.append(f"these triggers fire: {', '.join(firing)}")
+        elif firing:
+            lines.append(
+                f"alter table {relation} disable trigger {', '.join(firing)}; they are enabled again at the end"
+            )
+    return "; ".join(lines)

@@ -1,0 +1,292 @@
+"""The server that is restored into: the new database on it, and taking away what was half made; fit.py has the checks.
+
+A database that a restore makes is marked by its comment until it is verified. When the process is killed, it stays
+under its name with that comment, which says what it is and that it can be dropped; nothing else of it is left.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from tabsync.copies.restores.restore import creation
+from tabsync.copies.restores.scratch import manifest_of
+from tabsync.backups.take import prove_target
+from tabsync.kernel.clock import compact, now
+from tabsync.kernel.errors import BadUsage, CannotConnect, ProblemFound, Refused
+from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.postgres import catalog
+from tabsync.postgres.connect import Connection, allowed, connect
+from tabsync.postgres.conninfo import answers, check_conninfo
+from tabsync.postgres.installation import Installation, clients_for
+from tabsync.postgres.queries import named
+from tabsync.postgres.settings import NO_LIMIT
+from tabsync.postgres.toc import Entry, read_toc
+from tabsync.stores.manifest import Manifest, subject_of
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+SQL = named(__package__, "server.sql")
+
+BEFORE_RESTORE = "before-restore"
+"""Why a restore takes a backup first: it holds the very damage, so "latest" never means it."""
+
+_NO_SUCH_LOCALE = ("42809", "22023", "0A000")
+"""What CREATE DATABASE gives for a locale, a provider or an encoding that this server lacks."""
+
+_LONGEST_NAME = 63  # bytes; PostgreSQL would cut off the rest: NAMEDATALEN
+
+
+def conninfo_of(workspace: Workspace, database: str) -> str:
+    """A connection string to another database of the workspace's server."""
+    return make_conninfo(workspace.conninfo, dbname=database)
+
+
+@contextmanager
+def on_server(workspace: Workspace, *, beside: bool = False) -> Iterator[Connection]:
+    """A session on the workspace's server, in its database or, where that is gone, in one that every server has.
+
+    beside: never in the workspace's database, which can't be renamed from within.
+    """
+    places = [conninfo_of(workspace, name) for name in ("postgres", "template1")]
+    if beside:
+        own = check_conninfo(workspace.conninfo).get("dbname")
+        places = places[1:] if own == "postgres" else places
+    else:
+        places = [workspace.conninfo, *places]
+    connection = first_of(places)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def check_writable(workspace: Workspace) -> None:
+    """See that the workspace's server takes what a restore writes. Raises Refused on a standby, or CannotConnect."""
+    with workspace.connect("restore") as connection:
+        catalog.check_primary(connection)
+
+
+def first_of(places: Sequence[str]) -> Connection:
+    """A session in the first of some databases that there is.
+
+    Whether a database is gone can't be read from a refusal, which has no SQLSTATE and is in the server's language: the
+    next one is asked. Raises the first refusal where none lets us in, or where that database is there all the same; one
+    that lets nobody in (allow_connections false, or invalid since a DROP DATABASE was interrupted) is as good as gone.
+    """
+    refusals: list[tuple[str, CannotConnect]] = []
+    for conninfo in places:
+        parts = check_conninfo(conninfo)
+        try:
+            connection = connect(conninfo, "restore", limits=NO_LIMIT)
+        except CannotConnect as error:
+            if not answers(conninfo):
+                raise
+            refusals.append((parts.get("dbname") or parts.get("user") or "", error))
+            continue
+        for name, refused in refusals:
+            if connection.execute(SQL["lets_in"], {"database": name}).fetchone() == (True,):
+                connection.close()
+                raise refused
+        return connection
+    raise refusals[0][1]
+
+
+def backup_for(workspace: Workspace, backup: str, target: Facts) -> Manifest:
+    """The backup to restore: an id, or the newest full one of the database ("latest").
+
+    Where the database itself is gone, its successor can't be told from it: the newest of that name counts then.
+    """
+    store = workspace.store()
+    if backup != "latest":
+        found = store.manifest(backup)
+        if found.physical:
+            raise Refused(
+                f"backup {backup} is physical: it contains a cluster's files, not a dump", "use tabsync restore to-time"
+            )
+        return found
+    good, bad = store.manifests()
+    mine = [one for one in good if one.kind == "full" and one.reason != BEFORE_RESTORE]
+    own = [one for one in mine if one.subject == subject_of(target)]
+    wanted = check_conninfo(workspace.conninfo).get("dbname")
+    own = own or [one for one in mine if one.source["database"] == wanted]
+    if not own:
+        raise store.nothing("full backup of this database", bad, "tabsync backup take full")
+    return own[-1]
+
+
+def entries_of(workspace: Workspace, manifest: Manifest) -> list[Entry]:
+    """A backup's table of contents, read from the store, for a plan."""
+    file = next(file for file in manifest.files if file.name == "toc.dat")
+    with tempfile.TemporaryDirectory(prefix="tabsync-") as directory:
+        if wrong := workspace.store().place(file, Path(directory) / "toc.dat"):
+            fact = f"backup {manifest.id} can't be restored: its table of contents {wrong}"
+            raise ProblemFound(fact, "choose another: tabsync backup list")
+        return read_toc(Path(directory) / "toc.dat")
+
+
+def programs_for(target: Facts, manifest: Manifest) -> Installation:
+    """The programs to restore with: the target's major version. Refused when the target is older than the backup."""
+    theirs, ours = catalog.server_major(manifest.source), catalog.server_major(target)
+    if ours < theirs:
+        raise Refused(
+            f"backup {manifest.id} is of PostgreSQL {theirs}, and this server is the older version {ours}",
+            f"restore it on a server of PostgreSQL {theirs} or later",
+        )
+    made_by = int(str(manifest.program["pg_dump"]).split(".")[0])
+    return clients_for(max(ours, made_by))
+
+
+def new_name(connection: Connection, wanted: str | None, default: str) -> str:
+    """The name of the database to make: as wanted, or the default with the time. Refused when it is taken."""
+    ending = f"_{compact(now()).lower()}"
+    name = wanted or default.encode()[: _LONGEST_NAME - len(ending)].decode(errors="ignore") + ending
+    if not name or len(name.encode()) > _LONGEST_NAME or "\0" in name:
+        raise BadUsage(f"{name!r} is not a valid name of a database", f"a name has 1 to {_LONGEST_NAME} bytes")
+    if exists(connection, name):
+        raise Refused(
+            f"database {catalog.quoted(name)} already exists",
+            "a restore never replaces a database; choose another name: --as NEW_NAME",
+        )
+    return name
+
+
+def exists(connection: Connection, database: str) -> bool:
+    """Whether there is a database of that name."""
+    return connection.execute(SQL["database"], {"database": database}).fetchone() is not None
+
+
+def fetch_step(backup: str, scratch: str, *, keep: bool = False) -> Step:
+    """The step that reads and checks every object of the backup, before the target is touched.
+
+    keep: go on without those that are damaged.
+    """
+    what = "SHA-256 of each object of the backup"
+    arguments = _both(backup, scratch) | ({"keep": True} if keep else {})
+    return Step("fetch", "Read and verify every stored object", "tabsync.copies.restores.scratch:fetch", arguments, what)
+
+
+def create_step(backup: str, database: str, target: Facts, facts: Facts, tablespace: str = "") -> Step:
+    """The step that makes the new database. tablespace: where, when it isn't the server's default."""
+    return Step(
+        "create",
+        f"Create database {database}",
+        "tabsync.backups.restore.server:create",
+        {"backup": backup, "database": database, "target": target, "tablespace": tablespace},
+        _made(database, facts, tablespace).as_string(),
+        Risk.REVERSIBLE,
+        f"drop database {catalog.quoted(database)}",
+    )
+
+
+def last_steps(database: str, scratch: str) -> list[Step]:
+    """The steps that take away what was half made, and the fetched files."""
+    return [
+        Step(
+            "tidy_database",
+            "Drop the new database if it is incomplete",
+            "tabsync.backups.restore.server:drop_unfinished",
+            {"database": database},
+            f"only after a failure: drop database {catalog.quoted(database)}",
+            Risk.REVERSIBLE,
+            "no undo: this run created it, and it is incomplete",
+            always=True,
+        ),
+        tidy_step(scratch),
+    ]
+
+
+def tidy_step(scratch: str) -> Step:
+    """The step that takes the fetched files away."""
+    return Step(
+        "tidy_scratch",
+        "Delete the fetched files",
+        "tabsync.copies.restores.scratch:tidy",
+        {"scratch": scratch},
+        "delete the directory of the fetched files; the store is not changed",
+        Risk.REVERSIBLE,
+        "no undo needed: the store still has the backup",
+        always=True,
+    )
+
+
+def create(context: Context, *, backup: str, database: str, target: Facts, tablespace: str = "") -> Facts:
+    """Make the new, empty database with the backup's encoding and locale, marked as unfinished.
+
+    Raises Refused when the name is taken by now, or the server lacks the locale.
+    """
+    manifest = manifest_of(context, backup)
+    with on_server(context.services) as connection:
+        prove_target(connection, target)
+        try:
+            with allowed(f"create database {database}", "alter role ... createdb"):
+                connection.execute(_made(database, manifest.database, tablespace))
+        except psycopg.errors.DuplicateDatabase:
+            raise Refused(
+                f"database {catalog.quoted(database)} already exists", "choose another name: --as NEW_NAME"
+            ) from None
+        except psycopg.DatabaseError as error:
+            fact = f"this server can't create a database like the one in the backup: {error.diag.message_primary}"
+            locale = error.sqlstate in _NO_SUCH_LOCALE
+            raise Refused(fact, "install the locale on the server" if locale else "read the server's log") from None
+        mark_unfinished(context, connection, database)
+    return {"database": database}
+
+
+def finish(context: Context, database: str) -> None:
+    """Take the mark off: the database is whole."""
+    with on_server(context.services) as connection:
+        _mark(connection, database, None)
+
+
+def drop_unfinished(context: Context, *, database: str) -> Facts:
+    """Drop the database that this run made, unless it was finished; one that isn't ours is never touched."""
+    with on_server(context.services, beside=True) as connection:
+        row = connection.execute(SQL["mark"], {"database": database}).fetchone()
+        if row is None or row[0] != unfinished_mark(context.run_id):
+            return {"dropped": False}
+        drop(connection, database)
+    return {"dropped": True}
+
+
+def drop(connection: Connection, database: str) -> None:
+    """Drop a database, ending its sessions; also one that is a template."""
+    name = sql.Identifier(database)
+    if connection.execute(SQL["template"], {"database": database}).fetchone() == (True,):
+        connection.execute(sql.SQL("alter database {} is_template false").format(name))
+    connection.execute(sql.SQL("drop database {} with (force)").format(name))
+
+
+def _made(database: str, facts: Facts, tablespace: str) -> sql.Composed:
+    where = sql.SQL(" tablespace {}").format(sql.Identifier(tablespace)) if tablespace else sql.Composed([])
+    return creation(database, facts) + where
+
+
+def mark_unfinished(context: Context, connection: Connection, database: str) -> None:
+    """Mark a database that was just made; without the mark it doesn't stay."""
+    try:
+        _mark(connection, database, unfinished_mark(context.run_id))
+    except BaseException:
+        connection.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(database)))
+        raise
+
+
+def _mark(connection: Connection, database: str, text: str | None) -> None:
+    connection.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(database), sql.Literal(text)))
+
+
+def unfinished_mark(run_id: str) -> str:
+    """The comment of a database that a run made and has not finished."""
+    return f"tabsync: unfinished restore, run {run_id}; it is incomplete and can be dropped"
+
+
+def _both(backup: str, scratch: str) -> Facts:
+    return {"backup": backup, "scratch": scratch}

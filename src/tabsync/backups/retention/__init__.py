@@ -1,0 +1,1 @@
+"""Retention: what has expired by the manual, and what no backup needs any more."""

@@ -1,0 +1,1 @@
+"""Dumps: how one is made, what it contains, and what is known of it without a server."""

@@ -1,0 +1,1 @@
+"""Proofs: a restored copy answers, and is the same as its backup."""
