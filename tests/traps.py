@@ -7,14 +7,16 @@ only reads, outlives a rollback, and is what a real attacker would do next.
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
+import tabsync
+
 SCHEMAS = ("hostile", "public")
-CHAPTERS = ("postgres", "backups", "backups/rows", "backups/wal", "backups/pitr", "backups/physical", "monitoring")
+ASKING = ("postgres", "copies", "backups", "monitoring", "init")
+"""The folders whose SQL reaches a database of somebody else."""
 
 _MAKE = """
 do $make$
@@ -104,13 +106,9 @@ end $make$
 
 def names_used() -> tuple[list[str], list[str]]:
     """The words and the operators of all our SQL: what could be meant by one of them is planted."""
-    texts = []
-    root = files("tabsync")
-    for chapter in CHAPTERS:
-        for entry in root.joinpath(chapter).iterdir():
-            if entry.name.endswith((".sql", ".py")):
-                texts.append(entry.read_text(encoding="utf-8"))
-    text = "\n".join(texts)
+    root = Path(tabsync.__file__).parent
+    found = [path for folder in ASKING for path in sorted((root / folder).rglob("*")) if path.suffix in (".sql", ".py")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in found)
     words = sorted(set(re.findall(r"[a-z_][a-z0-9_]+", text)))
     return words, sorted(
         set(re.findall(r"(?<![\w'\"])[-+*/<>=~!@#%^&|]{1,4}(?![\w'\"])", text)) | {"=", "<>", "||", "<", ">", "~", "~~"}

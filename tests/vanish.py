@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from tabsync.backups.drill.canary import CanaryBatch, commit_canaries, last_saved
 from tabsync.backups.physical.lay_out import programs_of
-from tabsync.backups.drill.canary import Flock, last_saved, release
 from tabsync.backups.wal.contents import read_archive
 from tabsync.backups.wal.names import folder, partial_stored, whole_stored
 from tabsync.postgres import embedded
@@ -77,11 +77,11 @@ def lose_the_server(
     """
     system = identifier(workspace)
     process = background(workspace, "--flush", f"{flush:g}s")
-    found: list[Flock] = []
+    found: list[CanaryBatch] = []
 
     def load() -> None:
         with connect(server.conninfo(), "canary", limits=_NO_LIMIT) as connection:
-            found.append(release(connection, seconds, every, lambda *_: None))
+            found.append(commit_canaries(connection, seconds, every, lambda *_: None))
 
     try:
         until(lambda: stored(workspace)[1])

@@ -16,9 +16,11 @@ from tabsync.backups.hold import holds
 from tabsync.backups.take import plan_take_full
 from tabsync.backups.verify import plan_verify_deep
 from tabsync.kernel.plan import Plan
+from tabsync.kernel.procedure import Planned
 from tabsync.kernel.runner import run
-from tabsync.kernel.step import Risk, Step
+from tabsync.kernel.step import Call, Risk, Step
 from tabsync.manual.load import load
+from tabsync.procedures import find
 from tests.conftest import run_sql
 from tests.console.conftest import Pages, Site, enter
 
@@ -194,7 +196,7 @@ def test_all_of_it_into_a_new_database(site: Site, pages: Pages, kept: str, gone
 def test_some_tables_with_what_they_need(site: Site, pages: Pages, kept: str, gone: list[str]) -> None:
     page = opened(site, pages, f"/backups/{kept}/restore")
     page.locator("#some ~ form").get_by_role("button").click()
-    assert "no table was chosen" in page.inner_text("main")
+    assert "names is missing" in page.inner_text("main")
     page.goto(site.url(f"/backups/{kept}/restore"))
     page.get_by_label("public.staff", exact=True).check()
     page.get_by_label("public.payments", exact=True).check()
@@ -223,7 +225,7 @@ def test_verifications_have_a_page_of_their_run(site: Site, pages: Pages, kept: 
     page = opened(site, pages, f"/backups/{kept}")
     page.get_by_role("button", name="Verify").click()
     page.wait_for_url("**/plans/*")
-    assert run_to_the_end(page) == "Done"
+    assert "Verified: every stored byte is unchanged" in run_to_the_end(page)
     workspace = site.workspace
     outcome = run(plan_verify_deep(workspace, kept), workspace, workspace.journal())
     page.goto(site.url(f"/runs/{outcome.run_id}"))
@@ -232,17 +234,24 @@ def test_verifications_have_a_page_of_their_run(site: Site, pages: Pages, kept: 
 
 def test_a_destructive_plan_wants_its_name_typed(site: Site, pages: Pages) -> None:
     step = Step(
-        "release", "Forget", "tabsync.backups.hold:release", {"backup": "x"}, "nothing", Risk.DESTRUCTIVE, "no undo"
+        "release",
+        "Forget",
+        Call("tabsync.backups.hold:release", {"backup": "x"}),
+        "nothing",
+        Risk.DESTRUCTIVE,
+        "no undo",
     )
     plan = Plan("backup release", "Something that can't be taken back", (step,), {"store": "here"}, confirm="shop")
-    digest = site.running.console.worker.show(plan, "ana", "tabsync backup release x")
+    release = find("backup release")
+    assert release
+    digest = site.running.console.worker.show(release, release.request_type("x"), Planned(plan), "ana")
     page = opened(site, pages, f"/plans/{digest}", 375)
     page.get_by_label("Type shop to confirm").fill("shops")
     page.get_by_role("button", name="Run this step").click()
     assert "'shops' does not match 'shop'; nothing was changed" in page.inner_text("main")
     page.goto(site.url(f"/plans/{digest}"))
     page.get_by_label("Type shop to confirm").fill("shop")
-    assert run_to_the_end(page, "Run this step") == "Done"
+    assert "no longer held" in run_to_the_end(page, "Run this step")
 
 
 def test_rows_are_compared_shown_and_written_back(site: Site, pages: Pages, kept: str) -> None:
@@ -254,7 +263,7 @@ def test_rows_are_compared_shown_and_written_back(site: Site, pages: Pages, kept
         assert row is not None
         connection.execute("update audit_logs set action = 'CANARY <b>' where id = (select min(id) from audit_logs)")
     page = opened(site, pages, f"/backups/{kept}/restore", 375)
-    page.locator("select[name=tables]").select_option("public.audit_logs")
+    page.locator("select[name=table]").select_option("public.audit_logs")
     page.get_by_label("Condition in SQL").fill("id > 0")
     page.locator("#rows ~ form").get_by_role("button").click()
     page.wait_for_url("**/plans/*")
@@ -289,14 +298,14 @@ def test_a_comparison_is_let_go_for_the_next_one(site: Site, pages: Pages, kept:
     page = opened(site, pages, f"/backups/{kept}/restore")
     for table in ("public.users", "public.staff"):
         page.goto(site.url(f"/backups/{kept}/restore"))
-        page.locator("select[name=tables]").select_option(table)
+        page.locator("select[name=table]").select_option(table)
         page.get_by_label("Condition in SQL").fill("true")
         page.locator("#rows ~ form").get_by_role("button").click()
         page.wait_for_url("**/plans/*")
         assert run_to_the_end(page) == "Compared; nothing was changed"
     assert len([*site.workspace.scratch().glob("rows-*")]) == 1
     page.goto(site.url(f"/backups/{kept}/restore"))
-    page.locator("select[name=tables]").select_option("public.users")
+    page.locator("select[name=table]").select_option("public.users")
     page.get_by_label("Condition in SQL").fill("no sql at all")
     page.locator("#rows ~ form").get_by_role("button").click()
     page.wait_for_url("**/plans/*")

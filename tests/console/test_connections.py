@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from tabsync.console.connections import Limits, origin_of, within
-from tabsync.console.guard import BIGGEST_BODY
+from tabsync.console.base.connections import Limits, origin_of, within
+from tabsync.console.base.guard import BIGGEST_BODY
 from tabsync.console.serve import Running, start
 from tests.console.conftest import Workspaces
 

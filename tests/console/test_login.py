@@ -13,11 +13,11 @@ from sqlalchemy import select, update
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tabsync.console.access import cookie_name, set_cookie, unmasked
-from tabsync.console.connections import Limits
-from tabsync.console.device import checked_mark
+from tabsync.console.base.access import cookie_name, set_cookie, unmasked
+from tabsync.console.base.connections import Limits
+from tabsync.console.base.device import checked_mark
+from tabsync.console.base.throttle import FREE
 from tabsync.console.serve import start
-from tabsync.console.throttle import FREE
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.ledger.evidence import recent_audit
 from tabsync.ledger.operators import find_session, one_operator, set_password, start_session

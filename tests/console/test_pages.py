@@ -23,12 +23,13 @@ PATHS = ("/", "/manual", "/backups", "/runs", "/audit", "/login")
 @pytest.fixture(scope="module")
 def drilled(site: Site) -> str:
     """The id of a run that drilled a new backup, begun without a browser."""
-    from tabsync.backups.drill.drill import plan_drill
-    from tabsync.manual.load import load
+    from tabsync.procedures import find, prepare
 
+    drill = find("drill")
+    assert drill
     worker = site.running.console.worker
-    plan = plan_drill(site.workspace, load(site.workspace.manual_path))
-    run = worker.start(worker.show(plan, "ana"), "ana")
+    made = prepare(drill, site.workspace, drill.request_type())
+    run = worker.start(worker.show(drill, drill.request_type(), made, "ana"), "ana")
     deadline = time.monotonic() + 60
     while worker.busy() and time.monotonic() < deadline:
         time.sleep(0.05)

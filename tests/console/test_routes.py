@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 import httpx
 import pytest
@@ -14,12 +15,13 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
-from tabsync.console.access import masked
 from tabsync.console.app import create_app, guard_of
-from tabsync.console.guard import BIGGEST_BODY, CSP
+from tabsync.console.base.access import masked
+from tabsync.console.base.guard import BIGGEST_BODY, CSP
 from tabsync.console.serve import start
 from tabsync.kernel.clock import now
 from tabsync.ledger.operators import IDLE, one_operator, start_session
+from tabsync.ledger.tokens import add_token, remove_tokens
 from tabsync.workspace import Workspace
 from tests.console.conftest import Workspaces
 
@@ -113,14 +115,22 @@ def test_the_router_holds_what_we_think(door: Door) -> None:
         ("GET", "admin"),
         ("POST", "viewer_post"),
         ("POST", "admin_post"),
+        ("GET", "token_viewer"),
+        ("POST", "token_admin"),
     }
     assert [path for method, path, guard in door.routes if guard == "anybody"] == ["/login", "/login"]
     filled_in = "20261122T181500Z-a1b2c3"
     assert {(method, path) for method, path, guard in door.routes if guard.startswith("admin")} == {
         ("GET", f"/backups/{filled_in}/restore"),
+        ("GET", f"/procedures/{filled_in}"),
         ("POST", "/plans"),
         ("GET", f"/plans/{filled_in}"),
         ("POST", f"/plans/{filled_in}/run"),
+    }
+    assert {(method, path) for method, path, guard in door.routes if guard.startswith("token")} == {
+        ("POST", "/api/v1/plans"),
+        ("POST", f"/api/v1/plans/{filled_in}/run"),
+        ("GET", f"/api/v1/runs/{filled_in}"),
     }
     assert len(door.routes) > 12
 
@@ -135,9 +145,10 @@ def test_every_route_and_everybody(door: Door) -> None:
             "viewer": visitor(door, "vic"),
             "admin": visitor(door, "ana"),
         }
-        may = {"anybody": set(everybody), "viewer": {"viewer", "admin"}, "admin": {"admin"}}[
-            guard.removesuffix("_post")
-        ]
+        may = {"anybody": set(everybody), "viewer": {"viewer", "admin"}, "admin": {"admin"}}.get(
+            guard.removesuffix("_post"),
+            set(),  # a session's cookie opens nothing to programs: see test_programs_send_a_token
+        )
         if path == "/login" and method == "POST":
             may = set()  # without the form's own cookie
         for name, who in everybody.items():
@@ -149,8 +160,8 @@ def test_every_route_and_everybody(door: Door) -> None:
 
 def test_every_form_needs_its_token_and_the_right_origin(door: Door) -> None:
     ana, other = visitor(door, "ana"), visitor(door, "ana")
-    for method, path, _ in door.routes:
-        if method == "GET":
+    for method, path, guard in door.routes:
+        if method == "GET" or guard.startswith("token"):
             continue
         for origin in ("", "null", "http://evil.example", "https://127.0.0.1:8421", f"http://{door.host}.evil.example"):
             who = replace(ana, origin=origin)
@@ -209,3 +220,37 @@ def test_no_password_of_the_connection_is_on_any_page(console_workspaces: Worksp
     with served(console_workspaces("secret", conninfo)) as door:
         for method, path, _ in door.routes:
             assert "canary-in-a-cage" not in knock(door, method, path, visitor(door, "ana")).text, path
+
+
+def test_programs_send_a_token(door: Door) -> None:
+    """Who has one passes; a cookie, another scheme, or a page of somebody else's does not."""
+    tokens = {name: add_token(door.workspace.ledger(), name, by="test") for name in ("ana", "vic")}
+    session = visitor(door, "ana")
+    for method, path, guard in door.routes:
+        if not guard.startswith("token"):
+            continue
+
+        ask = partial(_ask, door, method, path)
+        assert ask(f"Bearer {tokens['ana']}") not in (401, 403)
+        assert ask(f"Bearer {tokens['vic']}") == 403 if guard == "token_admin" else 404
+        wrong = (
+            "",
+            "Bearer",
+            "Bearer x",
+            f"Basic {tokens['ana']}",
+            f"Bearer {tokens['ana']}x",
+            f"Bearer {session.token}",
+        )
+        assert {ask(one) for one in wrong} == {401}
+        assert ask("", f"{door.cookie}={session.token}") == 401
+        if method == "POST":
+            assert ask(f"Bearer {tokens['ana']}", origin="http://evil.example") == 403
+    remove_tokens(door.workspace.ledger(), "ana", by="test")
+    assert door.client.get("/api/v1/runs/x", headers={"authorization": f"Bearer {tokens['ana']}"}).status_code == 401
+
+
+def _ask(door: Door, method: str, path: str, authorization: str, cookie: str = "", origin: str = "") -> int:
+    sent = {"host": door.host, "authorization": authorization, "cookie": cookie, "origin": origin}
+    headers = {name: value for name, value in sent.items() if value}
+    body = {"procedure": "drill"} if path.endswith("/plans") else {}
+    return door.client.request(method, path, headers=headers, json=body).status_code

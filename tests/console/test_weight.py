@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Response as Loaded
 from starlette.datastructures import Headers
 
-from tabsync.console import assets
-from tabsync.console.assets import takes_gzip, url_of
+from tabsync.console.base import assets
+from tabsync.console.base.assets import takes_gzip, url_of
 from tests.console.conftest import Pages, Site, enter
 
 

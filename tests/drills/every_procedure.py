@@ -10,17 +10,17 @@ from datetime import timedelta
 from pathlib import Path
 
 from tabsync.backups.drill.drill import plan_drill
-from tabsync.backups.take_physical import plan_take_physical
-from tabsync.backups.restore.to_time import plan_to_time
 from tabsync.backups.pitr.target import Target
 from tabsync.backups.query import answered
 from tabsync.backups.restore.in_place import plan_restore_in_place, plan_undo_in_place
 from tabsync.backups.restore.new import plan_restore_new
 from tabsync.backups.restore.rows.restore import compared, plan_write_rows
-from tabsync.backups.restore.tables import plan_restore_tables
 from tabsync.backups.restore.rows.undo import plan_undo_rows
+from tabsync.backups.restore.tables import plan_restore_tables
+from tabsync.backups.restore.to_time import plan_to_time
 from tabsync.backups.take import plan_take, plan_take_full
 from tabsync.backups.take_file import plan_take_file
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.verify import plan_verify
 from tabsync.backups.wal.receive import plan_receive
 from tabsync.backups.wal.slot import DEFAULT_SLOT
@@ -30,7 +30,7 @@ from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, run
 from tabsync.manual.load import load
 from tabsync.monitoring.health import check_health
-from tabsync.monitoring.status import look
+from tabsync.procedures.status import look
 from tabsync.workspace import Workspace
 
 CONTENT = """

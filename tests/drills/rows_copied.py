@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tabsync.backups.restore.rows.restore import Difference
 from tabsync.backups.restore.rows.compare import compare
+from tabsync.backups.restore.rows.restore import Difference
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, resolve
 from tabsync.postgres import catalog, embedded
@@ -37,7 +37,7 @@ def compared_with(
         )
         yield Difference(scratch, "backup x", "", target, facts, 0, RUN)
     finally:
-        workspace.let_go(workspace.scratch(scratch))
+        workspace.delete(workspace.scratch(scratch))
 
 
 def carry_out(workspace: Workspace, plan: Plan) -> Facts:
@@ -52,5 +52,5 @@ def named(table: str) -> Facts:
     return {"schema": relation.schema, "name": relation.name}
 
 
-def _context(workspace: Workspace) -> Context:
+def _context(workspace: Workspace) -> Context[Workspace]:
     return Context(workspace, RUN, {}, lambda done, total, unit: None)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.take import plan_take_full
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.kernel.runner import run
 from tabsync.postgres import embedded
 from tabsync.postgres.conninfo import libpq_environment

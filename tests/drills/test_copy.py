@@ -11,13 +11,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from tabsync.backups.copy import plan_copy
 from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.prune import plan_prune, survey
 from tabsync.backups.take import plan_take
-from tabsync.cli.app import app
+from tabsync.cli.tree import program
 from tabsync.kernel.errors import BadUsage, FailedPartway, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, run
@@ -167,7 +167,7 @@ def test_the_command_copies_and_says_what_it_sent(workspace: Workspace, director
         f'store = "{workspace.store_root}"\nhome = "{workspace.home}"\n[stores]\nLocal = "second"\n'
     )
     asked = ["backup", "copy", "--config", str(directory / "tabsync.toml"), "--to", "local", "--json"]
-    done = CliRunner().invoke(app, asked)
+    done = CliRunner().invoke(program(), asked)
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert (told["version"], told["kind"], told["backup"]) == (1, "backup copy", backup)

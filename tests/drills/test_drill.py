@@ -11,8 +11,10 @@ import pytest
 
 from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.drill.report import Report
-from tabsync.cli.drill import show_report
+from tabsync.backups.procedures.drill import page_of_drill
+from tabsync.cli.terminal import Terminal
 from tabsync.kernel.errors import Exit
+from tabsync.kernel.procedure import Procedure
 from tabsync.kernel.runner import Quiet
 from tabsync.kernel.step import Step
 from tabsync.ledger.evidence import latest_evidence
@@ -87,7 +89,7 @@ def test_what_is_interrupted_is_not_called_missed(
     plan = plan_drill(workspace, load(workspace.manual_path))
     report = run_drill(workspace, plan, StopsAt(key))
     assert (report.data["interrupted"], report.exit_code) == (True, Exit.FAILED_PARTWAY)
-    show_report(report)
+    Terminal(Procedure(words="drill", summary="", example="")).page(page_of_drill(report))
     told = capsys.readouterr().out
     page = Path(report.html_path).read_text()
     for text in (told, page):

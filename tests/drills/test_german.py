@@ -12,8 +12,8 @@ from psycopg.conninfo import make_conninfo
 
 from tabsync.backups.restore.file import plan_restore_file
 from tabsync.backups.restore.new import plan_restore_new
-from tabsync.backups.take import plan_take_full
 from tabsync.backups.restore.server import first_of
+from tabsync.backups.take import plan_take_full
 from tabsync.kernel.errors import CannotConnect, FailedPartway
 from tabsync.postgres import embedded
 from tabsync.postgres.conninfo import libpq_environment

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tabsync.backups.list import list_backups
-from tabsync.cli.common import take_away_leftovers
+from tabsync.cli.leftovers import delete_leftovers
 from tabsync.ledger.runs import one_run, recent_runs
 from tabsync.system.claims import MARK
 from tabsync.workspace import Workspace
@@ -103,7 +103,7 @@ def test_killed_inside_a_step(workspace: Workspace, directory: Path, step: str) 
 
 def check_aftermath(workspace: Workspace, directory: Path) -> None:
     """What the next command, whichever it is, does first; then nothing of the dead drill may be left."""
-    take_away_leftovers(workspace)
+    delete_leftovers(workspace)
     assert left_behind(workspace) == []
     assert processes_for(directory) == []
     assert list((workspace.home / "runs").glob("*")) == []

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from soak.through import plain_manual, through
 
-from tabsync.copies.dumps import money
 from tabsync.backups.restore.file import plan_restore_file
 from tabsync.backups.restore.new import plan_restore_new
+from tabsync.copies.dumps import money
 from tabsync.kernel.errors import Refused
 from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import clients_for

@@ -15,9 +15,9 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.pitr.target import Target
 from tabsync.backups.restore.new import plan_restore_new
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.wal.push import fetch_into
 from tabsync.backups.wal.receive import plan_receive
 from tabsync.backups.wal.slot import read_slot

@@ -10,7 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tabsync.backups.drill.drill import drill as drill_module
+from tabsync.backups.drill import drill as drill_module
+from tabsync.copies.proofs import steps as proof_module
 from tabsync.copies.restores import scratch as scratch_module
 from tabsync.init.inspect import Findings, manual_text
 from tabsync.kernel.errors import Exit
@@ -105,6 +106,7 @@ def test_a_missing_extension_makes_it_partial_and_is_named(
     # The scratch server is a real PostgreSQL that really lacks the extension.
     monkeypatch.setattr(scratch_module, "server_for", lambda major: lacking)
     monkeypatch.setattr(drill_module, "server_for", lambda major: lacking)
+    monkeypatch.setattr(proof_module, "server_for", lambda major: lacking)
     monkeypatch.setattr("tabsync.postgres.embedded.installations", lambda: (lacking,))
     report = drill(workspaces(conninfo, manual))
     verdict = report.data["verdict"]

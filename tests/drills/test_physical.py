@@ -16,10 +16,10 @@ import pyrage
 import pytest
 from psycopg import sql
 
-from tabsync.backups.restore.leftovers import sweep
 from tabsync.backups.physical import pack
 from tabsync.backups.physical.base import chain
 from tabsync.backups.physical.lay_out import lay_out
+from tabsync.backups.restore.leftovers import sweep
 from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.verify import plan_verify
 from tabsync.kernel.errors import FailedPartway, NotAllowed, ProblemFound, Refused

@@ -15,11 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tabsync.backups.restore.leftovers import sweep
-from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.pitr import clusters
-from tabsync.backups.restore.to_time import plan_to_time
 from tabsync.backups.pitr.target import Target
+from tabsync.backups.restore.leftovers import sweep
+from tabsync.backups.restore.to_time import plan_to_time
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.wal.archive import store_file
 from tabsync.backups.wal.contents import read_archive
 from tabsync.backups.wal.receive import plan_receive

@@ -15,14 +15,15 @@ import pytest
 
 from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.hold import holds, plan_hold, plan_release
-from tabsync.backups.retention.lease import keep_lease, release_lease, take_lease
 from tabsync.backups.list import list_backups
 from tabsync.backups.prune import plan_prune, survey
+from tabsync.backups.retention.lease import keep_lease, release_lease, take_lease
 from tabsync.backups.take import plan_take_full
+from tabsync.backups.verify import plan_verify
 from tabsync.kernel.errors import BadUsage, FailedPartway, Refused, TabsyncError
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Quiet, run
-from tabsync.kernel.step import Step
+from tabsync.kernel.step import Call, Step
 from tabsync.manual.load import load
 from tabsync.stores.local import LocalStore
 from tabsync.stores.manifest import StoredFile
@@ -132,7 +133,7 @@ def test_what_is_held_stays_until_it_is_released(workspace: Workspace) -> None:
     check_whole(workspace)
 
 
-@pytest.mark.parametrize("event", ["held", "proven", "in use", "hold unreadable"])
+@pytest.mark.parametrize("event", ["held", "proven", "in use", "being verified", "hold unreadable"])
 def test_what_changed_since_it_was_shown_makes_it_refuse(workspace: Workspace, event: str) -> None:
     fill(workspace)
     plan = plan_prune(workspace, survey(workspace))
@@ -143,9 +144,11 @@ def test_what_changed_since_it_was_shown_makes_it_refuse(workspace: Workspace, e
     elif event == "proven":
         proved(workspace, "proven", "not proven")
         proved(workspace, "expired2")
+    elif event == "being verified":
+        workspace.journal().begin(plan_verify(workspace, ["expired2"]), "not needed")
     else:
-        arguments = {"backup": "expired2"}
-        workspace.journal().begin(Plan("drill", "Drill", (Step("fetch", "Fetch", "a:b", arguments),)), "not needed")
+        reading = Step("fetch", "Fetch", Call("a:b"), reads=("expired2",))
+        workspace.journal().begin(Plan("drill", "Drill", (reading,)), "not needed")
     outcome = run(plan, workspace, workspace.journal(), approval="--yes")
     with pytest.raises(Refused, match="expired2 must be kept now"):
         outcome.raise_if_failed()

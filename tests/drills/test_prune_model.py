@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tabsync.backups.retention.garbage import collect
 from tabsync.backups.copy import send
 from tabsync.backups.hold import hold, release
+from tabsync.backups.retention.garbage import collect
 from tabsync.backups.retention.lease import LASTS, release_lease, take_lease
 from tabsync.backups.retention.policy import Candidate, Decision, decide
 from tabsync.kernel.clock import iso
@@ -113,7 +113,7 @@ class Life(RuleBasedStateMachine):
         self.patch.undo()
         self.place.cleanup()
 
-    def context(self, **results: Facts) -> Context:
+    def context(self, **results: Facts) -> Context[Any]:
         return Context(Services(self.store), "run", results, lambda done, total, unit: None)
 
     @contextmanager

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tabsync.backups.take_physical import plan_take_physical
-from tabsync.backups.drill.canary import release
+from tabsync.backups.drill.canary import commit_canaries
 from tabsync.backups.drill.quarterly import judge, plan_quarterly, run_quarterly
 from tabsync.backups.drill.report import Report, render_html
 from tabsync.backups.drill.verdict import against
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.wal.receive import plan_receive
 from tabsync.kernel.errors import Exit, Refused
 from tabsync.kernel.runner import run
@@ -145,9 +145,9 @@ def test_nothing_of_the_canaries_is_in_the_database(workspace: Workspace, source
     count = "select count(*) from pg_class"
     with connect(source.conninfo(), "tests") as connection:
         before = connection.execute(count).fetchall()
-        flock = release(connection, 0.3, 0.1, lambda *_: None)
+        batch = commit_canaries(connection, 0.3, 0.1, lambda *_: None)
         assert connection.execute(count).fetchall() == before
-    assert len(flock.moments) >= 3
+    assert len(batch.moments) >= 3
 
 
 def test_a_step_that_is_missing_is_not_proven() -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.pitr import clusters
 from tabsync.backups.pitr.configure import settle
 from tabsync.backups.pitr.replay import started_so_far
-from tabsync.backups.restore.to_time import plan_to_time
 from tabsync.backups.pitr.target import Target
+from tabsync.backups.restore.to_time import plan_to_time
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.wal.receive import plan_receive
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, run

@@ -12,7 +12,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tabsync.backups.restore.in_place import plan_restore_in_place, plan_undo_in_place, unfinished
-from tabsync.backups.restore.server import backup_for
+from tabsync.copies.choose import backup_for
 from tabsync.kernel.errors import BadUsage, FailedPartway, NotAllowed, Refused
 from tabsync.postgres import catalog
 from tabsync.workspace import Workspace

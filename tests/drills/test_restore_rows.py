@@ -11,7 +11,7 @@ import psycopg
 import psycopg.conninfo
 import pytest
 
-from tabsync.copies.restores.restore.rows import restore as restore_rows
+from tabsync.backups.restore.rows import restore as restore_rows
 from tabsync.backups.restore.rows.restore import Difference, compared, plan_write_rows
 from tabsync.backups.restore.rows.undo import plan_undo_rows
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused

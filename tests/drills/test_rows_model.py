@@ -11,10 +11,10 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 
-from tabsync.backups.restore.rows.restore import Difference, compared, plan_write_rows
 from tabsync.backups.restore.rows.comparison import DIFF
-from tabsync.copies.row_text import read_lines
+from tabsync.backups.restore.rows.restore import Difference, compared, plan_write_rows
 from tabsync.backups.restore.rows.undo import plan_undo_rows
+from tabsync.copies.row_text import read_lines
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.postgres import embedded
 from tabsync.postgres.catalog import Relation

@@ -11,10 +11,10 @@ from typing import Any
 import psutil
 import pytest
 
-from tabsync.copies.dumps import upload as send
 from tabsync.backups.drill.drill import plan_drill, run_drill
-from tabsync.copies.dumps.upload import Sender
 from tabsync.backups.take import plan_take
+from tabsync.copies.dumps import upload as send
+from tabsync.copies.dumps.upload import Sender
 from tabsync.kernel.errors import FailedPartway
 from tabsync.kernel.runner import run
 from tabsync.manual.load import load

@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tabsync.backups.take_physical import plan_take_physical
-from tabsync.backups.pitr import clusters
 from tabsync.backups.drill.quarterly import plan_quarterly
+from tabsync.backups.pitr import clusters
 from tabsync.backups.pitr.target import Target
 from tabsync.backups.restore.in_place import plan_restore_in_place, plan_undo_in_place
 from tabsync.backups.restore.new import plan_restore_new
 from tabsync.backups.restore.tables import plan_restore_tables
 from tabsync.backups.take import plan_take_full
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.wal.push import push
 from tabsync.backups.wal.receive import plan_receive
 from tabsync.backups.wal.status import wal_status
@@ -33,10 +33,10 @@ from tabsync.kernel.errors import Exit, FailedPartway, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, run
 from tabsync.manual.load import load
-from tabsync.monitoring.status import look
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.conninfo import libpq_environment
+from tabsync.procedures.status import look
 from tabsync.stores.manifest import Manifest
 from tabsync.system.account import server_account
 from tabsync.system.claims import claim

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.pitr import clusters
-from tabsync.backups.restore.to_time import plan_to_time
 from tabsync.backups.pitr.target import Target
+from tabsync.backups.restore.to_time import plan_to_time
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.wal.receive import plan_receive
 from tabsync.backups.wal.status import wal_status
 from tabsync.backups.wal.window import window

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from soak.through import Told, content, plain_manual, through
 
-from tabsync.copies.restores.different import NotWhole
 from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.restore.new import plan_restore_new
 from tabsync.backups.restore.tables import plan_restore_tables
+from tabsync.copies.restores.different import NotWhole
 from tabsync.kernel.errors import Exit
 from tabsync.manual.load import load
 from tabsync.postgres import embedded

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from tabsync.backups.list import list_backups
-from tabsync.backups.verify import chosen, judge_deep, plan_verify, plan_verify_deep
+from tabsync.backups.verify import judge_deep, plan_verify, plan_verify_deep
+from tabsync.copies.choose import chosen
 from tabsync.kernel.errors import BadUsage, ProblemFound
 from tabsync.kernel.runner import Outcome, Quiet, run
 from tabsync.kernel.step import Facts, Step

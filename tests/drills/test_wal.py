@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.prune import plan_prune, survey
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.wal.archive import fetch, header_of, store_file
 from tabsync.backups.wal.contents import read_archive
 from tabsync.backups.wal.names import partial_stored, segment_named
@@ -28,8 +28,8 @@ from tabsync.backups.wal.window import cluster_of
 from tabsync.kernel.errors import FailedPartway, ProblemFound, Refused
 from tabsync.kernel.runner import Outcome, run
 from tabsync.manual.load import load
-from tabsync.monitoring.status import look
 from tabsync.postgres import embedded
+from tabsync.procedures.status import look
 from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.conftest import run_sql
 from tests.postgres.cli.program import TABSYNC

@@ -17,21 +17,21 @@ from typing import ClassVar
 
 import pytest
 import zstandard
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from tabsync.backups.copy import plan_copy
-from tabsync.backups.restore.leftovers import sweep
-from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.pitr import clusters
-from tabsync.backups.restore.to_time import plan_to_time
 from tabsync.backups.pitr.target import Target
 from tabsync.backups.prune import plan_prune, survey
+from tabsync.backups.restore.leftovers import sweep
+from tabsync.backups.restore.to_time import plan_to_time
+from tabsync.backups.take_physical import plan_take_physical
 from tabsync.backups.wal.contents import read_archive
 from tabsync.backups.wal.copy import plan_wal_copy
 from tabsync.backups.wal.names import partial_stored, segment_named, whole_stored
 from tabsync.backups.wal.receive import plan_receive
 from tabsync.backups.wal.window import cluster_of
-from tabsync.cli.app import app
+from tabsync.cli.tree import program
 from tabsync.kernel import clock
 from tabsync.kernel.clock import iso, now
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
@@ -389,11 +389,11 @@ def test_the_command_shows_its_plan_and_what_it_did(workspace: Workspace, direct
     config = directory / "tabsync.toml"
     config.write_text(f'store = "{workspace.store_root}"\nhome = "{workspace.home}"\n[stores]\nAway = "second"\n')
     asked = ["wal", "copy", "--config", str(config), "--to", "away"]
-    shown = CliRunner().invoke(app, [*asked, "--dry-run"])
+    shown = CliRunner().invoke(program(), [*asked, "--dry-run"])
     assert shown.exit_code == 0, shown.output
     assert f"cluster {identifier(workspace)}: " in shown.stdout
     assert not (directory / "second").exists()
-    done = CliRunner().invoke(app, [*asked, "--json"])
+    done = CliRunner().invoke(program(), [*asked, "--json"])
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     (cluster,) = told["clusters"]
@@ -402,6 +402,6 @@ def test_the_command_shows_its_plan_and_what_it_did(workspace: Workspace, direct
     near = cluster_of(workspace.store(), identifier(workspace)).bases[0].reach.until
     assert near is not None
     assert cluster["until"] == iso(near)
-    again = CliRunner().invoke(app, asked)
+    again = CliRunner().invoke(program(), asked)
     assert "has all of it" in again.stdout
     assert "WAL can't be restored without a physical backup" in " ".join(again.stderr.split())

@@ -15,9 +15,9 @@ import pytest
 from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.query import answered, tables_of
 from tabsync.backups.restore.rows.restore import compared, plan_write_rows
+from tabsync.cli.leftovers import delete_leftovers
 from tabsync.copies.partial import READER
 from tabsync.copies.warm import cool_pruned, warm_copies
-from tabsync.cli.common import take_away_leftovers
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.runner import run
 from tabsync.manual.load import load
@@ -74,7 +74,7 @@ def test_rows_and_answers_come_back_from_it(shop: Workspace) -> None:
         assert answer.seconds > 0
     assert [one.backup for one in warm_copies(shop)] == [backup]
     assert embedded.postmaster(copy.directory) is None
-    take_away_leftovers(shop)
+    delete_leftovers(shop)
     with compared(shop, "payments", "true") as again:  # the latest backup is the one that has it
         assert again.source == f"the warm copy of {backup}"
     newer = keep_warm(shop)
@@ -141,7 +141,7 @@ def test_a_copy_in_use_is_let_alone_and_stopped_when_its_user_dies(shop: Workspa
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert embedded.postmaster(copy.directory) is not None
-    take_away_leftovers(shop)
+    delete_leftovers(shop)
     assert embedded.postmaster(copy.directory) is None
     with answered(shop, "warm", "select count(*) from users") as answer:
         assert answer.count == 1

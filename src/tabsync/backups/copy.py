@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabsync.backups.retention.policy import OWN_STORES, class_of
-from tabsync.backups.sign import copy_signatures
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.manual.load import read
 from tabsync.manual.model import RetentionClass
 from tabsync.stores.manifest import StoredFile
 from tabsync.stores.store import Store
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 
 def plan_copy(workspace: Workspace, backup: str, to: str) -> Plan:
@@ -34,7 +33,7 @@ def plan_copy(workspace: Workspace, backup: str, to: str) -> Plan:
     Raises BadUsage when there is no such backup, Refused when it is there already or the store can't be written to.
     """
     manifest = workspace.store().find(backup)
-    target = workspace.store(place_of(workspace, to))
+    target = workspace.store(workspace.store_place(to))
     if target.url == workspace.store().url:
         raise BadUsage(f"backup and target are in the same store, {target.url}", "name another one: --to")
     if manifest.id in target.ids():
@@ -73,17 +72,16 @@ def copy_steps(backup: str, target: Store, number: int = 1) -> tuple[Step, ...]:
         Step(
             f"copy_{number}",
             f"Copy it to {target.url}",
-            "tabsync.backups.copy:copy",
-            which | {"staging": staging},
+            call(copy, **which, staging=staging),
             preview="send each object that is missing there, read it back and check its digest; send the manifest last",
             risk=Risk.REVERSIBLE,
             undo=f"delete {target.url}/manifests/{backup}.json",
+            reads=(backup,),
         ),
         Step(
             f"tidy_copy_{number}",
             "Delete the staging directory of the copy",
-            "tabsync.backups.copy:tidy",
-            which | {"staging": staging},
+            call(tidy, **which, staging=staging),
             preview=f"rm -r {target.staging(staging)}",
             risk=Risk.REVERSIBLE,
             undo="no undo needed: it contained copies only",
@@ -97,7 +95,7 @@ def copy(context: Context, *, backup: str, to: str, staging: str) -> Facts:
 
     Raises FailedPartway when the copy can't be made; the backup itself is not touched.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     source, target = workspace.store(), workspace.store(to)
     try:
         content, manifest = source.manifest_content(backup), source.manifest(backup)
@@ -112,7 +110,7 @@ def copy(context: Context, *, backup: str, to: str, staging: str) -> Facts:
             for number, size in enumerate(made, start=1):
                 sent += size
                 context.report(number, len(files), "objects")
-        copy_signatures(source, target, backup)
+        source.copy_signatures(target, backup)
         target.commit(manifest, content)
     except (FailedPartway, ProblemFound) as error:
         raise FailedPartway(
@@ -124,7 +122,7 @@ def copy(context: Context, *, backup: str, to: str, staging: str) -> Facts:
 
 def tidy(context: Context, *, backup: str, to: str, staging: str) -> Facts:
     """Remove the staging directory of a copy."""
-    context.services.let_go(context.services.store(to).staging(staging))
+    context.workspace.delete(context.workspace.store(to).staging(staging))
     return {}
 
 
@@ -153,11 +151,6 @@ def send(source: Store, target: Store, file: StoredFile, directory: Path) -> int
     if wrong := target.harm(file):
         raise FailedPartway(f"{file.name}: the copy of object {file.object[:12]} {wrong}")
     return file.object_bytes
-
-
-def place_of(workspace: Workspace, to: str) -> str:
-    """Where a store is: by its name in tabsync.toml, else it is a directory or URL already."""
-    return next((place for name, place in workspace.stores if name.lower() == to.lower()), to)
 
 
 def _is_kind(store: Store, name: str) -> bool:

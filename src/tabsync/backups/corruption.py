@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-from tabsync.kernel.step import Context
 from tabsync.stores.manifest import Manifest, StoredFile
 from tabsync.stores.store import Store
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Context
 
 
 def read_objects(

@@ -10,12 +10,13 @@ from tabsync.kernel import clock
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.stores.store import Store
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
+_AT_MOST = 600.0  # seconds that a store may take for one small file
 _KIND = "holds"
 
 
@@ -35,11 +36,11 @@ def plan_hold(workspace: Workspace, backup: str, reason: str = "") -> Plan:
     step = Step(
         "hold",
         f"Hold {manifest.id}",
-        "tabsync.backups.hold:hold",
-        {"backup": manifest.id, "reason": reason},
+        call(hold, backup=manifest.id, reason=reason),
         preview=f"create {store.url}/{_KIND}/{manifest.id}.json",
         risk=Risk.REVERSIBLE,
         undo=f"tabsync backup release {manifest.id}",
+        deadline=_AT_MOST,
     )
     return Plan("backup hold", f"Hold backup {manifest.id}", (step,), manifest.source)
 
@@ -52,11 +53,11 @@ def plan_release(workspace: Workspace, backup: str) -> Plan:
     step = Step(
         "release",
         f"Release {backup}",
-        "tabsync.backups.hold:release",
-        {"backup": backup},
+        call(release, backup=backup),
         preview=f"delete {store.url}/{_KIND}/{backup}.json",
         risk=Risk.REVERSIBLE,
         undo=f"tabsync backup hold {backup}",
+        deadline=_AT_MOST,
     )
     return Plan("backup release", f"Release backup {backup}", (step,), {"store": store.url})
 
@@ -67,7 +68,7 @@ def hold(context: Context, *, backup: str, reason: str) -> Facts:
     The hold is put before we look for a prune at work, and a prune takes its lease before it looks for holds: so it
     sees this hold, or we see its lease and stand back. Raises Refused then, or when the backup is gone.
     """
-    store = context.services.store()
+    store = context.workspace.store()
     at = iso(clock.now())
     if not store.put_marker(_KIND, backup, json.dumps({"backup": backup, "reason": reason, "at": at}).encode()):
         raise Refused(f"backup {backup} is already held", f"tabsync backup release {backup}")
@@ -82,7 +83,7 @@ def hold(context: Context, *, backup: str, reason: str) -> Facts:
 
 def release(context: Context, *, backup: str) -> Facts:
     """Let go of a held backup: from now on its class decides."""
-    return {"backup": backup, "released": context.services.store().delete_marker(_KIND, backup)}
+    return {"backup": backup, "released": context.workspace.store().delete_marker(_KIND, backup)}
 
 
 def _reason(content: bytes) -> str:

@@ -60,15 +60,6 @@ def provider_state(workspace: Workspace) -> Facts | None:
     return facts | {"pitr": kept.pitr, "snapshots": snapshots, "window": window_of(kept)}
 
 
-def provider_window(workspace: Workspace) -> Facts | None:
-    """The window of the provider's point-in-time recovery, {"earliest", "latest"} in ISO 8601; None without one.
-
-    Raises what asking the provider raises: then it isn't known whether there is one.
-    """
-    project = project_of(workspace)
-    return None if project is None else window_of(supabase.open_project(project, _ATTEMPTS).protection())
-
-
 def window_of(kept: Protection) -> Facts | None:
     """The moments that can be restored to, as JSON."""
     if not kept.pitr or kept.earliest is None or kept.latest is None:

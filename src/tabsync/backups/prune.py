@@ -6,27 +6,26 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tabsync.backups.retention.garbage import collectable, freed_by, named, readable_manifests
 from tabsync.backups.hold import holds
-from tabsync.backups.retention.lease import keep_lease, refuse_while_pruned, release_lease, take_lease
 from tabsync.backups.list import proofs
+from tabsync.backups.retention.garbage import collect, collectable, freed_by, named, readable_manifests
+from tabsync.backups.retention.lease import keep_lease, refuse_while_pruned, release_lease, take_lease
 from tabsync.backups.retention.policy import Candidate, Decision, class_of, decide, is_ours
-from tabsync.backups.sign import forget_signatures
-from tabsync.backups.wal.prune import expired
+from tabsync.backups.wal.prune import expired, forget_wal
 from tabsync.kernel import clock
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_bytes, human_seconds
 from tabsync.ledger.open import Ledger
-from tabsync.ledger.runs import one_run, recent_runs
+from tabsync.ledger.runs import one_run, plan_of, recent_runs
 from tabsync.manual.load import load
 from tabsync.manual.model import RetentionClass
 from tabsync.stores.manifest import Manifest
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 GRACE = timedelta(hours=24)
 """How long an object that nobody names stays: longer than a backup takes from its first object to its manifest."""
@@ -116,8 +115,7 @@ def plan_prune(workspace: Workspace, found: Survey) -> Plan:
             Step(
                 "forget",
                 f"Delete {backups}",
-                "tabsync.backups.prune:forget",
-                {"ids": ids},
+                call(forget, ids=ids),
                 preview="delete " + ", ".join(f"manifests/{backup}.json" for backup in ids),
                 risk=Risk.DESTRUCTIVE,
                 undo="no undo: a deleted backup can only be restored from a copy of the store",
@@ -128,8 +126,7 @@ def plan_prune(workspace: Workspace, found: Survey) -> Plan:
             Step(
                 "collect",
                 "Delete the objects that no backup needs",
-                "tabsync.backups.retention.garbage:collect",
-                {"grace_seconds": found.grace.total_seconds()},
+                call(collect, grace_seconds=found.grace.total_seconds()),
                 preview=f"delete {human_bytes(found.freed)} in {store.url}/objects, stored more than"
                 f" {human_seconds(found.grace.total_seconds())} ago and in no manifest",
                 risk=Risk.DESTRUCTIVE,
@@ -149,7 +146,7 @@ def plan_prune(workspace: Workspace, found: Survey) -> Plan:
 
 def lease(context: Context) -> Facts:
     """Take the store's lease. Raises Refused while another prune is at work."""
-    return take_lease(context.services.store()).to_json()
+    return take_lease(context.workspace.store()).to_json()
 
 
 def forget(context: Context, *, ids: list[str]) -> Facts:
@@ -157,7 +154,7 @@ def forget(context: Context, *, ids: list[str]) -> Facts:
 
     Raises Refused, before anything is deleted, when one was held, is used or became the newest proven meanwhile.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     store = workspace.store()
     _manifests, decisions = _decide(workspace, load(workspace.manual_path).retention)
     stay = [one for one in decisions if one.keep and one.id in ids]
@@ -171,7 +168,7 @@ def forget(context: Context, *, ids: list[str]) -> Facts:
         try:
             if store.delete_manifest(backup):
                 deleted.append(backup)
-            forget_signatures(store, backup)
+            store.delete_signatures(backup)
         except FailedPartway as error:
             fact = f"{error.fact}; {len(deleted)} of {len(ids)} expired backups were deleted"
             raise FailedPartway(fact, error.hint) from error
@@ -183,7 +180,7 @@ def give_back(context: Context) -> Facts:
     """Give the lease back, if it was taken."""
     taken = context.results.get("lease")
     if taken:
-        release_lease(context.services.store(), taken["token"])
+        release_lease(context.workspace.store(), taken["token"])
     return {}
 
 
@@ -192,8 +189,7 @@ def in_use(ledger: Ledger) -> set[str]:
     used: set[str] = set()
     for one in recent_runs(ledger, limit=_RUNNING):
         whole = one_run(ledger, one["id"]) if one["state"] == "running" else None
-        for step in whole["plan"]["steps"] if whole else ():
-            used |= {step["arguments"]["backup"]} if "backup" in step["arguments"] else set()
+        used |= plan_of(whole).reads if whole else set()
     return used
 
 
@@ -228,7 +224,7 @@ def _wal_step(found: Survey) -> Step:
     return Step(
         "forget_wal",
         "Delete the WAL that no physical backup needs",
-        "tabsync.backups.wal.prune:forget_wal",
+        call(forget_wal),
         preview=f"delete {found.wal_files} files, {human_bytes(found.wal_bytes)}, older than every physical backup",
         risk=Risk.DESTRUCTIVE,
         undo="no undo: without a backup before it, WAL can't be replayed",
@@ -239,7 +235,7 @@ def _lease_step() -> Step:
     return Step(
         "lease",
         "Take the store's lease",
-        "tabsync.backups.prune:lease",
+        call(lease),
         preview="create leases/prune-N.json; only one prune may run on a store",
         risk=Risk.REVERSIBLE,
         undo="it is released at the end, and expires by itself after 10 minutes",
@@ -250,7 +246,7 @@ def _release_step() -> Step:
     return Step(
         "give_back",
         "Release the lease",
-        "tabsync.backups.prune:give_back",
+        call(give_back),
         preview="delete leases/prune-N.json",
         risk=Risk.REVERSIBLE,
         undo="no undo needed: the next prune takes its own lease",

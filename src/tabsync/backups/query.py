@@ -19,21 +19,20 @@ from psycopg import sql
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from tabsync.backups.drill.drill import full_backup
-from tabsync.backups.restore.rows.restore import close_step, copy_steps
-from tabsync.copies.partial import DATABASE, reader
-from tabsync.copies.source import source_of
+from tabsync.copies.choose import full_backup
+from tabsync.copies.partial import DATABASE, close_step, copy_steps, reader
 from tabsync.copies.row_text import BATCH, Row, ask, read_lines
+from tabsync.copies.source import source_of
 from tabsync.copies.warm import start_step, stop_step, warm_copy
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Listener, run
-from tabsync.kernel.step import Context, Facts, Step
+from tabsync.kernel.step import Facts, Step, call
 from tabsync.postgres.catalog import Relation
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 _ANSWER = "answer.jsonl"
 _CURSOR = sql.SQL("declare tabsync_answer no scroll cursor for ")
@@ -80,9 +79,7 @@ def plan_query(workspace: Workspace, which: str, statement: str, *, timeout: flo
     asking = Step(
         "query",
         "Run the statement",
-        "tabsync.backups.query:query",
-        {"place": place, "database": database, "scratch": scratch, "statement": statement}
-        | {"timeout": timeout, "limit": limit},
+        call(query, place=place, database=database, scratch=scratch, statement=statement, timeout=timeout, limit=limit),
         statement,
     )
     plan = Plan("backup query", f"Query {told['source']}", (*first, asking, last))
@@ -110,7 +107,7 @@ def answered(
         columns = tuple(facts["columns"])
         yield Answer(told["source"], told["at"], columns, rows, facts["rows"], facts["more"], seconds)
     finally:
-        workspace.let_go(workspace.scratch(told["scratch"]))
+        workspace.delete(workspace.scratch(told["scratch"]))
 
 
 def tables_of(statement: str) -> list[Relation]:
@@ -144,7 +141,7 @@ def query(
 
     Raises BadUsage when PostgreSQL doesn't understand it, Refused when it takes too long or does more than read.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     directory = workspace.scratch(scratch)
     workspace.hold(directory)
     count, path = 0, directory / _ANSWER

@@ -12,19 +12,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tabsync.backups.corruption import key_of, read_objects
-from tabsync.copies.restores.scratch import whose
 from tabsync.kernel.errors import BadUsage, NotAllowed, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_bytes
 from tabsync.ledger.evidence import evidence_since
 from tabsync.stores.keys import public_of
-from tabsync.stores.manifest import Manifest, read_manifest
+from tabsync.stores.manifest import Manifest, read_manifest, whose
 from tabsync.stores.signatures import SIGNATURES, signature_name
 from tabsync.stores.store import Store
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 _EVERYTHING = 1_000_000  # pieces of evidence
 
@@ -51,18 +50,18 @@ def plan_sign(workspace: Workspace, backups: Sequence[str] = ()) -> Plan:
         Step(
             "read",
             "Read every object of these backups",
-            "tabsync.backups.sign:read",
-            {"backups": [one.id for one in found]},
+            call(read, backups=[one.id for one in found]),
             f"SHA-256 of {size}; nothing is signed if an object is corrupt",
+            reads=tuple(one.id for one in found),
         ),
         Step(
             "sign",
             f"Sign {what}",
-            "tabsync.backups.sign:sign",
-            {"digests": {one.id: one.content_digest for one in found}},
+            call(sign, digests={one.id: one.content_digest for one in found}),
             f"create {store.url}/{SIGNATURES}/ID.{signature_name('', key)[1:]}.json\n" + "\n".join(lines),
             risk=Risk.REVERSIBLE,
             undo=f"delete the file in {store.url}/{SIGNATURES}",
+            reads=tuple(one.id for one in found),
         ),
     )
     return Plan("backup sign", f"Sign {what} in {store.url}", steps if found else (), {"store": store.url, "key": key})
@@ -70,7 +69,7 @@ def plan_sign(workspace: Workspace, backups: Sequence[str] = ()) -> Plan:
 
 def read(context: Context, *, backups: list[str]) -> Facts:
     """Read every object of the backups. Raises ProblemFound when one is missing or damaged: then nothing is signed."""
-    store: Store = context.services.store()
+    store: Store = context.workspace.store()
     found = [_stored(store, backup) for backup in backups]
     harm, size = read_objects(context, store, found)
     for one in found:
@@ -85,7 +84,7 @@ def read(context: Context, *, backups: list[str]) -> Facts:
 
 def sign(context: Context, *, digests: dict[str, str]) -> Facts:
     """Put a signature beside each manifest, if it still says what the plan saw. digests: by backup, what is signed."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     store, key = workspace.store(), _own_key(workspace)
     signed: list[str] = []
     for backup, digest in digests.items():
@@ -96,18 +95,6 @@ def sign(context: Context, *, digests: dict[str, str]) -> Facts:
             signed.append(backup)
         context.report(len(signed), len(digests), "backups")
     return {"signed": signed, "key": key}
-
-
-def forget_signatures(store: Store, backup: str) -> None:
-    """Delete the signatures of a backup that is no longer there."""
-    for name in store.signatures(backup):
-        store.delete_marker(SIGNATURES, name)
-
-
-def copy_signatures(source: Store, target: Store, backup: str) -> None:
-    """Put what vouches for a backup, beside its manifest, into another store."""
-    for name, content in source.signatures(backup).items():
-        target.put_marker(SIGNATURES, name, content)
 
 
 def _own_key(workspace: Workspace) -> str:

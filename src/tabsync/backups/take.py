@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from tabsync import __version__
-from tabsync.copies.dumps.contents import Contents, Kind, all_but, contents_from_json
 from tabsync.backups.copy import copies_of, copy_steps
-from tabsync.copies.dumps.pg_dump import dump_command, dump_directory, finisher, tables_of
-from tabsync.copies.dumps.left_out import not_dumped
 from tabsync.backups.readable import readable
+from tabsync.copies.dumps.contents import Contents, Kind, all_but, contents_from_json
+from tabsync.copies.dumps.left_out import not_dumped
+from tabsync.copies.dumps.pg_dump import dump_command, dump_directory, finisher, tables_of
 from tabsync.copies.dumps.upload import Sender
 from tabsync.kernel.clock import compact, iso, now
-from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.ledger.evidence import add_evidence
 from tabsync.postgres import catalog
+from tabsync.postgres.catalog import prove_target
 from tabsync.postgres.connect import Connection, check_harmless
 from tabsync.postgres.installation import Installation, clients_for
 from tabsync.postgres.settings import Limits
@@ -32,7 +32,7 @@ from tabsync.providers.platform import platform_schemas
 from tabsync.stores.manifest import StoredFile, manifest_from_json, read_manifest
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 _SNAPSHOT_LIMITS = Limits(idle_in_transaction_timeout=0)  # it is held, idle, for as long as the dump takes
 
@@ -119,8 +119,7 @@ def take_steps(
         Step(
             "dump",
             f"Dump {target['database']}",
-            "tabsync.backups.take:dump",
-            common | {"target": target, "contents": contents.to_json()},
+            call(dump, **common, target=target, contents=contents.to_json()),
             preview=shlex.join(dump_command(clients, workspace.jobs, options=contents.options())),
             risk=Risk.REVERSIBLE,
             undo=gone,
@@ -128,8 +127,7 @@ def take_steps(
         Step(
             "keep",
             "Store the files by digest",
-            "tabsync.backups.take:keep",
-            common,
+            call(keep, **common),
             preview=f"move each file to {workspace.store().url}/objects/<sha256>",
             risk=Risk.REVERSIBLE,
             undo="tabsync backup prune deletes objects that no manifest names",
@@ -137,8 +135,7 @@ def take_steps(
         Step(
             "commit",
             "Write the manifest",
-            "tabsync.backups.take:commit",
-            common | {"reason": reason, "kind": contents.kind},
+            call(commit, **common, reason=reason, kind=contents.kind),
             preview=f"create {workspace.store().url}/manifests/{backup}.json",
             risk=Risk.REVERSIBLE,
             undo=f"delete {workspace.store().url}/manifests/{backup}.json",
@@ -146,8 +143,7 @@ def take_steps(
         Step(
             "tidy_store",
             "Delete the staging directory",
-            "tabsync.backups.take:tidy",
-            common,
+            call(tidy, **common),
             preview=f"rm -r {workspace.store().staging(backup)}",
             risk=Risk.REVERSIBLE,
             undo=gone,
@@ -156,20 +152,9 @@ def take_steps(
     )
 
 
-def prove_target(connection: Connection, expected: Facts) -> None:
-    """Refuse when the server is not the one that the plan was made for (a moved DNS name, a failover)."""
-    found = catalog.identity(connection)
-    for what in ("system_identifier", "database", "database_oid"):
-        if found[what] != expected[what]:
-            raise Refused(
-                f"the plan was made for another database: {what} is {found[what]}, not {expected[what]}",
-                "check which database the connection string names: tabsync health",
-            )
-
-
 def dump(context: Context, *, backup: str, target: Facts, contents: Facts) -> Facts:
     """Dump into the store's staging directory, at one exported snapshot whose time and LSN are recorded."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     what = contents_from_json(contents)
     workspace.store().prepare()
     staged = workspace.store().staging(backup)
@@ -210,7 +195,7 @@ def dump(context: Context, *, backup: str, target: Facts, contents: Facts) -> Fa
 
 def keep(context: Context, *, backup: str) -> Facts:
     """Store what is still staged, and say which table each file holds."""
-    store = context.services.store()
+    store = context.workspace.store()
     directory = store.staging(backup) / "dump"
     tables = tables_of(directory)
     files = [StoredFile(**one) for one in context.results["dump"]["sent"]]
@@ -229,12 +214,12 @@ def keep(context: Context, *, backup: str) -> Facts:
 def commit(context: Context, *, backup: str, reason: str, kind: str) -> Facts:
     """Write the manifest, last: from here on the backup exists. The ledger gets the evidence."""
     described = {"id": backup, "kind": kind, "reason": reason, "finished_at": iso(now())}
-    keys = context.services.keys
+    keys = context.workspace.keys
     sealed = {"recipients": list(keys.recipients), "fingerprint": keys.fingerprint} if keys.encrypting else {}
     files = {"files": context.results["keep"]["files"], "encryption": sealed}
     dumped = {key: value for key, value in context.results["dump"].items() if key != "sent"}
     manifest = manifest_from_json(dumped | described | files)
-    context.services.store().commit(manifest)
+    context.workspace.store().commit(manifest)
     facts = {
         "backup": backup,
         "kind": kind,
@@ -243,13 +228,13 @@ def commit(context: Context, *, backup: str, reason: str, kind: str) -> Facts:
         "snapshot": manifest.snapshot,
         "manifest": read_manifest(backup, manifest.to_bytes()).content_digest,
     }
-    add_evidence(context.services.ledger(), "backup", manifest.subject, ok=True, facts=facts, run_id=context.run_id)
+    add_evidence(context.workspace.ledger(), "backup", manifest.subject, ok=True, facts=facts, run_id=context.run_id)
     return facts
 
 
 def tidy(context: Context, *, backup: str) -> Facts:
     """Remove the staging directory."""
-    context.services.let_go(context.services.store().staging(backup))
+    context.workspace.delete(context.workspace.store().staging(backup))
     return {}
 
 

@@ -11,20 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tabsync.backups.readable import readable
 from tabsync.copies.dumps.contents import Contents, Kind, pattern
 from tabsync.copies.dumps.dump_failed import LOCK_WAIT, dump_failed
-from tabsync.backups.readable import readable
-from tabsync.backups.take import prove_target
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.postgres import catalog
+from tabsync.postgres.catalog import prove_target
 from tabsync.postgres.connect import check_harmless, program_environment
 from tabsync.postgres.installation import Installation, clients_for
 from tabsync.system.programs import run_program
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 
 def plan_take_file(workspace: Workspace, kind: Kind, tables: Sequence[str], form: str, file: Path) -> Plan:
@@ -48,7 +48,6 @@ def plan_take_file(workspace: Workspace, kind: Kind, tables: Sequence[str], form
             readable(connection, Contents(kind), str(target["user"]), (), exclude=False)
     options = [f"--table={pattern(one)}" for one in wanted] or Contents(kind).options()
     clients = clients_for(catalog.server_major(target))
-    arguments = {"target": target, "options": options, "form": form, "file": str(file)}
     return Plan(
         procedure=f"backup take {kind} --format {form}",
         title=f"Dump {target['database']} into {file.name}",
@@ -57,8 +56,7 @@ def plan_take_file(workspace: Workspace, kind: Kind, tables: Sequence[str], form
             Step(
                 "write",
                 f"Dump into {file.name}",
-                "tabsync.backups.take_file:write",
-                arguments,
+                call(write, target=target, options=options, form=form, file=str(file)),
                 preview=shlex.join(_command(clients, form, options, str(file))),
                 risk=Risk.REVERSIBLE,
                 undo=f"rm {file}",
@@ -72,7 +70,7 @@ def write(context: Context, *, target: Facts, options: list[str], form: str, fil
 
     Raises FailedPartway with pg_dump's complaint; the unfinished file is removed then.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     with workspace.connect("backup") as connection:
         prove_target(connection, target)
     clients = clients_for(catalog.server_major(target))

@@ -24,14 +24,15 @@ from tabsync.backups.physical.checks import (
 from tabsync.backups.physical.lists import fetch_list, keep_list
 from tabsync.backups.physical.pack import CONTENTS, Packer, known_pieces
 from tabsync.backups.physical.stream import Checkpoint, basebackup_command, from_files, from_stream
-from tabsync.backups.take import prove_target
+from tabsync.backups.take import tidy
 from tabsync.backups.verify import KIND as VERIFIED
 from tabsync.kernel.clock import compact, iso, now
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.ledger.evidence import add_evidence, evidence_since
 from tabsync.postgres import catalog
+from tabsync.postgres.catalog import prove_target
 from tabsync.postgres.connect import program_environment
 from tabsync.postgres.installation import clients_for
 from tabsync.postgres.settings import Limits
@@ -39,7 +40,7 @@ from tabsync.stores.manifest import Manifest, manifest_from_json, read_manifest
 
 if TYPE_CHECKING:
     from tabsync.stores.store import Store
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 _IDLE = Limits(statement_timeout=0, idle_in_transaction_timeout=0)  # it only holds the WAL
 _GONE = "no undo needed: staged files are deleted at the end, or by the next command if this one dies"
@@ -97,8 +98,7 @@ def take_steps(
         Step(
             "base",
             "Copy the cluster's files into the store",
-            "tabsync.backups.take_physical:base",
-            {"backup": backup, "target": target, "checkpoint": checkpoint, "parent": since.id if since else ""},
+            call(base, backup=backup, target=target, checkpoint=checkpoint, parent=since.id if since else ""),
             preview=shlex.join(command),
             risk=Risk.REVERSIBLE,
             undo="tabsync backup prune deletes objects that no manifest names",
@@ -106,8 +106,7 @@ def take_steps(
         Step(
             "commit",
             "Write the manifest",
-            "tabsync.backups.take_physical:commit",
-            {"backup": backup, "reason": reason},
+            call(commit, backup=backup, reason=reason),
             preview=f"create {store.url}/manifests/{backup}.json",
             risk=Risk.REVERSIBLE,
             undo=f"delete {store.url}/manifests/{backup}.json",
@@ -115,8 +114,7 @@ def take_steps(
         Step(
             "tidy_store",
             "Delete the staging directory",
-            "tabsync.backups.take:tidy",
-            {"backup": backup},
+            call(tidy, backup=backup),
             preview=f"rm -r {store.staging(backup)}",
             risk=Risk.REVERSIBLE,
             undo=_GONE,
@@ -129,17 +127,17 @@ def _parent_step(since: Manifest, backup: str) -> Step:
     return Step(
         "parent",
         f"Fetch the list of files of {since.id}",
-        "tabsync.backups.take_physical:parent",
-        {"backup": since.id, "into": backup},
+        call(parent, backup=since.id, into=backup),
         preview=f"{BACKUP_MANIFEST} of {since.id}, verified",
         risk=Risk.REVERSIBLE,
         undo=_GONE,
+        reads=(since.id,),
     )
 
 
 def parent(context: Context, *, backup: str, into: str) -> Facts:
     """Bring the parent's backup_manifest into the staging directory: pg_basebackup sends it to the server."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     workspace.store().prepare()
     staged = workspace.store().staging(into)
     workspace.hold(staged)
@@ -149,7 +147,7 @@ def parent(context: Context, *, backup: str, into: str) -> Facts:
 
 def base(context: Context, *, backup: str, target: Facts, checkpoint: Checkpoint, parent: str) -> Facts:
     """Run pg_basebackup and store its stream piece by piece. Raises FailedPartway with its own complaint."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     workspace.store().prepare()
     staged = workspace.store().staging(backup)
     workspace.hold(staged)
@@ -205,14 +203,14 @@ def commit(context: Context, *, backup: str, reason: str) -> Facts:
     """Write the manifest, last: from here on the backup exists. The ledger gets the evidence."""
     found = context.results["base"]
     kind = "incremental" if found["physical"]["parent"] else "physical"
-    keys = context.services.keys
+    keys = context.workspace.keys
     sealed = {"recipients": list(keys.recipients), "fingerprint": keys.fingerprint} if keys.encrypting else {}
     described = {"id": backup, "kind": kind, "reason": reason, "finished_at": iso(now()), "encryption": sealed}
     manifest = manifest_from_json(found | described)
-    context.services.store().commit(manifest)
+    context.workspace.store().commit(manifest)
     facts = {"backup": backup, "bytes": manifest.stored_bytes, "snapshot": manifest.snapshot}
     facts["manifest"] = read_manifest(backup, manifest.to_bytes()).content_digest
-    add_evidence(context.services.ledger(), "physical", manifest.subject, ok=True, facts=facts, run_id=context.run_id)
+    add_evidence(context.workspace.ledger(), "physical", manifest.subject, ok=True, facts=facts, run_id=context.run_id)
     return facts
 
 

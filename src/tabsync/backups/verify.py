@@ -10,53 +10,26 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tabsync.backups.drill.drill import proof_steps, tidy_step
 from tabsync.backups.corruption import key_of, read_objects
-from tabsync.copies.restores.scratch import whose
-from tabsync.backups.drill.verdict import notes_of
+from tabsync.copies.proofs.amcheck import amcheck_step
+from tabsync.copies.proofs.steps import notes_of, proof_steps, tidy_step
 from tabsync.kernel.clock import compact, now
-from tabsync.kernel.errors import BadUsage, CannotConnect, ProblemFound
+from tabsync.kernel.errors import BadUsage, ProblemFound
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Step
+from tabsync.kernel.step import Facts, Step, call
 from tabsync.kernel.units import human_bytes
 from tabsync.ledger.evidence import add_evidence
-from tabsync.postgres import catalog
-from tabsync.postgres.catalog import server_major
-from tabsync.postgres.installation import server_for
-from tabsync.stores.manifest import Manifest, subject_of
+from tabsync.stores.manifest import Manifest, whose
 from tabsync.stores.store import Store
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 KIND = "verify"
 """The kind of its evidence."""
 
 _PROVEN = ("fetch", "scratch", "restore", "round_trip", "rows", "orphans", "amcheck")
 _NEEDLESS = ("disaster", "answer")  # they measure RPO and RTO: that is a drill's business
-
-
-def chosen(workspace: Workspace, backup: str, *, full: bool = False) -> list[str]:
-    """The ids of what is to be verified: of one backup, of the newest one of the database ("latest"), or of "all".
-
-    full: the latest full one. Raises BadUsage when there is none.
-    """
-    store = workspace.store()
-    if backup not in ("all", "latest"):
-        if backup not in store.ids():
-            raise BadUsage(f"there is no backup {backup!r} in {store.url}", "tabsync backup list")
-        return [backup]
-    ids = store.ids()
-    if not ids:
-        raise BadUsage(f"there is no backup in {store.url}", "tabsync backup take full")
-    if backup == "all":
-        return ids
-    subject = _subject(workspace)
-    mine = [one for one in store.manifests()[0] if subject in (None, one.subject) and (not full or one.kind == "full")]
-    if not mine:
-        kind = "full backup" if full else "backup"
-        raise BadUsage(f"there is no readable {kind} of this database in {store.url}", "tabsync backup take full")
-    return [mine[-1].id]
 
 
 def plan_verify(workspace: Workspace, backups: list[str]) -> Plan:
@@ -71,11 +44,11 @@ def plan_verify(workspace: Workspace, backups: list[str]) -> Plan:
             Step(
                 "read",
                 "Read every stored object",
-                "tabsync.backups.verify:read",
-                {"backups": backups},
+                call(read, backups=backups),
                 "SHA-256 of each manifest and each object, and the manifest's signature if it has one",
+                reads=tuple(backups),
             ),
-            Step("record", "Record the verdict", "tabsync.backups.verify:record", {}, "write it into the ledger"),
+            Step("record", "Record the verdict", call(record), "write it into the ledger"),
         ),
     )
 
@@ -105,8 +78,7 @@ def plan_verify_deep(workspace: Workspace, backup: str) -> Plan:
             Step(
                 "record",
                 "Record the verdict",
-                "tabsync.backups.verify:record_deep",
-                {"backup": backup, "subject": manifest.subject},
+                call(record_deep, backup=backup, subject=manifest.subject),
                 "write it into the ledger",
                 always=True,
             ),
@@ -115,21 +87,9 @@ def plan_verify_deep(workspace: Workspace, backup: str) -> Plan:
     )
 
 
-def amcheck_step(scratch: str, target: Facts) -> Step:
-    """The step that reads every page and looks for every row in every index of the copy; drills have it too."""
-    server = server_for(server_major(target))
-    return Step(
-        "amcheck",
-        "Check every page and every index entry (amcheck)",
-        "tabsync.copies.proofs.amcheck:amcheck",
-        {"scratch": scratch},
-        f"amcheck of PostgreSQL {server.dotted}: bt_index_parent_check(index, true, true), verify_heapam(table)",
-    )
-
-
 def read(context: Context, *, backups: list[str]) -> Facts:
     """Read the manifests and every object that they name; an object of several backups is read once."""
-    store: Store = context.services.store()
+    store: Store = context.workspace.store()
     found = {backup: _manifest(store, backup) for backup in backups}
     harm, total = read_objects(context, store, [one for one in found.values() if isinstance(one, Manifest)])
     return {"backups": [_verdict(store, backup, one, harm) for backup, one in found.items()], "bytes": total}
@@ -140,7 +100,7 @@ def record(context: Context) -> Facts:
     verdicts = context.results["read"]["backups"]
     for one in verdicts:
         facts = one | {"depth": "shallow"}
-        add_evidence(context.services.ledger(), KIND, one["subject"], ok=one["ok"], facts=facts, run_id=context.run_id)
+        add_evidence(context.workspace.ledger(), KIND, one["subject"], ok=one["ok"], facts=facts, run_id=context.run_id)
     damaged = [one for one in verdicts if not one["ok"]]
     if damaged:
         of = f"{len(damaged)} of {len(verdicts)} backups are corrupt, the first: " if len(verdicts) > 1 else ""
@@ -154,7 +114,7 @@ def record(context: Context) -> Facts:
 def record_deep(context: Context, *, backup: str, subject: str) -> Facts:
     """Judge the copy and put the verdict into the ledger, good or bad."""
     facts = judge_deep(context.results) | {"backup": backup, "depth": "deep"}
-    add_evidence(context.services.ledger(), KIND, subject, ok=facts["ok"], facts=facts, run_id=context.run_id)
+    add_evidence(context.workspace.ledger(), KIND, subject, ok=facts["ok"], facts=facts, run_id=context.run_id)
     return facts
 
 
@@ -191,14 +151,6 @@ def _sentence(facts: Facts) -> str:
     word = "PROVEN RESTORABLE" if facts["ok"] else "PARTLY PROVEN"
     size = f"{facts['tables']} tables, {facts['rows']:,} rows, {human_bytes(facts['bytes'])}"
     return f"{word}: {facts['content']}, {size}; {facts['indexes']} indexes read"
-
-
-def _subject(workspace: Workspace) -> str | None:
-    try:
-        with workspace.connect("verify") as connection:
-            return subject_of(catalog.identity(connection))
-    except CannotConnect:
-        return None  # backups are looked at all the more when the database is down
 
 
 def _manifest(store: Store, backup: str) -> Manifest | str:

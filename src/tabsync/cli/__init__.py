@@ -13,15 +13,15 @@ _OBJECTS = 50_000
 def main() -> None:
     """The entry point of `tabsync`: runs a command and turns what went wrong into words and an exit code."""
     gc.set_threshold(_OBJECTS)  # with Python's own 700 a seventh of a start was spent in looking for what may go
-    from tabsync.cli.app import app
     from tabsync.cli.edge import exit_code_of, stop_on_sigterm
+    from tabsync.cli.tree import program
 
     stop_on_sigterm()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name may hold what the terminal's encoding, or any, doesn't have
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(standalone_mode=False)  # typer's own complaints are told like all others
+        code = program()(standalone_mode=False, prog_name="tabsync")  # click's own complaints are told like all others
         sys.exit(code if isinstance(code, int) else 0)
     except Exception as error:  # noqa: BLE001 - the edge: what isn't ours is translated or re-raised there
         sys.exit(_for_recovery(exit_code_of(error)))

@@ -58,15 +58,15 @@ def stop_on_sigterm() -> None:
 
 
 def _translated(error: Exception) -> TabsyncError | None:
-    return _from_typer(error) or _from_psycopg(error) or _from_ledger(error) or _from_the_system(error)
+    return _from_click(error) or _from_psycopg(error) or _from_ledger(error) or _from_the_system(error)
 
 
-def _from_typer(error: Exception) -> TabsyncError | None:
-    from typer.exceptions import Abort, TyperException
+def _from_click(error: Exception) -> TabsyncError | None:
+    from click import Abort, ClickException
 
     if isinstance(error, Abort):
         return Refused("the question was not answered; nothing was changed")
-    if not isinstance(error, TyperException):
+    if not isinstance(error, ClickException):
         return None
     context = getattr(error, "ctx", None)
     fact = " ".join(error.format_message().split()).removesuffix(".").replace("Value error, ", "")

@@ -2,47 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from tabsync.kernel.procedure import Argument, Option
 
-from tabsync.cli.common import DryRunOption, JsonOption, YesOption
+if TYPE_CHECKING:
+    from tabsync.cli.terminal import Terminal
 
 
-def init(
+@dataclass(frozen=True, slots=True)
+class Init:
+    """What one may ask of init."""
+
     url: Annotated[
-        str,
-        typer.Argument(help="Connection string: URL, 'service=NAME' or keywords; not needed if PG* variables are set."),
-    ] = "",
-    directory: Annotated[Path, typer.Option(help="Where to write the two files.")] = Path(),
-    dry_run: DryRunOption = False,
-    yes: YesOption = False,
-    json: JsonOption = False,
-) -> None:
-    """Read a database's catalog and write tabsync.toml and manual.md for it: tables, enums, roles, provider.
+        str, Argument("Connection string: URL, 'service=NAME' or keywords; not needed if PG* variables are set.")
+    ] = ""
+    directory: Annotated[Path, Option("Where to write the two files.")] = Path()
 
-    The database is only read. A password in the URL is not written down.
 
-    Example: tabsync init postgresql://me@db.example.com/shop
-    """
-    from tabsync.cli.common import carry_out, console, print_json, show_plan
+def init_command(terminal: Terminal, request: Init) -> None:
+    """Plan the two files, and write them; their ledger is the one of the directory that they are written into."""
     from tabsync.init.plan import plan_init
+    from tabsync.kernel.page import Page
     from tabsync.workspace import Workspace
 
-    base = directory.resolve()
-    plan = plan_init(url, base)
-    if dry_run:
-        show_plan(plan, json=json)
+    base = request.directory.resolve()
+    plan = plan_init(request.url, base)
+    if terminal.dry_run:
+        terminal.plan(plan)
         return
     home = base / ".tabsync"
-    found = Workspace(home, url, base / "backups", base / "manual.md", f"sqlite:///{home / 'ledger.sqlite'}")
-    outcome = carry_out(found, plan, json=json, yes=yes)
-    if json:
-        print_json({"version": 1, "kind": "init", "run": outcome.run_id, "files": list(outcome.results.values())})
-        return
-    out = console()
-    out.print(f"{plan.title}: done.", markup=False)
-    out.print(
+    found = Workspace(home, request.url, base / "backups", base / "manual.md", f"sqlite:///{home / 'ledger.sqlite'}")
+    outcome = terminal.run(found, plan)
+    outcome.raise_if_failed()
+    page = Page("init", {"run": outcome.run_id, "files": list(outcome.results.values())})
+    page.line(f"{plan.title}: done.")
+    page.line(
         "Next: read manual.md, which is now your policy; then run: tabsync manual check, tabsync health, tabsync drill"
     )
+    terminal.page(page)

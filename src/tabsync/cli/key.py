@@ -2,51 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from tabsync.kernel.page import Page
+from tabsync.kernel.procedure import Argument
 
-from tabsync.cli.common import JsonOption
-
-app = typer.Typer(
-    help="Create the keys that encrypt and sign backups.",
-    epilog="Example: tabsync key identity ~/backup-identity",
-    no_args_is_help=True,
-)
-
-FileArgument = Annotated[Path, typer.Argument(help="The file to create; an existing file is never replaced.")]
+if TYPE_CHECKING:
+    from tabsync.cli.terminal import Terminal
 
 
-@app.command(epilog="Example: tabsync key identity ~/backup-identity")
-def identity(file: FileArgument, json: JsonOption = False) -> None:
-    """Create an identity, which decrypts backups. Store it in two places, not on the host that takes backups."""
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What one may ask of key identity."""
+
+    file: Annotated[Path, Argument("The file to create; an existing file is never replaced.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """What one may ask of key signing."""
+
+    file: Annotated[Path, Argument("The file to create; an existing file is never replaced.")]
+
+
+def identity_command(terminal: Terminal, request: Identity) -> None:
+    """Create an identity, and say where it belongs."""
     from tabsync.stores.keys import new_identity
 
-    _show("recipients", new_identity(file), file, "TABSYNC_IDENTITY", json=json)
+    public = new_identity(request.file)
+    page = _page("recipients", public, request.file)
+    page.line("Only on a host that may read backups (without this file the backups can't be restored):")
+    page.line(f"  export TABSYNC_IDENTITY={request.file}", whole=True)
+    terminal.page(page)
 
 
-@app.command(epilog="Example: tabsync key signing ~/backup-signing.pem")
-def signing(file: FileArgument, json: JsonOption = False) -> None:
-    """Create a key that signs the manifests of backups. Store it on the host that takes backups."""
+def signing_command(terminal: Terminal, request: Signing) -> None:
+    """Create a signing key, and say where it belongs."""
     from tabsync.stores.keys import new_signing_key
 
-    _show("trusted_keys", new_signing_key(file), file, "TABSYNC_SIGNING_KEY", json=json)
+    public = new_signing_key(request.file)
+    page = _page("trusted_keys", public, request.file)
+    page.line(f'On the host that takes backups: signing_key = "{request.file}", or:', whole=True)
+    page.line(f"  export TABSYNC_SIGNING_KEY={request.file}", whole=True)
+    terminal.page(page)
 
 
-def _show(setting: str, public: str, file: Path, variable: str, *, json: bool) -> None:
-    from tabsync.cli.common import console, print_json
-
-    if json:
-        print_json({"version": 1, "kind": "key", "setting": setting, "public": public, "file": str(file)})
-        return
-    out = console()
-    out.print("In tabsync.toml, on every host:", markup=False)
-    out.print(f'  {setting} = ["{public}"]', markup=False, soft_wrap=True)
-    if setting == "recipients":
-        out.print(
-            "Only on a host that may read backups (without this file the backups can't be restored):", markup=False
-        )
-    else:
-        out.print(f'On the host that takes backups: signing_key = "{file}", or:', markup=False, soft_wrap=True)
-    out.print(f"  export {variable}={file}", markup=False, soft_wrap=True)
+def _page(setting: str, public: str, file: Path) -> Page:
+    page = Page("key", {"setting": setting, "public": public, "file": str(file)})
+    page.line("In tabsync.toml, on every host:")
+    page.line(f'  {setting} = ["{public}"]', whole=True)
+    return page

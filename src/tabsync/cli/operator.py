@@ -3,92 +3,113 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
-from tabsync.cli.common import ConfigOption, JsonOption
+from tabsync.kernel.page import Page
+from tabsync.kernel.procedure import Argument, Option
 
 if TYPE_CHECKING:
+    from tabsync.cli.terminal import Terminal
+    from tabsync.kernel.procedure import Nothing
     from tabsync.workspace import Workspace
 
-app = typer.Typer(help="Manage the users of the console.", no_args_is_help=True)
 
-_Name = Annotated[str, typer.Argument(help="The operator's name.")]
-_FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from the first line of stdin.")]
-_Generate = Annotated[bool, typer.Option("--generate", help="Generate a password and print it once.")]
+@dataclass(frozen=True, slots=True)
+class Add:
+    """What one may ask of operator add."""
+
+    name: Annotated[str, Argument("The operator's name.")]
+    role: Annotated[str, Option("viewer: may see everything; admin: may also start runs.")] = "viewer"
+    password_stdin: Annotated[bool, Option("Read the password from the first line of stdin.")] = False
+    generate: Annotated[bool, Option("Generate a password and print it once.")] = False
 
 
-@app.command("add", epilog="Example: tabsync operator add ana --role admin --generate")
-def add(
-    name: _Name,
-    role: Annotated[str, typer.Option(help="viewer: may see everything; admin: may also start runs.")] = "viewer",
-    password_stdin: _FromStdin = False,
-    generate: _Generate = False,
-    config: ConfigOption = None,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Password:
+    """What one may ask of operator password."""
+
+    name: Annotated[str, Argument("The operator's name.")]
+    password_stdin: Annotated[bool, Option("Read the password from the first line of stdin.")] = False
+    generate: Annotated[bool, Option("Generate a password and print it once.")] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """What one may ask of operator remove."""
+
+    name: Annotated[str, Argument("The operator's name.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What one may ask of operator token."""
+
+    name: Annotated[str, Argument("The operator's name.")]
+    remove: Annotated[bool, Option("Remove all tokens of the operator.")] = False
+
+
+def add_command(terminal: Terminal, request: Add) -> None:
     """Add an operator; asks for the password twice."""
     from tabsync.ledger.operators import add_operator
 
-    found = _workspace(config)
-    password = _password(from_stdin=password_stdin, generate=generate)
-    made = add_operator(found.ledger(), name, password, role, by=found.journal().actor)
-    _done(f"{made.name} may now log in as {made.role}", password if generate else "")
+    found = terminal.workspace()
+    password = _password(from_stdin=request.password_stdin, generate=request.generate)
+    made = add_operator(found.ledger(), request.name, password, request.role, by=found.journal().actor)
+    _done(terminal, f"{made.name} may now log in as {made.role}", password if request.generate else "")
 
 
-@app.command("list", epilog="Example: tabsync operator list")
-def list_(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """List the operators."""
-    from dataclasses import asdict
-
-    from rich.table import Table
-
-    from tabsync.cli.common import console, print_json
+def look_list(workspace: Workspace, _request: Nothing) -> Page:
+    """The operators."""
     from tabsync.ledger.operators import operators
 
-    found = operators(_workspace(config).ledger())
-    if json:
-        print_json({"version": 1, "kind": "operators", "operators": [asdict(one) for one in found]})
-        return
+    found = operators(workspace.ledger())
+    page = Page("operators", {"operators": [asdict(one) for one in found]})
     if not found:
-        console().print("There is no operator. To add one: tabsync operator add NAME --role admin")
-        return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("Name", "Role", "Since (UTC)"):
-        table.add_column(column)
-    for one in found:
-        table.add_row(one.name, one.role, one.created_at[:19].replace("T", " "))
-    console().print(table)
+        page.line("There is no operator. To add one: tabsync operator add NAME --role admin")
+        return page
+    rows = ((one.name, one.role, one.created_at[:19].replace("T", " ")) for one in found)
+    page.table(("Name", "Role", "Since (UTC)"), rows)
+    return page
 
 
-@app.command("password", epilog="Example: tabsync operator password ana")
-def password_(
-    name: _Name, password_stdin: _FromStdin = False, generate: _Generate = False, config: ConfigOption = None
-) -> None:
+def password_command(terminal: Terminal, request: Password) -> None:
     """Set a new password for an operator; this ends the operator's sessions."""
     from tabsync.ledger.operators import one_operator, set_password
 
-    found = _workspace(config)
-    known = one_operator(found.ledger(), name)  # before anybody has to think of a password
-    password = _password(from_stdin=password_stdin, generate=generate)
+    found = terminal.workspace()
+    known = one_operator(found.ledger(), request.name)  # before anybody has to think of a password
+    password = _password(from_stdin=request.password_stdin, generate=request.generate)
     ended = set_password(found.ledger(), known.name, password, by=found.journal().actor)
-    _done(f"{known.name} has a new password; sessions ended: {ended}", password if generate else "")
+    text = f"{known.name} has a new password; sessions ended: {ended}"
+    _done(terminal, text, password if request.generate else "")
 
 
-@app.command("remove", epilog="Example: tabsync operator remove ana")
-def remove(name: _Name, config: ConfigOption = None) -> None:
+def remove_command(terminal: Terminal, request: Remove) -> None:
     """Remove an operator; this ends the operator's sessions."""
     from tabsync.ledger.operators import remove_operator
 
-    found = _workspace(config)
-    remove_operator(found.ledger(), name, by=found.journal().actor)
-    _done(f"{name} may no longer log in", "")
+    found = terminal.workspace()
+    remove_operator(found.ledger(), request.name, by=found.journal().actor)
+    _done(terminal, f"{request.name} may no longer log in", "")
 
 
-def _workspace(config: ConfigOption) -> Workspace:
-    from tabsync.cli.common import workspace
+def token_command(terminal: Terminal, request: Token) -> None:
+    """Make a token by which a program uses the API in an operator's name; or remove them."""
+    from tabsync.ledger.tokens import add_token, remove_tokens
 
-    return workspace(config)
+    found = terminal.workspace()
+    page = Page("operator token")
+    if request.remove:
+        count = remove_tokens(found.ledger(), request.name, by=found.journal().actor)
+        page.line(f"Removed {count} tokens of {request.name}.")
+    else:
+        made = add_token(found.ledger(), request.name, by=found.journal().actor)
+        page.line(f"A program that sends this token acts as {request.name}; it is shown only now:")
+        page.line(f"  {made}", whole=True)
+    terminal.page(page)
 
 
 def _password(*, from_stdin: bool, generate: bool) -> str:
@@ -103,13 +124,13 @@ def _password(*, from_stdin: bool, generate: bool) -> str:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
         raise Refused("the password can't be asked for without a terminal", "use --password-stdin or --generate")
-    typed: str = typer.prompt("Password", hide_input=True, confirmation_prompt="Repeat the password", err=True)
+    typed: str = click.prompt("Password", hide_input=True, confirmation_prompt="Repeat the password", err=True)
     return typed
 
 
-def _done(text: str, password: str) -> None:
-    from tabsync.cli.common import console
-
-    console().print(text, markup=False)
+def _done(terminal: Terminal, text: str, password: str) -> None:
+    page = Page("operator")
+    page.line(text)
     if password:
-        console().print(f"password: {password}", markup=False)
+        page.line(f"password: {password}")
+    terminal.page(page)

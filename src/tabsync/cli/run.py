@@ -2,79 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from tabsync.kernel.page import Cell, Page, Style
+from tabsync.kernel.procedure import Argument, Option
 
-from tabsync.cli.common import ConfigOption, JsonOption
+if TYPE_CHECKING:
+    from tabsync.kernel.step import Facts
+    from tabsync.workspace import Workspace
 
-app = typer.Typer(help="Show runs: their steps and their results.", no_args_is_help=True)
-
-_STYLE = {"done": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
+_STYLES: dict[str, Style] = {"done": "good", "failed": "bad", "interrupted": "warning", "running": "strong"}
 
 
-@app.command("list", epilog="Example: tabsync run list --limit 5")
-def list_(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Number of runs to show, newest first.")] = 20,
-    config: ConfigOption = None,
-    json: JsonOption = False,
-) -> None:
-    """List the newest runs."""
-    from rich.table import Table
-    from rich.text import Text
+@dataclass(frozen=True, slots=True)
+class List:
+    """What one may ask of run list."""
 
-    from tabsync.cli.common import console, print_json, workspace
+    limit: Annotated[int, Option("Number of runs to show, newest first.", minimum=1, maximum=1000)] = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """What one may ask of run show."""
+
+    run: Annotated[str, Argument("A run's id, from: tabsync run list; or latest")]
+
+
+def look_list(workspace: Workspace, request: List) -> Page:
+    """The newest runs."""
     from tabsync.ledger.runs import recent_runs
 
-    runs = recent_runs(workspace(config).ledger(), limit)
-    if json:
-        print_json({"version": 1, "kind": "runs", "runs": runs})
-        return
+    runs = recent_runs(workspace.ledger(), request.limit)
+    page = Page("runs", {"runs": runs})
     if not runs:
-        console().print("There are no runs yet.")
-        return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("Run", "Started (UTC)", "State", "What", "By"):
-        table.add_column(name)
-    for one in runs:
-        state = f"[{_STYLE[one['state']]}]{one['state']}[/]"
-        table.add_row(one["id"], one["started_at"][:19].replace("T", " "), state, one["procedure"], Text(one["actor"]))
-    console().print(table)
+        page.line("There are no runs yet.")
+        return page
+    page.table(("Run", "Started (UTC)", "State", "What", "By"), map(_listed, runs))
+    return page
 
 
-@app.command(epilog="Example: tabsync run show latest")
-def show(
-    run: Annotated[str, typer.Argument(help="A run's id, from: tabsync run list; or latest")],
-    config: ConfigOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Show the steps of one run, with those that were not done."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from tabsync.cli.common import console, print_json, workspace
+def look_show(workspace: Workspace, request: Show) -> Page:
+    """The steps of one run, with those that were not done. Raises BadUsage when there is no such run."""
     from tabsync.kernel.errors import BadUsage
-    from tabsync.kernel.units import human_seconds
     from tabsync.ledger.runs import one_run
 
-    found = one_run(workspace(config).ledger(), run)
+    found = one_run(workspace.ledger(), request.run)
     if found is None:
-        raise BadUsage(f"there is no run {run!r}", "tabsync run list")
-    if json:
-        print_json({"version": 1, "kind": "run", "run": found})
-        return
-    out = console()
-    out.print(Text.assemble((found["title"], "bold"), ": ", (found["state"], _STYLE[found["state"]])))
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("", "Step", "State", "Time", "Error"):
-        table.add_column(name)
-    for step in found["steps"]:
-        seconds = "" if step["seconds"] is None else human_seconds(step["seconds"])
-        table.add_row(
-            str(step["number"]), Text(step["title"]), _undone(step["state"]), seconds, Text(step["fact"] or "")
-        )
-    out.print(table)
+        raise BadUsage(f"there is no run {request.run!r}", "tabsync run list")
+    page = Page("run", {"run": found})
+    page.line((found["title"], "strong"), ": ", (found["state"], _STYLES[found["state"]]))
+    page.table(("", "Step", "State", "Time", "Error"), map(_step, found["steps"]))
+    return page
 
 
-def _undone(state: str) -> str:
-    return "[yellow]not done[/]" if state == "waiting" else f"[{_STYLE[state]}]{state}[/]"
+def _listed(one: Facts) -> tuple[Cell, ...]:
+    started = one["started_at"][:19].replace("T", " ")
+    return one["id"], started, (one["state"], _STYLES[one["state"]]), one["procedure"], one["actor"]
+
+
+def _step(one: Facts) -> tuple[Cell, ...]:
+    from tabsync.kernel.units import human_seconds
+
+    seconds = "" if one["seconds"] is None else human_seconds(one["seconds"])
+    undone = one["state"] == "waiting"
+    state: Cell = ("not done", "warning") if undone else (one["state"], _STYLES[one["state"]])
+    return str(one["number"]), one["title"], state, seconds, one["fact"] or ""

@@ -2,56 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from tabsync.kernel.procedure import Option
 
-from tabsync.cli.common import ConfigOption, DatabaseOption, StoreOption
+if TYPE_CHECKING:
+    from tabsync.cli.terminal import Terminal
 
 
-def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8420,
-    name: Annotated[
-        list[str] | None, typer.Option("--name", help="Host name of a TLS proxy in front of the console.")
-    ] = None,
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """What one may ask of serve."""
+
+    host: Annotated[str, Option("Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Option("Port to listen on; 0 picks a free one.", minimum=0, maximum=65535)] = 8420
+    name: Annotated[tuple[str, ...], Option("Host name of a TLS proxy in front of the console.")] = ()
     proxies: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--trusted-proxy",
+        tuple[str, ...],
+        Option(
+            "Address or network of that proxy; only its X-Forwarded-For header is trusted.",
+            ("--trusted-proxy",),
             metavar="ADDRESS",
-            help="Address or network of that proxy; only its X-Forwarded-For header is trusted.",
         ),
-    ] = None,
-    config: ConfigOption = None,
-    database: DatabaseOption = None,
-    store: StoreOption = None,
-) -> None:
-    """Serve the console until Ctrl-C.
+    ] = ()
 
-    To add an operator who can log in: tabsync operator add NAME --role admin
 
-    Example: tabsync serve --port 0
-    """
-    from tabsync.cli.app import app as program
-    from tabsync.cli.common import console, note, workspace
-    from tabsync.cli.manual import built_in
-    from tabsync.console.serve import serve as serve_console
+def serve_command(terminal: Terminal, request: Serve) -> None:
+    """Serve the console until Ctrl-C."""
+    from tabsync.cli.terminal import paper
+    from tabsync.console.serve import serve
     from tabsync.ledger.operators import operators
 
-    found = workspace(config, database, store)
+    found = terminal.workspace()
 
     def ready(url: str) -> None:
-        console().print(f"The console is at {url} (Ctrl-C stops it)", markup=False, soft_wrap=True)
+        paper().print(f"The console is at {url} (Ctrl-C stops it)", markup=False, soft_wrap=True)
         if not operators(found.ledger()):
-            note("there is no operator who could log in: tabsync operator add NAME --role admin")
-        if name and not proxies:
-            note(
+            terminal.note("there is no operator who could log in: tabsync operator add NAME --role admin")
+        if request.name and not request.proxies:
+            terminal.note(
                 "all logins seem to come from the proxy's address; if it sets X-Forwarded-For: --trusted-proxy ADDRESS"
             )
 
     try:
-        built = built_in(typer.main.get_command(program))
-        serve_console(found, host, port, ready, name or (), built, proxies or ())
+        serve(found, request.host, request.port, ready, request.name, proxies=request.proxies)
     finally:
         found.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from fastapi import FastAPI, Request
 from fastapi import HTTPException as FastAPIHTTPException
@@ -11,17 +11,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from tabsync.console.access import GUARDS, POSTING, NotLoggedIn, login_url
-from tabsync.console.assets import STATIC, serve_asset
-from tabsync.console.compress import Compressed
-from tabsync.console.guard import Guard
-from tabsync.console.pages import audit, backups, login, manual, plans, runs, status
-from tabsync.console.render import error_page, page
-from tabsync.console.state import new_console
+from tabsync.console.base.access import GUARDS, POSTING, NotLoggedIn, login_url
+from tabsync.console.base.assets import STATIC, serve_asset
+from tabsync.console.base.compress import Compressed
+from tabsync.console.base.guard import Guard
+from tabsync.console.base.render import error_page, page
+from tabsync.console.base.state import new_console
+from tabsync.console.pages import api, audit, backups, login, manual, plans, procedures, runs, status
 from tabsync.kernel.errors import BadUsage, NotAllowed, ProblemFound, Refused, TabsyncError
-from tabsync.manual.check import IsBuilt
 from tabsync.workspace import Workspace
 
 _FACTS = {
@@ -32,17 +31,11 @@ _FACTS = {
 _STATUS: dict[type[TabsyncError], int] = {BadUsage: 404, ProblemFound: 409, Refused: 409, NotAllowed: 403}
 
 
-def assume_built(words: Sequence[str]) -> bool:
-    """For whoever embeds the console and has no command line to ask."""
-    return True
-
-
-def create_app(workspace: Workspace, *, hosts: Sequence[str], is_built: IsBuilt = assume_built) -> FastAPI:
+def create_app(workspace: Workspace, *, hosts: Sequence[str]) -> FastAPI:
     """The console of a workspace as an ASGI application.
 
-    hosts: what the Host header may say, "127.0.0.1:8420"; anything else is refused. is_built: whether this version has
-    a command of the manual; the command line knows. Raises Refused when the ledger
-    can't be opened or the front-end files were never fetched.
+    hosts: what the Host header may say, "127.0.0.1:8420"; anything else is refused. Raises Refused when the ledger
+    can't be opened or the front-end files are missing.
     """
     if not (STATIC / "vendor" / "htmx.min.js").exists():
         raise Refused("the console's front-end files are missing", "to fetch them: make setup")
@@ -53,14 +46,14 @@ def create_app(workspace: Workspace, *, hosts: Sequence[str], is_built: IsBuilt 
         openapi_url=None,
         middleware=[Middleware(Guard, hosts=hosts, error_page=error_page), Middleware(Compressed)],
     )
-    app.state.console = new_console(workspace, is_built)
-    for chapter in (login, status, manual, backups, plans, runs, audit):
+    app.state.console = new_console(workspace)
+    for chapter in (login, status, manual, backups, procedures, plans, runs, audit, api):
         # Not include_router: newer FastAPI keeps what it includes to itself, and app.routes must hold every route,
         # since it is what _check_guards and the tests go through.
         app.router.routes.extend(chapter.router.routes)
     app.mount("/static", serve_asset, name="static")
     app.exception_handler(NotLoggedIn)(_not_logged_in)
-    app.exception_handler(TabsyncError)(_told)
+    app.exception_handler(TabsyncError)(_failed)
     app.exception_handler(HTTPException)(_refused)
     app.exception_handler(RequestValidationError)(_incomplete)
     _check_guards(app)
@@ -100,15 +93,32 @@ def _not_logged_in(request: Request, _error: NotLoggedIn) -> Response:
     return RedirectResponse(login_url(request), 303)
 
 
-def _told(request: Request, error: TabsyncError) -> Response:
+def _failed(request: Request, error: TabsyncError) -> Response:
+    if _for_program(request):
+        return _as_json(_STATUS.get(type(error), 503), error.fact, error.hint)
     return error_page(_STATUS.get(type(error), 503), error.fact, error.hint, request)
 
 
 def _refused(request: Request, error: HTTPException) -> Response:
     # Starlette's own say "Not Found": ours are said in full.
+    if _for_program(request):
+        return _as_json(error.status_code, _FACTS.get(error.status_code, str(error.detail)), "", error.headers)
     detail = _FACTS.get(error.status_code) if not isinstance(error, FastAPIHTTPException) else None
     return error_page(error.status_code, detail or str(error.detail), "", request)
 
 
-def _incomplete(request: Request, _error: RequestValidationError) -> Response:
+def _incomplete(request: Request, error: RequestValidationError) -> Response:
+    if _for_program(request):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return _as_json(422, f"{where}: {first['msg'].lower()}", 'send JSON: {"procedure": ..., "values": {...}}')
     return error_page(422, "This form is incomplete.", "", request)
+
+
+def _for_program(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
+
+
+def _as_json(status: int, fact: str, hint: str, headers: Mapping[str, str] | None = None) -> Response:
+    content = {"version": 1, "error": {"fact": fact, "hint": hint}}
+    return JSONResponse(content, status, dict(headers or {}))

@@ -15,12 +15,11 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from tabsync.console.access import is_loopback
-from tabsync.console.app import assume_built, create_app
-from tabsync.console.connections import BIGGEST_HEAD, STANDARD, Limits, bounded
-from tabsync.console.state import Console
+from tabsync.console.app import create_app
+from tabsync.console.base.access import is_loopback
+from tabsync.console.base.connections import BIGGEST_HEAD, STANDARD, Limits, bounded
+from tabsync.console.base.state import Console
 from tabsync.kernel.errors import BadUsage, FailedPartway, Refused
-from tabsync.manual.check import IsBuilt
 from tabsync.workspace import Workspace
 
 PORT = 8420
@@ -51,15 +50,14 @@ def serve(
     port: int = PORT,
     on_ready: Callable[[str], None] = lambda url: None,
     names: Sequence[str] = (),
-    is_built: IsBuilt = assume_built,
     proxies: Sequence[str] = (),
 ) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     port: 0 picks a free one; on_ready: called with the URL once it answers; names: further Host headers to answer to,
-    those of a TLS proxy; is_built: see create_app; proxies: addresses or networks whose X-Forwarded-For and
-    X-Forwarded-Proto are believed. Raises Refused when the port is taken, or the host is reachable
-    from outside without a name; BadUsage when a proxy is no address.
+    those of a TLS proxy; proxies: addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed.
+    Raises Refused when the port is taken, or the host is reachable from outside without a name; BadUsage when a proxy
+    is no address.
     """
     asked = threading.Event()
 
@@ -70,7 +68,7 @@ def serve(
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        running = start(workspace, host, port, names, is_built, Limits(proxies=_checked(proxies)))
+        running = start(workspace, host, port, names, Limits(proxies=_checked(proxies)))
         try:
             on_ready(running.url)
             while not asked.wait(1.0) and running._thread.is_alive():
@@ -87,7 +85,6 @@ def start(
     host: str = "127.0.0.1",
     port: int = 0,
     names: Sequence[str] = (),
-    is_built: IsBuilt = assume_built,
     limits: Limits = STANDARD,
 ) -> Running:
     """Serve in a thread, and return once it answers; the same arguments and errors as serve()."""
@@ -101,7 +98,7 @@ def start(
     shown = f"[{host}]" if ":" in host else host
     hosts = [f"{shown}:{taken}", f"localhost:{taken}", *names]
     try:
-        app = create_app(workspace, hosts=hosts, is_built=is_built)
+        app = create_app(workspace, hosts=hosts)
     except BaseException:
         listening.close()
         raise

@@ -10,6 +10,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,30 +18,32 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tabsync.copies.choose import entries_of
 from tabsync.copies.dumps import money
 from tabsync.copies.dumps.contents import Contents
 from tabsync.copies.dumps.pg_dump import decompress_for, dump_directory
-from tabsync.copies.restores.pg_restore import as_dbname, run_pg_restore, write_list
-from tabsync.copies.restores.restore import creation
-from tabsync.backups.restore.rows.shape import SQL
-from tabsync.copies.source import readable
-from tabsync.copies.row_text import spelled
-from tabsync.copies.restores.scratch import manifest_of, settings_for
 from tabsync.copies.dumps.selection import select
-from tabsync.backups.restore.server import conninfo_of
+from tabsync.copies.restores.pg_restore import as_dbname, run_pg_restore, write_list
+from tabsync.copies.restores.scratch import manifest_of, settings_for
+from tabsync.copies.row_text import spelled
+from tabsync.copies.source import Part, Source, part_of, readable
+from tabsync.copies.warm import start_step
 from tabsync.kernel.errors import ProblemFound, Refused
-from tabsync.kernel.step import Context, Facts
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_bytes
 from tabsync.postgres import catalog, embedded
-from tabsync.postgres.catalog import Relation
+from tabsync.postgres.catalog import Relation, creation
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.installation import Installation, clients_for, server_for
+from tabsync.postgres.queries import named
 from tabsync.postgres.settings import NO_LIMIT, Limits
 from tabsync.postgres.toc import Entry, read_toc
 from tabsync.stores.manifest import StoredFile
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
+
+SQL = named(__package__, "partial.sql")
 
 DATABASE = "copy"
 READER = "tabsync_reader"
@@ -52,7 +55,7 @@ _READER_LIMITS = Limits(statement_timeout=CONDITION_TIMEOUT, idle_in_transaction
 
 def fetch(context: Context, *, backup: str, scratch: str, files: Sequence[str]) -> Facts:
     """Bring some files of a backup, verified, out of the store. Raises ProblemFound naming what is damaged."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     store, manifest = workspace.store(), manifest_of(context, backup)
     directory = workspace.scratch(scratch)
     workspace.hold(directory)
@@ -80,10 +83,10 @@ def fetch(context: Context, *, backup: str, scratch: str, files: Sequence[str]) 
 
 def dump(context: Context, *, database: str, scratch: str, tables: list[Facts], major: int) -> Facts:
     """Dump some tables of another database of the server. Raises FailedPartway with pg_dump's complaint."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     directory = workspace.scratch(scratch)
     workspace.hold(directory)
-    conninfo = conninfo_of(workspace, database)
+    conninfo = workspace.conninfo_to(database)
     with connect(conninfo, "restore", limits=NO_LIMIT) as connection:
         holding = [one.relation for one in catalog.tables(connection)]
         wanted = set(catalog.with_partitions(connection, [Relation(**one) for one in tables]))
@@ -103,7 +106,7 @@ def dump(context: Context, *, database: str, scratch: str, tables: list[Facts], 
 
 def start(context: Context, *, scratch: str, major: int, needs: int, facts: Facts) -> Facts:
     """Start a scratch server and make an empty database in it. needs: bytes that the tables took where they were."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     directory = workspace.scratch(scratch)
     workspace.hold(directory)
     free = shutil.disk_usage(directory).free
@@ -129,7 +132,7 @@ def restore(context: Context, *, scratch: str, tables: list[Facts], major: int) 
 
     Raises ProblemFound when something doesn't restore, Refused when the scratch server lacks an extension.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     directory = workspace.scratch(scratch)
     server = embedded.opened(directory)
     clients = clients_for(max(server.installation.major, major))
@@ -199,3 +202,72 @@ def reader(directory: Path, database: str) -> Connection:
             connection.execute(statement)
     conninfo = make_conninfo(server.conninfo(database), user=READER, password=password)
     return connect(conninfo, "restore", limits=_READER_LIMITS, as_application=True)
+
+
+def copy_steps(workspace: Workspace, source: Source, tables: Sequence[Relation], scratch: str) -> list[Step]:
+    """The steps that make the tables readable in a server of ours."""
+    if source.warm is not None:
+        return [start_step(source.warm)]
+    needs, there = 0, [asdict(one) for one in tables]
+    if source.backup:
+        manifest = workspace.store().manifest(source.backup)
+        part: Part = part_of(manifest, entries_of(workspace, manifest), tables)
+        there, needs = [asdict(one) for one in tables if one not in part.absent], part.bytes
+        files = [file.name for file in part.files]
+        size = human_bytes(sum(file.object_bytes for file in part.files))
+        get = Step(
+            "fetch",
+            f"Fetch {len(there)} of {len(manifest.tables)} tables",
+            call(fetch, backup=source.backup, scratch=scratch, files=files),
+            f"{len(files)} files, {size} of the backup's {human_bytes(manifest.stored_bytes)}; SHA-256 of each",
+            reads=(source.backup,),
+        )
+    else:
+        get = Step(
+            "fetch",
+            f"Dump {len(tables)} tables of {source.database}",
+            call(dump, database=source.database, tables=there, scratch=scratch, major=source.major),
+            f"pg_dump of {', '.join(map(str, tables))} in {catalog.quoted(source.database)}",
+        )
+    undo = "the scratch server is deleted at the end"
+    server = server_for(source.major)
+    starting = Step(
+        "scratch",
+        f"Start a scratch PostgreSQL {server.dotted}",
+        call(start, scratch=scratch, major=source.major, needs=needs, facts=source.facts),
+        f"initdb and pg_ctl start in {workspace.scratch(scratch)}",
+        Risk.REVERSIBLE,
+        undo,
+    )
+    restoring = Step(
+        "restore",
+        "Restore the tables into it, without indexes and keys",
+        call(restore, scratch=scratch, major=source.major, tables=there),
+        "pg_restore of these tables and the types that they need",
+        Risk.REVERSIBLE,
+        undo,
+    )
+    return [get, starting, restoring]
+
+
+def close_step(scratch: str) -> Step:
+    """The step that takes the scratch server away, and not what was found in it."""
+    return Step(
+        "close",
+        "Delete the scratch server",
+        call(close, scratch=scratch),
+        "stop it and delete its copy; the differences are kept until this command ends",
+        Risk.REVERSIBLE,
+        "no undo needed: the backup is unchanged",
+        always=True,
+    )
+
+
+def close(context: Context, *, scratch: str) -> Facts:
+    """Stop the scratch server and delete its copy; the differences stay until they were shown or written."""
+    workspace = context.workspace
+    directory = workspace.scratch(scratch)
+    embedded.end_server(directory)
+    for name in ("data", "dump"):
+        shutil.rmtree(directory / name, ignore_errors=True)
+    return {}

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from tabsync.copies.choose import BEFORE_RESTORE, entries_of
 from tabsync.copies.dumps.selection import RELATIONS, Selection, select
-from tabsync.backups.restore.server import BEFORE_RESTORE, conninfo_of, entries_of, exists
 from tabsync.copies.warm import Warm, warm_copies, warm_copy
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.step import Facts
 from tabsync.postgres import catalog
-from tabsync.postgres.catalog import Relation
+from tabsync.postgres.catalog import Relation, exists
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.toc import Entry
 from tabsync.stores.manifest import Manifest, StoredFile, subject_of
@@ -182,7 +182,7 @@ def _database(workspace: Workspace, name: str, connection: Connection) -> Source
         raise Refused(
             f"{catalog.quoted(name)} is the database that the rows are restored into", "name another one, or a backup"
         )
-    with connect(conninfo_of(workspace, name), "restore") as other:
+    with connect(workspace.conninfo_to(name), "restore") as other:
         at = catalog.position(other)["time"]
         return Source(at, catalog.server_major(own), catalog.database_facts(other), database=name)
 

@@ -15,24 +15,20 @@ from typing import TYPE_CHECKING
 
 from tabsync.copies.restores.scratch import manifest_of, settings_for
 from tabsync.kernel.clock import parse_iso
-from tabsync.kernel.errors import BadUsage, FailedPartway, Refused
-from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.errors import FailedPartway, Refused
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.postgres import embedded
 from tabsync.system.account import server_account
-from tabsync.system.claims import Claim, claim
+from tabsync.system.claims import claim
 from tabsync.system.programs import run_program
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 _NOTE = "warm.json"
 _VERSION = 1
 _HERE = "tabsync.copies.warm"
 _NOT_KEPT = ("dump", "again")
-
-_held: dict[Path, Claim] = {}
-"""Copies that this process works with. Not through Workspace.hold: what it lets go of, it deletes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +71,7 @@ def keep_step(backup: str, scratch: str) -> Step:
     return Step(
         "keep_warm",
         "Keep the copy, stopped",
-        f"{_HERE}:keep",
-        {"backup": backup, "scratch": scratch},
+        call(keep, backup=backup, scratch=scratch),
         "stop the scratch server and keep its directory as servers/warm/<backup>; an older copy is deleted",
         Risk.REVERSIBLE,
         "tabsync backup cool",
@@ -85,7 +80,7 @@ def keep_step(backup: str, scratch: str) -> Step:
 
 def keep(context: Context, *, backup: str, scratch: str) -> Facts:
     """Stop the drill's server and give its directory a place among the warm copies."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     if context.results["record"]["content"] != "identical":
         return {"kept": False}
     directory = workspace.scratch(scratch)
@@ -114,11 +109,11 @@ def start_step(copy: Warm) -> Step:
     return Step(
         "warm",
         f"Start the warm copy of {copy.backup}",
-        f"{_HERE}:start",
-        {"backup": copy.backup},
+        call(start, backup=copy.backup),
         f"pg_ctl start in {copy.directory}",
         Risk.REVERSIBLE,
         "it is stopped at the end",
+        reads=(copy.backup,),
     )
 
 
@@ -127,8 +122,7 @@ def stop_step(copy: Warm) -> Step:
     return Step(
         "close",
         "Stop the warm copy",
-        f"{_HERE}:stop",
-        {"backup": copy.backup},
+        call(stop, backup=copy.backup),
         f"pg_ctl stop in {copy.directory}",
         Risk.REVERSIBLE,
         "no undo needed: the copy is kept",
@@ -138,53 +132,28 @@ def stop_step(copy: Warm) -> Step:
 
 def start(context: Context, *, backup: str) -> Facts:
     """Claim a warm copy and start its server. Raises Refused when another process works with it."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     directory = _root(workspace) / backup
     if not (directory / _NOTE).exists():
         raise Refused(f"the warm copy of {backup} was deleted", "make another: tabsync drill --keep-warm")
-    taken = claim(directory)
-    if taken is None:
-        raise Refused(f"another process is using the warm copy of {backup}", "wait until it ends: tabsync run list")
-    _held[directory] = taken
+    workspace.hold(directory, "release", f"the warm copy of {backup}", "wait until it ends: tabsync run list")
     embedded.start(embedded.opened(directory, settings=settings_for(workspace.jobs)))
     return {"directory": str(directory)}
 
 
 def stop(context: Context, *, backup: str) -> Facts:
     """Stop its server and let go of it."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     directory = _root(workspace) / backup
-    taken = _held.pop(directory, None)
-    if taken is not None:
+    if workspace.holds(directory):
         embedded.stop(embedded.opened(directory))
-        taken.release()
+        workspace.release(directory)
     return {}
-
-
-def plan_cool(workspace: Workspace, backup: str = "") -> Plan:
-    """Plan to delete the warm copy of a backup, or all of them. Raises BadUsage when there is none."""
-    found = [one for one in warm_copies(workspace) if backup in ("", one.backup)]
-    if not found:
-        which = f" of {backup}" if backup else ""
-        raise BadUsage(f"there is no warm copy{which}", "make one: tabsync drill --keep-warm")
-    steps = tuple(
-        Step(
-            f"cool_{number}",
-            f"Delete the warm copy of {one.backup}",
-            f"{_HERE}:cool",
-            {"backup": one.backup},
-            f"rm -r {one.directory}; the backup stays in the store",
-            Risk.REVERSIBLE,
-            f"tabsync drill --backup {one.backup} --keep-warm",
-        )
-        for number, one in enumerate(found, start=1)
-    )
-    return Plan("backup cool", "Delete warm copies", steps)
 
 
 def cool(context: Context, *, backup: str) -> Facts:
     """Delete a warm copy. Raises Refused when a process works with it."""
-    directory = _root(context.services) / backup
+    directory = _root(context.workspace) / backup
     if not _remove(directory):
         raise Refused(f"a process is using the warm copy of {backup}", "wait until it ends: tabsync run list")
     return {"backup": backup}

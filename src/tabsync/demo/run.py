@@ -11,7 +11,7 @@ from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.demo import database
 from tabsync.demo.place import DATABASE, Place, announce, take
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.manual.load import load
 from tabsync.postgres import embedded
 from tabsync.profiles.tabsync.traffic import Traffic
@@ -20,6 +20,7 @@ from tabsync.workspace import Workspace, find
 if TYPE_CHECKING:
     from tabsync.backups.drill.report import Report
     from tabsync.kernel.runner import Listener
+    from tabsync.workspace import Context
 
 ORDERS = 20_000
 RATE = 10.0
@@ -83,8 +84,7 @@ def plan_reset(place: Place) -> Plan:
             Step(
                 "delete",
                 "Delete the demo's PostgreSQL",
-                "tabsync.demo.run:delete",
-                {"directory": str(place.home.parent.parent)},
+                call(delete, directory=str(place.home.parent.parent)),
                 f"stop the server and delete {place.server}",
                 Risk.DESTRUCTIVE,
                 "no undo, but its last backup can be restored",

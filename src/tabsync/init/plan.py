@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from itertools import chain, count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tabsync.init.inspect import config_text, look, manual_text
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.postgres.connect import connect
 from tabsync.postgres.conninfo import place
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Context
 
 FILES = ("tabsync.toml", "manual.md")
 
@@ -59,8 +63,7 @@ def _step(path: Path, text: str) -> Step:
     return Step(
         f"write_{path.stem}",
         f"{'Replace' if replaces else 'Write'} {path.name}",
-        "tabsync.init.plan:write",
-        {"path": str(path), "text": text},
+        call(write, path=str(path), text=text),
         preview=f"{path} ({len(text.splitlines())} lines)" + (", the old file is kept next to it" if replaces else ""),
         risk=Risk.DESTRUCTIVE if replaces else Risk.REVERSIBLE,
         undo="rename the old file back" if replaces else f"rm {path}",

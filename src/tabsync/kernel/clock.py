@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from tabsync.kernel.units import human_seconds
+
 Clock = Callable[[], datetime]
 
 
@@ -26,3 +28,13 @@ def iso(moment: datetime) -> str:
 def parse_iso(text: str) -> datetime:
     """The inverse of iso()."""
     return datetime.fromisoformat(text)
+
+
+def age(moment: str) -> str:
+    """How long ago a recorded moment was, in words."""
+    return f"{human_seconds(max(0.0, (now() - parse_iso(moment)).total_seconds()))} ago"
+
+
+def local(moment: str) -> str:
+    """A recorded moment as a person reads it here: 2026-11-22 15:15:00 -03."""
+    return f"{parse_iso(moment).astimezone():%Y-%m-%d %H:%M:%S %Z}"

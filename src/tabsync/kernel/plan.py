@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tabsync.kernel.errors import Refused
-from tabsync.kernel.step import Facts, Risk, Step
+from tabsync.kernel.step import Call, Facts, Risk, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Plan:
 
     procedure: the command it belongs to, "backup take"; target: identity of what it touches (database, system
     identifier, version, role), as found when the plan was made; confirm: what a person types to approve a
-    destructive plan (the database's name).
+    destructive plan (the database's name); request: what was asked for, {"procedure": words, "values": by field}.
     """
 
     procedure: str
@@ -25,6 +26,7 @@ class Plan:
     steps: tuple[Step, ...]
     target: Facts = field(default_factory=dict)
     confirm: str = ""
+    request: Facts = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         twice = [key for key, n in Counter(step.key for step in self.steps).items() if n > 1]
@@ -40,6 +42,11 @@ class Plan:
         order = (Risk.READ, Risk.REVERSIBLE, Risk.DESTRUCTIVE)
         return max((step.risk for step in self.steps), key=order.index, default=Risk.READ)
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """The ids of the backups whose objects its steps need."""
+        return frozenset(backup for step in self.steps for backup in step.reads)
+
     def to_json(self) -> Facts:
         """The plan as JSON: what is shown, approved, recorded and run."""
         return {
@@ -48,6 +55,7 @@ class Plan:
             "target": self.target,
             "risk": self.risk.value,
             "confirm": self.confirm,
+            "request": self.request,
             "steps": [step.to_json() for step in self.steps],
         }
 
@@ -57,15 +65,32 @@ class Plan:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def plan_from_json(data: Facts) -> Plan:
-    """Rebuild a recorded plan; the inverse of Plan.to_json."""
+def plan_from_json(data: Facts, moved: Mapping[str, str] | None = None) -> Plan:
+    """Rebuild a recorded plan; the inverse of Plan.to_json.
+
+    moved: what the functions of earlier versions are called now.
+    """
     return Plan(
         procedure=data["procedure"],
         title=data["title"],
         target=data["target"],
         confirm=data["confirm"],
-        steps=tuple(Step(**{**step, "risk": Risk(step["risk"])}) for step in data["steps"]),
+        request=data.get("request", {}),
+        steps=tuple(_step_from_json(step, moved or {}) for step in data["steps"]),
     )
+
+
+def _step_from_json(data: Facts, moved: Mapping[str, str]) -> Step:
+    given = {key: value for key, value in data.items() if key not in ("function", "arguments")}
+    called = Call(moved.get(data["function"], data["function"]), data["arguments"])
+    reads = data["reads"] if "reads" in data else _read_before(data["arguments"])
+    return Step(**given | {"call": called, "risk": Risk(data["risk"]), "reads": tuple(reads)})
+
+
+def _read_before(arguments: Facts) -> list[str]:
+    """The backups that a step of version 0.1 needs, which said so by its arguments only."""
+    one = [arguments["backup"]] if "backup" in arguments else []
+    return [*one, *arguments.get("backups", ()), *arguments.get("digests", ())]
 
 
 def check_approval(plan: Plan, *, typed: str | None, yes: bool) -> str:

@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tabsync.kernel.deadline import ended_after
 from tabsync.kernel.errors import FailedPartway, Interrupted, TabsyncError, words_of
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Context, Facts, Step, resolve
+from tabsync.kernel.units import human_seconds
 
 
 class Journal(Protocol):
@@ -83,7 +85,7 @@ Boundary = Callable[[str, str], None]
 
 def run(
     plan: Plan,
-    services: Any,
+    workspace: Any,
     journal: Journal,
     listener: Listener | None = None,
     *,
@@ -104,7 +106,7 @@ def run(
         if boundary:
             boundary("before", step.key)
         try:
-            _run_step(number, step, len(plan.steps), outcome, services, journal, listener)
+            _run_step(number, step, plan, outcome, workspace, journal, listener)
         except KeyboardInterrupt as error:  # between the steps: while their outcome was recorded or shown
             _carry(outcome, step.key, told_error(step, error))
         if boundary:
@@ -114,19 +116,21 @@ def run(
 
 
 def _run_step(
-    number: int, step: Step, total: int, outcome: Outcome, services: Any, journal: Journal, listener: Listener
+    number: int, step: Step, plan: Plan, outcome: Outcome, workspace: Any, journal: Journal, listener: Listener
 ) -> None:
     results: Mapping[str, Facts] = outcome.results
     intended = _recorded(outcome, step.key, lambda: journal.step_started(outcome.run_id, number, step))
     if not intended and not step.always:
         return
-    listener.step_started(number, total, step)
+    listener.step_started(number, len(plan.steps), step)
     started = time.monotonic()
     try:
-        facts = resolve(step)(Context(services, outcome.run_id, results, listener.progress), **step.arguments)
+        with ended_after(step.deadline) as late:
+            context = Context(workspace, outcome.run_id, results, listener.progress)
+            facts = resolve(step)(context, **step.arguments)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure must reach the record
         seconds = time.monotonic() - started
-        told = told_error(step, error)
+        told = too_late(step, plan) if late() else told_error(step, error)
         outcome.seconds[step.key] = seconds
         _carry(outcome, step.key, told)
         _recorded(outcome, step.key, lambda: journal.step_failed(outcome.run_id, number, told.fact, told.hint, seconds))
@@ -154,6 +158,14 @@ def _recorded(outcome: Outcome, key: str, write: Callable[[], None]) -> bool:
         _carry(outcome, key, told)
         return False
     return True
+
+
+def too_late(step: Step, plan: Plan) -> TabsyncError:
+    """What is said of a step that was ended by its deadline."""
+    return FailedPartway(
+        f"{step.title}: took longer than {human_seconds(step.deadline or 0)} and was ended",
+        f"to see which steps were done: tabsync run show latest; to try again: tabsync {plan.procedure}",
+    )
 
 
 def told_error(step: Step, error: BaseException) -> TabsyncError:

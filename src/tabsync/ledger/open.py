@@ -23,7 +23,7 @@ from tabsync.postgres.queries import named
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a test holds it to what Alembic says."""
 
 _SQL = named(__package__, "ledger.sql")
@@ -60,21 +60,21 @@ class Ledger:
         if path is None:
             from sqlalchemy import text
 
-            with self._told(), self.engine.connect() as connection:
+            with self._translated(), self.engine.connect() as connection:
                 rows = [dict(row._mapping) for row in connection.execute(text(_SQL[statement]), values)]
         else:
-            with self._told(), _reading(path) as reader:
+            with self._translated(), _reading(path) as reader:
                 rows = [dict(row) for row in reader.execute(_SQL[statement], values)]
         return [_decoded(row, _JSON.get(statement, ())) for row in rows]
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that ends with the block. Raises FailedPartway when it can't be written."""
-        with self._told(), self.engine.begin() as connection:
+        with self._translated(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 
 from tabsync.kernel.clock import iso, now
+from tabsync.kernel.plan import Plan, plan_from_json
 from tabsync.kernel.step import Facts
+from tabsync.ledger.moved import MOVED
 from tabsync.ledger.open import Ledger
 from tabsync.system.claims import claim, is_claimed
 
@@ -43,6 +45,11 @@ def _mark(ledger: Ledger, dead: list[str]) -> list[str]:
 def recent_runs(ledger: Ledger, limit: int = 20, procedure: str | None = None) -> list[Facts]:
     """The newest runs first, without their plans."""
     return ledger.read("runs", limit=limit, procedure=procedure)
+
+
+def plan_of(run: Facts) -> Plan:
+    """The plan of a run, also of one that an earlier version recorded."""
+    return plan_from_json(run["plan"], MOVED)
 
 
 def one_run(ledger: Ledger, run_id: str) -> Facts | None:

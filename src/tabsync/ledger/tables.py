@@ -84,3 +84,11 @@ session = Table(
     Column("created_at", Text, nullable=False),
     Column("seen_at", Text, nullable=False),
 )
+
+token = Table(
+    "token",
+    metadata,
+    Column("token_hash", Text, primary_key=True),  # SHA-256, as of a session
+    Column("operator_id", Integer, ForeignKey("operator.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", Text, nullable=False),
+)

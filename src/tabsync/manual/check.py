@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tabsync.manual.model import Command, Manual, StepKind, Threshold
+from tabsync.manual.model import Manual, StepKind, Threshold
+from tabsync.manual.parts import Command
 from tabsync.manual.sections import Problem
 from tabsync.manual.thresholds import comparable, is_milder
 from tabsync.postgres.readonly import check_readonly, check_sql

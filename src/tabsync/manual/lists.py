@@ -7,21 +7,8 @@ from datetime import date, timedelta
 
 from markdown_it.tree import SyntaxTreeNode
 
-from tabsync.manual.model import (
-    Checklist,
-    ChecklistItem,
-    Command,
-    Document,
-    Hierarchy,
-    KeyTable,
-    Metric,
-    Role,
-    Runbook,
-    ScheduleItem,
-    Target,
-    Targets,
-    Unit,
-)
+from tabsync.manual.model import Hierarchy, KeyTable, Metric, Role, Runbook, Target, Targets
+from tabsync.manual.parts import Checklist, ChecklistItem, Command, Document, ScheduleItem, Unit
 from tabsync.manual.sections import Problem, Section, items_of, line_of, normalized, text_of
 from tabsync.manual.steps import parse_command, steps_of
 from tabsync.manual.tables import duration_in

@@ -38,6 +38,6 @@ def load(path: Path) -> Manual:
     """Read a manual that is to be executed. Raises ProblemFound when anything in it can't be understood."""
     manual, problems = read(path)
     if problems:
-        first = problems[0].told(path.name)
+        first = problems[0].described(path.name)
         raise ProblemFound(f"the manual has {len(problems)} problems: {first}", "see them all: tabsync manual check")
     return manual

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tabsync.manual import lists, tables
-from tabsync.manual.model import Heading, Manual
+from tabsync.manual.model import Manual
+from tabsync.manual.parts import Heading
 from tabsync.manual.sections import Problem, Section, normalized, split, unclosed_fences
 
 HEADINGS: dict[str, tuple[str, ...]] = {

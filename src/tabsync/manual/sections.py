@@ -20,7 +20,7 @@ class Problem:
     what: str
     expected: str = ""
 
-    def told(self, file: str) -> str:
+    def described(self, file: str) -> str:
         """`FILE:LINE: what is wrong, what was expected`."""
         return f"{file}:{self.line}: {self.what}" + (f", expected {self.expected}" if self.expected else "")
 

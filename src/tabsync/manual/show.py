@@ -15,7 +15,8 @@ from rich.text import Text
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.units import human_seconds
 from tabsync.manual.check import IsBuilt
-from tabsync.manual.model import Bound, Command, Manual, Runbook, Step, StepKind, Unit
+from tabsync.manual.model import Manual, Runbook, Step, StepKind
+from tabsync.manual.parts import Bound, Command, Unit
 
 NOT_BUILT = "not built yet"
 NONE = "—"

@@ -7,7 +7,8 @@ import shlex
 
 from markdown_it.tree import SyntaxTreeNode
 
-from tabsync.manual.model import Command, Step, StepKind
+from tabsync.manual.model import Step, StepKind
+from tabsync.manual.parts import Command
 from tabsync.manual.sections import Problem, line_of, text_of
 
 BLOCK_KINDS = {

@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Literal, get_args
 
 from tabsync.kernel.units import parse_duration
-from tabsync.manual.model import Bound, Contact, EnumLabel, Feature, Permissions, RetentionClass, Threshold
+from tabsync.manual.model import Feature, Permissions, RetentionClass, Threshold
+from tabsync.manual.parts import Bound, Contact, EnumLabel
 from tabsync.manual.sections import Problem, Section, table_of
 from tabsync.manual.thresholds import BOUND_EXPECTED, NO_BOUND, parse_bound
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tabsync.kernel.units import parse_duration
-from tabsync.manual.model import Bound, Comparison, Operator, Unit, UnitKind
+from tabsync.manual.parts import Bound, Comparison, Operator, Unit, UnitKind
 
 NO_BOUND = frozenset({"", "-", "—", "–", "none"})
 """How a cell says that there is no bound at this level."""

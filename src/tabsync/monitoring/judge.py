@@ -7,7 +7,8 @@ import operator
 from collections.abc import Iterable
 from enum import StrEnum
 
-from tabsync.manual.model import Bound, Comparison, Threshold
+from tabsync.manual.model import Threshold
+from tabsync.manual.parts import Bound, Comparison
 
 
 class Level(StrEnum):

@@ -13,7 +13,8 @@ import psycopg
 
 from tabsync.kernel.clock import Clock, now
 from tabsync.kernel.errors import TabsyncError
-from tabsync.manual.model import Manual, Metric, Threshold, Unit
+from tabsync.manual.model import Manual, Metric, Threshold
+from tabsync.manual.parts import Unit
 from tabsync.monitoring.judge import Level, judge, worst
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.readonly import Rows, run_readonly
@@ -89,7 +90,7 @@ def _measure(
         rows = run_readonly(conn, metric.sql, statement_timeout=statement_timeout, max_rows=MAX_ROWS)
         samples, cut = read_samples(metric, rows, thresholds), rows.cut
     except (psycopg.Error, TabsyncError, ValueError) as failure:
-        error = _told(failure)
+        error = _message(failure)
     if not error and not samples and not metric.no_rows_ok:
         error = "the query returned no rows"
     level = Level.UNKNOWN if error else _level(samples, thresholds)
@@ -102,7 +103,7 @@ def _level(samples: Sequence[Sample], thresholds: Sequence[Threshold]) -> Level:
     return worst(sample.level for sample in samples)
 
 
-def _told(failure: Exception) -> str:
+def _message(failure: Exception) -> str:
     """Why a metric could not be measured, in one line."""
     if isinstance(failure, psycopg.Error) and failure.diag.message_primary:
         return failure.diag.message_primary

@@ -6,21 +6,21 @@ how do I get back.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from tabsync.kernel.clock import iso, now, parse_iso
+from tabsync.kernel.clock import iso, now
 from tabsync.kernel.errors import CannotConnect, TabsyncError
 from tabsync.kernel.step import Facts
-from tabsync.kernel.units import human_seconds
 from tabsync.ledger.evidence import add_evidence, latest_evidence
 from tabsync.ledger.runs import recent_runs
 from tabsync.manual.model import Manual
-from tabsync.monitoring.judge import Level
+from tabsync.monitoring.judge import Level, judge
 from tabsync.monitoring.measure import Reading, measure
 from tabsync.monitoring.words import amount
 from tabsync.postgres import catalog
@@ -28,18 +28,21 @@ from tabsync.postgres.connect import Connection
 from tabsync.postgres.conninfo import place
 from tabsync.postgres.queries import named
 from tabsync.postgres.settings import Limits
-from tabsync.stores.manifest import subject_of
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 VERSION = 1
 _LIMITS = Limits(lock_timeout=50, statement_timeout=5_000)  # a page that is opened in trouble must not add to it
-_RECENT = timedelta(hours=2)
+RECENT = timedelta(hours=2)
 _SQL = named(__package__, "status.sql")
 
 
-def look(workspace: Workspace, manual: Manual) -> Facts:
+Contributor: TypeAlias = Callable[["Workspace", Manual, Facts], list[Facts]]
+"""What a chapter adds: it puts its facts and alerts among the others, and gives the actions that it proposes."""
+
+
+def look(workspace: Workspace, manual: Manual, contributors: Sequence[Contributor] = ()) -> Facts:
     """Everything the page shows, as JSON; never raises for a database that is down: that is what it is for."""
     facts: Facts = {"version": VERSION, "kind": "status", "checked_at": iso(now()), "unseen": []}
     facts |= {"alerts": [], "blockers": [], "changes": [], "readings": []}
@@ -53,9 +56,10 @@ def look(workspace: Workspace, manual: Manual) -> Facts:
     except psycopg.Error as error:
         facts["database"]["error"] = {"fact": f"the connection was lost: {error}".strip(), "hint": "tabsync health"}
         facts["unseen"].append("everything in the database: the connection was lost")
-    _look_at_evidence(workspace, facts)
-    _look_at_wal(facts, manual.targets.rpo.value if manual.targets else _RECENT)
-    facts["next"] = _next_actions(facts)
+    facts |= {"backup": None, "drill": None, "wal": None, "interrupted": []}
+    _look_at_runs(workspace, facts)
+    proposed = [action for contribute in contributors for action in contribute(workspace, manual, facts)]
+    facts["next"] = _next_actions(facts, proposed)
     facts["verdict"] = verdict_of(facts)
     facts["verdict"]["since"] = _since(workspace, facts)
     return facts
@@ -131,7 +135,9 @@ def describe(reading: Reading) -> Facts:
 
 def _alert(reading: Reading, manual: Manual) -> Facts:
     sample = reading.worst
-    row = next((one for one in manual.thresholds_of(reading.metric)), None)
+    rows = list(manual.thresholds_of(reading.metric))
+    fired = (one for one in rows if sample and judge(one, sample.value, sample.of) is reading.level)
+    row = next(fired, rows[0] if rows else None)
     bound = (row.critical if reading.level is Level.CRITICAL else row.warning) if row else None
     return {
         "metric": reading.metric,
@@ -189,27 +195,14 @@ def _server_changes(connection: Connection) -> list[Facts]:
     return changes
 
 
-def _look_at_evidence(workspace: Workspace, facts: Facts) -> None:
-    facts |= {"backup": None, "drill": None, "wal": None, "interrupted": []}
-    identity = facts["database"]["identity"]
-    subject = subject_of(identity) if identity else None
+def _look_at_runs(workspace: Workspace, facts: Facts) -> None:
     try:
-        ledger = workspace.ledger()
+        runs = recent_runs(workspace.ledger(), 50)
     except TabsyncError as error:
         facts["unseen"].append(f"runs, backups and drills: {error.fact}")
         return
-    for kind in ("backup", "drill"):
-        found = latest_evidence(ledger, kind, subject)
-        if found is None:
-            facts["unseen"].append(f"no {kind} of this database is on record")
-        else:
-            facts[kind] = found["facts"] | {"at": found["at"], "ok": found["ok"]}
-    received = latest_evidence(ledger, "wal", subject)
-    if received is not None:
-        facts["wal"] = received["facts"] | {"at": received["at"], "ok": received["ok"]}
-    runs = recent_runs(ledger, 50)
     facts["interrupted"] = [_run(one) for one in runs if one["state"] == "interrupted"][:5]
-    since = iso(now() - _RECENT)
+    since = iso(now() - RECENT)
     facts["changes"] += [
         {"at": one["started_at"], "what": f"{one['procedure']} by {one['actor']}: {one['state']}"}
         for one in runs
@@ -218,40 +211,16 @@ def _look_at_evidence(workspace: Workspace, facts: Facts) -> None:
     facts["changes"].sort(key=lambda one: one["at"], reverse=True)
 
 
-def _look_at_wal(facts: Facts, allowed: timedelta) -> None:
-    """Where WAL was ever received, its standing still is an alarm. allowed: how old its end may be, the RPO."""
-    received = facts["wal"]
-    if received is None:
-        return
-    until = received["until"]
-    if received["troubles"]:
-        told = received["troubles"][0]
-    elif until is None or now() - parse_iso(until) > allowed:
-        told = f"received until {age(until) if until else 'an unknown time'}"
-    else:
-        return
-    alert = {
-        "metric": "WAL archive",
-        "label": "",
-        "value": told,
-        "bound": f"> {human_seconds(allowed.total_seconds())}",
-    }
-    alert |= {"level": "critical", "action": "to find the cause: tabsync wal status", "runbook": ""}
-    facts["alerts"].insert(0, alert | {"command": "tabsync wal status"})
-
-
 def _run(row: Facts) -> Facts:
     return {key: row[key] for key in ("id", "procedure", "state", "started_at", "actor")}
 
 
-def _next_actions(facts: Facts) -> list[Facts]:
+def _next_actions(facts: Facts, proposed: list[Facts]) -> list[Facts]:
+    """What to do, the most urgent first. proposed: by the chapters."""
     actions = []
     if not facts["database"]["reachable"]:
         error = facts["database"]["error"] or {}
         actions.append({"why": error.get("fact", ""), "command": "tabsync health", "undo": "only reads"})
-        if facts["backup"]:
-            why = "if the database can't be started again: check that the last backup can be restored"
-            actions.append({"why": why, "command": "tabsync drill --backup latest", "undo": "only reads the store"})
     for blocker in facts["blockers"][:1]:
         why = f"{len(blocker['victims'])} sessions wait for session {blocker['pid']} ({blocker['user']})"
         actions.append({"why": why, "command": f'psql -c "{blocker["sql"]}"', "undo": blocker["undo"]})
@@ -259,21 +228,8 @@ def _next_actions(facts: Facts) -> list[Facts]:
         where = f"manual show '{alert['runbook']}'" if alert["runbook"] else "manual show Thresholds"
         command = alert.get("command") or f"tabsync {where}"
         actions.append({"why": f"{alert['metric']}: {alert['action']}", "command": command, "undo": "only reads"})
-    if facts["database"]["reachable"] and facts["backup"] is None:
-        why, undo = "no backup is on record", "delete it again"
-        actions.append({"why": why, "command": "tabsync backup take full", "undo": undo})
-    if facts["database"]["reachable"] and (facts["drill"] is None or not facts["drill"]["ok"]):
-        why = "no drill has been done" if facts["drill"] is None else f"the last drill: {facts['drill']['sentence']}"
-        actions.append(
-            {"why": why, "command": "tabsync drill", "undo": "no undo needed: the scratch copy is deleted at the end"}
-        )
-    return actions
+    return actions[:1] + proposed + actions[1:] if not facts["database"]["reachable"] else actions + proposed
 
 
 def _is_recent(moment: datetime | None) -> bool:
-    return moment is not None and now() - moment < _RECENT
-
-
-def age(text: str) -> str:
-    """How long ago an ISO time was, in words."""
-    return f"{human_seconds(max(0.0, (now() - parse_iso(text)).total_seconds()))} ago"
+    return moment is not None and now() - moment < RECENT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tabsync.kernel.units import human_bytes, human_seconds
-from tabsync.manual.model import Unit
+from tabsync.manual.parts import Unit
 from tabsync.monitoring.measure import Sample
 
 

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.step import Facts
+from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.conninfo import place
 from tabsync.postgres.queries import named
@@ -251,3 +252,35 @@ def _rows(connection: Connection, name: str, parameters: dict[str, Any] | None =
 
 def _one(connection: Connection, name: str) -> Facts:
     return _rows(connection, name)[0]
+
+
+def prove_target(connection: Connection, expected: Facts) -> None:
+    """Refuse when the server is not the one that the plan was made for (a moved DNS name, a failover)."""
+    found = catalog.identity(connection)
+    for what in ("system_identifier", "database", "database_oid"):
+        if found[what] != expected[what]:
+            raise Refused(
+                f"the plan was made for another database: {what} is {found[what]}, not {expected[what]}",
+                "check which database the connection string names: tabsync health",
+            )
+
+
+def creation(database: str, facts: Facts) -> sql.Composed:
+    """The statement that makes an empty database of the encoding and locale that a manifest tells of."""
+    words: list[sql.Composable] = [
+        sql.SQL("create database {} template template0 encoding {} lc_collate {} lc_ctype {}").format(
+            sql.Identifier(database), facts["encoding"], facts["collate"], facts["ctype"]
+        )
+    ]
+    if facts["provider"] == "i":
+        words.append(sql.SQL("locale_provider icu icu_locale {}").format(facts["locale"]))
+    elif facts["provider"] == "b":
+        words.append(sql.SQL("locale_provider builtin builtin_locale {}").format(facts["locale"]))
+    else:
+        words.append(sql.SQL("locale_provider libc"))
+    return sql.SQL(" ").join(words)
+
+
+def exists(connection: Connection, database: str) -> bool:
+    """Whether there is a database of that name."""
+    return connection.execute(_SQL["database_oid"], {"database": database}).fetchone() is not None

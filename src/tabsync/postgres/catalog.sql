@@ -184,3 +184,7 @@ select n.nspname as schema, c.relname as name,
    and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
  order by referenced_by desc, c.reltuples desc, 1, 2
  limit %(limit)s
+
+-- name: database_oid
+-- Whether a database exists, and its number.
+select oid::bigint from pg_catalog.pg_database where datname = %(database)s

@@ -29,66 +29,14 @@ from sqlglot.errors import ParseError, SqlglotError
 
 from tabsync.kernel.errors import Refused
 from tabsync.postgres.connect import Connection, resolve_as_application, resolve_in, resolve_in_catalog
+from tabsync.postgres.known_functions import (
+    ALLOWED_OF_EXTENSIONS,
+    ALLOWED_VOLATILE,
+    KNOWN_SIDE_EFFECTS,
+    SIDE_EFFECTS_NOT_VOLATILE,
+)
 from tabsync.postgres.queries import named
 from tabsync.postgres.scan import Names, names_in, scan
-
-ALLOWED_VOLATILE = frozenset(
-    {
-        "clock_timestamp",
-        "current_query",
-        "gen_random_uuid",
-        "pg_blocking_pids",
-        "pg_control_checkpoint",
-        "pg_control_init",
-        "pg_control_recovery",
-        "pg_control_system",
-        "pg_current_wal_flush_lsn",
-        "pg_current_wal_insert_lsn",
-        "pg_current_wal_lsn",
-        "pg_database_size",
-        "pg_hba_file_rules",
-        "pg_indexes_size",
-        "pg_is_in_recovery",
-        "pg_is_wal_replay_paused",
-        "pg_jit_available",
-        "pg_last_wal_receive_lsn",
-        "pg_last_wal_replay_lsn",
-        "pg_last_xact_replay_timestamp",
-        "pg_lock_status",
-        "pg_ls_archive_statusdir",
-        "pg_ls_waldir",
-        "pg_notification_queue_usage",
-        "pg_partition_ancestors",
-        "pg_partition_tree",
-        "pg_prepared_xact",
-        "pg_relation_size",
-        "pg_sequence_last_value",
-        "pg_show_all_file_settings",
-        "pg_table_size",
-        "pg_tablespace_size",
-        "pg_total_relation_size",
-        "pg_xact_commit_timestamp",
-        "random",
-        "timeofday",
-    }
-)
-"""Volatile functions of PostgreSQL that only look; pg_stat_get_... are let through by their prefix."""
-
-SIDE_EFFECTS_NOT_VOLATILE = re.compile(r"(table|schema|database|cursor|query)_to_xml.*|txid_current|pg_current_xact_id")
-"""Marked stable, but they run SQL that we don't see, or take a transaction id."""
-
-ALLOWED_OF_EXTENSIONS = frozenset(
-    {("pg_stat_statements", "pg_stat_statements"), ("pg_stat_statements", "pg_stat_statements_info")}
-)
-"""Extensions' functions may run SQL that we don't see (tablefunc's crosstab is marked stable): named ones only."""
-
-KNOWN_SIDE_EFFECTS = re.compile(
-    r"pg_(terminate|cancel)_backend|nextval|setval|set_config|setseed|pg_sleep.*|pg_notify|pg_reload_conf|lo_.*"
-    r"|pg_rotate_logfile|pg_switch_wal|pg_promote|pg_(try_)?advisory_.*|pg_stat_reset.*|pg_read_.*file|pg_ls_dir"
-    r"|pg_(create|drop|copy)_.*(slot|point)|pg_logical_.*|pg_replication_(slot|origin)_.*|pg_export_snapshot"
-    r"|pg_wal_replay_(pause|resume)|pg_log_.*|pg_backup_.*|dblink.*|ts_stat|" + SIDE_EFFECTS_NOT_VOLATILE.pattern
-)
-"""What is refused without a server to ask, so that `manual check` finds it too."""
 
 _EXPLAIN = re.compile(r"\s*explain\b\s*(?:\([^()]*\)|(?:(?:analyze|verbose)\b\s*)*)", re.IGNORECASE)
 _SHOW = re.compile(r"\s*show\s+(?:[a-z_][\w.]*|time\s+zone)\s*;?\s*", re.IGNORECASE)
@@ -114,7 +62,7 @@ def check_sql(sql: str) -> list[str]:
     try:
         statements = sqlglot.parse(sql, dialect="postgres")
     except SqlglotError as error:
-        return [_told(error)]
+        return [_message(error)]
     return [] if any(statements) else ["there is no statement"]
 
 
@@ -133,7 +81,7 @@ def check_readonly(sql: str) -> list[str]:
     try:
         statements = _statements(rest)
     except SqlglotError as error:
-        return [_told(error)]
+        return [_message(error)]
     if len(statements) != 1:
         return [f"{len(statements)} statements in one block"]
     return [*_writes_in(statements[0]), *_known_side_effects(names_in(tokens))]
@@ -165,7 +113,7 @@ def _known_side_effects(names: Names) -> Iterator[str]:
             yield f"{name} has side effects"
 
 
-def _told(error: SqlglotError) -> str:
+def _message(error: SqlglotError) -> str:
     """sqlglot's error in one line without its terminal colours."""
     if isinstance(error, ParseError) and error.errors:
         first = error.errors[0]

@@ -6,20 +6,17 @@ argument, error, log or record.
 
 from __future__ import annotations
 
-import contextlib
-import email.utils
 import os
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tabsync.kernel.clock import now
 from tabsync.kernel.errors import BadUsage, CannotConnect, FailedPartway, NotAllowed, Refused, TabsyncError
 from tabsync.postgres.conninfo import libpq_environment
+from tabsync.providers.http import ask
 
 if TYPE_CHECKING:
     import httpx
@@ -33,11 +30,6 @@ HEALTHY = "ACTIVE_HEALTHY"
 FAILED = ("RESTORE_FAILED", "INIT_FAILED", "REMOVED")
 """Of the states of a project: https://supabase.com/docs/reference/api/v1-get-project"""
 
-PAUSE = 0.5
-"""Seconds before the second attempt; each further one waits twice as long, or as long as Retry-After says."""
-
-_LONGEST_PAUSE = 30.0
-_CONNECT, _ANSWER = 5.0, 20.0  # seconds
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _REF = re.compile(r"[a-z0-9-]{3,64}")
 _DIRECT = re.compile(r"db\.([a-z0-9]+)\.supabase\.(?:co|com)")
@@ -96,29 +88,15 @@ class Project:
         self._ask("POST", "/database/backups/restore-pitr", body)
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        import httpx
-
-        headers = {"authorization": f"Bearer {self.token}", "accept": "application/json"}
-        limits = httpx.Timeout(_ANSWER, connect=_CONNECT)
-        with httpx.Client(timeout=limits, headers=headers, follow_redirects=False) as client:
-            for attempt in range(1, self.attempts + 1):
-                last = attempt == self.attempts
-                try:
-                    answer = client.request(method, f"{self.url}/v1/projects/{self.ref}{path}", json=body)
-                except httpx.ConnectError as error:
-                    if last:
-                        raise CannotConnect(f"can't reach {self.url}: {_kind(error)}", "check the network") from None
-                    answer = None
-                except httpx.HTTPError as error:
-                    if method != "GET":
-                        raise _unknown_outcome(_kind(error)) from None
-                    if last:
-                        raise CannotConnect(f"no answer from {self.url}: {_kind(error)}", "try again") from None
-                    answer = None
-                if answer is not None and (last or not _again(method, answer)):
-                    return self._content(method, answer)
-                time.sleep(pause(attempt, answer.headers.get("retry-after") if answer is not None else None, now()))
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        answer = ask(
+            method,
+            f"{self.url}/v1/projects/{self.ref}{path}",
+            body,
+            headers={"authorization": f"Bearer {self.token}", "accept": "application/json"},
+            attempts=self.attempts,
+            unknown=_unknown_outcome,
+        )
+        return self._content(method, answer)
 
     def _content(self, method: str, answer: httpx.Response) -> dict[str, Any]:
         if not answer.is_success:
@@ -134,7 +112,7 @@ class Project:
         return content
 
     def _complaint(self, method: str, answer: httpx.Response) -> TabsyncError:
-        told = self._told(answer)
+        told = self._message(answer)
         if answer.status_code == 401:
             return NotAllowed(
                 f"Supabase does not accept the token in {TOKEN}{told}",
@@ -158,7 +136,7 @@ class Project:
             "check the project's page of backups at Supabase",
         )
 
-    def _told(self, answer: httpx.Response) -> str:
+    def _message(self, answer: httpx.Response) -> str:
         """What an error says, if it says it as documented: its message, in one short line, without the token."""
         try:
             message = answer.json()["message"]
@@ -234,34 +212,9 @@ def parse_protection(content: Mapping[str, Any]) -> Protection:
     return Protection(region, pitr, ordered, earliest if whole else None, latest if whole else None)
 
 
-def pause(attempt: int, retry_after: str | None, moment: datetime) -> float:
-    """Seconds to wait after an attempt, as Retry-After says (seconds or a date), else longer each time.
-
-    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
-    """
-    seconds = PAUSE * 2.0 ** (attempt - 1)
-    if retry_after and retry_after.strip().isdecimal():
-        seconds = float(retry_after)
-    elif retry_after:
-        with contextlib.suppress(ValueError, TypeError):  # it says nothing that we could follow
-            seconds = (email.utils.parsedate_to_datetime(retry_after) - moment).total_seconds()
-    return min(max(seconds, 0.0), _LONGEST_PAUSE)
-
-
-def _again(method: str, answer: httpx.Response) -> bool:
-    # Too many requests: this one was not looked at. Of the rest, only what reads is asked twice.
-    return answer.status_code == 429 or (answer.status_code >= 500 and method == "GET")
-
-
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _kind(error: Exception) -> str:
-    # The message of a transport error may hold the request; its class says enough.
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
-    return f"{words} ({error})" if type(error).__name__ == "ConnectError" else words
 
 
 def _unexpected(why: str) -> CannotConnect:

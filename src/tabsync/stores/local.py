@@ -13,20 +13,18 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import shutil
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatch
 from pathlib import Path
 
 from tabsync.kernel import clock
 from tabsync.kernel.errors import FailedPartway, ProblemFound, Refused
+from tabsync.stores.local_files import LocalFiles, disk_errors, flush
 from tabsync.stores.manifest import Manifest, StoredFile
-from tabsync.stores.objects import NamedFile, StoredObject
-from tabsync.stores.store import Store, digest_of, file_name, manifest_name, no_such_backup, object_name, other_size
+from tabsync.stores.objects import StoredObject
+from tabsync.stores.store import digest_of, manifest_name, no_such_backup, object_name, other_size
 from tabsync.system.claims import unclaimed
 
 _RESERVE = "reserve"
@@ -36,10 +34,8 @@ _ABANDONED = 3600.0  # seconds after which nobody writes a pending file any more
 
 
 @dataclass(frozen=True, slots=True)
-class LocalStore(Store):
+class LocalStore(LocalFiles):
     """A directory that holds backups."""
-
-    root: Path
 
     @property
     def is_local(self) -> bool:
@@ -118,10 +114,10 @@ class LocalStore(Store):
         makes an old one that no manifest names as young as this call, so that it isn't collected (delete_object).
         """
         target = self.object_path(digest)
-        with _disk_errors(f"move {path.name} into the store"):
+        with disk_errors(f"move {path.name} into the store"):
             target.parent.mkdir(exist_ok=True, mode=0o700)
             path.chmod(0o400)
-            _flush(path)  # pg_dump has flushed what it wrote, but not what was compressed after it
+            flush(path)  # pg_dump has flushed what it wrote, but not what was compressed after it
             with self._objects_locked(fcntl.LOCK_SH):
                 os.utime(path)  # pg_dump may have finished this file a day before it finished the last one
                 path.replace(target)
@@ -173,89 +169,33 @@ class LocalStore(Store):
 
         Raises Refused when a backup of that id exists.
         """
-        with _disk_errors(f"write the manifest of {manifest.id}"):
+        with disk_errors(f"write the manifest of {manifest.id}"):
             for directory in sorted({self.object_path(file.object).parent for file in manifest.files}):
-                _flush(directory)
-            _flush(self.root / "objects")
+                flush(directory)
+            flush(self.root / "objects")
             # A name of its own: of two takes under one id, neither must link what the other one wrote.
             pending = self._pending(manifest.id)
             pending.write_bytes(content or manifest.to_bytes(self.keys.sign))
-            _flush(pending)
+            flush(pending)
             try:
                 os.link(pending, self._manifest_path(manifest.id))
             except FileExistsError:
                 raise Refused(f"backup {manifest.id} already exists", "tabsync backup list") from None
             finally:
                 pending.unlink()
-            _flush(self.root / "manifests")
+            flush(self.root / "manifests")
 
     def delete_manifest(self, backup: str) -> bool:
         """End a backup's existence, for good before this returns; its objects stay. False when there is none."""
         try:
             self._manifest_path(backup).unlink()
-            _flush(self.root / "manifests")
+            flush(self.root / "manifests")
         except FileNotFoundError:
             return False
         except OSError as error:
             raise FailedPartway(
                 f"could not delete backup {backup}: {error.strerror}", "check the store's disk and its permissions"
             ) from error
-        return True
-
-    def put_marker(self, kind: str, name: str, content: bytes) -> bool:
-        """Create a marker, with all of its content at once; False when one of that name is there."""
-        directory = self.root / kind
-        pending = self._pending(name)
-        try:
-            for place in (directory, pending.parent):
-                place.mkdir(parents=True, exist_ok=True, mode=0o700)
-            pending.write_bytes(content)
-            _flush(pending)
-            try:
-                os.link(pending, directory / f"{name}.json")
-            finally:
-                pending.unlink()
-            _flush(directory)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            raise Refused(
-                f"can't write to the store {self.root}: {error.strerror}", "check the store's disk and its permissions"
-            ) from error
-        return True
-
-    def markers(self, kind: str, prefix: str = "") -> dict[str, bytes]:
-        """The markers of a kind whose names begin so, by name."""
-        found = {}
-        for path in sorted(self._listed(kind)):
-            if not path.name.startswith(prefix):
-                continue
-            with contextlib.suppress(FileNotFoundError):
-                found[path.stem] = path.read_bytes()
-        return found
-
-    def _listed(self, folder: str) -> list[Path]:
-        """The JSON files of a folder; none where there is no folder. Raises Refused when that can't be known."""
-        try:
-            return [path for path in (self.root / folder).iterdir() if fnmatch(path.name, "[!.]*.json")]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            if not self.root.is_dir():
-                return []  # there is no store yet; who writes is told what is in its way
-            # glob would give nothing, and nothing is what prune takes for "no backup, no hold".
-            raise Refused(
-                f"can't read the store {self.root}: {folder}: {error.strerror}",
-                "check the store's disk and its permissions",
-            ) from None
-
-    def delete_marker(self, kind: str, name: str) -> bool:
-        """Delete a marker; False when there is none."""
-        try:
-            (self.root / kind / f"{name}.json").unlink()
-            _flush(self.root / kind)
-        except FileNotFoundError:
-            return False
         return True
 
     def ids(self) -> list[str]:
@@ -300,51 +240,6 @@ class LocalStore(Store):
                 shutil.copyfile(source, target)
         return wrong
 
-    def create_file(self, name: str, path: Path) -> bool:
-        """Store a file under a name, flushed to disk, as it is; False when there is one of that name."""
-        target = self.root / file_name(name)
-        pending = self._pending(target.name)
-        with _disk_errors(f"store {name}", ""):
-            for place in (target.parent, pending.parent):
-                place.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
-                shutil.copyfile(path, pending)
-                _flush(pending)
-                os.link(pending, target)
-            except FileExistsError:
-                return False
-            finally:
-                pending.unlink(missing_ok=True)
-            _flush(target.parent)
-        return True
-
-    def fetch_file(self, name: str, target: Path) -> bool:
-        """Copy a named file to a path as it is stored; False when there is none."""
-        try:
-            shutil.copyfile(self.root / file_name(name), target)
-        except FileNotFoundError:
-            return False
-        return True
-
-    def list_files(self, folder: str) -> Iterator[NamedFile]:
-        """The files below a folder as they are stored, by their names below it."""
-        root = self.root / folder
-        for path in sorted(root.rglob("[!.]*")):
-            with contextlib.suppress(FileNotFoundError):
-                found = path.stat()
-                if stat.S_ISREG(found.st_mode):
-                    moment = datetime.fromtimestamp(found.st_mtime, UTC)
-                    yield NamedFile(path.relative_to(root).as_posix(), found.st_size, moment)
-
-    def remove_file(self, name: str) -> bool:
-        """Delete a named file; False when there is none."""
-        with _disk_errors(f"delete {name}", ""):
-            try:
-                (self.root / file_name(name)).unlink()
-            except FileNotFoundError:
-                return False
-        return True
-
     @contextlib.contextmanager
     def _objects_locked(self, how: int) -> Iterator[None]:
         fd = os.open(self.root / "objects" / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -354,26 +249,5 @@ class LocalStore(Store):
         finally:
             os.close(fd)
 
-    def _pending(self, name: str) -> Path:
-        """Where a file is written before it gets its name; its own, of two that are written under one name."""
-        return self.root / "staging" / f".{name}-{secrets.token_hex(4)}"
-
     def _manifest_path(self, backup: str) -> Path:
         return self.root / manifest_name(backup)
-
-
-@contextlib.contextmanager
-def _disk_errors(what: str, tail: str = "; no backup was recorded") -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        hint = "free some space there" if error.errno == errno.ENOSPC else "check the disk and its permissions"
-        raise FailedPartway(f"could not {what}: {error.strerror}{tail}", hint) from error
-
-
-def _flush(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

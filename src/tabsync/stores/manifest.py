@@ -16,6 +16,7 @@ from datetime import datetime
 from tabsync.kernel.clock import parse_iso
 from tabsync.kernel.errors import ProblemFound
 from tabsync.kernel.step import Facts
+from tabsync.postgres.catalog import Relation
 
 VERSION = 1
 
@@ -190,3 +191,10 @@ def signed_digest(content: Facts) -> str:
 
 def _content_digest(content: Facts) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def whose(file: StoredFile) -> str:
+    """A file of a backup in words: of which table it is, and its object."""
+    if file.table:
+        return f"table {Relation(file.schema, file.table)}: object {file.object[:12]}"
+    return f"{file.name}: object {file.object[:12]}"

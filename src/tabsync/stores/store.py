@@ -61,6 +61,16 @@ class Store(Kind):
         found = self.markers(SIGNATURES, f"{backup}.")
         return {name: content for name, content in found.items() if signed_backup(name) == backup}
 
+    def copy_signatures(self, target: Store, backup: str) -> None:
+        """Put the signatures that stand beside a backup's manifest into another store."""
+        for name, content in self.signatures(backup).items():
+            target.put_marker(SIGNATURES, name, content)
+
+    def delete_signatures(self, backup: str) -> None:
+        """Delete the signatures of a backup that is no longer there."""
+        for name in self.signatures(backup):
+            self.delete_marker(SIGNATURES, name)
+
     def keep(self, path: Path, name: str = "", schema: str = "", table: str = "", *, digest: str = "") -> StoredFile:
         """Take a finished file over, encrypted when there are recipients; it is gone from where it was.
 

@@ -11,10 +11,10 @@ import pytest
 import zstandard
 from psycopg.conninfo import make_conninfo
 
-from tabsync.copies.dumps import pg_dump as dump_module
 from tabsync.backups.drill.drill import plan_drill
 from tabsync.backups.list import list_backups
 from tabsync.backups.take import plan_take_full
+from tabsync.copies.dumps import pg_dump as dump_module
 from tabsync.kernel.errors import BadUsage, CannotConnect, Exit, FailedPartway, NotAllowed, ProblemFound, Refused
 from tabsync.kernel.runner import Outcome, Quiet, run
 from tabsync.ledger.evidence import latest_evidence

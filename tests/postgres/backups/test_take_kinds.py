@@ -10,13 +10,13 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tabsync.copies.dumps.contents import Kind
 from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.list import list_backups
 from tabsync.backups.restore.in_place import plan_restore_in_place
 from tabsync.backups.restore.new import plan_restore_new
 from tabsync.backups.take import plan_take, plan_take_full
 from tabsync.backups.take_file import plan_take_file
+from tabsync.copies.dumps.contents import Kind
 from tabsync.kernel.errors import BadUsage, Exit, FailedPartway, NotAllowed, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import run

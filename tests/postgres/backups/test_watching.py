@@ -13,7 +13,6 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tabsync.backups.take import plan_take_full
-from tabsync.cli.status import show
 from tabsync.kernel.errors import ProblemFound
 from tabsync.kernel.runner import run
 from tabsync.kernel.step import Facts
@@ -21,8 +20,9 @@ from tabsync.ledger.evidence import add_evidence
 from tabsync.manual.load import load
 from tabsync.manual.model import Manual
 from tabsync.monitoring.health import check_health
-from tabsync.monitoring.status import look
+from tabsync.monitoring.shown import page_of
 from tabsync.postgres import catalog
+from tabsync.procedures.status import look
 from tabsync.stores.manifest import subject_of
 from tabsync.workspace import Workspace
 from tests.conftest import run_sql
@@ -239,12 +239,15 @@ def test_a_ledger_that_cannot_be_read_does_not_hide_the_database(workspace: Work
 def test_the_page_can_be_printed_whatever_happened(
     workspace: Workspace, manual: Manual, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tabsync.cli.common import console
+    from tabsync.cli.terminal import Terminal
+    from tabsync.kernel.procedure import Procedure
+
+    terminal = Terminal(Procedure(words="status", summary="", example=""))
 
     run(plan_take_full(workspace), workspace, workspace.journal()).raise_if_failed()
     proven(workspace)
     for page in (look(workspace, manual), look(replace(workspace, conninfo="host=/nowhere dbname='[/red]'"), manual)):
-        show(console(), page)
+        terminal.page(page_of(page))
         printed = capsys.readouterr().out
         assert page["verdict"]["sentence"] in printed
         assert max(map(len, printed.splitlines())) <= 100

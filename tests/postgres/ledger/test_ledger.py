@@ -21,7 +21,7 @@ from sqlalchemy.exc import DatabaseError
 import tabsync.ledger
 from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Facts, Risk, Step
+from tabsync.kernel.step import Call, Facts, Risk, Step
 from tabsync.ledger import runs as runs_module
 from tabsync.ledger.evidence import add_audit, add_evidence, evidence_since, latest_evidence, recent_audit
 from tabsync.ledger.journal import LedgerJournal
@@ -35,8 +35,8 @@ PLAN = Plan(
     "shop close",
     "Close the shop",
     (
-        Step("lock", "Lock the door", "json:loads", risk=Risk.REVERSIBLE, undo="unlock it"),
-        Step("count", "Count the money", "json:loads"),
+        Step("lock", "Lock the door", Call("json:loads"), risk=Risk.REVERSIBLE, undo="unlock it"),
+        Step("count", "Count the money", Call("json:loads")),
     ),
     {"database": "shop"},
 )

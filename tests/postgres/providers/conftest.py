@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tabsync.providers import supabase
+from tabsync.providers import http
 from tests.postgres.providers.supabase import TOKEN, Api, serving
 
 
@@ -16,5 +16,5 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     with serving() as one:
         monkeypatch.setenv("TABSYNC_SUPABASE_URL", one.url)
         monkeypatch.setenv("SUPABASE_ACCESS_TOKEN", TOKEN)
-        monkeypatch.setattr(supabase, "PAUSE", 0.001)
+        monkeypatch.setattr(http, "PAUSE", 0.001)
         yield one

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tabsync.copies.restores.restore import managed as managed_restore
-from tabsync.backups.provider import project_of, provider_state, provider_window
+from tabsync.backups.provider import project_of, provider_state
+from tabsync.backups.restore import managed as managed_restore
 from tabsync.backups.restore.managed import parse_moment, plan_restore_managed
-from tabsync.kernel.errors import BadUsage, FailedPartway, NotAllowed, Refused
+from tabsync.kernel.errors import BadUsage, FailedPartway, Refused
 from tabsync.kernel.plan import check_approval
 from tabsync.kernel.runner import Outcome, run
 from tabsync.kernel.step import Risk
@@ -47,11 +47,12 @@ def test_what_the_provider_keeps(shop: Workspace, api: Api) -> None:
     assert found is not None
     assert (found["project"], found["region"], len(found["snapshots"])) == (REF, "sa-east-1", 3)
     window = {"earliest": "2026-11-18T11:06:40+00:00", "latest": "2026-11-25T09:46:40+00:00"}
-    assert found["window"] == provider_window(shop) == window
+    assert found["window"] == window
     api.backups = listed(pitr=False)
-    assert provider_window(shop) is None
+    without = provider_state(shop)
+    assert without is not None and without["window"] is None
     assert provider_state(replace(shop, provider="", project="")) is None
-    assert len(api.asked) == 3
+    assert len(api.asked) == 2
 
 
 def test_what_can_not_be_seen_is_unknown(shop: Workspace, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,8 +63,6 @@ def test_what_can_not_be_seen_is_unknown(shop: Workspace, api: Api, monkeypatch:
     monkeypatch.delenv("SUPABASE_ACCESS_TOKEN")
     found = provider_state(shop)
     assert found is not None and "SUPABASE_ACCESS_TOKEN is not set" in found["problem"]
-    with pytest.raises(NotAllowed):
-        provider_window(shop)
     with pytest.raises(BadUsage, match="'aws' is unknown"):
         project_of(replace(shop, provider="aws"))
 

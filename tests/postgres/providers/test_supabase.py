@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tabsync.kernel.errors import BadUsage, CannotConnect, FailedPartway, NotAllowed, Refused, TabsyncError
-from tabsync.providers.supabase import open_project, parse_protection, pause, project_of
+from tabsync.providers.http import pause
+from tabsync.providers.supabase import open_project, parse_protection, project_of
 from tests.postgres.providers.supabase import EARLIEST, LATEST, REF, TOKEN, Api, listed
 
 

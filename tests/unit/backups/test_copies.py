@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabsync.copies.restores.outside import reaching_out
 from tabsync.copies.dumps.partitioned import invalid_in_dump
-from tabsync.copies.restores.passes import _stages
 from tabsync.copies.dumps.table_file import columns_of, count_lines, same_rows
+from tabsync.copies.restores.outside import reaching_out
+from tabsync.copies.restores.passes import _stages
 from tabsync.postgres.toc import Entry, dependents
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tabsync.copies.restores.different import Difference
 from tabsync.copies.proofs.read_again import unlike
 from tabsync.copies.proofs.reworded import in_other_words
+from tabsync.copies.restores.different import Difference
 from tabsync.postgres.toc import Entry
 
 _BEFORE = "((kind)::text = ANY ((ARRAY['a'::character varying, 'b)'::character varying])::text[]))"

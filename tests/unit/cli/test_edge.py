@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import json
 
+import click
 import psycopg
 import pytest
 import sqlalchemy.exc
-import typer
 
 from tabsync.cli.edge import exit_code_of
 from tabsync.cli.paper import Paper
@@ -101,7 +101,7 @@ def test_a_mistake_of_ours_is_not_hidden(error: Exception) -> None:
 
 
 def test_a_question_that_is_left_is_a_refusal(capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code_of(typer.Abort()) == 4
+    assert exit_code_of(click.Abort()) == 4
     assert capsys.readouterr().err == "error: the question was not answered; nothing was changed\n"
 
 

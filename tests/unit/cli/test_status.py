@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tabsync.cli.status import exit_code
+from tabsync.monitoring.shown import exit_code
 
 
 @pytest.mark.parametrize(

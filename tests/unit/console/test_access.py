@@ -8,8 +8,8 @@ from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabsync.console.access import Admin, AdminPost, safe_next
 from tabsync.console.app import guard_of
+from tabsync.console.base.access import Admin, AdminPost, safe_next
 
 
 @pytest.mark.parametrize(

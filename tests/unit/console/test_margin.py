@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tabsync.console.margin import Beside, margin
-from tabsync.console.watch import Seen
+from tabsync.console.base.margin import Beside, margin
+from tabsync.console.base.watch import Seen
 from tabsync.kernel.step import Facts
 from tabsync.manual.load import read
 from tabsync.manual.model import Manual

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tabsync.console.throttle import (
+from tabsync.console.base.throttle import (
     FORGET,
     FREE,
     FREE_ADDRESS,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabsync.console.timeline import NO_CLASS, WIDTH, timeline
+from tabsync.console.base.timeline import NO_CLASS, WIDTH, timeline
 from tabsync.kernel.clock import iso
 from tabsync.kernel.step import Facts
 

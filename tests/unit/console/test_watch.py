@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from tabsync.console.watch import Watch
+from tabsync.console.base.watch import Watch
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.step import Facts
 

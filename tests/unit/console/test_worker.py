@@ -6,17 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from tabsync.console.worker import KEPT, Progress, Watcher, Worker
+from tabsync.console.base.worker import KEPT, Progress, Watcher, Worker
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Step
+from tabsync.kernel.procedure import Planned
+from tabsync.kernel.step import Call, Step
+from tabsync.procedures import PROCEDURES
 from tabsync.workspace import Workspace
 
 WORKSPACE = Workspace(Path("home"), "", Path("store"), Path("manual.md"), "sqlite://")
 
 
 def plan(title: str = "a plan") -> Plan:
-    return Plan("drill", title, (Step("one", "One", "tabsync.nowhere:one"),))
+    return Plan("drill", title, (Step("one", "One", Call("tabsync.nowhere:one")),))
+
+
+DRILL = next(one for one in PROCEDURES if one.words == "drill")
 
 
 class Time:
@@ -28,9 +33,13 @@ class Time:
         return self.seconds
 
 
+def shown(worker: Worker, plan: Plan) -> str:
+    return worker.show(DRILL, DRILL.request_type(), Planned(plan), "ana")
+
+
 def test_a_plan_is_kept_for_whom_it_was_shown_to() -> None:
     worker = Worker(WORKSPACE)
-    digest = worker.show(plan(), "ana")
+    digest = shown(worker, plan())
     assert worker.shown(digest, "ana").plan == plan()
     with pytest.raises(BadUsage):
         worker.shown(digest, "bob")
@@ -41,7 +50,7 @@ def test_a_plan_is_kept_for_whom_it_was_shown_to() -> None:
 def test_a_plan_expires() -> None:
     time = Time()
     worker = Worker(WORKSPACE, clock=time)
-    digest = worker.show(plan(), "ana")
+    digest = shown(worker, plan())
     time.seconds = KEPT - 1
     assert worker.shown(digest, "ana")
     time.seconds = KEPT
@@ -51,7 +60,7 @@ def test_a_plan_expires() -> None:
 
 def test_the_shelf_has_an_end_and_the_newest_stay() -> None:
     worker = Worker(WORKSPACE)
-    digests = [worker.show(plan(f"plan {number}"), "ana") for number in range(60)]
+    digests = [shown(worker, plan(f"plan {number}")) for number in range(60)]
     with pytest.raises(BadUsage):
         worker.shown(digests[0], "ana")
     assert worker.shown(digests[-1], "ana").plan.title == "plan 59"

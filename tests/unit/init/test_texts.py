@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tabsync.init.inspect import Findings, config_text, manual_text
 from tabsync.manual.parse import parse
 from tabsync.postgres.catalog import Relation, relation_named
-from tabsync.workspace import PLAIN_MANUAL
+from tabsync.workspace import PLAIN_MANUAL, PROFILE_MANUAL
 
 NASTY = st.text(
     st.sampled_from(list("ab|`*_[]()<>#~-+\\\"'.!&;:=% \t\n\r\v\f\u0085\u2028é\U0001f37d1"))
@@ -51,7 +52,7 @@ def findings(**values: Any) -> Findings:
 
 def read(found: Findings) -> Any:
     manual, problems = parse(manual_text(found))
-    assert [problem.told("manual.md") for problem in problems] == []
+    assert [problem.described("manual.md") for problem in problems] == []
     return manual
 
 
@@ -110,3 +111,9 @@ def test_the_plain_manual_is_what_init_writes_for_no_table_in_particular() -> No
     if os.environ.get("TABSYNC_WRITE"):
         PLAIN_MANUAL.write_text(text, encoding="utf-8")
     assert PLAIN_MANUAL.read_text(encoding="utf-8") == text
+
+
+def test_the_profile_and_a_new_manual_measure_the_same() -> None:
+    """One text, for people to read in both: who changes it here changes it there."""
+    written = (files("tabsync.init") / "templates" / "metrics.md").read_text(encoding="utf-8")
+    assert written.strip() in PROFILE_MANUAL.read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan, check_approval, plan_from_json
-from tabsync.kernel.step import Facts, Risk, Step, resolve
+from tabsync.kernel.step import Call, Context, Facts, Risk, Step, call, resolve
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
@@ -23,12 +23,14 @@ STEPS = st.builds(
     Step,
     key=st.text(max_size=8),
     title=st.text(max_size=8),
-    function=st.just("json:loads"),
-    arguments=FACTS,
+    call=st.builds(Call, st.just("json:loads"), FACTS),
     preview=st.text(max_size=8),
     risk=st.sampled_from(Risk),
     undo=st.text(min_size=1, max_size=8),
     always=st.booleans(),
+    reads=st.lists(st.text(max_size=5), max_size=2).map(tuple),
+    deadline=st.none() | st.floats(1, 100),
+    repeatable=st.none() | st.booleans(),
 )
 PLANS = st.builds(
     Plan,
@@ -42,7 +44,8 @@ PLANS = st.builds(
 
 def plan_of(*risks: Risk) -> Plan:
     steps = tuple(
-        Step(f"s{number}", "a step", "json:loads", risk=risk, undo="take it back") for number, risk in enumerate(risks)
+        Step(f"s{number}", "a step", Call("json:loads"), risk=risk, undo="take it back")
+        for number, risk in enumerate(risks)
     )
     return Plan("shop close", "Close the shop", steps, confirm="shop")
 
@@ -65,12 +68,15 @@ def test_the_digest_tells_plans_apart(one: Plan, other: Plan) -> None:
     [
         {"key": "other"},
         {"title": "other"},
-        {"function": "json:dumps"},
-        {"arguments": {"pid": 2}},
+        {"call": Call("json:dumps")},
+        {"call": Call("json:loads", {"pid": 2})},
         {"preview": "other"},
         {"risk": Risk.DESTRUCTIVE},
         {"undo": "other"},
         {"always": True},
+        {"reads": ("20261128T120000Z-1a2b",)},
+        {"deadline": 60.0},
+        {"repeatable": False},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -87,7 +93,7 @@ def test_the_digest_covers_the_order_of_the_steps_and_the_target() -> None:
 
 
 def test_a_key_that_appears_twice_is_a_mistake_of_ours() -> None:
-    step = Step("dump", "Dump", "json:loads")
+    step = Step("dump", "Dump", Call("json:loads"))
     with pytest.raises(ValueError, match="dump"):
         Plan("x", "x", (step, step))
 
@@ -95,7 +101,7 @@ def test_a_key_that_appears_twice_is_a_mistake_of_ours() -> None:
 @pytest.mark.parametrize("risk", [Risk.REVERSIBLE, Risk.DESTRUCTIVE])
 def test_a_step_that_changes_something_states_its_undo(risk: Risk) -> None:
     with pytest.raises(ValueError, match="no undo"):
-        Plan("x", "x", (Step("s", "s", "json:loads", risk=risk),))
+        Plan("x", "x", (Step("s", "s", Call("json:loads"), risk=risk),))
 
 
 @pytest.mark.parametrize(
@@ -136,4 +142,53 @@ def test_not_approved(typed: str | None) -> None:
 @pytest.mark.parametrize("function", ["json:nothing_of_this_name", "json:__doc__", "json"])
 def test_a_step_of_another_version_names_what_is_missing(function: str) -> None:
     with pytest.raises(LookupError, match="this version does not have"):
-        resolve(Step("s", "s", function))
+        resolve(Step("s", "s", Call(function)))
+
+
+def work(_context: Context[None], *, pid: int, force: bool = False) -> Facts:
+    return {"pid": pid, "force": force}
+
+
+def test_a_step_is_built_from_its_function() -> None:
+    called = call(work, pid=7)
+    assert called == Call(f"{__name__}:work", {"pid": 7})
+    assert resolve(Step("s", "s", called)) is work
+
+
+@pytest.mark.parametrize("wrong", [{}, {"pid": 7, "forced": True}])
+def test_its_arguments_are_checked_when_the_plan_is_made(wrong: Facts) -> None:
+    with pytest.raises(TypeError, match=r"pid|forced"):
+        call(work, **wrong)
+
+
+def test_a_function_that_no_other_process_could_find_is_no_step() -> None:
+    def inner(_context: Context[None]) -> Facts:
+        return {}
+
+    with pytest.raises(TypeError, match="top level"):
+        call(inner)
+
+
+@pytest.mark.parametrize(
+    ("step", "may"),
+    [
+        (Step("s", "s", Call("json:loads")), True),
+        (Step("s", "s", Call("json:loads"), risk=Risk.REVERSIBLE, undo="u"), False),
+        (Step("s", "s", Call("json:loads"), risk=Risk.REVERSIBLE, undo="u", always=True), True),
+        (Step("s", "s", Call("json:loads"), risk=Risk.REVERSIBLE, undo="u", repeatable=True), True),
+    ],
+)
+def test_what_may_run_again_after_a_crash(step: Step, may: bool) -> None:
+    assert step.may_repeat is may
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"backup": "b1"}, {"backups": ["b1"]}, {"digests": {"b1": "ab12"}}], ids=lambda one: next(iter(one))
+)
+def test_a_plan_of_an_earlier_version_names_its_backups_and_functions(arguments: Facts) -> None:
+    before: Facts = {"key": "read", "title": "Read", "function": "tabsync.old:read", "arguments": arguments}
+    before |= {"preview": "", "risk": "read", "undo": "", "always": False}
+    recorded = {"procedure": "x", "title": "x", "target": {}, "confirm": "", "steps": [before]}
+    plan = plan_from_json(recorded, {"tabsync.old:read": f"{__name__}:work"})
+    assert plan.reads == {"b1"}
+    assert resolve(plan.steps[0]) is work

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, Quiet, run
-from tabsync.kernel.step import Context, Facts, Step
+from tabsync.kernel.step import Call, Context, Facts, Step, call
 
 HERE = __name__
 
@@ -47,9 +49,9 @@ class Notebook:
         self.lines.append(line)
 
 
-def work(context: Context, *, key: str, end: str = "") -> Facts:
+def work(context: Context[list[Any]], *, key: str, end: str = "") -> Facts:
     """A step: notes that it ran in the services (a list), then ends as told."""
-    context.services.append((key, sorted(context.results)))
+    context.workspace.append((key, sorted(context.results)))
     context.report(1, 2, "things")
     if end == "refused":
         raise Refused("the door is locked", "find the key")
@@ -65,7 +67,7 @@ def plan_of(*ends: str, always: Sequence[int] = ()) -> Plan:
         "shop open",
         "Open the shop",
         tuple(
-            Step(f"s{n}", f"step {n}", f"{HERE}:work", {"key": f"s{n}", "end": end}, always=n in always)
+            Step(f"s{n}", f"step {n}", call(work, key=f"s{n}", end=end), always=n in always)
             for n, end in enumerate(ends)
         ),
     )
@@ -135,7 +137,7 @@ def test_any_other_error_becomes_one_line_and_keeps_its_cause() -> None:
 @pytest.mark.parametrize("function", [f"{HERE}:nothing", "tabsync.no_such_module:f"])
 def test_a_function_that_is_not_there_fails_its_step(function: str) -> None:
     journal = Notebook()
-    _, outcome = ran(Plan("x", "x", (Step("s", "Do it", function),)), journal)
+    _, outcome = ran(Plan("x", "x", (Step("s", "Do it", Call(function)),)), journal)
     assert outcome.failed_step == "s"
     assert any(line[0] == "failed" and function.split(":")[0] in line[2] for line in journal.lines)
 
@@ -166,8 +168,45 @@ def test_an_interrupt_between_steps_still_takes_away_what_was_made() -> None:
             if step.key == "make":
                 raise KeyboardInterrupt
 
-    steps = tuple(Step(key, key, f"{HERE}:work", {"key": key}, always=key == "tidy") for key in ("make", "use", "tidy"))
+    steps = tuple(Step(key, key, call(work, key=key), always=key == "tidy") for key in ("make", "use", "tidy"))
     done: list[object] = []
     outcome = run(Plan("test", "test", steps), done, Notebook(), InterruptedWhileShown())
     assert isinstance(outcome.error, FailedPartway)
     assert list(outcome.results) == ["make", "tidy"]
+
+
+def sleep(_context: Context[list[Any]], *, seconds: float) -> Facts:
+    time.sleep(seconds)
+    return {}
+
+
+@pytest.mark.parametrize("where", ["main thread", "another thread"])
+def test_a_step_that_takes_longer_than_it_may_is_ended(where: str) -> None:
+    late = Step("wait", "Wait for ever", call(naps, count=600), deadline=0.2)
+    plan = Plan("shop open", "Open", (late, Step("after", "After", call(sleep, seconds=0))))
+    found: list[Outcome] = []
+    if where == "main thread":
+        late = replace(late, call=call(sleep, seconds=60))
+        found.append(run(replace(plan, steps=(late, plan.steps[1])), [], Notebook()))
+    else:
+        thread = threading.Thread(target=lambda: found.append(run(plan, [], Notebook())))
+        thread.start()
+        thread.join(30)
+    outcome = found[0]
+    assert isinstance(outcome.error, FailedPartway)
+    assert outcome.error.fact == "Wait for ever: took longer than 200 ms and was ended"
+    assert "tabsync shop open" in outcome.error.hint
+    assert outcome.results == {}
+    assert outcome.seconds["wait"] < 30
+
+
+def naps(_context: Context[list[Any]], *, count: int) -> Facts:
+    for _ in range(count):
+        time.sleep(0.1)
+    return {}
+
+
+def test_a_step_that_ends_in_time_is_not_ended_later() -> None:
+    steps = tuple(Step(f"s{n}", "s", call(sleep, seconds=0), deadline=0.05) for n in range(20))
+    outcome = run(Plan("x", "x", (*steps, Step("last", "Last", call(sleep, seconds=0.3)))), [], Notebook())
+    assert outcome.error is None

@@ -117,7 +117,7 @@ def test_wrong_usage_of_a_built_command_is_told_at_its_line() -> None:
 def test_the_profile_s_manual_has_no_problems() -> None:
     manual, problems = read(Path(PROFILE_MANUAL))
     report = check(manual, built(), parsed=problems)
-    assert [problem.told("manual.md") for problem in report.problems] == []
+    assert [problem.described("manual.md") for problem in report.problems] == []
 
 
 def test_the_profile_s_manual_carries_the_policy_of_the_first_one() -> None:

@@ -4,38 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner
+from click.testing import CliRunner, Result
 
-from tabsync.cli import manual as chapter
-from tabsync.cli.manual import built_in, usage_in
+from tabsync.cli.tree import program
+from tabsync.cli.usage import wrong_usage
+from tabsync.procedures import is_built
 
 GOOD = Path(__file__).with_name("good.md").read_text(encoding="utf-8")
-RUNNER = CliRunner()
 
 
-@pytest.fixture(scope="module")
-def program() -> Any:
-    app, backup, drill = typer.Typer(), typer.Typer(), typer.Typer(invoke_without_command=True)
-
-    @backup.command("show")
-    def show(name: str, rows: int = 1) -> None: ...
-
-    @drill.callback()
-    def root(backup: str = "latest") -> None: ...
-
-    @drill.command("monthly")
-    def monthly() -> None: ...
-
-    @app.command("health")
-    def health() -> None: ...
-
-    app.add_typer(backup, name="backup")
-    app.add_typer(drill, name="drill")
-    return typer.main.get_command(app)
+def manual(*words: str) -> Result:
+    return CliRunner().invoke(program(), ["manual", *words])
 
 
 @pytest.mark.parametrize(
@@ -46,48 +27,47 @@ def program() -> Any:
         ("health monthly", False),
         ("backup", False),
         ("backup show latest", True),
-        ("backup prune", False),
+        ("backup forget", False),
         ("drill", True),
         ("drill --backup latest", True),
         ("drill monthly", True),
-        ("drill quarterly", False),
+        ("drill nightly", False),
         ("", False),
         ("--help", False),
         ("incident open", False),
     ],
 )
-def test_what_is_built(program: Any, line: str, built: bool) -> None:
-    assert built_in(program)(line.split()) is built
+def test_what_is_built(line: str, built: bool) -> None:
+    assert is_built(line.split()) is built
 
 
 @pytest.mark.parametrize(
     ("line", "wrong"),
     [
-        ("backup show latest --rows 3", ""),
-        ("backup show latest --lines 3", "No such option: --lines"),
-        ("backup show", "NAME is missing"),
-        ("backup show latest first", "one argument too many: 'first'"),
-        ("backup show latest --rows", "requires an argument"),
+        ("run list --limit 3", ""),
+        ("run list --lines 3", "no such option"),
+        ("backup hold", "missing argument 'backup'"),
+        ("backup show latest first", "unexpected extra argument (first)"),
+        ("run list --limit", "requires an argument"),
         ("drill --backup latest", ""),
         ("incident open --whatever", ""),
     ],
 )
-def test_options_and_arguments_of_what_is_built(program: Any, line: str, wrong: str) -> None:
-    told = usage_in(program)(line.split())
+def test_options_and_arguments_of_what_is_built(line: str, wrong: str) -> None:
+    told = wrong_usage(line.split())
     assert wrong in told
     assert bool(wrong) == bool(told)
 
 
 @pytest.fixture
-def file(tmp_path: Path, program: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(chapter, "_program", lambda: program)
+def file(tmp_path: Path) -> Path:
     path = tmp_path / "manual.md"
     path.write_text(GOOD, encoding="utf-8")
     return path
 
 
 def test_check_counts_what_is_not_built(file: Path) -> None:
-    result = RUNNER.invoke(chapter.app, ["check", str(file)])
+    result = manual("check", str(file))
     assert result.exit_code == 0
     assert "manual.md: no problems; 2 procedures, 1 not built yet:" in result.output
     assert "tabsync connections show" in result.output
@@ -95,7 +75,7 @@ def test_check_counts_what_is_not_built(file: Path) -> None:
 
 def test_check_names_file_and_line_and_ends_with_one(file: Path) -> None:
     file.write_text(GOOD.replace("90 days", "90 dyas").replace("Every: 15 s", "Every: often"), encoding="utf-8")
-    result = RUNNER.invoke(chapter.app, ["check", str(file)])
+    result = manual("check", str(file))
     assert result.exit_code == 1
     wrong = [
         number for number, line in enumerate(file.read_text().splitlines(), 1) if "dyas" in line or "often" in line
@@ -105,7 +85,7 @@ def test_check_names_file_and_line_and_ends_with_one(file: Path) -> None:
 
 
 def test_check_as_json(file: Path) -> None:
-    result = RUNNER.invoke(chapter.app, ["check", str(file), "--json"])
+    result = manual("check", str(file), "--json")
     found = json.loads(result.output)
     assert (found["version"], found["problems"], found["procedures"]) == (1, [], 2)
     assert [one["command"] for one in found["not_built"]] == ["connections show"]
@@ -137,19 +117,19 @@ def test_show(file: Path, section: str | None, words: str) -> None:
     arguments = ["show", section or "", str(file)] if section else ["show"]
     if section is None:
         arguments = ["show", "targets", str(file), "--json"]
-        assert json.loads(RUNNER.invoke(chapter.app, arguments).output)["version"] == 1
+        assert json.loads(manual(*arguments).output)["version"] == 1
         return
-    result = RUNNER.invoke(chapter.app, arguments)
+    result = manual(*arguments)
     assert result.exit_code == 0, result.output
     assert words in result.output
     assert max(len(line) for line in result.output.splitlines()) <= 100
 
 
 def test_show_of_something_else_says_what_there_is(file: Path) -> None:
-    result = RUNNER.invoke(chapter.app, ["show", "weather", str(file)])
+    result = manual("show", "weather", str(file))
     assert "no section and no runbook 'weather'" in str(result.exception)
 
 
 def test_a_missing_file_is_wrong_usage(tmp_path: Path) -> None:
-    result = RUNNER.invoke(chapter.app, ["check", str(tmp_path / "nothing.md")])
+    result = manual("check", str(tmp_path / "nothing.md"))
     assert getattr(result.exception, "exit_code", None) == 2

@@ -204,8 +204,8 @@ def test_a_command_keeps_its_words_and_placeholders() -> None:
 
 
 def test_a_problem_is_told_in_one_line() -> None:
-    assert Problem(3, "this is wrong", "that").told("m.md") == "m.md:3: this is wrong, expected that"
-    assert Problem(3, "this is wrong").told("m.md") == "m.md:3: this is wrong"
+    assert Problem(3, "this is wrong", "that").described("m.md") == "m.md:3: this is wrong, expected that"
+    assert Problem(3, "this is wrong").described("m.md") == "m.md:3: this is wrong"
 
 
 def test_other_ends_of_lines_than_markdowns_do_not_shift_the_fences() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tabsync.kernel.units import parse_duration
-from tabsync.manual.model import Unit
+from tabsync.manual.parts import Unit
 from tabsync.manual.thresholds import comparable, is_milder, parse_bound, parse_quantity, parse_unit
 
 SECONDS = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "days": 86400}

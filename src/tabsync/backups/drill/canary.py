@@ -28,21 +28,23 @@ from tabsync.system.programs import run_program
 if TYPE_CHECKING:
     from tabsync.stores.store import Store
 
-_SQL = named(__package__, "pitr.sql")
+_SQL = named(__package__, "drill.sql")
 _PREFIX = "tabsync-canary"
 _MESSAGE = re.compile(r'prefix "tabsync-canary"; payload \(\d+ bytes\): ([0-9A-F ]+)')
 _LOOKED_AT = 3  # segments from the end of the WAL
 
 
 @dataclass(frozen=True, slots=True)
-class Flock:
-    """Canaries that were committed. name: of this flock; moments: when each was committed, by the server's clock."""
+class CanaryBatch:
+    """Canaries that were committed. name: of this batch; moments: when each was committed, by the server's clock."""
 
     name: str
     moments: tuple[datetime, ...]
 
 
-def release(connection: Connection, seconds: float, every: float, report: Callable[[float, float, str], None]) -> Flock:
+def commit_canaries(
+    connection: Connection, seconds: float, every: float, report: Callable[[float, float, str], None]
+) -> CanaryBatch:
     """Commit a canary every so often, for some seconds. The connection commits each statement by itself."""
     name, moments, begun = secrets.token_hex(4), list[datetime](), time.monotonic()
     while (passed := time.monotonic() - begun) < seconds:
@@ -51,11 +53,13 @@ def release(connection: Connection, seconds: float, every: float, report: Callab
         moments.append(row[0] if row else datetime.min)
         report(passed, seconds, "seconds of test commits")
         time.sleep(max(0.0, begun + every * len(moments) - time.monotonic()))
-    return Flock(name, tuple(moments))
+    return CanaryBatch(name, tuple(moments))
 
 
-def last_saved(store: Store, system_identifier: str, archive: Archive, programs: Installation, flock: Flock) -> int:
-    """The number of the last canary whose commit can be read from the store; -1 when there is none of the flock.
+def last_saved(
+    store: Store, system_identifier: str, archive: Archive, programs: Installation, batch: CanaryBatch
+) -> int:
+    """The number of the last canary whose commit can be read from the store; -1 when there is none of the batch.
 
     archive: what the store had when the source was lost. Raises FailedPartway when pg_waldump can't be run.
     """
@@ -68,7 +72,7 @@ def last_saved(store: Store, system_identifier: str, archive: Archive, programs:
         for segment in segments[-_LOOKED_AT:]:
             target = Path(directory) / segment.name(archive.size)
             if fetch(store, system_identifier, target.name, target, partial=True):
-                found = max([found, *_canaries(programs, target, flock.name)])
+                found = max([found, *_canaries(programs, target, batch.name)])
     return found
 
 

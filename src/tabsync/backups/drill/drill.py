@@ -11,26 +11,26 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from tabsync.backups.restore.leftovers import sweep
-from tabsync.copies.restores.passes import PASSES
 from tabsync.backups.drill.report import Report, report_of
-from tabsync.backups.take import plan_take_full
 from tabsync.backups.drill.verdict import judge
+from tabsync.backups.restore.leftovers import sweep
+from tabsync.backups.take import plan_take_full
+from tabsync.copies.choose import full_backup
+from tabsync.copies.proofs.steps import proof_steps, tidy_step
 from tabsync.copies.warm import keep_step
 from tabsync.kernel.clock import compact, now
-from tabsync.kernel.errors import BadUsage, CannotConnect, Refused
+from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Boundary, Listener, run
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Step, call
 from tabsync.ledger.evidence import add_evidence
 from tabsync.manual.model import Manual
-from tabsync.postgres import catalog
-from tabsync.postgres.catalog import Relation, relation_named, server_major
-from tabsync.postgres.installation import clients_for, server_for
-from tabsync.stores.manifest import Manifest, subject_of
+from tabsync.postgres.catalog import relation_named, server_major
+from tabsync.postgres.installation import server_for
+from tabsync.stores.manifest import subject_of
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 
 def plan_drill(workspace: Workspace, manual: Manual, backup: str | None = None, *, keep_warm: bool = False) -> Plan:
@@ -91,7 +91,7 @@ def record(
     """
     verdict = judge(context.results, rto_target=rto_target, rpo_target=rpo_target, needs=needs)
     facts = verdict.to_json() | {"backup": backup, "schedule": schedule}
-    add_evidence(context.services.ledger(), "drill", subject, ok=verdict.ok, facts=facts, run_id=context.run_id)
+    add_evidence(context.workspace.ledger(), "drill", subject, ok=verdict.ok, facts=facts, run_id=context.run_id)
     return facts
 
 
@@ -105,116 +105,12 @@ def targets_of(manual: Manual) -> Facts:
     return {"rto_target": rto.total_seconds(), "rpo_target": rpo.total_seconds()}
 
 
-def full_backup(workspace: Workspace, backup: str) -> Manifest:
-    """A full backup by id, or the newest one of the database ("latest"). Raises BadUsage when there is none."""
-    subject = None
-    if backup == "latest":
-        try:
-            with workspace.connect("drill") as connection:
-                subject = subject_of(catalog.identity(connection))
-        except CannotConnect:
-            subject = None  # the source is down: the very case a drill is for; the newest backup of the store then
-    store = workspace.store()
-    if backup != "latest":
-        found = store.find(backup)
-        if found.kind != "full":
-            raise BadUsage(
-                f"backup {backup} is of kind {found.kind}: a drill needs a full backup", "tabsync backup list"
-            )
-        return found
-    good, bad = store.manifests()
-    full = [one for one in good if one.kind == "full" and subject in (None, one.subject)]
-    if not full:
-        raise store.nothing("full backup of this database", bad, "tabsync backup take full")
-    return full[-1]
-
-
-def proof_steps(workspace: Workspace, backup: str, scratch: str, target: Facts, key_tables: list[Facts]) -> list[Step]:
-    """The steps that restore a backup into a scratch server and prove the copy."""
-    database, which, where = target["database"], {"backup": backup}, {"scratch": scratch}
-    both = which | where
-    clients, server = clients_for(server_major(target)), server_for(server_major(target))
-    undo = "the scratch server is deleted at the end"
-    here = "tabsync.backups"
-    return [
-        Step(
-            "disaster",
-            "Treat the source as lost from now on",
-            f"{here}.proof:disaster",
-            which,
-            "select pg_current_wal_insert_lsn()",
-        ),
-        Step(
-            "fetch",
-            "Read and verify every stored object",
-            f"{here}.scratch:fetch",
-            both,
-            "SHA-256 of each object of the backup",
-        ),
-        Step(
-            "scratch",
-            f"Start a scratch PostgreSQL {server.dotted}",
-            f"{here}.scratch:start",
-            both,
-            f"initdb and pg_ctl start in {workspace.scratch(scratch)}",
-            Risk.REVERSIBLE,
-            undo,
-        ),
-        Step(
-            "restore",
-            f"Restore {database} into the scratch server",
-            f"{here}.restore:restore",
-            both,
-            f"{clients.program('pg_restore')} --format=directory --jobs={workspace.jobs}; {PASSES}",
-            Risk.REVERSIBLE,
-            undo,
-        ),
-        Step(
-            "answer",
-            "Read the key tables of the copy",
-            f"{here}.proof:answer",
-            where | {"key_tables": key_tables},
-            "read one row of each key table: " + ", ".join(str(Relation(**one)) for one in key_tables),
-        ),
-        Step(
-            "round_trip",
-            "Dump the copy and compare every byte",
-            f"{here}.proof:round_trip",
-            both,
-            "pg_dump of the copy with the same settings; SHA-256 of each table file against the manifest",
-        ),
-        Step("rows", "Count the rows", f"{here}.proof:rows", where, "select count(*) from each table of the copy"),
-        Step(
-            "orphans",
-            "Check the foreign keys for orphaned rows",
-            f"{here}.proof:orphans",
-            both,
-            "for each foreign key of the copy: count the rows whose referenced row does not exist",
-        ),
-    ]
-
-
 def record_step(backup: str, target: Facts, judged_by: Facts) -> Step:
     """The step that judges the drill, whatever happened. judged_by: further arguments of record()."""
     return Step(
         "record",
         "Record the verdict",
-        "tabsync.backups.drill.drill:record",
-        {"backup": backup, "subject": subject_of(target)} | judged_by,
+        call(record, backup=backup, subject=subject_of(target), **judged_by),
         "write it into the ledger",
-        always=True,
-    )
-
-
-def tidy_step(scratch: str) -> Step:
-    """The step that stops the scratch server and takes it away, whatever happened."""
-    return Step(
-        "tidy_scratch",
-        "Delete the scratch server",
-        "tabsync.copies.restores.scratch:tidy",
-        {"scratch": scratch},
-        "stop the scratch server and delete its directory",
-        Risk.REVERSIBLE,
-        "no undo needed: the scratch server contained only a copy",
         always=True,
     )

@@ -18,7 +18,7 @@ from tabsync.backups.take import plan_take
 from tabsync.kernel.errors import ProblemFound
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, run
-from tabsync.kernel.step import Context, Facts
+from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
@@ -26,9 +26,9 @@ from tabsync.stores.keys import Keys
 from tabsync.stores.manifest import Manifest
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
-_SQL = named(__package__, "pitr.sql")
+_SQL = named(__package__, "drill.sql")
 
 
 def exercise(context: Context, *, backup: str, directory: str, key_tables: list[Facts]) -> Facts:
@@ -38,7 +38,7 @@ def exercise(context: Context, *, backup: str, directory: str, key_tables: list[
     """
     if not key_tables:
         return {"table": None, "row": None, "not_done": ["a table and a row: the manual names no key tables"]}
-    workspace = _own(context.services, backup, Path(directory))
+    workspace = _own(context.workspace, backup, Path(directory))
     try:
         return _exercise(workspace, Relation(**key_tables[0]))
     finally:

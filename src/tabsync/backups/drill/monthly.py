@@ -15,26 +15,29 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from tabsync.backups.drill.drill import full_backup, proof_steps, record_step, targets_of, tidy_step
+from tabsync.backups.drill.drill import record_step, targets_of
 from tabsync.backups.restore.fit import check_target
 from tabsync.backups.restore.new import copy_steps
+from tabsync.backups.restore.server import fetch_step, last_steps, new_name, on_server
+from tabsync.backups.restore.staging import create, forget
+from tabsync.copies.choose import entries_of, full_backup
+from tabsync.copies.proofs.amcheck import amcheck_step
+from tabsync.copies.proofs.proof import round_trip
+from tabsync.copies.proofs.steps import proof_steps, tidy_step
 from tabsync.copies.restores.scratch import manifest_of
-from tabsync.backups.take import prove_target
-from tabsync.backups.restore.server import entries_of, fetch_step, last_steps, new_name, on_server
-from tabsync.backups.verify import amcheck_step
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.manual.model import Manual
 from tabsync.postgres import catalog
-from tabsync.postgres.catalog import quoted, relation_named, server_major
+from tabsync.postgres.catalog import prove_target, quoted, relation_named, server_major
 from tabsync.postgres.installation import server_for
 from tabsync.stores.address import parse_address
 from tabsync.stores.manifest import Manifest
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,29 +113,25 @@ def _staged(
         database = new_name(connection, None, f"{manifest.source['database']}_drill")
         options = check_target(connection, manifest, entries_of(staged, manifest), no_owner=False)
     made, *filled = copy_steps(staged, manifest, scratch, database, target, options)
-    backup, here = {"backup": manifest.id}, "tabsync.backups.drill.monthly"
-    given = backup | {"scratch": scratch}
     proof = {step.key: step for step in proof_steps(staged, manifest.id, scratch, manifest.source, key_tables)}
     steps = [
         Step(
             "disaster",
             "Start to measure the recovery time",
-            f"{here}:begin",
-            backup,
+            call(begin, backup=manifest.id),
             "the source is treated as lost from now on",
         ),
         fetch_step(manifest.id, scratch),
         Step(
             "scratch",
             f"Check that staging is still the server of {target['database']}",
-            f"{here}:look",
-            {"target": target, "database": database},
+            call(look, target=target, database=database),
             "select current_database(), system_identifier from pg_control_system()",
         ),
-        replace(made, function="tabsync.backups.restore.staging:create", arguments=made.arguments | {"name": scratch}),
+        replace(made, call=call(create, **made.arguments, name=scratch)),
         *filled,
         proof["answer"],
-        replace(proof["round_trip"], arguments=given),
+        replace(proof["round_trip"], call=call(round_trip, backup=manifest.id, scratch=scratch)),
         proof["rows"],
         proof["orphans"],
     ]
@@ -158,8 +157,7 @@ def _drop_step(database: str) -> Step:
     return Step(
         "drop",
         f"Drop {database}",
-        "tabsync.backups.drill.monthly:drop",
-        {"database": database},
+        call(drop, database=database),
         f"drop database {quoted(database)} with (force)",
         Risk.REVERSIBLE,
         "no undo needed: this run created it, and the backup stays",
@@ -171,8 +169,7 @@ def _forget_step(database: str, name: str, *, drop: bool) -> Step:
     return Step(
         "forget",
         "Delete the note of where the database was created",
-        "tabsync.backups.restore.staging:forget",
-        {"database": database, "name": name, "drop": drop},
+        call(forget, database=database, name=name, drop=drop),
         "if this command dies, a later command drops the database by this note",
         Risk.REVERSIBLE,
         "no undo needed: the note is only used if the drill dies",
@@ -188,7 +185,7 @@ def begin(context: Context, *, backup: str) -> Facts:
 
 def look(context: Context, *, target: Facts, database: str) -> Facts:
     """Refuse when staging is not the server that the plan was made for."""
-    with on_server(context.services) as connection:
+    with on_server(context.workspace) as connection:
         prove_target(connection, target)
     return {"database": database, "version": target["version"]}
 
@@ -197,6 +194,6 @@ def drop(context: Context, *, database: str) -> Facts:
     """Drop the database that this run made; one that it did not make is never touched."""
     if "create" not in context.results:
         return {"dropped": False}
-    with on_server(context.services, beside=True) as connection:
+    with on_server(context.workspace, beside=True) as connection:
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database)))
     return {"dropped": True}

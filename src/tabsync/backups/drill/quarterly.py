@@ -19,21 +19,22 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from tabsync.copies.proofs.amcheck import check_relations
+from tabsync.backups.drill.canary import commit_canaries, last_saved
 from tabsync.backups.drill.drill import targets_of
-from tabsync.backups.restore.leftovers import sweep
-from tabsync.backups.physical.lay_out import programs_of
-from tabsync.backups.drill.canary import last_saved, release
-from tabsync.backups.pitr.clusters import own_conninfo
-from tabsync.backups.restore.to_time import cluster_meant, recover_steps
-from tabsync.backups.pitr.target import Target, choose, local
+from tabsync.backups.drill.exercise import exercise
 from tabsync.backups.drill.report import Report, write_report
+from tabsync.backups.physical.lay_out import programs_of
+from tabsync.backups.pitr.clusters import own_conninfo
+from tabsync.backups.pitr.target import Target, choose, local
+from tabsync.backups.restore.leftovers import sweep
+from tabsync.backups.restore.to_time import cluster_meant, recover_steps
 from tabsync.backups.wal.contents import read_archive
+from tabsync.copies.proofs.amcheck import check_relations
 from tabsync.kernel.clock import compact, iso, now
 from tabsync.kernel.errors import ProblemFound, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.runner import Listener, run
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.runner import Listener, Outcome, run
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.ledger.evidence import add_evidence
 from tabsync.manual.model import Manual
 from tabsync.postgres import catalog
@@ -44,9 +45,9 @@ from tabsync.postgres.settings import Limits
 from tabsync.stores.manifest import Manifest, subject_of
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
-_SQL = named(__package__, "pitr.sql")
+_SQL = named(__package__, "drill.sql")
 _DAY = timedelta(days=1)
 _NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)
 _HERE = "tabsync.backups.drill.quarterly"
@@ -86,8 +87,7 @@ def plan_quarterly(workspace: Workspace, manual: Manual, *, watch: float | None 
             Step(
                 "disaster",
                 f"Commit test records for {seconds:.0f} s, then treat the source as lost",
-                f"{_HERE}:disaster",
-                {"backup": manifest.id, "seconds": seconds},
+                call(disaster, backup=manifest.id, seconds=seconds),
                 "select pg_logical_emit_message(true, 'tabsync-canary', ...): a record in the WAL, nothing in a table",
                 Risk.REVERSIBLE,
                 "no undo needed: the records expire with the WAL",
@@ -98,8 +98,7 @@ def plan_quarterly(workspace: Workspace, manual: Manual, *, watch: float | None 
             Step(
                 "record",
                 "Record the verdict",
-                f"{_HERE}:record",
-                {"backup": manifest.id, "subject": subject_of(manifest.source), "moment": iso(moment), **targets},
+                call(record, backup=manifest.id, subject=subject_of(manifest.source), moment=iso(moment), **targets),
                 "write it into the ledger",
                 always=True,
             ),
@@ -116,15 +115,13 @@ def _proof_steps(where: Facts, key_tables: list[Facts]) -> tuple[Step, ...]:
         Step(
             "answer",
             "Read the key tables of the copy",
-            f"{_HERE}:answer",
-            where | {"key_tables": key_tables},
+            call(answer, **where, key_tables=key_tables),
             f"read one row of each key table: {names}",
         ),
         Step(
             "amcheck",
             "Check every index and page of the copy",
-            f"{_HERE}:read_all",
-            where,
+            call(read_all, **where),
             "amcheck, on the copy",
             Risk.REVERSIBLE,
             gone,
@@ -132,8 +129,7 @@ def _proof_steps(where: Facts, key_tables: list[Facts]) -> tuple[Step, ...]:
         Step(
             "exercise",
             "Restore a table and a row on the copy",
-            "tabsync.backups.drill.exercise:exercise",
-            where | {"key_tables": key_tables},
+            call(exercise, **where, key_tables=key_tables),
             f"tabsync restore tables {first}; delete one row of it, tabsync restore rows",
             Risk.REVERSIBLE,
             gone,
@@ -144,7 +140,11 @@ def _proof_steps(where: Facts, key_tables: list[Facts]) -> tuple[Step, ...]:
 def run_quarterly(workspace: Workspace, plan: Plan, listener: Listener | None = None) -> Report:
     """Run a quarterly drill's plan and write its report; what dead drills left behind is taken away first."""
     sweep(workspace)
-    outcome = run(plan, workspace, workspace.journal(), listener)
+    return report_of(workspace, plan, run(plan, workspace, workspace.journal(), listener))
+
+
+def report_of(workspace: Workspace, plan: Plan, outcome: Outcome) -> Report:
+    """Write the report of a quarterly drill that ran."""
     given = {step.key: step.arguments for step in plan.steps}
     targets = {name: given["record"][name] for name in ("rto_target", "rpo_target")}
     facts = judge(outcome.results, **targets) | {name: given["record"][name] for name in ("backup", "moment")}
@@ -160,22 +160,22 @@ def run_quarterly(workspace: Workspace, plan: Plan, listener: Listener | None = 
 
 def disaster(context: Context, *, backup: str, seconds: float) -> Facts:
     """Commit canaries, declare the source lost, and look which of them the store has at that moment."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     store, manifest = workspace.store(), workspace.store().manifest(backup)
     identifier, size = str(manifest.source["system_identifier"]), int(manifest.physical["wal_segment_size"])
     with workspace.connect("canary", _NO_LIMIT) as connection:
-        flock = release(connection, seconds, _EVERY, context.report)
+        batch = commit_canaries(connection, seconds, _EVERY, context.report)
         lost_at = _clock(connection)
     # What the store has from here on doesn't count; the listing and the reading of its end take a moment of it.
     monotonic, archive = time.monotonic(), read_archive(store, identifier, size)
     programs = programs_of(int(manifest.source["version_num"]) // 10000)
-    saved = last_saved(store, identifier, archive, programs, flock)
-    rpo = (lost_at - flock.moments[saved]).total_seconds() if saved >= 0 else None
-    lost = len(flock.moments) - 1 - saved
+    saved = last_saved(store, identifier, archive, programs, batch)
+    rpo = (lost_at - batch.moments[saved]).total_seconds() if saved >= 0 else None
+    lost = len(batch.moments) - 1 - saved
     if rpo is None and archive.newest is not None:  # older than all canaries: what the store is known to reach to
         ends = archive.partial.get(archive.newest)
         rpo = (lost_at - ends.until).total_seconds() if ends else None
-    counted = {"canaries": len(flock.moments), "lost": lost, "rpo_seconds": rpo}
+    counted = {"canaries": len(batch.moments), "lost": lost, "rpo_seconds": rpo}
     return {"lost_at": iso(lost_at), "monotonic": monotonic} | counted
 
 
@@ -208,7 +208,7 @@ def read_all(context: Context, *, backup: str, directory: str) -> Facts:
 def record(context: Context, *, backup: str, subject: str, moment: str, rto_target: float, rpo_target: float) -> Facts:
     """Judge the drill and put the verdict into the ledger, good or bad."""
     facts = judge(context.results, rto_target=rto_target, rpo_target=rpo_target) | {"backup": backup, "moment": moment}
-    add_evidence(context.services.ledger(), "quarterly", subject, ok=facts["ok"], facts=facts, run_id=context.run_id)
+    add_evidence(context.workspace.ledger(), "quarterly", subject, ok=facts["ok"], facts=facts, run_id=context.run_id)
     return facts
 
 
@@ -256,7 +256,7 @@ def _copy(context: Context, backup: str, directory: str) -> Connection:
 
 
 def _conninfo(context: Context, backup: str, directory: str) -> str:
-    manifest: Manifest = context.services.store().manifest(backup)
+    manifest: Manifest = context.workspace.store().manifest(backup)
     return own_conninfo(Path(directory), manifest.physical["superuser"], manifest.source["database"])
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tabsync import __version__
-from tabsync.copies.restores.different import differences_of
 from tabsync.backups.drill.verdict import against, judge
+from tabsync.copies.restores.different import differences_of
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import Exit, Interrupted, TabsyncError
 from tabsync.kernel.plan import Plan
@@ -55,6 +55,19 @@ def report_of(workspace: Workspace, plan: Plan, outcome: Outcome) -> Report:
         "tables": _tables(workspace, targets["backup"], outcome),
     }
     return write_report(workspace, plan, outcome, "drill", facts, ok=verdict.ok)
+
+
+def stored_report(workspace: Workspace, run_id: str) -> Report:
+    """The report of a drill that ran earlier. Raises LookupError when it isn't there any more."""
+    paths = {suffix: workspace.home / "reports" / f"drill-{run_id}.{suffix}" for suffix in ("json", "html")}
+    try:
+        data = json.loads(paths["json"].read_text())
+    except (OSError, ValueError) as error:
+        raise LookupError(f"run {run_id} has no report") from error
+    ok = data["ok"] if "ok" in data else data["verdict"]["ok"]
+    failed = data["error"] is not None
+    code = Exit.DONE if ok and not failed else Exit.PROBLEM_FOUND
+    return Report(data, code, str(paths["json"]), str(paths["html"]))
 
 
 def write_report(workspace: Workspace, plan: Plan, outcome: Outcome, kind: str, facts: Facts, *, ok: bool) -> Report:

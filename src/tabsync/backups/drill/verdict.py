@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from tabsync.copies.proofs.steps import PROVEN, notes_of
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_bytes, human_seconds
-
-_PROVEN = ("fetch", "scratch", "restore", "answer", "round_trip", "rows", "orphans")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def judge(
     rpo_target: None when the loss is not to be judged; needs: keys of further steps that this drill must have done.
     A step that is missing was not proven: absence is never counted as good.
     """
-    complete = all(key in results for key in (*_PROVEN, *needs))
+    complete = all(key in results for key in (*PROVEN, *needs))
     checked = results.get("amcheck", {"available": True})
     unproven = tuple(results.get("restore", {}).get("unproven", ()))
     unproven += () if checked["available"] else tuple(checked["not_checked"])
@@ -99,11 +98,6 @@ def judge(
     )
     ok = content == "identical" and verdict.rto_met and verdict.rpo_met
     return replace(verdict, ok=ok)
-
-
-def notes_of(results: Mapping[str, Facts]) -> tuple[str, ...]:
-    """What the steps that made and proved a copy named beside the verdict, each thing once."""
-    return tuple(dict.fromkeys(note for key in _PROVEN for note in results.get(key, {}).get("notes", ())))
 
 
 def against(measured: float | None, target: float | None, *, interrupted: bool = False) -> str:

@@ -15,13 +15,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.postgres import embedded
 from tabsync.postgres.conninfo import without_defences
 from tabsync.system.claims import claim
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 
 def entry_path(workspace: Workspace, name: str) -> Path:
@@ -90,8 +90,7 @@ def plan_drop(workspace: Workspace, name: str) -> Plan:
     step = Step(
         "drop",
         f"Stop the restored cluster {name} and delete it",
-        "tabsync.backups.pitr.clusters:drop",
-        {"name": name},
+        call(drop, name=name),
         preview=f"rm -r {facts['directory']}",
         risk=Risk.DESTRUCTIVE,
         undo=f"no undo; to restore it again: tabsync restore to-time to {facts['target']}",
@@ -102,7 +101,7 @@ def plan_drop(workspace: Workspace, name: str) -> Plan:
 
 def drop(context: Context, *, name: str) -> Facts:
     """Stop the server and delete its directory; the entry goes last."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     _name, facts = next(one for one in entries(workspace) if one[0] == name)
     directory = Path(facts["directory"])
     held = claim(directory) if directory.exists() else None

@@ -21,7 +21,7 @@ from tabsync.backups.pitr.target import Target, local
 from tabsync.backups.wal.archive import fetch as wal_file
 from tabsync.backups.wal.contents import read_archive
 from tabsync.kernel.clock import iso, parse_iso
-from tabsync.kernel.step import Context, Facts
+from tabsync.kernel.step import Facts
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
 from tabsync.postgres.conninfo import without_defences
@@ -30,11 +30,10 @@ from tabsync.stores.manifest import Manifest
 from tabsync.system.account import server_account
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 _SQL = named(__package__, "pitr.sql")
 _STOPPED = re.compile(r"LOG:\s+recovery stopping (.*)")
-_LAST = re.compile(r"last completed transaction was at log time (.*)")
 
 
 def fetch(context: Context, *, backup: str, name: str, directory: str, durable: bool = True) -> Facts:
@@ -42,7 +41,7 @@ def fetch(context: Context, *, backup: str, name: str, directory: str, durable: 
 
     durable: the cluster is to be kept.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     place = Path(directory)
     write_entry(workspace, name, state="making", directory=directory)
     workspace.hold(place)
@@ -72,7 +71,7 @@ def recover(
     all its WAL. Raises ProblemFound when the target isn't in the
     WAL, FailedPartway when the server doesn't come up.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     manifest = workspace.store().manifest(backup)
     place, wanted = Path(directory), Target(**target)
     settings = {} if port is None else {"port": str(port)}
@@ -103,7 +102,7 @@ def recover(
 
 def check(context: Context, *, backup: str, directory: str) -> Facts:
     """Connect to each database of the new cluster and count its tables: it answers, and its catalogs are readable."""
-    manifest = context.services.store().manifest(backup)
+    manifest = context.workspace.store().manifest(backup)
     answered = []
     with connect(own(Path(directory), manifest, "postgres"), "restore", limits=LIMITS) as connection:
         names = [row[0] for row in connection.execute(_SQL["databases"]).fetchall()]
@@ -116,7 +115,7 @@ def check(context: Context, *, backup: str, directory: str) -> Facts:
 
 def keep(context: Context, *, backup: str, name: str, directory: str, target: Facts) -> Facts:
     """Let the cluster go on without us: from here on it isn't taken away any more."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     manifest = workspace.store().manifest(backup)
     place, wanted = Path(directory), Target(**target)
     if not context.results["recover"]["paused"]:
@@ -132,7 +131,7 @@ def keep(context: Context, *, backup: str, name: str, directory: str, target: Fa
     facts = {"directory": directory, "superuser": superuser, "database": database, "backup": backup}
     facts |= {"target": str(wanted), "reached": context.results["recover"]}
     write_entry(workspace, name, state="restored", **facts)
-    workspace.leave(place)
+    workspace.release(place)
     conninfo = without_defences(own_conninfo(place, superuser, database))
     return {"name": name, "directory": directory, "conninfo": conninfo}
 
@@ -153,11 +152,11 @@ def tidy(context: Context, *, name: str, directory: str) -> Facts:
     """Take away what was half restored; nothing when the cluster was kept."""
     from tabsync.backups.pitr.clusters import entry_path
 
-    workspace: Workspace = context.services
+    workspace = context.workspace
     if "keep" in context.results:
         return {"kept": True}
     embedded.end_server(Path(directory))
-    workspace.let_go(Path(directory))
+    workspace.delete(Path(directory))
     entry_path(workspace, name).unlink(missing_ok=True)
     return {"kept": False}
 

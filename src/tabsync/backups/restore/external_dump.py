@@ -20,7 +20,11 @@ from typing import Any, BinaryIO, Literal, cast
 import zstandard
 
 from tabsync.kernel.errors import BadUsage, ProblemFound, Refused
+from tabsync.kernel.step import Facts
+from tabsync.postgres.catalog import server_major
+from tabsync.postgres.installation import Installation, installations
 from tabsync.postgres.toc import Entry, parse_toc
+from tabsync.system.programs import run_program
 
 Format = Literal["custom", "directory", "tar", "plain"]
 
@@ -223,3 +227,28 @@ def _of_head(path: Path, packed: str, head: bytes, rest: BinaryIO) -> Foreign:
 def _known(stated: Path, form: Format, packed: str, entries: tuple[Entry, ...], path: Path | None = None) -> Foreign:
     facts = stated.stat()
     return Foreign(path or stated, form, packed, entries, facts.st_size, facts.st_mtime_ns)
+
+
+def programs_for_dump(target: Facts, archive: Path | None) -> Installation:
+    """The programs of the server's own version or later that can read the archive.
+
+    Raises Refused when there is none, with pg_restore's own reason.
+    """
+    fit = sorted((one for one in installations() if one.major >= server_major(target)), key=lambda one: one.major)
+    complaint = ""
+    for one in fit:
+        if archive is None:
+            return one
+        listed = run_program([one.program("pg_restore"), "--list", archive])
+        if listed.code == 0:
+            return one
+        complaint = listed.complaint().removeprefix("pg_restore: error: ")
+    if not fit:
+        raise Refused(
+            f"no programs of PostgreSQL {server_major(target)} or later were found",
+            "install the package postgresql-client",
+        )
+    raise Refused(
+        f"no pg_restore on this machine can read it: {complaint}",
+        "install a newer postgresql-client, or check that the file is complete",
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from tabsync.backups.restore.server import SQL
 from tabsync.copies.dumps import money
 from tabsync.copies.restores.rights import check_rights, usable_tablespaces
-from tabsync.backups.restore.server import SQL
 from tabsync.kernel.errors import NotAllowed, Refused
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection

@@ -12,33 +12,24 @@ import shlex
 from typing import TYPE_CHECKING
 
 from tabsync.backups.restore.fit import check_target
-from tabsync.copies.restores.pg_restore import as_dbname, restore_command
 from tabsync.backups.restore.new import fill_steps
-from tabsync.backups.restore.swap import SQL, beside, check_bound, check_prepared, check_sessions
+from tabsync.backups.restore.server import create_step, drop, fetch_step, last_steps, programs_for, tidy_step
 from tabsync.backups.restore.space import check_space
+from tabsync.backups.restore.swap import SQL, beside, check_bound, check_prepared, check_sessions, settle, swap
 from tabsync.backups.take import plan_take_full
-from tabsync.backups.restore.server import (
-    BEFORE_RESTORE,
-    backup_for,
-    create_step,
-    drop,
-    entries_of,
-    fetch_step,
-    last_steps,
-    programs_for,
-    tidy_step,
-)
+from tabsync.copies.choose import BEFORE_RESTORE, backup_for, entries_of
+from tabsync.copies.restores.pg_restore import as_dbname, restore_command
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_bytes
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection
 from tabsync.stores.manifest import Manifest
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 _LONGEST_NAME = 63
 _STAMP = 21  # bytes: the time, and what may follow it
@@ -116,8 +107,7 @@ def plan_undo_in_place(workspace: Workspace, *, terminate: bool = False) -> Plan
     step = Step(
         "swap",
         f"Swap the names of {database} and {found[0]}",
-        f"{_HERE}.restore_swap:swap",
-        {"old": database, "aside": aside, "new": found[0], "target": target, "terminate": terminate},
+        call(swap, old=database, aside=aside, new=found[0], target=target, terminate=terminate),
         f"alter database {catalog.quoted(database)} rename to {catalog.quoted(aside)};"
         f" alter database {catalog.quoted(found[0])} rename to {catalog.quoted(database)}; in one transaction",
         Risk.DESTRUCTIVE,
@@ -131,7 +121,7 @@ def drop_aside(context: Context, *, database: str) -> Facts:
     """Drop the database that this run set aside."""
     if context.results["swap"]["aside"] != database:
         raise Refused(f"this run did not rename {database}", "list the databases: psql -l")
-    with beside(context.services, database) as connection:
+    with beside(context.workspace, database) as connection:
         drop(connection, database)
     return {"dropped": database}
 
@@ -165,8 +155,7 @@ def _swap_steps(
         Step(
             "settle",
             f"Copy the settings, privileges and owner of {old}",
-            f"{_HERE}.restore_swap:settle",
-            {"database": new, "like": old},
+            call(settle, database=new, like=old),
             "alter database ... set, connection limit, grant, owner: as they are now",
             Risk.REVERSIBLE,
             f"drop database {catalog.quoted(new)}",
@@ -174,8 +163,7 @@ def _swap_steps(
         Step(
             "swap",
             f"Swap the names{', ending all sessions' if terminate else ''}",
-            f"{_HERE}.restore_swap:swap",
-            {"old": old, "aside": aside, "new": new, "target": target, "terminate": terminate},
+            call(swap, old=old, aside=aside, new=new, target=target, terminate=terminate),
             f"alter database {catalog.quoted(old)} rename to {catalog.quoted(aside)};"
             f" alter database {catalog.quoted(new)} rename to {catalog.quoted(old)}; in one transaction."
             f" What was written since the backup stays in {catalog.quoted(aside)}: {destroyed}{stay}",
@@ -188,8 +176,7 @@ def _swap_steps(
             Step(
                 "drop_old",
                 "Drop the old database",
-                f"{_HERE}.restore_in_place:drop_aside",
-                {"database": aside},
+                call(drop_aside, database=aside),
                 f"drop database {catalog.quoted(aside)} with (force): {destroyed}",
                 Risk.DESTRUCTIVE,
                 "only with the backup that was taken before it: tabsync restore in-place --from ID",
@@ -220,8 +207,7 @@ def _clean_steps(manifest: Manifest, scratch: str, target: Facts, options: list[
     replace = Step(
         restore.key,
         f"Drop and create the objects in {database}",
-        restore.function,
-        restore.arguments,
+        restore.call,
         f"{command}; locks the tables until it ends, and destroys {destroyed}",
         Risk.DESTRUCTIVE,
         "only with the backup that was taken before it: tabsync restore in-place --clean --from ID",

@@ -26,7 +26,7 @@ def sweep(workspace: Workspace) -> list[str]:
     if _has_anything(workspace.home / "staging-databases"):
         from tabsync.backups.restore.staging import sweep_staging
 
-        swept += sweep_staging(workspace)
+        swept += [f"database {one} on staging" for one in sweep_staging(workspace)]
     for held in unclaimed(workspace.home / "wal"):
         end_marked(held.directory)  # a receiver's child; the WAL it wrote stays, for the next one
     return swept

@@ -16,13 +16,13 @@ from tabsync.backups.take import plan_take_full
 from tabsync.kernel.clock import iso, parse_iso
 from tabsync.kernel.errors import BadUsage, CannotConnect, FailedPartway, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_seconds
 from tabsync.postgres.queries import named
 from tabsync.providers.supabase import FAILED, HEALTHY, Project, open_project
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 SQL = named(__package__, "managed.sql")
 
@@ -87,8 +87,7 @@ def _steps(project: Project, moment: datetime, window: Facts, *, backup_first: b
         Step(
             "request",
             f"Ask Supabase to restore, in place, to {_both(moment)}",
-            f"{_HERE}:request",
-            given | {"backup_first": backup_first},
+            call(request, **given, backup_first=backup_first),
             f"POST {project.url}/v1/projects/{project.ref}/database/backups/restore-pitr"
             f' {{"recovery_time_target_unix": {seconds}}}; the window was {window["earliest"][:19]}'
             f" to {window['latest'][:19]} UTC",
@@ -98,17 +97,16 @@ def _steps(project: Project, moment: datetime, window: Facts, *, backup_first: b
         Step(
             "wait",
             "Wait until the project is healthy again",
-            f"{_HERE}:wait",
-            given,
+            call(wait, **given),
             f"GET {project.url}/v1/projects/{project.ref} every {human_seconds(POLL)}, until it is {HEALTHY}",
         ),
-        Step("answer", "Check that the database accepts connections", f"{_HERE}:answer", {}, "connect, and select 1"),
+        Step("answer", "Check that the database accepts connections", call(answer), "connect, and select 1"),
     ]
 
 
 def request(context: Context, *, project: str, moment: str, backup_first: bool) -> Facts:
     """Ask for the restore, after a last look. Raises Refused when the window moved past the moment meanwhile."""
-    one, when = _opened(context.services, project), parse_iso(moment)
+    one, when = _opened(context.workspace, project), parse_iso(moment)
     _refuse_outside(when, _window(one))
     if backup_first and "commit" not in context.results:
         raise Refused("the backup before the restore was not taken", "run it again")
@@ -122,7 +120,7 @@ def wait(context: Context, *, project: str, moment: str) -> Facts:
     That it still looks healthy right after the request says nothing. Answers that don't come are waited for too.
     Raises FailedPartway when the restore failed, did not begin, or takes longer than anybody waits.
     """
-    one = _opened(context.services, project)
+    one = _opened(context.workspace, project)
     begun = context.results["request"]["monotonic"]
     states: list[str] = []
     while True:
@@ -149,7 +147,7 @@ def wait(context: Context, *, project: str, moment: str) -> Facts:
 
 def answer(context: Context) -> Facts:
     """Connect to the database and ask it something. Raises CannotConnect when it doesn't answer yet."""
-    with context.services.connect("restore") as connection:
+    with context.workspace.connect("restore") as connection:
         connection.execute("select 1")
     return {"answers": True}
 

@@ -12,24 +12,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from tabsync.copies.dumps import money
-from tabsync.copies.restores.verify_restored import check_arrived, count_all
-from tabsync.copies.dumps.pg_dump import decompress_for
 from tabsync.backups.restore.fit import check_target
-from tabsync.copies.restores.outside import not_filled, turn_off, without_reaching
-from tabsync.copies.restores.passes import PASSES, Restoring, as_one, in_passes
-from tabsync.copies.restores.pg_restore import as_dbname, name_of, restore_command, told
-from tabsync.copies.dumps.provider_schemas import needing
-from tabsync.copies.restores.rights import doubts
-from tabsync.copies.restores.scratch import manifest_of
-from tabsync.backups.restore.settle import settle_steps
-from tabsync.backups.restore.space import check_space
-from tabsync.backups.take import prove_target
 from tabsync.backups.restore.server import (
-    backup_for,
-    conninfo_of,
     create_step,
-    entries_of,
     fetch_step,
     finish,
     last_steps,
@@ -37,18 +22,31 @@ from tabsync.backups.restore.server import (
     on_server,
     programs_for,
 )
+from tabsync.backups.restore.settle import settle_steps
+from tabsync.backups.restore.space import check_space
+from tabsync.copies.choose import backup_for, entries_of
+from tabsync.copies.dumps import money
+from tabsync.copies.dumps.pg_dump import decompress_for
+from tabsync.copies.dumps.provider_schemas import needing
+from tabsync.copies.restores.outside import not_filled, turn_off, without_reaching
+from tabsync.copies.restores.passes import PASSES, Restoring, as_one, in_passes
+from tabsync.copies.restores.pg_restore import as_dbname, describe, name_of, restore_command
+from tabsync.copies.restores.rights import doubts
+from tabsync.copies.restores.scratch import manifest_of
+from tabsync.copies.restores.verify_restored import check_arrived, count_all
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.postgres import catalog
+from tabsync.postgres.catalog import prove_target
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.settings import NO_LIMIT
 from tabsync.postgres.toc import Entry, read_toc
 from tabsync.stores.manifest import Manifest
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 _NEVER = ("SUBSCRIPTION",)
 """A copy that subscribed under the slot of the original would take the changes away from it."""
@@ -140,8 +138,7 @@ def fill_steps(
         Step(
             "restore",
             f"Restore into {database}",
-            "tabsync.backups.restore.new:restore",
-            both | {"target": target, "options": list(options), "keep": keep},
+            call(restore, **both, target=target, options=list(options), keep=keep),
             (command if "--single-transaction" in options else f"{command}; {PASSES}") + unsure,
             Risk.REVERSIBLE,
             f"drop database {catalog.quoted(database)}",
@@ -149,8 +146,7 @@ def fill_steps(
         Step(
             "verify",
             "Verify against the dump",
-            "tabsync.backups.restore.new:verify",
-            both | {"finished": finished, "keep": keep},
+            call(verify, **both, finished=finished, keep=keep),
             "check that every named object exists, that each table has its rows, and that keys are validated",
         ),
     ]
@@ -169,12 +165,12 @@ def restore(
     quiet: bool = False,
 ) -> Facts:
     """Run pg_restore in passes. Raises FailedPartway naming the first entry that failed, unless what came is kept."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     manifest = manifest_of(context, backup)
     dump = workspace.scratch(scratch) / "dump"
     clients = programs_for(target, manifest)
     decompress_for(clients, dump)
-    conninfo = conninfo_of(workspace, database)
+    conninfo = workspace.conninfo_to(database)
     with connect(conninfo, "restore") as connection:
         if "create" not in context.results:
             prove_target(connection, target)
@@ -185,7 +181,7 @@ def restore(
     restoring = Restoring(*how, money.reading(manifest.database, read_toc(dump / "toc.dat")))
     failures = damaged + fill(restoring, entries, keep=keep)
     raise_failures(failures, backup, keep=keep, can_keep=only is None and "create" in context.results)
-    return {"entries": len(entries), "failures": [one | {"told": told(one)} for one in failures]}
+    return {"entries": len(entries), "failures": [one | {"told": describe(one)} for one in failures]}
 
 
 def without_damaged(entries: Sequence[Entry], damaged: Sequence[Facts]) -> tuple[list[Entry], list[Facts]]:
@@ -226,9 +222,9 @@ def verify(
     quiet: what would act by itself in it is turned off, and named in the notes; keep: list what differs instead of
     raising FailedPartway.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     dump = workspace.scratch(scratch) / "dump"
-    with connect(conninfo_of(workspace, database), "restore", limits=NO_LIMIT) as connection:
+    with connect(workspace.conninfo_to(database), "restore", limits=NO_LIMIT) as connection:
         connection.execute("set row_security = off")  # a policy must fail the count, not make it smaller
         manifest = manifest_of(context, backup)
         every = restored(read_toc(dump / "toc.dat"), only)
@@ -278,7 +274,7 @@ def raise_failures(failures: Sequence[Facts], backup: str, *, keep: bool = False
     """
     if not failures or keep:
         return
-    first, more = told(failures[0]), len(failures) - 1
+    first, more = describe(failures[0]), len(failures) - 1
     hint = f"nothing of it was kept; to see what is wrong with the backup: tabsync drill --backup {backup}"
     if not backup:
         hint = "nothing of it was kept; check the dump"

@@ -6,48 +6,36 @@ under its name with that comment, which says what it is and that it can be dropp
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
-from tabsync.copies.restores.restore import creation
-from tabsync.copies.restores.scratch import manifest_of
-from tabsync.backups.take import prove_target
+from tabsync.copies.restores.scratch import fetch, manifest_of, tidy
 from tabsync.kernel.clock import compact, now
-from tabsync.kernel.errors import BadUsage, CannotConnect, ProblemFound, Refused
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.errors import BadUsage, CannotConnect, Refused
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.postgres import catalog
+from tabsync.postgres.catalog import creation, exists, prove_target
 from tabsync.postgres.connect import Connection, allowed, connect
 from tabsync.postgres.conninfo import answers, check_conninfo
 from tabsync.postgres.installation import Installation, clients_for
 from tabsync.postgres.queries import named
 from tabsync.postgres.settings import NO_LIMIT
-from tabsync.postgres.toc import Entry, read_toc
-from tabsync.stores.manifest import Manifest, subject_of
+from tabsync.stores.manifest import Manifest
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 SQL = named(__package__, "server.sql")
 
-BEFORE_RESTORE = "before-restore"
-"""Why a restore takes a backup first: it holds the very damage, so "latest" never means it."""
 
 _NO_SUCH_LOCALE = ("42809", "22023", "0A000")
 """What CREATE DATABASE gives for a locale, a provider or an encoding that this server lacks."""
 
 _LONGEST_NAME = 63  # bytes; PostgreSQL would cut off the rest: NAMEDATALEN
-
-
-def conninfo_of(workspace: Workspace, database: str) -> str:
-    """A connection string to another database of the workspace's server."""
-    return make_conninfo(workspace.conninfo, dbname=database)
 
 
 @contextmanager
@@ -56,7 +44,7 @@ def on_server(workspace: Workspace, *, beside: bool = False) -> Iterator[Connect
 
     beside: never in the workspace's database, which can't be renamed from within.
     """
-    places = [conninfo_of(workspace, name) for name in ("postgres", "template1")]
+    places = [workspace.conninfo_to(name) for name in ("postgres", "template1")]
     if beside:
         own = check_conninfo(workspace.conninfo).get("dbname")
         places = places[1:] if own == "postgres" else places
@@ -100,39 +88,6 @@ def first_of(places: Sequence[str]) -> Connection:
     raise refusals[0][1]
 
 
-def backup_for(workspace: Workspace, backup: str, target: Facts) -> Manifest:
-    """The backup to restore: an id, or the newest full one of the database ("latest").
-
-    Where the database itself is gone, its successor can't be told from it: the newest of that name counts then.
-    """
-    store = workspace.store()
-    if backup != "latest":
-        found = store.manifest(backup)
-        if found.physical:
-            raise Refused(
-                f"backup {backup} is physical: it contains a cluster's files, not a dump", "use tabsync restore to-time"
-            )
-        return found
-    good, bad = store.manifests()
-    mine = [one for one in good if one.kind == "full" and one.reason != BEFORE_RESTORE]
-    own = [one for one in mine if one.subject == subject_of(target)]
-    wanted = check_conninfo(workspace.conninfo).get("dbname")
-    own = own or [one for one in mine if one.source["database"] == wanted]
-    if not own:
-        raise store.nothing("full backup of this database", bad, "tabsync backup take full")
-    return own[-1]
-
-
-def entries_of(workspace: Workspace, manifest: Manifest) -> list[Entry]:
-    """A backup's table of contents, read from the store, for a plan."""
-    file = next(file for file in manifest.files if file.name == "toc.dat")
-    with tempfile.TemporaryDirectory(prefix="tabsync-") as directory:
-        if wrong := workspace.store().place(file, Path(directory) / "toc.dat"):
-            fact = f"backup {manifest.id} can't be restored: its table of contents {wrong}"
-            raise ProblemFound(fact, "choose another: tabsync backup list")
-        return read_toc(Path(directory) / "toc.dat")
-
-
 def programs_for(target: Facts, manifest: Manifest) -> Installation:
     """The programs to restore with: the target's major version. Refused when the target is older than the backup."""
     theirs, ours = catalog.server_major(manifest.source), catalog.server_major(target)
@@ -159,19 +114,14 @@ def new_name(connection: Connection, wanted: str | None, default: str) -> str:
     return name
 
 
-def exists(connection: Connection, database: str) -> bool:
-    """Whether there is a database of that name."""
-    return connection.execute(SQL["database"], {"database": database}).fetchone() is not None
-
-
 def fetch_step(backup: str, scratch: str, *, keep: bool = False) -> Step:
     """The step that reads and checks every object of the backup, before the target is touched.
 
     keep: go on without those that are damaged.
     """
     what = "SHA-256 of each object of the backup"
-    arguments = _both(backup, scratch) | ({"keep": True} if keep else {})
-    return Step("fetch", "Read and verify every stored object", "tabsync.copies.restores.scratch:fetch", arguments, what)
+    called = call(fetch, backup=backup, scratch=scratch, **({"keep": True} if keep else {}))
+    return Step("fetch", "Read and verify every stored object", called, what, reads=(backup,))
 
 
 def create_step(backup: str, database: str, target: Facts, facts: Facts, tablespace: str = "") -> Step:
@@ -179,8 +129,7 @@ def create_step(backup: str, database: str, target: Facts, facts: Facts, tablesp
     return Step(
         "create",
         f"Create database {database}",
-        "tabsync.backups.restore.server:create",
-        {"backup": backup, "database": database, "target": target, "tablespace": tablespace},
+        call(create, backup=backup, database=database, target=target, tablespace=tablespace),
         _made(database, facts, tablespace).as_string(),
         Risk.REVERSIBLE,
         f"drop database {catalog.quoted(database)}",
@@ -193,8 +142,7 @@ def last_steps(database: str, scratch: str) -> list[Step]:
         Step(
             "tidy_database",
             "Drop the new database if it is incomplete",
-            "tabsync.backups.restore.server:drop_unfinished",
-            {"database": database},
+            call(drop_unfinished, database=database),
             f"only after a failure: drop database {catalog.quoted(database)}",
             Risk.REVERSIBLE,
             "no undo: this run created it, and it is incomplete",
@@ -209,8 +157,7 @@ def tidy_step(scratch: str) -> Step:
     return Step(
         "tidy_scratch",
         "Delete the fetched files",
-        "tabsync.copies.restores.scratch:tidy",
-        {"scratch": scratch},
+        call(tidy, scratch=scratch),
         "delete the directory of the fetched files; the store is not changed",
         Risk.REVERSIBLE,
         "no undo needed: the store still has the backup",
@@ -224,7 +171,7 @@ def create(context: Context, *, backup: str, database: str, target: Facts, table
     Raises Refused when the name is taken by now, or the server lacks the locale.
     """
     manifest = manifest_of(context, backup)
-    with on_server(context.services) as connection:
+    with on_server(context.workspace) as connection:
         prove_target(connection, target)
         try:
             with allowed(f"create database {database}", "alter role ... createdb"):
@@ -243,13 +190,13 @@ def create(context: Context, *, backup: str, database: str, target: Facts, table
 
 def finish(context: Context, database: str) -> None:
     """Take the mark off: the database is whole."""
-    with on_server(context.services) as connection:
+    with on_server(context.workspace) as connection:
         _mark(connection, database, None)
 
 
 def drop_unfinished(context: Context, *, database: str) -> Facts:
     """Drop the database that this run made, unless it was finished; one that isn't ours is never touched."""
-    with on_server(context.services, beside=True) as connection:
+    with on_server(context.workspace, beside=True) as connection:
         row = connection.execute(SQL["mark"], {"database": database}).fetchone()
         if row is None or row[0] != unfinished_mark(context.run_id):
             return {"dropped": False}
@@ -286,7 +233,3 @@ def _mark(connection: Connection, database: str, text: str | None) -> None:
 def unfinished_mark(run_id: str) -> str:
     """The comment of a database that a run made and has not finished."""
     return f"tabsync: unfinished restore, run {run_id}; it is incomplete and can be dropped"
-
-
-def _both(backup: str, scratch: str) -> Facts:
-    return {"backup": backup, "scratch": scratch}

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from tabsync.backups.restore.external_dump import foreign_dump
+from tabsync.backups.restore.server import SQL, on_server
 from tabsync.copies.dumps.left_out import lacking
-from tabsync.copies.restores.pg_restore import name_of
 from tabsync.copies.dumps.properties import at_once, give, statements, worded_there
-from tabsync.backups.restore.server import SQL, conninfo_of, on_server
+from tabsync.copies.restores.pg_restore import name_of
 from tabsync.kernel.errors import CannotConnect, FailedPartway
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.toc import Entry, read_toc
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context
 
 _HERE = "tabsync.backups.restore.settle"
 _CONNECTION = re.compile(r"CONNECTION (?:[Ee]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*')", re.DOTALL)
@@ -51,25 +51,21 @@ def settle_steps(
     """
     given = statements(entries, database, no_owner=no_owner)
     preview = ";\n".join(given) or "nothing: the dump has no settings of the database itself"
-    arguments = {"scratch": scratch, "database": database, "backup": backup, "path": path, "no_owner": no_owner}
     settled = Step(
         "settle",
         f"Restore settings, privileges, comment and owner of {database}",
-        f"{_HERE}:settle",
-        arguments,
+        call(settle, scratch=scratch, database=database, backup=backup, path=path, no_owner=no_owner),
         preview,
         Risk.REVERSIBLE,
         "drop the database",
     )
-    judged = Step(
-        "whole", "Check that everything was restored", f"{_HERE}:whole", {"database": database}, "list what failed"
-    )
+    judged = Step("whole", "Check that everything was restored", call(whole, database=database), "list what failed")
     return [settled, judged] if keep else [settled]
 
 
 def settle(context: Context, *, scratch: str, database: str, backup: str, path: str, no_owner: bool) -> Facts:
     """Give a database what the dump says of it; lists what the server refused, and what is in no dump."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     noted = workspace.store().manifest(backup).not_in_this_backup if backup else None
     entries = _entries(workspace.scratch(scratch), path)
     wanted = statements(entries, database, no_owner=no_owner)
@@ -87,7 +83,7 @@ def settle(context: Context, *, scratch: str, database: str, backup: str, path: 
         told = lacking(connection, noted) if noted is not None else []
     there = worded_there(wanted)
     if there and not missing:
-        with suppress(CannotConnect), connect(conninfo_of(workspace, database), "restore") as connection:
+        with suppress(CannotConnect), connect(workspace.conninfo_to(database), "restore") as connection:
             give(connection, there)
     told += _subscriptions(entries, told)
     return {

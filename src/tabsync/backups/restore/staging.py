@@ -20,34 +20,28 @@ from psycopg.conninfo import make_conninfo
 from tabsync.backups.restore.server import SQL, first_of, on_server, unfinished_mark
 from tabsync.backups.restore.server import create as target_create
 from tabsync.kernel.errors import TabsyncError
-from tabsync.kernel.step import Context, Facts
+from tabsync.kernel.step import Facts
 from tabsync.postgres.conninfo import without_secrets
-from tabsync.system.claims import Claim, claim, unclaimed
+from tabsync.system.claims import unclaimed
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 _NOTE = "note.json"
 _TRIED = "tried"
 _AGAIN = 600.0  # seconds until a staging server that could not be asked is asked again, where nobody names it
 _PATIENCE = 3  # seconds that a command which only sweeps waits for it
 
-_held: dict[Path, Claim] = {}
-"""Not through Workspace.hold: what it lets go of when the process ends, it deletes, and the database would stay."""
-
 
 def create(context: Context, *, backup: str, database: str, target: Facts, name: str, tablespace: str = "") -> Facts:
     """Make the database as target.create does, and note it before and after. name: of the note."""
-    directory = _root(context.services) / name
-    held = claim(directory)
-    if held is None:
-        raise RuntimeError(f"{directory} is already in use")  # names are random: this can't be a user's doing
-    _held[directory] = held
-    place = without_secrets(context.services.conninfo)
+    directory = _root(context.workspace) / name
+    context.workspace.hold(directory, "release")  # deleted without a look at the server, the database would stay
+    place = without_secrets(context.workspace.conninfo)
     facts = {"database": database, "conninfo": place, "mark": unfinished_mark(context.run_id), "oid": None}
     _write(directory, facts)
     made = target_create(context, backup=backup, database=database, target=target, tablespace=tablespace)
-    with on_server(context.services) as connection:
+    with on_server(context.workspace) as connection:
         row = connection.execute(SQL["database"], {"database": database}).fetchone()
     _write(directory, facts | {"oid": row[0] if row else None})
     return made
@@ -58,17 +52,17 @@ def forget(context: Context, *, database: str, name: str, drop: bool) -> Facts:
 
     What a drill that lived left is left on purpose, to be looked at.
     """
-    directory = _root(context.services) / name
-    held = _held.pop(directory, None)
-    if held is None:
+    directory, workspace = _root(context.workspace) / name, context.workspace
+    if not workspace.holds(directory):
         return {}
     try:
-        with on_server(context.services, beside=True) as connection:
+        with on_server(context.workspace, beside=True) as connection:
             mark = connection.execute(SQL["mark"], {"database": database}).fetchone()
         if mark is None or not (drop or mark[0] == unfinished_mark(context.run_id)):
-            held.remove()
+            workspace.delete(directory)
     finally:
-        held.release()
+        if workspace.holds(directory):
+            workspace.release(directory)
     return {}
 
 

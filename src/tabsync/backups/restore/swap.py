@@ -16,16 +16,16 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from tabsync.backups.restore.server import conninfo_of, first_of
+from tabsync.backups.restore.server import first_of
 from tabsync.kernel.errors import CannotConnect, NotAllowed, Refused, words_of
-from tabsync.kernel.step import Context, Facts
+from tabsync.kernel.step import Facts
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.presets import preset
 from tabsync.postgres.queries import named
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 SQL = named(__package__, "swap.sql")
 
@@ -36,7 +36,7 @@ _POLL = 0.05  # seconds between two looks for sessions to end
 @contextmanager
 def beside(workspace: Workspace, database: str) -> Iterator[Connection]:
     """A session on the server that is not in a database which is to be renamed."""
-    places = [conninfo_of(workspace, name) for name in ("postgres", "template1") if name != database]
+    places = [workspace.conninfo_to(name) for name in ("postgres", "template1") if name != database]
     with first_of(places) as connection:
         yield connection
 
@@ -80,7 +80,7 @@ def settle(context: Context, *, database: str, like: str) -> Facts:
 
     Raises NotAllowed when a setting or an owner may not be set by us.
     """
-    with beside(context.services, like) as connection:
+    with beside(context.workspace, like) as connection:
         connection.execute("begin")
         try:
             settings = connection.execute(SQL["settings"], {"database": like}).fetchall()
@@ -102,7 +102,7 @@ def swap(context: Context, *, old: str, aside: str, new: str, target: Facts, ter
 
     Raises Refused when sessions are in the way, or the old one is not the one that the plan was made for.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     with beside(workspace, old) as connection:
         row = connection.execute(SQL["oid"], {"database": old}).fetchone()
         if row is None or row[0] != target["database_oid"]:

@@ -11,26 +11,17 @@ from typing import TYPE_CHECKING
 
 from tabsync.backups.restore.fit import check_target
 from tabsync.backups.restore.new import fill_steps
+from tabsync.backups.restore.server import SQL, create_step, last_steps, new_name, on_server, tidy_step
+from tabsync.copies.choose import backup_for, entries_of
 from tabsync.copies.dumps.selection import RELATIONS, Selection, select, without
-from tabsync.backups.restore.server import (
-    SQL,
-    backup_for,
-    conninfo_of,
-    create_step,
-    entries_of,
-    exists,
-    last_steps,
-    new_name,
-    on_server,
-    tidy_step,
-)
+from tabsync.copies.partial import fetch
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Facts, Step
+from tabsync.kernel.step import Facts, Step, call
 from tabsync.kernel.units import human_bytes
 from tabsync.postgres import catalog
-from tabsync.postgres.catalog import Relation, relation_named
+from tabsync.postgres.catalog import Relation, exists, relation_named
 from tabsync.postgres.connect import connect
 from tabsync.postgres.settings import NO_LIMIT
 from tabsync.postgres.toc import Entry
@@ -65,16 +56,16 @@ def plan_restore_tables(
         options = check_target(connection, manifest, chosen, no_owner=no_owner, makes=not present)
         database = into if into and present else new_name(connection, into, f"{manifest.source['database']}_tables")
     scratch = f"restore-{compact(now())}-{secrets.token_hex(2)}"
-    fetch = _fetch_step(manifest, chosen, scratch)
+    fetching = _fetch_step(manifest, chosen, scratch)
     if present:
         there, only = into_existing(workspace, database, chosen, selection)
         given = ["--single-transaction", "--exit-on-error", *options]
-        steps = [fetch, *fill_steps(manifest, scratch, database, there, given, only), tidy_step(scratch)]
+        steps = [fetching, *fill_steps(manifest, scratch, database, there, given, only), tidy_step(scratch)]
     else:
         given = [f"--jobs={workspace.jobs}", *options]
         made = create_step(manifest.id, database, target, manifest.database)
         filled = fill_steps(manifest, scratch, database, target, given, selection.dump_ids)
-        steps = [fetch, made, *filled, *last_steps(database, scratch)]
+        steps = [fetching, made, *filled, *last_steps(database, scratch)]
     title = f"Restore {', '.join(map(str, selection.tables))} of backup {manifest.id} into {database}"
     return Plan(procedure="restore tables", title=title, target=target, steps=tuple(steps)), selection
 
@@ -87,9 +78,9 @@ def _fetch_step(manifest: Manifest, chosen: Sequence[Entry], scratch: str) -> St
     return Step(
         "fetch",
         f"Check the stored objects of {len(names)} tables",
-        "tabsync.copies.partial:fetch",
-        {"backup": manifest.id, "scratch": scratch, "files": [one.name for one in files]},
+        call(fetch, backup=manifest.id, scratch=scratch, files=[one.name for one in files]),
         f"SHA-256 of each; {human_bytes(size)} of the backup's {human_bytes(manifest.stored_bytes)}",
+        reads=(manifest.id,),
     )
 
 
@@ -108,7 +99,7 @@ def into_existing(
     workspace: Workspace, database: str, chosen: Sequence[Entry], selection: Selection
 ) -> tuple[Facts, tuple[int, ...]]:
     """The identity of an existing database, and the entries that it lacks. Refused when a table is there already."""
-    with connect(conninfo_of(workspace, database), "restore", limits=NO_LIMIT) as connection:
+    with connect(workspace.conninfo_to(database), "restore", limits=NO_LIMIT) as connection:
         there = catalog.identity(connection)
         connection.execute("set search_path = ''")  # types are then named as pg_dump names them
         found = {tuple(row) for row in connection.execute(SQL["present"])}

@@ -10,15 +10,16 @@ from tabsync.backups.physical.base import chain
 from tabsync.backups.physical.checks import check_replication
 from tabsync.backups.physical.lay_out import programs_of
 from tabsync.backups.pitr.clusters import entry_path
-from tabsync.backups.pitr.timelines import with_first_commits
+from tabsync.backups.pitr.recover import check, fetch, keep, recover, tidy
 from tabsync.backups.pitr.target import Target, choose, local
+from tabsync.backups.pitr.timelines import with_first_commits
 from tabsync.backups.wal.contents import Archive
 from tabsync.backups.wal.names import USUAL_SIZE
 from tabsync.backups.wal.window import Base, Cluster, clusters
 from tabsync.kernel.clock import compact, iso, now, parse_iso
 from tabsync.kernel.errors import BadUsage, CannotConnect, NotAllowed, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Risk, Step
+from tabsync.kernel.step import Risk, Step, call
 from tabsync.kernel.units import human_bytes
 from tabsync.postgres.conninfo import check_conninfo
 from tabsync.stores.manifest import Manifest
@@ -106,10 +107,9 @@ def recover_steps(
     """The steps that recover to a target; the quarterly drill has them too, on a copy that it throws away."""
     manifest = base.manifest
     server = programs_of(int(manifest.source["version_num"]) // 10000)
-    where = {"backup": manifest.id, "directory": str(directory)}
+    place = str(directory)
     gone = "if a step fails, the directory is deleted"
     until = iso(base.reach.until) if base.reach.until else None
-    replay = {"target": target.to_json(), "until": until, "pause": pause, "port": port, "durable": durable}
     # "current" needs no history in the store, the number of the backup's own timeline would.
     followed = "current" if base.reach.toward == manifest.physical["timeline"] else str(base.reach.toward)
     settings = target.settings() | {"recovery_target_timeline": followed}
@@ -118,33 +118,41 @@ def recover_steps(
         Step(
             "fetch",
             f"Extract backup {manifest.id}, {human_bytes(manifest.physical['bytes'])}, of {local(manifest.taken_at)}",
-            f"{_HERE}:fetch",
-            {"backup": manifest.id, "name": name, "directory": str(directory), "durable": durable},
+            call(fetch, backup=manifest.id, name=name, directory=place, durable=durable),
             preview=f"{'pg_combinebackup and ' if manifest.physical['parent'] else ''}pg_verifybackup {directory}/data",
             risk=Risk.REVERSIBLE,
             undo=gone,
+            reads=(manifest.id,),
         ),
         Step(
             "recover",
             f"Replay WAL with PostgreSQL {server.dotted} to {target}{_timeline(base)}",
-            f"{_HERE}:recover",
-            where | replay | {"timeline": followed},
+            call(
+                recover,
+                backup=manifest.id,
+                directory=place,
+                target=target.to_json(),
+                until=until,
+                pause=pause,
+                port=port,
+                durable=durable,
+                timeline=followed,
+            ),
             preview=f"pg_ctl start --pgdata={directory}/data; {shown}",
             risk=Risk.REVERSIBLE,
             undo=gone,
+            reads=(manifest.id,),
         ),
         Step(
             "check",
             "Connect to every database of the cluster",
-            f"{_HERE}:check",
-            where,
+            call(check, backup=manifest.id, directory=place),
             "count the tables of each database",
         ),
         Step(
             "keep",
             "Keep it running",
-            f"{_HERE}:keep",
-            where | {"name": name, "target": target.to_json()},
+            call(keep, backup=manifest.id, directory=place, name=name, target=target.to_json()),
             preview=f"note it in {name}.json",
             risk=Risk.REVERSIBLE,
             undo=f"tabsync restore drop {name}",
@@ -152,8 +160,7 @@ def recover_steps(
         Step(
             "tidy",
             "Delete an incomplete cluster",
-            f"{_HERE}:tidy",
-            {"name": name, "directory": str(directory)},
+            call(tidy, name=name, directory=str(directory)),
             preview=f"rm -r {directory}, unless it was kept",
             risk=Risk.REVERSIBLE,
             undo="no undo needed: a complete cluster is kept",

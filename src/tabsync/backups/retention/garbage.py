@@ -20,14 +20,18 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from tabsync.backups.retention.lease import keep_lease
 from tabsync.kernel import clock
 from tabsync.kernel.errors import FailedPartway, ProblemFound, Refused
-from tabsync.kernel.step import Context, Facts
+from tabsync.kernel.step import Facts
 from tabsync.stores.manifest import Manifest
 from tabsync.stores.objects import StoredObject
 from tabsync.stores.store import Store
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Context
 
 BATCH = 200
 """Objects deleted between two looks at the lease and at new manifests."""
@@ -76,7 +80,7 @@ def collect(context: Context, *, grace_seconds: float) -> Facts:
 
     Raises Refused when a manifest can't be read, FailedPartway when the store stops us or the lease was lost.
     """
-    store: Store = context.services.store()
+    store: Store = context.workspace.store()
     before = clock.now() - timedelta(seconds=grace_seconds)
     # The objects first: whatever a later manifest names was stored after this listing, or is young by then.
     old = collectable(store.objects(), before)

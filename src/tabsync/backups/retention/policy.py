@@ -15,7 +15,7 @@ from tabsync.manual.model import RetentionClass
 CLASS_OF_KIND = {"tables": "critical-tables", "physical": "pitr", "incremental": "pitr"}
 """Kinds of backup whose class has another name than the kind."""
 
-OWN_STORES = ("local", "azure blob", "s3", "google cloud storage", "gcs", "sftp")
+OWN_STORES = ("local", "azure blob", "s3", "google cloud storage", "gcs")
 """Stores that we write to ourselves, as a manual may name them. What is kept elsewhere is its provider's to prune."""
 
 CLOCK_TOLERANCE = timedelta(minutes=5)

@@ -18,19 +18,18 @@ from typing import TYPE_CHECKING
 
 import zstandard
 
-from tabsync.backups.copy import place_of
 from tabsync.backups.wal.archive import fetch, store_partial
 from tabsync.backups.wal.names import Partial, folder, partial_name
 from tabsync.backups.wal.replication_diff import SEALED, Copied, Side, sides, wanting
 from tabsync.kernel import clock
 from tabsync.kernel.errors import BadUsage, FailedPartway, NotAllowed, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_bytes
 from tabsync.stores.store import Store, digest_of
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 _ROUNDS = 3  # listings in one run: files go from the first store while it is received into and pruned
 _NOBODY_RECEIVES = timedelta(minutes=2)  # a receiver marks the open segment every minute at least
@@ -43,7 +42,7 @@ def plan_wal_copy(workspace: Workspace, to: str) -> Plan:
     Raises BadUsage when there is no WAL to copy or the store is the one that it is in, Refused when the other one can't
     be written to. Nothing is changed.
     """
-    source, target = workspace.store(), workspace.store(place_of(workspace, to))
+    source, target = workspace.store(), workspace.store(workspace.store_place(to))
     if target.url == source.url:
         raise BadUsage(f"source and target are the same store, {target.url}", "name another one: --to")
     target.look()
@@ -53,20 +52,18 @@ def plan_wal_copy(workspace: Workspace, to: str) -> Plan:
     # Of one name, so that only one copy to a store is at work: by cron, the next may begin before this one has ended.
     staging = f"wal-copy-{hashlib.sha256(target.url.encode()).hexdigest()[:12]}"
     which = {"to": target.url.removeprefix("file://"), "staging": staging}
-    lines = [_told(here, wanting(source, here, there)) for here, there in pairs]
+    lines = [_describe(here, wanting(source, here, there)) for here, there in pairs]
     steps = (
         Step(
             "compare",
             "Check that both stores contain the WAL of the same server",
-            f"{_HERE}:compare",
-            which,
+            call(compare, **which),
             "read the newest segment that both have, and every segment that differs in size, from both",
         ),
         Step(
             "copy",
             f"Copy WAL to {target.url}",
-            f"{_HERE}:copy",
-            which,
+            call(copy, **which),
             "\n".join([*lines, "oldest first; each file is read back, and its SHA-256 compared"]),
             Risk.REVERSIBLE,
             "tabsync backup prune deletes WAL that no physical backup of that store needs",
@@ -74,8 +71,7 @@ def plan_wal_copy(workspace: Workspace, to: str) -> Plan:
         Step(
             "tidy",
             "Delete the staging directory of the copy",
-            f"{_HERE}:tidy",
-            which,
+            call(tidy, **which),
             f"rm -r {workspace.home / 'staging' / staging}",
             Risk.REVERSIBLE,
             "no undo needed: it contained a copy of one file",
@@ -85,7 +81,7 @@ def plan_wal_copy(workspace: Workspace, to: str) -> Plan:
     return Plan("wal copy", f"Copy WAL from {source.url} to {target.url}", steps, {"database": "", "store": target.url})
 
 
-def _told(here: Side, files: list[Copied]) -> str:
+def _describe(here: Side, files: list[Copied]) -> str:
     if not files:
         return f"cluster {here.cluster}: nothing to copy"
     size = human_bytes(sum(one.bytes for one in files))
@@ -94,7 +90,7 @@ def _told(here: Side, files: list[Copied]) -> str:
 
 def compare(context: Context, *, to: str, staging: str) -> Facts:
     """Compare what both stores have under one name. Raises Refused when it isn't the same."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     source, target = workspace.store(), workspace.store(to)
     directory, done = _directory(workspace, staging), list[str]()
     for here, there in sides(source, target):
@@ -110,7 +106,7 @@ def copy(context: Context, *, to: str, staging: str) -> Facts:
     Raises FailedPartway when the other store doesn't take it (what was copied until then stays, and is whole), Refused
     when another content appears there, ProblemFound when files of this store are damaged: the others are copied.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     source, target = workspace.store(), workspace.store(to)
     target.prepare()
     directory, sent, damaged = _directory(workspace, staging), list[int](), dict[str, str]()
@@ -145,9 +141,9 @@ def copy(context: Context, *, to: str, staging: str) -> Facts:
 
 def tidy(context: Context, *, to: str, staging: str) -> Facts:
     """Remove the staging directory of the copy."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     with contextlib.suppress(Refused):  # it is another copy's, which kept this one from beginning
-        workspace.let_go(workspace.home / "staging" / staging)
+        workspace.delete(workspace.home / "staging" / staging)
     return {}
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
 
-from tabsync.backups.retention.lease import keep_lease
 from tabsync.backups.physical.base import lsn, physical
+from tabsync.backups.retention.lease import keep_lease
 from tabsync.backups.wal.names import folder, left_stored, partial_stored, segment_named, whole_stored
-from tabsync.kernel.step import Context, Facts
+from tabsync.kernel.step import Facts
 from tabsync.stores.manifest import Manifest
 from tabsync.stores.objects import NamedFile
 from tabsync.stores.store import Store
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Context
 
 BATCH = 200
 """Files deleted between two looks at the lease."""
@@ -31,7 +35,7 @@ def expired(store: Store, manifests: Iterable[Manifest], going: Collection[str])
 
 def forget_wal(context: Context) -> Facts:
     """Delete the WAL that no physical backup of the store needs. Manifests are read again before."""
-    store: Store = context.services.store()
+    store: Store = context.workspace.store()
     manifests, bad = store.manifests()
     found = {} if bad else expired(store, manifests, ())
     names = [(f"{folder(cluster)}/{one.name}", one.bytes) for cluster, files in found.items() for one in files]

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 
 from tabsync.backups.physical.checks import check_replication
 from tabsync.backups.wal.receiver import Receiver
-from tabsync.backups.wal.slot import DEFAULT_SLOT, check_progress, check_slot
+from tabsync.backups.wal.slot import DEFAULT_SLOT, check_progress, check_slot, create
 from tabsync.backups.wal.spool import Spool, last_whole
 from tabsync.backups.wal.upstream import Options
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_bytes, human_seconds
 from tabsync.postgres import catalog
 from tabsync.postgres.installation import Installation, clients_for
 from tabsync.system.claims import Claim, claim, end_marked
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 
 def plan_receive(
@@ -52,7 +52,6 @@ def plan_receive(
         check_progress(connection)
         check_slot(connection, slot)
     clients = clients_for(catalog.server_major(target))
-    options = {"flush": flush, "budget": budget, "drop_over": drop_over, "once": once}
     every = "all that exist now, once" if once else f"the unfinished one at least every {human_seconds(flush)}"
     return Plan(
         procedure="wal receive",
@@ -62,8 +61,7 @@ def plan_receive(
             Step(
                 "slot",
                 f"Create the replication slot {slot} if it does not exist",
-                "tabsync.backups.wal.slot:create",
-                {"slot": slot},
+                call(create, slot=slot),
                 preview=f"select pg_create_physical_replication_slot('{slot}', true), if it does not exist",
                 risk=Risk.REVERSIBLE,
                 undo=f"tabsync wal drop-slot --slot {slot}",
@@ -71,8 +69,7 @@ def plan_receive(
             Step(
                 "receive",
                 f"Store each finished segment, {every}",
-                "tabsync.backups.wal.receive:receive",
-                {"target": target, "slot": slot, **options},
+                call(receive, target=target, slot=slot, flush=flush, budget=budget, drop_over=drop_over, once=once),
                 preview=shlex.join(receivewal_command(clients, slot, Path("DIRECTORY")))
                 + f"; at most {human_bytes(budget)} wait in {spool_directory(workspace, slot)}",
                 risk=Risk.REVERSIBLE,
@@ -101,7 +98,7 @@ def receive(
     context: Context, *, target: Facts, slot: str, flush: float, budget: int, drop_over: int | None, once: bool
 ) -> Facts:
     """Receive until interrupted, which is the ordinary end. Returns how many segments were stored, and until when."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     directory = spool_directory(workspace, slot)
     held = _claimed(directory)
     try:

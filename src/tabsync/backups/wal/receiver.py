@@ -14,7 +14,7 @@ from tabsync.backups.wal.trouble import Retry, Trouble, Troubles, no_room, of_st
 from tabsync.backups.wal.upstream import Options, Upstream
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import FailedPartway, TabsyncError
-from tabsync.kernel.step import Context, Facts
+from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_bytes
 from tabsync.ledger.evidence import add_evidence
 from tabsync.postgres.connect import program_environment
@@ -22,7 +22,7 @@ from tabsync.stores.manifest import subject_of
 from tabsync.system.child import Child, child
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 _TICK = 0.2  # seconds
 _EVIDENCE = 60.0  # seconds between two entries in the ledger while nothing changes

@@ -15,14 +15,14 @@ from psycopg.rows import dict_row
 
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_bytes
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 SQL = named(__package__, "wal.sql")
 
@@ -99,8 +99,7 @@ def plan_drop(workspace: Workspace, slot: str) -> Plan:
     step = Step(
         "drop",
         f"Drop slot {slot}; the server keeps {kept} of WAL for it",
-        "tabsync.backups.wal.slot:drop",
-        {"slot": slot},
+        call(drop, slot=slot),
         preview=f"select pg_drop_replication_slot('{slot}')",
         risk=Risk.DESTRUCTIVE,
         undo="no undo: WAL that was not received is lost; take a new base backup: tabsync backup take physical",
@@ -110,7 +109,7 @@ def plan_drop(workspace: Workspace, slot: str) -> Plan:
 
 def create(context: Context, *, slot: str) -> Facts:
     """Make the slot, unless it is there."""
-    with context.services.connect("wal") as connection:
+    with context.workspace.connect("wal") as connection:
         there = check_slot(connection, slot)
         if there is not None:
             return {"created": False, "lsn": there.restart_lsn}
@@ -123,7 +122,7 @@ def create(context: Context, *, slot: str) -> Facts:
 
 def drop(context: Context, *, slot: str) -> Facts:
     """Drop the slot. Raises NotAllowed while somebody receives from it."""
-    with context.services.connect("wal") as connection:
+    with context.workspace.connect("wal") as connection:
         there = read_slot(connection, slot)
         if there is None:
             return {"dropped": False, "retained_bytes": 0}

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from tabsync.console.access import Viewer
-from tabsync.console.render import page
-from tabsync.console.state import Console, console_of
+from tabsync.console.base.access import Viewer
+from tabsync.console.base.render import page
+from tabsync.console.base.state import Console, console_of
 from tabsync.ledger.evidence import recent_audit
 
 router = APIRouter()

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from tabsync.backups.hold import holds
 from tabsync.backups.list import list_backups
-from tabsync.console.access import Admin, Viewer
-from tabsync.console.render import page
-from tabsync.console.state import Console, console_of
-from tabsync.console.timeline import timeline
+from tabsync.console.base.access import Admin, Viewer
+from tabsync.console.base.render import page
+from tabsync.console.base.state import Console, console_of
+from tabsync.console.base.timeline import timeline
 from tabsync.kernel.clock import now, parse_iso
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.step import Facts

@@ -11,7 +11,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from tabsync.console.access import (
+from tabsync.console.base.access import (
     Public,
     ViewerPost,
     check_csrf,
@@ -21,10 +21,10 @@ from tabsync.console.access import (
     safe_next,
     set_cookie,
 )
-from tabsync.console.device import checked_mark, new_mark
-from tabsync.console.render import page
-from tabsync.console.state import Console, console_of
-from tabsync.console.throttle import Key, keys_of
+from tabsync.console.base.device import checked_mark, new_mark
+from tabsync.console.base.render import page
+from tabsync.console.base.state import Console, console_of
+from tabsync.console.base.throttle import Key, keys_of
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.ledger.evidence import add_audit

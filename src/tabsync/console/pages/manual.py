@@ -10,14 +10,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from tabsync.console.access import Viewer
-from tabsync.console.margin import Beside, margin
+from tabsync.console.base.access import Viewer
+from tabsync.console.base.margin import Beside, margin
+from tabsync.console.base.render import page
+from tabsync.console.base.state import Console, console_of
 from tabsync.console.pages.status import WAIT
-from tabsync.console.render import page
-from tabsync.console.state import Console, console_of
 from tabsync.kernel.step import Facts
 from tabsync.manual.load import read
 from tabsync.manual.model import Manual
+from tabsync.procedures import is_built
 
 router = APIRouter()
 
@@ -30,7 +31,7 @@ def show(
     manual, problems = read(console.workspace.manual_path)
     context: Facts = {"manual": manual, "problems": problems, "name": console.workspace.manual_path.name}
     beside = _beside(console, manual) if values else {}
-    return page(request, "manual.html", beside=beside, is_built=console.is_built, **context)
+    return page(request, "manual.html", beside=beside, is_built=is_built, **context)
 
 
 @router.get("/manual/values")

@@ -11,13 +11,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.responses import HTMLResponse, Response
 
-from tabsync.console.access import Viewer
-from tabsync.console.render import page
-from tabsync.console.rows import shown
-from tabsync.console.state import Console, console_of
+from tabsync.console.base.access import Viewer
+from tabsync.console.base.render import page
+from tabsync.console.base.rows import shown
+from tabsync.console.base.state import Console, console_of
 from tabsync.kernel.step import Facts
 from tabsync.ledger.operators import Session
 from tabsync.ledger.runs import mark_interrupted, one_run, recent_runs
+from tabsync.procedures import page_of
 
 router = APIRouter()
 
@@ -69,20 +70,16 @@ def _context(console: Console, run: str, session: Session) -> Facts:
     planned = {step["key"]: step for step in found["plan"]["steps"]}
     by_key = {step["key"]: step for step in found["steps"]}
     # Values of rows are for who may write them.
-    looks = found["procedure"] == "restore rows" and session.operator.role == "admin" and found["state"] == "done"
+    looks = "compare" in by_key and session.operator.role == "admin" and found["state"] == "done"
     difference = shown(console.workspace, found["id"]) if looks and not busy else None
     return {
         "run": found,
         "planned": planned,
         "live": busy or found["state"] == "running",
         "progress": console.worker.progress if busy else None,
-        "verdict": _having(by_key, "record", "rto_target"),
-        "sound": _having(by_key, "record", "sentence"),
-        "taken": _having(by_key, "commit", "backup"),
-        "restored": _having(by_key, "verify", "rows"),
+        "page": None if busy or found["state"] == "running" else page_of(console.workspace, found),
         "compared": _having(by_key, "compare", "tables"),
         "difference": difference,
-        "written": _having(by_key, "write", "undo"),
         "has_report": _report(console, found["id"]).is_file(),
     }
 

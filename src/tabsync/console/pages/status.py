@@ -7,22 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from tabsync.console.access import Viewer
-from tabsync.console.render import page
-from tabsync.console.state import Console, console_of
+from tabsync.console.base.access import Viewer
+from tabsync.console.base.render import page
+from tabsync.console.base.state import Console, console_of
 from tabsync.kernel.step import Facts
 
 router = APIRouter()
 
 WAIT = 2.0
 """Seconds a page waits for the database; one that doesn't answer is reported as such, and looked at again."""
-
-STARTABLE = {
-    "tabsync drill": {"procedure": "drill", "backup": ""},
-    "tabsync drill --backup latest": {"procedure": "drill", "backup": "latest"},
-    "tabsync backup take full": {"procedure": "backup take full", "backup": ""},
-}
-"""Commands that the console can start itself, and what its form says then."""
 
 
 @router.get("/")
@@ -39,4 +32,4 @@ def refresh(request: Request, _: Viewer, console: Annotated[Console, Depends(con
 
 def _context(console: Console) -> Facts:
     seen = console.status.see(WAIT)
-    return {"seen": seen, "facts": seen.facts, "startable": STARTABLE}
+    return {"seen": seen, "facts": seen.facts}

@@ -102,7 +102,7 @@ def select(entries: Sequence[Entry], names: Iterable[Relation]) -> Selection:
             if not strange:
                 found |= _needs(graph, {entry.dump_id})
             elif own := _own_table(entry, graph, chosen):
-                left_out[entry.dump_id] = _told(entry, own, sorted(strange), graph)
+                left_out[entry.dump_id] = _describe(entry, own, sorted(strange), graph)
         found |= _mentioned(entries, graph, found, allowed)
         grew = len(found) > before
     found |= _schema_grants(entries, graph, chosen) | _operator_classes(entries, graph, found)
@@ -228,7 +228,7 @@ def _own_table(entry: Entry, graph: Mapping[int, Entry], chosen: set[int]) -> Re
     return None
 
 
-def _told(entry: Entry, own: Relation, strange: Sequence[int], graph: Mapping[int, Entry]) -> str:
+def _describe(entry: Entry, own: Relation, strange: Sequence[int], graph: Mapping[int, Entry]) -> str:
     needs = ", ".join(str(Relation(graph[one].schema, graph[one].name)) for one in strange)
     what = f"{entry.kind.lower()} {entry.name.removeprefix(own.name).strip()}".strip()
     return f"{what} of {own}: needs {needs}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
@@ -16,10 +17,14 @@ from psycopg.rows import dict_row
 
 from tabsync.copies.proofs.proof import connect_copy
 from tabsync.kernel.errors import ProblemFound
-from tabsync.kernel.step import Context, Facts
-from tabsync.postgres.catalog import Relation
+from tabsync.kernel.step import Facts, Step, call
+from tabsync.postgres.catalog import Relation, server_major
 from tabsync.postgres.connect import Connection
+from tabsync.postgres.installation import server_for
 from tabsync.postgres.queries import named
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Context
 
 SQL = named(__package__, "amcheck.sql")
 
@@ -78,7 +83,7 @@ def check_relations(connection: Connection, report: Callable[[float, float, str]
                 sql.SQL("create extension amcheck schema {}").format(sql.Identifier(_OURS)),
             )
     except psycopg.errors.InsufficientPrivilege as error:
-        checked.not_checked.append(f"indexes and pages: amcheck needs a superuser ({_told(error)})")
+        checked.not_checked.append(f"indexes and pages: amcheck needs a superuser ({_message(error)})")
         return checked
     try:
         _check_all(connection, row[0] if row else _OURS, checked, report)
@@ -144,7 +149,7 @@ def _check_index(
     try:
         connection.execute(query, {"oid": index["oid"]})
     except psycopg.Error as error:
-        checked.wrong.append(f"{name}: {_told(error)}")
+        checked.wrong.append(f"{name}: {_message(error)}")
     checked.indexes += 1
     checked.bytes += index["bytes"]
 
@@ -160,12 +165,23 @@ def _check_table(connection: Connection, schema: str, table: Facts, checked: Che
     try:
         found = connection.execute(query, {"oid": table["oid"]}).fetchone()
     except psycopg.Error as error:
-        checked.wrong.append(f"{name}: {_told(error)}")
+        checked.wrong.append(f"{name}: {_message(error)}")
     else:
         checked.wrong += [f"{name}: block {found[0]}: {found[1]}"] if found else []
     checked.tables += 1
     checked.bytes += table["bytes"]
 
 
-def _told(error: psycopg.Error) -> str:
+def _message(error: psycopg.Error) -> str:
     return error.diag.message_primary or str(error).splitlines()[0]
+
+
+def amcheck_step(scratch: str, target: Facts) -> Step:
+    """The step that reads every page and looks for every row in every index of the copy; drills have it too."""
+    server = server_for(server_major(target))
+    return Step(
+        "amcheck",
+        "Check every page and every index entry (amcheck)",
+        call(amcheck, scratch=scratch),
+        f"amcheck of PostgreSQL {server.dotted}: bt_index_parent_check(index, true, true), verify_heapam(table)",
+    )

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from tabsync.copies.restores.different import Difference
-from tabsync.copies.proofs.reworded import in_other_words, same_object
 from tabsync.copies.dumps.table_file import columns_of, same_rows
+from tabsync.copies.proofs.reworded import in_other_words, same_object
+from tabsync.copies.restores.different import Difference
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.toc import Entry
 

@@ -16,7 +16,7 @@ from tabsync.postgres.catalog import ForeignKey, Relation
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
 
-SQL = named(__package__, "proof.sql")
+SQL = named(__package__, "orphans.sql")
 
 
 @dataclass(frozen=True, slots=True)

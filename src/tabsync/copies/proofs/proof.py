@@ -12,18 +12,17 @@ import psycopg
 from psycopg import sql
 
 from tabsync.copies.dumps import money
-from tabsync.copies.restores.verify_restored import count_all, invalid_notes, moved_note, row_values
-from tabsync.copies.proofs.compare_dumps import Dump, compare
-from tabsync.copies.restores.different import Difference, NotTheSame
 from tabsync.copies.dumps.pg_dump import dump_directory
+from tabsync.copies.proofs.compare_dumps import Dump, compare
 from tabsync.copies.proofs.orphans import Comparison, comparisons, count_orphans
-from tabsync.copies.restores.outside import reaching_out
 from tabsync.copies.proofs.read_again import as_postgresql_writes, reworded_note, unlike
+from tabsync.copies.restores.different import Difference, NotTheSame
+from tabsync.copies.restores.outside import reaching_out
 from tabsync.copies.restores.scratch import manifest_of
-from tabsync.backups.restore.server import conninfo_of
+from tabsync.copies.restores.verify_restored import count_all, invalid_notes, moved_note, row_values
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import CannotConnect, ProblemFound
-from tabsync.kernel.step import Context, Facts
+from tabsync.kernel.step import Facts
 from tabsync.postgres import catalog, embedded
 from tabsync.postgres.catalog import Relation, foreign_key_from_json, server_major
 from tabsync.postgres.connect import Connection, connect
@@ -34,7 +33,8 @@ from tabsync.stores.manifest import Manifest
 from tabsync.stores.store import digests_of
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context
+
 
 _PLACEMENT = ("DATABASE", "DATABASE PROPERTIES")
 
@@ -47,7 +47,7 @@ def disaster(context: Context, *, backup: str) -> Facts:
     manifest = manifest_of(context, backup)
     facts: Facts = {"monotonic": time.monotonic(), "wal_bytes": None}
     try:
-        with context.services.connect("drill") as connection:
+        with context.workspace.connect("drill") as connection:
             facts |= catalog.position(connection)
             if facts["lsn"] and manifest.snapshot["lsn"]:
                 facts["wal_bytes"] = catalog.wal_between(connection, manifest.snapshot["lsn"], facts["lsn"])
@@ -82,7 +82,7 @@ def round_trip(context: Context, *, backup: str, scratch: str) -> Facts:
 
     Raises NotTheSame naming what differs. Gives notes: what is otherwise and is no loss, in words.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     manifest = manifest_of(context, backup)
     directory = workspace.scratch(scratch)
     entries = read_toc(directory / "dump" / "toc.dat")
@@ -186,7 +186,7 @@ def _reworded(
         return []
     clients = clients_for(server_major(manifest.source))
     settings = _money(context, manifest, entries)
-    read = as_postgresql_writes(clients, directory, _conninfo(context), entries, context.services.jobs, settings)
+    read = as_postgresql_writes(clients, directory, _conninfo(context), entries, context.workspace.jobs, settings)
     return unlike(reworded, read)
 
 
@@ -230,7 +230,7 @@ def connect_copy(context: Context, scratch: str) -> Connection:
 def _conninfo(context: Context) -> str:
     place = context.results["scratch"]
     if "directory" not in place:  # a new database of the workspace's server: a drill on staging
-        return conninfo_of(context.services, place["database"])
+        return context.workspace.conninfo_to(place["database"])
     return embedded.opened(Path(place["directory"])).conninfo(context.results["restore"]["database"])
 
 

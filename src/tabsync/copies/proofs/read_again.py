@@ -16,14 +16,14 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tabsync.copies.restores.different import Difference
 from tabsync.copies.dumps.pg_dump import dump_directory
+from tabsync.copies.dumps.properties import of_database
+from tabsync.copies.proofs.reworded import same_object
+from tabsync.copies.restores.different import Difference
 from tabsync.copies.restores.passes import Restoring, in_passes
 from tabsync.copies.restores.pg_restore import name_of
-from tabsync.copies.dumps.properties import of_database
-from tabsync.copies.restores.restore import creation
-from tabsync.copies.proofs.reworded import same_object
 from tabsync.postgres import catalog
+from tabsync.postgres.catalog import creation
 from tabsync.postgres.connect import connect
 from tabsync.postgres.installation import Installation
 from tabsync.postgres.settings import NO_LIMIT

@@ -21,7 +21,7 @@ from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
 from tabsync.postgres.toc import Entry
 
-SQL = named(__package__, "proof.sql")
+SQL = named(__package__, "restored.sql")
 
 
 def of_extensions(entries: Sequence[Entry]) -> list[Entry]:

@@ -17,9 +17,9 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from tabsync.copies.restores.verify_restored import not_there
 from tabsync.copies.restores.extension_rows import SQL, make_way, of_extensions
 from tabsync.copies.restores.pg_restore import MIXED_UP, as_dbname, run_pg_restore, write_list
+from tabsync.copies.restores.verify_restored import not_there
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection

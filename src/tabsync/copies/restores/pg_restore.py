@@ -101,7 +101,7 @@ def name_of(entry: Entry) -> str:
     return called(entry.kind, entry.schema, entry.name)
 
 
-def told(failure: Facts) -> str:
+def describe(failure: Facts) -> str:
     """A failure in one line, with what the server said beside the error itself."""
     more = [failure[key] for key in ("detail", "context") if failure.get(key)]
     return f"{failure['what']}: {failure['error']}" + (f" ({'; '.join(more)})" if more else "")

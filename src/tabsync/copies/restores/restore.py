@@ -10,27 +10,25 @@ import psycopg
 from psycopg import sql
 
 from tabsync.copies.dumps import money
+from tabsync.copies.dumps.properties import at_once, give, of_database, statements, worded_there
+from tabsync.copies.dumps.provider_schemas import needing
+from tabsync.copies.dumps.selection import configuration
 from tabsync.copies.restores.different import Difference, NotRestored
 from tabsync.copies.restores.outside import in_scratch, reaching_out
 from tabsync.copies.restores.passes import Restoring, in_passes
-from tabsync.copies.restores.pg_restore import name_of, told
-from tabsync.copies.dumps.provider_schemas import needing
-from tabsync.copies.dumps.properties import at_once, give, of_database, statements, worded_there
+from tabsync.copies.restores.pg_restore import describe, name_of
 from tabsync.copies.restores.scratch import manifest_of
-from tabsync.copies.dumps.selection import configuration
-from tabsync.kernel.step import Context, Facts
+from tabsync.kernel.step import Facts
 from tabsync.postgres import catalog, embedded
+from tabsync.postgres.catalog import creation
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.installation import clients_for
-from tabsync.postgres.settings import Limits
+from tabsync.postgres.settings import NO_LIMIT
 from tabsync.postgres.toc import Entry, dependents, read_toc
 from tabsync.stores.manifest import Manifest
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
-
-NO_LIMIT = Limits(lock_timeout=60_000, statement_timeout=0, idle_in_transaction_timeout=0)
-"""For work on a scratch server: nobody waits for it, and the run's own time is reported."""
+    from tabsync.workspace import Context, Workspace
 
 _NEEDS = ("EXTENSION",)
 
@@ -41,7 +39,7 @@ def restore(context: Context, *, backup: str, scratch: str) -> Facts:
     What can't come back because the scratch server lacks an extension or a locale is listed as unproven.
     Raises NotRestored, naming each, when anything else doesn't restore.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     manifest = manifest_of(context, backup)
     directory = workspace.scratch(scratch)
     server = embedded.opened(directory)
@@ -79,7 +77,7 @@ def restore(context: Context, *, backup: str, scratch: str) -> Facts:
     unexplained = [failure for failure in failures if failure["dump_id"] not in explained]
     if unexplained:
         raise NotRestored(
-            f"the backup can't be restored: {told(unexplained[0])}"
+            f"the backup can't be restored: {describe(unexplained[0])}"
             + (f" (and {len(unexplained) - 1} more)" if len(unexplained) > 1 else ""),
             _differences(entries, unexplained),
             "repair the source, then run: tabsync drill; if the source is lost, restore what can be restored:"
@@ -134,22 +132,6 @@ def _differences(entries: Sequence[Entry], failures: Sequence[Facts]) -> list[Di
         Difference(entry.kind.lower(), entry.schema, entry.name, error) if entry else Difference("", "", "", error)
         for entry, error in found
     ]
-
-
-def creation(database: str, facts: Facts) -> sql.Composed:
-    """The statement that makes an empty database of the encoding and locale that a manifest tells of."""
-    words: list[sql.Composable] = [
-        sql.SQL("create database {} template template0 encoding {} lc_collate {} lc_ctype {}").format(
-            sql.Identifier(database), facts["encoding"], facts["collate"], facts["ctype"]
-        )
-    ]
-    if facts["provider"] == "i":
-        words.append(sql.SQL("locale_provider icu icu_locale {}").format(facts["locale"]))
-    elif facts["provider"] == "b":
-        words.append(sql.SQL("locale_provider builtin builtin_locale {}").format(facts["locale"]))
-    else:
-        words.append(sql.SQL("locale_provider libc"))
-    return sql.SQL(" ").join(words)
 
 
 def _created(entries: Sequence[Entry], database: str) -> sql.SQL | sql.Composed:

@@ -10,14 +10,14 @@ import psutil
 
 from tabsync.copies.dumps.pg_dump import decompress_for
 from tabsync.kernel.errors import ProblemFound, Refused
-from tabsync.kernel.step import Context, Facts
+from tabsync.kernel.step import Facts
 from tabsync.postgres import embedded
-from tabsync.postgres.catalog import Relation, server_major
+from tabsync.postgres.catalog import server_major
 from tabsync.postgres.installation import clients_for, server_for
-from tabsync.stores.manifest import Manifest, StoredFile
+from tabsync.stores.manifest import Manifest, whose
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context
 
 _MB = 1 << 20
 
@@ -27,7 +27,7 @@ def fetch(context: Context, *, backup: str, scratch: str, keep: bool = False) ->
 
     keep: list the objects that are missing or damaged. Raises ProblemFound naming their tables otherwise.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     store = workspace.store()
     manifest = store.manifest(backup)
     directory = workspace.scratch(scratch)
@@ -52,7 +52,7 @@ def start(context: Context, *, backup: str, scratch: str) -> Facts:
 
     Raises Refused when the disk has less room than the database took, FailedPartway when it doesn't start.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     manifest = workspace.store().manifest(backup)
     directory = workspace.scratch(scratch)
     workspace.hold(directory)
@@ -83,21 +83,14 @@ def settings_for(jobs: int) -> dict[str, str]:
 
 def tidy(context: Context, *, scratch: str) -> Facts:
     """Stop the scratch server and delete everything it had."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     directory = workspace.scratch(scratch)
     embedded.end_server(directory)
-    workspace.let_go(directory)
+    workspace.delete(directory)
     return {}
-
-
-def whose(file: StoredFile) -> str:
-    """A file of a backup in words: of which table it is, and its object."""
-    if file.table:
-        return f"table {Relation(file.schema, file.table)}: object {file.object[:12]}"
-    return f"{file.name}: object {file.object[:12]}"
 
 
 def manifest_of(context: Context, backup: str) -> Manifest:
     """The manifest a step works on."""
-    found: Manifest = context.services.store().manifest(backup)
+    found: Manifest = context.workspace.store().manifest(backup)
     return found

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 from psycopg import sql
 
-from tabsync.copies.restores.different import Difference, NotWhole
-from tabsync.copies.restores.extension_rows import conditions, count_dumped
 from tabsync.copies.dumps.partitioned import invalid_in_dump
 from tabsync.copies.dumps.table_file import columns_of, count_lines
+from tabsync.copies.restores.different import Difference, NotWhole
+from tabsync.copies.restores.extension_rows import conditions, count_dumped
 from tabsync.kernel.step import Facts
 from tabsync.postgres import catalog
 from tabsync.postgres.catalog import Relation
@@ -26,7 +26,7 @@ from tabsync.postgres.queries import named
 from tabsync.postgres.toc import Entry
 from tabsync.stores.manifest import Manifest
 
-SQL = named(__package__, "proof.sql")
+SQL = named(__package__, "restored.sql")
 
 _RELATIONS = ("TABLE", "VIEW", "MATERIALIZED VIEW", "FOREIGN TABLE", "SEQUENCE")
 _NAMED = (

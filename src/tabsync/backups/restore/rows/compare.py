@@ -29,7 +29,6 @@ from tabsync.backups.restore.rows.comparison import (
     by_whole,
     digest_of_diff,
 )
-from tabsync.copies.partial import CONDITION_TIMEOUT, reader
 from tabsync.backups.restore.rows.parents import missing_parents
 from tabsync.backups.restore.rows.shape import (
     common_columns,
@@ -39,16 +38,16 @@ from tabsync.backups.restore.rows.shape import (
     shape_of,
     wanted,
 )
+from tabsync.copies.partial import CONDITION_TIMEOUT, reader
 from tabsync.copies.row_text import Row, columns, matches, spelled, stream, tell, whole
-from tabsync.backups.take import prove_target
 from tabsync.kernel.errors import BadUsage, Refused
-from tabsync.kernel.step import Context, Facts
-from tabsync.postgres.catalog import Relation
+from tabsync.kernel.step import Facts
+from tabsync.postgres.catalog import Relation, prove_target
 from tabsync.postgres.connect import Connection, allowed
 from tabsync.postgres.settings import Limits
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context
 
 _LIMITS = Limits(lock_timeout=2_000, statement_timeout=120_000, idle_in_transaction_timeout=0)
 
@@ -92,7 +91,7 @@ def compare(
     place: the copy's server, below servers/; database: its database. Raises BadUsage when the condition doesn't work
     or finds nothing, Refused when rows can't come back for the shape of the tables.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     directory = workspace.scratch(scratch)
     workspace.hold(directory)
     diff = directory / DIFF

@@ -14,18 +14,16 @@ import psycopg
 from psycopg import sql
 
 from tabsync.backups.restore.rows.as_owner import check_constraints, let_read, without_event_triggers, write
+from tabsync.backups.restore.rows.refused import NOTHING, message_of
 from tabsync.backups.restore.rows.shape import SQL, Link, Shape, Trigger, make_uniform, shape_of
 from tabsync.copies.row_text import Row, ask, columns, copy_in, matches, spelled, tell, whole
-from tabsync.backups.take import prove_target
-from tabsync.kernel.errors import FailedPartway, NotAllowed, Refused, TabsyncError, words_of
+from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.kernel.step import Facts
-from tabsync.postgres.catalog import Relation, check_primary, quoted
+from tabsync.postgres.catalog import Relation, check_primary, prove_target
 from tabsync.postgres.connect import Connection, check_harmless
 from tabsync.postgres.settings import Limits
 
 LIMITS = Limits(lock_timeout=5_000, statement_timeout=600_000, idle_in_transaction_timeout=60_000)
-NOTHING = "nothing was changed"
-LEAVE_OUT = "check the table's triggers, or disable them: --without-triggers"
 
 _LOAD = sql.SQL("create temporary table {} ({}) on commit drop")
 _LOCK = sql.SQL("select from {table} as t join {rows} as r on {pairs} for update of t")
@@ -222,7 +220,7 @@ def writing(live: Connection, target: Facts) -> Iterator[None]:
         if not live.broken:
             live.execute("rollback")
         if isinstance(error, psycopg.Error):
-            raise told(error, _event_triggers(live)) from error
+            raise message_of(error, _event_triggers(live)) from error
         raise
 
 
@@ -271,38 +269,6 @@ def _event_triggers(live: Connection) -> list[str]:
     if live.broken:
         return []
     return [row[0] for row in live.execute(SQL["event_triggers"])]
-
-
-def told(error: psycopg.Error, event_triggers: Sequence[str] = ()) -> TabsyncError:
-    """An error of PostgreSQL while rows were written, rolled back, in words.
-
-    event_triggers: those that run for the temporary tables that a write needs.
-    """
-    message = words_of(error)
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return NotAllowed(f"not allowed: {message}; {NOTHING}", "use the tables' owner")
-    if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled):
-        return Refused(f"timeout: {message}; {NOTHING}", "to see which session holds the lock: tabsync status")
-    if isinstance(error, psycopg.errors.ForeignKeyViolation):
-        return Refused(f"{message}; {NOTHING}", "restore the referenced rows first")
-    if isinstance(error, psycopg.errors.IntegrityError | psycopg.DataError):
-        return Refused(
-            f"the rows can't be written: {message}; {NOTHING}", "change the condition, or remove the rows that conflict"
-        )
-    if isinstance(error, psycopg.OperationalError) and error.diag.message_primary is None:
-        return Refused(f"the connection was lost: {message}; {NOTHING}", "check the database: tabsync health")
-    if event_triggers:
-        named = ", ".join(map(quoted, event_triggers))
-        hint = (
-            f"if event trigger {named} raised this (it fires for temporary tables too): use a superuser; if one of the"
-        )
-        return Refused(
-            f"the database rejected the rows: {message}; {NOTHING}",
-            f"{hint} table's own triggers did: --without-triggers",
-        )
-    return Refused(
-        f"the database rejected the rows: {message}; {NOTHING}", "if a trigger raised this: --without-triggers"
-    )
 
 
 def _switch(how: LiteralString, trigger: Trigger) -> sql.Composed:

@@ -8,30 +8,28 @@ transaction, and refuses when anything has changed meanwhile.
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
+from tabsync.backups.restore.rows.compare import compare
 from tabsync.backups.restore.rows.comparison import CHANGED, DIFF, MISSING, PARENTS, UNLINKED
 from tabsync.backups.restore.rows.condition import why_not
-from tabsync.copies.partial import DATABASE
 from tabsync.backups.restore.rows.shape import fires, links_of, shape_of, wanted
-from tabsync.copies.source import Part, Source, part_of, source_named
+from tabsync.backups.restore.rows.write import write
+from tabsync.copies.partial import DATABASE, close_step, copy_steps
 from tabsync.copies.row_text import read_lines
-from tabsync.backups.restore.server import entries_of
-from tabsync.copies.warm import start_step, stop_step
+from tabsync.copies.source import Source, source_named
+from tabsync.copies.warm import stop_step
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Listener, Outcome, run
-from tabsync.kernel.step import Context, Facts, Risk, Step
-from tabsync.kernel.units import human_bytes
-from tabsync.postgres import catalog, embedded
+from tabsync.kernel.step import Facts, Risk, Step, call
+from tabsync.postgres import catalog
 from tabsync.postgres.catalog import Relation, relation_named
-from tabsync.postgres.installation import server_for
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -97,18 +95,23 @@ def plan_compare_rows(
     steps = copy_steps(workspace, found, tables, scratch)
     last = stop_step(found.warm) if found.warm else close_step(scratch)
     place = f"warm/{found.warm.backup}" if found.warm else f"scratch/{scratch}"
-    given: Facts = {"place": place, "database": found.warm.database if found.warm else DATABASE}
-    given |= {"scratch": scratch, "target": target}
-    asked = {"table": asdict(root), "where": where, "with_dependents": with_dependents}
-    compare = Step(
+    comparing = Step(
         "compare",
         f"Compare rows of {root}",
-        f"{_HERE}.rows.compare:compare",
-        given | asked,
+        call(
+            compare,
+            place=place,
+            database=found.warm.database if found.warm else DATABASE,
+            scratch=scratch,
+            target=target,
+            table=asdict(root),
+            where=where,
+            with_dependents=with_dependents,
+        ),
         f"select from {root} where ({where}) in the copy; look these rows up by primary key in {target['database']}",
     )
     title = f"Compare rows of {root} with {found}"
-    plan = Plan("restore rows", title, (*steps, compare, last), target)
+    plan = Plan("restore rows", title, (*steps, comparing, last), target)
     return plan, found, scratch
 
 
@@ -129,7 +132,7 @@ def compared(
         outcome.raise_if_failed()
         yield _difference(outcome, plan, found, scratch)
     finally:
-        workspace.let_go(workspace.scratch(scratch))
+        workspace.delete(workspace.scratch(scratch))
 
 
 def plan_write_rows(
@@ -158,19 +161,24 @@ def plan_write_rows(
     if replace:
         _check_settable(writing)
     _check_rights(writing, replace=replace, without_triggers=without_triggers)
-    arguments = {"scratch": found.scratch, "target": found.target, "tables": found.tables}
-    options = {"digest": found.facts["digest"], "replace": replace, "without_triggers": without_triggers}
-    write = Step(
+    writing_step = Step(
         "write",
         f"Write {_amount(found, replace=replace)} in one transaction",
-        f"{_HERE}.rows.write:write",
-        arguments | options,
+        call(
+            write,
+            scratch=found.scratch,
+            target=found.target,
+            tables=found.tables,
+            digest=found.facts["digest"],
+            replace=replace,
+            without_triggers=without_triggers,
+        ),
         _preview(writing, replace=replace, without_triggers=without_triggers),
         Risk.DESTRUCTIVE if replace and found.total(CHANGED) else Risk.REVERSIBLE,
         "tabsync restore rows --undo RUN, the run's id",
     )
     database = str(found.target["database"])
-    return Plan("restore rows", f"Restore rows into {database}", (write,), found.target, confirm=database)
+    return Plan("restore rows", f"Restore rows into {database}", (writing_step,), found.target, confirm=database)
 
 
 def samples(
@@ -193,80 +201,6 @@ def missing_parents(workspace: Workspace, found: Difference) -> list[tuple[Facts
         (parent, [row for which, row in values if which == number])
         for number, parent in enumerate(found.facts["parents"])
     ]
-
-
-def close(context: Context, *, scratch: str) -> Facts:
-    """Stop the scratch server and delete its copy; the differences stay until they were shown or written."""
-    workspace: Workspace = context.services
-    directory = workspace.scratch(scratch)
-    embedded.end_server(directory)
-    for name in ("data", "dump"):
-        shutil.rmtree(directory / name, ignore_errors=True)
-    return {}
-
-
-def copy_steps(workspace: Workspace, source: Source, tables: Sequence[Relation], scratch: str) -> list[Step]:
-    """The steps that make the tables readable in a server of ours."""
-    if source.warm is not None:
-        return [start_step(source.warm)]
-    where, needs = {"scratch": scratch, "major": source.major}, 0
-    there = [asdict(one) for one in tables]
-    if source.backup:
-        manifest = workspace.store().manifest(source.backup)
-        part: Part = part_of(manifest, entries_of(workspace, manifest), tables)
-        there, needs = [asdict(one) for one in tables if one not in part.absent], part.bytes
-        files = [file.name for file in part.files]
-        size = human_bytes(sum(file.object_bytes for file in part.files))
-        get = Step(
-            "fetch",
-            f"Fetch {len(there)} of {len(manifest.tables)} tables",
-            f"{_HERE}.rows.copy:fetch",
-            {"backup": source.backup, "scratch": scratch, "files": files},
-            f"{len(files)} files, {size} of the backup's {human_bytes(manifest.stored_bytes)}; SHA-256 of each",
-        )
-    else:
-        get = Step(
-            "fetch",
-            f"Dump {len(tables)} tables of {source.database}",
-            f"{_HERE}.rows.copy:dump",
-            {"database": source.database, "tables": there} | where,
-            f"pg_dump of {', '.join(map(str, tables))} in {catalog.quoted(source.database)}",
-        )
-    undo = "the scratch server is deleted at the end"
-    server = server_for(source.major)
-    start = Step(
-        "scratch",
-        f"Start a scratch PostgreSQL {server.dotted}",
-        f"{_HERE}.rows.copy:start",
-        where | {"needs": needs, "facts": source.facts},
-        f"initdb and pg_ctl start in {workspace.scratch(scratch)}",
-        Risk.REVERSIBLE,
-        undo,
-    )
-    restore = Step(
-        "restore",
-        "Restore the tables into it, without indexes and keys",
-        f"{_HERE}.rows.copy:restore",
-        where | {"tables": there},
-        "pg_restore of these tables and the types that they need",
-        Risk.REVERSIBLE,
-        undo,
-    )
-    return [get, start, restore]
-
-
-def close_step(scratch: str) -> Step:
-    """The step that takes the scratch server away, and not what was found in it."""
-    return Step(
-        "close",
-        "Delete the scratch server",
-        f"{_HERE}.restore_rows:close",
-        {"scratch": scratch},
-        "stop it and delete its copy; the differences are kept until this command ends",
-        Risk.REVERSIBLE,
-        "no undo needed: the backup is unchanged",
-        always=True,
-    )
 
 
 def _difference(outcome: Outcome, plan: Plan, source: Source, scratch: str) -> Difference:

@@ -114,16 +114,3 @@ select set_config('datestyle', 'ISO, YMD', %(local)s), set_config('intervalstyle
        set_config('bytea_output', 'hex', %(local)s), set_config('xmloption', 'content', %(local)s),
        set_config('lc_monetary', 'C', %(local)s), set_config('search_path', 'pg_catalog, pg_temp', %(local)s),
        set_config('row_security', 'off', %(local)s), set_config('client_encoding', 'UTF8', %(local)s)
-
--- name: drop_checks
--- For a copy that is only read: the statements that drop the CHECKs of tables and domains.
-select case when k.contypid <> 0
-            then format('alter domain %%I.%%I drop constraint %%I', tn.nspname, t.typname, k.conname)
-            else format('alter table %%I.%%I drop constraint %%I', n.nspname, c.relname, k.conname) end
-  from pg_constraint k
-  left join pg_class c on c.oid = k.conrelid
-  left join pg_namespace n on n.oid = c.relnamespace
-  left join pg_type t on t.oid = k.contypid
-  left join pg_namespace tn on tn.oid = t.typnamespace
- where k.contype = 'c' and k.oid >= 16384 and k.coninhcount = 0
- order by 1

@@ -17,9 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from tabsync.backups.restore.rows.as_owner import check_constraints, write
 from tabsync.backups.restore.rows.live import (
-    LEAVE_OUT,
     LIMITS,
-    NOTHING,
     Loaded,
     Table,
     check_led,
@@ -30,17 +28,18 @@ from tabsync.backups.restore.rows.live import (
     touched,
     writing,
 )
+from tabsync.backups.restore.rows.refused import LEAVE_OUT, NOTHING
 from tabsync.backups.restore.rows.shape import Link, groups, links_of
-from tabsync.copies.row_text import Row, read_lines, stream
 from tabsync.backups.restore.server import check_writable
+from tabsync.copies.row_text import Row, read_lines, stream
 from tabsync.kernel.errors import BadUsage, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.step import Context, Facts, Risk, Step
+from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context, Workspace
 
 KEPT_DAYS = 30
 _VERSION = 1
@@ -112,8 +111,7 @@ def plan_undo_rows(workspace: Workspace, run: str, *, without_triggers: bool = F
     step = Step(
         "undo",
         f"Undo the rows that run {run} wrote",
-        "tabsync.backups.restore.rows.undo:undo",
-        {"run": run, "target": head["target"], "tables": tables, "without_triggers": without_triggers},
+        call(undo, run=run, target=head["target"], tables=tables, without_triggers=without_triggers),
         f"in one transaction on {named}: delete the rows that it inserted, restore those that it updated;"
         " refused if one of them was changed since, or is referenced by another row",
         Risk.REVERSIBLE,
@@ -124,7 +122,7 @@ def plan_undo_rows(workspace: Workspace, run: str, *, without_triggers: bool = F
 
 def undo(context: Context, *, run: str, target: Facts, tables: list[Facts], without_triggers: bool) -> Facts:
     """Take a run's rows back, all of them or none. Raises Refused when they are not as the run left them."""
-    workspace: Workspace = context.services
+    workspace = context.workspace
     path = _path(workspace, run)
     with workspace.connect("restore", LIMITS) as live:
         with writing(live, target):

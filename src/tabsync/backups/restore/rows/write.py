@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabsync.backups.rows import undo as undo_file
+from tabsync.backups.restore.rows import undo as undo_file
 from tabsync.backups.restore.rows.as_owner import check_constraints
 from tabsync.backups.restore.rows.as_owner import write as write_as_owner
 from tabsync.backups.restore.rows.comparison import CHANGED, DIFF, MISSING, UNLINKED, digest_of_diff
 from tabsync.backups.restore.rows.live import (
-    LEAVE_OUT,
     LIMITS,
-    NOTHING,
     Loaded,
     Table,
     check_led,
@@ -25,14 +23,15 @@ from tabsync.backups.restore.rows.live import (
     touched,
     writing,
 )
+from tabsync.backups.restore.rows.refused import LEAVE_OUT, NOTHING
 from tabsync.backups.restore.rows.shape import Link, groups, links_of
 from tabsync.copies.row_text import Row, read_lines, stream
 from tabsync.kernel.errors import Refused
-from tabsync.kernel.step import Context, Facts
+from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import Connection
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Workspace
+    from tabsync.workspace import Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def write(
 
     tables: parents first, as compare() gave them. Raises Refused when the rows were changed meanwhile, or don't fit.
     """
-    workspace: Workspace = context.services
+    workspace = context.workspace
     diff = workspace.scratch(scratch) / DIFF
     if digest_of_diff(diff, [one["file"] for one in tables]) != digest:
         raise Refused(f"the differences have changed since they were shown; {NOTHING}", "run the command again")

@@ -1,0 +1,5 @@
+"""python -m tabsync."""
+
+from tabsync.cli import main
+
+main()

@@ -1,0 +1,93 @@
+"""tabsync restore rows: what one may ask of it, its plans, what came of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from tabsync.kernel.page import Page
+from tabsync.kernel.procedure import Argument, Option, Planned
+
+if TYPE_CHECKING:
+    from tabsync.kernel.procedure import Done
+    from tabsync.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What one may ask of restore rows."""
+
+    table: Annotated[str | None, Option("The table, as users or public.users.")] = None
+    where: Annotated[str | None, Option("A condition in SQL, as after WHERE; it only runs on a copy.")] = None
+    source: Annotated[
+        str, Option("latest, warm, a backup's id, a time (the newest backup before it), or a database.", ("--from",))
+    ] = "latest"
+    with_dependents: Annotated[
+        bool, Option("Also restore rows that ON DELETE CASCADE deleted or SET NULL changed.")
+    ] = False
+    replace: Annotated[
+        bool, Option("Also overwrite rows that differ with the copy's; otherwise they are not changed.")
+    ] = False
+    without_triggers: Annotated[
+        bool, Option("Disable the tables' own triggers for the restore; keys are still checked.")
+    ] = False
+    expect: Annotated[str | None, Option("Only write if the difference has this digest, which --dry-run printed.")] = (
+        None
+    )
+    undo: Annotated[str | None, Option("Undo what a run wrote.", metavar="RUN")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What one may ask of a comparison that was made: to write what it found."""
+
+    run: Annotated[str, Argument("The run that compared the rows.")]
+    replace: Annotated[bool, Option("Also overwrite rows that differ with the copy's.")] = False
+
+
+def plan_rows(workspace: Workspace, request: Rows) -> Planned[Workspace]:
+    """Plan to compare rows, or to undo what a run wrote. What the comparison finds is kept, to be written next."""
+    from tabsync.backups.restore.rows.restore import plan_compare_rows
+    from tabsync.backups.restore.rows.undo import plan_undo_rows
+
+    if request.undo is not None:
+        return Planned(plan_undo_rows(workspace, request.undo, without_triggers=request.without_triggers))
+    plan, _, scratch = plan_compare_rows(
+        workspace,
+        request.table or "",
+        request.where or "",
+        request.source,
+        with_dependents=request.with_dependents,
+    )
+    return Planned(plan, keeps=(scratch,))
+
+
+def plan_compared(workspace: Workspace, request: Compared) -> Planned[Workspace]:
+    """Plan to write what a comparison found, which is deleted when it was written."""
+    from tabsync.backups.restore.rows.compared import difference_of, words_of
+    from tabsync.backups.restore.rows.restore import plan_write_rows
+    from tabsync.ledger.runs import one_run
+
+    found = difference_of(workspace, request.run)
+    compared = one_run(workspace.ledger(), found.run_id) or {}
+    typed = [*words_of(compared["plan"]), *(["--replace"] if request.replace else [])]
+    typed += ["--expect", found.facts["digest"][:12]]
+    plan = plan_write_rows(workspace, found, replace=request.replace)
+    return Planned(plan, typed=tuple(typed), done=lambda: workspace.delete(workspace.scratch(found.scratch)))
+
+
+def show_rows(done: Done[Workspace, Rows | Compared]) -> Page:
+    """What was compared, written, or undone."""
+    page = Page("restore rows", {"run": done.ran.run_id})
+    if "undo" in done.results and "deleted" in done.results["undo"]:
+        facts = done.results["undo"]
+        page.line("Undone", style="strong good")
+        page.line(f"{facts['deleted']:,} rows deleted, {facts['restored']:,} rows restored to their earlier values.")
+    elif "write" in done.results:
+        page.line("Rows written, in one transaction", style="strong good")
+        for one in done.results["write"]["tables"]:
+            page.line(f"{one['schema']}.{one['name']}: {one['inserted']:,} inserted, {one['updated']:,} updated")
+        page.line(f"To undo it: tabsync restore rows --undo {done.ran.run_id}", whole=True)
+    elif "compare" in done.results:
+        page.line("Compared; nothing was changed", style="strong")
+    return page

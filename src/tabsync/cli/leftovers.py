@@ -1,0 +1,38 @@
+"""What processes that died left is deleted by the next command, whichever it is, and said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+
+def delete_leftovers(found: Workspace) -> None:
+    """Sweep orphaned servers and staged dumps, and mark the runs whose process is gone."""
+    if not found.home.exists() and (found.store_url or not found.store_root.exists()):
+        return
+    from tabsync.backups.restore.leftovers import sweep, sweep_warm
+    from tabsync.demo.place import end_orphan
+    from tabsync.kernel.errors import Refused
+    from tabsync.ledger.runs import mark_interrupted
+
+    swept = sweep(found)
+    sweep_warm(found)
+    if end_orphan(found.servers() / "demo"):
+        _note("an earlier demo died: its server was stopped (to start it again: tabsync demo)")
+    try:
+        marked = mark_interrupted(found.ledger()) if found.home.exists() else []
+    except Refused:
+        marked = []  # who needs the ledger says that it can't be opened; status works without
+    if swept or marked:
+        parts = [f"{len(marked)} interrupted run" + ("s" if len(marked) > 1 else "")] if marked else []
+        more = f" and {len(swept) - 3} more" if len(swept) > 3 else ""
+        parts += [f"left-over files ({', '.join(swept[:3])}{more})"] if swept else []
+        _note(f"an earlier command died: cleaned up {' and '.join(parts)} (tabsync run list)")
+
+
+def _note(text: str) -> None:
+    click.echo(click.style("note: ", bold=True) + text, err=True)

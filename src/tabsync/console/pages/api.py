@@ -1,0 +1,70 @@
+"""/api/v1: plans and runs, for programs, in the name of the operator whose token they send.
+
+The same plans as everywhere: made, looked at, and started by the digest of what was shown. Errors are JSON with a fact
+and a hint. What a procedure takes: `tabsync procedures --json`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends
+from starlette.responses import JSONResponse
+
+from tabsync.console.base.access import TokenAdmin, TokenViewer
+from tabsync.console.base.state import Console, console_of
+from tabsync.kernel.errors import BadUsage
+from tabsync.kernel.procedure import Surface
+from tabsync.kernel.step import Facts
+from tabsync.ledger.runs import mark_interrupted, one_run
+from tabsync.procedures import find, on, page_of, prepare, request_of
+
+router = APIRouter(prefix="/api/v1")
+
+_CREATED = 201
+
+
+@router.post("/plans")
+def plan(
+    operator: TokenAdmin,
+    console: Annotated[Console, Depends(console_of)],
+    procedure: Annotated[str, Body()],
+    values: Annotated[dict[str, Any] | None, Body()] = None,
+) -> JSONResponse:
+    """Make a plan. procedure: its words; values: by the names of its request's fields. It only reads."""
+    found = find(procedure)
+    if found is None or not found.plan or Surface.API not in found.surfaces:
+        names = ", ".join(one.words for one in on(Surface.API))
+        raise BadUsage(f"the API can't start {procedure!r}", f"it can start: {names}")
+    request = request_of(found, values or {}, console.workspace)
+    made = prepare(found, console.workspace, request)
+    digest = console.worker.show(found, request, made, operator.name)
+    command = console.worker.shown(digest, operator.name).command
+    told = {"digest": digest, "command": command, "notes": list(made.notes), "plan": made.plan.to_json()}
+    return JSONResponse({"version": 1, "kind": "plan", **told}, _CREATED)
+
+
+@router.post("/plans/{digest}/run")
+def run(
+    digest: str,
+    operator: TokenAdmin,
+    console: Annotated[Console, Depends(console_of)],
+    confirm: Annotated[str | None, Body(embed=True)] = None,
+) -> JSONResponse:
+    """Run the plan of that digest. confirm: the words that a destructive plan asks for."""
+    run_id = console.worker.start(digest, operator.name, confirm)
+    return JSONResponse({"version": 1, "kind": "run", "run": run_id}, _CREATED)
+
+
+@router.get("/runs/{run}")
+def one(run: str, _: TokenViewer, console: Annotated[Console, Depends(console_of)]) -> JSONResponse:
+    """A run with its steps and, when it has ended, what its procedure has to say of it."""
+    if not console.worker.busy():
+        mark_interrupted(console.ledger)
+    found = one_run(console.ledger, run)
+    if found is None:
+        raise BadUsage(f"there is no run {run!r}", "tabsync run list")
+    ended = found["state"] not in ("running",)
+    page = page_of(console.workspace, found) if ended else None
+    told: Facts = {"run": found, "result": page.to_json() if page else None}
+    return JSONResponse({"version": 1, "kind": "run", **told})

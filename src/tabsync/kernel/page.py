@@ -1,0 +1,126 @@
+"""What a procedure has to say at its end, for people and for programs; the surfaces decide how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from tabsync.kernel.errors import Exit, TabsyncError
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.step import Facts, Risk
+
+Style: TypeAlias = Literal[
+    "", "good", "warning", "bad", "strong", "quiet", "strong good", "strong warning", "strong bad"
+]
+Part: TypeAlias = str | tuple[str, Style]
+Cell: TypeAlias = Part
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of text. whole: it holds something to be copied, and is never broken."""
+
+    parts: tuple[Part, ...]
+    whole: bool = False
+
+    @property
+    def text(self) -> str:
+        """Its text, without styles."""
+        return "".join(part if isinstance(part, str) else part[0] for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A remark beside the result. word: "note" or "hint"."""
+
+    text: str
+    word: str = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under headings. right: headings whose column is of numbers; whole: whose cells are never broken."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    right: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
+    heading: bool = True
+    title: str = ""
+
+
+_RISKS: dict[Risk, Style] = {Risk.READ: "quiet", Risk.REVERSIBLE: "warning", Risk.DESTRUCTIVE: "strong bad"}
+
+Block: TypeAlias = Line | Note | Table
+
+
+@dataclass(slots=True)
+class Page:
+    """The result of a procedure.
+
+    kind, data: as JSON; kind "": data is the whole document. error: what stopped it in the middle; what there is to
+    show is shown before it is raised.
+    """
+
+    kind: str
+    data: Facts = field(default_factory=dict)
+    blocks: list[Block] = field(default_factory=list)
+    exit_code: Exit = Exit.DONE
+    error: TabsyncError | None = None
+
+    def line(self, *parts: Part, style: Style = "", whole: bool = False) -> None:
+        """Add a line. style: of all of its parts that have none of their own."""
+        styled = (part if isinstance(part, tuple) or not style else (part, style) for part in parts)
+        self.blocks.append(Line(tuple(styled), whole))
+
+    def table(
+        self,
+        columns: Iterable[str],
+        rows: Iterable[Sequence[Cell]],
+        *,
+        right: Iterable[str] = (),
+        whole: Iterable[str] = (),
+        heading: bool = True,
+        title: str = "",
+    ) -> None:
+        """Add a table."""
+        cells = tuple(tuple(row) for row in rows)
+        self.blocks.append(Table(tuple(columns), cells, tuple(right), tuple(whole), heading, title))
+
+    @property
+    def headline_block(self) -> Line | None:
+        """The line that says what came of it: the first that is marked as a verdict, else the first."""
+        lines = [one for one in self.blocks if isinstance(one, Line) and one.text]
+        verdicts = [one for one in lines if any(isinstance(part, tuple) and " " in part[1] for part in one.parts)]
+        return next(iter(verdicts or lines), None)
+
+    @property
+    def headline(self) -> str:
+        """Its text."""
+        found = self.headline_block
+        return found.text if found else ""
+
+    def note(self, text: str) -> None:
+        """Add a remark beside the result."""
+        self.blocks.append(Note(text))
+
+    def hint(self, text: str) -> None:
+        """Add what to do about something."""
+        self.blocks.append(Note(text, "hint"))
+
+    def to_json(self) -> Facts:
+        """The document for programs."""
+        return {"version": 1, "kind": self.kind, **self.data} if self.kind else self.data
+
+
+def page_of_plan(plan: Plan) -> Page:
+    """A plan, as --dry-run shows it: exactly what would run."""
+    page = Page("plan", {"digest": plan.digest(), **plan.to_json()})
+    page.line(plan.title, style="strong")
+    for number, step in enumerate(plan.steps, start=1):
+        page.line(f"{number:>2}  {step.title}", (f"  {step.risk.value}", _RISKS[step.risk]), whole=True)
+        for line in step.preview.splitlines():
+            page.line(f"    {line}", style="quiet", whole=True)  # a command is copied: it is never broken
+    page.line(f"Nothing was changed. Plan {plan.digest()[:12]}.")
+    return page

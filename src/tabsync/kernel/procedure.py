@@ -1,0 +1,302 @@
+"""A procedure is declared once: its words, what one may ask of it, how it is planned and shown, and where it appears.
+
+Every surface is made from these declarations: the commands, the console's forms, the manual's steps, the schedule, the
+API and the reference. A declaration names its functions as "package.module:name", so that listing all procedures
+imports none of them; tests/unit/test_procedures.py finds each of them.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
+from enum import StrEnum
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    TypeAlias,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from tabsync.kernel.plan import Plan
+
+if TYPE_CHECKING:
+    from tabsync.kernel.page import Page
+    from tabsync.kernel.runner import Outcome
+
+W = TypeVar("W")
+R = TypeVar("R")
+Kind: TypeAlias = Literal["text", "integer", "number", "flag", "path", "choice"]
+
+
+class Surface(StrEnum):
+    """Where a procedure can be started from."""
+
+    CLI = "command line"
+    CONSOLE = "console"
+    MANUAL = "manual"
+    SCHEDULE = "schedule"
+    API = "API"
+
+
+CLI_ONLY = frozenset({Surface.CLI})
+ON_REQUEST = frozenset({Surface.CLI, Surface.CONSOLE, Surface.MANUAL, Surface.API})
+"""Whatever a person starts, and nothing starts by itself."""
+EVERYWHERE = frozenset(Surface)
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A field of a request that is given by its place. metavar: what it is called in the help."""
+
+    help: str
+    metavar: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A field of a request that is given by name.
+
+    flags: "--from"; by default its own name; unit: of a number; secret: it may hold a password; of: "host", it names
+    something on this machine or beyond, and "store", a store: who has no shell here may not give the first, and of
+    the second only those that tabsync.toml names.
+    """
+
+    help: str
+    flags: tuple[str, ...] = ()
+    unit: str = ""
+    metavar: str = ""
+    secret: bool = False
+    of: Literal["", "host", "store"] = ""
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One thing that a request says, as a surface asks for it. many: it takes several values."""
+
+    name: str
+    kind: Kind
+    asked: Argument | Option
+    required: bool
+    default: Any
+    many: bool = False
+    choices: tuple[str, ...] = ()
+
+    @property
+    def secret(self) -> bool:
+        """Whether it may hold a password: it is neither shown nor recorded."""
+        return isinstance(self.asked, Option) and self.asked.secret
+
+    @property
+    def of(self) -> str:
+        """What it names: something of the "host", a "store", or ""; paths are always the host's."""
+        said = self.asked.of if isinstance(self.asked, Option) else ""
+        return said or ("host" if self.kind == "path" else "")
+
+    @property
+    def positional(self) -> bool:
+        """Whether it is given by its place on the command line."""
+        return isinstance(self.asked, Argument)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Its options on the command line."""
+        named = self.asked.flags if isinstance(self.asked, Option) else ()
+        return named or (f"--{self.name.replace('_', '-')}",)
+
+
+_KINDS: dict[Any, Kind] = {str: "text", int: "integer", float: "number", bool: "flag", Path: "path"}
+
+
+def fields_of(request: type) -> tuple[Field, ...]:
+    """The fields of a request model, a dataclass whose fields are Annotated with an Argument or an Option.
+
+    Raises TypeError for a type that no surface could ask for.
+    """
+    hints = get_type_hints(request, include_extras=True)
+    return tuple(_field(one.name, hints[one.name], one.default, one.default_factory) for one in fields(request))
+
+
+def _field(name: str, hint: Any, default: Any, factory: Any) -> Field:
+    if get_origin(hint) is not Annotated:
+        raise TypeError(f"field {name!r} says neither Argument nor Option")
+    plain, asked = get_args(hint)[:2]
+    required = default is MISSING and factory is MISSING
+    value = None if required else factory() if default is MISSING else default
+    many = get_origin(plain) is tuple
+    if many:
+        plain = get_args(plain)[0]
+    if get_origin(plain) in (Union, types.UnionType):
+        plain = next(one for one in get_args(plain) if one is not types.NoneType)
+    if get_origin(plain) is Literal:
+        return Field(name, "choice", asked, required, value, many, get_args(plain))
+    if plain not in _KINDS:
+        raise TypeError(f"field {name!r} is of type {plain}, which no surface can ask for")
+    return Field(name, _KINDS[plain], asked, required, value, many)
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The request of a procedure that takes no options of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned(Generic[W]):
+    """A plan and what goes with it.
+
+    notes: what it leaves out or brings along, said before it runs; before: a page shown before it; warning:
+    what a person is told who is about to approve it; only_look: the request does not ask for the plan to be run; about:
+    what its page needs to know besides the outcome; workspace: to run it in, when it isn't the one that it was planned
+    in; keeps: names of scratch directories that stay when it has run, for the plan that follows it; typed: the words of
+    its command, where they aren't those of the request; done: called when the outcome was shown, or the plan given up.
+    """
+
+    plan: Plan
+    notes: tuple[str, ...] = ()
+    before: Page | None = None
+    warning: str = ""
+    only_look: bool = False
+    keeps: tuple[str, ...] = ()
+    typed: tuple[str, ...] = ()
+    about: Any = None
+    workspace: W | None = None
+    done: Callable[[], None] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[W, R]):
+    """What came of a procedure. outcome: None, when there was nothing to run; after: what its `after` gave."""
+
+    workspace: W
+    request: R
+    planned: Planned[W]
+    outcome: Outcome | None
+    after: Any = None
+
+    @property
+    def ran(self) -> Outcome:
+        """The outcome of a procedure that always runs."""
+        if self.outcome is None:
+            raise ValueError(f"{self.planned.plan.procedure} did not run")
+        return self.outcome
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """The facts of the steps that were done, by key."""
+        return self.outcome.results if self.outcome else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Procedure:
+    """One procedure, declared.
+
+    words: as one types it, "backup take"; request: a dataclass, whose fields are the options; takes: which of
+    "database", "store", "dry-run", "yes" and "json" it takes besides.
+    plan: f(workspace, request) -> Plan or Planned; show: f(done) -> Page; after: f(done) -> anything, when it has run,
+    whoever started it; read: f(workspace, request) -> Page, of one that has no plan since it only looks.
+    command: f(terminal, request) -> exit code, where the command line does more than plan, run and show.
+    needs: the least role in the database, in words; operator: the role that an operator needs to start it; hidden: it
+    is only reached from where it follows, and listed nowhere.
+    """
+
+    words: str
+    summary: str
+    example: str
+    details: str = ""
+    request: str = ""
+    takes: str = "database store json"
+    plan: str = ""
+    show: str = ""
+    after: str = ""
+    read: str = ""
+    command: str = ""
+    surfaces: frozenset[Surface] = CLI_ONLY
+    needs: str = ""
+    operator: Literal["viewer", "admin"] = "admin"
+    hidden: bool = False
+
+    @cached_property
+    def request_type(self) -> type:
+        """The request model."""
+        found: type = named(self.request) if self.request else Nothing
+        return found
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """What one may ask of it."""
+        return fields_of(self.request_type)
+
+    def has(self, option: str) -> bool:
+        """Whether it takes one of the common options."""
+        return option in self.takes.split()
+
+    def recorded(self, request: Any) -> dict[str, Any]:
+        """A request as it is recorded: what isn't the default, and no secret."""
+        asked = {one.name: getattr(request, one.name) for one in self.fields if not one.secret}
+        plain = {
+            name: [str(each) for each in value] if isinstance(value, tuple) else value for name, value in asked.items()
+        }
+        shown = {name: str(value) if isinstance(value, Path) else value for name, value in plain.items()}
+        default = {one.name: one.default for one in self.fields if not one.required}
+        return {name: value for name, value in shown.items() if name not in default or asked[name] != default[name]}
+
+    def command_line(self, request: Any) -> list[str]:
+        """The words that one would type for a request, without "tabsync"."""
+        words = self.words.split()
+        for one in sorted(self.fields, key=lambda one: not one.positional):
+            words += _typed(one, getattr(request, one.name))
+        return words
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The first word of several procedures. summary: one line."""
+
+    words: str
+    summary: str
+    example: str = ""
+
+
+def named(name: str) -> Any:
+    """What a declaration names. Raises LookupError when there is no such thing."""
+    module_name, _, attribute = name.partition(":")
+    found = getattr(import_module(module_name), attribute, None)
+    if found is None:
+        raise LookupError(f"{name} is declared, but there is no such thing")
+    return found
+
+
+def planned(procedure: Procedure, request: Any, made: Plan | Planned[W]) -> Planned[W]:
+    """What a plan function gave, with what goes with it, and with what was asked for on record."""
+    whole = made if isinstance(made, Planned) else Planned(made)
+    values = procedure.recorded(request)
+    return replace(whole, plan=replace(whole.plan, request={"procedure": procedure.words, "values": values}))
+
+
+def _plain(value: Any) -> Any:
+    return (
+        [str(each) for each in value] if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+    )
+
+
+def _typed(one: Field, value: Any) -> Sequence[str]:
+    if value in (None, one.default) and not (one.required or (one.positional and value)):
+        return ()
+    values = [str(each) for each in value] if one.many else [str(value)]
+    if one.positional:
+        return values
+    if one.kind == "flag":
+        return one.flags[:1]
+    return [word for each in values for word in (one.flags[0], each)]

@@ -1,0 +1,108 @@
+"""The smaller parts of a manual: contacts, checklists, the schedule, labels, documents."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+UnitKind = Literal["count", "seconds", "bytes", "percent"]
+Operator = Literal[">", ">=", "<", "<="]
+
+
+class Policy(BaseModel):
+    """The base of everything in the model: read, never changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Unit(Policy):
+    """What a number counts. noun: "connections", for people; per: "hour" when it is a rate, else ""."""
+
+    kind: UnitKind
+    noun: str = ""
+    per: str = ""
+
+
+class Comparison(Policy):
+    """One comparison of a bound, in base units: seconds, bytes, percent or a plain count."""
+
+    operator: Operator
+    value: float
+    unit: Unit
+
+
+class Bound(Policy):
+    """One cell of the thresholds; it is reached when all of its comparisons hold."""
+
+    text: str
+    comparisons: tuple[Comparison, ...]
+
+
+class Command(Policy):
+    """A tabsync command as one would type it, without the word tabsync. `<name>` stands for a word to fill in."""
+
+    text: str
+    words: tuple[str, ...]
+    line: int
+
+
+class Contact(Policy):
+    """Whom to call. address: an e-mail address, a telephone number or a link."""
+
+    role: str
+    address: str
+    availability: str
+    line: int
+
+
+class ChecklistItem(Policy):
+    """One box to tick."""
+
+    text: str
+    line: int
+
+
+class Checklist(Policy):
+    """A list of boxes under a heading."""
+
+    title: str
+    items: tuple[ChecklistItem, ...]
+    line: int
+
+
+class ScheduleItem(Policy):
+    """Something due at a frequency: a tabsync command, or what a person does (command is None)."""
+
+    frequency: str
+    text: str
+    command: Command | None
+    line: int
+
+
+class EnumLabel(Policy):
+    """What the manual says of one label of an enum type."""
+
+    type: str
+    label: str
+    state: Literal["in use", "retained", "removed"]
+    note: str
+    line: int
+
+
+class Document(Policy):
+    """Which edition this is, and when somebody has to read it through again."""
+
+    version: str = ""
+    updated: date | None = None
+    next_review: date | None = None
+    line: int = 0
+
+
+class Heading(Policy):
+    """A heading of the file, for tables of contents."""
+
+    title: str
+    level: int
+    line: int

@@ -1,0 +1,34 @@
+"""Everything that this chapter can do, declared."""
+
+from __future__ import annotations
+
+from tabsync.kernel.procedure import Procedure
+
+PROCEDURES: tuple[Procedure, ...] = (
+    Procedure(
+        words="status",
+        summary="Show whether something is wrong, and what to do next.",
+        example="tabsync status --json",
+        details=(
+            "Show whether something is wrong: alerts, recent changes, blocked sessions, what to do, and "
+            "recovery.\n\nExit code 0: nothing is wrong. 1: something is wrong. 3: no connection. 6: nothing is "
+            "known to be wrong, but something is unknown."
+        ),
+        takes="database json",
+        read="tabsync.procedures.status:look_status",
+        needs="pg_monitor",
+        operator="viewer",
+    ),
+    Procedure(
+        words="health",
+        summary="Check that the database answers and that its key tables can be read.",
+        example="tabsync health --database service=production",
+        details=(
+            "Check that the database answers and the manual's key tables can be read.\n\nExit code 0: all checks "
+            "passed. 1: a check failed. 3: no connection."
+        ),
+        takes="database json",
+        read="tabsync.monitoring.shown:look_health",
+        operator="viewer",
+    ),
+)

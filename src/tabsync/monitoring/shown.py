@@ -1,0 +1,117 @@
+"""tabsync status, health: what they show. They only read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tabsync.kernel.clock import age
+from tabsync.kernel.errors import Exit
+from tabsync.kernel.page import Cell, Page, Style
+from tabsync.kernel.units import human_bytes, human_seconds
+from tabsync.manual.load import load
+
+if TYPE_CHECKING:
+    from tabsync.kernel.procedure import Nothing
+    from tabsync.kernel.step import Facts
+    from tabsync.workspace import Workspace
+
+_STYLES: dict[str, Style] = {
+    "critical": "strong bad",
+    "warning": "strong warning",
+    "unknown": "strong warning",
+    "ok": "strong good",
+}
+
+
+def look_health(workspace: Workspace, _request: Nothing) -> Page:
+    """Whether the database answers and the manual's key tables can be read."""
+    from tabsync.monitoring.health import check_health
+
+    facts = check_health(workspace, load(workspace.manual_path))
+    page = Page("health", facts)
+    page.table(("", "Check", "Time", "Error"), map(_check, facts["checks"]), heading=False)
+    for check in facts["checks"]:
+        if check["hint"]:
+            page.line(f"hint: {check['hint']}")
+    verdict: Cell = ("HEALTHY", "strong good") if facts["healthy"] else ("NOT HEALTHY", "strong bad")
+    page.line(verdict, f": {facts['place']}")
+    if not facts["healthy"]:
+        page.exit_code = Exit.PROBLEM_FOUND if facts["checks"][0]["ok"] else Exit.NOT_ALLOWED
+    return page
+
+
+def exit_code(facts: Facts) -> Exit:
+    """What the page comes to for a machine; unknown has a code of its own, being neither well nor wrong."""
+    if not facts["database"]["reachable"]:
+        return Exit.NOT_ALLOWED
+    levels = {"ok": Exit.DONE, "unknown": Exit.UNKNOWN}
+    return levels.get(facts["verdict"]["level"], Exit.PROBLEM_FOUND)
+
+
+def page_of(facts: Facts) -> Page:
+    """The page, the verdict first; a part that has nothing to say is one line or none."""
+    page, verdict = Page("", facts), facts["verdict"]
+    page.line(verdict["sentence"], style=_STYLES[verdict["level"]])
+    since = verdict["since"]
+    known = f"since {since[:19].replace('T', ' ')} UTC" if since else "since an unknown time"
+    page.line(f"{facts['database']['place']}, {known}, checked at {facts['checked_at'][11:19]} UTC", style="quiet")
+    if facts["database"]["error"]:
+        page.line(facts["database"]["error"]["fact"], style="bad")
+    if facts["alerts"]:
+        page.line("")
+        page.table(("", "Metric", "Value", "Bound", "What to do"), map(_alert, facts["alerts"]), title="Alerts")
+    changes = [f"{one['at'][11:19]} {one['what']}" for one in facts["changes"][:8]]
+    _add(page, "Changed in the last two hours", changes)
+    blockers = [f"session {one['pid']} blocks {len(one['victims'])}: {one['what']}" for one in facts["blockers"]]
+    _add(page, "Blocked by", blockers)
+    _add_next(page, facts)
+    _add_recovery(page, facts)
+    interrupted = [f"{one['procedure']} (tabsync run show {one['id']})" for one in facts["interrupted"]]
+    _add(page, "Interrupted runs", interrupted)
+    _add(page, "Unknown", facts["unseen"])
+    return page
+
+
+def _check(one: Facts) -> tuple[Cell, ...]:
+    mark: Cell = ("ok", "good") if one["ok"] else ("FAILED", "bad")
+    return mark, one["name"], human_seconds(one["seconds"]), one["error"]
+
+
+def _alert(one: Facts) -> tuple[Cell, ...]:
+    metric = f"{one['metric']} ({one['label']})" if one["label"] else one["metric"]
+    return (one["level"], _STYLES[one["level"]]), metric, one["value"], one["bound"], one["action"]
+
+
+def _add_next(page: Page, facts: Facts) -> None:
+    if facts["next"]:
+        page.line("")
+        page.line("What to do", style="strong")
+    for one in facts["next"]:
+        page.line(f"  {one['command']}", style="strong", whole=True)
+        undo = one["undo"] if one["undo"].startswith(("no undo", "only reads")) else f"undo: {one['undo']}"
+        page.line(f"      {one['why']}; {undo}", style="quiet")
+
+
+def _add_recovery(page: Page, facts: Facts) -> None:
+    backup, drill = facts["backup"], facts["drill"]
+    lines = []
+    if backup:
+        what = f"{backup['backup']}, {backup['kind']}" if "kind" in backup else backup["backup"]
+        lines.append(f"last backup  {what}, {age(backup['at'])}, {human_bytes(backup['bytes'])}")
+    if drill:
+        rto = "not reached" if drill["rto_seconds"] is None else f"restored in {human_seconds(drill['rto_seconds'])}"
+        lines.append(f"last drill   {drill['content']}, {rto}, {age(drill['at'])}")
+    if received := facts["wal"]:
+        until = received["until"]
+        lines.append(
+            f"WAL until    {until[:19].replace('T', ' ')} UTC, {age(until)}" if until else "WAL until    unknown"
+        )
+    _add(page, "Recovery", lines or ["no backup and no drill on record"])
+
+
+def _add(page: Page, title: str, lines: list[str]) -> None:
+    if lines:
+        page.line("")
+        page.line(title, style="strong")
+    for line in lines:
+        page.line(f"  {line}")

@@ -1,0 +1,290 @@
+"""All procedures, of all chapters; and how one is started, whoever asks: the console, the schedule, the API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from tabsync.backups.procedures import GROUPS as BACKUP_GROUPS
+from tabsync.backups.procedures import PROCEDURES as BACKUPS
+from tabsync.init.procedures import PROCEDURES as INIT
+from tabsync.kernel.procedure import Done, Group, Planned, Procedure, Surface, named, planned
+from tabsync.monitoring.procedures import PROCEDURES as MONITORING
+
+if TYPE_CHECKING:
+    from tabsync.kernel.page import Page
+    from tabsync.kernel.runner import Listener
+    from tabsync.kernel.step import Facts
+    from tabsync.workspace import Workspace
+
+_OWN_GROUPS: tuple[Group, ...] = (
+    Group("manual", "Check and show the manual, which contains the policy."),
+    Group("config", "Show the settings of tabsync.toml.", "tabsync config show"),
+    Group("run", "Show runs: their steps and their results."),
+    Group("key", "Create the keys that encrypt and sign backups.", "tabsync key identity ~/backup-identity"),
+    Group("operator", "Manage the users of the console."),
+)
+
+_OWN: tuple[Procedure, ...] = (
+    Procedure(
+        words="config show",
+        summary="Show each setting and where its value comes from; secrets are hidden.",
+        example="tabsync config show",
+        takes="json",
+        command="tabsync.cli.config:show_command",
+    ),
+    Procedure(
+        words="procedures",
+        summary="List what can be started, and from where.",
+        example="tabsync procedures --json",
+        takes="json no-config",
+        command="tabsync.cli.procedures:procedures_command",
+    ),
+    Procedure(
+        words="serve",
+        summary="Serve the console until Ctrl-C.",
+        example="tabsync serve --port 0",
+        details="To add an operator who can log in: tabsync operator add NAME --role admin",
+        request="tabsync.cli.serve:Serve",
+        takes="database store",
+        command="tabsync.cli.serve:serve_command",
+    ),
+    Procedure(
+        words="demo",
+        summary="Try everything on the database of a restaurant.",
+        example="tabsync demo --once",
+        details=(
+            "Start a restaurant's PostgreSQL with live traffic, prove its backup, and keep the console "
+            "running.\n\nEverything is in .tabsync/demo in this directory, and stops with Ctrl-C."
+        ),
+        request="tabsync.cli.demo:Demo",
+        takes="yes json no-config",
+        command="tabsync.cli.demo:demo_command",
+    ),
+    Procedure(
+        words="manual check",
+        summary="List the errors in the manual as FILE:LINE. Also lists the commands in it that are not built yet.",
+        example="tabsync manual check manual.md",
+        request="tabsync.cli.manual:Check",
+        takes="json no-config",
+        command="tabsync.cli.manual:check_command",
+    ),
+    Procedure(
+        words="manual show",
+        summary="Show the manual, one section, or one runbook.",
+        example='tabsync manual show thresholds; tabsync manual show "Payments failing"',
+        request="tabsync.cli.manual:Show",
+        takes="json no-config",
+        command="tabsync.cli.manual:show_command",
+    ),
+    Procedure(
+        words="run list",
+        summary="List the newest runs.",
+        example="tabsync run list --limit 5",
+        request="tabsync.cli.run:List",
+        takes="json",
+        read="tabsync.cli.run:look_list",
+    ),
+    Procedure(
+        words="run show",
+        summary="Show the steps of one run, with those that were not done.",
+        example="tabsync run show latest",
+        request="tabsync.cli.run:Show",
+        takes="json",
+        read="tabsync.cli.run:look_show",
+    ),
+    Procedure(
+        words="key identity",
+        summary=(
+            "Create an identity, which decrypts backups. Store it in two places, not on the host that takes backups."
+        ),
+        example="tabsync key identity ~/backup-identity",
+        request="tabsync.cli.key:Identity",
+        takes="json no-config",
+        command="tabsync.cli.key:identity_command",
+    ),
+    Procedure(
+        words="key signing",
+        summary="Create a key that signs the manifests of backups. Store it on the host that takes backups.",
+        example="tabsync key signing ~/backup-signing.pem",
+        request="tabsync.cli.key:Signing",
+        takes="json no-config",
+        command="tabsync.cli.key:signing_command",
+    ),
+    Procedure(
+        words="operator add",
+        summary="Add an operator; asks for the password twice.",
+        example="tabsync operator add ana --role admin --generate",
+        request="tabsync.cli.operator:Add",
+        takes="",
+        command="tabsync.cli.operator:add_command",
+    ),
+    Procedure(
+        words="operator list",
+        summary="List the operators.",
+        example="tabsync operator list",
+        takes="json",
+        read="tabsync.cli.operator:look_list",
+    ),
+    Procedure(
+        words="operator password",
+        summary="Set a new password for an operator; this ends the operator's sessions.",
+        example="tabsync operator password ana",
+        request="tabsync.cli.operator:Password",
+        takes="",
+        command="tabsync.cli.operator:password_command",
+    ),
+    Procedure(
+        words="operator token",
+        summary="Make a token by which a program uses the API in an operator's name.",
+        example="tabsync operator token deploy-bot",
+        details="It is shown once, and works until --remove removes all tokens of the operator.",
+        request="tabsync.cli.operator:Token",
+        takes="",
+        command="tabsync.cli.operator:token_command",
+    ),
+    Procedure(
+        words="operator remove",
+        summary="Remove an operator; this ends the operator's sessions.",
+        example="tabsync operator remove ana",
+        request="tabsync.cli.operator:Remove",
+        takes="",
+        command="tabsync.cli.operator:remove_command",
+    ),
+)
+
+GROUPS: tuple[Group, ...] = (*BACKUP_GROUPS, *_OWN_GROUPS)
+PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *BACKUPS, *_OWN, *INIT)
+_BY_WORDS = {one.words: one for one in PROCEDURES}
+
+
+def find(words: str) -> Procedure | None:
+    """The procedure of some words, "backup take"; None when there is none."""
+    return _BY_WORDS.get(words)
+
+
+def named_in(words: Sequence[str]) -> tuple[Procedure, Sequence[str]] | None:
+    """The procedure that some words name, and what is left for it; None when this version has none."""
+    for count in range(len(words), 0, -1):
+        procedure = find(" ".join(words[:count]))
+        if procedure is not None and Surface.CLI in procedure.surfaces:
+            rest = words[count:]
+            stray = rest and rest[0][:1] != "-" and not any(one.positional for one in procedure.fields)
+            return None if stray else (procedure, rest)  # `drill nightly` is not built, as `drill` takes no argument
+    return None
+
+
+def is_built(words: Sequence[str]) -> bool:
+    """Whether this version has the command that some words name."""
+    return named_in(words) is not None
+
+
+def on(surface: Surface) -> list[Procedure]:
+    """The procedures that can be started from a surface."""
+    return [one for one in PROCEDURES if surface in one.surfaces]
+
+
+def request_of(procedure: Procedure, values: dict[str, Any], outside: Workspace | None = None) -> Any:
+    """A request from a form, a manual or a JSON document.
+
+    values: by the names of its fields, as text or JSON; outside: the workspace, where somebody asks who has no shell on
+    this machine (see requests.parse). Raises BadUsage, naming what is wrong.
+    """
+    from tabsync.procedures.requests import parse
+
+    return parse(procedure, values, [name for name, _ in outside.stores] if outside else None)
+
+
+def prepare(procedure: Procedure, workspace: Workspace, request: Any) -> Planned[Workspace]:
+    """Plan a procedure: it only reads. Raises what stops it before anything is changed."""
+    made: Planned[Workspace] = planned(procedure, request, named(procedure.plan)(workspace, request))
+    return made
+
+
+def carry_out(
+    procedure: Procedure,
+    workspace: Workspace,
+    request: Any,
+    made: Planned[Workspace],
+    listener: Listener | None = None,
+    *,
+    approval: str = "not needed",
+) -> Done[Workspace, Any]:
+    """Run what was planned, without a word. approval: how it was approved; see kernel.plan.check_approval.
+
+    The outcome says what stopped it, if anything did.
+    """
+    from tabsync.kernel.runner import run
+
+    where = made.workspace or workspace
+    outcome = run(made.plan, where, where.journal(), listener, approval=approval) if made.plan.steps else None
+    return after(procedure, Done(where, request, made, outcome))
+
+
+def start(workspace: Workspace, words: str, values: dict[str, Any], *, approval: str = "") -> Done[Workspace, Any]:
+    """Plan and run a procedure by its words, as a schedule or a runbook does; nothing is printed.
+
+    values: by the names of the request's fields; approval: by whom a destructive plan was approved beforehand.
+    Raises BadUsage when there is no such procedure or request, Refused when its plan is destructive and not approved.
+    """
+    from tabsync.kernel.errors import BadUsage, Refused
+
+    procedure = find(words)
+    if procedure is None or not procedure.plan:
+        raise BadUsage(f"{words!r} can't be started", "to list the procedures: tabsync procedures")
+    request = request_of(procedure, values)
+    made = prepare(procedure, workspace, request)
+    try:
+        if made.plan.risk.value == "destructive" and not approval:
+            raise Refused(
+                f"{words} is destructive and was not approved", "run it on the command line, or in the console"
+            )
+        return carry_out(procedure, workspace, request, made, approval=approval or "not needed")
+    finally:
+        if made.done:
+            made.done()
+
+
+def page_of(workspace: Workspace, run: Facts) -> Page | None:
+    """The page of a run that ended, as its procedure shows it; None when it can't be shown from what was recorded.
+
+    run: as ledger.runs.one_run gives it.
+    """
+    from tabsync.kernel.errors import FailedPartway, TabsyncError
+    from tabsync.kernel.runner import Outcome
+    from tabsync.ledger.runs import plan_of
+
+    plan = plan_of(run)
+    found = named_in(run["procedure"].split())
+    procedure = find(plan.request.get("procedure", "")) or (found[0] if found else None)
+    if procedure is None or not procedure.show:
+        return None
+    steps = {one["key"]: one for one in run["steps"]}
+    failed = next((one for one in run["steps"] if one["state"] == "failed"), None)
+    outcome = Outcome(
+        run["id"],
+        {key: one["facts"] for key, one in steps.items() if one["state"] == "done"},
+        {key: one["seconds"] for key, one in steps.items() if one["seconds"] is not None},
+        FailedPartway(failed["fact"], failed["hint"] or "") if failed else None,
+        failed["key"] if failed else "",
+    )
+    try:
+        request = request_of(procedure, plan.request["values"]) if plan.request else _unknown(procedure)
+        page: Page = named(procedure.show)(Done(workspace, request, Planned(plan), outcome))
+        _ = page.headline  # what could not be drawn is not shown
+    except (TabsyncError, LookupError, TypeError, ValueError, AttributeError):
+        return None  # it failed before there was anything to show, or what it shows is gone
+    return page
+
+
+def _unknown(procedure: Procedure) -> SimpleNamespace:
+    """The request of a run of an earlier version, which did not record it."""
+    return SimpleNamespace(**{one.name: one.default for one in procedure.fields})
+
+
+def after(procedure: Procedure, done: Done[Workspace, Any]) -> Done[Workspace, Any]:
+    """Do what belongs to a procedure when it has run, whoever started it."""
+    if not procedure.after:
+        return done
+    return Done(done.workspace, done.request, done.planned, done.outcome, named(procedure.after)(done))

@@ -1,0 +1,33 @@
+"""The status, with what each chapter adds to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tabsync.backups.watch import contribute as backups
+from tabsync.manual.load import load
+from tabsync.manual.model import Manual
+from tabsync.monitoring.shown import exit_code, page_of
+from tabsync.monitoring.status import look as look_at
+
+if TYPE_CHECKING:
+    from tabsync.kernel.page import Page
+    from tabsync.kernel.procedure import Nothing
+    from tabsync.kernel.step import Facts
+    from tabsync.workspace import Workspace
+
+CONTRIBUTORS = (backups,)
+"""Each chapter that has something to say of how things stand."""
+
+
+def look(workspace: Workspace, manual: Manual) -> Facts:
+    """Everything that the status shows; see monitoring.status.look."""
+    return look_at(workspace, manual, CONTRIBUTORS)
+
+
+def look_status(workspace: Workspace, _request: Nothing) -> Page:
+    """Whether something is wrong, and what to do next."""
+    facts = look(workspace, load(workspace.manual_path))
+    page = page_of(facts)
+    page.exit_code = exit_code(facts)
+    return page

@@ -1,0 +1,116 @@
+"""Finds the workspace of a command: from its options, the environment, and tabsync.toml."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tabsync.kernel.errors import BadUsage
+from tabsync.stores.keys import Keys
+from tabsync.workspace.settings import Settings, read_settings
+from tabsync.workspace.workspace import Workspace
+
+CONFIG_NAME = "tabsync.toml"
+PROFILE_MANUAL = Path(__file__).parents[1] / "profiles" / "tabsync" / "manual.md"
+PLAIN_MANUAL = Path(__file__).parents[1] / "profiles" / "plain" / "manual.md"
+"""For a database that has no manual yet: it names no table. tests/unit/init/test_texts.py writes it from init's."""
+
+_DEMO_CONFIG = Path(".tabsync") / "demo" / CONFIG_NAME
+_ELSEWHERE = {"PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "TABSYNC_DATABASE"}
+"""Variables that name a database: whoever sets one means neither the demo's nor none."""
+
+
+def find(
+    config: Path | None = None, *, database: str | None = None, store: str | None = None, anything: bool = False
+) -> Workspace:
+    """The workspace of this command.
+
+    config: --config, else TABSYNC_CONFIG, else ./tabsync.toml, else the demo's when there is one here and no PG*
+    variable names another database. database, store: --database and --store. anything: also where nothing names one.
+    Raises BadUsage when the file is missing or has something in it that isn't known.
+    """
+    path = config_path(config, database)
+    named = _ELSEWHERE | {"TABSYNC_STORE", "TABSYNC_HOME"}  # archive_command and the like need no database
+    if path is None and not (anything or database or store or named & os.environ.keys()):
+        raise BadUsage(
+            f"there is no {CONFIG_NAME} in this directory, and no database is named",
+            "create one: tabsync init URL; or name the database with --database or the PG* variables",
+        )
+    settings = read_settings(path)
+    base = path.parent.resolve() if path else Path.cwd()
+    default_home = base if path and path.resolve().parent.name == "demo" else base / ".tabsync"
+    home = Path(_from(base, settings, "home") or default_home).resolve()
+    remote, directory = _store_place(store, settings, base, home)
+    return Workspace(
+        home=home,
+        conninfo=database or settings["database"],
+        store_root=directory,
+        store_url=remote,
+        stores=tuple((name, _spelled(one.value, base)) for name, one in settings.stores.items()),
+        keys=_keys(settings, base),
+        provider=settings["provider.name"],
+        project=settings["provider.project"],
+        manual_path=(base / settings["manual"]).resolve() if settings["manual"] else _own_manual(path),
+        ledger_url=settings["ledger"] or f"sqlite:///{home / 'ledger.sqlite'}",
+        jobs=settings["jobs"],
+        name=settings["name"],
+        wal_budget=settings["wal.budget"],
+        config_path=path.resolve() if path else None,
+    )
+
+
+def config_path(config: Path | None, database: str | None = None) -> Path | None:
+    """The tabsync.toml of a command; None when there is none. Raises BadUsage when the one that is named is missing."""
+    named = config or (Path(os.environ["TABSYNC_CONFIG"]) if "TABSYNC_CONFIG" in os.environ else None)
+    if named is not None:
+        if not named.is_file():
+            raise BadUsage(f"there is no file {named}", "create one: tabsync init URL")
+        return named
+    if Path(CONFIG_NAME).is_file():
+        return Path(CONFIG_NAME)
+    if _DEMO_CONFIG.is_file() and not _ELSEWHERE & os.environ.keys() and not database:
+        return _DEMO_CONFIG
+    return None
+
+
+def _own_manual(config: Path | None) -> Path:
+    """The manual where none is named: without a tabsync.toml, one that speaks of no table in particular."""
+    return PLAIN_MANUAL if config is None else PROFILE_MANUAL
+
+
+def _from(base: Path, settings: Settings, name: str) -> Path | None:
+    """A path that a setting names: from where the file lies, or, in the environment, from where one is."""
+    one = settings.values[name]
+    if not one.value:
+        return None
+    return Path(one.value) if one.origin == one.setting.env else base / one.value
+
+
+def _store_place(option: str | None, settings: Settings, base: Path, home: Path) -> tuple[str, Path]:
+    """The URL of a remote store ("" for none) and the directory of a local one."""
+    from tabsync.stores.address import parse_address
+
+    one = settings.values["store"]
+    given = option or (one.value if one.origin == one.setting.env else "")
+    address = parse_address(given or one.value or str(home / "store"))
+    if isinstance(address, Path):
+        return "", (address if given else base / address).resolve()
+    return str(address), home / "store"
+
+
+def _spelled(place: str, base: Path) -> str:
+    """A store of tabsync.toml as it is opened: a directory is meant from where the file lies."""
+    from tabsync.stores.address import parse_address
+
+    address = parse_address(place)
+    return str((base / address).resolve()) if isinstance(address, Path) else str(address)
+
+
+def _keys(settings: Settings, base: Path) -> Keys:
+    identity, signing = settings["keys.identity"], settings["keys.signing"]
+    return Keys(
+        recipients=tuple(settings["keys.recipients"]),
+        identity=base / Path(identity).expanduser() if identity else None,
+        signing=base / Path(signing).expanduser() if signing else None,
+        trusted=tuple(settings["keys.trusted"]),
+    )

@@ -1,0 +1,177 @@
+"""The settings of tabsync.toml: all of them, with their types, defaults and environment variables, in one place."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from tabsync.kernel.errors import BadUsage
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting.
+
+    name: its place in tabsync.toml, "wal.budget" being budget in the table [wal]; before: the name that it had at the
+    top of the file, which goes on working; kind: of its value; env: the variable that overrides the file; secret: it
+    may hold a password, and is never shown.
+    """
+
+    name: str
+    help: str
+    kind: type = str
+    default: Any = ""
+    env: str = ""
+    before: str = ""
+    secret: bool = False
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("database", "connection string of the database that is looked after", env="TABSYNC_DATABASE", secret=True),
+    Setting("store", "where backups are: a directory, az://, s3:// or gs:// with a prefix", env="TABSYNC_STORE"),
+    Setting("name", "what this database is called in pages and messages"),
+    Setting("manual", "the manual, from where tabsync.toml is"),
+    Setting("home", "the directory of the ledger, scratch servers and reports", env="TABSYNC_HOME"),
+    Setting("ledger", "SQLAlchemy URL of the ledger", secret=True),
+    Setting("jobs", "connections of a dump or restore", int, 2),
+    Setting("keys.recipients", "who can decrypt new backups: age recipients", list, (), before="recipients"),
+    Setting("keys.identity", "the file that decrypts backups", env="TABSYNC_IDENTITY", before="identity"),
+    Setting("keys.signing", "the file that signs backups", env="TABSYNC_SIGNING_KEY", before="signing_key"),
+    Setting("keys.trusted", "whose signatures count", list, (), before="trusted_keys"),
+    Setting("wal.budget", "how much WAL may wait to be stored", default="10GB", before="wal_budget"),
+    Setting("provider.name", "who runs the server: supabase", before="provider"),
+    Setting("provider.project", "its reference there", before="project"),
+)
+STORES = "stores"
+"""The table of further stores: a place by each name, or a table with the place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a setting is, and where that comes from: "tabsync.toml, line 3", "TABSYNC_HOME", "default"."""
+
+    setting: Setting
+    value: Any
+    origin: str
+
+    @property
+    def shown(self) -> str:
+        """The value for people, without secrets."""
+        if self.setting.secret and self.value:
+            return _without_password(str(self.value))
+        return ", ".join(map(str, self.value)) if isinstance(self.value, list | tuple) else str(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a command. values: by name; stores: places by name; path: the file that was read, if any."""
+
+    values: Mapping[str, Value]
+    stores: Mapping[str, Value]
+    path: Path | None
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name].value
+
+
+def read_settings(path: Path | None) -> Settings:
+    """The settings of a tabsync.toml, and of the environment. path: None: there is no file.
+
+    Raises BadUsage when the file can't be read, or has something in it that isn't known or isn't of its type.
+    """
+    given, lines = _flat(path) if path else ({}, {})
+    file = path.name if path else ""
+    values: dict[str, Value] = {}
+    for one in SETTINGS:
+        key = one.name if one.name in given else one.before
+        variable = os.environ.get(one.env, "") if one.env else ""
+        if variable:
+            values[one.name] = Value(one, variable, one.env)
+        elif key and key in given:
+            values[one.name] = Value(one, given[key], f"{file}, line {lines.get(key, 1)}")
+        else:
+            values[one.name] = Value(one, one.default, "default")
+    if path and values["jobs"].value < 1:
+        raise BadUsage(f"{path}: jobs is {values['jobs'].value}", "set the number of connections of a dump, 1 or more")
+    stores = {
+        key.removeprefix(f"{STORES}."): Value(_store(key), place, f"{file}, line {lines.get(key, 1)}")
+        for key, place in given.items()
+        if key.startswith(f"{STORES}.")
+    }
+    return Settings(values, stores, path)
+
+
+def _flat(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
+    """The values of a file by their dotted names, checked, and the lines that they stand in."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except OSError as error:
+        raise BadUsage(f"can't read {path}: {error.strerror}", "check its permissions") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadUsage(f"{path}: {error}", "compare it with the file that tabsync init writes") from None
+    given = dict(_dotted(content))
+    known = {name: one for one in SETTINGS for name in (one.name, one.before) if name}
+    for key, value in given.items():
+        _check(path, key, value, known)
+    return given, _lines(text)
+
+
+def _dotted(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        name = f"{above}.{key}" if above else key
+        if isinstance(value, dict) and above == STORES:
+            yield name, value.get("place", value)  # [stores.NAME] with place = "..."
+        elif isinstance(value, dict):
+            yield from _dotted(value, name)
+        else:
+            yield name, value
+
+
+def _check(path: Path, key: str, value: Any, known: Mapping[str, Setting]) -> None:
+    kind = str if key.startswith(f"{STORES}.") else known[key].kind if key in known else None
+    if kind is None:
+        near = get_close_matches(key, [*known, STORES], 1, 0.5)
+        about = f"did you mean {near[0]}? " if near else ""
+        names = ", ".join(one.name for one in SETTINGS)
+        raise BadUsage(f"{path}: {key!r} is not a setting", f"{about}the settings are {names}, [{STORES}]")
+    if type(value) is not kind:  # to isinstance, true would be a number
+        given = type(value).__name__
+        raise BadUsage(f"{path}: {key} must be of type {kind.__name__}", f"it is of type {given}")
+    if isinstance(value, list) and not all(isinstance(word, str) for word in value):
+        raise BadUsage(f"{path}: {key} must contain only strings", f'{key} = ["...", "..."]')
+
+
+def _lines(text: str) -> dict[str, int]:
+    """In which line each key stands; good enough to show it to a person."""
+    found: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.strip()
+        if words.startswith("["):
+            table = words.strip("[] ").replace('"', "")
+        elif "=" in words and not words.startswith("#"):
+            key = words.partition("=")[0].strip().strip('"')
+            found.setdefault(table if table.startswith(f"{STORES}.") else f"{table}.{key}" if table else key, number)
+    return found
+
+
+def _store(key: str) -> Setting:
+    return Setting(key, "where this store is")
+
+
+def _without_password(text: str) -> str:
+    from tabsync.postgres.conninfo import without_secrets
+
+    if "://" in text and not text.startswith(("postgres://", "postgresql://")):
+        head, _, rest = text.partition("://")
+        return f"{head}://{rest.rpartition('@')[2]}"
+    try:
+        return without_secrets(text)
+    except BadUsage:
+        return "***"

@@ -1,0 +1,186 @@
+"""The wiring of one command: which database, which store, which manual, where our own state lives."""
+
+from __future__ import annotations
+
+import atexit
+import getpass
+import hashlib
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from tabsync.kernel.errors import Refused
+from tabsync.kernel.step import Context as StepContext
+from tabsync.stores.keys import Keys
+
+if TYPE_CHECKING:
+    from tabsync.ledger.journal import LedgerJournal
+    from tabsync.ledger.open import Ledger
+    from tabsync.postgres.connect import Connection
+    from tabsync.postgres.settings import Limits
+    from tabsync.stores.store import Store
+    from tabsync.system.claims import Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where everything is. conninfo: as given, a password in it never leaves the process except by environment.
+
+    home: our state (ledger, scratch servers, runs); jobs: how many connections a dump or a restore uses.
+    store_url: az://, s3:// or gs://; without it the store is the directory store_root. stores: where the stores are
+    that the manual's Retention table names; keys: what encrypts and signs backups. provider, project: who runs the
+    server ("supabase") and under which reference; without them the host's name tells.
+    """
+
+    home: Path
+    conninfo: str
+    store_root: Path
+    manual_path: Path
+    ledger_url: str
+    jobs: int = 2
+    name: str = ""
+    config_path: Path | None = None
+    actor: str = ""
+    store_url: str = ""
+    stores: tuple[tuple[str, str], ...] = ()
+    keys: Keys = field(default_factory=Keys)
+    wal_budget: str = "10GB"
+    provider: str = ""
+    project: str = ""
+    _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def servers(self) -> Path:
+        """Where servers of ours live: in home, or where the account that runs them can reach."""
+        from tabsync.system.account import reachable_place
+
+        return reachable_place(self.home / "servers")
+
+    def scratch(self, name: str = "") -> Path:
+        """The directory of one scratch server, or the one that holds them all; each is claimed by its user."""
+        return self.servers() / "scratch" / name
+
+    def connect(self, purpose: str, limits: Limits | None = None) -> Connection:
+        """A session to the database that is looked after."""
+        from tabsync.postgres.connect import connect
+
+        return connect(self.conninfo, purpose, limits=limits)
+
+    def conninfo_to(self, database: str) -> str:
+        """A connection string to another database of the same server."""
+        from psycopg.conninfo import make_conninfo
+
+        return make_conninfo(self.conninfo, dbname=database)
+
+    def ledger(self) -> Ledger:
+        """The ledger, opened once."""
+        from tabsync.ledger.open import open_ledger
+
+        if "ledger" not in self._open:
+            self._open["ledger"] = open_ledger(self.ledger_url, self.home / "runs")
+        ledger: Ledger = self._open["ledger"]
+        return ledger
+
+    def journal(self) -> LedgerJournal:
+        """A journal for the runner, in the name of whoever uses this workspace."""
+        from tabsync.ledger.journal import LedgerJournal
+
+        if not self.store_url:  # often on the same disk, and what is run now may be what makes room on it
+            self.store().make_room()
+        return LedgerJournal(self.ledger(), self.actor or _login(), self.manual_digest())
+
+    def store(self, place: str = "") -> Store:
+        """The store of backups, or another one by its path or URL."""
+        where = place or self.store_url or self.store_root
+        if f"store {where}" not in self._open:
+            from tabsync.stores.open import open_store
+
+            # Dumps for a remote store are made here; claims keep those of several runs apart.
+            self._open[f"store {where}"] = open_store(where, self.home / "staging", self.keys)
+        store: Store = self._open[f"store {where}"]
+        return store
+
+    def store_place(self, store: str) -> str:
+        """Where a store is: by its name in tabsync.toml, else it is a directory or URL already."""
+        return next((place for name, place in self.stores if name.lower() == store.lower()), store)
+
+    def hold(
+        self, directory: Path, on_exit: Literal["delete", "release"] = "delete", what: str = "", hint: str = ""
+    ) -> Claim:
+        """Claim a directory and keep it until it is deleted or released, or until this process ends.
+
+        on_exit: what becomes of it then; what, hint: it in words, and what to do, where another process has it.
+        Raises Refused when another process has it.
+        """
+        from tabsync.system.claims import claim
+
+        held = self._held()
+        if directory not in held:
+            taken = claim(directory)
+            if taken is None:
+                todo = hint or "wait until it ends; to see it: tabsync run list"
+                raise Refused(f"another process is using {what or directory}", todo)
+            held[directory] = (taken, on_exit)
+        return held[directory][0]
+
+    def holds(self, directory: Path) -> bool:
+        """Whether this process holds a directory."""
+        return directory in self._held()
+
+    def delete(self, directory: Path) -> None:
+        """End what still works in a directory, delete it and give its claim up; no-op when it isn't there."""
+        held = self._held()
+        if directory in held or directory.exists():
+            self.hold(directory).remove()
+            del held[directory]
+
+    def release(self, directory: Path) -> None:
+        """Give the claim of a held directory up, and leave what is in it."""
+        self._held().pop(directory)[0].release()
+
+    def _held(self) -> dict[Path, tuple[Claim, str]]:
+        if "claims" not in self._open:
+            self._open["claims"] = {}
+            # What an interrupt kept from being deleted in order is deleted at the latest when the process ends.
+            atexit.register(self._abandon)
+        held: dict[Path, tuple[Claim, str]] = self._open["claims"]
+        return held
+
+    def _abandon(self) -> None:
+        from tabsync.postgres.embedded import end_server
+
+        for directory, (_, on_exit) in list(self._held().items()):
+            if on_exit == "delete":
+                end_server(directory)
+                self.delete(directory)
+            else:
+                self.release(directory)
+
+    def manual_digest(self) -> str:
+        """SHA-256 of the manual, hex; "" when it can't be read."""
+        try:
+            return hashlib.sha256(self.manual_path.read_bytes()).hexdigest()
+        except OSError:
+            return ""
+
+    def close(self) -> None:
+        """Close what was opened."""
+        ledger = self._open.pop("ledger", None)
+        if ledger is not None:
+            ledger.close()
+
+
+Context: TypeAlias = StepContext[Workspace]
+"""What the function of a step gets besides its arguments."""
+
+
+def with_actor(workspace: Workspace, actor: str) -> Workspace:
+    """The same workspace, used in somebody's name (an operator of the console)."""
+    return replace(workspace, actor=actor)
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except OSError:
+        return f"uid {os.geteuid()}"
