@@ -15,6 +15,7 @@ from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.hold import holds
 from tabsync.backups.take import plan_take_full
 from tabsync.backups.verify import plan_verify_deep
+from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.procedure import Planned
 from tabsync.kernel.runner import run
@@ -356,3 +357,17 @@ def test_the_monthly_drill_runs_in_its_own_workspace(site: Site, pages: Pages, k
     listed.locator("section[aria-labelledby=drills] tbody a").first.click()  # each drill leads to its run and report
     listed.get_by_role("link", name="Report").click()
     listed.wait_for_url("**/report")
+
+
+def test_what_only_looks_can_not_be_run(site: Site, pages: Pages, kept: str) -> None:
+    """Prune without its tick shows what has expired, and there is no button that deletes."""
+    page = opened(site, pages, "/procedures/backup%20prune")
+    page.get_by_role("button", name="Show the plan").click()
+    page.wait_for_url("**/plans/*")
+    text = page.inner_text("main")
+    assert kept in text  # of each backup it says why it is kept
+    assert "There is nothing to do" in text or "only shows" in text
+    assert page.get_by_role("button", name="Run").count() == 0
+    digest = page.url.rpartition("/")[2]
+    with pytest.raises(Refused, match="nothing to run"):
+        site.running.console.worker.start(digest, "ana")

@@ -25,6 +25,7 @@ from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Quiet, run
 from tabsync.kernel.step import Call, Step
 from tabsync.manual.load import load
+from tabsync.procedures import start
 from tabsync.stores.local import LocalStore
 from tabsync.stores.manifest import StoredFile
 from tabsync.workspace import Workspace
@@ -398,3 +399,15 @@ def test_the_commands(workspace: Workspace, directory: Path) -> None:
     assert "expired1" in tabsync(directory, "backup", "prune", "--apply", "--yes").out
     assert "Nothing to delete" in tabsync(directory, "backup", "prune").out
     check_whole(workspace)
+
+
+def test_a_schedule_that_does_not_say_apply_deletes_nothing(workspace: Workspace) -> None:
+    fill(workspace)
+    done = start(workspace, "backup prune", {})
+    assert done.outcome is None
+    assert len(store_of(workspace).ids()) == 5
+    with pytest.raises(Refused, match="destructive"):
+        start(workspace, "backup prune", {"apply": True})
+    done = start(workspace, "backup prune", {"apply": True}, approval="schedule")
+    assert done.ran.error is None
+    assert len(store_of(workspace).ids()) < 5

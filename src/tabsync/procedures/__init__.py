@@ -218,7 +218,8 @@ def carry_out(
     from tabsync.kernel.runner import run
 
     where = made.workspace or workspace
-    outcome = run(made.plan, where, where.journal(), listener, approval=approval) if made.plan.steps else None
+    runs = made.plan.steps and not made.only_look
+    outcome = run(made.plan, where, where.journal(), listener, approval=approval) if runs else None
     return after(procedure, Done(where, request, made, outcome))
 
 
@@ -236,7 +237,7 @@ def start(workspace: Workspace, words: str, values: dict[str, Any], *, approval:
     request = request_of(procedure, values)
     made = prepare(procedure, workspace, request)
     try:
-        if made.plan.risk.value == "destructive" and not approval:
+        if made.plan.risk.value == "destructive" and not (approval or made.only_look):
             raise Refused(
                 f"{words} is destructive and was not approved", "run it on the command line, or in the console"
             )

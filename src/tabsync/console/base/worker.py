@@ -146,6 +146,8 @@ class Worker:
         """
         shown = self.shown(digest, operator)
         plan = shown.plan
+        if shown.made.only_look or not plan.steps:
+            raise Refused("this plan has nothing to run", "to carry it out, make a plan that asks for it")
         approval = check_approval(plan, typed=typed, yes=False)
         listener = Watcher(self.progress, self._stopping)
         with self._lock:
