@@ -13,7 +13,7 @@ from tests.servers import running_server
 
 from benchmarks.measure import TABSYNC, Measured, Series
 
-_LIBRARIES = "import typer, rich.console"
+_LIBRARIES = "import click, rich.console"
 _WITH_PSYCOPG = f"{_LIBRARIES}, psycopg"
 _COMMANDS: dict[tuple[str, ...], tuple[str, float]] = {
     ("--help",): (_LIBRARIES, 2.0),

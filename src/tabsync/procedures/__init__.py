@@ -42,6 +42,18 @@ _OWN: tuple[Procedure, ...] = (
         command="tabsync.cli.procedures:procedures_command",
     ),
     Procedure(
+        words="completion",
+        summary="Print a script that completes commands in a shell.",
+        example="tabsync completion bash > ~/.local/share/bash-completion/completions/tabsync",
+        details=(
+            "zsh: into a file named _tabsync in a directory of $fpath. "
+            "fish: into ~/.config/fish/completions/tabsync.fish. Then open a new shell."
+        ),
+        request="tabsync.cli.completion:Completion",
+        takes="no-config",
+        command="tabsync.cli.completion:completion_command",
+    ),
+    Procedure(
         words="serve",
         summary="Serve the console until Ctrl-C.",
         example="tabsync serve --port 0",
