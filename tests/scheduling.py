@@ -8,6 +8,7 @@ from __future__ import annotations
 from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = (
+    "tests/console/test_wheel.py",
     "tests/console/",
     "tests/postgres/stores/",
     "tests/drills/test_odd_clusters.py",

@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from tabsync.console.base.access import GUARDS, POSTING, NotLoggedIn, login_url
-from tabsync.console.base.assets import STATIC, serve_asset
+from tabsync.console.base.assets import check_complete, serve_asset
 from tabsync.console.base.compress import Compressed
 from tabsync.console.base.guard import Guard
 from tabsync.console.base.render import error_page, page
@@ -37,8 +37,7 @@ def create_app(workspace: Workspace, *, hosts: Sequence[str]) -> FastAPI:
     hosts: what the Host header may say, "127.0.0.1:8420"; anything else is refused. Raises Refused when the ledger
     can't be opened or the front-end files are missing.
     """
-    if not (STATIC / "vendor" / "htmx.min.js").exists():
-        raise Refused("the console's front-end files are missing", "to fetch them: make setup")
+    check_complete()
     app = FastAPI(
         title="TabSync",
         docs_url=None,

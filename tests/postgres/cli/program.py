@@ -33,10 +33,10 @@ def environment(directory: Path, **more: str) -> dict[str, str]:
     return kept | {"HOME": str(directory), "LC_ALL": "C.UTF-8"} | more
 
 
-def tabsync(directory: Path, *words: str | Path, timeout: float = 60, **env: str) -> Done:
+def tabsync(directory: Path, *words: str | Path, timeout: float = 60, program: Path = TABSYNC, **env: str) -> Done:
     """Run a command to its end. Whatever it was told to do, it never shows a traceback."""
     done = subprocess.run(
-        [TABSYNC, *words],
+        [program, *words],
         cwd=directory,
         env=environment(directory, **env),
         stdin=subprocess.DEVNULL,
