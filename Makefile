@@ -8,7 +8,7 @@ PARTS ?=
 # Containers often set it: then every process that a test starts would compile all of our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup emulators demo test lint bench soak lock clean
+.PHONY: help setup emulators demo wheel check test coverage lint bench soak lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,12 +29,25 @@ $(VENDOR)/.ready: $(VENV)/.ready package.json package-lock.json scripts/vendor.p
 demo: setup ## Start the demo, prove its backup, keep the console running (ARGS=--once: stop after the verdict)
 	@sh scripts/until-stopped.sh $(BIN)/tabsync demo $(ARGS)
 
+wheel: setup ## Build the sdist, and from it the wheel, into dist/
+	@rm -rf dist
+	@$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
+	@ls dist/*
+
+check: lint ## Before each commit: lint and the unit tests, in under 20 seconds when warm
+	@$(BIN)/python -m pytest -n logical $(ARGS) tests/unit
+
 emulators: setup # what tests and benchmarks store into
 	@$(BIN)/python scripts/emulators.py
 
 test: setup emulators ## Run all tests (as root on Debian it first installs chromium and postgresql-15)
 	@sh scripts/test-packages.sh
 	@$(BIN)/python -m pytest -n 3 $(ARGS)
+
+coverage: setup emulators ## All tests, with lines and branches counted: a third slower, so nightly and not in each CI run
+	@sh scripts/test-packages.sh
+	@$(BIN)/python -m pytest -n 3 --cov --cov-report= $(ARGS)
+	@$(BIN)/python scripts/uncovered.py
 
 lint: setup ## ruff, mypy --strict, the import rules, the manual
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -54,4 +67,4 @@ lock: $(VENV)/.ready ## Update requirements/*.txt from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/run.txt -c requirements/dev.txt pyproject.toml
 
 clean: ## Delete everything that was built, and the demo's data
-	rm -rf $(VENV) $(VENDOR) node_modules .tabsync
+	rm -rf $(VENV) $(VENDOR) node_modules .tabsync dist .coverage

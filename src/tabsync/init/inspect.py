@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tabsync.kernel.step import Facts
@@ -53,6 +54,7 @@ def manual_text(findings: Findings) -> str:
     return _templates().get_template("manual.md").render(found=findings, key_tables=key_tables)
 
 
+@cache
 def _templates() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

@@ -49,8 +49,9 @@ def test_a_target_uses_only_what_is_in_the_clone_or_what_it_makes_before(clone: 
 def test_whoever_imports_the_emulators_installs_them(clone: Path, target: str) -> None:
     """`make bench` stored into Azurite, which only `make test` had fetched."""
     commands = make(clone, "--dry-run", target)
-    for package in re.findall(r"python -m (benchmarks|soak|pytest)\b", commands):
-        sources = (clone / ("tests" if package == "pytest" else package)).rglob("*.py")
+    for package, options in re.findall(r"python -m (benchmarks|soak|pytest)\b(.*)", commands):
+        folder = re.search(r"\btests/\S+", options)
+        sources = (clone / (folder[0] if folder else "tests" if package == "pytest" else package)).rglob("*.py")
         if any("emulators" in source.read_text() for source in sources):
             assert commands.index("scripts/emulators.py") < commands.index(f"python -m {package}")
 
