@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan
-from tabsync.kernel.procedure import Argument, Option
+from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.step import Facts, Step, call
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from tabsync.kernel.procedure import Argument
+from tabsync.kernel.request import Argument
 
 if TYPE_CHECKING:
     from tabsync.cli.terminal import Terminal

@@ -8,7 +8,7 @@ from tabsync.kernel.page import Page
 
 if TYPE_CHECKING:
     from tabsync.cli.terminal import Terminal
-    from tabsync.kernel.procedure import Nothing
+    from tabsync.kernel.request import Nothing
 
 
 def show_command(terminal: Terminal, _request: Nothing) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tabsync.kernel.procedure import Argument, Option
+from tabsync.kernel.request import Argument, Option
 
 if TYPE_CHECKING:
     from tabsync.cli.terminal import Terminal

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.kernel.page import Page
-from tabsync.kernel.procedure import Argument
+from tabsync.kernel.request import Argument
 
 if TYPE_CHECKING:
     from tabsync.cli.terminal import Terminal

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tabsync.kernel.errors import Exit
-from tabsync.kernel.procedure import Argument
+from tabsync.kernel.request import Argument
 
 if TYPE_CHECKING:
     from tabsync.cli.terminal import Terminal

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from tabsync.kernel.page import Page
-from tabsync.kernel.procedure import Argument, Option
+from tabsync.kernel.request import Argument, Option
 
 if TYPE_CHECKING:
     from tabsync.cli.terminal import Terminal
-    from tabsync.kernel.procedure import Nothing
+    from tabsync.kernel.request import Nothing
     from tabsync.workspace import Workspace
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tabsync.kernel.page import Page
-from tabsync.kernel.procedure import Field, Procedure, Surface
+from tabsync.kernel.procedure import Procedure, Surface
+from tabsync.kernel.request import Field
 
 if TYPE_CHECKING:
     from tabsync.cli.terminal import Terminal
-    from tabsync.kernel.procedure import Nothing
+    from tabsync.kernel.request import Nothing
     from tabsync.kernel.step import Facts
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from tabsync.kernel.procedure import Option
+from tabsync.kernel.request import Option
 
 if TYPE_CHECKING:
     from tabsync.cli.terminal import Terminal

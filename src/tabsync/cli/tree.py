@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from tabsync.kernel.procedure import Argument, Field, Group, Option, Procedure, Surface
+from tabsync.kernel.procedure import Group, Procedure, Surface
+from tabsync.kernel.request import Argument, Field, Option
 from tabsync.procedures import GROUPS, PROCEDURES, find
 
 _CONFIG = "The tabsync.toml to use (default: the one in this directory, else the demo's)."

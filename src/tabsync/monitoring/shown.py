@@ -11,7 +11,7 @@ from tabsync.kernel.units import human_bytes, human_seconds
 from tabsync.manual.load import load
 
 if TYPE_CHECKING:
-    from tabsync.kernel.procedure import Nothing
+    from tabsync.kernel.request import Nothing
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 

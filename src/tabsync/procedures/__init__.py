@@ -11,6 +11,8 @@ from tabsync.backups.procedures import PROCEDURES as BACKUPS
 from tabsync.init.procedures import PROCEDURES as INIT
 from tabsync.kernel.procedure import Done, Group, Planned, Procedure, Surface, named, planned
 from tabsync.monitoring.procedures import PROCEDURES as MONITORING
+from tabsync.procedures.own import GROUPS as OWN_GROUPS
+from tabsync.procedures.own import PROCEDURES as OWN
 
 if TYPE_CHECKING:
     from tabsync.kernel.page import Page
@@ -18,156 +20,8 @@ if TYPE_CHECKING:
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 
-_OWN_GROUPS: tuple[Group, ...] = (
-    Group("manual", "Check and show the manual, which contains the policy."),
-    Group("config", "Show the settings of tabsync.toml.", "tabsync config show"),
-    Group("run", "Show runs: their steps and their results."),
-    Group("key", "Create the keys that encrypt and sign backups.", "tabsync key identity ~/backup-identity"),
-    Group("operator", "Manage the users of the console."),
-)
-
-_OWN: tuple[Procedure, ...] = (
-    Procedure(
-        words="config show",
-        summary="Show each setting and where its value comes from; secrets are hidden.",
-        example="tabsync config show",
-        takes="json",
-        command="tabsync.cli.config:show_command",
-    ),
-    Procedure(
-        words="procedures",
-        summary="List what can be started, and from where.",
-        example="tabsync procedures --json",
-        takes="json no-config",
-        command="tabsync.cli.procedures:procedures_command",
-    ),
-    Procedure(
-        words="completion",
-        summary="Print a script that completes commands in a shell.",
-        example="tabsync completion bash > ~/.local/share/bash-completion/completions/tabsync",
-        details=(
-            "zsh: into a file named _tabsync in a directory of $fpath. "
-            "fish: into ~/.config/fish/completions/tabsync.fish. Then open a new shell."
-        ),
-        request="tabsync.cli.completion:Completion",
-        takes="no-config",
-        command="tabsync.cli.completion:completion_command",
-    ),
-    Procedure(
-        words="serve",
-        summary="Serve the console until Ctrl-C.",
-        example="tabsync serve --port 0",
-        details="To add an operator who can log in: tabsync operator add NAME --role admin",
-        request="tabsync.cli.serve:Serve",
-        takes="database store",
-        command="tabsync.cli.serve:serve_command",
-    ),
-    Procedure(
-        words="demo",
-        summary="Try everything on the database of a restaurant.",
-        example="tabsync demo --once",
-        details=(
-            "Start a restaurant's PostgreSQL with live traffic, prove its backup, and keep the console "
-            "running.\n\nEverything is in .tabsync/demo in this directory, and stops with Ctrl-C."
-        ),
-        request="tabsync.cli.demo:Demo",
-        takes="yes json no-config",
-        command="tabsync.cli.demo:demo_command",
-    ),
-    Procedure(
-        words="manual check",
-        summary="List the errors in the manual as FILE:LINE. Also lists the commands in it that are not built yet.",
-        example="tabsync manual check manual.md",
-        request="tabsync.cli.manual:Check",
-        takes="json no-config",
-        command="tabsync.cli.manual:check_command",
-    ),
-    Procedure(
-        words="manual show",
-        summary="Show the manual, one section, or one runbook.",
-        example='tabsync manual show thresholds; tabsync manual show "Payments failing"',
-        request="tabsync.cli.manual:Show",
-        takes="json no-config",
-        command="tabsync.cli.manual:show_command",
-    ),
-    Procedure(
-        words="run list",
-        summary="List the newest runs.",
-        example="tabsync run list --limit 5",
-        request="tabsync.cli.run:List",
-        takes="json",
-        read="tabsync.cli.run:look_list",
-    ),
-    Procedure(
-        words="run show",
-        summary="Show the steps of one run, with those that were not done.",
-        example="tabsync run show latest",
-        request="tabsync.cli.run:Show",
-        takes="json",
-        read="tabsync.cli.run:look_show",
-    ),
-    Procedure(
-        words="key identity",
-        summary=(
-            "Create an identity, which decrypts backups. Store it in two places, not on the host that takes backups."
-        ),
-        example="tabsync key identity ~/backup-identity",
-        request="tabsync.cli.key:Identity",
-        takes="json no-config",
-        command="tabsync.cli.key:identity_command",
-    ),
-    Procedure(
-        words="key signing",
-        summary="Create a key that signs the manifests of backups. Store it on the host that takes backups.",
-        example="tabsync key signing ~/backup-signing.pem",
-        request="tabsync.cli.key:Signing",
-        takes="json no-config",
-        command="tabsync.cli.key:signing_command",
-    ),
-    Procedure(
-        words="operator add",
-        summary="Add an operator; asks for the password twice.",
-        example="tabsync operator add ana --role admin --generate",
-        request="tabsync.cli.operator:Add",
-        takes="",
-        command="tabsync.cli.operator:add_command",
-    ),
-    Procedure(
-        words="operator list",
-        summary="List the operators.",
-        example="tabsync operator list",
-        takes="json",
-        read="tabsync.cli.operator:look_list",
-    ),
-    Procedure(
-        words="operator password",
-        summary="Set a new password for an operator; this ends the operator's sessions.",
-        example="tabsync operator password ana",
-        request="tabsync.cli.operator:Password",
-        takes="",
-        command="tabsync.cli.operator:password_command",
-    ),
-    Procedure(
-        words="operator token",
-        summary="Make a token by which a program uses the API in an operator's name.",
-        example="tabsync operator token deploy-bot",
-        details="It is shown once, and works until --remove removes all tokens of the operator.",
-        request="tabsync.cli.operator:Token",
-        takes="",
-        command="tabsync.cli.operator:token_command",
-    ),
-    Procedure(
-        words="operator remove",
-        summary="Remove an operator; this ends the operator's sessions.",
-        example="tabsync operator remove ana",
-        request="tabsync.cli.operator:Remove",
-        takes="",
-        command="tabsync.cli.operator:remove_command",
-    ),
-)
-
-GROUPS: tuple[Group, ...] = (*BACKUP_GROUPS, *_OWN_GROUPS)
-PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *BACKUPS, *_OWN, *INIT)
+GROUPS: tuple[Group, ...] = (*BACKUP_GROUPS, *OWN_GROUPS)
+PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *BACKUPS, *OWN, *INIT)
 _BY_WORDS = {one.words: one for one in PROCEDURES}
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from tabsync.kernel.errors import BadUsage
-from tabsync.kernel.procedure import Field, Procedure
+from tabsync.kernel.procedure import Procedure
+from tabsync.kernel.request import Field
 
 
 def parse(procedure: Procedure, values: Mapping[str, Any], stores: Collection[str] | None = None) -> Any:

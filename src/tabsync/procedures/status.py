@@ -12,7 +12,7 @@ from tabsync.monitoring.status import look as look_at
 
 if TYPE_CHECKING:
     from tabsync.kernel.page import Page
-    from tabsync.kernel.procedure import Nothing
+    from tabsync.kernel.request import Nothing
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 

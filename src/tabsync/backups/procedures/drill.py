@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tabsync.kernel.clock import local
 from tabsync.kernel.page import Cell, Page
-from tabsync.kernel.procedure import Option, Planned
+from tabsync.kernel.procedure import Planned
+from tabsync.kernel.request import Option
 from tabsync.kernel.units import human_bytes
 
 if TYPE_CHECKING:
     from tabsync.backups.drill.report import Report
     from tabsync.kernel.plan import Plan
-    from tabsync.kernel.procedure import Done, Nothing
+    from tabsync.kernel.procedure import Done
+    from tabsync.kernel.request import Nothing
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 

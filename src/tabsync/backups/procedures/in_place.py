@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tabsync.kernel.errors import TabsyncError
 from tabsync.kernel.page import Page
-from tabsync.kernel.procedure import Option, Planned
+from tabsync.kernel.procedure import Planned
+from tabsync.kernel.request import Option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

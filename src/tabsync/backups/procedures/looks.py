@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from tabsync.kernel.clock import local
 from tabsync.kernel.errors import Exit
 from tabsync.kernel.page import Cell, Page
-from tabsync.kernel.procedure import Argument, Nothing
+from tabsync.kernel.request import Argument, Nothing
 from tabsync.kernel.units import human_bytes, human_seconds
 
 if TYPE_CHECKING:

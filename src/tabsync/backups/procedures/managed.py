@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.kernel.page import Page, page_of_plan
-from tabsync.kernel.procedure import Argument, Option, Planned
+from tabsync.kernel.procedure import Planned
+from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.units import human_seconds
 
 if TYPE_CHECKING:

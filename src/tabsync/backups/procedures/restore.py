@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tabsync.kernel.errors import TabsyncError
 from tabsync.kernel.page import Page
-from tabsync.kernel.procedure import Argument, Option, Planned
+from tabsync.kernel.procedure import Planned
+from tabsync.kernel.request import Argument, Option
 
 if TYPE_CHECKING:
     from tabsync.kernel.plan import Plan

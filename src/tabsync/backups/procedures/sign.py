@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.kernel.page import Page
-from tabsync.kernel.procedure import Argument
+from tabsync.kernel.request import Argument
 
 if TYPE_CHECKING:
     from tabsync.kernel.plan import Plan

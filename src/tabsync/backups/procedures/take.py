@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tabsync.kernel.page import Page
-from tabsync.kernel.procedure import Argument, Option, Planned
+from tabsync.kernel.procedure import Planned
+from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.units import human_bytes, human_seconds
 
 if TYPE_CHECKING:

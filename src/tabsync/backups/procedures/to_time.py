@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 from tabsync.kernel.clock import local
 from tabsync.kernel.errors import Exit
 from tabsync.kernel.page import Cell, Page
-from tabsync.kernel.procedure import Argument, Option
+from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.units import human_seconds
 
 if TYPE_CHECKING:
     from tabsync.kernel.plan import Plan
-    from tabsync.kernel.procedure import Done, Nothing
+    from tabsync.kernel.procedure import Done
+    from tabsync.kernel.request import Nothing
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 

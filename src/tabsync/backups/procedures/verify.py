@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tabsync.kernel.errors import Exit, ProblemFound
 from tabsync.kernel.page import Cell, Page, Style
-from tabsync.kernel.procedure import Argument, Option
+from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.units import human_bytes, human_seconds
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from tabsync.kernel.clock import local
 from tabsync.kernel.errors import Exit
 from tabsync.kernel.page import Page
-from tabsync.kernel.procedure import Argument, Option
+from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.units import human_bytes
 
 if TYPE_CHECKING:
