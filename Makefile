@@ -8,7 +8,7 @@ PARTS ?=
 # Containers often set it: then every process that a test starts would compile all of our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup emulators demo wheel check test coverage lint bench soak lock clean
+.PHONY: help setup emulators demo wheel check docs test coverage lint bench soak lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ lint: setup ## ruff, mypy --strict, the import rules, the manual
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/tabsync manual check src/tabsync/profiles/tabsync/manual.md
+
+docs: setup ## Write docs/reference from the declarations of the procedures
+	@$(BIN)/python scripts/reference.py
 
 bench: setup emulators ## Measure, also against other programs; writes docs/benchmarks.md (30 minutes, 20 GB; ARGS="--only physical")
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -33,7 +33,7 @@ def as_json(one: Procedure) -> Facts:
         "details": one.details,
         "example": one.example,
         "surfaces": [each.value for each in Surface if each in one.surfaces],
-        "records_a_run": bool(one.plan),
+        "records_a_run": one.records_a_run,
         "needs": one.needs,
         "operator": one.operator,
         "fields": [_field(each) for each in one.fields],

@@ -16,5 +16,6 @@ PROCEDURES: tuple[Procedure, ...] = (
         request="tabsync.cli.init:Init",
         takes="dry-run yes json no-config",
         command="tabsync.cli.init:init_command",
+        records=True,
     ),
 )

@@ -102,7 +102,8 @@ class Procedure:
     "database", "store", "dry-run", "yes" and "json" it takes besides.
     plan: f(workspace, request) -> Plan or Planned; show: f(done) -> Page; after: f(done) -> anything, when it has run,
     whoever started it; read: f(workspace, request) -> Page, of one that has no plan since it only looks.
-    command: f(terminal, request) -> exit code, where the command line does more than plan, run and show.
+    command: f(terminal, request) -> exit code, where the command line does more than plan, run and show; records: that
+    function runs a plan, though no plan is declared.
     needs: the least role in the database, in words; operator: the role that an operator needs to start it; hidden: it
     is only reached from where it follows, and listed nowhere.
     """
@@ -118,6 +119,7 @@ class Procedure:
     after: str = ""
     read: str = ""
     command: str = ""
+    records: bool = False
     surfaces: frozenset[Surface] = CLI_ONLY
     needs: str = ""
     operator: Literal["viewer", "admin"] = "admin"
@@ -133,6 +135,11 @@ class Procedure:
     def fields(self) -> tuple[Field, ...]:
         """What one may ask of it."""
         return fields_of(self.request_type)
+
+    @property
+    def records_a_run(self) -> bool:
+        """Whether the ledger records a run of it."""
+        return bool(self.plan) or self.records
 
     def has(self, option: str) -> bool:
         """Whether it takes one of the common options."""

@@ -142,6 +142,7 @@ BACKUPS: tuple[Procedure, ...] = (
         request="tabsync.backups.procedures.query:Query",
         takes="database store dry-run json",
         command="tabsync.cli.query:query_command",
+        records=True,
     ),
     Procedure(
         words="backup cool",

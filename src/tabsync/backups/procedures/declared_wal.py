@@ -14,6 +14,7 @@ WAL: tuple[Procedure, ...] = (
         request="tabsync.backups.procedures.wal:Receive",
         takes="database store dry-run json",
         command="tabsync.cli.wal:receive_command",
+        records=True,
         needs="REPLICATION",
     ),
     Procedure(
