@@ -97,7 +97,7 @@ def _complete(text: str) -> bool:
 
 @dataclass
 class Stand:
-    """Where a page is carried out: a directory, a server, and what was said so far. address: HOST:PORT of the server."""
+    """Where a page is carried out: a directory, a server, and what was said. address: HOST:PORT of the server."""
 
     directory: Path
     address: str
@@ -198,7 +198,8 @@ class Stand:
 
     def _shell(self, text: str) -> tuple[int, str]:
         """Run a command where, and with the variables with which, the one before it ended."""
-        script = f'set -a; [ ! -e "$STATE" ] || . "$STATE"; cd "${{AT:-$HOME}}"\n{text}\ncode=$?; AT=$PWD; export -p > "$STATE"; exit $code'
+        first = 'set -a; [ ! -e "$STATE" ] || . "$STATE"; cd "${AT:-$HOME}"'
+        script = f'{first}\n{text}\ncode=$?; AT=$PWD; export -p > "$STATE"; exit $code'
         done = subprocess.run(
             ["sh", "-c", script],
             env=self._environment(),

@@ -30,7 +30,8 @@ _GIVEN = {
         "tabsync drill",
         "tabsync backup take physical",
         ": the accident is after 14:30",
-        "psql --quiet postgresql://me@db.example.com/shop --command \"delete from users where email = 'ana@example.com'\"",
+        "psql --quiet postgresql://me@db.example.com/shop"
+        " --command \"delete from users where email = 'ana@example.com'\"",
     ),
     "api.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "manual.md": ("tabsync init postgresql://me@db.example.com/shop",),
@@ -41,7 +42,7 @@ _GIVEN = {
 
 @pytest.fixture
 def stand(directory: Path) -> Iterator[Stand]:
-    """A self-hosted server with a database shop, and an empty directory for a person who has a role but no superuser."""
+    """A self-hosted server with a database shop, and the empty directory of a person whose role is no superuser."""
     settings = {"wal_level": "replica", "max_wal_senders": "5", "full_page_writes": "on", "synchronous_commit": "on"}
     with running_server("docs", **settings, listen_addresses="127.0.0.1") as server:
         with connect(server.conninfo(), "tests", autocommit=True) as connection:
