@@ -176,7 +176,7 @@ def forget(context: Context, *, ids: list[str]) -> Facts:
     return {"deleted": deleted}
 
 
-def give_back(context: Context) -> Facts:
+def release(context: Context) -> Facts:
     """Give the lease back, if it was taken."""
     taken = context.results.get("lease")
     if taken:
@@ -246,7 +246,7 @@ def _release_step() -> Step:
     return Step(
         "give_back",
         "Release the lease",
-        call(give_back),
+        call(release),
         preview="delete leases/prune-N.json",
         risk=Risk.REVERSIBLE,
         undo="no undo needed: the next prune takes its own lease",

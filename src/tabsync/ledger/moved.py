@@ -58,5 +58,6 @@ MOVED: Mapping[str, str] = {
     "tabsync.backups.warm:keep": "tabsync.copies.warm:keep",
     "tabsync.backups.warm:start": "tabsync.copies.warm:start",
     "tabsync.backups.warm:stop": "tabsync.copies.warm:stop",
+    "tabsync.backups.prune:give_back": "tabsync.backups.prune:release",
 }
 """Their names then and now. A function that moves or is renamed gets a line here, and no line is ever removed."""

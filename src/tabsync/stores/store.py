@@ -21,8 +21,8 @@ from pathlib import Path
 
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound
 from tabsync.kernel.step import Facts
+from tabsync.stores.backend import StoreBackend
 from tabsync.stores.keys import Keys
-from tabsync.stores.kind import Kind
 from tabsync.stores.manifest import Manifest, StoredFile, read_manifest
 from tabsync.stores.objects import NamedFile
 from tabsync.stores.signatures import SIGNATURES, signed_backup, vouched
@@ -31,7 +31,7 @@ _SEALED = ".age"  # ends the names of encrypted named files
 
 
 @dataclass(frozen=True)
-class Store(Kind):
+class Store(StoreBackend):
     """A place that holds backups. keys: what encrypts its files and signs its manifests.
 
     known: encrypted files that its backups have, by the digest of their content; filled when needed.

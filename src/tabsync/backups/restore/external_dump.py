@@ -55,7 +55,7 @@ class _Unpacked(io.RawIOBase):
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
+class ExternalDump:
     """A dump that isn't ours. packed: "gz", "zst" or ""; entries: of an archive; size, changed: to know it again.
 
     restricts: a script with psql's \\restrict in it, as pg_dump writes it since the releases of August 2025.
@@ -82,7 +82,7 @@ class Foreign:
         return match[1] if match else "UTF8"
 
 
-def foreign_dump(path: Path) -> Foreign:
+def foreign_dump(path: Path) -> ExternalDump:
     """Look at a file, or a directory of pg_dump's.
 
     Raises BadUsage when there is none, Refused when it is of no format that we restore, ProblemFound when damaged.
@@ -201,7 +201,7 @@ def _packing(head: bytes) -> str:
     return "gz" if head[:2] == b"\x1f\x8b" else "zst" if head == b"\x28\xb5\x2f\xfd" else ""
 
 
-def _of_head(path: Path, packed: str, head: bytes, rest: BinaryIO) -> Foreign:
+def _of_head(path: Path, packed: str, head: bytes, rest: BinaryIO) -> ExternalDump:
     if head.startswith(b"PGDMP"):
         return _known(path, "custom", packed, tuple(parse_toc(head + rest.read(_HEAD))))
     if head[257:262] == b"ustar":
@@ -224,9 +224,11 @@ def _of_head(path: Path, packed: str, head: bytes, rest: BinaryIO) -> Foreign:
     return replace(_known(path, "plain", packed, ()), restricts=b"\n\\restrict " in head)
 
 
-def _known(stated: Path, form: Format, packed: str, entries: tuple[Entry, ...], path: Path | None = None) -> Foreign:
+def _known(
+    stated: Path, form: Format, packed: str, entries: tuple[Entry, ...], path: Path | None = None
+) -> ExternalDump:
     facts = stated.stat()
-    return Foreign(path or stated, form, packed, entries, facts.st_size, facts.st_mtime_ns)
+    return ExternalDump(path or stated, form, packed, entries, facts.st_size, facts.st_mtime_ns)
 
 
 def programs_for_dump(target: Facts, archive: Path | None) -> Installation:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabsync.backups.restore.external_dump import (
-    Foreign,
+    ExternalDump,
     check_script,
     foreign_dump,
     header_settings,
@@ -112,14 +112,14 @@ def plan_restore_file_tables(
     return Plan("restore tables", title, (*_unpack_steps(found, scratch), *steps), target), selection
 
 
-def _unknown_settings(connection: Connection, found: Foreign) -> list[str]:
+def _unknown_settings(connection: Connection, found: ExternalDump) -> list[str]:
     """What a script sets at its beginning and this server doesn't know: it is of a newer pg_dump."""
     names = [] if found.is_archive else header_settings(found.path, found.packed)
     known = {row[0] for row in connection.execute(SQL["known_settings"], {"names": names})} if names else set()
     return [one for one in names if one not in known]
 
 
-def _unpack_steps(found: Foreign, scratch: str, unknown: Sequence[str] = ()) -> list[Step]:
+def _unpack_steps(found: ExternalDump, scratch: str, unknown: Sequence[str] = ()) -> list[Step]:
     if not (found.packed or found.restricts or unknown):
         return []
     which: Facts = {"path": str(found.path), "packed": found.packed, "scratch": scratch}
@@ -136,7 +136,7 @@ def _unpack_steps(found: Foreign, scratch: str, unknown: Sequence[str] = ()) -> 
     ]
 
 
-def _create_step(found: Foreign, database: str, target: Facts) -> Step:
+def _create_step(found: ExternalDump, database: str, target: Facts) -> Step:
     return Step(
         "create",
         f"Create database {database}",
@@ -149,7 +149,7 @@ def _create_step(found: Foreign, database: str, target: Facts) -> Step:
 
 def _fill_steps(
     workspace: Workspace,
-    found: Foreign,
+    found: ExternalDump,
     scratch: str,
     database: str,
     target: Facts,

@@ -28,7 +28,7 @@ _CONSTRAINTS = sql.SQL("set constraints all immediate")
 def write(live: Connection, statements: Sequence[sql.Composed], shapes: Iterable[Shape]) -> list[int]:
     """Run statements that write as one, and give what each of them counted. shapes: of the tables that they write to.
 
-    Foreign keys are looked at when a statement ends: rows that point at each other can come and go in one only.
+    ExternalDump keys are looked at when a statement ends: rows that point at each other can come and go in one only.
     Raises Refused where they belong to several owners, as none of whom it could be done.
     """
     names = [sql.Identifier(f"tabsync_{number}") for number in range(len(statements))]

@@ -11,7 +11,7 @@ from tabsync.stores.manifest import Manifest, StoredFile
 from tabsync.stores.objects import NamedFile, StoredObject
 
 
-class Kind(ABC):
+class StoreBackend(ABC):
     """A kind of store."""
 
     @property
