@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 @contextmanager
@@ -17,33 +18,50 @@ def ended_after(seconds: float | None) -> Iterator[Callable[[], bool]]:
     """
     if seconds is None:
         yield lambda: False
-        return
-    watch = _Watch(threading.get_ident(), threading.current_thread() is threading.main_thread())
-    timer = threading.Timer(seconds, watch.end)
-    timer.daemon = True
-    timer.start()
+    elif threading.current_thread() is threading.main_thread():
+        with _alarm(seconds) as ended:
+            yield ended
+    else:
+        watch = _Watch(threading.get_ident())
+        timer = threading.Timer(seconds, watch.end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield lambda: watch.ended
+        finally:
+            timer.cancel()
+            watch.close()
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[Callable[[], bool]]:
+    # Not SIGINT, which a program that was started in the background of a script ignores.
+    fired = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        fired.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        yield lambda: watch.ended
+        yield fired.is_set
     finally:
-        timer.cancel()
-        watch.close()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 class _Watch:
-    def __init__(self, thread: int, main: bool) -> None:
-        self._thread, self._main = thread, main
+    def __init__(self, thread: int) -> None:
+        self._thread = thread
         self._lock = threading.Lock()
         self._closed = False
         self.ended = False
 
     def end(self) -> None:
         with self._lock:
-            if self._closed:
-                return
-            self.ended = True
-            if self._main:
-                signal.pthread_kill(self._thread, signal.SIGINT)
-            else:
+            if not self._closed:
+                self.ended = True
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(
                     ctypes.c_ulong(self._thread), ctypes.py_object(KeyboardInterrupt)
                 )
