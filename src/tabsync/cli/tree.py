@@ -192,16 +192,18 @@ def _parameter(one: Field) -> click.Parameter:
         metavar = one.asked.metavar or None
         return _Argument(one.name, one.asked, type=kind, nargs=many, required=one.required, metavar=metavar, **default)
     flag = one.kind == "flag"
+    # A default of None is a default to click: the option would not be missing any more.
+    default = {} if one.required or one.many else {"default": one.default}
     return click.Option(
         [*one.flags, one.name],
         type=None if flag else kind,
         is_flag=flag,
         multiple=one.many,
         required=one.required,
-        default=None if one.required or one.many else one.default,
         show_default=not flag and one.default not in (None, "", ()),
         help=one.asked.help,
         metavar=one.asked.metavar or None,
+        **default,
     )
 
 

@@ -56,3 +56,17 @@ def test_each_takes_what_it_took(words: str) -> None:
 def test_arguments_stand_in_their_order(words: str) -> None:
     arguments = [one.name for one in TREE[words].params if one.param_type_name == "argument"]
     assert arguments == [name for name in arguments if RECORDED[words][name].get("argument")]
+
+
+REQUIRED = [
+    (words, one) for words, command in TREE.items() for one in command.params if one.required and one.opts[0][:1] == "-"
+]
+
+
+@pytest.mark.parametrize(("words", "option"), REQUIRED, ids=[words for words, _ in REQUIRED])
+def test_an_option_that_must_be_given_is_missed(words: str, option: click.Option) -> None:
+    command = TREE[words]
+    arguments = ["given" for one in command.params if one.required and one.param_type_name == "argument"]
+    with pytest.raises(click.MissingParameter) as missed:
+        command.make_context(words, arguments)
+    assert missed.value.param is option
