@@ -25,6 +25,7 @@ from tabsync.procedures.requests import parse
         ("backup hold", {}, "backup is missing"),
         ("backup take", {"kind": "everything"}, "kind is not valid"),
         ("restore to-time", {"xid": "seven"}, "xid is not valid"),
+        ("restore to-time", {"time": "latest", "timeline": "0"}, "timeline is not valid: it is 0, not at least 1"),
     ],
 )
 def test_what_may_not_be_asked_for_from_outside(words: str, values: dict[str, Any], told: str) -> None:
@@ -40,6 +41,13 @@ def test_what_may() -> None:
     assert copy
     assert parse(copy, {"to": "FAR", "backup": ""}, ["far"]) == copy.request_type(to="FAR")
     assert parse(copy, {"to": "/srv/copies"}).to == "/srv/copies"  # the manual's: who writes it has a shell
+
+
+def test_an_empty_field_of_a_form_is_not_given() -> None:
+    take = find("backup take")
+    assert take
+    assert parse(take, {"kind": "full", "tables": [""], "reason": ""}) == take.request_type(kind="full")
+    assert parse(take, {"kind": "tables", "tables": ["", "orders"]}).tables == ("orders",)
 
 
 @pytest.mark.parametrize("words", [one.words for one in PROCEDURES if Surface.API in one.surfaces])

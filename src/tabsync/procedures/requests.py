@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.procedure import Procedure
-from tabsync.kernel.request import Field
+from tabsync.kernel.request import Field, Option
 
 
 def parse(procedure: Procedure, values: Mapping[str, Any], stores: Collection[str] | None = None) -> Any:
@@ -28,15 +28,29 @@ def parse(procedure: Procedure, values: Mapping[str, Any], stores: Collection[st
             raise BadUsage(f"{procedure.words} has no field {name!r}", hint)
     if stores is not None:
         _check_reach(procedure, known, values, stores)
-    given = {name: _given(known[name], value) for name, value in values.items() if value not in ("", None)}
+    told = {name: _given(known[name], value) for name, value in values.items()}
+    given = {name: value for name, value in told.items() if value not in ("", None, [])}
     try:
-        return TypeAdapter(procedure.request_type).validate_python(given)
+        request = TypeAdapter(procedure.request_type).validate_python(given)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
         about = known[name].asked.help if name in known else ""
         wrong = "is missing" if first["type"] == "missing" else f"is not valid: {first['msg'].lower()}"
         raise BadUsage(f"{procedure.words}: {name or 'the request'} {wrong}", about) from None
+    _check_bounds(procedure, request)
+    return request
+
+
+def _check_bounds(procedure: Procedure, request: Any) -> None:
+    for one in procedure.fields:
+        value = getattr(request, one.name)
+        if value is None or not isinstance(one.asked, Option):
+            continue
+        low, high = one.asked.minimum, one.asked.maximum
+        if (low is not None and value < low) or (high is not None and value > high):
+            bounds = f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low} to {high}"
+            raise BadUsage(f"{procedure.words}: {one.name} is not valid: it is {value}, not {bounds}", one.asked.help)
 
 
 def _check_reach(
@@ -54,4 +68,7 @@ def _check_reach(
 
 
 def _given(one: Field, value: Any) -> Any:
-    return [value] if one.many and isinstance(value, str) else value
+    if not one.many or not isinstance(value, str | list):
+        return value
+    several = [value] if isinstance(value, str) else value
+    return [each for each in several if each != ""]  # an empty field of a form is one not given
