@@ -10,7 +10,7 @@ from tabsync.console.base.worker import KEPT, Progress, Watcher, Worker
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.procedure import Planned
-from tabsync.kernel.step import Call, Step
+from tabsync.kernel.step import Call, Context, Facts, Step, call
 from tabsync.procedures import PROCEDURES
 from tabsync.workspace import Workspace
 
@@ -45,6 +45,33 @@ def test_a_plan_is_kept_for_whom_it_was_shown_to() -> None:
         worker.shown(digest, "bob")
     with pytest.raises(BadUsage):
         worker.shown("0" * 64, "ana")
+
+
+def test_the_same_plan_shown_to_another_takes_it_from_nobody() -> None:
+    worker = Worker(WORKSPACE)
+    digest = shown(worker, plan())
+    assert worker.show(DRILL, DRILL.request_type(), Planned(plan()), "bob") == digest
+    assert [worker.shown(digest, name).operator for name in ("ana", "bob")] == ["ana", "bob"]
+
+
+def look(_context: Context[Workspace]) -> Facts:
+    return {}
+
+
+def test_the_same_plan_run_again_is_another_run(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    ledger = f"sqlite:///{home / 'ledger.sqlite'}"
+    worker = Worker(Workspace(home, "", tmp_path / "store", tmp_path / "manual.md", ledger))
+    again = Plan("backup verify", "Look", (Step("look", "Look", call(look)),))
+    verify = next(one for one in PROCEDURES if one.words == "backup verify")
+    runs = []
+    for _ in range(3):
+        digest = worker.show(verify, verify.request_type("latest"), Planned(again), "ana")
+        runs.append(worker.start(digest, "ana"))
+        assert worker.stop(30)
+    assert len(set(runs)) == 3
+    worker.workspace.close()
 
 
 def test_a_plan_expires() -> None:

@@ -100,7 +100,7 @@ class Worker:
     workspace: Workspace
     clock: Callable[[], float] = time.monotonic
     progress: Progress = field(default_factory=Progress)
-    _shelf: dict[str, Shown] = field(default_factory=dict)
+    _shelf: dict[tuple[str, str], Shown] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _thread: threading.Thread | None = None
     _digest: str = ""
@@ -115,7 +115,7 @@ class Worker:
             self._expire()
             while len(self._shelf) >= _SHELF:
                 del self._shelf[next(iter(self._shelf))]
-            self._shelf[digest] = Shown(procedure, request, made, operator, self.clock(), command)
+            self._shelf[digest, operator] = Shown(procedure, request, made, operator, self.clock(), command)
             if made.keeps:
                 self._keep(made.keeps)
         return digest
@@ -132,8 +132,8 @@ class Worker:
         """The plan that was shown to an operator. Raises BadUsage when it ran, expired, or was shown to another."""
         with self._lock:
             self._expire()
-            found = self._shelf.get(digest)
-        if found is None or found.operator != operator:
+            found = self._shelf.get((digest, operator))
+        if found is None:
             raise BadUsage("this plan was already started or is older than 10 minutes", "make a new plan")
         return found
 
@@ -152,7 +152,8 @@ class Worker:
         listener = Watcher(self.progress, self._stopping)
         with self._lock:
             self._refuse_second()
-            if self._shelf.pop(digest, None) is None:
+            earlier = self._runs_of(digest)
+            if self._shelf.pop((digest, operator), None) is None:
                 raise BadUsage("this plan was already started", "the page Runs shows it")
             arguments = (self.workspace, shown, listener, approval)
             thread = threading.Thread(target=_work, args=arguments, name="console-worker", daemon=True)
@@ -161,7 +162,10 @@ class Worker:
         listener.begun.wait(_BEGIN)
         if listener.failure is not None:
             raise listener.failure
-        return self._run_of(plan)
+        new = [run for run in self._runs_of(digest) if run not in earlier]  # the same plan may have run before
+        if not new:
+            raise Refused("the run has not started yet", "the page Runs shows it")
+        return new[0]
 
     def busy(self, digest: str | None = None) -> bool:
         """Whether a run of ours is under way; digest: whether it is that of this plan."""
@@ -186,17 +190,14 @@ class Worker:
         if self.busy():
             raise Refused("another run is just starting or ending", "try again in a moment")
 
-    def _run_of(self, plan: Plan) -> str:
-        query = select(run_table.c.id).where(run_table.c.plan_digest == plan.digest())
+    def _runs_of(self, digest: str) -> list[str]:
+        query = select(run_table.c.id).where(run_table.c.plan_digest == digest)
         with self.workspace.ledger().engine.connect() as connection:
-            found = connection.execute(query).scalar()
-        if found is None:
-            raise Refused("the run has not started yet", "the page Runs shows it")
-        return str(found)
+            return [str(run) for run in connection.execute(query).scalars()]
 
     def _expire(self) -> None:
         oldest = self.clock() - KEPT
-        self._shelf = {digest: shown for digest, shown in self._shelf.items() if shown.at > oldest}
+        self._shelf = {key: shown for key, shown in self._shelf.items() if shown.at > oldest}
 
 
 def _work(workspace: Workspace, shown: Shown, listener: Watcher, approval: str) -> None:
