@@ -1,5 +1,5 @@
 #!/bin/sh
-# What some tests need beyond the wheels: a browser, a server that speaks German, PostgreSQL 15, PgBouncer, and the program age. Installed only by root on Debian; elsewhere
+# What some tests need beyond the wheels: a browser, a server that speaks German, PostgreSQL 15, PgBouncer, the programs age and curl. Installed only by root on Debian; elsewhere
 # those tests skip and say what is missing.
 set -eu
 missing=""
@@ -7,6 +7,7 @@ missing=""
 [ -x /usr/lib/postgresql/15/bin/postgres ] || missing="$missing postgresql-15"
 [ -e /usr/share/postgresql/15/extension/postgis.control ] || missing="$missing postgresql-15-postgis-3"
 command -v age > /dev/null || missing="$missing age"
+command -v curl > /dev/null || missing="$missing curl"
 [ -x /usr/sbin/pgbouncer ] || missing="$missing pgbouncer"
 [ -e /usr/share/i18n/locales/de_DE ] || missing="$missing locales"
 german() { locale -a | grep -qi '^de_DE\.utf-\?8$'; }
