@@ -33,7 +33,9 @@ class Setting:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("database", "connection string of the database that is looked after", env="TABSYNC_DATABASE", secret=True),
-    Setting("store", "where backups are: a directory, az://, s3:// or gs:// with a prefix", env="TABSYNC_STORE"),
+    Setting(
+        "store", "where backups are: a directory, az://, s3:// or gs:// with a prefix", env="TABSYNC_STORE", secret=True
+    ),
     Setting("name", "what this database is called in pages and messages"),
     Setting("manual", "the manual, from where tabsync.toml is"),
     Setting("home", "the directory of the ledger, scratch servers and reports", env="TABSYNC_HOME"),
@@ -62,9 +64,13 @@ class Value:
     @property
     def shown(self) -> str:
         """The value for people, without secrets."""
-        if self.setting.secret and self.value:
+        if self.setting.secret and self.value and not self._is_directory:
             return _without_password(str(self.value))
         return ", ".join(map(str, self.value)) if isinstance(self.value, list | tuple) else str(self.value)
+
+    @property
+    def _is_directory(self) -> bool:
+        return self.setting.name.startswith("store") and "://" not in str(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,7 @@ def _dotted(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, 
     for key, value in content.items():
         name = f"{above}.{key}" if above else key
         if isinstance(value, dict) and above == STORES:
-            yield name, value.get("place", value)  # [stores.NAME] with place = "..."
+            yield name, value["place"] if [*value] == ["place"] else value  # [stores.NAME] with place = "..."
         elif isinstance(value, dict):
             yield from _dotted(value, name)
         else:
@@ -135,6 +141,9 @@ def _dotted(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, 
 
 def _check(path: Path, key: str, value: Any, known: Mapping[str, Setting]) -> None:
     kind = str if key.startswith(f"{STORES}.") else known[key].kind if key in known else None
+    if key.startswith(f"{STORES}.") and isinstance(value, dict):
+        stray = ", ".join(repr(one) for one in value if one != "place") or "place"
+        raise BadUsage(f"{path}: {stray} is not a setting of [{key}]", f'a store has a place only: {key} = "..."')
     if kind is None:
         near = get_close_matches(key, [*known, STORES], 1, 0.5)
         about = f"did you mean {near[0]}? " if near else ""
@@ -162,7 +171,7 @@ def _lines(text: str) -> dict[str, int]:
 
 
 def _store(key: str) -> Setting:
-    return Setting(key, "where this store is")
+    return Setting(key, "where this store is", secret=True)
 
 
 def _without_password(text: str) -> str:
@@ -170,7 +179,8 @@ def _without_password(text: str) -> str:
 
     if "://" in text and not text.startswith(("postgres://", "postgresql://")):
         head, _, rest = text.partition("://")
-        return f"{head}://{rest.rpartition('@')[2]}"
+        place, asked, _ = rest.rpartition("@")[2].partition("?")
+        return f"{head}://{place}{asked and '?...'}"  # what is asked for may be a password, or a signature
     try:
         return without_secrets(text)
     except BadUsage:

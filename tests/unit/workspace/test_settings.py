@@ -1,0 +1,35 @@
+"""What config show may show of a tabsync.toml, and what is refused in one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tabsync.kernel.errors import BadUsage
+from tabsync.workspace.settings import read_settings
+
+
+def test_no_setting_shows_a_secret(tmp_path: Path) -> None:
+    file = tmp_path / "tabsync.toml"
+    file.write_text(
+        "database = 'postgresql://u:secret1@h/shop?sslpassword=secret2'\n"
+        "ledger = 'postgresql+psycopg://l:secret3@h/d?password=secret4'\n"
+        "store = 's3://key:secret5@bucket/x'\n"
+        "[stores]\n"
+        "far = 'az://account/container?sig=secret6'\n"
+        "near = '/srv/backups'\n"
+    )
+    found = read_settings(file)
+    shown = [one.shown for one in (*found.values.values(), *found.stores.values())]
+    assert not [text for text in shown if "secret" in text]
+    assert shown[-2:] == ["az://account/container?...", "/srv/backups"]
+
+
+def test_what_a_store_does_not_have_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "tabsync.toml"
+    file.write_text('[stores.far]\nplace = "/srv/backups"\nregion = "eu"\n')
+    with pytest.raises(BadUsage, match=r"'region' is not a setting of \[stores.far\]"):
+        read_settings(file)
+    file.write_text('[stores.far]\nplace = "/srv/backups"\n')
+    assert read_settings(file).stores["far"].value == "/srv/backups"
