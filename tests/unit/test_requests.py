@@ -24,6 +24,7 @@ from tabsync.procedures.requests import parse
         ("backup hold", {"bakup": "x"}, "no field 'bakup'"),
         ("backup hold", {}, "backup is missing"),
         ("backup take", {"kind": "everything"}, "kind is not valid"),
+        ("backup hold", {"backup": "latest", "reason": "half \ud800"}, "reason is not valid: it is not text"),
         ("restore to-time", {"xid": "seven"}, "xid is not valid"),
         ("restore to-time", {"time": "latest", "timeline": "0"}, "timeline is not valid: it is 0, not at least 1"),
     ],

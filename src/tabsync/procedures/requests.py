@@ -21,11 +21,13 @@ def parse(procedure: Procedure, values: Mapping[str, Any], stores: Collection[st
     neither files here, nor servers, nor other stores. Raises BadUsage, naming the field and what is wrong with it.
     """
     known = {one.name: one for one in procedure.fields}
-    for name in values:
+    for name, value in values.items():
         if name not in known:
             near = get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(known) or 'no fields'}"
             raise BadUsage(f"{procedure.words} has no field {name!r}", hint)
+        if not _is_text(value):
+            raise BadUsage(f"{procedure.words}: {name} is not valid: it is not text in UTF-8", known[name].asked.help)
     if stores is not None:
         _check_reach(procedure, known, values, stores)
     told = {name: _given(known[name], value) for name, value in values.items()}
@@ -65,6 +67,12 @@ def _check_reach(
         if known[name].of == "store" and str(value).lower() not in [one.lower() for one in stores]:
             named = ", ".join(stores) or "it names none"
             raise BadUsage(f"{procedure.words}: tabsync.toml names no store {value!r}", f"[stores]: {named}")
+
+
+def _is_text(value: Any) -> bool:
+    """Whether text can be stored and shown: JSON can name half of a pair, which is no character."""
+    texts = value if isinstance(value, list) else [value]
+    return not any(isinstance(one, str) and any("\ud800" <= letter <= "\udfff" for letter in one) for one in texts)
 
 
 def _given(one: Field, value: Any) -> Any:
