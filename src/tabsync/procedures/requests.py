@@ -33,7 +33,7 @@ def parse(procedure: Procedure, values: Mapping[str, Any], stores: Collection[st
     told = {name: _given(known[name], value) for name, value in values.items()}
     given = {name: value for name, value in told.items() if value not in ("", None, [])}
     try:
-        request = TypeAdapter(procedure.request_type).validate_python(given)
+        request: Any = TypeAdapter(procedure.request_type).validate_python(given)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
