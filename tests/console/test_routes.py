@@ -245,6 +245,9 @@ def test_programs_send_a_token(door: Door) -> None:
         assert ask("", f"{door.cookie}={session.token}") == 401
         if method == "POST":
             assert ask(f"Bearer {tokens['ana']}", origin="http://evil.example") == 403
+            headers = {"host": door.host, "authorization": f"Bearer {tokens['ana']}"}
+            large = door.client.request(method, path, headers=headers, content=b"x" * (BIGGEST_BODY + 1))
+            assert (large.status_code, large.json()["error"]["fact"]) == (413, "This form is too large.")
     remove_tokens(door.workspace.ledger(), "ana", by="test")
     assert door.client.get("/api/v1/runs/x", headers={"authorization": f"Bearer {tokens['ana']}"}).status_code == 401
 

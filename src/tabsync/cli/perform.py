@@ -50,13 +50,10 @@ def carry_out(terminal: Terminal, workspace: Workspace, request: Any, made: Plan
         outcome = None
         if made.plan.steps and not (made.only_look or terminal.dry_run):
             outcome = terminal.run(made.workspace or workspace, made.plan)
-        try:
-            done = after(terminal.procedure, Done(made.workspace or workspace, request, made, outcome))
-            page: Page = named(terminal.procedure.show)(done)
-        except (LookupError, TypeError, AttributeError, StopIteration):
-            if outcome is not None:  # it failed before there was anything to show: what stopped it is told
-                outcome.raise_if_failed()
-            raise
+        done = after(terminal.procedure, Done(made.workspace or workspace, request, made, outcome))
+        if outcome is not None and not terminal.procedure.shows_failure:
+            outcome.raise_if_failed()
+        page: Page = named(terminal.procedure.show)(done)
         if outcome is not None and outcome.error is not None and page.error is None and not page.exit_code:
             outcome.raise_if_failed()
         return show(terminal, page)

@@ -83,7 +83,8 @@ class Terminal:
         out = paper()
         for block in page.blocks:
             if isinstance(block, Line):
-                out.print(_text(block.parts), soft_wrap=True if block.whole else None)
+                # Only where it is so: a line with a command in it is left whole by the paper itself.
+                out.print(_text(block.parts), **({"soft_wrap": True} if block.whole else {}))  # type: ignore[arg-type]
             elif isinstance(block, Note):
                 self.note(block.text, block.word)
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from fastapi import FastAPI, Request
 from fastapi import HTTPException as FastAPIHTTPException
@@ -11,12 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from tabsync.console.base.access import GUARDS, POSTING, NotLoggedIn, login_url
 from tabsync.console.base.assets import check_complete, serve_asset
 from tabsync.console.base.compress import Compressed
-from tabsync.console.base.guard import Guard
+from tabsync.console.base.guard import Guard, as_json, is_for_program
 from tabsync.console.base.render import error_page, page
 from tabsync.console.base.state import new_console
 from tabsync.console.pages import api, audit, backups, login, manual, plans, procedures, runs, status
@@ -93,31 +93,24 @@ def _not_logged_in(request: Request, _error: NotLoggedIn) -> Response:
 
 
 def _failed(request: Request, error: TabsyncError) -> Response:
-    if _for_program(request):
-        return _as_json(_STATUS.get(type(error), 503), error.fact, error.hint)
+    if is_for_program(request.url.path):
+        status = 400 if isinstance(error, BadUsage) else _STATUS.get(type(error), 503)
+        return as_json(status, error.fact, error.hint)
     return error_page(_STATUS.get(type(error), 503), error.fact, error.hint, request)
 
 
 def _refused(request: Request, error: HTTPException) -> Response:
     # Starlette's own say "Not Found": ours are said in full.
-    if _for_program(request):
-        return _as_json(error.status_code, _FACTS.get(error.status_code, str(error.detail)), "", error.headers)
-    detail = _FACTS.get(error.status_code) if not isinstance(error, FastAPIHTTPException) else None
-    return error_page(error.status_code, detail or str(error.detail), "", request)
+    own = isinstance(error, FastAPIHTTPException)
+    detail = str(error.detail) if own else _FACTS.get(error.status_code, str(error.detail))
+    if is_for_program(request.url.path):
+        return as_json(error.status_code, detail, "", error.headers)
+    return error_page(error.status_code, detail, "", request)
 
 
 def _incomplete(request: Request, error: RequestValidationError) -> Response:
-    if _for_program(request):
+    if is_for_program(request.url.path):
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return _as_json(422, f"{where}: {first['msg'].lower()}", 'send JSON: {"procedure": ..., "values": {...}}')
+        return as_json(422, f"{where}: {first['msg'].lower()}", 'send JSON: {"procedure": ..., "values": {...}}')
     return error_page(422, "This form is incomplete.", "", request)
-
-
-def _for_program(request: Request) -> bool:
-    return request.url.path.startswith("/api/")
-
-
-def _as_json(status: int, fact: str, hint: str, headers: Mapping[str, str] | None = None) -> Response:
-    content = {"version": 1, "error": {"fact": fact, "hint": hint}}
-    return JSONResponse(content, status, dict(headers or {}))

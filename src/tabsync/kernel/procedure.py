@@ -105,7 +105,8 @@ class Procedure:
     command: f(terminal, request) -> exit code, where the command line does more than plan, run and show; records: that
     function runs a plan, though no plan is declared.
     needs: the least role in the database, in words; operator: the role that an operator needs to start it; hidden: it
-    is only reached from where it follows, and listed nowhere.
+    is only reached from where it follows, and listed nowhere; shows_failure: `show` also has something to say of a run
+    that failed.
     """
 
     words: str
@@ -124,6 +125,7 @@ class Procedure:
     needs: str = ""
     operator: Literal["viewer", "admin"] = "admin"
     hidden: bool = False
+    shows_failure: bool = False
 
     @cached_property
     def request_type(self) -> type:

@@ -125,7 +125,7 @@ def page_of(workspace: Workspace, run: Facts) -> Page | None:
     plan = plan_of(run)
     found = named_in(run["procedure"].split())
     procedure = find(plan.request.get("procedure", "")) or (found[0] if found else None)
-    if procedure is None or not procedure.show:
+    if procedure is None or not procedure.show or not (procedure.shows_failure or run["state"] == "done"):
         return None
     steps = {one["key"]: one for one in run["steps"]}
     failed = next((one for one in run["steps"] if one["state"] == "failed"), None)

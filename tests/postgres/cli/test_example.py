@@ -108,7 +108,7 @@ def test_through_the_api(added: Procedure, here: Workspace) -> None:
             404,
             {"fact": "greet guests has no field 'nmes'", "hint": "did you mean names?"},
         )
-        assert ask("POST", "/plans", procedure="operator add")[0] == 404
+        assert ask("POST", "/plans", procedure="operator add")[0] == 400
         code, planned = ask("POST", "/plans", procedure="greet guests", values={"names": ["Ana"]})
         assert (code, planned["command"]) == (201, "tabsync greet guests Ana")
         code, begun = ask("POST", f"/plans/{planned['digest']}/run")

@@ -90,6 +90,7 @@ BACKUPS: tuple[Procedure, ...] = (
         show="tabsync.backups.procedures.verify:show_verify",
         command="tabsync.cli.verify:verify_command",
         surfaces=EVERYWHERE,
+        shows_failure=True,
     ),
     Procedure(
         words="backup sign",

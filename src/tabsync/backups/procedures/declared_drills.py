@@ -21,6 +21,7 @@ DRILLS: tuple[Procedure, ...] = (
         after="tabsync.backups.procedures.drill:after_drill",
         surfaces=EVERYWHERE,
         needs="pg_read_all_data, only without --backup",
+        shows_failure=True,
     ),
     Procedure(
         words="drill monthly",
@@ -37,6 +38,7 @@ DRILLS: tuple[Procedure, ...] = (
         show="tabsync.backups.procedures.drill:show_monthly",
         after="tabsync.backups.procedures.drill:after_drill",
         surfaces=EVERYWHERE,
+        shows_failure=True,
     ),
     Procedure(
         words="drill quarterly",
@@ -53,5 +55,6 @@ DRILLS: tuple[Procedure, ...] = (
         after="tabsync.backups.procedures.drill:after_quarterly",
         surfaces=EVERYWHERE,
         needs="superuser or pg_read_all_data, for the canary commits",
+        shows_failure=True,
     ),
 )

@@ -19,6 +19,7 @@ RESTORES: tuple[Procedure, ...] = (
         show="tabsync.backups.procedures.restore:show_new",
         surfaces=ON_REQUEST,
         needs="CREATEDB",
+        shows_failure=True,
     ),
     Procedure(
         words="restore tables",
@@ -30,6 +31,7 @@ RESTORES: tuple[Procedure, ...] = (
         show="tabsync.backups.procedures.restore:show_tables",
         surfaces=ON_REQUEST,
         needs="CREATEDB, or the owner of the database that --into names",
+        shows_failure=True,
     ),
     Procedure(
         words="restore rows",
@@ -74,6 +76,7 @@ RESTORES: tuple[Procedure, ...] = (
         show="tabsync.backups.procedures.in_place:show_in_place",
         surfaces=ON_REQUEST,
         needs="CREATEDB, and the database's owner",
+        shows_failure=True,
     ),
     Procedure(
         words="restore to-time",

@@ -6,12 +6,12 @@ Outermost, so that error pages carry the same headers. https://owasp.org/www-pro
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BIGGEST_BODY = 16_384
@@ -51,7 +51,7 @@ class Guard:
         """Refuse what must not reach a page, and put the headers on whatever is sent."""
         if scope["type"] != "http":
             return
-        started = False
+        started, page = False, as_json if is_for_program(scope["path"]) else self.error_page
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started
@@ -62,45 +62,43 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        refusal = self._refusal(scope, Headers(scope=scope))
+        refusal = self._refusal(scope, Headers(scope=scope), page)
         try:
             body = b"" if refusal else await _read(receive)
         except ClientDisconnect:
             return  # half a form is no form
         if body is None:
-            refusal = self.error_page(413, "This form is too large.", "")
+            refusal = page(413, "This form is too large.", "")
         try:
             await (refusal or self.app)(scope, _given(body or b"", receive), send_with_headers)
         except Exception:
             if started:
                 raise
             _log.exception("%s %s failed", scope["method"], scope["path"])
-            told = self.error_page(500, "Something went wrong in the console.", "Read the log of tabsync serve.")
+            told = page(500, "Something went wrong in the console.", "Read the log of tabsync serve.")
             await told(scope, receive, send_with_headers)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+    def _refusal(self, scope: Scope, headers: Headers, page: ErrorPage) -> Response | None:
         chunked, length = "transfer-encoding" in headers, headers.get("content-length")
         if chunked and (length is not None or scope["http_version"] == "1.0"):
             # Two lengths: a proxy in front may believe the other one, and the rest of this body be somebody's request.
             # https://www.rfc-editor.org/rfc/rfc9112#section-6.1
-            told = self.error_page(400, "The request gives its length twice.", "")
+            told = page(400, "The request gives its length twice.", "")
             told.headers["connection"] = "close"
             return told
         host = headers.get("host", "").lower()
         if host not in self.hosts:
             # A name of somebody else's that was pointed at this address: DNS rebinding.
-            return self.error_page(
-                421, "The console does not serve this host name.", "Use the URL that tabsync serve printed."
-            )
+            return page(421, "The console does not serve this host name.", "Use the URL that tabsync serve printed.")
         if length is not None and (not length.isdecimal() or int(length) > BIGGEST_BODY):
-            return self.error_page(413, "This form is too large.", "")
+            return page(413, "This form is too large.", "")
         if scope["method"] in ("GET", "HEAD"):
             return None
-        if scope["path"].startswith("/api/") and "origin" not in headers:
+        if is_for_program(scope["path"]) and "origin" not in headers:
             return None  # a program, whose token no browser sends by itself
         origin = urlsplit(headers.get("origin", ""))
         if origin.scheme not in ("http", "https") or origin.netloc.lower() != host:
-            return self.error_page(403, "This form was not sent from the console.", "Nothing was changed.")
+            return page(403, "This form was not sent from the console.", "Nothing was changed.")
         return None
 
 
@@ -129,3 +127,14 @@ def _given(body: bytes, receive: Receive) -> Receive:
         return waiting.pop() if waiting else await receive()
 
     return again
+
+
+def is_for_program(path: str) -> bool:
+    """Whether a program asks, and not a browser."""
+    return path.startswith("/api/")
+
+
+def as_json(status: int, fact: str, hint: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An error for a program."""
+    content = {"version": 1, "error": {"fact": fact, "hint": hint}}
+    return JSONResponse(content, status, dict(headers or {}))

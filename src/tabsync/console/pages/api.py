@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends
+from fastapi import APIRouter, Body, Depends, HTTPException
 from starlette.responses import JSONResponse
 
 from tabsync.console.base.access import TokenAdmin, TokenViewer
@@ -63,7 +63,7 @@ def one(run: str, _: TokenViewer, console: Annotated[Console, Depends(console_of
         mark_interrupted(console.ledger)
     found = one_run(console.ledger, run)
     if found is None:
-        raise BadUsage(f"there is no run {run!r}", "tabsync run list")
+        raise HTTPException(404, f"there is no run {run!r}")
     ended = found["state"] not in ("running",)
     page = page_of(console.workspace, found) if ended else None
     told: Facts = {"run": found, "result": page.to_json() if page else None}
