@@ -105,7 +105,7 @@ def test_through_the_api(added: Procedure, here: Workspace) -> None:
         assert ask("POST", "/plans", "bo", procedure="greet guests")[0] == 403
         code, wrong = ask("POST", "/plans", procedure="greet guests", values={"nmes": ["Ana"]})
         assert (code, wrong["error"]) == (
-            404,
+            400,
             {"fact": "greet guests has no field 'nmes'", "hint": "did you mean names?"},
         )
         assert ask("POST", "/plans", procedure="operator add")[0] == 400
