@@ -37,6 +37,7 @@ def test_it_can_be_asked_for(one: Procedure) -> None:
 def test_its_words_help(one: Procedure) -> None:
     assert one.summary.endswith(".")
     assert one.example
+    assert one.needs, "the least role in the database"
     assert one.hidden or one.example.startswith(("tabsync ", "archive_command", "restore_command"))
 
 

@@ -32,7 +32,7 @@ def test_a_page_says_everything_that_one_may_ask_of_a_procedure() -> None:
     [
         ("backup query", "| Recorded as a run | yes"),  # its command runs the plan, and none is declared
         ("backup list", "| Recorded as a run | no |"),
-        ("backup list", "| Least role in the database | not stated |"),  # unknown is never shown as "none"
+        ("backup list", "| Least role in the database | nothing: the database may be down |"),
         ("drill monthly", "It is neither shown nor recorded."),
         ("drill", "Usage: `tabsync drill [OPTIONS]`"),
         ("restore rows", "| Role of the operator | admin, in the console and through the API |"),

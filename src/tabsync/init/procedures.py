@@ -17,5 +17,6 @@ PROCEDURES: tuple[Procedure, ...] = (
         takes="dry-run yes json no-config",
         command="tabsync.cli.init:init_command",
         records=True,
+        needs="CONNECT",
     ),
 )

@@ -56,7 +56,7 @@ class Planned(Generic[W]):
     what a person is told who is about to approve it; only_look: the request does not ask for the plan to be run; about:
     what its page needs to know besides the outcome; workspace: to run it in, when it isn't the one that it was planned
     in; keeps: names of scratch directories that stay when it has run, for the plan that follows it; typed: the words of
-    its command, where they aren't those of the request; done: called when the outcome was shown, or the plan given up.
+    its command, where they aren't those of the request; done: called when it has run and its outcome was shown.
     """
 
     plan: Plan

@@ -30,5 +30,6 @@ PROCEDURES: tuple[Procedure, ...] = (
         takes="database json",
         read="tabsync.monitoring.shown:look_health",
         operator="viewer",
+        needs="CONNECT, and SELECT on the manual's key tables",
     ),
 )

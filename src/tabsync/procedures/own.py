@@ -19,6 +19,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         example="tabsync config show",
         takes="json",
         command="tabsync.cli.config:show_command",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="procedures",
@@ -26,6 +27,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         example="tabsync procedures --json",
         takes="json no-config",
         command="tabsync.cli.procedures:procedures_command",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="completion",
@@ -38,6 +40,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         request="tabsync.cli.completion:Completion",
         takes="no-config",
         command="tabsync.cli.completion:completion_command",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="serve",
@@ -47,6 +50,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         request="tabsync.cli.serve:Serve",
         takes="database store",
         command="tabsync.cli.serve:serve_command",
+        needs="pg_monitor",
     ),
     Procedure(
         words="demo",
@@ -59,6 +63,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         request="tabsync.cli.demo:Demo",
         takes="yes json no-config",
         command="tabsync.cli.demo:demo_command",
+        needs="nothing: it has a server of its own",
     ),
     Procedure(
         words="manual check",
@@ -67,6 +72,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         request="tabsync.cli.manual:Check",
         takes="json no-config",
         command="tabsync.cli.manual:check_command",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="manual show",
@@ -75,6 +81,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         request="tabsync.cli.manual:Show",
         takes="json no-config",
         command="tabsync.cli.manual:show_command",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="run list",
@@ -83,6 +90,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         request="tabsync.cli.run:List",
         takes="json",
         read="tabsync.cli.run:look_list",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="run show",
@@ -91,6 +99,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         request="tabsync.cli.run:Show",
         takes="json",
         read="tabsync.cli.run:look_show",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="key identity",
@@ -101,6 +110,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         request="tabsync.cli.key:Identity",
         takes="json no-config",
         command="tabsync.cli.key:identity_command",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="key signing",
@@ -109,6 +119,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         request="tabsync.cli.key:Signing",
         takes="json no-config",
         command="tabsync.cli.key:signing_command",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="operator add",
@@ -117,6 +128,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         request="tabsync.cli.operator:Add",
         takes="",
         command="tabsync.cli.operator:add_command",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="operator list",
@@ -124,6 +136,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         example="tabsync operator list",
         takes="json",
         read="tabsync.cli.operator:look_list",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="operator password",
@@ -132,6 +145,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         request="tabsync.cli.operator:Password",
         takes="",
         command="tabsync.cli.operator:password_command",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="operator token",
@@ -141,6 +155,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         request="tabsync.cli.operator:Token",
         takes="",
         command="tabsync.cli.operator:token_command",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="operator remove",
@@ -149,5 +164,6 @@ PROCEDURES: tuple[Procedure, ...] = (
         request="tabsync.cli.operator:Remove",
         takes="",
         command="tabsync.cli.operator:remove_command",
+        needs="nothing: the database may be down",
     ),
 )

@@ -32,6 +32,7 @@ BACKUPS: tuple[Procedure, ...] = (
         ),
         read="tabsync.backups.procedures.looks:look_list",
         operator="viewer",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="backup show",
@@ -40,6 +41,7 @@ BACKUPS: tuple[Procedure, ...] = (
         request="tabsync.backups.procedures.looks:Show",
         read="tabsync.backups.procedures.looks:look_show",
         operator="viewer",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="backup prune",
@@ -55,6 +57,7 @@ BACKUPS: tuple[Procedure, ...] = (
         show="tabsync.backups.procedures.retention:show_prune",
         after="tabsync.backups.procedures.retention:after_prune",
         surfaces=EVERYWHERE,
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="backup hold",
@@ -65,6 +68,7 @@ BACKUPS: tuple[Procedure, ...] = (
         plan="tabsync.backups.procedures.retention:plan_hold",
         show="tabsync.backups.procedures.retention:show_hold",
         surfaces=ON_REQUEST,
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="backup release",
@@ -75,6 +79,7 @@ BACKUPS: tuple[Procedure, ...] = (
         plan="tabsync.backups.procedures.retention:plan_release",
         show="tabsync.backups.procedures.retention:show_release",
         surfaces=ON_REQUEST,
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="backup verify",
@@ -91,6 +96,7 @@ BACKUPS: tuple[Procedure, ...] = (
         command="tabsync.cli.verify:verify_command",
         surfaces=EVERYWHERE,
         shows_failure=True,
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="backup sign",
@@ -105,6 +111,7 @@ BACKUPS: tuple[Procedure, ...] = (
         plan="tabsync.backups.procedures.sign:plan_sign",
         show="tabsync.backups.procedures.sign:show_sign",
         surfaces=ON_REQUEST,
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="backup copy",
@@ -119,6 +126,7 @@ BACKUPS: tuple[Procedure, ...] = (
         plan="tabsync.backups.procedures.copy:plan_copy",
         show="tabsync.backups.procedures.copy:show_copy",
         surfaces=EVERYWHERE,
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="backup window",
@@ -131,6 +139,7 @@ BACKUPS: tuple[Procedure, ...] = (
         ),
         read="tabsync.backups.procedures.looks:look_window",
         operator="viewer",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="backup query",
@@ -144,6 +153,7 @@ BACKUPS: tuple[Procedure, ...] = (
         takes="database store dry-run json",
         command="tabsync.cli.query:query_command",
         records=True,
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="backup cool",
@@ -154,5 +164,6 @@ BACKUPS: tuple[Procedure, ...] = (
         plan="tabsync.backups.procedures.query:plan_cool",
         show="tabsync.backups.procedures.query:show_cool",
         surfaces=ON_REQUEST,
+        needs="nothing: the database may be down",
     ),
 )

@@ -39,6 +39,7 @@ DRILLS: tuple[Procedure, ...] = (
         after="tabsync.backups.procedures.drill:after_drill",
         surfaces=EVERYWHERE,
         shows_failure=True,
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="drill quarterly",

@@ -89,6 +89,7 @@ RESTORES: tuple[Procedure, ...] = (
         plan="tabsync.backups.procedures.to_time:plan_to_time",
         show="tabsync.backups.procedures.to_time:show_to_time",
         surfaces=ON_REQUEST,
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="restore clusters",
@@ -97,6 +98,7 @@ RESTORES: tuple[Procedure, ...] = (
         takes="json",
         read="tabsync.backups.procedures.to_time:look_clusters",
         operator="viewer",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="restore drop",
@@ -107,6 +109,7 @@ RESTORES: tuple[Procedure, ...] = (
         plan="tabsync.backups.procedures.to_time:plan_drop",
         show="tabsync.backups.procedures.to_time:show_drop",
         surfaces=ON_REQUEST,
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="restore managed",
@@ -122,5 +125,6 @@ RESTORES: tuple[Procedure, ...] = (
         plan="tabsync.backups.procedures.managed:plan_managed",
         show="tabsync.backups.procedures.managed:show_managed",
         surfaces=ON_REQUEST,
+        needs="pg_read_all_data, for the backup that is taken first",
     ),
 )

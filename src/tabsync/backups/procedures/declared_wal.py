@@ -26,6 +26,7 @@ WAL: tuple[Procedure, ...] = (
         request="tabsync.backups.procedures.wal:Push",
         takes="store",
         command="tabsync.cli.wal:push_command",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="wal fetch",
@@ -37,6 +38,7 @@ WAL: tuple[Procedure, ...] = (
         request="tabsync.backups.procedures.wal:Fetch",
         takes="store",
         command="tabsync.cli.wal:fetch_command",
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="wal copy",
@@ -51,6 +53,7 @@ WAL: tuple[Procedure, ...] = (
         plan="tabsync.backups.procedures.wal:plan_copy_wal",
         show="tabsync.backups.procedures.wal:show_copy_wal",
         surfaces=EVERYWHERE,
+        needs="nothing: the database may be down",
     ),
     Procedure(
         words="wal status",
