@@ -216,6 +216,8 @@ class Stand:
     def _start_beside(self, command: Command) -> None:
         text = self.spelled(command.text).replace("tabsync serve", "tabsync serve --port 0")
         output = self.directory / f"beside-{len(self.beside)}"
+        # Ctrl-C reaches it also where the tests themselves were started to ignore it: `make test &`.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         with output.open("w") as file:
             process = subprocess.Popen(
                 ["sh", "-c", f'[ ! -e "$STATE" ] || . "$STATE"; cd "${{AT:-$HOME}}"; exec {text}'],
@@ -226,6 +228,7 @@ class Stand:
                 text=True,
                 start_new_session=True,
             )
+        signal.signal(signal.SIGINT, before)
         self.beside.append((command, process, output))
         while not output.read_text() and process.poll() is None:
             time.sleep(0.1)

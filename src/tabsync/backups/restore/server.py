@@ -102,8 +102,7 @@ def programs_for(target: Facts, manifest: Manifest) -> Installation:
 
 def new_name(connection: Connection, wanted: str | None, default: str) -> str:
     """The name of the database to make: as wanted, or the default with the time. Refused when it is taken."""
-    ending = f"_{compact(now()).lower()}"
-    name = wanted or default.encode()[: _LONGEST_NAME - len(ending)].decode(errors="ignore") + ending
+    name = wanted or _free_name(connection, default)
     if not name or len(name.encode()) > _LONGEST_NAME or "\0" in name:
         raise BadUsage(f"{name!r} is not a valid name of a database", f"a name has 1 to {_LONGEST_NAME} bytes")
     if exists(connection, name):
@@ -111,6 +110,17 @@ def new_name(connection: Connection, wanted: str | None, default: str) -> str:
             f"database {catalog.quoted(name)} already exists",
             "a restore never replaces a database; choose another name: --as NEW_NAME",
         )
+    return name
+
+
+def _free_name(connection: Connection, default: str) -> str:
+    """The default with the time, and with a number where that second has one already."""
+    moment = compact(now()).lower()
+    for number in range(1, 100):
+        ending = f"_{moment}" + (f"_{number}" if number > 1 else "")
+        name = default.encode()[: _LONGEST_NAME - len(ending)].decode(errors="ignore") + ending
+        if not exists(connection, name):
+            return name
     return name
 
 
