@@ -8,6 +8,7 @@ https://www.postgresql.org/docs/current/sql-alterdatabase.html
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from tabsync.postgres.queries import named
 if TYPE_CHECKING:
     from tabsync.workspace import Context, Workspace
 
+_ENDING = 2.0  # seconds that the server may take to end a session that was closed
 SQL = named(__package__, "swap.sql")
 
 _RENAME = sql.SQL("alter database {} rename to {}")
@@ -65,7 +67,11 @@ def check_prepared(connection: Connection, database: str) -> None:
 
 def check_sessions(connection: Connection, database: str) -> None:
     """Refuse while others are connected."""
-    found = connection.execute(SQL["sessions"], {"database": database}).fetchall()
+    until = time.monotonic() + _ENDING
+    while found := connection.execute(SQL["sessions"], {"database": database}).fetchall():
+        if time.monotonic() > until or not all(program.startswith("tabsync/") for _, _, program in found):
+            break
+        time.sleep(0.05)  # ours have been closed, and the server is about to end them
     if found:
         told = ", ".join(f"{user}/{program} (pid {pid})" for pid, user, program in found[:3])
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""

@@ -56,7 +56,7 @@ def plan_to_time(
         cluster = with_first_commits(workspace.store(), cluster, parse_iso(target.value))
     base = choose(cluster, target, timeline)
     workspace.keys.require_identity(base.manifest.encryption.get("recipients", ()))
-    name = name or f"restored-{compact(now()).lower()}"
+    name = name or _free_name(workspace)
     if entry_path(workspace, name).exists():
         raise Refused(f"a restored cluster {name} already exists", "to list them: tabsync restore clusters")
     directory = _directory(workspace, name, into)
@@ -173,6 +173,13 @@ def _timeline(base: Base) -> str:
     """Which timeline is followed and which others could be, "" when there is but one."""
     others = [str(one.toward) for one in base.reaches if one.toward != base.reach.toward]
     return f" on timeline {base.reach.toward} (not {', '.join(others)}; see --timeline)" if others else ""
+
+
+def _free_name(workspace: Workspace) -> str:
+    """A name with the time, and with a number where that second has one already."""
+    first = f"restored-{compact(now()).lower()}"
+    names = (first, *(f"{first}-{number}" for number in range(2, 100)))
+    return next((one for one in names if not entry_path(workspace, one).exists()), first)
 
 
 def _directory(workspace: Workspace, name: str, into: Path | None) -> Path:
