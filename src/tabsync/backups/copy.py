@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabsync.backups.retention.policy import OWN_STORES, class_of
+from tabsync.backups.retention.policy import class_of
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.manual.load import read
 from tabsync.manual.model import RetentionClass
+from tabsync.stores.address import is_of_kind, is_own
 from tabsync.stores.manifest import StoredFile
 from tabsync.stores.store import Store
 
@@ -59,7 +59,7 @@ def copies_of(workspace: Workspace, kind: str, reason: str) -> tuple[list[Store]
         if place is not None:
             store = workspace.store(place)
             found += [store] if store.url != own.url else []
-        elif any(word in name.lower() for word in OWN_STORES) and not _is_kind(own, name):
+        elif is_own(name) and not is_of_kind(own.url, name):
             lost.append(name)
     return found, lost
 
@@ -151,11 +151,3 @@ def send(source: Store, target: Store, file: StoredFile, directory: Path) -> int
     if wrong := target.harm(file):
         raise FailedPartway(f"{file.name}: the copy of object {file.object[:12]} {wrong}")
     return file.object_bytes
-
-
-def _is_kind(store: Store, name: str) -> bool:
-    """Whether a store is of the kind that a manual's name for it speaks of."""
-    words: Iterable[str] = {"file": ("local",), "az": ("azure",), "s3": ("s3",), "gs": ("google", "gcs")}[
-        store.url.partition("://")[0]
-    ]
-    return any(word in name.lower() for word in words)

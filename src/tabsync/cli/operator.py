@@ -101,12 +101,14 @@ def token_command(terminal: Terminal, request: Token) -> None:
     from tabsync.ledger.tokens import add_token, remove_tokens
 
     found = terminal.workspace()
-    page = Page("operator token")
+    page = Page("operator token", {"operator": request.name})
     if request.remove:
         count = remove_tokens(found.ledger(), request.name, by=found.journal().actor)
+        page.data["removed"] = count
         page.line(f"Removed {count} tokens of {request.name}.")
     else:
         made = add_token(found.ledger(), request.name, by=found.journal().actor)
+        page.data["token"] = made
         page.line(f"A program that sends this token acts as {request.name}; it is shown only now:")
         page.line(f"  {made}", whole=True)
     terminal.page(page)

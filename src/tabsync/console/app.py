@@ -112,5 +112,7 @@ def _incomplete(request: Request, error: RequestValidationError) -> Response:
     if is_for_program(request.url.path):
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return as_json(422, f"{where}: {first['msg'].lower()}", 'send JSON: {"procedure": ..., "values": {...}}')
+        starts = request.url.path.endswith("/run")
+        form = '{"confirm": ...}, or nothing' if starts else '{"procedure": ..., "values": {...}}'
+        return as_json(422, f"{where}: {first['msg'].lower()}", f"send JSON: {form}")
     return error_page(422, "This form is incomplete.", "", request)

@@ -39,5 +39,6 @@ def load(path: Path) -> Manual:
     manual, problems = read(path)
     if problems:
         first = problems[0].described(path.name)
-        raise ProblemFound(f"the manual has {len(problems)} problems: {first}", "see them all: tabsync manual check")
+        told = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise ProblemFound(f"the manual has {told}: {first}", "see them all: tabsync manual check")
     return manual

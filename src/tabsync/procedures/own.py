@@ -153,7 +153,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         example="tabsync operator token deploy-bot",
         details="It is shown once, and works until --remove removes all tokens of the operator.",
         request="tabsync.cli.operator:Token",
-        takes="",
+        takes="json",
         command="tabsync.cli.operator:token_command",
         needs="nothing: the database may be down",
     ),

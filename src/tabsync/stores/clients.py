@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from obstore.store import AzureStore, GCSStore, S3Store
 
-from tabsync.stores.address import Address
+from tabsync.stores.address import Address, Scheme
 
 if TYPE_CHECKING:
     from obstore.store import AzureConfig, ClientConfig, RetryConfig
@@ -24,14 +24,6 @@ Client = AzureStore | S3Store | GCSStore
 
 BLOCK = 16 << 20
 """Bytes of one request at most: what the time limit of a request is made for."""
-
-_ENDPOINTS = {
-    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
-    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
-    "gs": ("GOOGLE_BASE_URL",),
-}
-ALLOW_HTTP = {"az": "AZURE_ALLOW_HTTP", "s3": "AWS_ALLOW_HTTP", "gs": "GOOGLE_ALLOW_HTTP"}
-"""The variables that allow backups to travel unencrypted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +44,7 @@ LONG = Patience(request=300, again=120)
 
 def client_of(address: Address, patience: Patience) -> Client:
     """A client for a store; nothing is asked of it yet. Raises obstore's errors when the environment makes no sense."""
-    options = _options(address.scheme, patience)
+    options = _options(address.kind, patience)
     retry: RetryConfig = {
         "max_retries": patience.tries,
         "retry_timeout": timedelta(seconds=patience.again),
@@ -78,13 +70,13 @@ def _azure_cli_names() -> AzureConfig:
     return config
 
 
-def _options(scheme: str, patience: Patience) -> ClientConfig:
+def _options(kind: Scheme, patience: Patience) -> ClientConfig:
     options: ClientConfig = {
         "connect_timeout": timedelta(seconds=min(5, patience.request)),
         "timeout": timedelta(seconds=patience.request),
     }
-    endpoint = next((os.environ[name] for name in _ENDPOINTS[scheme] if os.environ.get(name)), "")
-    allowed = os.environ.get(ALLOW_HTTP[scheme], "").lower() == "true"
+    endpoint = next((os.environ[name] for name in kind.endpoints if os.environ.get(name)), "")
+    allowed = os.environ.get(kind.allow_http, "").lower() == "true"
     if endpoint.startswith("http://") and (allowed or _is_loopback(urlsplit(endpoint).hostname or "")):
         options["allow_http"] = True  # to another machine nothing goes unencrypted unless somebody said so
     return options

@@ -13,13 +13,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 
 from tabsync.kernel.errors import CannotConnect, FailedPartway, NotAllowed, TabsyncError
 from tabsync.stores.address import Address
-from tabsync.stores.clients import ALLOW_HTTP
 
-_VARIABLES = {
-    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN or a managed identity",
-    "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or a role of this machine",
-    "gs": "GOOGLE_APPLICATION_CREDENTIALS, or the service account of this machine",
-}
 _NO_CONTAINER = ("ContainerNotFound", "NoSuchBucket", "The specified bucket does not exist")
 _BAD_KEY = (
     "AuthenticationFailed",
@@ -65,15 +59,15 @@ def asking(address: Address, what: str, *, taking: bool = False) -> Iterator[Non
 def in_words(error: Exception, address: Address, what: str, tail: str = "") -> TabsyncError:
     """The error to tell instead of one of the library's."""
     text = f"{error!s} {error!r}"
-    word = address.container_word
+    word = address.kind.container
     if any(sign in text for sign in _NO_CONTAINER):
         return CannotConnect(
             f"there is no {word} {address.container!r} for {address}{tail}", f"create the {word} first"
         )
     if "BadScheme" in text:
         told = f"the endpoint of {address} is not https: backups would be sent unencrypted{tail}"
-        return NotAllowed(told, f"use an https endpoint, or allow it: {ALLOW_HTTP[address.scheme]}=true")
-    log_in = f"set {_VARIABLES[address.scheme]}"
+        return NotAllowed(told, f"use an https endpoint, or allow it: {address.kind.allow_http}=true")
+    log_in = f"set {address.kind.log_in}"
     if isinstance(error, UnauthenticatedError) or any(sign in text for sign in _BAD_KEY):
         return NotAllowed(f"{address} rejects the credentials{tail}", log_in)
     if isinstance(error, PermissionDeniedError):

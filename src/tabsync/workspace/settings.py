@@ -125,6 +125,9 @@ def _flat(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     known = {name: one for one in SETTINGS for name in (one.name, one.before) if name}
     for key, value in given.items():
         _check(path, key, value, known)
+    for one in SETTINGS:
+        if one.before and one.before in given and one.name in given:
+            raise BadUsage(f"{path}: {one.before} and {one.name} are the same setting", f"delete {one.before}")
     return given, _lines(text)
 
 
@@ -144,6 +147,8 @@ def _check(path: Path, key: str, value: Any, known: Mapping[str, Setting]) -> No
     if key.startswith(f"{STORES}.") and isinstance(value, dict):
         stray = ", ".join(repr(one) for one in value if one != "place") or "place"
         raise BadUsage(f"{path}: {stray} is not a setting of [{key}]", f'a store has a place only: {key} = "..."')
+    if key == STORES:
+        raise BadUsage(f"{path}: [{STORES}] must be a table with a place by each name", f'[{STORES}]\n  NAME = "PLACE"')
     if kind is None:
         near = get_close_matches(key, [*known, STORES], 1, 0.5)
         about = f"did you mean {near[0]}? " if near else ""

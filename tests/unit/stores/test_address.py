@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tabsync.kernel.errors import BadUsage, TabsyncError
-from tabsync.stores.address import SCHEMES, Address, parse_address
+from tabsync.stores.address import SCHEMES, Address, is_of_kind, is_own, parse_address
 
 names = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1)
 prefixes = st.lists(names, max_size=4).map("/".join)
@@ -49,3 +49,19 @@ def test_a_credential_in_an_address_is_never_repeated(text: str) -> None:
     with pytest.raises(TabsyncError) as told:
         parse_address(text)
     assert "hunter2" not in f"{told.value.fact} {told.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "kinds"),
+    [
+        ("Azure Blob Storage", True, ["az"]),
+        ("Azure database snapshots", False, ["az"]),
+        ("Local", True, ["file"]),
+        ("S3 (Frankfurt)", True, ["s3"]),
+        ("Google Cloud Storage", True, ["gs"]),
+        ("Supabase", False, []),
+    ],
+)
+def test_a_store_is_recognised_by_what_a_manual_calls_it(name: str, own: bool, kinds: list[str]) -> None:
+    assert is_own(name) is own
+    assert [one for one in ("file", *SCHEMES) if is_of_kind(f"{one}://x/y", name)] == kinds

@@ -33,3 +33,19 @@ def test_what_a_store_does_not_have_is_refused(tmp_path: Path) -> None:
         read_settings(file)
     file.write_text('[stores.far]\nplace = "/srv/backups"\n')
     assert read_settings(file).stores["far"].value == "/srv/backups"
+
+
+@pytest.mark.parametrize(
+    ("text", "fact", "hint"),
+    [
+        ('recipients = ["age1a"]\n[keys]\nrecipients = ["age1b"]\n', "are the same setting", "delete recipients"),
+        ('stores = "/srv/backups"\n', r"\[stores\] must be a table", '[stores]\n  NAME = "PLACE"'),
+        ('[[stores]]\nplace = "/srv/backups"\n', r"\[stores\] must be a table", '[stores]\n  NAME = "PLACE"'),
+    ],
+)
+def test_what_can_be_meant_in_two_ways_is_refused(text: str, fact: str, hint: str, tmp_path: Path) -> None:
+    file = tmp_path / "tabsync.toml"
+    file.write_text(text)
+    with pytest.raises(BadUsage, match=fact) as told:
+        read_settings(file)
+    assert told.value.hint == hint

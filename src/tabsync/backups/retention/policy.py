@@ -11,12 +11,10 @@ from datetime import datetime, timedelta
 
 from tabsync.kernel.errors import Refused
 from tabsync.manual.model import RetentionClass
+from tabsync.stores.address import is_own
 
 CLASS_OF_KIND = {"tables": "critical-tables", "physical": "pitr", "incremental": "pitr"}
 """Kinds of backup whose class has another name than the kind."""
-
-OWN_STORES = ("local", "azure blob", "s3", "google cloud storage", "gcs")
-"""Stores that we write to ourselves, as a manual may name them. What is kept elsewhere is its provider's to prune."""
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far ahead of ours the clock of a database server may be: the moment of a backup is told by the server's."""
@@ -49,7 +47,7 @@ class Decision:
 
 def is_ours(row: RetentionClass) -> bool:
     """Whether a class is kept in at least one store that we write to, and not only by the provider."""
-    return any(word in store.lower() for store in row.stores for word in OWN_STORES)
+    return any(is_own(store) for store in row.stores)
 
 
 def class_of(kind: str, reason: str, classes: Iterable[RetentionClass]) -> RetentionClass | None:
