@@ -21,8 +21,8 @@ from tests.presets import preset, worst_presets
 from tests.servers import running_server_of
 from tests.sessions import connect
 from tests.traps import plant
+from tests.whole import MAJORS
 
-MAJORS = [15, 17, 18]
 _SETTINGS = {"wal_level": "replica", "max_wal_senders": "5"}
 _DELETE = "delete from public.people where id < 5"
 

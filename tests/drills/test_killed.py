@@ -17,6 +17,7 @@ from tabsync.ledger.runs import one_run, recent_runs
 from tabsync.system.claims import MARK
 from tabsync.workspace import Workspace
 from tests.drills.test_drill import drill, left_behind
+from tests.whole import WHOLE
 
 STEPS = [
     "dump",
@@ -35,6 +36,8 @@ STEPS = [
     "tidy_store",
 ]
 BOUNDARIES = [(moment, step) for step in STEPS for moment in ("before", "after")]
+if not WHOLE:  # after a step is before the next one, but for what the runner does itself between the two
+    BOUNDARIES = [("before", STEPS[0]), *(("after", step) for step in STEPS)]
 
 
 @pytest.fixture
