@@ -197,7 +197,7 @@ def test_an_idle_session_is_over_and_the_open_page_goes_to_the_login(site: Site,
     page = pages().page
     enter(site, page)
     page.goto(site.url("/"))
-    page.goto(site.url("/manual"))
+    page.goto(site.url("/manual"), wait_until="networkidle")  # what it fetches itself must not be what is refused
     _set_seen(site, minutes=31)
     page.evaluate("() => { setTimeout(() => htmx.ajax('GET', '/manual/values', '#main')) }")  # the page goes away
     page.wait_for_url(site.url("/login?next=/manual"))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -20,12 +17,12 @@ from tabsync.kernel.errors import Exit, FailedPartway
 from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import clients_for
 from tabsync.stores.local import LocalStore
-from tabsync.system.programs import Finished, run_program
 from tabsync.workspace import Workspace
 from tests.conftest import Databases
 from tests.drills.test_drill import drill, injure
 from tests.drills.test_odd_databases import fill, manual
 from tests.drills.test_restore import Gone, asked, backed_up, carried_out, database_of, databases_of, gone
+from tests.mixed import mix_messages
 from tests.postgres.cli.program import tabsync
 
 __all__ = ["gone", "manual"]
@@ -98,21 +95,11 @@ def test_also_when_workers_write_into_one_line(
     databases: Databases, workspaces: Callable[..., Workspace], gone: Gone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each writes its messages in parts, and the parts of two may come mixed: as here, seen on a busy machine."""
-    mixed: list[str] = []
-
-    def run_and_mix(argv: Sequence[str | Path], **options: Any) -> Finished:
-        done = run_program(argv, **options)
-        if not any(str(word).startswith("--jobs=") for word in argv):
-            return done
-        lines = tuple(re.sub("^pg_restore: error: ", "pg_restore:error: ", line) for line in done.stderr)
-        mixed.extend(set(lines) - set(done.stderr))
-        return replace(done, stderr=lines)
-
     conninfo = databases(17)
     fill(conninfo, READS_ANOTHER)
     workspace = workspaces(conninfo)
     backup = backed_up(workspace)
-    monkeypatch.setattr("tabsync.copies.restores.pg_restore.run_program", run_and_mix)
+    mixed = mix_messages(monkeypatch)
     gone.append((workspace, "mixed"))
     carried_out(workspace, plan_restore_new(workspace, backup, "mixed")).raise_if_failed()
     same(workspace, "mixed")

@@ -17,6 +17,7 @@ from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
 from tests.drills.test_odd_databases import fill
 from tests.drills.test_restore import Gone, asked, backed_up, carried_out, gone
+from tests.mixed import mix_messages
 
 __all__ = ["gone"]
 
@@ -139,10 +140,17 @@ def test_a_restore_whose_rows_policies_would_hide_is_refused_before(
     plan_restore_new(workspace, backup, "rights_new", no_owner=True)
 
 
-@pytest.mark.parametrize("major", [15, 17, 18])
+@pytest.mark.parametrize(("major", "mixed"), [(15, False), (17, True), (18, False)])
 def test_what_only_a_superuser_can_make_is_named_before(
-    major: int, databases: Databases, user: User, workspaces: Callable[..., Workspace], gone: Gone
+    major: int,
+    mixed: bool,
+    databases: Databases,
+    user: User,
+    workspaces: Callable[..., Workspace],
+    gone: Gone,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """mixed: the message on a comment can't be read, and it is found out all the same what failed."""
     conninfo = databases(major)
     fill(conninfo, MANY)
     backup = backed_up(workspaces(conninfo))
@@ -152,7 +160,9 @@ def test_what_only_a_superuser_can_make_is_named_before(
     assert "--keep-what-came" in told.value.hint
     plan = plan_restore_new(workspace, backup, "rights_new", no_owner=True, keep_what_came=True)
     gone.append((workspaces(conninfo), "rights_new"))
+    lines = mix_messages(monkeypatch, 'extension "dblink" does not exist') if mixed else []
     outcome = carried_out(workspace, plan)
+    assert bool(lines) is mixed
     assert isinstance(outcome.error, FailedPartway)
     assert outcome.error.exit_code == Exit.FAILED_PARTWAY
     # What the plan foretold is what failed, no more and no less.

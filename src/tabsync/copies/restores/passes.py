@@ -35,6 +35,9 @@ _FIRST = ("pre-data", "data")
 _KEYS = ("CONSTRAINT", "FK CONSTRAINT")
 """Made when all rows are there, they fail for the rows' sake, and would again after as long a time."""
 
+_SET_AGAIN = ("COMMENT", "ACL", "DEFAULT ACL", "SECURITY LABEL")
+"""What may be set as often as one likes."""
+
 _Report = Callable[[float, float, str], None]
 
 
@@ -205,7 +208,8 @@ def _tried_again(
 ) -> list[Facts]:
     """Who failed of the last pass, where messages were mixed up: what isn't there, or isn't filled, is tried once more.
 
-    If all is there, it stays a failure of an entry that is unknown.
+    So is what may be set as often as one likes, a comment or a privilege, since nothing shows that it is missing. If
+    all is there and works, it stays a failure of an entry that is unknown.
     """
     mixed_up = [one for one in failures if one["what"] == MIXED_UP]
     known = [one for one in failures if one not in mixed_up]
@@ -213,10 +217,10 @@ def _tried_again(
         missing = {(one.kind, one.schema, one.name) for one in not_there(connection, entries)}
         missing |= {("materialized view data", *row) for row in connection.execute(SQL["unfilled"]).fetchall()}
     ids = {one["dump_id"] for one in known}
-    doubtful = [
-        one for one in entries if (one.kind.lower(), one.schema, one.name) in missing and one.dump_id not in ids
-    ]
-    return known + (restoring.run(doubtful, serial=True) if doubtful else mixed_up)
+    absent = [one for one in entries if (one.kind.lower(), one.schema, one.name) in missing and one.dump_id not in ids]
+    set_again = [one for one in entries if one.kind in _SET_AGAIN and one.dump_id not in ids]
+    again = restoring.run([*absent, *set_again], serial=True) if absent or set_again else []
+    return known + (again if absent or again else mixed_up)
 
 
 def _suspects(connection: Connection, entries: Sequence[Entry]) -> set[int]:
