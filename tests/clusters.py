@@ -7,12 +7,14 @@ checksum, and in the first page of the WAL. PostgreSQL checks both when it start
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import struct
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -27,23 +29,31 @@ _numbers = count(1)
 
 def copied(initdb: Initdb, place: Path) -> Initdb:
     """What makes clusters in place of initdb: the first of each PostgreSQL by it, the others as copies of that."""
-    templates: dict[Path, Path] = {}
 
     def make(server: embedded.Server, account: Account, password: str) -> None:
         bindir = server.installation.program("initdb").parent
-        if bindir not in templates:
-            initdb(server, account, password)
-            template = place / f"template-{len(templates)}"
-            _copy(server.data, template / "data")
-            shutil.copy2(server.directory / "pgpass", template / "pgpass")
-            templates[bindir] = template
-            return
+        template = place / str(bindir).replace("/", "-")
+        with _alone(template):
+            if not (template / "pgpass").exists():
+                initdb(server, account, password)
+                _copy(server.data, template / "data")
+                shutil.copy2(server.directory / "pgpass", template / "pgpass")
+                return
         server.data.rmdir()
-        _copy(templates[bindir] / "data", server.data)
-        (server.directory / "pgpass").write_bytes((templates[bindir] / "pgpass").read_bytes())
+        _copy(template / "data", server.data)
+        (server.directory / "pgpass").write_bytes((template / "pgpass").read_bytes())
         _identify(server.data)
 
     return make
+
+
+@contextmanager
+def _alone(template: Path) -> Iterator[None]:
+    """All workers of a run have one template: the first of them makes it, the others wait."""
+    template.mkdir(parents=True, exist_ok=True)
+    with (template / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -59,9 +60,18 @@ def place() -> Iterator[Path]:
 @pytest.fixture(scope="session", autouse=True)
 def _clusters(place: Path) -> Iterator[None]:
     """Clusters are copies, whoever makes them in this process."""
+    shared = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    templates = fast_place() / f"tabsync-templates-{shared}" if shared else place / "templates"
+    users = templates / "users"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embedded, "_initdb", copied(embedded._initdb, place / "templates"))
+        patch.setattr(embedded, "_initdb", copied(embedded._initdb, templates))
+        users.mkdir(parents=True, exist_ok=True)
+        (users / str(os.getpid())).touch()
         yield
+    (users / str(os.getpid())).unlink()
+    with contextlib.suppress(OSError):
+        users.rmdir()  # the last one deletes them
+        shutil.rmtree(templates)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.postgres.conninfo import own_place
 from tabsync.postgres.installation import Installation, embedded, installations
 from tabsync.system.account import Account, server_account
-from tabsync.system.processes import is_alive, wait_ended
+from tabsync.system.processes import is_alive, wait_ended, working_in
 from tabsync.system.programs import Finished, run_program
 
 SUPERUSER = "postgres"
@@ -185,7 +185,7 @@ def end_server(directory: Path) -> bool:
     Returns whether one was running, or a part of one that outlived its postmaster.
     """
     process = postmaster(directory)
-    family = _working_in(directory / "data")
+    family = list(working_in((directory / "data").resolve()))
     if process is not None:
         with contextlib.suppress(psutil.Error):
             process.send_signal(3)  # SIGQUIT: immediate shutdown, the children leave with it
@@ -197,19 +197,6 @@ def end_server(directory: Path) -> bool:
     if sockets.parent != directory:
         shutil.rmtree(sockets, ignore_errors=True)
     return bool(family)
-
-
-def _working_in(data: Path) -> list[psutil.Process]:
-    """The processes of a server, those too that outlive their postmaster because they compute.
-
-    They are known by their working directory: of their environment nothing is left, the title is written over it.
-    """
-    found, place = [], str(data.resolve())
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.cwd() == place:
-                found.append(process)
-    return found
 
 
 def _pg_ctl(server: Server, account: Account, verb: str, *options: str, timeout: int = 120) -> Finished:

@@ -88,13 +88,12 @@ def end_marked(directory: Path) -> int:
     """Kill the processes that were started for a directory; returns how many there were."""
     import psutil  # here: every command looks for claims, few have anything to end
 
-    from tabsync.system.processes import wait_ended
+    from tabsync.system.processes import wait_ended, with_variable
 
     ended = []
-    for process in psutil.process_iter(["pid"]):
+    for process in with_variable(MARK, str(directory)):
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(MARK) == str(directory):
-                process.send_signal(signal.SIGKILL)
-                ended.append(process)
+            process.send_signal(signal.SIGKILL)
+            ended.append(process)
     wait_ended(ended, timeout=10)
     return len(ended)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tabsync import __version__
@@ -18,6 +19,8 @@ from tabsync.kernel.units import human_bytes, human_seconds
 from tabsync.postgres.catalog import quoted
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from tabsync.workspace import Workspace
 
 VERSION = 1
@@ -100,12 +103,17 @@ def write_report(workspace: Workspace, plan: Plan, outcome: Outcome, kind: str, 
 
 def render_html(data: Facts) -> str:
     """A report as one self-contained page, fit to be printed."""
+    return _templates().get_template(_TEMPLATES[data["kind"]]).render(report=data, against=against)
+
+
+@cache
+def _templates() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined)
     environment.filters |= {"human_bytes": human_bytes, "human_seconds": human_seconds, "quoted": quoted}
     environment.filters["moment"] = _moment
-    return environment.get_template(_TEMPLATES[data["kind"]]).render(report=data, against=against)
+    return environment
 
 
 def _moment(text: str) -> str:
