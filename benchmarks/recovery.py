@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-from tests import emulators
-
 from benchmarks.measure import TABSYNC, Figures, Measured, Series, ours, run_bare
 from benchmarks.place import Subject
 from benchmarks.watch import Watched, size_of, watched
@@ -19,6 +17,7 @@ from tabsync.postgres.connect import connect
 from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import embedded
 from tabsync.postgres.settings import Limits
+from tests import emulators
 
 _NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)
 _MB = 1_000_000
