@@ -28,7 +28,7 @@ def exit_code_of(error: Exception) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":  # a group without its command: its message is its help
         print(error, file=sys.stderr)  # noqa: T201 - the person's channel
         return int(Exit.USAGE)
-    told = error if isinstance(error, TabsyncError) else _translated(error)
+    told = told_of(error)
     if told is None:
         raise error
     if "--json" in sys.argv:
@@ -46,6 +46,11 @@ def exit_code_of(error: Exception) -> int:
     if told.hint:
         console.print(Text("hint: ", style="bold") + Text(told.hint, style="default"))
     return int(told.exit_code)
+
+
+def told_of(error: Exception) -> TabsyncError | None:
+    """An error in our words; None for one that nobody could have caused."""
+    return error if isinstance(error, TabsyncError) else _translated(error)
 
 
 def stop_on_sigterm() -> None:

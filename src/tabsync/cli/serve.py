@@ -49,3 +49,39 @@ def serve_command(terminal: Terminal, request: Serve) -> None:
         serve(found, request.host, request.port, ready, request.name, proxies=request.proxies)
     finally:
         found.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one may ask of scheduler run."""
+
+    name: Annotated[str, Option("What this service is called, for items that are `on` one; this machine's name.")] = ""
+    once: Annotated[bool, Option("Do what is due now, wait for it, and end.")] = False
+
+
+def run_command(terminal: Terminal, request: Run) -> None:
+    """Keep the schedule until Ctrl-C or SIGTERM."""
+    import signal
+    import socket
+    import sys
+    import time
+
+    from tabsync.schedule.zone import machine_zone
+    from tabsync.service.scheduler import Scheduler
+
+    found = terminal.workspace()
+
+    def say(line: str) -> None:
+        sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
+        sys.stderr.flush()
+
+    scheduler = Scheduler(found, request.name or socket.gethostname(), machine_zone(), say=say)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: scheduler.stopping.set())
+    try:
+        if request.once:
+            scheduler.once()
+        else:
+            scheduler.run()
+    finally:
+        found.close()

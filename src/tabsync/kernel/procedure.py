@@ -7,7 +7,7 @@ imports none of them; tests/unit/test_procedures.py finds each of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -107,6 +107,10 @@ class Procedure:
     needs: the least role in the database, in words; operator: the role that an operator needs to start it; hidden: it
     is only reached from where it follows, and listed nowhere; shows_failure: `show` also has something to say of a run
     that failed.
+    evidence: the kind of evidence that it leaves in the ledger, "" when that is only what it printed; evidence_for: the
+    kind by a word of the command, where it is another; fits: f(words, facts, manual) -> why such evidence doesn't show
+    that those words were done, "" when it does; approval: why a schedule may not start it before an admin approved it;
+    approval_if: only with this option.
     """
 
     words: str
@@ -126,6 +130,11 @@ class Procedure:
     operator: Literal["viewer", "admin"] = "admin"
     hidden: bool = False
     shows_failure: bool = False
+    evidence: str = ""
+    evidence_for: Mapping[str, str] = field(default_factory=dict)
+    fits: str = ""
+    approval: str = ""
+    approval_if: str = ""
 
     @cached_property
     def request_type(self) -> type:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Connection, insert, update
 
@@ -41,6 +43,9 @@ class LedgerJournal:
                 row = {"run_id": run_id, "number": number, "key": one.key, "title": one.title, "state": "waiting"}
                 connection.execute(insert(step), [row])
             _audit(connection, self.actor, f"{plan.procedure}: begin", plan, run_id)
+        if job := os.environ.get("TABSYNC_JOB"):  # who started this process as a job wants to know which run it is
+            with suppress(OSError):
+                (Path(job) / "run").write_text(run_id, encoding="utf-8")
         return run_id
 
     def step_started(self, run_id: str, number: int, step: Step) -> None:

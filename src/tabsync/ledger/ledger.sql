@@ -40,3 +40,45 @@ select run_id, number, key, title, state, started_at, seconds, facts, fact, hint
   from step
  where run_id = :run_id
  order by number
+
+-- name: manual_versions
+-- In the order in which they came into force.
+select id, at, digest, program, subject, items from manual_version order by id
+
+-- name: evidence_from
+-- Of a kind, the oldest first.
+select at, subject, ok, run_id, facts from evidence where kind = :kind and at >= :since order by at
+
+-- name: evidence_moments
+-- The same without what it says.
+select at, subject, ok, run_id from evidence where kind = :kind and at >= :since order by at
+
+-- name: occurrences
+select item, due, state, service, host, fence, tries, directory, started_at, limit_at, ended_at, exit, fact, run_id,
+       retry_at
+  from occurrence
+ where due >= :since
+
+-- name: occurrence
+select item, due, state, service, host, fence, tries, directory, started_at, limit_at, ended_at, exit, fact, run_id,
+       retry_at, output
+  from occurrence
+ where item = :item and due = :due
+
+-- name: open_occurrences
+select item, due, state, service, host, fence, tries, directory, started_at, limit_at, ended_at, exit, fact, run_id,
+       retry_at
+  from occurrence
+ where state = 'running'
+
+-- name: marks
+select id, at, kind, item, due, who, note, digest from mark where at >= :since order by id
+
+-- name: approvals
+select id, at, kind, item, due, who, note, digest from mark where kind = 'approve' order by id
+
+-- name: services
+select name, host, pid, started_at, beat_at, facts from service order by name
+
+-- name: lease
+select name, holder, fence, until from lease where name = :name

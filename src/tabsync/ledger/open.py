@@ -23,7 +23,7 @@ from tabsync.postgres.queries import named
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a test holds it to what Alembic says."""
 
 _SQL = named(__package__, "ledger.sql")
@@ -35,6 +35,9 @@ _JSON: Mapping[str, Collection[str]] = {
     "runs": ("target",),
     "run": ("target", "plan"),
     "steps": ("facts",),
+    "manual_versions": ("items",),
+    "evidence_from": ("facts",),
+    "services": ("facts",),
 }
 """The columns of each statement that hold JSON: text to SQLite, and values already where a driver knows JSON."""
 
@@ -53,6 +56,11 @@ class Ledger:
         if "engine" not in self._open:
             self._open["engine"] = _engine_of(self.url)
         return self._open["engine"]
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file of this machine."""
+        return self.url.startswith("sqlite")
 
     def read(self, statement: str, **values: object) -> list[Facts]:
         """The rows that a statement of ledger.sql gives. Raises FailedPartway when the ledger can't be read."""

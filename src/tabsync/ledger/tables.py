@@ -51,6 +51,7 @@ evidence = Table(
     Column("run_id", Text, ForeignKey("run.id")),
     Column("facts", JSON, nullable=False),
     Index("evidence_kind_subject_at", "kind", "subject", "at"),
+    Index("evidence_kind_at", "kind", "at"),
 )
 
 audit = Table(
@@ -91,4 +92,71 @@ token = Table(
     Column("token_hash", Text, primary_key=True),  # SHA-256, as of a session
     Column("operator_id", Integer, ForeignKey("operator.id", ondelete="CASCADE"), nullable=False),
     Column("created_at", Text, nullable=False),
+)
+
+manual_version = Table(
+    "manual_version",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Text, nullable=False),  # since when it is in force
+    Column("digest", Text, nullable=False),
+    Column("program", Text, nullable=False),  # the version of tabsync that read it
+    Column("subject", Text, nullable=False),
+    Column("items", JSON, nullable=False),  # see schedule.items
+)
+
+occurrence = Table(
+    "occurrence",
+    metadata,
+    Column("item", Text, primary_key=True),
+    Column("due", Text, primary_key=True),
+    Column("state", Text, nullable=False),  # running, ended, died, waits for approval
+    Column("service", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("directory", Text, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("limit_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Column("exit", Integer),
+    Column("fact", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("retry_at", Text),
+    Column("output", Text, nullable=False),
+    Index("occurrence_due", "due"),
+    Index("occurrence_state", "state"),
+)
+
+mark = Table(
+    "mark",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # skip, done, approve
+    Column("item", Text, nullable=False),
+    Column("due", Text),
+    Column("who", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("digest", Text, nullable=False),  # of what was approved
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("until", Text, nullable=False),  # by the clock of the ledger's server
+)
+
+service = Table(
+    "service",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Text, nullable=False),
+    Column("beat_at", Text, nullable=False),
+    Column("facts", JSON, nullable=False),
 )

@@ -8,13 +8,13 @@ from datetime import date, timedelta
 from markdown_it.tree import SyntaxTreeNode
 
 from tabsync.manual.model import Hierarchy, KeyTable, Metric, Role, Runbook, Target, Targets
-from tabsync.manual.parts import Checklist, ChecklistItem, Command, Document, ScheduleItem, Unit
-from tabsync.manual.sections import Problem, Section, items_of, line_of, normalized, text_of
+from tabsync.manual.parts import Checklist, ChecklistItem, Command, Document, Unit
+from tabsync.manual.sections import Problem, Section, items_of, line_of, normalized, text_of, unnumbered
 from tabsync.manual.steps import parse_command, steps_of
 from tabsync.manual.tables import duration_in
 from tabsync.manual.thresholds import UNIT_EXPECTED, parse_quantity, parse_unit
+from tabsync.manual.when import ScheduleItem, Terms, When, parse_terms, parse_when
 
-FREQUENCIES = ("hourly", "daily", "weekly", "monthly", "quarterly", "yearly")
 EVERY = timedelta(minutes=1)
 """How often a metric is measured when the manual doesn't say."""
 
@@ -22,6 +22,11 @@ _TARGET = re.compile(r"\b(RTO|RPO)\b[^<:]*:\s*(?:<|under|less than)?\s*([\d.]+\s
 _ROLE = re.compile(r"(?P<indent>[\s│├└─|`+-]*)(?P<name>\w+)\s*(?:[#(—:-]\s*(?P<note>.*?)\)?)?\s*")
 _BOX = re.compile(r"\[[ xX]\]\s+(.*)", re.DOTALL)
 _FIELD = re.compile(r"(Unit|Every|Of|No rows):\s*(.*?)\.?", re.IGNORECASE)
+_FREQUENCY_EXPECTED = (
+    "'Daily, 02:00-05:00 Europe/Berlin', 'Weekly, Sunday 03:00', 'Monthly', 'Every 10 minutes', 'Continuously' "
+    "or 'Before ...'"
+)
+_TERMS_EXPECTED = "(at 02:30, within 2 hours, retry 2, on NAME, owner NAME)"
 _SYMPTOMS = re.compile(r"Symptoms?:\s*(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -116,24 +121,55 @@ def checklist(section: Section) -> Checklist | None:
     return Checklist(title=section.title, items=tuple(items), line=section.line) if items else None
 
 
-def is_frequency(name: str) -> bool:
-    """Whether the schedule knows a frequency: daily, ..., or an occasion such as 'before a production deployment'."""
-    return name in FREQUENCIES or name.startswith("before ")
-
-
 def schedule(section: Section, problems: list[Problem]) -> tuple[ScheduleItem, ...]:
     """The items under one frequency of the schedule."""
-    frequency = normalized(section.title)
-    if not is_frequency(frequency):
-        expected = f"one of {', '.join(FREQUENCIES)}, or 'before ...'"
-        problems.append(Problem(section.line, f"the schedule names an unknown frequency {section.title!r}", expected))
+    when = None
+    try:
+        when = parse_when(unnumbered(section.title))
+    except ValueError as error:
+        told = f"the schedule names an unknown frequency {section.title!r}: {error}"
+        problems.append(Problem(section.line, told, _FREQUENCY_EXPECTED))
     items = []
     for node in section.of_type("bullet_list"):
         for item, text in items_of(node):
             code = _leading_code(item, "tabsync ")
             command = _schedule_command(code, line_of(item), problems) if code else None
-            items.append(ScheduleItem(frequency=frequency, text=text, command=command, line=line_of(item)))
+            whole, terms = _terms(text, when, line_of(item), problems)
+            due = _moved(when, terms, line_of(item), problems)
+            items.append(
+                ScheduleItem(
+                    frequency=when.name if when else normalized(section.title),
+                    text=whole,
+                    command=command,
+                    when=due,
+                    terms=terms,
+                    line=line_of(item),
+                )
+            )
     return tuple(items)
+
+
+def _terms(text: str, when: When | None, line: int, problems: list[Problem]) -> tuple[str, Terms]:
+    try:
+        whole, terms = parse_terms(text)
+    except ValueError as error:
+        problems.append(Problem(line, f"what is in brackets is not understood: {error}", _TERMS_EXPECTED))
+        return text, Terms()
+    if when and when.period and terms.within and terms.within > when.period:
+        what = f"within {terms.within} seconds is longer than the time until it is due again"
+        problems.append(Problem(line, what, "a shorter time"))
+    return whole, terms
+
+
+def _moved(when: When | None, terms: Terms, line: int, problems: list[Problem]) -> When | None:
+    """When an item is due that has a time of its own."""
+    if when is None or terms.at is None:
+        return when
+    try:
+        return when.moved_to(terms.at)
+    except ValueError as error:
+        problems.append(Problem(line, f"at {terms.at:%H:%M}: {error}", "a time of day within that of the heading"))
+        return when
 
 
 def _schedule_command(code: str, line: int, problems: list[Problem]) -> Command | None:

@@ -15,9 +15,9 @@ from tabsync.manual.parts import (
     EnumLabel,
     Heading,
     Policy,
-    ScheduleItem,
     Unit,
 )
+from tabsync.manual.when import ScheduleItem
 
 
 class Target(Policy):

@@ -72,15 +72,6 @@ class Checklist(Policy):
     line: int
 
 
-class ScheduleItem(Policy):
-    """Something due at a frequency: a tabsync command, or what a person does (command is None)."""
-
-    frequency: str
-    text: str
-    command: Command | None
-    line: int
-
-
 class EnumLabel(Policy):
     """What the manual says of one label of an enum type."""
 

@@ -66,9 +66,14 @@ class Table:
     line: int
 
 
+def unnumbered(title: str) -> str:
+    """'2. Alert  Thresholds' -> 'Alert Thresholds'."""
+    return " ".join(re.sub(r"^[\d.\s]+", "", title).split())
+
+
 def normalized(title: str) -> str:
     """'2. Alert  Thresholds' -> 'alert thresholds'."""
-    return " ".join(re.sub(r"^[\d.\s]+", "", title).lower().split())
+    return unnumbered(title).lower()
 
 
 def split(text: str) -> tuple[SyntaxTreeNode, list[Section]]:

@@ -13,6 +13,8 @@ from tabsync.kernel.procedure import Done, Group, Planned, Procedure, Surface, n
 from tabsync.monitoring.procedures import PROCEDURES as MONITORING
 from tabsync.procedures.own import GROUPS as OWN_GROUPS
 from tabsync.procedures.own import PROCEDURES as OWN
+from tabsync.procedures.scheduled import GROUPS as SCHEDULE_GROUPS
+from tabsync.procedures.scheduled import PROCEDURES as SCHEDULED
 
 if TYPE_CHECKING:
     from tabsync.kernel.page import Page
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 
-GROUPS: tuple[Group, ...] = (*BACKUP_GROUPS, *OWN_GROUPS)
-PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *BACKUPS, *OWN, *INIT)
+GROUPS: tuple[Group, ...] = (*BACKUP_GROUPS, *SCHEDULE_GROUPS, *OWN_GROUPS)
+PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *BACKUPS, *SCHEDULED, *OWN, *INIT)
 _BY_WORDS = {one.words: one for one in PROCEDURES}
 
 

@@ -27,6 +27,10 @@ class Claim:
     directory: Path
     _fd: int
 
+    def fileno(self) -> int:
+        """The descriptor that holds the lock; a process that inherits it holds the claim too."""
+        return self._fd
+
     def release(self) -> None:
         """Let go of the directory."""
         if self._fd >= 0:

@@ -87,7 +87,7 @@ class Workspace:
 
         if not self.store_url:  # often on the same disk, and what is run now may be what makes room on it
             self.store().make_room()
-        return LedgerJournal(self.ledger(), self.actor or _login(), self.manual_digest())
+        return LedgerJournal(self.ledger(), self.actor or login(), self.manual_digest())
 
     def store(self, place: str = "") -> Store:
         """The store of backups, or another one by its path or URL."""
@@ -179,7 +179,10 @@ def with_actor(workspace: Workspace, actor: str) -> Workspace:
     return replace(workspace, actor=actor)
 
 
-def _login() -> str:
+def login() -> str:
+    """Who runs this process: who is logged in, or in whose name a job was started."""
+    if actor := os.environ.get("TABSYNC_ACTOR"):
+        return actor
     try:
         return getpass.getuser()
     except OSError:

@@ -21,6 +21,9 @@ BACKUPS: tuple[Procedure, ...] = (
         show="tabsync.backups.procedures.take:show_take",
         surfaces=EVERYWHERE,
         needs="pg_read_all_data; REPLICATION for physical",
+        evidence="backup",
+        evidence_for={"physical": "physical"},
+        fits="tabsync.backups.evidence:take_fits",
     ),
     Procedure(
         words="backup list",
@@ -57,6 +60,8 @@ BACKUPS: tuple[Procedure, ...] = (
         show="tabsync.backups.procedures.retention:show_prune",
         after="tabsync.backups.procedures.retention:after_prune",
         surfaces=EVERYWHERE,
+        approval="it deletes backups",
+        approval_if="--apply",
         needs="nothing: the database may be down",
     ),
     Procedure(

@@ -21,6 +21,8 @@ DRILLS: tuple[Procedure, ...] = (
         after="tabsync.backups.procedures.drill:after_drill",
         surfaces=EVERYWHERE,
         needs="pg_read_all_data, only without --backup",
+        evidence="drill",
+        fits="tabsync.backups.evidence:drill_fits",
         shows_failure=True,
     ),
     Procedure(
@@ -40,6 +42,8 @@ DRILLS: tuple[Procedure, ...] = (
         surfaces=EVERYWHERE,
         shows_failure=True,
         needs="nothing: the database may be down",
+        evidence="drill",
+        fits="tabsync.backups.evidence:drill_fits",
     ),
     Procedure(
         words="drill quarterly",
@@ -56,6 +60,7 @@ DRILLS: tuple[Procedure, ...] = (
         after="tabsync.backups.procedures.drill:after_quarterly",
         surfaces=EVERYWHERE,
         needs="superuser or pg_read_all_data, for the canary commits",
+        evidence="quarterly",
         shows_failure=True,
     ),
 )

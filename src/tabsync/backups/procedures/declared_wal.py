@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tabsync.kernel.procedure import EVERYWHERE, ON_REQUEST, Procedure
+from tabsync.kernel.procedure import EVERYWHERE, ON_REQUEST, Procedure, Surface
 
 WAL: tuple[Procedure, ...] = (
     Procedure(
@@ -15,7 +15,10 @@ WAL: tuple[Procedure, ...] = (
         takes="database store dry-run json",
         command="tabsync.cli.wal:receive_command",
         records=True,
+        surfaces=frozenset({Surface.CLI, Surface.SCHEDULE}),
         needs="REPLICATION",
+        evidence="wal",
+        approval="it creates a replication slot: WAL that nobody reads fills the server's disk",
     ),
     Procedure(
         words="wal push",

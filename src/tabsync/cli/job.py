@@ -1,0 +1,89 @@
+"""The process of a job: it carries out one command of the manual, and leaves its exit code and its evidence.
+
+`python -m tabsync.cli.job DIRECTORY`, started by the service (service.jobs). The command is carried out as if it were
+typed; what it prints is the job's output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from tabsync.kernel.errors import TabsyncError
+from tabsync.kernel.step import Facts
+
+
+def main(directory: Path) -> int:
+    """Carry out the job of a directory; returns its exit code."""
+    (directory / "begun").write_text(str(os.getpid()))
+    job = json.loads((directory / "job.json").read_text(encoding="utf-8"))
+    result = _carried_out(job)
+    if job.get("evidence") == "output":
+        try:
+            _leave_output(job, directory, result)
+        except TabsyncError as error:  # it was done, and nothing will show it
+            result = result | {"exit": int(error.exit_code), "fact": f"its output was not recorded: {error.fact}"}
+    from tabsync.kernel.clock import iso, now
+    from tabsync.service.jobs import write_exit
+
+    write_exit(directory, result | {"at": iso(now())})
+    return int(result["exit"])
+
+
+def _carried_out(job: Facts) -> Facts:
+    from tabsync.cli.edge import exit_code_of, stop_on_sigterm, told_of
+    from tabsync.cli.tree import program
+    from tabsync.kernel.errors import CannotConnect, Refused
+
+    stop_on_sigterm()
+    try:
+        code: Any = program()(args=job["words"], standalone_mode=False, prog_name="tabsync")
+        return {"exit": code if isinstance(code, int) else 0, "fact": "", "again": False}
+    except KeyboardInterrupt:
+        return {"exit": 130, "fact": "it was interrupted", "again": False}
+    except Exception as error:  # noqa: BLE001 - the edge of this process: all that fails has to be on record
+        told = told_of(error)
+        if told is None:
+            import traceback
+
+            traceback.print_exc()
+            return {"exit": 70, "fact": f"{type(error).__name__}: a fault of tabsync's own", "again": False}
+        exit_code_of(error)
+        needs = isinstance(told, Refused) and "can't be confirmed without a terminal" in told.fact
+        return {
+            "exit": int(told.exit_code),
+            "fact": told.fact,
+            "again": isinstance(told, CannotConnect),
+            "approval": needs,
+        }
+
+
+def _leave_output(job: Facts, directory: Path, result: Facts) -> None:
+    """What a procedure printed that leaves no other evidence is the evidence that it was done."""
+    from tabsync.kernel.errors import Exit
+    from tabsync.ledger.evidence import add_evidence
+    from tabsync.service.jobs import output_of, run_of
+    from tabsync.workspace import find
+
+    sys.stdout.flush()
+    lines = [line for line in output_of(directory).splitlines() if line.strip()]
+    facts = {
+        "item": job["item"],
+        "headline": (result["fact"] or (lines[0] if lines else ""))[:300],
+        "lines": lines[-60:],
+        "exit": result["exit"],
+        "unknown": result["exit"] == Exit.UNKNOWN,
+    }
+    workspace = find()
+    try:
+        ok = result["exit"] == 0
+        add_evidence(workspace.ledger(), "output", job["subject"], ok=ok, facts=facts, run_id=run_of(directory) or None)
+    finally:
+        workspace.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,315 @@
+"""When something is due: the heading of a part of the Schedule, in words, and what an item adds to it in brackets.
+
+The words become fields of cron, which cronsim reads (it skips no night without 02:30, and runs none with two of them
+twice), or plain arithmetic from midnight for "every 10 minutes". Nothing here looks at a clock.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import time
+from functools import cache
+from typing import Literal
+
+from tabsync.kernel.units import parse_duration
+from tabsync.manual.parts import Command, Policy
+
+Kind = Literal["clock", "every", "continuous", "before"]
+
+DAY = 86_400
+PERIOD = {
+    "hourly": 3_600,
+    "daily": DAY,
+    "weekly": 7 * DAY,
+    "monthly": 28 * DAY,
+    "quarterly": 90 * DAY,
+    "yearly": 365 * DAY,
+}
+"""Seconds between two occurrences, at least."""
+
+WINDOW = {
+    "hourly": 1_800,
+    "daily": 6 * 3_600,
+    "weekly": DAY,
+    "monthly": 2 * DAY,
+    "quarterly": 7 * DAY,
+    "yearly": 14 * DAY,
+}
+"""Seconds in which a command that became due has to leave its evidence, where the manual doesn't say."""
+
+_AT = {
+    "hourly": (0, 0),
+    "daily": (2, 0),
+    "weekly": (3, 0),
+    "monthly": (4, 0),
+    "quarterly": (5, 0),
+    "yearly": (6, 0),
+}
+"""Hour and minute of a heading that names none."""
+
+_DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october")
+_MONTHS += ("november", "december")
+_NTH = {"first": 1, "second": 2, "third": 3, "fourth": 4}
+_TIME = re.compile(r"(\d{1,2}):(\d{2})")
+_RANGE = re.compile(r"(\d{1,2}:\d{2})\s*[-–]\s*(\d{1,2}:\d{2})")
+_EVERY = re.compile(r"every(?:\s+(\d+))?\s+(second|minute|hour)s?")
+_ORDINAL = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?")
+
+
+class When(Policy):
+    """When something is due.
+
+    name: its first words, "daily", "every 10 minutes", "before a production deployment"; cron: of a clock; seconds:
+    between two of "every"; zone: an IANA name, "" for that of this machine; window: seconds, 0 where none is given;
+    begin, end: minutes of the day between which "every" applies; days: the days of the week, 0 is Sunday, () for all.
+    """
+
+    kind: Kind
+    name: str
+    cron: str = ""
+    seconds: int = 0
+    zone: str = ""
+    window: int = 0
+    begin: int = 0
+    end: int = 0
+    days: tuple[int, ...] = ()
+
+    @property
+    def period(self) -> int:
+        """Seconds between two occurrences, at least; 0 where there are none."""
+        return self.seconds or PERIOD.get(self.name, 0)
+
+    @property
+    def hour_and_minute(self) -> time | None:
+        """The time of day of a clock frequency that has one."""
+        if self.kind != "clock" or self.name == "hourly":
+            return None
+        minute, hour = self.cron.split()[:2]
+        return time(int(hour), int(minute))
+
+    def moved_to(self, moment: time) -> When:
+        """The same at another time of day. Raises ValueError when it has no time of day, or is outside its window."""
+        own = self.hour_and_minute
+        if own is None:
+            raise ValueError(f"{self.name!r} has no time of day")
+        late = ((moment.hour - own.hour) * 60 + moment.minute - own.minute) % 1440 * 60
+        if self.window and late >= self.window:
+            raise ValueError(f"{moment:%H:%M} is not within the heading's time")
+        fields = [str(moment.minute), str(moment.hour), *self.cron.split()[2:]]
+        return self.model_copy(update={"cron": " ".join(fields), "window": self.window and self.window - late})
+
+
+@cache
+def zones() -> frozenset[str]:
+    """The names of all time zones."""
+    from zoneinfo import available_timezones
+
+    return frozenset(available_timezones())
+
+
+def parse_when(title: str) -> When:
+    """Read a heading: "Daily, 02:00-05:00 America/Sao_Paulo", "Every 10 minutes". Raises ValueError."""
+    words, _, rest = " ".join(title.split()).partition(",")
+    name = words.strip().lower()
+    if name.startswith("before "):
+        return When(kind="before", name=" ".join(title.lower().split()))
+    if name in ("continuous", "continuously"):
+        if rest.strip():
+            raise ValueError(f"{name!r} takes nothing after it, and not {rest.strip()!r}")
+        return When(kind="continuous", name="continuously")
+    tokens = rest.replace(",", " ").split()
+    zone = next((one for one in tokens if one in zones()), "")
+    tokens = [one.lower() for one in tokens if one != zone and one.lower() not in ("at", "the", "on", "of")]
+    if match := _EVERY.fullmatch(name):
+        return _every(match, tokens, zone)
+    if name not in PERIOD:
+        raise ValueError(f"{name!r} is unknown")
+    return _clock(name, tokens, zone)
+
+
+def _every(match: re.Match[str], tokens: list[str], zone: str) -> When:
+    count, unit = int(match[1] or 1), match[2]
+    seconds = count * {"second": 1, "minute": 60, "hour": 3_600}[unit]
+    if not 1 <= seconds <= DAY:
+        raise ValueError(f"every {count} {unit}s is not between a second and a day")
+    begin, end, tokens = _taken_range(tokens)
+    days, tokens = _taken_days(tokens)
+    if tokens:
+        raise ValueError(f"{' '.join(tokens)!r} is not understood")
+    name = f"every {count} {unit}s" if count > 1 else f"every {unit}"
+    return When(kind="every", name=name, seconds=seconds, zone=zone, begin=begin, end=end, days=days)
+
+
+def _clock(name: str, tokens: list[str], zone: str) -> When:
+    hour, minute = _AT[name]
+    window = 0
+    begin, end, tokens = _taken_range(tokens)
+    if begin or end:
+        hour, minute, window = begin // 60, begin % 60, (end - begin) % 1440 * 60
+    for token in tokens:
+        if name == "hourly" and re.fullmatch(r":\d{2}", token):
+            minute = _minutes(f"00{token}")
+            tokens = [one for one in tokens if one != token]
+        elif _TIME.fullmatch(token) and not window:
+            hour, minute = divmod(_minutes(token), 60)
+            tokens = [one for one in tokens if one != token]
+    if name == "hourly":
+        return _made(name, f"{minute} * * * *", tokens, zone, window=0)
+    day, month, weekday, tokens = _date(name, tokens)
+    return _made(name, f"{minute} {hour} {day} {month} {weekday}", tokens, zone, window)
+
+
+def _made(name: str, cron: str, tokens: list[str], zone: str, window: int) -> When:
+    if tokens:
+        raise ValueError(f"{' '.join(tokens)!r} is not understood")
+    return When(kind="clock", name=name, cron=cron, zone=zone, window=window)
+
+
+def _date(name: str, tokens: list[str]) -> tuple[str, str, str, list[str]]:
+    """The fields day, month and weekday of cron, and the words that are left."""
+    if name == "daily":
+        days, tokens = _taken_days(tokens)
+        return "*", "*", ",".join(map(str, days)) or "*", tokens
+    if name == "weekly":
+        days, tokens = _taken_days(tokens)
+        if len(days) > 1:
+            raise ValueError("a week has one of each day: name one, or use 'Daily, Mon-Fri'")
+        return "*", "*", str(days[0] if days else 0), tokens
+    months = {"monthly": "*", "quarterly": "1,4,7,10", "yearly": "1"}[name]
+    if name == "yearly":
+        month = next((one for one in tokens if _month(one)), "")
+        months = str(_month(month)) if month else months
+        tokens = [one for one in tokens if one != month]
+    day, weekday, tokens = _day_of_month(tokens)
+    return day, months, weekday, tokens
+
+
+def _day_of_month(tokens: list[str]) -> tuple[str, str, list[str]]:
+    if tokens[:2] == ["last", "day"]:
+        return "L", "*", tokens[2:]
+    if len(tokens) > 1 and tokens[0] in (*_NTH, "last") and _weekday(tokens[1]) is not None:
+        weekday = _weekday(tokens[1])
+        return "*", f"{weekday}L" if tokens[0] == "last" else f"{weekday}#{_NTH[tokens[0]]}", tokens[2:]
+    tokens = [one for one in tokens if one != "day"]
+    first = _NTH.get(tokens[0]) if tokens else None
+    match = _ORDINAL.fullmatch(tokens[0]) if tokens else None
+    if not tokens or (first is None and match is None):
+        return "1", "*", tokens
+    day = first or int(match[1] if match else 1)
+    if not 1 <= day <= 28:
+        raise ValueError(f"not every month has a day {day}: name one up to 28, or the last day")
+    return str(day), "*", tokens[1:]
+
+
+def _taken_range(tokens: list[str]) -> tuple[int, int, list[str]]:
+    """A range of times of day in minutes, and the words that are left."""
+    for token in tokens:
+        if match := _RANGE.fullmatch(token):
+            begin, end = _minutes(match[1]), _minutes(match[2], last=True)
+            if begin == end:
+                raise ValueError(f"{token!r} begins when it ends")
+            return begin, end, [one for one in tokens if one != token]
+    return 0, 0, tokens
+
+
+def _minutes(text: str, *, last: bool = False) -> int:
+    match = _TIME.fullmatch(text)
+    hour, minute = (int(match[1]), int(match[2])) if match else (99, 99)
+    if minute > 59 or hour > 24 or (hour == 24 and (minute or not last)):
+        raise ValueError(f"{text!r} is not a time of day")
+    return hour * 60 + minute
+
+
+def _taken_days(tokens: list[str]) -> tuple[tuple[int, ...], list[str]]:
+    days: list[int] = []
+    left = []
+    for token in tokens:
+        first, dash, last = token.replace("–", "-").partition("-")
+        one, other = _weekday(first), _weekday(last) if dash else _weekday(first)
+        if one is None or other is None:
+            left.append(token)
+            continue
+        days += [(one + step) % 7 for step in range((other - one) % 7 + 1)]
+    return tuple(sorted(set(days))), left
+
+
+def _weekday(word: str) -> int | None:
+    return _named(word.removesuffix("s") if len(word) > 4 else word, _DAYS)
+
+
+def _month(word: str) -> int | None:
+    found = _named(word, _MONTHS)
+    return None if found is None else found + 1
+
+
+def _named(word: str, names: tuple[str, ...]) -> int | None:
+    if len(word) < 3:
+        return None
+    return next((number for number, name in enumerate(names) if name.startswith(word)), None)
+
+
+class Terms(Policy):
+    """What an item says in brackets. within: seconds; retry: how often at most; on, owner: names, or ""."""
+
+    at: time | None = None
+    within: int | None = None
+    retry: int | None = None
+    on: str = ""
+    owner: str = ""
+
+
+class ScheduleItem(Policy):
+    """Something due: a tabsync command, or what a person does (command is None).
+
+    frequency: the words of its heading; when: None where these aren't understood; text: without what is in brackets.
+    """
+
+    frequency: str
+    text: str
+    command: Command | None
+    line: int
+    when: When | None = None
+    terms: Terms = Terms()
+
+
+_BRACKET = re.compile(r"\s*\(([^()]*)\)\s*$")
+_KEYWORD = re.compile(r"(at|within|retry|on|owner)\s+(.+)")
+
+
+def parse_terms(text: str) -> tuple[str, Terms]:
+    """An item's text without the brackets at its end, and what these say; prose in brackets is left where it is.
+
+    Raises ValueError when some of it is understood and some isn't.
+    """
+    bracket = _BRACKET.search(text)
+    parts = [one.strip() for one in bracket[1].split(",")] if bracket else []
+    matches = [_KEYWORD.fullmatch(one) for one in parts]
+    if bracket is None or (not all(matches) and not any(match and match[1] != "on" for match in matches)):
+        return text, Terms()
+    found: dict[str, object] = {}
+    for part, match in zip(parts, matches, strict=True):
+        if match is None:
+            raise ValueError(f"{part!r} is not one of at, within, retry, on, owner")
+        if match[1] == "on" and len(parts) == 1 and " " in match[2]:
+            return text, Terms()  # "(on the first working day)" is prose: a name of a service is one word
+        if match[1] in found:
+            raise ValueError(f"{match[1]!r} is said twice")
+        found[match[1]] = _term(match[1], match[2])
+    return text[: bracket.start()].rstrip(), Terms.model_validate(found)
+
+
+def _term(name: str, value: str) -> object:
+    if name == "at":
+        minutes = _minutes(value)
+        return time(minutes // 60, minutes % 60)
+    if name == "within":
+        seconds = int(parse_duration(value).total_seconds())
+        if seconds < 1:
+            raise ValueError(f"within {value!r} is no time")
+        return seconds
+    if name == "retry":
+        if not value.isdecimal() or int(value) > 100:
+            raise ValueError(f"'retry {value}' is not a number up to 100")
+        return int(value)
+    return value

@@ -1,0 +1,169 @@
+"""What should happen: the occurrences of a schedule in a span of time, from the manuals that were in force. Pure.
+
+Everything begins at a midnight of the item's zone and is then cut to the span, so that it never depends on the moment
+from which it is asked. A night without 02:30 has its occurrence when the clock jumps, one with two has it at the first:
+cronsim does this, and a test holds it to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from tabsync.manual.when import DAY, When
+from tabsync.schedule.items import Item
+
+_LOOK_BACK = timedelta(days=400)  # the longest time until anything is due again, and some days
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A manual's schedule, and from when on it was in force. program: the version of ours that read it."""
+
+    at: datetime
+    digest: str
+    items: tuple[Item, ...]
+    program: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One time at which an item is due. until: the end of its window; both in UTC."""
+
+    item: Item
+    due: datetime
+    until: datetime
+
+    @property
+    def key(self) -> tuple[str, datetime]:
+        """What tells it from all others."""
+        return self.item.key, self.due
+
+
+def expected(versions: Sequence[Version], start: datetime, end: datetime, here: tzinfo) -> list[Occurrence]:
+    """The occurrences with start <= due < end, in order.
+
+    versions: in the order in which they came into force; before an edit the old one counts, after it the new one.
+    here: the zone of this machine, for items that name none.
+    """
+    found: list[Occurrence] = []
+    for number, version in enumerate(versions):
+        ends = versions[number + 1].at if number + 1 < len(versions) else end
+        begin, stop = max(start, version.at), min(end, ends)
+        if begin < stop:
+            for item in version.items:
+                found += _of(item, version, begin, stop, here)
+    return sorted(found, key=lambda one: (one.due, one.item.line))
+
+
+def newest_before(item: Item, moment: datetime, here: tzinfo) -> Iterator[datetime]:
+    """When an item was due up to a moment, the newest first, as if its manual had always been in force."""
+    span = timedelta(seconds=max(item.when.period * 3, 3 * DAY)) if item.when.period else timedelta(days=3)
+    end = moment + timedelta(microseconds=1)
+    oldest = moment - _LOOK_BACK
+    while end > oldest:
+        start = max(end - span, oldest)
+        yield from reversed(list(times(item, start, end, here)))
+        end = start
+
+
+def _of(item: Item, version: Version, begin: datetime, stop: datetime, here: tzinfo) -> Iterator[Occurrence]:
+    window = timedelta(seconds=item.window)
+    dues = times(item, begin, stop, here)
+    if item.first and begin <= version.at < stop:
+        yield Occurrence(item, version.at, version.at + window)
+        dues = (due for due in dues if due != version.at)
+    if item.when.kind == "continuous":
+        for due in dues:
+            yield Occurrence(item, due, next_midnight(due, zone_of(item.when, here)))
+        return
+    for due in dues:
+        yield Occurrence(item, due, due + window)
+
+
+def times(item: Item, start: datetime, end: datetime, here: tzinfo) -> Iterator[datetime]:
+    """When an item is due, start <= due < end, in UTC; a continuous one each day at midnight."""
+    zone = zone_of(item.when, here)
+    if item.day is not None:
+        due = datetime(item.day.year, item.day.month, item.day.day, tzinfo=zone).astimezone(UTC)
+        due -= timedelta(seconds=item.window - DAY)
+        found: Iterable[datetime] = (due,)
+    elif item.when.kind == "clock":
+        found = _clock(item.when.cron, zone, start, end)
+    elif item.when.kind in ("every", "continuous"):
+        found = _every(item.when, zone, start, end)
+    else:
+        found = ()
+    return (one for one in found if start <= one < end)
+
+
+def zone_of(when: When, here: tzinfo) -> tzinfo:
+    """The zone of an item; that of this machine where it names none, or one that this machine doesn't have any more."""
+    try:
+        return ZoneInfo(when.zone) if when.zone else here
+    except (KeyError, ValueError, OSError):
+        return here
+
+
+def next_midnight(moment: datetime, zone: tzinfo) -> datetime:
+    """The first midnight of a zone after a moment, in UTC."""
+    local = moment.astimezone(zone)
+    return _midnight(local + timedelta(days=1), zone)
+
+
+def _midnight(local: datetime, zone: tzinfo) -> datetime:
+    return datetime(local.year, local.month, local.day, tzinfo=zone).astimezone(UTC)
+
+
+def _clock(cron: str, zone: tzinfo, start: datetime, end: datetime) -> Iterator[datetime]:
+    first, last = start.astimezone(zone).date(), end.astimezone(zone).date()
+    for year in range((first - timedelta(days=2)).year, last.year + 1):
+        yield from _clock_year(cron, zone, year)
+
+
+@lru_cache(maxsize=512)
+def _clock_year(cron: str, zone: tzinfo, year: int) -> tuple[datetime, ...]:
+    """When a cron expression is due in a year of a zone; a year costs 30 ms of a processor, so it is kept."""
+    from cronsim import CronSim
+
+    found = []
+    for one in CronSim(cron, datetime(year, 1, 1, tzinfo=zone) - timedelta(minutes=1)):
+        if one.year > year:
+            break
+        if one.year == year:
+            found.append(one.astimezone(UTC))
+    return tuple(found)
+
+
+def _every(when: When, zone: tzinfo, start: datetime, end: datetime) -> Iterator[datetime]:
+    step = timedelta(seconds=when.seconds or 10 * DAY)
+    midnight = _midnight(start.astimezone(zone), zone)
+    while midnight < end:
+        following = next_midnight(midnight + timedelta(hours=1), zone)
+        skipped = max(0, (start - midnight) // step)
+        due = midnight + skipped * step
+        while due < min(following, end):
+            if _within(when, due, zone):
+                yield due
+            due += step
+        midnight = following
+
+
+def _within(when: When, due: datetime, zone: tzinfo) -> bool:
+    """Whether "every" applies at a moment: a range of times, of days, or always."""
+    if not (when.end or when.days):
+        return True
+    local = due.astimezone(zone)
+    minute, day = local.hour * 60 + local.minute, (local.weekday() + 1) % 7
+    if when.end and when.begin > when.end and minute < when.end:
+        day = (day - 1) % 7  # the night belongs to the day on which it began
+    if when.days and day not in when.days:
+        return False
+    if not when.end:
+        return True
+    inside = when.begin <= minute < when.end
+    return inside if when.begin < when.end else not (when.end <= minute < when.begin)

@@ -1,0 +1,209 @@
+"""tabsync schedule list, next, show: what is due, what became of it, and when it is due again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Annotated
+
+from tabsync.kernel.clock import age, iso
+from tabsync.kernel.errors import BadUsage
+from tabsync.kernel.page import Page, Style
+from tabsync.kernel.request import Argument, Option
+from tabsync.kernel.units import human_seconds
+from tabsync.schedule.expected import times, zone_of
+from tabsync.schedule.items import Item, gates_of
+from tabsync.schedule.judge import BAD, State, Verdict
+from tabsync.schedule.look import Look, judged, look, records_of
+from tabsync.schedule.newest import newest_of
+from tabsync.schedule.words import SIGN, as_json, item_as_json, moment, told
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+_FAR = timedelta(days=400)
+_MOST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """What one may ask of schedule list."""
+
+    start: Annotated[str, Option("First day to show, such as 2026-11-01.", ("--from",), metavar="DATE")] = ""
+    end: Annotated[str, Option("Last day to show.", ("--to",), metavar="DATE")] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What one may ask of schedule next."""
+
+    days: Annotated[int, Option("How many days to look ahead.", minimum=1, maximum=366)] = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """What one may ask of schedule show."""
+
+    item: Annotated[str, Argument("The item: its short name, as schedule list prints it.")]
+    days: Annotated[int, Option("How many days to look back.", minimum=1, maximum=3660)] = 30
+
+
+def look_list(workspace: Workspace, request: List) -> Page:
+    """Each item with its last occurrence and its next; or, with --from or --to, what is expected in these days."""
+    seen = look(workspace)
+    if request.start or request.end:
+        return _span(seen, request)
+    page = Page("schedule", {"service": _service(seen), "items": []})
+    _head(page, seen)
+    latest = newest(workspace, seen)
+    rows = []
+    for item in seen.items:
+        last, upcoming = latest.get(item.key), following(seen, item)
+        page.data["items"].append(
+            item_as_json(item)
+            | {"last": as_json(last) if last else None, "next": upcoming.isoformat() if upcoming else None}
+        )
+        if item.is_gate:
+            continue
+        zone = zone_of(item.when, seen.here)
+        sign, style = SIGN[last.state] if last else ("·", "quiet")
+        state = told(last, zone) if last else "not in force yet" if not seen.versions else "not due yet"
+        rows.append((item.name, item.schedule, (f"{sign} {state}", style), moment(upcoming, zone)))
+    page.table(("Item", "When", "Last", "Next"), rows, whole=("Item",))
+    for gate, items in gates_of(seen.items).items():
+        page.line(f"Before {gate}: {', '.join(one.name for one in items)}")
+        page.line(f'  tabsync schedule gate "{gate}"', style="quiet", whole=True)
+    return page
+
+
+def look_next(workspace: Workspace, request: Next) -> Page:
+    """What is due in the next days."""
+    seen = look(workspace)
+    found = seen.upcoming(seen.now, seen.now + timedelta(days=request.days))
+    found = [one for one in found if one.item.when.kind != "continuous"]
+    page = Page("schedule next", {"days": request.days, "occurrences": []})
+    _head(page, seen)
+    rows = []
+    for one in found:
+        zone = zone_of(one.item.when, seen.here)
+        page.data["occurrences"].append({"item": one.item.name, "due": iso(one.due), "until": iso(one.until)})
+        who = "a person" if one.item.is_task else one.item.terms.on or ("" if one.item.built else "not built")
+        rows.append((moment(one.due, zone), one.item.name, who))
+    page.table(("Due", "Item", "By"), rows[:_MOST], whole=("Item",))
+    if len(rows) > _MOST:
+        page.line(f"and {len(rows) - _MOST} more: --json lists all")
+    return page
+
+
+def look_show(workspace: Workspace, request: Show) -> Page:
+    """One item: when it is due, what became of it in the last days, and when it is due next."""
+    seen = look(workspace)
+    item = seen.item(request.item)
+    start = seen.now - timedelta(days=request.days)
+    found = [one for one in judged(workspace, seen, start, seen.now) if one.occurrence.item.key == item.key]
+    upcoming = following(seen, item)
+    data = item_as_json(item) | {"next": iso(upcoming) if upcoming else None}
+    page = Page("schedule item", data | {"occurrences": [as_json(one) for one in found]})
+    zone = zone_of(item.when, seen.here)
+    page.line((item.text, "strong"))
+    if item.words:
+        page.line(f"tabsync {item.key}", whole=True)
+    page.line(f"{item.schedule}, within {human_seconds(item.window)}; next: {moment(upcoming, zone) or 'not known'}")
+    if item.approval:
+        approved = records_of(workspace, seen, seen.now)[item.key].approved(item, seen.now)
+        by = f"approved by {approved.who}, {age(iso(approved.at))}" if approved else "not approved"
+        page.line(f"It has to be approved, since {item.approval}: {by}")
+        if approved is None:
+            page.hint(f"tabsync schedule approve {item.name}")
+    shown = found[-_MOST:]
+    rows = [(moment(v.occurrence.due, zone), _told(v, zone), v.run_id) for v in reversed(shown)]
+    page.table(("Due", "What became of it", "Run"), rows, whole=("Run",))
+    return page
+
+
+def newest(workspace: Workspace, seen: Look) -> dict[str, Verdict]:
+    """The newest occurrence of each item that was due, and what became of it."""
+    return newest_of(workspace, seen) if seen.versions else {}
+
+
+def following(seen: Look, item: Item) -> datetime | None:
+    """When an item is due next."""
+    span = timedelta(seconds=max(item.when.period, 3600) * 2)
+    start = seen.now + timedelta(microseconds=1)
+    while span < _FAR * 4:
+        found = next(iter(times(item, start, seen.now + span, seen.here)), None)
+        if found is not None:
+            return found
+        span *= 3
+    return None
+
+
+def _told(verdict: Verdict, zone: tzinfo) -> tuple[str, Style]:
+    sign, style = SIGN[verdict.state]
+    return f"{sign} {told(verdict, zone)}", style
+
+
+def _service(seen: Look) -> dict[str, object] | None:
+    found = seen.keeping
+    if found is None:
+        return None
+    troubles = {name: one for name, one in found.facts.items() if one}
+    return {
+        "name": found.name,
+        "host": found.host,
+        "heard_of": iso(found.beat_at),
+        "silent": found.is_silent(seen.now),
+        "troubles": troubles,
+    }
+
+
+def _head(page: Page, seen: Look) -> None:
+    """Whether anybody keeps the schedule, and what it says is wrong."""
+    found = seen.keeping
+    if found is None:
+        page.line(("Nobody keeps this schedule yet. ", "warning"), "To keep it: tabsync serve")
+        return
+    if found.is_silent(seen.now):
+        page.line((f"The scheduler {found.name} is silent since {age(iso(found.beat_at))}. ", "strong bad"))
+        page.hint("tabsync serve")
+    for name, trouble in found.facts.items():
+        if trouble:
+            page.line((f"{name}: {trouble['fact']} (since {age(trouble['since'])})", "bad"))
+
+
+def _span(seen: Look, request: List) -> Page:
+    first, last = _day(request.start, seen), _day(request.end or request.start, seen)
+    if request.end and not request.start:
+        first = seen.now.astimezone(seen.here).date()
+    start, end = _midnight(first, seen), _midnight(last + timedelta(days=1), seen)
+    if end <= start:
+        raise BadUsage(f"--to {last} is before --from {first}", "both days are included")
+    page = Page("schedule expected", {"from": iso(start), "to": iso(end), "occurrences": []})
+    rows = []
+    for one in seen.upcoming(start, end):
+        page.data["occurrences"].append({"item": one.item.name, "due": iso(one.due), "until": iso(one.until)})
+        rows.append((moment(one.due, zone_of(one.item.when, seen.here)), one.item.name))
+    page.line(f"What this manual expects from {first} to {last}, both included: {len(rows)} times.")
+    page.table(("Due", "Item"), rows[:_MOST], whole=("Item",))
+    if len(rows) > _MOST:
+        page.line(f"and {len(rows) - _MOST} more: --json lists all")
+    return page
+
+
+def _day(text: str, seen: Look) -> date:
+    if not text:
+        return seen.now.astimezone(seen.here).date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadUsage(f"{text!r} is not a date", "write it as 2026-11-28") from None
+
+
+def _midnight(day: date, seen: Look) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=seen.here).astimezone(UTC)
+
+
+def overdue(latest: dict[str, Verdict]) -> list[Verdict]:
+    """The items whose newest occurrence was not done."""
+    bad = [one for one in latest.values() if one.state in BAD and one.caught_up is None]
+    return sorted([*bad, *(v for v in latest.values() if v.state is State.UNKNOWN)], key=lambda v: v.occurrence.due)

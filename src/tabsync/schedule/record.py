@@ -1,0 +1,217 @@
+"""What the ledger knows of the schedule: manuals in force, proofs, runs, marks; and how it gets there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tabsync import __version__
+from tabsync.kernel.clock import iso, now, parse_iso
+from tabsync.kernel.procedure import named
+from tabsync.kernel.step import Facts
+from tabsync.ledger.evidence import add_audit
+from tabsync.ledger.open import Ledger
+from tabsync.manual.model import Manual
+from tabsync.schedule.expected import Version
+from tabsync.schedule.items import Item, item_from_json, items_of
+from tabsync.schedule.judge import Attempt, Mark, Proof, Record
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+SILENT = timedelta(seconds=90)
+"""After this time without a beat a service is silent."""
+
+_SLACK = timedelta(days=1)  # evidence of a run is looked for from before it was due
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that keeps the schedule of this ledger, or did. facts: what else it says of itself."""
+
+    name: str
+    host: str
+    pid: int
+    started_at: datetime
+    beat_at: datetime
+    facts: Facts
+
+    def is_silent(self, moment: datetime) -> bool:
+        """Whether nothing has been heard of it lately, or it is from the future: a clock that was set back."""
+        return abs(moment - self.beat_at) > SILENT
+
+
+def versions(ledger: Ledger) -> list[Version]:
+    """The manuals that were in force, in order."""
+    found: list[Version] = []
+    for row in ledger.read("manual_versions"):
+        items = tuple(item_from_json(one) for one in row["items"])
+        at = parse_iso(row["at"])
+        # A clock that was set back must not put an edit before the manual that it edits.
+        at = max(at, found[-1].at) if found else at
+        found.append(Version(at, row["digest"], items, row["program"], row["subject"]))
+    return found
+
+
+def put_in_force(ledger: Ledger, manual: Manual, subject: str, at: datetime | None = None) -> Version | None:
+    """Record that a manual is in force from now on; None when it already is.
+
+    subject: whose evidence counts, see stores.manifest.subject_of; "" while that isn't known.
+    """
+    from sqlalchemy import insert
+
+    from tabsync.ledger.tables import manual_version
+
+    known = versions(ledger)
+    last = known[-1] if known else None
+    items = items_of(manual)
+    if last and (last.digest, last.program) == (manual.digest, __version__) and subject in ("", last.subject):
+        return None
+    before = {one.key for one in last.items if one.built} if last else set()
+    fresh = [one.key not in before and not one.is_task and not one.is_gate for one in items]
+    subject = subject or (last.subject if last else "")
+    marked = [
+        replace(one, first=new and one.built and not _ever_done(ledger, one, manual, subject))
+        for one, new in zip(items, fresh, strict=True)
+    ]
+    moment = at or now()
+    row = {"at": iso(moment), "digest": manual.digest, "program": __version__, "subject": subject}
+    with ledger.writing() as connection:
+        connection.execute(insert(manual_version), [row | {"items": [one.to_json() for one in marked]}])
+    return Version(moment, manual.digest, tuple(marked), __version__, subject)
+
+
+def _ever_done(ledger: Ledger, item: Item, manual: Manual, subject: str) -> bool:
+    if item.when.kind == "continuous":
+        return True
+    return any(proof.counts for proof in _proofs(ledger, item, manual, subject, ""))
+
+
+def records(ledger: Ledger, items: Iterable[Item], manual: Manual, subject: str, since: datetime) -> dict[str, Record]:
+    """All that is on record of some items since a moment, by their keys."""
+    start = iso(since - _SLACK)
+    moment = now()
+    silent = {one.name for one in services(ledger) if one.is_silent(moment)}
+    attempts: dict[str, dict[datetime, Attempt]] = {}
+    for row in ledger.read("occurrences", since=start):
+        attempts.setdefault(row["item"], {})[parse_iso(row["due"])] = attempt_of(row, silent)
+    marks: dict[str, list[Mark]] = {}
+    approvals = ledger.read("approvals")
+    for row in [*approvals, *(one for one in ledger.read("marks", since="") if one["kind"] != "approve")]:
+        marks.setdefault(row["item"], []).append(_mark(row))
+    found = {}
+    for item in items:
+        if item.key not in found:
+            proofs = [] if item.is_task else _proofs(ledger, item, manual, subject, start)
+            found[item.key] = Record(proofs, attempts.get(item.key, {}), marks.get(item.key, ()))
+    return found
+
+
+def attempt_of(row: Facts, silent: Collection[str] = ()) -> Attempt:
+    """A run of an occurrence, from its row."""
+    return Attempt(
+        state=row["state"],
+        started=parse_iso(row["started_at"]),
+        ended=parse_iso(row["ended_at"]) if row["ended_at"] else None,
+        exit=row["exit"],
+        fact=row["fact"],
+        run_id=row["run_id"],
+        tries=row["tries"],
+        retry_at=parse_iso(row["retry_at"]) if row["retry_at"] else None,
+        host=row["host"],
+        silent=row["service"] in silent,
+    )
+
+
+def _mark(row: Facts) -> Mark:
+    due = parse_iso(row["due"]) if row["due"] else None
+    return Mark(row["kind"], parse_iso(row["at"]), row["who"], row["note"], due, row["digest"])
+
+
+def _proofs(ledger: Ledger, item: Item, manual: Manual, subject: str, since: str) -> list[Proof]:
+    """The evidence of an item's kind since a moment, each with the reason why it doesn't count, if there is one."""
+    if not item.evidence or not item.built:
+        return []
+    if item.evidence == "output":
+        return [_output(row) for row in ledger.read("evidence_from", kind="output", since=since) if _is_of(row, item)]
+    if item.when.kind == "continuous" or item.when.kind == "every":
+        rows = ledger.read("evidence_moments", kind=item.evidence, since=since)
+        return [Proof(parse_iso(row["at"]), bool(row["ok"]), _whose(row, subject)) for row in rows]
+    fits = named(item.fits) if item.fits else None
+    found = []
+    for row in ledger.read("evidence_from", kind=item.evidence, since=since):
+        facts = row["facts"] | {"at": row["at"]}
+        why = _whose(row, subject) or (fits(item.words, facts, manual) if fits else "")
+        about = str(facts.get("sentence") or facts.get("backup") or "")
+        found.append(Proof(parse_iso(row["at"]), bool(row["ok"]), why, about, row["run_id"] or ""))
+    return found
+
+
+def _is_of(row: Facts, item: Item) -> bool:
+    return bool(row["facts"].get("item") == item.key)
+
+
+def _output(row: Facts) -> Proof:
+    facts = row["facts"]
+    return Proof(
+        parse_iso(row["at"]), bool(row["ok"]), "", facts["headline"], row["run_id"] or "", facts.get("unknown", False)
+    )
+
+
+def _whose(row: Facts, subject: str) -> str:
+    return f"it is of another database, {row['subject']}" if subject and row["subject"] != subject else ""
+
+
+def services(ledger: Ledger) -> list[Service]:
+    """The services that ever kept this schedule."""
+    return [
+        Service(
+            row["name"], row["host"], row["pid"], parse_iso(row["started_at"]), parse_iso(row["beat_at"]), row["facts"]
+        )
+        for row in ledger.read("services")
+    ]
+
+
+def add_mark(
+    ledger: Ledger, kind: str, item: Item, who: str, note: str, due: datetime | None = None, at: datetime | None = None
+) -> None:
+    """Record what a person said of an item, or of one of its occurrences; it stands in the audit too."""
+    from sqlalchemy import insert
+
+    from tabsync.ledger.tables import mark
+
+    row = {
+        "at": iso(at or now()),
+        "kind": kind,
+        "item": item.key,
+        "due": iso(due) if due else None,
+        "who": who,
+        "note": note,
+        "digest": item.text_digest if kind == "approve" else "",
+    }
+    with ledger.writing() as connection:
+        connection.execute(insert(mark), [row])
+    add_audit(ledger, who, f"schedule {kind}", item.name, {"item": item.key, "due": row["due"], "note": note})
+
+
+def subject_of_workspace(workspace: Workspace) -> str:
+    """Whose backups these are, as the database says; "" when it can't be asked now."""
+    import psycopg
+
+    from tabsync.kernel.errors import TabsyncError
+    from tabsync.postgres import catalog
+    from tabsync.stores.manifest import subject_of
+
+    try:
+        with workspace.connect("schedule") as connection:
+            return subject_of(catalog.identity(connection))
+    except (TabsyncError, psycopg.Error):
+        return ""
+
+
+def all_items(found: Sequence[Version]) -> list[Item]:
+    """Each item that ever was, as it was last."""
+    last = {item.key: item for version in found for item in version.items}
+    return list(last.values())

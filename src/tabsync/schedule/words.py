@@ -1,0 +1,75 @@
+"""How the schedule is told: states with colour and shape, moments in the item's zone."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+
+from tabsync.kernel.page import Style
+from tabsync.kernel.step import Facts
+from tabsync.schedule.items import Item
+from tabsync.schedule.judge import State, Verdict
+
+SIGN: dict[State, tuple[str, Style]] = {
+    State.DONE: ("●", "good"),
+    State.SKIPPED: ("–", "quiet"),
+    State.RUNNING: ("▶", "good"),
+    State.WAITING: ("◷", "quiet"),
+    State.OPEN: ("□", "quiet"),
+    State.EXPECTED: ("·", "quiet"),
+    State.FAILED: ("✗", "bad"),
+    State.PROVED_NOTHING: ("✗", "bad"),
+    State.MISSED: ("○", "bad"),
+    State.APPROVAL: ("?", "warning"),
+    State.NOT_BUILT: ("·", "quiet"),
+    State.ELSEWHERE: ("→", "quiet"),
+    State.UNKNOWN: ("?", "warning"),
+}
+"""A shape and a style for each state: nobody has to see colours."""
+
+
+def moment(at: datetime | None, zone: tzinfo) -> str:
+    """A moment as a person reads it: "Sun 29 Nov 02:00"."""
+    return f"{at.astimezone(zone):%a %d %b %H:%M}" if at else ""
+
+
+def told(verdict: Verdict, zone: tzinfo) -> str:
+    """A state in words, with its reason."""
+    state = verdict.state.value
+    if verdict.state is State.MISSED and verdict.caught_up:
+        state = f"missed, caught up {moment(verdict.caught_up, zone)}"
+    if verdict.state is State.SKIPPED and verdict.who:
+        state = f"skipped by {verdict.who}"
+    if verdict.state is State.DONE and verdict.at and verdict.at:
+        state = f"done {moment(verdict.at, zone)}"
+    return f"{state}: {verdict.why}" if verdict.why and verdict.state is not State.DONE else state
+
+
+def as_json(verdict: Verdict) -> Facts:
+    """A verdict for programs."""
+    one = verdict.occurrence
+    return {
+        "item": one.item.name,
+        "due": one.due.isoformat(),
+        "until": one.until.isoformat(),
+        "state": verdict.state.value,
+        "why": verdict.why,
+        "at": verdict.at.isoformat() if verdict.at else None,
+        "caught_up": verdict.caught_up.isoformat() if verdict.caught_up else None,
+        "run": verdict.run_id or None,
+        "who": verdict.who or None,
+    }
+
+
+def item_as_json(item: Item) -> Facts:
+    """An item for programs."""
+    return {
+        "item": item.name,
+        "text": item.text,
+        "command": " ".join(["tabsync", *item.words]) if item.words else None,
+        "schedule": item.schedule,
+        "on": item.terms.on or None,
+        "owner": item.terms.owner or None,
+        "approval": item.approval or None,
+        "built": item.built,
+        "line": item.line,
+    }

@@ -1,0 +1,91 @@
+"""Who keeps the schedule: one service at a time.
+
+With a SQLite ledger all services are on one machine, and the lock of a directory is the lease: the kernel frees it when
+its holder dies (decision 0003). With PostgreSQL it is a row, by that server's clock, with a fencing number that grows
+whenever the lease changes hands; whoever starts an occurrence checks in the same transaction that it still holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tabsync.kernel.errors import Refused
+from tabsync.ledger.open import Ledger
+from tabsync.system.claims import Claim, claim
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+TTL = 20
+"""Seconds after which a lease that nobody renewed may be taken over."""
+
+_NAME = "scheduler"
+
+_TAKE = """
+insert into lease as mine (name, holder, fence, until)
+values (:name, :holder, 1, to_char((clock_timestamp() + make_interval(secs => :ttl)) at time zone 'UTC', :form))
+on conflict (name) do update
+   set fence = mine.fence + case when mine.holder = excluded.holder then 0 else 1 end,
+       holder = excluded.holder,
+       until = excluded.until
+ where mine.holder = excluded.holder
+    or mine.until < to_char(clock_timestamp() at time zone 'UTC', :form)
+returning fence
+"""
+_STILL = "select fence from lease where name = :name and holder = :holder and fence = :fence for update"
+_FORM = "YYYY-MM-DD HH24:MI:SS.US"
+
+
+class LostLease(Refused):
+    """Another service keeps the schedule by now."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """The lease of one service. holder: unique to this process; place: the home, for the lock."""
+
+    ledger: Ledger
+    holder: str
+    place: Path
+    fence: int = 0
+    _claim: Claim | None = field(default=None, repr=False)
+
+    def take(self) -> bool:
+        """Take or renew it; False when another service has it."""
+        if self.ledger.is_sqlite:
+            if self._claim is None:
+                self._claim = claim(self.place / "scheduler")
+            return self._claim is not None
+        from sqlalchemy import text
+
+        values = {"name": _NAME, "holder": self.holder, "ttl": TTL, "form": _FORM}
+        with self.ledger.writing() as connection:
+            found = connection.execute(text(_TAKE), values).scalar()
+        self.fence = int(found or 0)
+        return found is not None
+
+    def check(self, connection: Connection) -> None:
+        """See, within a transaction, that it still holds. Raises LostLease."""
+        if self.ledger.is_sqlite:
+            return
+        from sqlalchemy import text
+
+        values = {"name": _NAME, "holder": self.holder, "fence": self.fence}
+        if connection.execute(text(_STILL), values).scalar() is None:
+            raise LostLease("another service keeps the schedule by now", "to see which: tabsync schedule list")
+
+    def release(self) -> None:
+        """Give it up, so that another one needn't wait."""
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
+        elif not self.ledger.is_sqlite and self.fence:
+            from sqlalchemy import text
+
+            with self.ledger.writing() as connection:
+                connection.execute(
+                    text("update lease set until = '' where name = :name and holder = :holder"),
+                    {"name": _NAME, "holder": self.holder},
+                )
