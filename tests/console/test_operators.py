@@ -13,11 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tabsync.console.serve import listen, start
+from tabsync.console.serve import start
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.ledger.evidence import recent_audit
 from tabsync.ledger.operators import add_operator, check_password, new_password, one_operator, operators
 from tabsync.ledger.tables import metadata
+from tabsync.system.listen import listen
 from tabsync.workspace import Workspace, find
 from tests.console.conftest import PASSWORD, Site
 

@@ -58,7 +58,7 @@ def demo_command(terminal: Terminal, request: Demo) -> int:
 
 
 def _check_port(port: int) -> None:
-    from tabsync.console.serve import listen
+    from tabsync.system.listen import listen
 
     listen("127.0.0.1", port).close()  # now, and not after a minute's work
 

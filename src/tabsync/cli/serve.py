@@ -1,7 +1,10 @@
-"""tabsync serve."""
+"""tabsync serve, and the two processes that it keeps running: the console and the scheduler."""
 
 from __future__ import annotations
 
+import os
+import sys
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,11 +12,13 @@ from tabsync.kernel.request import Option
 
 if TYPE_CHECKING:
     from tabsync.cli.terminal import Terminal
+    from tabsync.service.scheduler import Scheduler
+    from tabsync.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Serve:
-    """What one may ask of serve."""
+class Console:
+    """What one may ask of console run."""
 
     host: Annotated[str, Option("Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Option("Port to listen on; 0 picks a free one.", minimum=0, maximum=65535)] = 8420
@@ -28,15 +33,57 @@ class Serve:
     ] = ()
 
 
-def serve_command(terminal: Terminal, request: Serve) -> None:
-    """Serve the console until Ctrl-C."""
+@dataclass(frozen=True, slots=True)
+class Serve(Console):
+    """What one may ask of serve."""
+
+    once: Annotated[bool, Option("Do what is due now, wait for it, and end: no console; for cron and CI.")] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one may ask of scheduler run."""
+
+    name: Annotated[str, Option("What this service is called, for items that are on one; by default the host.")] = ""
+    once: Annotated[bool, Option("Do what is due now, wait for it, and end.")] = False
+
+
+def serve_command(terminal: Terminal, request: Serve) -> int:
+    """Serve the console and keep the schedule until Ctrl-C."""
+    from tabsync.service.parent import serve
+    from tabsync.system.listen import checked_proxies, listen
+
+    found = terminal.workspace()
+    if request.once:
+        return _once(found)
+    checked_proxies(request.proxies)
+    with listen(request.host, request.port, request.name) as listening:
+        try:
+            found.ledger()  # a ledger that can't be opened is told once, and not by each of the two
+            words = terminal.procedure.command_line(request)[1:]
+            common = _common(terminal, found)
+            serve(listening, ["console", "run", *words, *common], ["scheduler", "run", *common], _say)
+        finally:
+            found.close()
+    return 0
+
+
+def console_command(terminal: Terminal, request: Console) -> None:
+    """Serve the console alone, on a port that is open already."""
+    import socket
+
     from tabsync.cli.terminal import paper
     from tabsync.console.serve import serve
     from tabsync.ledger.operators import operators
+    from tabsync.service.parent import AGAIN, LISTENING
 
     found = terminal.workspace()
+    handed = os.environ.pop(LISTENING, "")
+    listening = socket.socket(fileno=int(handed)) if handed else None
 
     def ready(url: str) -> None:
+        if os.environ.get(AGAIN):
+            return
         paper().print(f"The console is at {url} (Ctrl-C stops it)", markup=False, soft_wrap=True)
         if not operators(found.ledger()):
             terminal.note("there is no operator who could log in: tabsync operator add NAME --role admin")
@@ -46,42 +93,57 @@ def serve_command(terminal: Terminal, request: Serve) -> None:
             )
 
     try:
-        serve(found, request.host, request.port, ready, request.name, proxies=request.proxies)
+        serve(found, request.host, request.port, ready, request.name, request.proxies, listening)
     finally:
         found.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What one may ask of scheduler run."""
-
-    name: Annotated[str, Option("What this service is called, for items that are `on` one; this machine's name.")] = ""
-    once: Annotated[bool, Option("Do what is due now, wait for it, and end.")] = False
-
-
-def run_command(terminal: Terminal, request: Run) -> None:
+def run_command(terminal: Terminal, request: Run) -> int:
     """Keep the schedule until Ctrl-C or SIGTERM."""
     import signal
-    import socket
-    import sys
-    import time
-
-    from tabsync.schedule.zone import machine_zone
-    from tabsync.service.scheduler import Scheduler
 
     found = terminal.workspace()
-
-    def say(line: str) -> None:
-        sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
-        sys.stderr.flush()
-
-    scheduler = Scheduler(found, request.name or socket.gethostname(), machine_zone(), say=say)
+    if request.once:
+        return _once(found, request.name)
+    scheduler = _scheduler(found, request.name)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: scheduler.stopping.set())
     try:
-        if request.once:
-            scheduler.once()
-        else:
-            scheduler.run()
+        scheduler.run()
     finally:
         found.close()
+    return 0
+
+
+def _once(found: Workspace, name: str = "") -> int:
+    import signal
+
+    scheduler = _scheduler(found, name)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: scheduler.stopping.set())
+    try:
+        count = scheduler.once()
+    finally:
+        found.close()
+    _say(f"{count} runs were due" if count != 1 else "1 run was due")
+    return 0
+
+
+def _scheduler(found: Workspace, name: str) -> Scheduler:
+    from tabsync.schedule.zone import machine_zone
+    from tabsync.service.scheduler import Scheduler
+
+    return Scheduler(found, name or found.service_name, machine_zone(), found.at_once, _say)
+
+
+def _common(terminal: Terminal, found: Workspace) -> list[str]:
+    """What finds the same workspace again; a connection string is handed over in the environment, it may be secret."""
+    if terminal.database:
+        os.environ["TABSYNC_DATABASE"] = terminal.database
+    words = ["--config", str(found.config_path)] if found.config_path else []
+    return [*words, *(["--store", terminal.store] if terminal.store else [])]
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
+    sys.stderr.flush()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import ipaddress
+import os
 import signal
 import socket
 import threading
@@ -16,10 +15,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from tabsync.console.app import create_app
-from tabsync.console.base.access import is_loopback
 from tabsync.console.base.connections import BIGGEST_HEAD, STANDARD, Limits, bounded
 from tabsync.console.base.state import Console
-from tabsync.kernel.errors import BadUsage, FailedPartway, Refused
+from tabsync.kernel.errors import FailedPartway
+from tabsync.system.listen import checked_proxies, listen
 from tabsync.workspace import Workspace
 
 PORT = 8420
@@ -51,11 +50,13 @@ def serve(
     on_ready: Callable[[str], None] = lambda url: None,
     names: Sequence[str] = (),
     proxies: Sequence[str] = (),
+    listening: socket.socket | None = None,
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM.
+    """Serve until Ctrl-C or SIGTERM, or until the process that started this one is gone, where that opened the port.
 
     port: 0 picks a free one; on_ready: called with the URL once it answers; names: further Host headers to answer to,
-    those of a TLS proxy; proxies: addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed.
+    those of a TLS proxy; proxies: addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed;
+    listening: the socket, where somebody else opened it.
     Raises Refused when the port is taken, or the host is reachable from outside without a name; BadUsage when a proxy
     is no address.
     """
@@ -68,11 +69,13 @@ def serve(
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        running = start(workspace, host, port, names, Limits(proxies=_checked(proxies)))
+        running = start(workspace, host, port, names, Limits(proxies=checked_proxies(proxies)), listening)
+        parent = os.getppid()
         try:
             on_ready(running.url)
             while not asked.wait(1.0) and running._thread.is_alive():
-                pass
+                if listening is not None and os.getppid() != parent:
+                    break
         finally:
             running.stop()
     finally:
@@ -86,14 +89,10 @@ def start(
     port: int = 0,
     names: Sequence[str] = (),
     limits: Limits = STANDARD,
+    listening: socket.socket | None = None,
 ) -> Running:
     """Serve in a thread, and return once it answers; the same arguments and errors as serve()."""
-    if not is_loopback(host) and not names:
-        raise Refused(
-            f"{host} can be reached from other machines",
-            "put a TLS proxy in front and name it: tabsync serve --name console.example.org",
-        )
-    listening = listen(host, port)
+    listening = listening or listen(host, port, names)
     taken: int = listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
     hosts = [f"{shown}:{taken}", f"localhost:{taken}", *names]
@@ -128,27 +127,3 @@ def _start(app: FastAPI, listening: socket.socket, url: str, limits: Limits) -> 
             raise FailedPartway("the console did not start", "read the log above")
         time.sleep(0.01)
     return Running(url, app.state.console, server, thread)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises Refused when the port is taken or needs more rights."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.create_server((host, port), family=family, backlog=128)
-        # asyncio sets this only on sockets whose proto says TCP, and create_server leaves it 0. Without it head and
-        # body of an answer, sent one after the other, wait 40 ms for the browser's delayed acknowledgement.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listening
-    except PermissionError:
-        raise Refused(f"listening on port {port} is not permitted", "--port 0 picks a free one") from None
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise Refused(f"port {port} is in use", "--port 0 picks a free one") from None
-        raise Refused(f"can't listen on {host}: {error.strerror}", "tabsync serve --host 127.0.0.1") from None
-
-
-def _checked(proxies: Sequence[str]) -> tuple[str, ...]:
-    try:
-        return tuple(str(ipaddress.ip_network(one, strict=False)) for one in proxies)
-    except ValueError as error:
-        raise BadUsage(f"--trusted-proxy: {error}", "an address, or a network: 10.0.0.0/8") from None

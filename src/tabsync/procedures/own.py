@@ -44,9 +44,12 @@ PROCEDURES: tuple[Procedure, ...] = (
     ),
     Procedure(
         words="serve",
-        summary="Serve the console until Ctrl-C.",
+        summary="Serve the console and keep the schedule until Ctrl-C.",
         example="tabsync serve --port 0",
-        details="To add an operator who can log in: tabsync operator add NAME --role admin",
+        details=(
+            "What the manual's Schedule says is started when it says so, each run as a process of its own. "
+            "To add an operator who can log in: tabsync operator add NAME --role admin"
+        ),
         request="tabsync.cli.serve:Serve",
         takes="database store",
         command="tabsync.cli.serve:serve_command",

@@ -7,6 +7,7 @@ from tabsync.kernel.procedure import ON_REQUEST, Group, Procedure
 GROUPS: tuple[Group, ...] = (
     Group("schedule", "What is due by the manual, what became of it, and what waits for a person."),
     Group("scheduler", "Keep the schedule without the console."),
+    Group("console", "Serve the console without keeping the schedule."),
 )
 
 _LEDGER = "nothing: the database may be down"
@@ -48,6 +49,15 @@ PROCEDURES: tuple[Procedure, ...] = (
         takes="database store",
         command="tabsync.cli.serve:run_command",
         needs="what the scheduled procedures need",
+    ),
+    Procedure(
+        words="console run",
+        summary="Serve the console until Ctrl-C, without keeping the schedule.",
+        example="tabsync console run --port 0",
+        request="tabsync.cli.serve:Console",
+        takes="database store",
+        command="tabsync.cli.serve:console_command",
+        needs="pg_monitor",
     ),
 )
 """What only looks is a viewer's; what a person says of the schedule is an admin's."""

@@ -82,7 +82,8 @@ class Scheduler:
 
     def run(self, pause: float = 1.0) -> None:
         """Keep the schedule until `stopping` is set."""
-        while not self.stopping.is_set():
+        parent = os.getppid()
+        while not self.stopping.is_set() and os.getppid() == parent:
             self.step()
             self.stopping.wait(pause)
         self.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 from tabsync.kernel.errors import BadUsage
@@ -55,6 +56,9 @@ def find(
         jobs=settings["jobs"],
         name=settings["name"],
         wal_budget=settings["wal.budget"],
+        service_name=settings["service.name"] or socket.gethostname(),
+        at_once=settings["service.at_once"],
+        heartbeat=settings["heartbeat.url"],
         config_path=path.resolve() if path else None,
     )
 

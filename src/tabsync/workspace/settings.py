@@ -48,6 +48,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("wal.budget", "how much WAL may wait to be stored", default="10GB", before="wal_budget"),
     Setting("provider.name", "who runs the server: supabase", before="provider"),
     Setting("provider.project", "its reference there", before="project"),
+    Setting("service.name", "what this machine's service is called, for items of the schedule that are on one"),
+    Setting("service.at_once", "how many runs of the schedule go at the same time", int, 2),
+    Setting("heartbeat.url", "where a sign of life is sent to: a check of healthchecks.io or the like", secret=True),
 )
 STORES = "stores"
 """The table of further stores: a place by each name, or a table with the place."""

@@ -30,7 +30,8 @@ class Workspace:
     home: our state (ledger, scratch servers, runs); jobs: how many connections a dump or a restore uses.
     store_url: az://, s3:// or gs://; without it the store is the directory store_root. stores: where the stores are
     that the manual's Retention table names; keys: what encrypts and signs backups. provider, project: who runs the
-    server ("supabase") and under which reference; without them the host's name tells.
+    server ("supabase") and under which reference; without them the host's name tells. service_name: what this machine's
+    service is called; at_once: how many runs of the schedule go at a time; heartbeat: where a sign of life is sent to.
     """
 
     home: Path
@@ -48,6 +49,9 @@ class Workspace:
     wal_budget: str = "10GB"
     provider: str = ""
     project: str = ""
+    service_name: str = ""
+    at_once: int = 2
+    heartbeat: str = ""
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def servers(self) -> Path:

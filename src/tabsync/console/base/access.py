@@ -7,7 +7,6 @@ carries the session's CSRF token. A route that isn't GET takes one of the last t
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import secrets
 from base64 import b64decode, urlsafe_b64encode
 from typing import Annotated
@@ -20,6 +19,7 @@ from starlette.responses import Response
 from tabsync.console.base.state import Console, console_of
 from tabsync.ledger.operators import ROLES, Operator, Session, find_session
 from tabsync.ledger.tokens import operator_of
+from tabsync.system.listen import is_loopback
 
 
 class NotLoggedIn(Exception):
@@ -46,14 +46,6 @@ def is_secure(request: Request) -> bool:
     """
     host = urlsplit(f"//{request.headers['host']}").hostname or ""
     return request.url.scheme == "https" or not is_loopback(host)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or an address in a URL is this machine itself."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def set_cookie(request: Request, response: Response, name: str, value: str, seconds: int | None = None) -> None:
