@@ -72,7 +72,7 @@ def _leave_output(job: Facts, directory: Path, result: Facts) -> None:
     lines = [line for line in output_of(directory).splitlines() if line.strip()]
     facts = {
         "item": job["item"],
-        "headline": (result["fact"] or (lines[0] if lines else ""))[:300],
+        "headline": " ".join((result["fact"] or (lines[-1] if lines else "")).split())[:300],
         "lines": lines[-60:],
         "exit": result["exit"],
         "unknown": result["exit"] == Exit.UNKNOWN,
