@@ -131,9 +131,11 @@ def _once(found: Workspace, name: str = "") -> int:
 
 def _scheduler(found: Workspace, name: str) -> Scheduler:
     from tabsync.schedule.zone import machine_zone
+    from tabsync.service.heartbeat import Heartbeat
     from tabsync.service.scheduler import Scheduler
 
-    return Scheduler(found, name or found.service_name, machine_zone(), found.at_once, _say)
+    heartbeat = Heartbeat(found.heartbeat)
+    return Scheduler(found, name or found.service_name, machine_zone(), found.at_once, _say, heartbeat=heartbeat)
 
 
 def _common(terminal: Terminal, found: Workspace) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tabsync.backups.watch import contribute as backups
+from tabsync.kernel.procedure import named
 from tabsync.manual.load import load
 from tabsync.manual.model import Manual
 from tabsync.monitoring.shown import exit_code, page_of
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 
-CONTRIBUTORS = (backups,)
+
+def _schedule(workspace: Workspace, manual: Manual, facts: Facts) -> list[Facts]:
+    """The schedule stands above: it starts what is declared here."""
+    found: list[Facts] = named("tabsync.schedule.watch:contribute")(workspace, manual, facts)
+    return found
+
+
+CONTRIBUTORS = (backups, _schedule)
 """Each chapter that has something to say of how things stand."""
 
 

@@ -27,7 +27,7 @@ def run_item(
         raise BadUsage(f"{item.name} is a task, which a person does", f"when it is done: schedule done {item.name}")
     if not item.built:
         raise BadUsage(f"this version can't do {item.name}", "tabsync schedule list")
-    from tabsync.service.scheduler import environment_of, job_of
+    from tabsync.service.runs import environment_of, job_of
 
     directory = by_hand(workspace, item)
     try:

@@ -1,0 +1,67 @@
+"""What is wrong with a service, said once and shown to everybody; and its sign of life in the ledger."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import insert, update
+
+from tabsync.kernel.clock import iso, now
+from tabsync.kernel.step import Facts
+from tabsync.ledger.open import Ledger
+from tabsync.ledger.tables import service
+
+BEAT = 30.0
+"""Seconds between two signs of life."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Troubles:
+    """What is wrong at the moment, by what it is about. name: of the service; say: where a person reads it."""
+
+    name: str
+    say: Say
+    started: str = field(default_factory=lambda: iso(now()))
+    _known: dict[str, Facts] = field(default_factory=dict)
+    _next_beat: float = 0.0
+
+    def note(self, what: str, fact: str) -> None:
+        """Note, and say once, what is wrong; "" when it is in order again."""
+        known = self._known.get(what)
+        if fact == (known["fact"] if known else ""):
+            return
+        if fact:
+            self._known[what] = {"fact": fact, "since": iso(now())}
+        else:
+            del self._known[what]
+        self.say(fact or f"{what}: in order again")
+        self._next_beat = 0.0
+
+    def is_known(self, what: str) -> bool:
+        """Whether something is wrong with it."""
+        return what in self._known
+
+    def is_time(self) -> bool:
+        """Whether a sign of life is due."""
+        return time.monotonic() >= self._next_beat
+
+    def beat(self, ledger: Ledger) -> None:
+        """Leave a sign of life, with what is wrong."""
+        self._next_beat = time.monotonic() + BEAT
+        row = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started_at": self.started,
+            "beat_at": iso(now()),
+            "facts": self._known,
+        }
+        with ledger.engine.begin() as connection:
+            mine = update(service).where(service.c.name == self.name).values(**row)
+            if not connection.execute(mine).rowcount:
+                connection.execute(insert(service), [row | {"name": self.name}])
