@@ -12,8 +12,9 @@ from tabsync.manual.parts import Checklist, ChecklistItem, Command, Document, Un
 from tabsync.manual.sections import Problem, Section, items_of, line_of, normalized, text_of, unnumbered
 from tabsync.manual.steps import parse_command, steps_of
 from tabsync.manual.tables import duration_in
+from tabsync.manual.terms import ScheduleItem, Terms, parse_terms
 from tabsync.manual.thresholds import UNIT_EXPECTED, parse_quantity, parse_unit
-from tabsync.manual.when import ScheduleItem, Terms, When, parse_terms, parse_when
+from tabsync.manual.when import When, parse_when
 
 EVERY = timedelta(minutes=1)
 """How often a metric is measured when the manual doesn't say."""

@@ -17,7 +17,7 @@ from tabsync.manual.parts import (
     Policy,
     Unit,
 )
-from tabsync.manual.when import ScheduleItem
+from tabsync.manual.terms import ScheduleItem
 
 
 class Target(Policy):

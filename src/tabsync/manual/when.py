@@ -1,4 +1,4 @@
-"""When something is due: the heading of a part of the Schedule, in words, and what an item adds to it in brackets.
+"""When something is due: the heading of a part of the Schedule, in words.
 
 The words become fields of cron, which cronsim reads (it skips no night without 02:30, and runs none with two of them
 twice), or plain arithmetic from midnight for "every 10 minutes". Nothing here looks at a clock.
@@ -11,8 +11,7 @@ from datetime import time
 from functools import cache
 from typing import Literal
 
-from tabsync.kernel.units import parse_duration
-from tabsync.manual.parts import Command, Policy
+from tabsync.manual.parts import Policy
 
 Kind = Literal["clock", "every", "continuous", "before"]
 
@@ -161,10 +160,10 @@ def _clock(name: str, tokens: list[str], zone: str) -> When:
         hour, minute, window = begin // 60, begin % 60, (end - begin) % 1440 * 60
     for token in tokens:
         if name == "hourly" and re.fullmatch(r":\d{2}", token):
-            minute = _minutes(f"00{token}")
+            minute = minutes_of(f"00{token}")
             tokens = [one for one in tokens if one != token]
         elif _TIME.fullmatch(token) and not window:
-            hour, minute = divmod(_minutes(token), 60)
+            hour, minute = divmod(minutes_of(token), 60)
             tokens = [one for one in tokens if one != token]
     if name == "hourly":
         return _made(name, f"{minute} * * * *", tokens, zone, window=0)
@@ -218,14 +217,15 @@ def _taken_range(tokens: list[str]) -> tuple[int, int, list[str]]:
     """A range of times of day in minutes, and the words that are left."""
     for token in tokens:
         if match := _RANGE.fullmatch(token):
-            begin, end = _minutes(match[1]), _minutes(match[2], last=True)
+            begin, end = minutes_of(match[1]), minutes_of(match[2], last=True)
             if begin == end:
                 raise ValueError(f"{token!r} begins when it ends")
             return begin, end, [one for one in tokens if one != token]
     return 0, 0, tokens
 
 
-def _minutes(text: str, *, last: bool = False) -> int:
+def minutes_of(text: str, *, last: bool = False) -> int:
+    """A time of day in minutes; last: 24:00 is one too. Raises ValueError when it is none."""
     match = _TIME.fullmatch(text)
     hour, minute = (int(match[1]), int(match[2])) if match else (99, 99)
     if minute > 59 or hour > 24 or (hour == 24 and (minute or not last)):
@@ -259,69 +259,3 @@ def _named(word: str, names: tuple[str, ...]) -> int | None:
     if len(word) < 3:
         return None
     return next((number for number, name in enumerate(names) if name.startswith(word)), None)
-
-
-class Terms(Policy):
-    """What an item says in brackets. within: seconds; retry: how often at most; on, owner: names, or ""."""
-
-    at: time | None = None
-    within: int | None = None
-    retry: int | None = None
-    on: str = ""
-    owner: str = ""
-
-
-class ScheduleItem(Policy):
-    """Something due: a tabsync command, or what a person does (command is None).
-
-    frequency: the words of its heading; when: None where these aren't understood; text: without what is in brackets.
-    """
-
-    frequency: str
-    text: str
-    command: Command | None
-    line: int
-    when: When | None = None
-    terms: Terms = Terms()
-
-
-_BRACKET = re.compile(r"\s*\(([^()]*)\)\s*$")
-_KEYWORD = re.compile(r"(at|within|retry|on|owner)\s+(.+)")
-
-
-def parse_terms(text: str) -> tuple[str, Terms]:
-    """An item's text without the brackets at its end, and what these say; prose in brackets is left where it is.
-
-    Raises ValueError when some of it is understood and some isn't.
-    """
-    bracket = _BRACKET.search(text)
-    parts = [one.strip() for one in bracket[1].split(",")] if bracket else []
-    matches = [_KEYWORD.fullmatch(one) for one in parts]
-    if bracket is None or (not all(matches) and not any(match and match[1] != "on" for match in matches)):
-        return text, Terms()
-    found: dict[str, object] = {}
-    for part, match in zip(parts, matches, strict=True):
-        if match is None:
-            raise ValueError(f"{part!r} is not one of at, within, retry, on, owner")
-        if match[1] == "on" and len(parts) == 1 and " " in match[2]:
-            return text, Terms()  # "(on the first working day)" is prose: a name of a service is one word
-        if match[1] in found:
-            raise ValueError(f"{match[1]!r} is said twice")
-        found[match[1]] = _term(match[1], match[2])
-    return text[: bracket.start()].rstrip(), Terms.model_validate(found)
-
-
-def _term(name: str, value: str) -> object:
-    if name == "at":
-        minutes = _minutes(value)
-        return time(minutes // 60, minutes % 60)
-    if name == "within":
-        seconds = int(parse_duration(value).total_seconds())
-        if seconds < 1:
-            raise ValueError(f"within {value!r} is no time")
-        return seconds
-    if name == "retry":
-        if not value.isdecimal() or int(value) > 100:
-            raise ValueError(f"'retry {value}' is not a number up to 100")
-        return int(value)
-    return value

@@ -12,7 +12,8 @@ from typing import Any
 from tabsync.kernel.procedure import Procedure
 from tabsync.kernel.step import Facts
 from tabsync.manual.model import Manual
-from tabsync.manual.when import DAY, WINDOW, ScheduleItem, Terms, When
+from tabsync.manual.terms import ScheduleItem, Terms
+from tabsync.manual.when import DAY, WINDOW, When
 from tabsync.procedures import named_in
 
 OUTPUT = "output"

@@ -1,0 +1,76 @@
+"""The lease in a PostgreSQL ledger: one keeps the schedule, by that server's clock, and who lost it starts nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from tabsync.ledger.open import open_ledger
+from tabsync.postgres import embedded
+from tabsync.service.lease import Lease, LostLease
+from tests.conftest import Databases
+from tests.service.place import Home
+
+OFTEN = """### Every 2 seconds
+
+- List: `tabsync backup list`
+"""
+
+
+def url_of(conninfo: str, server: embedded.Server) -> str:
+    """A ledger's URL for a database of a test server."""
+    parts = conninfo_to_dict(conninfo)
+    password = (server.directory / "pgpass").read_text().strip().rsplit(":", 1)[-1]
+    return (
+        f"postgresql+psycopg://{parts['user']}:{password}@/{parts['dbname']}?host={parts['host']}&port={parts['port']}"
+    )
+
+
+@pytest.fixture
+def ledger_url(databases: Databases, server: embedded.Server) -> str:
+    return url_of(databases(), server)
+
+
+def test_a_lease_changes_hands_and_its_number_grows(ledger_url: str, tmp_path: Path) -> None:
+    first, second = (Lease(open_ledger(ledger_url, tmp_path), name, tmp_path) for name in ("first", "second"))
+    assert first.take()
+    assert not second.take()
+    assert first.take()
+    assert first.fence == 1
+    with first.ledger.engine.begin() as connection:
+        first.check(connection)
+        connection.exec_driver_sql("update lease set until = '2000'")  # it was silent for too long
+    assert second.take()
+    assert second.fence == 2
+    with first.ledger.engine.begin() as connection, pytest.raises(LostLease):
+        first.check(connection)
+    second.release()
+    assert first.take()
+    assert first.fence == 3
+    for one in (first, second):
+        one.ledger.close()
+
+
+def test_the_second_takes_over_and_nothing_is_started_twice(
+    home: Callable[..., Home], ledger_url: str, server: embedded.Server
+) -> None:
+    place = home(OFTEN, ledger=ledger_url)
+    with place.service() as first, place.service("scheduler", "run", "--name", "other") as second:
+        until = time.monotonic() + 90
+        while "started" not in first.said + second.said or "stands by" not in first.said + second.said:
+            assert time.monotonic() < until, first.said + second.said
+            time.sleep(0.1)
+        keeping, waiting = (first, second) if "stands by" not in first.said else (second, first)
+        keeping.process.kill()
+        waiting.waits_for("started backup-list", 60)
+        assert waiting.ends() == 0
+    database = ledger_url.partition("@/")[2].partition("?")[0]
+    with psycopg.connect(server.conninfo(database)) as connection:
+        found = connection.execute("select item, due, count(*), max(fence) from occurrence group by 1, 2").fetchall()
+    assert all(count == 1 for _, _, count, _ in found)
+    assert max(fence for *_, fence in found) == 2
