@@ -82,3 +82,6 @@ select name, host, pid, started_at, beat_at, facts from service order by name
 
 -- name: lease
 select name, holder, fence, until from lease where name = :name
+
+-- name: old_runs
+select count(*) as count from run where started_at < :before and state <> 'running'

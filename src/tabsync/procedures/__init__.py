@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tabsync.backups.procedures import GROUPS as BACKUP_GROUPS
 from tabsync.backups.procedures import PROCEDURES as BACKUPS
+from tabsync.bookkeeping.procedures import GROUPS as LEDGER_GROUPS
+from tabsync.bookkeeping.procedures import PROCEDURES as LEDGER
 from tabsync.init.procedures import PROCEDURES as INIT
 from tabsync.kernel.procedure import Done, Group, Planned, Procedure, Surface, named, planned
 from tabsync.monitoring.procedures import PROCEDURES as MONITORING
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 
-GROUPS: tuple[Group, ...] = (*BACKUP_GROUPS, *SCHEDULE_GROUPS, *OWN_GROUPS)
-PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *BACKUPS, *SCHEDULED, *OWN, *INIT)
+GROUPS: tuple[Group, ...] = (*BACKUP_GROUPS, *SCHEDULE_GROUPS, *LEDGER_GROUPS, *OWN_GROUPS)
+PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *BACKUPS, *SCHEDULED, *LEDGER, *OWN, *INIT)
 _BY_WORDS = {one.words: one for one in PROCEDURES}
 
 

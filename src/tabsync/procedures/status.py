@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tabsync.backups.watch import contribute as backups
+from tabsync.bookkeeping.watch import contribute as ledger
 from tabsync.kernel.procedure import named
 from tabsync.manual.load import load
 from tabsync.manual.model import Manual
@@ -24,7 +25,7 @@ def _schedule(workspace: Workspace, manual: Manual, facts: Facts) -> list[Facts]
     return found
 
 
-CONTRIBUTORS = (backups, _schedule)
+CONTRIBUTORS = (backups, _schedule, ledger)
 """Each chapter that has something to say of how things stand."""
 
 

@@ -1,0 +1,1 @@
+"""Keeping the ledger itself: copied to the store each night, and rid of what is old."""

@@ -1,0 +1,85 @@
+"""tabsync ledger prune: records of runs that are older than the manual keeps them. What was proven stays for ever."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+from tabsync.kernel.clock import iso, now
+from tabsync.kernel.page import Page
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.procedure import Done, Planned
+from tabsync.kernel.request import Option
+from tabsync.kernel.step import Facts, Risk, Step, call
+from tabsync.manual.load import read
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Context, Workspace
+
+CLASS = "ledger"
+"""The class of the manual's Retention table that says for how long."""
+
+KEPT = timedelta(days=365)
+"""For how long, where the manual doesn't say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """What one may ask of ledger prune."""
+
+    apply: Annotated[bool, Option("Delete them; without it they are only counted.")] = False
+
+
+def plan_prune(workspace: Workspace, request: Prune) -> Planned[Workspace]:
+    """Plan to delete the runs, their steps and outputs, that are older than the manual keeps them."""
+    manual, _ = read(workspace.manual_path)
+    row = next((one for one in manual.retention if one.name.lower() == CLASS), None)
+    before = iso(now() - (row.retention if row else KEPT))
+    counted = workspace.ledger().read("old_runs", before=before)[0]["count"]
+    plan = Plan(
+        procedure="ledger prune",
+        title=f"Delete the records of {counted} runs from before {before[:10]}; what they proved stays",
+        target={"before": before},
+        confirm="ledger",
+        steps=(
+            Step(
+                "delete",
+                f"Delete {counted} runs with their steps, and the output of scheduled runs",
+                call(delete, before=before),
+                f"rows of step and run, and the output of occurrence, from before {before}; evidence and audit stay",
+                risk=Risk.DESTRUCTIVE,
+                undo="no undo: they are in the copies of the ledger that the store has",
+            ),
+        ),
+    )
+    return Planned(plan, only_look=not request.apply, about={"runs": counted, "before": before})
+
+
+def delete(context: Context, *, before: str) -> Facts:
+    """Delete them in one transaction."""
+    from sqlalchemy import delete as delete_from
+    from sqlalchemy import select, update
+
+    from tabsync.ledger.tables import evidence, occurrence, run, step
+
+    old = select(run.c.id).where(run.c.started_at < before, run.c.state != "running")
+    with context.workspace.ledger().writing() as connection:
+        connection.execute(update(evidence).where(evidence.c.run_id.in_(old)).values(run_id=None))
+        connection.execute(delete_from(step).where(step.c.run_id.in_(old)))
+        runs = connection.execute(delete_from(run).where(run.c.started_at < before, run.c.state != "running")).rowcount
+        silenced = update(occurrence).where(occurrence.c.started_at < before).values(output="")
+        connection.execute(silenced)
+    return {"runs": runs}
+
+
+def show_prune(done: Done[Workspace, Prune]) -> Page:
+    """What was deleted, or would be."""
+    about = done.planned.about
+    page = Page("ledger prune", about | {"deleted": done.results.get("delete", {}).get("runs", 0)})
+    if done.outcome is None:
+        page.line(f"{about['runs']} runs are older than the manual keeps them. Nothing was deleted.")
+        page.hint("tabsync ledger prune --apply")
+    else:
+        page.line((f"Deleted the records of {done.results['delete']['runs']} runs; what they proved stays.", "good"))
+    return page

@@ -1,0 +1,87 @@
+"""The ledger's copies come back as they were, and pruning takes no proof away."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tabsync.bookkeeping.copy import KEPT, Fetch, look_fetch, plan_copy
+from tabsync.bookkeeping.prune import Prune, plan_prune
+from tabsync.kernel.clock import iso, now
+from tabsync.kernel.errors import BadUsage, ProblemFound
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.request import Nothing
+from tabsync.kernel.runner import run
+from tabsync.ledger.evidence import add_evidence
+from tabsync.ledger.runs import recent_runs
+from tabsync.stores.keys import Keys, new_identity
+from tabsync.workspace import Workspace
+
+
+def carried_out(workspace: Workspace, plan: Plan) -> str:
+    outcome = run(plan, workspace, workspace.journal(), approval="--yes")
+    outcome.raise_if_failed()
+    return outcome.run_id
+
+
+@pytest.mark.parametrize("sealed", [False, True], ids=["plain", "encrypted"])
+def test_a_copy_comes_back(sealed: bool, workspaces: Callable[..., Workspace], directory: Path) -> None:
+    keys = Keys((new_identity(directory / "identity"),), directory / "identity") if sealed else Keys()
+    workspace = replace(workspaces("host=/nowhere"), keys=keys)
+    with pytest.raises(BadUsage, match="no copy"):
+        look_fetch(workspace, Fetch(directory / "back.sqlite"))
+    first = carried_out(workspace, plan_copy(workspace, Nothing()))
+    carried_out(workspace, plan_copy(workspace, Nothing()))
+    look_fetch(workspace, Fetch(directory / "back.sqlite"))
+    with closing(sqlite3.connect(directory / "back.sqlite")) as back:
+        assert (first, "done") in back.execute("select id, state from run").fetchall()
+    stored = b"".join(path.read_bytes() for path in (workspace.store_root / "ledger").iterdir())
+    assert (b"\x28\xb5\x2f\xfd" in stored[:4]) is not sealed
+    with pytest.raises(BadUsage, match="exists already"):
+        look_fetch(workspace, Fetch(directory / "back.sqlite"))
+
+
+def test_only_the_newest_are_kept(workspaces: Callable[..., Workspace]) -> None:
+    workspace = workspaces("host=/nowhere")
+    for _ in range(KEPT + 2):
+        carried_out(workspace, plan_copy(workspace, Nothing()))
+    assert len(list(workspace.store().files("ledger"))) == KEPT
+
+
+def test_a_damaged_copy_is_told(workspaces: Callable[..., Workspace], directory: Path) -> None:
+    workspace = workspaces("host=/nowhere")
+    carried_out(workspace, plan_copy(workspace, Nothing()))
+    (stored,) = (workspace.store_root / "ledger").iterdir()
+    content = stored.read_bytes()
+    stored.chmod(0o600)
+    stored.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ProblemFound, match="cut off"):
+        look_fetch(workspace, Fetch(directory / "back.sqlite"))
+    stored.write_bytes(content[:60] + bytes([content[60] ^ 1]) + content[61:])
+    with pytest.raises(ProblemFound, match="damaged"):
+        look_fetch(workspace, Fetch(directory / "back.sqlite"))
+    assert not (directory / "back.sqlite").exists()
+
+
+def test_pruning_deletes_old_runs_and_no_proof(workspaces: Callable[..., Workspace]) -> None:
+    workspace = workspaces("host=/nowhere")
+    old = carried_out(workspace, plan_copy(workspace, Nothing()))
+    fresh = carried_out(workspace, plan_copy(workspace, Nothing()))
+    add_evidence(workspace.ledger(), "drill", "x", ok=True, facts={"sentence": "proven"}, run_id=old)
+    with workspace.ledger().writing() as connection:
+        moment = iso(now() - timedelta(days=400))
+        connection.exec_driver_sql("update run set started_at = ? where id = ?", (moment, old))
+    looked = plan_prune(workspace, Prune())
+    assert looked.only_look
+    assert looked.about["runs"] == 1
+    pruned = carried_out(workspace, plan_prune(workspace, Prune(apply=True)).plan)
+    assert {one["id"] for one in recent_runs(workspace.ledger())} == {fresh, pruned}
+    assert [one["facts"] for one in workspace.ledger().read("evidence_from", kind="drill", since="")] == [
+        {"sentence": "proven"}
+    ]
