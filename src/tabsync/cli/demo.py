@@ -79,6 +79,7 @@ def _reset(terminal: Terminal, place: Place) -> None:
 def _leave_console_running(running: Running, port: int) -> None:
     from tabsync.cli.terminal import paper
     from tabsync.console.serve import serve
+    from tabsync.demo.night import kept
     from tabsync.demo.place import announce
     from tabsync.demo.run import fresh_operator
 
@@ -91,8 +92,10 @@ def _leave_console_running(running: Running, port: int) -> None:
         out.print(
             "Every tabsync command in this directory uses this demo; try: tabsync status. Ctrl-C stops everything."
         )
+        out.print("A night in two minutes: a backup, its proof and what nobody did are on the page Schedule.")
 
-    serve(running.workspace, port=port, on_ready=ready)
+    with kept(running.workspace):
+        serve(running.workspace, port=port, on_ready=ready)
 
 
 def _describe(counts: dict[str, int]) -> str:

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tabsync.demo.night import with_a_night
 from tabsync.demo.place import DATABASE, Place
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
@@ -95,7 +96,7 @@ def _write_manual(place: Place) -> None:
     if place.manual.exists():
         return
     size = max(1, shutil.disk_usage(place.server).total >> 30)
-    text = PROFILE_MANUAL.read_text(encoding="utf-8")
+    text = with_a_night(PROFILE_MANUAL.read_text(encoding="utf-8"))
     place.manual.write_text(text.replace("\nOf: not declared\n", f"\nOf: {size} GB\n"), encoding="utf-8")
 
 

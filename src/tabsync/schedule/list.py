@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Annotated
@@ -13,9 +14,9 @@ from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.units import human_seconds
 from tabsync.schedule.expected import times, zone_of
 from tabsync.schedule.items import Item, gates_of
-from tabsync.schedule.judge import BAD, State, Verdict
+from tabsync.schedule.judge import Verdict
 from tabsync.schedule.look import Look, judged, look, records_of
-from tabsync.schedule.newest import newest_of
+from tabsync.schedule.newest import Standing, newest_of
 from tabsync.schedule.words import SIGN, as_json, item_as_json, moment, told
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _FAR = timedelta(days=400)
 _MOST = 200
+_WIDE = 70  # characters of a state in a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,24 @@ def look_list(workspace: Workspace, request: List) -> Page:
     latest = newest(workspace, seen)
     rows = []
     for item in seen.items:
-        last, upcoming = latest.get(item.key), following(seen, item)
+        standing, upcoming = latest.get(item.key), following(seen, item)
+        last = standing.newest if standing else None
         page.data["items"].append(
             item_as_json(item)
-            | {"last": as_json(last) if last else None, "next": upcoming.isoformat() if upcoming else None}
+            | {
+                "last": as_json(last) if last else None,
+                "overdue": standing.is_overdue if standing else False,
+                "next": upcoming.isoformat() if upcoming else None,
+            }
         )
         if item.is_gate:
             continue
         zone = zone_of(item.when, seen.here)
         sign, style = SIGN[last.state] if last else ("·", "quiet")
         state = told(last, zone) if last else "not in force yet" if not seen.versions else "not due yet"
-        rows.append((item.name, item.schedule, (f"{sign} {state}", style), moment(upcoming, zone)))
+        if standing and standing.is_overdue and standing.settled is not last:
+            state, style = f"{state}; the time before: {told(standing.settled, zone)}", "bad"
+        rows.append((item.name, item.schedule, (f"{sign} {_short(state)}", style), moment(upcoming, zone)))
     page.table(("Item", "When", "Last", "Next"), rows, whole=("Item",))
     for gate, items in gates_of(seen.items).items():
         page.line(f"Before {gate}: {', '.join(one.name for one in items)}")
@@ -121,8 +130,8 @@ def look_show(workspace: Workspace, request: Show) -> Page:
     return page
 
 
-def newest(workspace: Workspace, seen: Look) -> dict[str, Verdict]:
-    """The newest occurrence of each item that was due, and what became of it."""
+def newest(workspace: Workspace, seen: Look) -> dict[str, Standing]:
+    """How each item stands that was due, by the items' keys."""
     return newest_of(workspace, seen) if seen.versions else {}
 
 
@@ -204,7 +213,11 @@ def _midnight(day: date, seen: Look) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=seen.here).astimezone(UTC)
 
 
-def overdue(latest: dict[str, Verdict]) -> list[Verdict]:
-    """The items whose newest occurrence was not done."""
-    bad = [one for one in latest.values() if one.state in BAD and one.caught_up is None]
-    return sorted([*bad, *(v for v in latest.values() if v.state is State.UNKNOWN)], key=lambda v: v.occurrence.due)
+def _short(text: str) -> str:
+    return text if len(text) <= _WIDE else f"{text[: _WIDE - 3].rstrip()}..."  # schedule show has all of it
+
+
+def overdue(latest: Mapping[str, Standing]) -> list[Verdict]:
+    """What should have been done and wasn't, nor afterwards, the oldest first."""
+    late = [one.settled for one in latest.values() if one.is_overdue]
+    return sorted(late, key=lambda verdict: verdict.occurrence.due)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING
 
 from tabsync.schedule.expected import Occurrence, Version, expected
 from tabsync.schedule.items import Item
-from tabsync.schedule.judge import Record, Verdict, judge_all
+from tabsync.schedule.judge import BAD, Record, State, Verdict, judge_all
 from tabsync.schedule.look import Look
 from tabsync.schedule.record import records
 
@@ -16,7 +17,29 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 
-def newest_of(workspace: Workspace, seen: Look) -> dict[str, Verdict]:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an item stands: its newest occurrence, and the one before it."""
+
+    newest: Verdict
+    before: Verdict | None
+
+    @property
+    def settled(self) -> Verdict:
+        """The newest that can't become anything else by waiting, if there is one."""
+        return self.before if self.before is not None and self.newest.state in _MOVING else self.newest
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it should have been done and wasn't, nor afterwards."""
+        bad = self.settled.state in (*BAD, State.UNKNOWN)
+        return bad and self.settled.caught_up is None
+
+
+_MOVING = (State.OPEN, State.WAITING, State.RUNNING, State.EXPECTED)
+
+
+def newest_of(workspace: Workspace, seen: Look) -> dict[str, Standing]:
     """By the items' keys; those that were never due, and gates, are left out."""
     dues: dict[str, list[Occurrence]] = {}
     for item in seen.items:
@@ -28,9 +51,11 @@ def newest_of(workspace: Workspace, seen: Look) -> dict[str, Verdict]:
     ledger, since = workspace.ledger(), seen.now - _RECENT
     known: dict[str, Record] = records(ledger, frequent, seen.manual, seen.subject, since)
     known |= records(ledger, rare, seen.manual, seen.subject, oldest) if rare else {}
-    return {
-        key: judge_all(found, known, seen.now, seen.names, seen.rpo)[-1] for key, found in dues.items() if key in known
-    }
+    standing = {}
+    for key, found in dues.items():
+        verdicts = judge_all(found, known, seen.now, seen.names, seen.rpo)
+        standing[key] = Standing(verdicts[-1], verdicts[-2] if len(verdicts) > 1 else None)
+    return standing
 
 
 _RECENT = timedelta(days=3)

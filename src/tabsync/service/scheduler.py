@@ -46,7 +46,12 @@ _FAILED = (SQLAlchemyError, TabsyncError, OSError)
 
 @dataclass(slots=True)
 class Scheduler:
-    """Keeps the schedule of a workspace. name: of this service; an item may be `on` it; here: this machine's zone."""
+    """Keeps the schedule of a workspace.
+
+    name: of this service; an item may be `on` it; here: this machine's zone.
+
+    patience: seconds that runs are given to end by themselves when the service ends.
+    """
 
     workspace: Workspace
     name: str
@@ -55,6 +60,7 @@ class Scheduler:
     say: Callable[[str], None] = lambda _line: None
     heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(""))
     stopping: Event = field(default_factory=Event)
+    patience: float = 60.0
     _troubles: Troubles = field(init=False)
     _manual: InForce = field(init=False)
     _runs: Runs = field(init=False)
@@ -189,13 +195,13 @@ class Scheduler:
             if name not in wanted:
                 self._watched.pop(name).end()
 
-    def end(self, patience: float = 60.0) -> None:
+    def end(self) -> None:
         """Let what runs end, then interrupt it, then give the lease up."""
         if self._keeping:
             try:
                 for watched in self._watched.values():
                     watched.end()
-                self._runs.end(self._manual.items(), patience)
+                self._runs.end(self._manual.items(), self.patience)
                 self._troubles.note("stopped", "the scheduler was stopped")
                 self._troubles.beat(self.workspace.ledger())
             except _FAILED as error:
