@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from soak import databases, page, tests
+from soak import databases, page, service, tests
 from soak.part import Part, Say, begun
 
 _ROOT = Path(__file__).parents[1]
@@ -14,6 +14,7 @@ _ROOT = Path(__file__).parents[1]
 PARTS: Mapping[str, Callable[[Part, Say], None]] = {
     "databases": databases.run,
     "tests": tests.run,
+    "service": service.run,
 }
 """Add a part: a module of this package with run(part, say), and its line here."""
 
