@@ -120,7 +120,7 @@ def _ground(on_postgresql: bool, services: int, draw: random.Random) -> Iterator
         held = claim(directory / "server")
         assert held is not None
         found = next(one for one in installations() if one.major == 17 and one.has_server)
-        embedded._initdb = copied(_INITDB, fast_place() / f"tabsync-soak-templates-{os.getpid()}")
+        embedded._initdb = copied(_INITDB, fast_place() / f"tabsync-soak-templates-{os.getpid()}")  # type: ignore[assignment]
         server = embedded.create(held.directory, settings={"fsync": "off"}, installation=found)
         embedded.start(server)
         ground = Ground(directory, server, on_postgresql, services, draw)
@@ -140,7 +140,7 @@ def _write_home(ground: Ground) -> None:
 
     for database in ("shop", "ledger"):
         with psycopg.connect(ground.server.conninfo(), autocommit=True) as connection:
-            connection.execute(f"create database {database}")  # type: ignore[arg-type]
+            connection.execute(f"create database {database}")
     lines = [f"database = {ground.server.conninfo('shop')!r}", 'store = "store"', 'manual = "manual.md"']
     if ground.on_postgresql:
         parts = psycopg.conninfo.conninfo_to_dict(ground.server.conninfo("ledger"))

@@ -51,12 +51,13 @@ def due_now(
     for item in versions[-1].items if versions else ():
         if not startable(item):
             continue
-        dues = newest_due(versions, item, now, here)
+        # What is started is the item as it stands now: an approval of what it was before an edit is none of it.
+        dues = [Occurrence(item, one.due, one.until) for one in newest_due(versions, item, now, here)]
         if not dues:
             continue
         record = records.get(item.key) or Record()
         verdict = judge_all(dues, records, now, names)[-1]
-        one = Occurrence(item, verdict.occurrence.due, verdict.occurrence.until)
+        one = verdict.occurrence
         attempt = record.attempts.get(one.due)
         if attempt is None and verdict.state is State.WAITING:
             found.append(Start(one, catch_up=False))

@@ -21,12 +21,13 @@ def run_item(
 ) -> jobs.Ended:
     """Run an item's command as the service does, and wait for its end. on_line: what it prints, line by line.
 
-    Raises BadUsage when it is a task or can't be done by this version, Refused when it runs already.
+    Raises BadUsage when it is a task or can't be done by this version, Refused when it runs already or isn't approved.
     """
     if item.is_task:
         raise BadUsage(f"{item.name} is a task, which a person does", f"when it is done: schedule done {item.name}")
     if not item.built:
         raise BadUsage(f"this version can't do {item.name}", "tabsync schedule list")
+    check_approved(workspace, item)
     from tabsync.service.runs import environment_of, job_of
 
     directory = by_hand(workspace, item)
@@ -43,6 +44,15 @@ def run_item(
     jobs.remove(directory)
     wake(workspace)
     return ended
+
+
+def check_approved(workspace: Workspace, item: Item) -> None:
+    """Raises Refused when an item has to be approved and, as it stands now, isn't: it would run without a question."""
+    if not item.approval:
+        return
+    marks = [one for one in workspace.ledger().read("approvals") if one["item"] == item.key]
+    if not any(one["digest"] == item.text_digest for one in marks):
+        raise Refused(f"{item.name} is not approved: {item.approval}", f"tabsync schedule approve {item.name}")
 
 
 def by_hand(workspace: Workspace, item: Item) -> Path:
