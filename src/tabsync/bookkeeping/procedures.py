@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from tabsync.kernel.procedure import EVERYWHERE, Group, Procedure
 
-GROUPS: tuple[Group, ...] = (Group("ledger", "Copy the ledger into the store, bring it back, and prune it."),)
+GROUPS: tuple[Group, ...] = (
+    Group("ledger", "Copy the ledger into the store, bring it back, and prune it.", "tabsync ledger copy"),
+)
 
 _DOWN = "nothing: the database may be down"
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from tabsync.kernel.procedure import ON_REQUEST, Group, Procedure
 
 GROUPS: tuple[Group, ...] = (
-    Group("schedule", "What is due by the manual, what became of it, and what waits for a person."),
-    Group("scheduler", "Keep the schedule without the console."),
-    Group("console", "Serve the console without keeping the schedule."),
+    Group(
+        "schedule",
+        "What is due by the manual, what became of it, and what waits for a person.",
+        "tabsync schedule list",
+    ),
+    Group("scheduler", "Keep the schedule without the console.", "tabsync scheduler run"),
+    Group("console", "Serve the console without keeping the schedule.", "tabsync console run"),
 )
 
 _LEDGER = "nothing: the database may be down"
