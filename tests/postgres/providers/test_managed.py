@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tabsync.backups.procedures.at_provider import AtProvider, look_provider
 from tabsync.backups.provider import project_of, provider_state
 from tabsync.backups.restore import managed as managed_restore
 from tabsync.backups.restore.managed import parse_moment, plan_restore_managed
+from tabsync.kernel.clock import iso, now
 from tabsync.kernel.errors import BadUsage, FailedPartway, Refused
 from tabsync.kernel.plan import check_approval
 from tabsync.kernel.runner import Outcome, run
@@ -242,3 +244,31 @@ def test_pgbackrest_is_read_where_it_is_installed(
         program.write_text(broken)
         failed = pgbackrest_state()
         assert failed is not None and failed["problem"].startswith("pgbackrest info failed")
+
+
+@pytest.mark.parametrize(
+    ("pitr", "hours", "region", "code", "says"),
+    [
+        (False, 10, "", 0, "GOOD: Supabase has a snapshot of 10 h"),
+        (False, 30, "", 1, "its newest snapshot is of 1 d 6 h"),
+        (False, 10, "eu-west-1", 1, "it is kept in sa-east-1, and not in eu-west-1"),
+        (True, 0.1, "sa-east-1", 0, "GOOD: Supabase can restore any moment until 6 min"),
+        (True, 2, "", 1, "its point-in-time recovery ends 2 h"),
+        (None, 0, "", 6, "UNKNOWN"),
+    ],
+)
+def test_what_the_provider_keeps_is_young_enough_or_told(
+    pitr: bool | None, hours: float, region: str, code: int, says: str, shop: Workspace, api: Api
+) -> None:
+    moment = now() - timedelta(hours=hours)
+    api.backups = listed(pitr=bool(pitr))
+    if pitr is None:
+        api.answers = [(503, {}, b"")] * 4
+    elif pitr:
+        api.backups["physical_backup_data"]["latest_physical_backup_date_unix"] = int(moment.timestamp())
+    else:
+        api.backups["backups"][0]["inserted_at"] = iso(moment)
+        api.backups["backups"][2]["inserted_at"] = iso(now())  # that one failed
+    page = look_provider(shop, AtProvider(region))
+    assert page.exit_code == code
+    assert says in page.headline

@@ -38,6 +38,17 @@ BACKUPS: tuple[Procedure, ...] = (
         needs="nothing: the database may be down",
     ),
     Procedure(
+        words="backup provider",
+        summary="Check that what the provider keeps is young enough: its snapshots, or its point-in-time window.",
+        example="tabsync backup provider --region sa-east-1",
+        details="Exit code 0: it is. 1: it is too old, or elsewhere. 6: the provider can't be asked. Only reads.",
+        request="tabsync.backups.procedures.at_provider:AtProvider",
+        takes="json",
+        read="tabsync.backups.procedures.at_provider:look_provider",
+        operator="viewer",
+        needs="nothing: the database may be down",
+    ),
+    Procedure(
         words="backup show",
         summary="Show a backup: its source, its snapshot, its tables.",
         example="tabsync backup show latest",
