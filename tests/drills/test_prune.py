@@ -96,7 +96,7 @@ def test_it_shows_why_each_stays_or_goes_and_what_is_really_freed(workspace: Wor
     assert (rows["expired1"]["freed_bytes"], rows["expired2"]["freed_bytes"]) == (len(b"orders 1"), len(b"orders 2"))
     assert (seen.garbage, seen.garbage_bytes) == (1, len(b"rubbish"))
     assert seen.freed == len(b"orders 1") + len(b"orders 2") + len(b"rubbish")
-    assert [one["class"] for one in seen.provider] == ["pitr", "daily-snapshot"]
+    assert [one["class"] for one in seen.provider] == ["pitr"]
 
 
 def test_it_deletes_exactly_that(workspace: Workspace) -> None:

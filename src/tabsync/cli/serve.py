@@ -130,9 +130,9 @@ def _once(found: Workspace, name: str = "") -> int:
 
 
 def _scheduler(found: Workspace, name: str) -> Scheduler:
-    from tabsync.schedule.zone import machine_zone
     from tabsync.service.heartbeat import Heartbeat
     from tabsync.service.scheduler import Scheduler
+    from tabsync.system.zone import machine_zone
 
     heartbeat = Heartbeat(found.heartbeat)
     return Scheduler(found, name or found.service_name, machine_zone(), found.at_once, _say, heartbeat=heartbeat)

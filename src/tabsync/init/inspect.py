@@ -13,6 +13,7 @@ from tabsync.postgres import catalog
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.conninfo import without_secrets
+from tabsync.system.zone import zone_name
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What there is in a database that a manual speaks of."""
+    """What there is in a database that a manual speaks of. zone: of this machine, "" when it has no name."""
 
     identity: Facts
     provider: str
@@ -28,6 +29,7 @@ class Findings:
     enums: tuple[Facts, ...]
     roles: tuple[str, ...]
     bytes: int
+    zone: str = "UTC"
 
 
 def look(connection: Connection) -> Findings:
@@ -39,6 +41,7 @@ def look(connection: Connection) -> Findings:
         enums=tuple(catalog.enums(connection)),
         roles=tuple(catalog.roles(connection)),
         bytes=int(catalog.database_facts(connection)["bytes"]),
+        zone=zone_name(),
     )
 
 
@@ -51,7 +54,8 @@ def manual_text(findings: Findings) -> str:
     """manual.md fitted to what was found."""
     # A name with a line break in it can't stand in Markdown and be read back: its table is left to the person.
     key_tables = [str(table) for table in findings.key_tables if str(table).isprintable()]
-    return _templates().get_template("manual.md").render(found=findings, key_tables=key_tables)
+    zone = f" {findings.zone}" if findings.zone else ""  # without one, the schedule means this machine's
+    return _templates().get_template("manual.md").render(found=findings, key_tables=key_tables, zone=zone)
 
 
 @cache

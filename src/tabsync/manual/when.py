@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from datetime import time
-from functools import cache
 from typing import Literal
 
 from tabsync.manual.parts import Policy
+from tabsync.system.zone import is_zone
 
 Kind = Literal["clock", "every", "continuous", "before"]
 
@@ -111,14 +111,6 @@ class When(Policy):
         return self.model_copy(update={"cron": " ".join(fields), "window": self.window and self.window - late})
 
 
-@cache
-def zones() -> frozenset[str]:
-    """The names of all time zones."""
-    from zoneinfo import available_timezones
-
-    return frozenset(available_timezones())
-
-
 def parse_when(title: str) -> When:
     """Read a heading: "Daily, 02:00-05:00 America/Sao_Paulo", "Every 10 minutes". Raises ValueError."""
     words, _, rest = " ".join(title.split()).partition(",")
@@ -130,7 +122,7 @@ def parse_when(title: str) -> When:
             raise ValueError(f"{name!r} takes nothing after it, and not {rest.strip()!r}")
         return When(kind="continuous", name="continuously")
     tokens = rest.replace(",", " ").split()
-    zone = next((one for one in tokens if one in zones()), "")
+    zone = next((one for one in tokens if is_zone(one)), "")
     tokens = [one.lower() for one in tokens if one != zone and one.lower() not in ("at", "the", "on", "of")]
     if match := _EVERY.fullmatch(name):
         return _every(match, tokens, zone)

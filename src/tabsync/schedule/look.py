@@ -15,7 +15,7 @@ from tabsync.schedule.expected import Occurrence, Version, expected
 from tabsync.schedule.items import Item, items_of
 from tabsync.schedule.judge import Record, Verdict, judge_all
 from tabsync.schedule.record import Service, all_items, records, services, versions
-from tabsync.schedule.zone import machine_zone
+from tabsync.system.zone import machine_zone
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace

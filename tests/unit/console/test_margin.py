@@ -29,10 +29,10 @@ def seen(**facts: Any) -> Seen:
 def test_nothing_seen_is_unknown_everywhere(manual: Manual) -> None:
     remarks = margin(manual, NOTHING, NOTHING, [])
     overdue = {key for key, one in remarks.items() if one.text == "overdue"}
-    assert overdue == {"now-class-full", "now-class-critical-tables"}  # weekly, daily, and in stores of ours
+    assert overdue == {"now-class-full", "now-class-critical-tables"}  # daily, and in stores of ours
     assert {one.level for key, one in remarks.items() if key not in overdue} == {"unknown"}
     assert {remarks[key].level for key in overdue} == {"warning"}
-    assert remarks["now-class-daily-snapshot"] == Beside("unknown", "unknown", "kept by the provider: Supabase")
+    assert remarks["now-class-pitr"] == Beside("unknown", "unknown", "kept by the provider: Supabase")
     assert remarks["now-metric-active-connections"].note == "no answer yet"
     expected = len(manual.metrics) + len(manual.key_tables) + len(manual.retention) + 2
     assert len(remarks) == expected

@@ -104,6 +104,45 @@ def test_the_manual_of_an_empty_database_has_no_problem(provider: str) -> None:
     assert provider in manual_text(findings(provider=provider)).split("### Retention")[0]
 
 
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Etc/GMT+5", "UTC", ""])
+def test_the_schedule_has_the_zone_of_the_machine_in_each_heading_with_a_time(zone: str) -> None:
+    manual = read(findings(zone=zone))
+    timed = [one for one in manual.schedule if one.when.kind == "clock"]
+    assert len(timed) > 5
+    assert {one.when.zone for one in timed} == {zone}
+    assert {one.terms.owner for one in manual.schedule} - {""} == {manual.contacts[0].role}
+
+
+@pytest.mark.parametrize("provider", ["self-hosted", "Supabase"])
+def test_a_new_manual_keeps_what_the_first_nights_need(provider: str) -> None:
+    manual = read(findings(provider=provider))
+    due = {(one.frequency, one.command.text if one.command else one.text) for one in manual.schedule}
+    assert {
+        ("daily", "backup take full"),
+        ("daily", "drill --backup latest --keep-warm"),
+        ("daily", "backup prune --apply"),
+        ("before a production deployment", "drill --backup latest"),
+        ("before each migration", "backup take full --reason pre-migration"),
+    } <= due
+    assert not [command for _, command in due if command.startswith(("wal ", "backup take physical"))]
+
+
+def test_recovery_to_any_second_is_switched_on_by_deleting_two_lines() -> None:
+    text = manual_text(findings())
+    assert text.count("\n<!--\n") == text.count("\n-->\n") == 1
+    manual, problems = parse(text.replace("\n<!--\n", "\n").replace("\n-->\n", "\n"))
+    assert problems == []
+    added = {(one.when.kind, one.command.text) for one in manual.schedule if one.when and one.command}
+    before = {(one.when.kind, one.command.text) for one in read(findings()).schedule if one.when and one.command}
+    assert added - before == {
+        ("clock", "backup take physical"),
+        ("clock", "drill quarterly"),
+        ("continuous", "wal receive"),
+        ("every", "wal copy --to 'NAME OF THE STORE'"),
+    }
+    assert "<!--" not in manual_text(findings(provider="Supabase"))  # there is nothing of this to switch on
+
+
 def test_the_plain_manual_is_what_init_writes_for_no_table_in_particular() -> None:
     """To write it anew: TABSYNC_WRITE=1 make test ARGS=tests/unit/init"""
     nothing = Findings({"database": "Any database", "version": "15 to 18"}, "self-hosted", (), (), (), 0)

@@ -126,7 +126,6 @@ def test_the_profile_s_manual_carries_the_policy_of_the_first_one() -> None:
     assert (manual.targets.rto.value.total_seconds(), manual.targets.rpo.value.total_seconds()) == (3600, 900)
     assert [(one.name, one.retention.days) for one in manual.retention] == [
         ("pitr", 7),
-        ("daily-snapshot", 30),
         ("full", 90),
         ("pre-migration", 365),
         ("critical-tables", 30),
@@ -149,6 +148,13 @@ def test_the_profile_s_manual_carries_the_policy_of_the_first_one() -> None:
         "Post-incident checklist": 7,
     }
     frequencies = [item.frequency for item in manual.schedule]
-    assert [frequencies.count(one) for one in ("daily", "weekly", "monthly", "quarterly")] == [4, 5, 5, 4]
+    assert [frequencies.count(one) for one in ("daily", "weekly", "monthly", "quarterly")] == [7, 4, 5, 4]
+    gates = [item.frequency for item in manual.schedule if item.when and item.when.kind == "before"]
+    assert sorted(set(gates)) == ["before a production deployment", "before each migration"]
+    assert {item.when.zone for item in manual.schedule if item.when and item.when.kind == "clock"} == {
+        "America/Sao_Paulo"
+    }
+    owners = {item.terms.owner for item in manual.schedule} - {""}
+    assert owners <= {contact.role for contact in manual.contacts}
     emergencies = [runbook for runbook in manual.runbooks if runbook.chapter == "Emergencies"]
     assert [len(runbook.steps) for runbook in emergencies] == [3, 5, 5, 4, 5]
