@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,7 +32,7 @@ class Show:
 
 def check_command(terminal: Terminal, request: Check) -> int:
     """List the errors in the manual, and the commands in it that are not built yet."""
-    from tabsync.cli.usage import wrong_usage
+    from tabsync.cli.usage import COMMANDS, wrong_usage
     from tabsync.kernel.page import Page
     from tabsync.manual.check import check
     from tabsync.manual.load import read
@@ -39,7 +40,14 @@ def check_command(terminal: Terminal, request: Check) -> int:
 
     path = _manual_path(request.file)
     manual, parsed = read(path)
-    report = check(manual, is_built, parsed=parsed, wrong_usage=wrong_usage)
+    report = check(
+        manual,
+        is_built,
+        parsed=parsed,
+        wrong_usage=wrong_usage,
+        commands=COMMANDS,
+        exists=lambda target: os.path.exists(path.parent / target),  # noqa: PTH110 - it raises for no name
+    )
     page = Page("", _report_json(path, manual.digest, report))
     for problem in report.problems:
         page.line(problem.described(str(path)), whole=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
+from tabsync.manual.check_schedule import Commands, check_schedule
 from tabsync.manual.model import Manual, StepKind, Threshold
 from tabsync.manual.parts import Command
 from tabsync.manual.sections import Problem
@@ -13,6 +16,10 @@ from tabsync.postgres.readonly import check_readonly, check_sql
 
 IsBuilt = Callable[[Sequence[str]], bool]
 WrongUsage = Callable[[Sequence[str]], str]
+Exists = Callable[[str], bool]
+
+_ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|[/#?]", re.IGNORECASE)  # with a scheme, from a root, or within the page
+_NOT_YET = "not written yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +35,36 @@ def _no_usage(words: Sequence[str]) -> str:
     return ""
 
 
+def _all_there(target: str) -> bool:
+    return True
+
+
 def check(
-    manual: Manual, is_built: IsBuilt, *, parsed: Iterable[Problem] = (), wrong_usage: WrongUsage = _no_usage
+    manual: Manual,
+    is_built: IsBuilt,
+    *,
+    parsed: Iterable[Problem] = (),
+    wrong_usage: WrongUsage = _no_usage,
+    commands: Commands | None = None,
+    exists: Exists = _all_there,
 ) -> Report:
     """Check a manual that was parsed.
 
     is_built: whether this version has the command; parsed: the parser's own problems, to be listed with these;
-    wrong_usage: what is wrong with the options and arguments of a built command, or "".
+    wrong_usage: what is wrong with the options and arguments of a built command, or ""; commands: what is known of
+    them, without which the Schedule isn't compared with the rest; exists: whether a file is there, by its name from
+    where the manual is.
     """
     problems = [*parsed, *_duplicates(manual), *_thresholds(manual), *_roles(manual), *_sql(manual)]
-    commands = list(manual.commands())
-    not_built = tuple(command for command in commands if not is_built(command.words))
-    for command in commands:
+    problems += _links(manual, exists)
+    problems += check_schedule(manual, commands) if commands else ()
+    named = list(manual.commands())
+    not_built = tuple(command for command in named if not is_built(command.words))
+    for command in named:
         told = "" if command in not_built else wrong_usage(command.words)
         if told:
             problems.append(Problem(command.line, f"`tabsync {command.text}`: {told}", "what its --help shows"))
-    return Report(tuple(sorted(set(problems), key=lambda one: (one.line, one.what))), len(commands), not_built)
+    return Report(tuple(sorted(set(problems), key=lambda one: (one.line, one.what))), len(named), not_built)
 
 
 def _duplicates(manual: Manual) -> Iterator[Problem]:
@@ -101,6 +122,14 @@ def _roles(manual: Manual) -> Iterator[Problem]:
         if manual.permissions.roles and name not in manual.permissions.roles:
             line = next(role.line for role in manual.hierarchy.roles if role.name == name)
             yield Problem(line, f"the role {name!r} has no column in the permission matrix", "a column for every role")
+
+
+def _links(manual: Manual, exists: Exists) -> Iterator[Problem]:
+    for link in manual.links:
+        path = unquote(re.split("[?#]", link.target)[0])
+        if _ELSEWHERE.match(link.target) or not path or exists(path) or _NOT_YET in link.beside.lower():
+            continue
+        yield Problem(link.line, f"the link {path} leads to no file", f"a file, or the words {_NOT_YET!r} beside it")
 
 
 def _sql(manual: Manual) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from tabsync.manual.parts import (
     Document,
     EnumLabel,
     Heading,
+    Link,
     Policy,
     Unit,
 )
@@ -188,6 +189,7 @@ class Manual(Policy):
     schedule: tuple[ScheduleItem, ...] = ()
     enum_labels: tuple[EnumLabel, ...] = ()
     document: Document = Document()
+    links: tuple[Link, ...] = ()
 
     def commands(self) -> Iterator[Command]:
         """Every tabsync command of the manual, runbooks first, then the schedule."""

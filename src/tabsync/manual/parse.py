@@ -8,8 +8,8 @@ from typing import Any
 
 from tabsync.manual import lists, tables
 from tabsync.manual.model import Manual
-from tabsync.manual.parts import Heading
-from tabsync.manual.sections import Problem, Section, normalized, split, unclosed_fences
+from tabsync.manual.parts import Heading, Link
+from tabsync.manual.sections import Problem, Section, links_of, normalized, split, unclosed_fences
 
 HEADINGS: dict[str, tuple[str, ...]] = {
     "targets": ("targets", "recovery targets", "rto/rpo targets"),
@@ -77,6 +77,7 @@ def parse(text: str) -> tuple[Manual, list[Problem]]:
         "title": sections[0].title if sections else "",
         "digest": hashlib.sha256(text.encode()).hexdigest(),
         "headings": tuple(Heading(title=one.title, level=one.level, line=one.line) for one in sections),
+        "links": tuple(Link(target=target, beside=beside, line=line) for target, beside, line in links_of(tree)),
     }
     manual = Manual.model_validate(found | draft.values | draft.gathered)
     return manual, sorted(problems, key=lambda problem: problem.line)

@@ -48,6 +48,14 @@ class Command(Policy):
     line: int
 
 
+class Link(Policy):
+    """A link or a picture. target: as it is written; beside: the paragraph, item or cell that it stands in."""
+
+    target: str
+    beside: str
+    line: int
+
+
 class Contact(Policy):
     """Whom to call. address: an e-mail address, a telephone number or a link."""
 

@@ -130,6 +130,23 @@ def items_of(node: SyntaxTreeNode) -> Iterator[tuple[SyntaxTreeNode, str]]:
         yield item, paragraphs[0] if paragraphs else ""
 
 
+def links_of(node: SyntaxTreeNode, line: int = 1) -> Iterator[tuple[str, str, int]]:
+    """The links and pictures: where each leads, the text that it stands in, and its line.
+
+    line: of what holds the node: the cells of a table don't know theirs.
+    """
+    for child in node.children:
+        begins = line_of(child) or line
+        if child.type != "inline":
+            yield from links_of(child, begins)
+            continue
+        for one in child.walk():
+            begins += one.type in ("softbreak", "hardbreak")
+            target = one.attrs.get({"link": "href", "image": "src"}.get(one.type, ""), "")
+            if target:
+                yield str(target), text_of(child), begins
+
+
 def unclosed_fences(tree: SyntaxTreeNode, text: str) -> Iterator[int]:
     """The lines of fences that nothing closes: Markdown lets them run to the end of what holds them."""
     lines = re.split(r"\r\n|\r|\n", text)  # what Markdown calls a line; splitlines() knows more kinds of ends

@@ -69,7 +69,7 @@ def file(tmp_path: Path) -> Path:
 def test_check_counts_what_is_not_built(file: Path) -> None:
     result = manual("check", str(file))
     assert result.exit_code == 0
-    assert "manual.md: no problems; 2 procedures, 1 not built yet:" in result.output
+    assert "manual.md: no problems; 3 procedures, 1 not built yet:" in result.output
     assert "tabsync connections show" in result.output
 
 
@@ -87,7 +87,7 @@ def test_check_names_file_and_line_and_ends_with_one(file: Path) -> None:
 def test_check_as_json(file: Path) -> None:
     result = manual("check", str(file), "--json")
     found = json.loads(result.output)
-    assert (found["version"], found["problems"], found["procedures"]) == (1, [], 2)
+    assert (found["version"], found["problems"], found["procedures"]) == (1, [], 3)
     assert [one["command"] for one in found["not_built"]] == ["connections show"]
 
 

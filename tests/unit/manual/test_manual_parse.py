@@ -139,7 +139,7 @@ def test_contacts_checklists_schedule_document(manual: Manual) -> None:
     assert manual.contacts[0].address == "dba@example.com"
     (boxes,) = manual.checklists
     assert (boxes.title, [item.text for item in boxes.items]) == ("After it", ["Write it down", "Sleep"])
-    health, log = manual.schedule
+    health, log, _backup = manual.schedule
     assert health.command is not None
     assert (health.frequency, health.command.words) == ("daily", ("health",))
     assert log.command is None

@@ -1,0 +1,23 @@
+"""What a manual's command would be if it were typed; asking prints nothing and does nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tabsync.cli.usage import asked_by, cant_start, feeds, meaning, wrong_usage
+
+
+@pytest.mark.parametrize(
+    "words", ["health --help", "drill -h", "backup take --help", "nothing --help", "completion --help"]
+)
+def test_nothing_is_printed_and_nothing_ends(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for ask in (wrong_usage, meaning, cant_start, lambda given: feeds(given, ())):
+        ask(words.split())
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("words", ["backup take", "backup take nonsense", "backup take full --x", "drill --backup"])
+def test_what_is_wrong_is_told_once_and_not_raised(words: str) -> None:
+    assert wrong_usage(words.split())
+    assert asked_by(words.split())
+    assert feeds(words.split(), ()) == ""
