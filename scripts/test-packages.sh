@@ -1,5 +1,5 @@
 #!/bin/sh
-# What some tests need beyond the wheels: a browser, a server that speaks German, PostgreSQL 15, PgBouncer, the programs age and curl. Installed only by root on Debian; elsewhere
+# What some tests need beyond the wheels: a browser, a server that speaks German, PostgreSQL 15, PgBouncer, the programs age, curl and systemd-analyze. Installed only by root on Debian; elsewhere
 # those tests skip and say what is missing.
 set -eu
 missing=""
@@ -8,6 +8,7 @@ missing=""
 [ -e /usr/share/postgresql/15/extension/postgis.control ] || missing="$missing postgresql-15-postgis-3"
 command -v age > /dev/null || missing="$missing age"
 command -v curl > /dev/null || missing="$missing curl"
+command -v systemd-analyze > /dev/null || missing="$missing systemd"
 [ -x /usr/sbin/pgbouncer ] || missing="$missing pgbouncer"
 [ -e /usr/share/i18n/locales/de_DE ] || missing="$missing locales"
 german() { locale -a | grep -qi '^de_DE\.utf-\?8$'; }

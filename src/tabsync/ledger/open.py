@@ -64,7 +64,7 @@ class Ledger:
 
     def read(self, statement: str, **values: object) -> list[Facts]:
         """The rows that a statement of ledger.sql gives. Raises FailedPartway when the ledger can't be read."""
-        path = _sqlite_path(self.url)
+        path = sqlite_path(self.url)
         if path is None:
             from sqlalchemy import text
 
@@ -113,7 +113,7 @@ def open_ledger(url: str, claims: Path) -> Ledger:
     Raises Refused when it was written by a newer version, or can't be opened.
     """
     ledger = Ledger(url, claims)
-    path = _sqlite_path(url)
+    path = sqlite_path(url)
     if path is not None:
         _make_private(path)
         if _version_of(path) == HEAD:
@@ -127,7 +127,7 @@ def open_ledger(url: str, claims: Path) -> Ledger:
     return ledger
 
 
-def _sqlite_path(url: str) -> Path | None:
+def sqlite_path(url: str) -> Path | None:
     """The file of a ledger that is SQLite; None for any other, and for one whose URL holds more than a path."""
     name = url.removeprefix(_SQLITE)
     return None if name in (url, "", ":memory:") or "?" in name else Path(name)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from tabsync.manual.model import Manual, RetentionClass
 from tabsync.manual.sections import Problem
-from tabsync.manual.when import ScheduleItem, When, parse_when
+from tabsync.manual.terms import ScheduleItem
+from tabsync.manual.when import When, parse_when
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ GROUPS: tuple[Group, ...] = (
     ),
     Group("scheduler", "Keep the schedule without the console.", "tabsync scheduler run"),
     Group("console", "Serve the console without keeping the schedule.", "tabsync console run"),
+    Group("service", "Let the operating system keep tabsync serve running.", "tabsync service unit --user tabsync"),
 )
 
 _LEDGER = "nothing: the database may be down"
@@ -132,5 +133,18 @@ PROCEDURES: tuple[Procedure, ...] = (
         takes="database store",
         command="tabsync.cli.serve:console_command",
         needs="pg_monitor",
+    ),
+    Procedure(
+        words="service unit",
+        summary="Print a unit for systemd that keeps tabsync serve running.",
+        example="tabsync service unit --user tabsync > /etc/systemd/system/tabsync.service",
+        details=(
+            "It is written for this tabsync.toml and this installation, and may write only where they need it. "
+            "What is still missing, such as the user or a directory, is said on stderr."
+        ),
+        request="tabsync.cli.service_unit:Unit",
+        takes="",
+        command="tabsync.cli.service_unit:unit_command",
+        needs="nothing: the database may be down",
     ),
 )
