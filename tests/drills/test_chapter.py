@@ -82,7 +82,7 @@ def test_the_five_classes_run(
     assert state is not None
     assert state["window"] and state["snapshots"]
     names = [row.name for row in manual.retention]
-    assert names == ["pitr", *takes]
+    assert names == ["pitr", *takes, "ledger"]
     assert all(row.stores for row in manual.retention)
     workspace.close()
 
