@@ -162,8 +162,17 @@ class Stand:
             if shown in text:
                 text = text.replace(shown, re.findall(pattern, self.said)[-1])
         if "127.0.0.1:8420" in text:
-            text = text.replace("127.0.0.1:8420", re.findall(r"http://(127\.0\.0\.1:\d+)/", self.said)[-1])
+            text = text.replace("127.0.0.1:8420", self._console())
         return text.replace("14:30", self.half_past_two()) if "14:30" in text else text
+
+    def _console(self) -> str:
+        """Where the console beside is: it says so once it is ready, after the scheduler has begun."""
+        while True:
+            told = "".join(output.read_text() for _, _, output in self.beside)
+            if found := re.findall(r"http://(127\.0\.0\.1:\d+)/", told):
+                return str(found[-1])
+            assert any(process.poll() is None for _, process, _ in self.beside), f"there is no console\n{told}"
+            time.sleep(0.1)
 
     def half_past_two(self) -> str:
         """A second of today to which the archive reaches: the first time one is asked for, it becomes such a second."""
