@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tabsync.schedule.zone import machine_zone
 from tabsync.service.scheduler import Scheduler
+from tabsync.system.zone import machine_zone
 from tabsync.workspace import Workspace
 
 SCHEDULE = """## Schedule
@@ -18,6 +18,7 @@ A night in two minutes, for the demo: the manual of a real database says Daily a
 ### Every 2 minutes
 
 - Full backup: `tabsync backup take full`
+- Back up the critical tables: `tabsync backup take tables users orders payments`
 - Prove it: `tabsync drill --backup latest --keep-warm`
 
 ### Every minute

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tabsync.cli.usage import COMMANDS
+from tabsync.demo.night import with_a_night
 from tabsync.manual.check import check
 from tabsync.manual.load import read
 from tabsync.manual.parse import parse
@@ -158,6 +159,11 @@ def test_the_manuals_that_ship_fit_together(path: Path) -> None:
     manual, problems = read(path)
     report = check(manual, is_built, parsed=problems, commands=COMMANDS, exists=lambda _target: False)
     assert [problem.described(path.name) for problem in report.problems] == []
+
+
+def test_the_demo_s_manual_fits_together() -> None:
+    manual, problems = parse(with_a_night(PROFILE_MANUAL.read_text(encoding="utf-8")))
+    assert check(manual, is_built, parsed=problems, commands=COMMANDS).problems == ()
 
 
 @pytest.mark.parametrize(
