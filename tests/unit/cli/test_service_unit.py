@@ -94,6 +94,12 @@ def test_systemd_reads_it_as_it_was_meant(name: str, tmp_path: Path, monkeypatch
     assert "Unknown key" in " ".join(verified(tmp_path, text.replace("KillMode", "KilMode")))
 
 
+def test_no_variable_is_looked_for_in_the_command() -> None:
+    # systemd-analyze verify doesn't tell: what is missing then is missing when it starts.
+    assert settings(unit_text(workspace(Path("/srv/x$HOME")), "backups", ["serve"]))["ExecStart"].startswith(":/")
+    assert settings(unit_text(workspace(Path("/srv/shop")), "backups", ["serve"]))["ExecStart"].startswith("/")
+
+
 @pytest.mark.parametrize("name", ["it's", 'quo"ted', "back\\slash"])
 def test_a_program_that_systemd_would_not_start(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", f"/opt/{name}/python")
