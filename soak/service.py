@@ -121,7 +121,7 @@ def _ground(on_postgresql: bool, services: int, draw: random.Random) -> Iterator
         assert held is not None
         found = next(one for one in installations() if one.major == 17 and one.has_server)
         embedded._initdb = copied(_INITDB, fast_place() / f"tabsync-soak-templates-{os.getpid()}")  # type: ignore[assignment]
-        server = embedded.create(held.directory, settings={"fsync": "off"}, installation=found)
+        server = embedded.create(held.directory, settings={"fsync": "off", "listen_addresses": ""}, installation=found)
         embedded.start(server)
         ground = Ground(directory, server, on_postgresql, services, draw)
         try:
