@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -74,3 +76,13 @@ def test_the_second_takes_over_and_nothing_is_started_twice(
         found = connection.execute("select item, due, count(*), max(fence) from occurrence group by 1, 2").fetchall()
     assert all(count == 1 for _, _, count, _ in found)
     assert max(fence for *_, fence in found) == 2
+
+
+def test_many_open_a_new_ledger_at_once(ledger_url: str, tmp_path: Path) -> None:
+    command = "import sys; from pathlib import Path; from tabsync.ledger.open import open_ledger; "
+    command += "open_ledger(sys.argv[1], Path(sys.argv[2])).read('services')"
+    started = [
+        subprocess.Popen([sys.executable, "-c", command, ledger_url, str(tmp_path)], stderr=subprocess.PIPE, text=True)
+        for _ in range(6)
+    ]
+    assert [(one.communicate(timeout=60)[1], one.returncode) for one in started] == [("", 0)] * 6

@@ -28,6 +28,7 @@ HEAD = "0003"
 
 _SQL = named(__package__, "ledger.sql")
 _SQLITE = "sqlite:///"
+_MIGRATING = 0x7461627379  # the key of the lock under which a PostgreSQL ledger is brought up to date
 _PATIENCE = 10  # seconds to wait for who writes
 _JSON: Mapping[str, Collection[str]] = {
     "evidence": ("facts",),
@@ -214,8 +215,11 @@ def _migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with engine.begin() as connection:
+        # Two first commands at once: the second waits, and finds nothing to do.
         if engine.dialect.name == "sqlite":
-            connection.execute(text("begin immediate"))  # two first commands at once: the second waits
+            connection.execute(text("begin immediate"))
+        else:
+            connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
