@@ -2,7 +2,7 @@
 
 Everything begins at a midnight of the item's zone and is then cut to the span, so that it never depends on the moment
 from which it is asked. A night without 02:30 has its occurrence when the clock jumps, one with two has it at the first:
-cronsim does this, and a test holds it to it.
+cronsim does this, and a test holds it to it. Hourly is whenever the clock shows the minute, in a doubled hour twice.
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ def times(item: Item, start: datetime, end: datetime, here: tzinfo) -> Iterator[
         due = datetime(item.day.year, item.day.month, item.day.day, tzinfo=zone).astimezone(UTC)
         due -= timedelta(seconds=item.window - DAY)
         found: Iterable[datetime] = (due,)
+    elif item.when.name == "hourly":
+        found = _hourly(int(item.when.cron.split()[0]), zone, start, end)
     elif item.when.kind == "clock":
         found = _clock(item.when.cron, zone, start, end)
     elif item.when.kind in ("every", "continuous"):
@@ -137,6 +139,17 @@ def _clock_year(cron: str, zone: tzinfo, year: int) -> tuple[datetime, ...]:
         if one.year == year:
             found.append(one.astimezone(UTC))
     return tuple(found)
+
+
+def _hourly(minute: int, zone: tzinfo, start: datetime, end: datetime) -> Iterator[datetime]:
+    """Each time a clock shows this minute. cronsim goes by whole hours: where half of one is missing or comes twice
+    (Lord Howe), it leaves out 02:45, which there is."""
+    hour = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    while hour < end:
+        shown = {(hour + timedelta(minutes=late)).astimezone(zone).utcoffset() for late in (0, 59)}
+        dues = {hour + (timedelta(minutes=minute) - (offset or timedelta())) % timedelta(hours=1) for offset in shown}
+        yield from sorted(due for due in dues if due.astimezone(zone).minute == minute)
+        hour += timedelta(hours=1)
 
 
 def _every(when: When, zone: tzinfo, start: datetime, end: datetime) -> Iterator[datetime]:
