@@ -71,6 +71,16 @@ def newest_before(item: Item, moment: datetime, here: tzinfo) -> Iterator[dateti
         end = start
 
 
+def next_due(item: Item, moment: datetime, here: tzinfo) -> datetime | None:
+    """When an item is due after a moment; None when it isn't within two years."""
+    start, span = moment + timedelta(microseconds=1), timedelta(seconds=max(item.when.period, 3_600))
+    while span < timedelta(days=800):
+        for due in times(item, start, start + span, here):
+            return due
+        span *= 4
+    return None
+
+
 def _of(item: Item, version: Version, begin: datetime, stop: datetime, here: tzinfo) -> Iterator[Occurrence]:
     window = timedelta(seconds=item.window)
     dues = times(item, begin, stop, here)

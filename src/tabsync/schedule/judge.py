@@ -5,11 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from itertools import pairwise
 
-from tabsync.schedule.expected import Occurrence
+from tabsync.schedule.expected import Occurrence, next_due
 from tabsync.schedule.items import Item
 
 
@@ -106,23 +106,31 @@ class Record:
     marks: Sequence[Mark] = ()
     _moments: list[datetime] = field(default_factory=list)
     _marked: dict[datetime, Mark] = field(default_factory=dict)
+    _by_run: dict[str, list[Proof]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._moments = [one.at for one in self.proofs]
         self._marked = {one.due: one for one in self.marks if one.due is not None}
+        for one in self.proofs:
+            if one.run_id:
+                self._by_run.setdefault(one.run_id, []).append(one)
 
     def between(self, start: datetime, end: datetime) -> Sequence[Proof]:
         """The proofs with start <= at < end."""
         return self.proofs[bisect_left(self._moments, start) : bisect_left(self._moments, end)]
 
+    def left_by(self, attempt: Attempt) -> Sequence[Proof]:
+        """The proofs that a run left: by its name, as the clock may be set while it runs, and those of its time."""
+        during = self.between(attempt.started, _after(attempt.ended or attempt.started))
+        return [*self._by_run.get(attempt.run_id, ()), *during]
+
     def mark(self, due: datetime) -> Mark | None:
         """What a person said of the occurrence of that time."""
         return self._marked.get(due)
 
-    def approved(self, item: Item, until: datetime) -> Mark | None:
+    def approved(self, item: Item) -> Mark | None:
         """The approval of an item as it now stands, if there is one."""
-        found = [one for one in self.marks if one.kind == "approve" and one.digest == item.text_digest]
-        return next((one for one in found if one.at <= until), None)
+        return next((one for one in self.marks if one.kind == "approve" and one.digest == item.text_digest), None)
 
 
 def judge(
@@ -150,30 +158,33 @@ def judge(
             return Verdict(one, State.UNKNOWN, f"on {attempt.host}, which is silent", run_id=attempt.run_id)
         return Verdict(one, State.RUNNING, "", attempt.started, run_id=attempt.run_id)
     timely = record.between(one.due, one.until)
-    found = next((proof for proof in timely if proof.counts), None)
-    if found is None and attempt is not None and attempt.started < one.until and attempt.ended is not None:
-        found = next((p for p in record.between(attempt.started, _after(attempt.ended)) if p.counts), None)
+    left = record.left_by(attempt) if attempt is not None else ()
+    begun = attempt is not None and attempt.started < one.until
+    found = next((proof for proof in (*timely, *(left if begun else ())) if proof.counts), None)
     if found is not None:
         return Verdict(one, State.DONE, found.about, found.at, run_id=found.run_id)
-    late = _late(one, record, attempt, following)
-    if attempt is not None and (attempt.started < one.until or late is None):
+    if attempt is not None and begun:
         return _of_attempt(one, record, attempt, now)
-    if late is None and (blocked := _blocked(item, record, now, names)):
-        return Verdict(one, blocked[0], blocked[1])
-    if now < one.until:
-        unfit = next((proof.why for proof in reversed(timely) if proof.why), "")
-        return Verdict(one, State.EXPECTED if now < one.due else State.WAITING, unfit)
     unfit = next((proof.why for proof in reversed(timely) if proof.why), "")
-    return Verdict(one, State.MISSED, unfit, caught_up=late.at if late else None, run_id=late.run_id if late else "")
+    if late := _late(one, record, attempt, now, following):
+        return Verdict(one, State.MISSED, unfit, caught_up=late.at, run_id=late.run_id)
+    if attempt is not None:
+        return _of_attempt(one, record, attempt, now)
+    if blocked := _blocked(item, record, names):
+        return Verdict(one, *blocked)
+    if now < one.until:
+        return Verdict(one, State.EXPECTED if now < one.due else State.WAITING, unfit)
+    return Verdict(one, State.MISSED, unfit)
 
 
-def _late(one: Occurrence, record: Record, attempt: Attempt | None, following: datetime | None) -> Proof | None:
+def _late(
+    one: Occurrence, record: Record, attempt: Attempt | None, now: datetime, following: datetime | None
+) -> Proof | None:
     """What was done after its window, before it was due again."""
-    if attempt is not None and attempt.started >= one.until:
-        ended = attempt.ended or attempt.started
-        return next((p for p in record.between(attempt.started, _after(ended)) if p.counts), None)
-    end = following if following is not None else datetime.max.replace(tzinfo=one.due.tzinfo)
-    return next((proof for proof in record.between(one.until, end) if proof.counts), None)
+    found = [*record.left_by(attempt)] if attempt is not None else []
+    if now >= one.until:
+        found += record.between(one.until, following or datetime.max.replace(tzinfo=UTC))
+    return min((proof for proof in found if proof.counts), key=lambda proof: proof.at, default=None)
 
 
 def _after(moment: datetime) -> datetime:
@@ -183,16 +194,15 @@ def _after(moment: datetime) -> datetime:
 def _of_attempt(one: Occurrence, record: Record, attempt: Attempt, now: datetime) -> Verdict:
     """What an occurrence is whose run has ended and left nothing that counts."""
     if attempt.state == "waits for approval":
-        if record.approved(one.item, now) is None or now >= one.until:
+        if record.approved(one.item) is None:
             return Verdict(one, State.APPROVAL, attempt.fact, attempt.ended)
-        return Verdict(one, State.WAITING, "", attempt.ended)
+        return Verdict(one, State.WAITING if now < one.until else State.MISSED, "", attempt.ended)
     if attempt.retry_at is not None and now < one.until:
         return Verdict(one, State.WAITING, f"tried {attempt.tries} times: {attempt.fact}", attempt.ended)
     if attempt.state == "died":
         told = attempt.fact or "its process died"
         return Verdict(one, State.FAILED, told, attempt.ended, run_id=attempt.run_id)
-    ended = attempt.ended or attempt.started
-    left = record.between(attempt.started, _after(ended))
+    left = record.left_by(attempt)
     if any(proof.unknown for proof in left):
         why = next(proof.about for proof in left if proof.unknown)
         return Verdict(one, State.UNKNOWN, why, attempt.ended, run_id=attempt.run_id)
@@ -202,13 +212,13 @@ def _of_attempt(one: Occurrence, record: Record, attempt: Attempt, now: datetime
     return Verdict(one, State.FAILED, attempt.fact or unfit, attempt.ended, run_id=attempt.run_id)
 
 
-def _blocked(item: Item, record: Record, now: datetime, names: Collection[str]) -> tuple[State, str] | None:
+def _blocked(item: Item, record: Record, names: Collection[str]) -> tuple[State, str] | None:
     """Why an item can't be started here."""
     if not item.built:
         return State.NOT_BUILT, "this version can't do it"
     if item.terms.on and item.terms.on not in names:
         return State.ELSEWHERE, f"on {item.terms.on}"
-    if item.approval and record.approved(item, now) is None:
+    if item.approval and record.approved(item) is None:
         return State.APPROVAL, item.approval
     return None
 
@@ -229,7 +239,7 @@ def _continuous(
     if now < one.due:
         return Verdict(one, State.EXPECTED)
     proofs = [proof for proof in record.between(one.due, one.until) if proof.counts]
-    if not proofs and (blocked := _blocked(one.item, record, now, names)):
+    if not proofs and (blocked := _blocked(one.item, record, names)):
         return Verdict(one, blocked[0], blocked[1])
     allowed = rpo or timedelta(minutes=15)
     moments = [one.due, *(proof.at for proof in proofs), min(now, one.until)]
@@ -249,12 +259,24 @@ def judge_all(
     now: datetime,
     names: Collection[str] = (),
     rpo: timedelta | None = None,
+    here: tzinfo = UTC,
 ) -> list[Verdict]:
-    """What each occurrence is, in their order."""
+    """What each occurrence is, in their order. here: the zone of this machine."""
     following: dict[str, datetime] = {}
     found: list[Verdict] = []
     for one in reversed(occurrences):
         record = records.get(one.item.key) or Record()
-        found.append(judge(one, record, now, following.get(one.item.key), names, rpo))
+        after = following.get(one.item.key) or _next_known(one, record, now, here)
+        found.append(judge(one, record, now, after, names, rpo))
         following[one.item.key] = one.due
     return found[::-1]
+
+
+def _next_known(one: Occurrence, record: Record, now: datetime, here: tzinfo) -> datetime | None:
+    """When the newest occurrence of an item is followed by another; it is only asked where it matters.
+
+    A clock that was once days ahead has left evidence from then: it is no catching up of what is due now.
+    """
+    if not record.proofs or record.proofs[-1].at <= now:
+        return None
+    return next_due(one.item, max(now, one.due), here)

@@ -119,7 +119,7 @@ def look_show(workspace: Workspace, request: Show) -> Page:
         page.line(f"tabsync {item.key}", whole=True)
     page.line(f"{item.schedule}, within {human_seconds(item.window)}; next: {moment(upcoming, zone) or 'not known'}")
     if item.approval:
-        approved = records_of(workspace, seen, seen.now)[item.key].approved(item, seen.now)
+        approved = records_of(workspace, seen, seen.now)[item.key].approved(item)
         by = f"approved by {approved.who}, {age(iso(approved.at))}" if approved else "not approved"
         page.line(f"It has to be approved, since {item.approval}: {by}")
         if approved is None:

@@ -86,7 +86,7 @@ def judged(workspace: Workspace, seen: Look, start: datetime, end: datetime) -> 
     # Until when something missed was done after all shows only by when it was due again.
     occurrences = expected(seen.versions, start, latest, seen.here)
     known = records_of(workspace, seen, start)
-    verdicts = judge_all(occurrences, known, seen.now, seen.names, seen.rpo)
+    verdicts = judge_all(occurrences, known, seen.now, seen.names, seen.rpo, seen.here)
     return [one for one in verdicts if one.occurrence.due < end]
 
 

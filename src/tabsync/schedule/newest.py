@@ -53,7 +53,7 @@ def newest_of(workspace: Workspace, seen: Look) -> dict[str, Standing]:
     known |= records(ledger, rare, seen.manual, seen.subject, oldest) if rare else {}
     standing = {}
     for key, found in dues.items():
-        verdicts = judge_all(found, known, seen.now, seen.names, seen.rpo)
+        verdicts = judge_all(found, known, seen.now, seen.names, seen.rpo, seen.here)
         standing[key] = Standing(verdicts[-1], verdicts[-2] if len(verdicts) > 1 else None)
     return standing
 

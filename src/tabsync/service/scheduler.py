@@ -187,7 +187,7 @@ class Scheduler:
         wanted = {one.name: one for one in items if one.when.kind == "continuous" and one.words and one.built}
         known = records(self.workspace.ledger(), wanted.values(), Manual(), "", now()) if wanted else {}
         for name, item in wanted.items():
-            approved = not item.approval or known[item.key].approved(item, now()) is not None
+            approved = not item.approval or known[item.key].approved(item) is not None
             if approved and item.terms.on in ("", self.name):
                 watched = self._watched.setdefault(name, Watched(self._runs.place / f"continuous-{name}"))
                 watched.keep(job_of(item, None, ""), environment_of(self.workspace, item), self.say)
