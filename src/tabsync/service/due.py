@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from tabsync.schedule.expected import Occurrence, Version, expected
 from tabsync.schedule.items import Item
@@ -52,20 +52,31 @@ def due_now(
         if not startable(item):
             continue
         # What is started is the item as it stands now: an approval of what it was before an edit is none of it.
-        dues = [Occurrence(item, one.due, one.until) for one in newest_due(versions, item, now, here)]
+        dues = [Occurrence(item, one.due, one.until) for one in _newest(versions, item, now, here)]
         if not dues:
             continue
         record = records.get(item.key) or Record()
-        verdict = judge_all(dues, records, now, names)[-1]
+        verdict = judge_all(dues, records, now, names, here=here)[-1]
         one = verdict.occurrence
         attempt = record.attempts.get(one.due)
-        if attempt is None and verdict.state is State.WAITING:
-            found.append(Start(one, catch_up=False))
-        elif attempt is None and verdict.state is State.MISSED and verdict.caught_up is None:
-            found.append(Start(one, catch_up=True))
-        elif attempt is not None and verdict.state in (State.WAITING, State.FAILED) and _again(attempt, now):
-            found.append(Start(one, catch_up=attempt.started >= one.until, again=True))
+        undone = verdict.state is State.MISSED and verdict.caught_up is None
+        if attempt is None and (undone or verdict.state is State.WAITING):
+            found.append(Start(one, catch_up=undone))
+        elif attempt is not None and (undone or verdict.state in (State.WAITING, State.FAILED)) and _again(attempt, now):
+            found.append(Start(one, catch_up=now >= one.until, again=True))
     return sorted(found, key=lambda one: (_rank(one.occurrence.item), one.occurrence.due, one.occurrence.item.line))
+
+
+def _newest(versions: Sequence[Version], item: Item, now: datetime, here: tzinfo) -> Sequence[Occurrence]:
+    """The newest occurrences of an item; those of the newest manual also where it is in force from the future on.
+
+    A clock that was ahead when the manual came into force would stop what is new in it until then, perhaps for years.
+    """
+    found = newest_due(versions, item, now, here)
+    if found or versions[-1].at <= now:
+        return found
+    always = Version(datetime.min.replace(tzinfo=UTC), versions[-1].digest, (replace(item, first=False),))
+    return newest_due([always], item, now, here)
 
 
 def _again(attempt: Attempt, now: datetime) -> bool:
@@ -88,8 +99,9 @@ def waits_for_a_backup(item: Item, running: Collection[str]) -> bool:
 def next_look(versions: Sequence[Version], records: Mapping[str, Record], now: datetime, here: tzinfo) -> datetime:
     """When something may be due that isn't now."""
     latest = now + LOOK
-    moments = [latest]
-    for one in expected(versions[-1:], now + timedelta(microseconds=1), latest, here) if versions else ():
+    moments = [latest, *(one.at for one in versions[-1:] if one.at > now)]
+    current = [replace(one, at=min(one.at, now)) for one in versions[-1:]]
+    for one in expected(current, now + timedelta(microseconds=1), latest, here):
         if startable(one.item):
             moments.append(one.due)
             break
