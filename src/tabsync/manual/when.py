@@ -99,6 +99,13 @@ class When(Policy):
         minute, hour = self.cron.split()[:2]
         return time(int(hour), int(minute))
 
+    def applies_at(self, minute: int) -> bool:
+        """Whether a minute of the day is within the times of "every"; a range may go over midnight."""
+        if not self.end:
+            return True
+        inside = self.begin <= minute < self.end
+        return inside if self.begin < self.end else not self.end <= minute < self.begin
+
     def moved_to(self, moment: time) -> When:
         """The same at another time of day. Raises ValueError when it has no time of day, or is outside its window."""
         own = self.hour_and_minute
@@ -107,8 +114,21 @@ class When(Policy):
         late = ((moment.hour - own.hour) * 60 + moment.minute - own.minute) % 1440 * 60
         if self.window and late >= self.window:
             raise ValueError(f"{moment:%H:%M} is not within the heading's time")
-        fields = [str(moment.minute), str(moment.hour), *self.cron.split()[2:]]
+        days = self.cron.split()[2:]
+        if self.window and moment < own and days != ["*", "*", "*"]:
+            days = _days_later(days)  # the night of Sunday ends on Monday
+        fields = [str(moment.minute), str(moment.hour), *days]
         return self.model_copy(update={"cron": " ".join(fields), "window": self.window and self.window - late})
+
+
+def _days_later(fields: list[str]) -> list[str]:
+    """The fields day, month and weekday of cron for the day after, where these can say it."""
+    day, month, weekday = fields
+    if day == "*" and re.fullmatch(r"[0-6](,[0-6])*", weekday):
+        return [day, month, ",".join(str(one) for one in sorted((int(one) + 1) % 7 for one in weekday.split(",")))]
+    if weekday == "*" and day.isdecimal() and int(day) < 28:
+        return [str(int(day) + 1), month, weekday]
+    raise ValueError("after midnight is another day than the heading's: begin the heading's time after midnight")
 
 
 def parse_when(title: str) -> When:
@@ -141,26 +161,33 @@ def _every(match: re.Match[str], tokens: list[str], zone: str) -> When:
     if tokens:
         raise ValueError(f"{' '.join(tokens)!r} is not understood")
     name = f"every {count} {unit}s" if count > 1 else f"every {unit}"
-    return When(kind="every", name=name, seconds=seconds, zone=zone, begin=begin, end=end, days=days)
+    when = When(kind="every", name=name, seconds=seconds, zone=zone, begin=begin, end=end, days=days)
+    if not any(when.applies_at(second // 60) for second in range(0, DAY, seconds)):
+        raise ValueError(f"{name}, counted from midnight, is never between these times")
+    return when
 
 
 def _clock(name: str, tokens: list[str], zone: str) -> When:
+    if name == "hourly":
+        minute, tokens = _taken_minute(tokens)
+        return _made(name, f"{minute} * * * *", tokens, zone, window=0)
     hour, minute = _AT[name]
     window = 0
     begin, end, tokens = _taken_range(tokens)
-    if begin or end:
-        hour, minute, window = begin // 60, begin % 60, (end - begin) % 1440 * 60
-    for token in tokens:
-        if name == "hourly" and re.fullmatch(r":\d{2}", token):
-            minute = minutes_of(f"00{token}")
-            tokens = [one for one in tokens if one != token]
-        elif _TIME.fullmatch(token) and not window:
-            hour, minute = divmod(minutes_of(token), 60)
-            tokens = [one for one in tokens if one != token]
-    if name == "hourly":
-        return _made(name, f"{minute} * * * *", tokens, zone, window=0)
+    if end:
+        hour, minute, window = begin // 60, begin % 60, ((end - begin) % 1440 or 1440) * 60
+    elif said := next((one for one in tokens if _TIME.fullmatch(one)), None):
+        hour, minute = divmod(minutes_of(said), 60)
+        tokens.remove(said)  # a second one stays, and is not understood
     day, month, weekday, tokens = _date(name, tokens)
     return _made(name, f"{minute} {hour} {day} {month} {weekday}", tokens, zone, window)
+
+
+def _taken_minute(tokens: list[str]) -> tuple[int, list[str]]:
+    """The minute of the hour, and the words that are left; where none is said, the full hour."""
+    if tokens and re.fullmatch(r":\d{2}", tokens[0]):
+        return minutes_of(f"00{tokens[0]}"), tokens[1:]
+    return 0, tokens
 
 
 def _made(name: str, cron: str, tokens: list[str], zone: str, window: int) -> When:
@@ -212,7 +239,7 @@ def _taken_range(tokens: list[str]) -> tuple[int, int, list[str]]:
             begin, end = minutes_of(match[1]), minutes_of(match[2], last=True)
             if begin == end:
                 raise ValueError(f"{token!r} begins when it ends")
-            return begin, end, [one for one in tokens if one != token]
+            return begin, end or 1440, [one for one in tokens if one != token]
     return 0, 0, tokens
 
 

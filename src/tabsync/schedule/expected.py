@@ -184,9 +184,4 @@ def _within(when: When, due: datetime, zone: tzinfo) -> bool:
     minute, day = local.hour * 60 + local.minute, (local.weekday() + 1) % 7
     if when.end and when.begin > when.end and minute < when.end:
         day = (day - 1) % 7  # the night belongs to the day on which it began
-    if when.days and day not in when.days:
-        return False
-    if not when.end:
-        return True
-    inside = when.begin <= minute < when.end
-    return inside if when.begin < when.end else not (when.end <= minute < when.begin)
+    return when.applies_at(minute) and (not when.days or day in when.days)
