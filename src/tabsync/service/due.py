@@ -60,10 +60,12 @@ def due_now(
         one = verdict.occurrence
         attempt = record.attempts.get(one.due)
         undone = verdict.state is State.MISSED and verdict.caught_up is None
-        if attempt is None and (undone or verdict.state is State.WAITING):
-            found.append(Start(one, catch_up=undone))
-        elif attempt is not None and (undone or verdict.state in (State.WAITING, State.FAILED)) and _again(attempt, now):
-            found.append(Start(one, catch_up=now >= one.until, again=True))
+        if attempt is None:
+            wanted = undone or verdict.state is State.WAITING
+        else:
+            wanted = (undone or verdict.state in (State.WAITING, State.FAILED)) and _again(attempt, now)
+        if wanted:
+            found.append(Start(one, catch_up=now >= one.until, again=attempt is not None))
     return sorted(found, key=lambda one: (_rank(one.occurrence.item), one.occurrence.due, one.occurrence.item.line))
 
 

@@ -73,7 +73,9 @@ def _at_clock(draw: st.DrawFn, zone: str, day: date, said: str, kinds: tuple[str
         return Rule(kind, zone, minute, day=-1), f"{name}, last day{at}"
     if which == "nth":
         nth = draw(st.sampled_from(list(_ORDINAL)))
-        return Rule(kind, zone, minute, (day.weekday(),), nth=nth), f"{name}, {_ORDINAL[nth]} {_WEEKDAYS[day.weekday()]}{at}"
+        return Rule(
+            kind, zone, minute, (day.weekday(),), nth=nth
+        ), f"{name}, {_ORDINAL[nth]} {_WEEKDAYS[day.weekday()]}{at}"
     number = draw(st.just(min(day.day, 28)) | st.integers(1, 28))
     return Rule(kind, zone, minute, day=number), f"{name}, day {number}{at}"
 
@@ -105,7 +107,9 @@ def _written(draw: st.DrawFn, zone: str, day: date, key: str, *, fine: bool) -> 
     else:
         rule, heading = draw(_at_clock(zone, day, said, kinds))
         period, window = _PERIOD[rule.kind], _DEFAULT[rule.kind]
-    within = draw(st.none() | st.sampled_from([one for one in (60, 600, 3_600, 2 * 3_600, 12 * 3_600) if one <= period]))
+    within = draw(
+        st.none() | st.sampled_from([one for one in (60, 600, 3_600, 2 * 3_600, 12 * 3_600) if one <= period])
+    )
     task = key == _TASK
     thing = Thing(
         key,
@@ -166,5 +170,3 @@ def histories(draw: st.DrawFn) -> History:
         tuple(draw(st.lists(_event(zone, day, unit, fine=fine), min_size=2, max_size=10))),
         2 * unit,
     )
-
-

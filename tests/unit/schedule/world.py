@@ -12,12 +12,25 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from tabsync.manual.when import Terms, parse_when
+from tabsync.manual.terms import Terms
+from tabsync.manual.when import parse_when
 from tabsync.schedule.expected import Version, expected
 from tabsync.schedule.items import Item
 from tabsync.schedule.judge import Attempt, Mark, Proof, Record, Verdict, judge_all
 from tabsync.service.due import due_now, next_look, waits_for_a_backup
-from tests.unit.schedule.naive import DAY, Begin, Edition, Past, Run, Thing, Trace, fate, following_by_rule, next_due, to_begin
+from tests.unit.schedule.naive import (
+    DAY,
+    Begin,
+    Edition,
+    Past,
+    Run,
+    Thing,
+    Trace,
+    fate,
+    following_by_rule,
+    next_due,
+    to_begin,
+)
 
 NAME = "alpha"
 """The name of the service."""
@@ -214,7 +227,9 @@ class World:
     def _start_due(self) -> None:
         now = moment(self.clock)
         found = due_now(self.versions, self.records(), now, self.here, (NAME,))
-        begins = [Begin(one.occurrence.item.key, seconds_of(one.occurrence.due), one.catch_up, one.again) for one in found]
+        begins = [
+            Begin(one.occurrence.item.key, seconds_of(one.occurrence.due), one.catch_up, one.again) for one in found
+        ]
         wanted = to_begin(self.past, self.clock, NAME)
         differ = {one: one in begins for one in {*begins} ^ {*wanted}}
         assert not differ, f"to start at {now}, {self.clock}: True is only the product's: {differ}"
