@@ -6,13 +6,14 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from soak import databases, page, service, tests
+from soak import databases, histories, page, service, tests
 from soak.part import Part, Say, begun
 
 _ROOT = Path(__file__).parents[1]
 
 PARTS: Mapping[str, Callable[[Part, Say], None]] = {
     "databases": databases.run,
+    "histories": histories.run,
     "tests": tests.run,
     "service": service.run,
 }

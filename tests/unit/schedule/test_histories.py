@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.unit.schedule.histories import History, histories
 from tests.unit.schedule.lived import lived
 
-EXAMPLES = 150
+EXAMPLES = 100
 
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
