@@ -100,13 +100,12 @@ def waits_for_a_backup(item: Item, running: Collection[str]) -> bool:
 
 def next_look(versions: Sequence[Version], records: Mapping[str, Record], now: datetime, here: tzinfo) -> datetime:
     """When something may be due that isn't now."""
-    latest = now + LOOK
-    moments = [latest, *(one.at for one in versions[-1:] if one.at > now)]
-    current = [replace(one, at=min(one.at, now)) for one in versions[-1:]]
-    for one in expected(current, now + timedelta(microseconds=1), latest, here):
-        if startable(one.item):
-            moments.append(one.due)
-            break
+    latest, start = now + LOOK, now + timedelta(microseconds=1)
+    moments = [latest]
+    # The newest manual counts now, also when a clock that was ahead put it into the future; what was before it as well.
+    for manuals in (versions, [replace(one, at=min(one.at, now)) for one in versions[-1:]]):
+        dues = (one.due for one in expected(manuals, start, latest, here) if startable(one.item))
+        moments.append(next(dues, latest))
     for record in records.values():
         moments += [one.retry_at for one in record.attempts.values() if one.retry_at and one.retry_at > now]
     return min(moments)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, time
 
 from hypothesis import strategies as st
 
@@ -31,7 +31,7 @@ _PERIOD = {"hourly": 3_600, "daily": DAY, "weekly": 7 * DAY, "monthly": 28 * DAY
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _ORDINAL = {1: "first", 2: "second", 3: "third", 4: "fourth", -1: "last"}
 _RUNS = ("backup take full", "drill --backup latest", "wal copy", "audit schema", "check indexes", "backup list")
-_TASK, _LATER, _PRUNE, _OTHER = "Review the error logs", "forecast growth", "backup prune --apply", "report replica"
+_TASK, _UNBUILT, _PRUNE, _OTHER = "Review the error logs", "forecast growth", "backup prune --apply", "report replica"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +51,52 @@ def _clock(minute: int) -> str:
 
 
 @st.composite
-def _at_clock(draw: st.DrawFn, zone: str, day: date, said: str, kinds: tuple[str, ...]) -> tuple[Rule, str]:
-    """A rule of a clock, and its heading."""
-    kind = draw(st.sampled_from(kinds))
-    minute = draw(st.sampled_from(_MINUTES[zone]) | st.integers(0, 1439))
-    if kind == "hourly":
-        return Rule(kind, zone, minute % 60), f"Hourly, :{minute % 60:02}{said}"
-    at = f" {_clock(minute)}{said}"
+def _days(draw: st.DrawFn, zone: str, day: date, kind: str) -> tuple[Rule, str]:
+    """On which days a rule of a clock is due, and how one says that."""
     if kind == "daily":
         if draw(st.booleans()):
-            return Rule(kind, zone, minute), f"Daily,{at}"
+            return Rule(kind, zone), ""
         first = draw(st.integers(0, 6))
         days = tuple((first + step) % 7 for step in range(draw(st.integers(1, 6))))
-        return Rule(kind, zone, minute, days), f"Daily, {_WEEKDAYS[days[0]][:3]}-{_WEEKDAYS[days[-1]][:3]}{at}"
+        return Rule(kind, zone, weekdays=days), f" {_WEEKDAYS[days[0]][:3]}-{_WEEKDAYS[days[-1]][:3]}"
     if kind == "weekly":
         weekday = draw(st.just(day.weekday()) | st.integers(0, 6))
-        return Rule(kind, zone, minute, (weekday,)), f"Weekly, {_WEEKDAYS[weekday]}{at}"
+        return Rule(kind, zone, weekdays=(weekday,)), f" {_WEEKDAYS[weekday]}"
     which = draw(st.sampled_from(("day", "last", "nth")))
-    name = kind.capitalize()
     if which == "last":
-        return Rule(kind, zone, minute, day=-1), f"{name}, last day{at}"
+        return Rule(kind, zone, day=-1), " last day"
     if which == "nth":
-        nth = draw(st.sampled_from(list(_ORDINAL)))
-        return Rule(
-            kind, zone, minute, (day.weekday(),), nth=nth
-        ), f"{name}, {_ORDINAL[nth]} {_WEEKDAYS[day.weekday()]}{at}"
+        nth, weekday = draw(st.sampled_from(list(_ORDINAL))), day.weekday()
+        return Rule(kind, zone, weekdays=(weekday,), nth=nth), f" {_ORDINAL[nth]} {_WEEKDAYS[weekday]}"
     number = draw(st.just(min(day.day, 28)) | st.integers(1, 28))
-    return Rule(kind, zone, minute, day=number), f"{name}, day {number}{at}"
+    return Rule(kind, zone, day=number), f" day {number}"
+
+
+def _later(rule: Rule) -> Rule | None:
+    """The same on the days after; None where a manual can't say it."""
+    if rule.nth or rule.day < 0 or rule.day == 28:
+        return None
+    weekdays = tuple((one + 1) % 7 for one in rule.weekdays)
+    return replace(rule, weekdays=weekdays, day=rule.day + 1 if rule.day else 0)
+
+
+@st.composite
+def _at_clock(draw: st.DrawFn, zone: str, day: date, said: str, kind: str) -> tuple[Rule, str, int, time | None]:
+    """A rule of a clock, its heading, its window where the heading has a range, and the item's own time in it."""
+    minute = draw(st.sampled_from(_MINUTES[zone]) | st.integers(0, 1439))
+    if kind == "hourly":
+        return Rule(kind, zone, minute % 60), f"Hourly, :{minute % 60:02}{said}", 0, None
+    rule, days = draw(_days(zone, day, kind))
+    length = draw(st.sampled_from((0, 0, 60, 180, 300)))
+    if not length:
+        return replace(rule, at=minute), f"{kind.capitalize()},{days} {_clock(minute)}{said}", 0, None
+    heading = f"{kind.capitalize()},{days} {_clock(minute)}-{_clock((minute + length) % 1440)}{said}"
+    late = draw(st.sampled_from((0, 0, 30, length - 1)))
+    moved = _later(rule) if minute + late >= 1440 else rule
+    if not late or moved is None:
+        return replace(rule, at=minute), heading, length * 60, None
+    at = (minute + late) % 1440
+    return replace(moved, at=at), heading, (length - late) * 60, time(at // 60, at % 60)
 
 
 @st.composite
@@ -101,34 +120,35 @@ def _written(draw: st.DrawFn, zone: str, day: date, key: str, *, fine: bool) -> 
     """An item of the manual; its zone is said, or that of the machine."""
     said = draw(st.sampled_from(("", f" {zone}")))
     kinds = ("hourly", "daily", "daily") if fine else ("daily", "daily", "daily", "weekly", "monthly", "quarterly")
+    at = None
     if draw(st.integers(0, 2)) == 0:
         rule, heading = draw(_every(zone, said, fine=fine))
         period = window = rule.seconds
     else:
-        rule, heading = draw(_at_clock(zone, day, said, kinds))
-        period, window = _PERIOD[rule.kind], _DEFAULT[rule.kind]
+        rule, heading, ranged, at = draw(_at_clock(zone, day, said, draw(st.sampled_from(kinds))))
+        period = _PERIOD[rule.kind]
+        window = ranged or (period if key == _TASK else _DEFAULT[rule.kind])
     within = draw(
         st.none() | st.sampled_from([one for one in (60, 600, 3_600, 2 * 3_600, 12 * 3_600) if one <= period])
     )
-    task = key == _TASK
     thing = Thing(
         key,
         rule,
-        within or (period if task else window),
-        task=task,
-        built=key != _LATER,
+        within or window,
+        task=key == _TASK,
+        built=key != _UNBUILT,
         on=draw(st.sampled_from(("beta", "alpha"))) if key == _OTHER else "",
         approval=key == _PRUNE,
         retry=draw(st.none() | st.integers(1, 2)),
         wording=draw(st.integers(0, 1)),
     )
-    return Written(thing, heading, within=within)
+    return Written(thing, heading, at, within)
 
 
 @st.composite
 def _manual(draw: st.DrawFn, zone: str, day: date, *, fine: bool) -> tuple[Written, ...]:
     runs = draw(st.lists(st.sampled_from(_RUNS), min_size=1, max_size=3, unique=True))
-    rest = draw(st.lists(st.sampled_from((_TASK, _LATER, _PRUNE, _OTHER)), max_size=2, unique=True))
+    rest = draw(st.lists(st.sampled_from((_TASK, _UNBUILT, _PRUNE, _OTHER)), max_size=2, unique=True))
     return tuple(draw(_written(zone, day, key, fine=fine)) for key in runs + rest)
 
 

@@ -189,7 +189,7 @@ class World:
         dues = [one.retry_at for one in self.past.runs.values() if one.retry_at and one.retry_at > self.clock]
         edition = self.past.editions[-1]
         dues.append(next_due(edition.things, self.clock))
-        dues += [edition.at] if edition.at > self.clock else []
+        dues += [due for thing, due in self.past.occurrences(self.clock + 1, self.clock + DAY) if not thing.task][:1]
         found = next_look(self.versions, self.records(), moment(self.clock), self.here)
         assert seconds_of(found) <= min([*dues, self.clock + 600]), "the service would look too late"
         yield from (due - self.ahead for due in dues)
