@@ -179,13 +179,12 @@ class Trace:
 
 @dataclass(slots=True)
 class Past:
-    """All that happened. skipped, ticked: when, by item and due; approved: items and their wording."""
+    """All that happened. said: a person's last word on an occurrence, and when; approved: items and their wording."""
 
     editions: list[Edition] = field(default_factory=list)
     traces: list[Trace] = field(default_factory=list)
     runs: dict[tuple[str, int], Run] = field(default_factory=dict)
-    skipped: dict[tuple[str, int], int] = field(default_factory=dict)
-    ticked: dict[tuple[str, int], int] = field(default_factory=dict)
+    said: dict[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
     approved: set[tuple[str, int]] = field(default_factory=set)
 
     def occurrences(self, start: int, end: int) -> list[tuple[Thing, int]]:
@@ -213,10 +212,11 @@ class Fate:
 def fate(past: Past, thing: Thing, due: int, following: int | None, now: int, *, name: str, silent: bool) -> Fate:
     """What an occurrence is at a moment. following: when the item is due next; silent: no service is heard of."""
     key, until = (thing.key, due), due + thing.window
-    if key in past.skipped:
+    word, said = past.said.get(key, ("", None))
+    if word == "skip":
         return Fate("skipped")
     if thing.task:
-        return _task(past.ticked.get(key), now, until)
+        return _task(said, now, until)
     run = past.runs.get(key)
     if run is not None and run.ended is None:
         return Fate("unknown" if silent else "running")

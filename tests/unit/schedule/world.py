@@ -122,11 +122,12 @@ class World:
 
     def skip(self, key: str, due: int) -> None:
         """Skip an occurrence."""
-        self.past.skipped[key, due] = self.clock
+        self.past.said[key, due] = ("skip", self.clock)
 
     def tick(self, key: str, due: int) -> None:
-        """Tick a task off."""
-        self.past.ticked.setdefault((key, due), self.clock)
+        """Tick a task off; once is enough."""
+        if self.past.said.get((key, due), ("", 0))[0] != "done":
+            self.past.said[key, due] = ("done", self.clock)
 
     def approve(self, key: str) -> None:
         """Approve an item as it stands now."""
@@ -266,9 +267,8 @@ class World:
         for (key, due), run in self.past.runs.items():
             attempts.setdefault(key, {})[moment(due)] = self._attempt(run)
         marks: dict[str, list[Mark]] = {}
-        for kind, said in (("skip", self.past.skipped), ("done", self.past.ticked)):
-            for (key, due), at in said.items():
-                marks.setdefault(key, []).append(Mark(kind, moment(at), "somebody", "", moment(due)))
+        for (key, due), (kind, said) in self.past.said.items():
+            marks.setdefault(key, []).append(Mark(kind, moment(said), "somebody", "", moment(due)))
         for key, wording in self.past.approved:
             digest = replace(_ANY, key=key, text=f"{key}, wording {wording}").text_digest
             marks.setdefault(key, []).append(Mark("approve", moment(self.clock), "admin", "", None, digest))
