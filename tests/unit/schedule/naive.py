@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -304,13 +304,13 @@ def _may_go_again(run: Run, state: str, now: int) -> bool:
 
 
 def _newest(past: Past, thing: Thing, now: int) -> tuple[Thing, int] | None:
-    """The newest occurrence of an item up to now, and the item as it was then.
+    """The newest occurrence of an item up to now; the item as it is now, with the window that it had then.
 
     The newest manual is followed also when a clock that was set back says that it isn't in force yet.
     """
     known = [one for one in past.occurrences(past.editions[0].at, now + 1) if one[0].key == thing.key]
     if known:
-        return known[-1]
+        return replace(thing, window=known[-1][0].window), known[-1][1]
     if past.editions[-1].at > now:
         for day in range(now // DAY + 1, now // DAY - 400, -1):
             if dues := [due for due in thing.rule.on(day) if due <= now]:
