@@ -76,3 +76,9 @@ def newest_due(versions: Sequence[Version], item: Item, now: datetime, here: tzi
 def span_of(item: Item) -> timedelta:
     """How far back one has to look for the newest occurrence of an item, and the one before."""
     return timedelta(seconds=max(item.when.period, 60) * 2.3 + item.window)
+
+
+def known_since(versions: Sequence[Version], item: Item, now: datetime, here: tzinfo) -> datetime:
+    """From when on the records of an item have to be read: what is due on weekdays only was due on Friday last."""
+    found = newest_due(versions, item, now, here)
+    return min([now - span_of(item), *(one.due for one in found)])

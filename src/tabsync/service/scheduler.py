@@ -24,7 +24,7 @@ from tabsync.kernel.errors import TabsyncError, words_of
 from tabsync.manual.model import Manual
 from tabsync.schedule.expected import Version
 from tabsync.schedule.judge import Record
-from tabsync.schedule.newest import span_of
+from tabsync.schedule.newest import known_since, span_of
 from tabsync.schedule.record import records
 from tabsync.service.due import Start, due_now, next_look, startable, waits_for_a_backup
 from tabsync.service.heartbeat import Heartbeat
@@ -151,10 +151,11 @@ class Scheduler:
         found = self._manual.versions()
         items = [one for one in (found[-1].items if found else ()) if startable(one)]
         known: dict[str, Record] = {}
+        moment, manual = now(), self._manual.manual or Manual()
         for span in {span_of(one) for one in items}:
             group = [one for one in items if span_of(one) == span]
-            manual = self._manual.manual or Manual()
-            known |= records(self.workspace.ledger(), group, manual, found[-1].subject, now() - span)
+            since = min(known_since(found, one, moment, self.here) for one in group)
+            known |= records(self.workspace.ledger(), group, manual, found[-1].subject, since)
         return found, known
 
     def _due(self) -> Sequence[Start]:

@@ -12,6 +12,7 @@ from tabsync.manual.when import When, parse_when
 from tabsync.schedule.expected import Version, expected, newest_before, next_due
 from tabsync.schedule.items import Item
 from tabsync.schedule.judge import Attempt, Mark, Proof, Record, State, Verdict, judge_all
+from tabsync.schedule.newest import known_since
 from tabsync.service.due import due_now, next_look
 
 HOUR = timedelta(hours=1)
@@ -178,6 +179,13 @@ def test_newest_and_next() -> None:
     assert next_due(item("Yearly, March"), at("2026-03-01T05:00"), here) == at("2027-03-01T05:00")
     weekdays = item("Every 10 minutes, Mon-Fri 09:00-18:00")
     assert next_due(weekdays, at("2026-06-05T15:55"), here) == at("2026-06-08T07:00")
+
+
+def test_what_is_due_on_weekdays_is_known_of_since_friday() -> None:
+    """Else the scheduler finds it not done on Sunday, and `serve --once` never ends."""
+    weekdays = item("Every 10 minutes, Mon-Fri 09:00-18:00")
+    sunday, version = at("2026-06-07T12:00"), Version(at("2026-01-01"), "", (weekdays,))
+    assert known_since([version], weekdays, sunday, UTC) <= at("2026-06-05T17:50")
 
 
 def _judged(record: Record, now: str, one: Item | None = None, start: str = "2026-06-01") -> list[Verdict]:
