@@ -89,12 +89,12 @@ def _goes_on(world: World, seconds: int) -> None:
     wanted = world.past.occurrences(since + 1, world.real + 1)
     before = {one.key for edition in world.past.editions[:-1] for one in edition.things}
     for thing in world.past.editions[-1].things:
-        dues = [due for one, due in wanted if one.key == thing.key]
+        dues = [(one, due) for one, due in wanted if one.key == thing.key]  # each as its own edition has it
         if thing.key not in before:  # whatever the clock said when it came into the manual
-            dues += between(thing.rule, since + 1, world.real + 1)
-        for due in dues:
+            dues += [(thing, due) for due in between(thing.rule, since + 1, world.real + 1)]
+        for one, due in dues:
             if thing.task or (thing.key, due) in seen:
                 continue
-            state = fate(world.past, thing, due, None, world.real, name=NAME, silent=False).state
+            state = fate(world.past, one, due, None, world.real, name=NAME, silent=False).state
             allowed = ("skipped", "not built", "not on this host", "waits for approval", "done")
             assert state in allowed, f"{thing.key}, due {due}, was never started: {state}"
