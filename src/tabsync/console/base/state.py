@@ -9,6 +9,7 @@ from fastapi import Request
 
 from tabsync.backups.provider import provider_state
 from tabsync.backups.wal.window import window
+from tabsync.console.base.days import Days
 from tabsync.console.base.throttle import Throttle
 from tabsync.console.base.watch import Watch
 from tabsync.console.base.worker import Worker
@@ -17,6 +18,7 @@ from tabsync.ledger.open import Ledger
 from tabsync.manual.load import read
 from tabsync.monitoring.health import check_health
 from tabsync.procedures.status import look
+from tabsync.schedule.report import Report, look_report
 from tabsync.workspace import Workspace
 
 
@@ -29,6 +31,8 @@ class Console:
     health: Watch
     worker: Worker
     windows: Watch
+    report: Watch
+    days: Days = field(default_factory=Days)
     throttle: Throttle = field(default_factory=Throttle)
     hashing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
     """Passwords that are checked at the same time: each takes 64 MiB."""
@@ -55,7 +59,8 @@ def new_console(workspace: Workspace) -> Console:
         return {"provider": provider_state(workspace), "ours": window(workspace)}
 
     windows = Watch(see_windows, fresh=60.0)  # it asks others, who don't like to be asked often
-    return Console(workspace, Watch(look_now), Watch(check_now), Worker(workspace), windows)
+    report = Watch(lambda: {"page": look_report(workspace, Report())}, fresh=15.0)
+    return Console(workspace, Watch(look_now), Watch(check_now), Worker(workspace), windows, report)
 
 
 def console_of(request: Request) -> Console:

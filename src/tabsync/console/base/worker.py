@@ -172,6 +172,12 @@ class Worker:
         alive = self._thread is not None and self._thread.is_alive()
         return alive and digest in (None, self._digest)
 
+    def wait(self, run: str, timeout: float) -> bool:
+        """Wait until a run of ours has ended; returns whether it has."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return not self.busy()
+
     def stop(self, timeout: float) -> bool:
         """Ask what runs to end at its next report of progress, and wait; returns whether it did."""
         self._stopping.set()
