@@ -138,7 +138,7 @@ def plan_prune(workspace: Workspace, found: Survey) -> Plan:
     return Plan(
         procedure="backup prune",
         title=f"Prune {store.url}: delete {backups}, free {human_bytes(found.freed + found.wal_bytes)}",
-        steps=(_lease_step(), *steps, _release_step()) if steps else (),
+        steps=(_lease_step(store.url), *steps, _release_step()) if steps else (),
         target={"database": ", ".join(databases), "store": store.url},
         confirm=", ".join(databases) or "prune",
     )
@@ -231,7 +231,7 @@ def _wal_step(found: Survey) -> Step:
     )
 
 
-def _lease_step() -> Step:
+def _lease_step(store: str) -> Step:
     return Step(
         "lease",
         "Take the store's lease",
@@ -239,6 +239,7 @@ def _lease_step() -> Step:
         preview="create leases/prune-N.json; only one prune may run on a store",
         risk=Risk.REVERSIBLE,
         undo="it is released at the end, and expires by itself after 10 minutes",
+        claims=(f"store:{store}:prune",),
     )
 
 

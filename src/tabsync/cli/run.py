@@ -9,6 +9,7 @@ from tabsync.kernel.page import Cell, Page, Style
 from tabsync.kernel.request import Argument, Option
 
 if TYPE_CHECKING:
+    from tabsync.cli.terminal import Terminal
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 
@@ -27,6 +28,40 @@ class Show:
     """What one may ask of run show."""
 
     run: Annotated[str, Argument("A run's id, from: tabsync run list; or latest")]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """What one may ask of run stop."""
+
+    run: Annotated[str, Argument("A run's id, from: tabsync run list; or latest")]
+
+
+_PATIENCE = 30.0  # seconds for a run to end
+
+
+def stop_command(terminal: Terminal, request: Stop) -> int:
+    """Ask a run to end, and wait for it."""
+    from tabsync.kernel.errors import Exit
+    from tabsync.ledger.stop import ask_to_stop, wait_until_ended
+
+    found = terminal.workspace()
+    ledger = found.ledger()
+    asked = ask_to_stop(ledger, request.run, found.journal_actor())
+    ended = wait_until_ended(ledger, asked["id"], _PATIENCE)
+    state = ended["state"] if ended else "running"
+    page = Page("run stop", {"run": asked["id"], "state": state})
+    if ended is None:
+        page.exit_code = Exit.PROBLEM_FOUND
+        page.line((f"{asked['title']}: was asked to end, and still runs after {_PATIENCE:.0f} s", "strong warning"))
+        page.hint(f"to see whether it has ended: tabsync run show {asked['id']}")
+    elif state == "done":
+        page.line((f"{asked['title']}: had ended before it was stopped: done", "strong good"))
+    else:
+        page.line((f"{asked['title']}: stopped", "strong"), f", recorded as {state}")
+        page.hint(f"to see which steps were done: tabsync run show {asked['id']}")
+    terminal.page(page)
+    return int(page.exit_code)
 
 
 def look_list(workspace: Workspace, request: List) -> Page:

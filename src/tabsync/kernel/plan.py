@@ -47,6 +47,11 @@ class Plan:
         """The ids of the backups whose objects its steps need."""
         return frozenset(backup for step in self.steps for backup in step.reads)
 
+    @property
+    def claims(self) -> frozenset[str]:
+        """What its steps use so that no other run may."""
+        return frozenset(name for step in self.steps for name in step.claims)
+
     def to_json(self) -> Facts:
         """The plan as JSON: what is shown, approved, recorded and run."""
         return {
@@ -84,7 +89,10 @@ def _step_from_json(data: Facts, moved: Mapping[str, str]) -> Step:
     given = {key: value for key, value in data.items() if key not in ("function", "arguments")}
     called = Call(moved.get(data["function"], data["function"]), data["arguments"])
     reads = data["reads"] if "reads" in data else _read_before(data["arguments"])
-    return Step(**given | {"call": called, "risk": Risk(data["risk"]), "reads": tuple(reads)})
+    return Step(
+        **given
+        | {"call": called, "risk": Risk(data["risk"]), "reads": tuple(reads), "claims": tuple(data.get("claims", ()))}
+    )
 
 
 def _read_before(arguments: Facts) -> list[str]:

@@ -79,6 +79,7 @@ class Step:
     always: run even when an earlier step failed (the step that takes a scratch server away).
     reads: ids of the backups whose objects it needs: nothing deletes these while the run lasts.
     deadline: seconds after which the runner ends it; None: as long as it takes.
+    claims: names of what it uses so that no other run may ("database:shop"): two runs that share one don't go at once.
     repeatable: it may run again after a crash in the middle of it; unless said otherwise, if it only reads or tidies.
     """
 
@@ -92,6 +93,7 @@ class Step:
     reads: tuple[str, ...] = ()
     deadline: float | None = None
     repeatable: bool | None = None
+    claims: tuple[str, ...] = ()
 
     @property
     def function(self) -> str:
@@ -113,7 +115,7 @@ class Step:
         found = asdict(self)
         called = found.pop("call")
         told = {"key": found.pop("key"), "title": found.pop("title"), **called, **found}
-        return told | {"reads": list(self.reads)}
+        return told | {"reads": list(self.reads), "claims": list(self.claims)}
 
 
 def resolve(step: Step) -> StepFunction:

@@ -1,23 +1,36 @@
-"""The runner's journal: intent before, outcome after. Who only looks at runs needs runs.py, and not SQLAlchemy."""
+"""The runner's journal: intent before, outcome after. Who only looks at runs needs runs.py, and not SQLAlchemy.
+
+Runs go side by side unless they claim the same object (see kernel.step): the transaction that begins a run looks for
+one that does, and nobody else begins one meanwhile.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
 import socket
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert, select, text, update
 
-from tabsync.kernel.clock import compact, iso, now
-from tabsync.kernel.plan import Plan
+from tabsync.kernel.clock import compact, iso, now, parse_iso
+from tabsync.kernel.errors import Refused
+from tabsync.kernel.plan import Plan, plan_from_json
 from tabsync.kernel.step import Facts, Step
+from tabsync.ledger.moved import MOVED
 from tabsync.ledger.open import Ledger
+from tabsync.ledger.stop import THREAD
 from tabsync.ledger.tables import audit, run, step
-from tabsync.system.claims import Claim, claim
+from tabsync.system.claims import Claim, claim, is_claimed
+
+_LOCK = 8420_0010
+"""The advisory lock under which runs with claims begin, in a ledger that is PostgreSQL."""
+
+_FOREIGN = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -30,19 +43,30 @@ class LedgerJournal:
     _claims: dict[str, Claim] = field(default_factory=dict)
 
     def begin(self, plan: Plan, approval: str) -> str:
-        """Record a plan that is about to run, with all its steps waiting."""
+        """Record a plan that is about to run, with all its steps waiting.
+
+        Raises Refused when a run that is under way claims one of the same objects.
+        """
         moment = now()
         run_id = f"{compact(moment)}-{secrets.token_hex(3)}"
         held = claim(self.ledger.claims / run_id)
         if held is None:
             raise RuntimeError(f"run {run_id} is already in use")  # ids are random: this can't be a user's doing
         self._claims[run_id] = held
-        with self.ledger.engine.begin() as connection:
-            connection.execute(insert(run), [_run_row(run_id, plan, self, approval, moment)])
-            for number, one in enumerate(plan.steps, start=1):
-                row = {"run_id": run_id, "number": number, "key": one.key, "title": one.title, "state": "waiting"}
-                connection.execute(insert(step), [row])
-            _audit(connection, self.actor, f"{plan.procedure}: begin", plan, run_id)
+        if threading.current_thread() is not threading.main_thread():
+            (held.directory / THREAD).touch()  # a signal would end more than this run
+        try:
+            with self.ledger.engine.begin() as connection:
+                if plan.claims:
+                    _check_claims(connection, self.ledger, plan)
+                connection.execute(insert(run), [_run_row(run_id, plan, self, approval, moment)])
+                for number, one in enumerate(plan.steps, start=1):
+                    row = {"run_id": run_id, "number": number, "key": one.key, "title": one.title, "state": "waiting"}
+                    connection.execute(insert(step), [row])
+                _audit(connection, self.actor, f"{plan.procedure}: begin", plan, run_id)
+        except BaseException:
+            self._claims.pop(run_id).remove()
+            raise
         if job := os.environ.get("TABSYNC_JOB"):  # who started this process as a job wants to know which run it is
             with suppress(OSError):
                 (Path(job) / "run").write_text(run_id, encoding="utf-8")
@@ -69,6 +93,30 @@ class LedgerJournal:
     def _update_step(self, run_id: str, number: int, **values: object) -> None:
         with self.ledger.engine.begin() as connection:
             connection.execute(update(step).where(step.c.run_id == run_id, step.c.number == number).values(**values))
+
+
+def _check_claims(connection: Connection, ledger: Ledger, plan: Plan) -> None:
+    """Raise Refused when a run of a living process claims what the plan claims; nobody begins one until it is written.
+
+    Whether a process on another host lives can't be seen from here: its run counts for a day.
+    """
+    connection.execute(text("begin immediate" if ledger.is_sqlite else f"select pg_advisory_xact_lock({_LOCK})"))
+    columns = (run.c.id, run.c.procedure, run.c.actor, run.c.host, run.c.started_at, run.c.plan)
+    for one in connection.execute(select(*columns).where(run.c.state == "running")):
+        both = plan.claims & plan_from_json(one.plan, MOVED).claims
+        if both and _lives(one.id, one.host, one.started_at, ledger):
+            since = parse_iso(one.started_at)
+            day = f"{since:%H:%M}" if since.date() == now().date() else f"{since:%Y-%m-%d %H:%M}"
+            raise Refused(
+                f"{one.procedure} by {one.actor} uses {min(both)} since {day} UTC",
+                f"wait until it ends: tabsync run list; or end it: tabsync run stop {one.id}",
+            )
+
+
+def _lives(run_id: str, host: str, started_at: str, ledger: Ledger) -> bool:
+    if host == socket.gethostname():
+        return is_claimed(ledger.claims / run_id)
+    return now() - parse_iso(started_at) < _FOREIGN
 
 
 def _run_row(run_id: str, plan: Plan, journal: LedgerJournal, approval: str, moment: datetime) -> Facts:

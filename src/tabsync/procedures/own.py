@@ -7,7 +7,7 @@ from tabsync.kernel.procedure import Group, Procedure
 GROUPS: tuple[Group, ...] = (
     Group("manual", "Check and show the manual, which contains the policy."),
     Group("config", "Show the settings of tabsync.toml.", "tabsync config show"),
-    Group("run", "Show runs: their steps and their results."),
+    Group("run", "Show runs: their steps and their results; stop one."),
     Group("key", "Create the keys that encrypt and sign backups.", "tabsync key identity ~/backup-identity"),
     Group("operator", "Manage the users of the console."),
 )
@@ -102,6 +102,19 @@ PROCEDURES: tuple[Procedure, ...] = (
         request="tabsync.cli.run:Show",
         takes="json",
         read="tabsync.cli.run:look_show",
+        needs="nothing: the database may be down",
+    ),
+    Procedure(
+        words="run stop",
+        summary="Stop a run of this machine in order: what is half made is deleted.",
+        example="tabsync run stop latest",
+        details=(
+            "Its process is interrupted as by Ctrl-C; one of the console ends when it next reports how far it is. "
+            "Waits 30 s for it."
+        ),
+        request="tabsync.cli.run:Stop",
+        takes="json",
+        command="tabsync.cli.run:stop_command",
         needs="nothing: the database may be down",
     ),
     Procedure(

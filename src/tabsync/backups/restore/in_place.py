@@ -112,6 +112,7 @@ def plan_undo_in_place(workspace: Workspace, *, terminate: bool = False) -> Plan
         f" alter database {catalog.quoted(found[0])} rename to {catalog.quoted(database)}; in one transaction",
         Risk.DESTRUCTIVE,
         f"run the same command again: what was written after the restore is in {catalog.quoted(aside)}",
+        claims=(f"database:{database}",),
     )
     title = f"Swap {found[0]} back to {database}"
     return Plan("restore in-place", title, (step,), target, confirm=database)
@@ -169,6 +170,7 @@ def _swap_steps(
             f" What was written since the backup stays in {catalog.quoted(aside)}: {destroyed}{stay}",
             Risk.DESTRUCTIVE,
             back,
+            claims=(f"database:{old}",),
         ),
     ]
     if drop_old:
@@ -211,6 +213,7 @@ def _clean_steps(manifest: Manifest, scratch: str, target: Facts, options: list[
         f"{command}; locks the tables until it ends, and destroys {destroyed}",
         Risk.DESTRUCTIVE,
         "only with the backup that was taken before it: tabsync restore in-place --clean --from ID",
+        claims=(f"database:{database}",),
     )
     return [replace, verify]
 

@@ -71,11 +71,11 @@ def plan_restore_managed(workspace: Workspace, moment: datetime, *, backup_first
         title=f"Let Supabase restore project {project.ref}, in place, to {_both(moment)}",
         target=target,
         confirm=project.ref,
-        steps=(*safety, *_steps(project, moment, window, backup_first=backup_first)),
+        steps=(*safety, *_steps(project, moment, window, str(target["database"]), backup_first=backup_first)),
     )
 
 
-def _steps(project: Project, moment: datetime, window: Facts, *, backup_first: bool) -> list[Step]:
+def _steps(project: Project, moment: datetime, window: Facts, database: str, *, backup_first: bool) -> list[Step]:
     given = {"project": project.ref, "moment": iso(moment)}
     way_back = (
         "the backup that is taken before it contains the data as it was"
@@ -93,6 +93,7 @@ def _steps(project: Project, moment: datetime, window: Facts, *, backup_first: b
             f" to {window['latest'][:19]} UTC",
             Risk.DESTRUCTIVE,
             f"no undo: what was committed after that time is lost from the project; {way_back}",
+            claims=(f"database:{database}",),
         ),
         Step(
             "wait",

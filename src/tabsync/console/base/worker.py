@@ -1,7 +1,8 @@
-"""Plans that were shown, and the one thread that runs them, through the same functions as the command line.
+"""Plans that were shown, and the threads that run them, through the same functions as the command line.
 
 A plan is kept here from the moment it is shown until it runs, so what was approved is what runs: the form that starts
-it names its digest and nothing else.
+it names its digest and nothing else. Runs go side by side, unless their steps claim the same object: the journal
+refuses the second then.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
-from tabsync.kernel.errors import BadUsage, FailedPartway, Refused, TabsyncError
+from tabsync.kernel.errors import BadUsage, FailedPartway, Interrupted, Refused, TabsyncError
 from tabsync.kernel.plan import Plan, check_approval
 from tabsync.kernel.procedure import Planned, Procedure
 from tabsync.kernel.step import Step
-from tabsync.ledger.runs import mark_interrupted, recent_runs
+from tabsync.ledger.stop import who_stops
 from tabsync.ledger.tables import run as run_table
 from tabsync.procedures import carry_out
 from tabsync.workspace import Workspace, with_actor
@@ -31,6 +33,11 @@ KEPT = 600.0
 _SHELF = 50
 
 _BEGIN = 10.0  # seconds to wait for a run to be on record
+
+AT_ONCE = 4
+"""How many runs of a console may go at a time."""
+
+_LOOK = 1.0  # seconds between two looks at whether somebody asked a run to end
 
 _log = logging.getLogger("tabsync.console")
 
@@ -59,7 +66,7 @@ class Shown:
 
 @dataclass(slots=True)
 class Progress:
-    """How far the open step of the running plan is. Written by the worker's thread, read by pages."""
+    """How far the open step of a running plan is. Written by its thread, read by pages."""
 
     step: str = ""
     done: float = 0.0
@@ -75,6 +82,10 @@ class Watcher:
     stopping: threading.Event
     begun: threading.Event = field(default_factory=threading.Event)
     failure: TabsyncError | None = None
+    place: Path | None = None
+    """The claim of its run, once that is known."""
+    _told: bool = False
+    _looked: float = 0.0
 
     def step_started(self, number: int, total: int, step: Step) -> None:
         """Note which step is open; the run is on record now."""
@@ -83,27 +94,48 @@ class Watcher:
 
     def progress(self, done: float, total: float, unit: str) -> None:
         """Note how far it is."""
-        if self.stopping.is_set():
-            # Raised inside the step, so that the runner records it and still takes away what was made.
-            raise Refused("the console was stopped", "run it again")
+        # Raised inside the step, so that the runner records it and still takes away what was made; and only once, since
+        # the steps that do so may report progress too.
+        if not self._told and (why := self._asked_to_end()):
+            self._told = True
+            raise Interrupted(why, "to start it again: make a new plan; incomplete results are not listed")
         self.progress_of.done, self.progress_of.total, self.progress_of.unit = done, total, unit
 
     def step_ended(self, step: Step, seconds: float, error: str) -> None:
         """Nothing is open."""
         self.progress_of.step = ""
 
+    def _asked_to_end(self) -> str:
+        if self.stopping.is_set():
+            return "the console was stopped"
+        moment = time.monotonic()
+        if self.place is None or moment - self._looked < _LOOK:
+            return ""
+        self._looked = moment
+        who = who_stops(self.place)
+        return f"stopped by {who}" if who else ""
+
+
+@dataclass(slots=True)
+class Started:
+    """A run of ours. run: its id, "" until it is on record."""
+
+    digest: str
+    thread: threading.Thread
+    listener: Watcher
+    run: str = ""
+
 
 @dataclass(slots=True)
 class Worker:
-    """Runs one plan at a time for a workspace. clock: monotonic seconds."""
+    """Runs plans for a workspace, each in a thread of its own. clock: monotonic seconds."""
 
     workspace: Workspace
     clock: Callable[[], float] = time.monotonic
-    progress: Progress = field(default_factory=Progress)
     _shelf: dict[tuple[str, str], Shown] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _thread: threading.Thread | None = None
-    _digest: str = ""
+    _beginning: threading.Lock = field(default_factory=threading.Lock)
+    _started: list[Started] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _kept: list[str] = field(default_factory=list)
 
@@ -141,23 +173,29 @@ class Worker:
         """Run a plan that was shown, in the operator's name; returns the run's id as soon as it is on record.
 
         typed: what the operator typed to confirm a destructive plan.
-        Raises BadUsage as shown() does, Refused when it isn't confirmed, something runs already or the run could not
-        begin.
+        Raises BadUsage as shown() does, Refused when it isn't confirmed, a run that is under way uses the same, too
+        many are, or the run could not begin.
         """
         shown = self.shown(digest, operator)
         plan = shown.plan
         if shown.made.only_look or not plan.steps:
             raise Refused("this plan has nothing to run", "to carry it out, make a plan that asks for it")
         approval = check_approval(plan, typed=typed, yes=False)
-        listener = Watcher(self.progress, self._stopping)
+        with self._beginning:  # one after the other: that which is new in the ledger is this one
+            return self._begin(shown, digest, operator, approval)
+
+    def _begin(self, shown: Shown, digest: str, operator: str, approval: str) -> str:
+        listener = Watcher(Progress(), self._stopping)
         with self._lock:
-            self._refuse_second()
+            if len(self._running()) >= AT_ONCE:
+                raise Refused(f"{AT_ONCE} runs are under way, and no more go at a time", "the page Runs shows them")
             earlier = self._runs_of(digest)
             if self._shelf.pop((digest, operator), None) is None:
                 raise BadUsage("this plan was already started", "the page Runs shows it")
             arguments = (self.workspace, shown, listener, approval)
             thread = threading.Thread(target=_work, args=arguments, name="console-worker", daemon=True)
-            self._thread, self._digest = thread, digest
+            started = Started(digest, thread, listener)
+            self._started = [*self._running(), started]
             thread.start()
         listener.begun.wait(_BEGIN)
         if listener.failure is not None:
@@ -165,36 +203,35 @@ class Worker:
         new = [run for run in self._runs_of(digest) if run not in earlier]  # the same plan may have run before
         if not new:
             raise Refused("the run has not started yet", "the page Runs shows it")
+        started.run = new[0]
+        listener.place = self.workspace.ledger().claims / new[0]
         return new[0]
 
     def busy(self, digest: str | None = None) -> bool:
         """Whether a run of ours is under way; digest: whether it is that of this plan."""
-        alive = self._thread is not None and self._thread.is_alive()
-        return alive and digest in (None, self._digest)
+        return any(digest in (None, one.digest) for one in self._running())
+
+    def progress_of(self, run: str) -> Progress | None:
+        """How far a run is; None when it is not one of ours that are under way."""
+        return next((one.listener.progress_of for one in self._running() if one.run == run), None)
 
     def wait(self, run: str, timeout: float) -> bool:
         """Wait until a run of ours has ended; returns whether it has."""
-        if self._thread is not None:
-            self._thread.join(timeout)
-        return not self.busy()
+        for one in self._running():
+            if one.run == run:
+                one.thread.join(timeout)
+        return self.progress_of(run) is None
 
     def stop(self, timeout: float) -> bool:
         """Ask what runs to end at its next report of progress, and wait; returns whether it did."""
         self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout)
+        until = time.monotonic() + timeout
+        for one in self._running():
+            one.thread.join(max(0.0, until - time.monotonic()))
         return not self.busy()
 
-    def _refuse_second(self) -> None:
-        mark_interrupted(self.workspace.ledger())  # or one whose process died would stand in the way for ever
-        running = [one for one in recent_runs(self.workspace.ledger()) if one["state"] == "running"]
-        if running:
-            one = running[0]
-            raise Refused(
-                f"{one['procedure']} by {one['actor']} is still running", "wait until it ends; the page Runs shows it"
-            )
-        if self.busy():
-            raise Refused("another run is just starting or ending", "try again in a moment")
+    def _running(self) -> list[Started]:
+        return [one for one in self._started if one.thread.is_alive()]
 
     def _runs_of(self, digest: str) -> list[str]:
         query = select(run_table.c.id).where(run_table.c.plan_digest == digest)

@@ -1,4 +1,4 @@
-"""/api/v1: plans and runs, for programs, in the name of the operator whose token they send.
+"""/api/v1: plans, runs, the schedule and its gates, for programs, in the name of the operator whose token they send.
 
 The same plans as everywhere: made, looked at, and started by the digest of what was shown. Errors are JSON with a fact
 and a hint. What a procedure takes: `tabsync procedures --json`.
@@ -9,15 +9,20 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from tabsync.console.base.access import TokenAdmin, TokenViewer
+from tabsync.console.base.gates import begin_missing, gate_now
+from tabsync.console.base.guard import as_json
 from tabsync.console.base.state import Console, console_of
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.procedure import Surface
 from tabsync.kernel.step import Facts
 from tabsync.ledger.runs import mark_interrupted, one_run
 from tabsync.procedures import find, on, page_of, prepare, request_of
+from tabsync.schedule.gate import gate_named
+from tabsync.schedule.list import List, look_list
+from tabsync.schedule.look import look
 
 router = APIRouter(prefix="/api/v1")
 
@@ -59,8 +64,7 @@ def run(
 @router.get("/runs/{run}")
 def one(run: str, _: TokenViewer, console: Annotated[Console, Depends(console_of)]) -> JSONResponse:
     """A run with its steps and, when it has ended, what its procedure has to say of it."""
-    if not console.worker.busy():
-        mark_interrupted(console.ledger)
+    mark_interrupted(console.ledger)
     found = one_run(console.ledger, run)
     if found is None:
         raise HTTPException(404, f"there is no run {run!r}")
@@ -68,3 +72,33 @@ def one(run: str, _: TokenViewer, console: Annotated[Console, Depends(console_of
     page = page_of(console.workspace, found) if ended else None
     told: Facts = {"run": found, "result": page.to_json() if page else None}
     return JSONResponse({"version": 1, "kind": "run", **told})
+
+
+@router.get("/schedule")
+def schedule(_: TokenViewer, console: Annotated[Console, Depends(console_of)]) -> JSONResponse:
+    """Each item: when it is due, what became of it. The same document as of `tabsync schedule list --json`."""
+    return JSONResponse(look_list(console.workspace, List()).to_json())
+
+
+@router.get("/gates/{name:path}")
+def gate(name: str, _: TokenViewer, console: Annotated[Console, Depends(console_of)]) -> Response:
+    """Whether all is there that a gate asks for, and whether something that it asks for is being done."""
+    return _gate(console, name)
+
+
+@router.post("/gates/{name:path}")
+def open_gate(name: str, operator: TokenAdmin, console: Annotated[Console, Depends(console_of)]) -> Response:
+    """Start what is missing, in the background."""
+    return _gate(console, name, operator.name)
+
+
+def _gate(console: Console, name: str, starts: str = "") -> Response:
+    """A gate as JSON. starts: in whose name what is missing is started first, "" for not at all."""
+    seen = look(console.workspace)
+    try:
+        whole, items = gate_named(seen, name)
+    except BadUsage as error:
+        return as_json(404, error.fact, error.hint)
+    if starts:
+        begin_missing(console.workspace, seen, items, starts)
+    return JSONResponse(gate_now(console.workspace, look(console.workspace), whole, items).to_json())

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from tabsync.console.base.access import Viewer
+from tabsync.console.base.access import AdminPost, Viewer
 from tabsync.console.base.render import page
 from tabsync.console.base.rows import shown
 from tabsync.console.base.state import Console, console_of
 from tabsync.kernel.step import Facts
 from tabsync.ledger.operators import Session
 from tabsync.ledger.runs import mark_interrupted, one_run, recent_runs
+from tabsync.ledger.stop import ask_to_stop, who_stops
 from tabsync.procedures import page_of
 
 router = APIRouter()
@@ -31,16 +32,14 @@ _SHOWN = 100
 @router.get("/runs")
 def show(request: Request, _: Viewer, console: Annotated[Console, Depends(console_of)]) -> Response:
     """The newest runs."""
-    if not console.worker.busy():
-        mark_interrupted(console.ledger)
+    mark_interrupted(console.ledger)
     return page(request, "runs.html", runs=recent_runs(console.ledger, _SHOWN), limit=_SHOWN)
 
 
 @router.get("/runs/{run}")
 def one(run: str, request: Request, session: Viewer, console: Annotated[Console, Depends(console_of)]) -> Response:
     """One run; while it runs, the page follows it."""
-    if not console.worker.busy():
-        mark_interrupted(console.ledger)
+    mark_interrupted(console.ledger)
     return page(request, "run.html", **_context(console, run, session))
 
 
@@ -49,6 +48,13 @@ def steps(run: str, request: Request, session: Viewer, console: Annotated[Consol
     """The part of it that changes while it runs."""
     context = _context(console, run, session)
     return page(request, "run_body.html", status=200 if context["live"] else STOP_POLLING, **context)
+
+
+@router.post("/runs/{run}/stop")
+def stop(run: str, session: AdminPost, console: Annotated[Console, Depends(console_of)]) -> Response:
+    """Ask a run to end; its page shows what becomes of it."""
+    found = ask_to_stop(console.ledger, _found(console, run)["id"], session.operator.name)
+    return RedirectResponse(f"/runs/{found['id']}", 303)
 
 
 @router.get("/runs/{run}/report")
@@ -66,7 +72,8 @@ def report(run: str, _: Viewer, console: Annotated[Console, Depends(console_of)]
 
 def _context(console: Console, run: str, session: Session) -> Facts:
     found = _found(console, run)
-    busy = console.worker.busy(found["plan_digest"])
+    progress = console.worker.progress_of(found["id"])
+    busy = progress is not None
     planned = {step["key"]: step for step in found["plan"]["steps"]}
     by_key = {step["key"]: step for step in found["steps"]}
     # Values of rows are for who may write them.
@@ -76,10 +83,11 @@ def _context(console: Console, run: str, session: Session) -> Facts:
         "run": found,
         "planned": planned,
         "live": busy or found["state"] == "running",
-        "progress": console.worker.progress if busy else None,
+        "progress": progress,
         "page": None if busy or found["state"] == "running" else page_of(console.workspace, found),
         "compared": _having(by_key, "compare", "tables"),
         "difference": difference,
+        "stopping": who_stops(console.ledger.claims / found["id"]) if found["state"] == "running" else "",
         "has_report": _report(console, found["id"]).is_file(),
     }
 

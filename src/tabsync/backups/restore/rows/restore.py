@@ -161,6 +161,7 @@ def plan_write_rows(
     if replace:
         _check_settable(writing)
     _check_rights(writing, replace=replace, without_triggers=without_triggers)
+    database = str(found.target["database"])
     writing_step = Step(
         "write",
         f"Write {_amount(found, replace=replace)} in one transaction",
@@ -176,8 +177,8 @@ def plan_write_rows(
         _preview(writing, replace=replace, without_triggers=without_triggers),
         Risk.DESTRUCTIVE if replace and found.total(CHANGED) else Risk.REVERSIBLE,
         "tabsync restore rows --undo RUN, the run's id",
+        claims=(f"database:{database}",),
     )
-    database = str(found.target["database"])
     return Plan("restore rows", f"Restore rows into {database}", (writing_step,), found.target, confirm=database)
 
 

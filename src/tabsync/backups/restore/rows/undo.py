@@ -116,6 +116,7 @@ def plan_undo_rows(workspace: Workspace, run: str, *, without_triggers: bool = F
         " refused if one of them was changed since, or is referenced by another row",
         Risk.REVERSIBLE,
         "run tabsync restore rows again",
+        claims=(f"database:{head['target']['database']}",),
     )
     return Plan("restore rows --undo", f"Undo the rows of run {run}", (step,), head["target"])
 
