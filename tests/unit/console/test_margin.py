@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from tabsync.console.base.margin import Beside, margin
+from tabsync.console.base.margin import Beside, late_classes, margin
 from tabsync.console.base.watch import Seen
 from tabsync.kernel.step import Facts
 from tabsync.manual.load import read
 from tabsync.manual.model import Manual
+from tabsync.schedule.expected import Occurrence
+from tabsync.schedule.items import items_of
+from tabsync.schedule.judge import State, Verdict
 from tabsync.workspace import PROFILE_MANUAL
 
 NOTHING = Seen(None, 0.0, 3.0, None)
@@ -27,11 +30,8 @@ def seen(**facts: Any) -> Seen:
 
 
 def test_nothing_seen_is_unknown_everywhere(manual: Manual) -> None:
-    remarks = margin(manual, NOTHING, NOTHING, [])
-    overdue = {key for key, one in remarks.items() if one.text == "overdue"}
-    assert overdue == {"now-class-full", "now-class-critical-tables"}  # daily, and in stores of ours
-    assert {one.level for key, one in remarks.items() if key not in overdue} == {"unknown"}
-    assert {remarks[key].level for key in overdue} == {"warning"}
+    remarks = margin(manual, NOTHING, NOTHING, [], {})
+    assert {one.level for one in remarks.values()} == {"unknown"}
     assert remarks["now-class-pitr"] == Beside("unknown", "unknown", "kept by the provider: Supabase")
     assert remarks["now-metric-active-connections"].note == "no answer yet"
     expected = len(manual.metrics) + len(manual.key_tables) + len(manual.retention) + 2
@@ -40,7 +40,7 @@ def test_nothing_seen_is_unknown_everywhere(manual: Manual) -> None:
 
 def test_a_database_that_is_down_says_why(manual: Manual) -> None:
     status = seen(database={"error": {"fact": "can't connect", "hint": ""}}, drill=None, readings=[])
-    assert margin(manual, status, NOTHING, [])["now-metric-query-duration"] == Beside(
+    assert margin(manual, status, NOTHING, [], {})["now-metric-query-duration"] == Beside(
         "unknown", "unknown", "can't connect"
     )
 
@@ -49,7 +49,7 @@ def test_targets_beside_what_was_measured(manual: Manual) -> None:
     assert manual.targets is not None
     limit = manual.targets.rto.value.total_seconds()
     for measured, level in ((limit, "ok"), (limit + 1, "critical"), (None, "unknown")):
-        remarks = margin(manual, seen(drill={"rto_seconds": measured, "rpo_seconds": 1.0}), NOTHING, [])
+        remarks = margin(manual, seen(drill={"rto_seconds": measured, "rpo_seconds": 1.0}), NOTHING, [], {})
         assert remarks["now-target-rto"].level == level
         assert remarks["now-target-rpo"].level == "ok"
 
@@ -57,7 +57,7 @@ def test_targets_beside_what_was_measured(manual: Manual) -> None:
 def test_a_table_that_cannot_be_read_is_critical(manual: Manual) -> None:
     checks = [{"name": "users", "ok": True, "seconds": 0.002, "error": ""}]
     checks += [{"name": "orders", "ok": False, "seconds": 0.001, "error": "permission denied"}]
-    remarks = margin(manual, NOTHING, seen(checks=checks), [])
+    remarks = margin(manual, NOTHING, seen(checks=checks), [], {})
     assert remarks["now-table-users"] == Beside("ok", "read in 2 ms")
     assert remarks["now-table-orders"] == Beside("critical", "can't be read", "permission denied")
     assert remarks["now-table-payments"].level == "unknown"
@@ -67,25 +67,34 @@ _PROOF = {True: "identical", False: "not proven", None: None}
 
 
 @pytest.mark.parametrize(
-    ("age", "proven", "level"),
-    [
-        (timedelta(days=1), True, "ok"),
-        (timedelta(days=1), None, "warning"),
-        (timedelta(days=1), False, "warning"),
-        (timedelta(days=8), True, "warning"),  # weekly, says the manual
-    ],
+    ("proven", "late", "level"),
+    [(True, "", "ok"), (None, "", "warning"), (False, "", "warning"), (True, "backup-take-full missed", "warning")],
 )
 def test_a_backup_counts_if_it_is_proven_and_not_overdue(
-    manual: Manual, age: timedelta, proven: bool | None, level: str
+    manual: Manual, proven: bool | None, late: str, level: str
 ) -> None:
-    backup: Facts = {"kind": "full", "reason": "manual", "taken_at": "2026-11-22", "age_seconds": age.total_seconds()}
-    remarks = margin(manual, NOTHING, NOTHING, [backup | {"proven": proven, "proof": _PROOF[proven]}])
+    backup: Facts = {"kind": "full", "reason": "manual", "taken_at": "2026-11-22", "age_seconds": 86_400.0}
+    found = [backup | {"proven": proven, "proof": _PROOF[proven]}]
+    remarks = margin(manual, NOTHING, NOTHING, found, {"full": late})
     assert remarks["now-class-full"].level == level
+    assert ("overdue" in remarks["now-class-full"].text) is bool(late)
     assert remarks["now-class-pre-migration"].level == "unknown"
 
 
 def test_a_backup_counts_for_the_class_that_keeps_it(manual: Manual) -> None:
     backup: Facts = {"kind": "tables", "reason": "manual", "taken_at": "2026-11-22", "age_seconds": 3600.0}
-    remarks = margin(manual, NOTHING, NOTHING, [backup | {"proven": True, "proof": "identical"}])
+    found = [backup | {"proven": True, "proof": "identical"}]
+    remarks = margin(manual, NOTHING, NOTHING, found, {"full": "backup-take-full missed"})
     assert remarks["now-class-critical-tables"].level == "ok"
-    assert remarks["now-class-full"].text == "overdue"
+    assert (remarks["now-class-full"].text, remarks["now-class-full"].level) == ("overdue", "warning")
+
+
+def test_a_class_is_overdue_when_the_item_that_feeds_it_is(manual: Manual) -> None:
+    moment = datetime(2026, 11, 22, 3, tzinfo=UTC)
+    items = {one.name: one for one in items_of(manual)}
+    names = ("backup-take-full", "backup-take-tables-users-orders-payments", "health")
+    found = [Verdict(Occurrence(items[name], moment, moment), State.MISSED) for name in names]
+    assert late_classes(found, manual.retention) == {
+        "full": "backup-take-full missed",
+        "critical-tables": "backup-take-tables-users-orders-payments missed",
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tabsync.backups.retention.policy import class_of, is_ours
@@ -12,11 +12,7 @@ from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.manual.model import Manual, RetentionClass
 from tabsync.monitoring.judge import Level
-
-_DAY = 86_400.0
-
-_DUE = {"hourly": 3600.0, "daily": _DAY, "weekly": 7 * _DAY, "monthly": 30 * _DAY, "quarterly": 91 * _DAY}
-"""Seconds after which a backup of that frequency is overdue, with a tenth on top for the time it takes."""
+from tabsync.schedule.judge import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +24,34 @@ class Beside:
     note: str = ""
 
 
-def margin(manual: Manual, status: Seen, health: Seen, backups: Sequence[Facts]) -> dict[str, Beside]:
-    """Every remark, by the id of its place in the page. What was not seen is unknown, and says why."""
+def margin(
+    manual: Manual, status: Seen, health: Seen, backups: Sequence[Facts], late: Mapping[str, str]
+) -> dict[str, Beside]:
+    """Every remark, by the id of its place in the page. What was not seen is unknown, and says why.
+
+    late: why a class of the retention table is overdue, see late_classes().
+    """
     remarks = dict(_metrics(manual, status))
     remarks |= _tables(manual, health)
     remarks |= _targets(manual, status)
-    remarks |= {f"now-class-{slug(one.name)}": _retention(one, manual.retention, backups) for one in manual.retention}
+    for one in manual.retention:
+        remarks[f"now-class-{slug(one.name)}"] = _retention(one, manual.retention, backups, late.get(one.name, ""))
     return remarks
+
+
+def late_classes(verdicts: Iterable[Verdict], classes: Sequence[RetentionClass]) -> dict[str, str]:
+    """The classes of backups whose item of the schedule is overdue, and what became of it. verdicts: the overdue."""
+    found = {}
+    for one in verdicts:
+        if one.occurrence.item.evidence == "backup":
+            words = list(one.occurrence.item.words[2:])
+            at = words.index("--reason") if "--reason" in words[:-1] else None
+            reason = "" if at is None else words.pop(at + 1)  # it chooses the class before the kind does
+            kind = next((word for word in words if not word.startswith("-")), "full")
+            row = class_of(kind, reason, classes)
+            if row is not None:
+                found[row.name] = f"{one.occurrence.item.name} {one.state.value}"
+    return found
 
 
 def _metrics(manual: Manual, status: Seen) -> Iterator[tuple[str, Beside]]:
@@ -80,21 +97,20 @@ def _targets(manual: Manual, status: Seen) -> Iterator[tuple[str, Beside]]:
             yield f"now-target-{name}", Beside(level, human_seconds(measured), "in the last drill")
 
 
-def _retention(one: RetentionClass, classes: Sequence[RetentionClass], backups: Sequence[Facts]) -> Beside:
+def _retention(one: RetentionClass, classes: Sequence[RetentionClass], backups: Sequence[Facts], late: str) -> Beside:
     if not is_ours(one):
         return Beside(Level.UNKNOWN, "unknown", f"kept by the provider: {', '.join(one.stores) or 'no store named'}")
-    due = _DUE.get(one.frequency.strip().lower())
     mine = [row for row in backups if class_of(row["kind"], row["reason"], classes) == one]
-    if not mine and due is not None:
-        return Beside(Level.WARNING, "overdue", f"no backup in the store, due {one.frequency.strip().lower()}")
+    if not mine and late:
+        return Beside(Level.WARNING, "overdue", f"no backup in the store; {late}")
     if not mine:
         return Beside(Level.UNKNOWN, "no backup in the store")
     newest = max(mine, key=lambda row: str(row["taken_at"]))
     known = {"identical": "proven", "partial": "partly proven", None: "not proven"}
     proof = known.get(newest["proof"], "drill failed")
     text = f"newest {human_seconds(round(newest['age_seconds']))} old"
-    if due is not None and newest["age_seconds"] > due * 1.1:
-        return Beside(Level.WARNING, f"{text}: overdue", proof)
+    if late:
+        return Beside(Level.WARNING, f"{text}: overdue", f"{proof}; {late}")
     return Beside(Level.OK if newest["proven"] else Level.WARNING, text, proof)
 
 

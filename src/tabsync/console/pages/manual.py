@@ -5,13 +5,15 @@ The page itself never asks the database; the values come after it, so one that i
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from tabsync.console.base.access import Viewer
-from tabsync.console.base.margin import Beside, margin
+from tabsync.console.base.margin import Beside, late_classes, margin
 from tabsync.console.base.render import page
 from tabsync.console.base.state import Console, console_of
 from tabsync.console.pages.status import WAIT
@@ -19,6 +21,9 @@ from tabsync.kernel.step import Facts
 from tabsync.manual.load import read
 from tabsync.manual.model import Manual
 from tabsync.procedures import is_built
+from tabsync.schedule.expected import Version
+from tabsync.schedule.list import newest, overdue
+from tabsync.schedule.look import look
 
 router = APIRouter()
 
@@ -48,4 +53,13 @@ def _beside(console: Console, manual: Manual) -> dict[str, Beside]:
     status = console.status.see(WAIT)
     health = console.health.see(0.3)
     backups, _damaged = list_backups(console.workspace)
-    return margin(manual, status, health, backups)
+    return margin(manual, status, health, backups, _late(console, manual))
+
+
+def _late(console: Console, manual: Manual) -> dict[str, str]:
+    """The classes of backups that are overdue; while nobody keeps the schedule, by today's manual."""
+    seen = look(console.workspace)
+    if not seen.versions:
+        since = datetime(1970, 1, 1, tzinfo=UTC)
+        seen = replace(seen, versions=[Version(since, manual.digest, tuple(item for item in seen.items))])
+    return late_classes(overdue(newest(console.workspace, seen)), manual.retention)
