@@ -140,7 +140,7 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 def begun(worker: Worker, name: str, *claims: str, title: str = "Linger", who: str = "ana") -> str:
     step = Step("linger", "Linger", call(linger, name=name), claims=claims)
     verify = next(one for one in PROCEDURES if one.words == "backup verify")
-    made = Planned[Workspace](Plan("backup verify", title, (step,)))
+    made: Planned[Workspace] = Planned(Plan("backup verify", title, (step,)))
     return worker.start(worker.show(verify, verify.request_type("latest"), made, who), who)
 
 

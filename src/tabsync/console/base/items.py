@@ -66,20 +66,19 @@ class Row:
     @property
     def may_tick(self) -> bool:
         """Whether a person can say that it is done."""
-        return self.item.is_task and (bool(self.next) or not self.settled)
+        return self.item.is_task and (self.item.is_gate or bool(self.next) or not self.settled)
 
 
 def rows_of(workspace: Workspace, seen: Look, days: Days) -> list[Row]:
-    """Each item but those of gates, in the order of the manual."""
+    """Each item, in the order of the manual."""
     found = days.of(workspace, seen)
     latest = newest(workspace, seen)
     known = records_of(workspace, seen, seen.now)
-    items = [one for one in seen.items if not one.is_gate]
-    by_hand = started_by_hand(workspace, items)
+    by_hand = started_by_hand(workspace, seen.items)
     under_way = {row["item"] for row in workspace.ledger().read("open_occurrences")}
     return [
         _row(one, found[one.key], latest.get(one.key), known[one.key], by_hand.get(one.key), under_way, seen)
-        for one in items
+        for one in seen.items
     ]
 
 

@@ -45,7 +45,7 @@ def one(name: str, request: Request, _: Viewer, console: _Found) -> Response:
     """One item: what became of it lately, and what an admin may say of it."""
     seen = look(console.workspace)
     item = seen.item(name)
-    row = next(row for row in rows_of(console.workspace, seen, console.days) if row.item == item)
+    row = next(row for row in rows_of(console.workspace, seen, console.days) if row.item.key == item.key)
     shown = look_show(console.workspace, Show(item.name))
     return page(request, "schedule_item.html", row=row, shown=shown, here=seen.here)
 
@@ -104,7 +104,7 @@ def _planned(console: Console, operator: str, words: str, values: dict[str, Any]
 
 def _context(console: Console) -> Facts:
     seen = look(console.workspace)
-    rows = rows_of(console.workspace, seen, console.days)
+    rows = [row for row in rows_of(console.workspace, seen, console.days) if not row.item.is_gate]
     gates = gates_now(console.workspace, seen)
     live = any(row.running for row in rows) or any(one.running for one in gates)
     return {"seen": seen, "rows": rows, "gates": gates, "live": live, "keeping": _keeping(seen)}
