@@ -199,21 +199,42 @@ def test_the_plan_that_runs_is_the_plan_that_was_shown_and_runs_once(site: Site,
     assert "Not proven yet" in page.inner_text("main")
 
 
-def test_one_run_at_a_time(site: Site, pages: Pages) -> None:
+def test_a_run_is_started_while_another_one_is_under_way(site: Site, pages: Pages) -> None:
     page = pages().page
     enter(site, page)
-    urls = []
-    for _ in range(2):
+    runs = []
+    for word in ("Run a drill", "Take a full backup"):
         page.goto(site.url("/backups"))
-        page.get_by_role("button", name="Run a drill").click()
+        page.get_by_role("button", name=word).click()
         page.wait_for_url("**/plans/*")
-        urls.append(page.url)
+        page.get_by_role("button", name="Run these").click()
+        page.wait_for_url("**/runs/*")
+        runs.append(page.url.rsplit("/", 1)[1])
+    ledger = site.workspace.ledger()
+    _until(lambda: not site.running.console.worker.busy())
+    found = [one_run(ledger, run) for run in runs]
+    assert [one and one["state"] for one in found] == ["done", "done"]
+    drill, backup = found
+    assert drill and backup and backup["started_at"] < drill["finished_at"]
+
+
+def test_a_run_is_stopped_from_its_page_and_leaves_nothing(site: Site, pages: Pages) -> None:
+    """A drill: the backup is being read, restored and compared, and each of these says how far it is."""
+    page = pages().page
+    enter(site, page)
+    page.goto(site.url("/backups"))
+    page.get_by_role("button", name="Run a drill").click()
+    page.wait_for_url("**/plans/*")
     page.get_by_role("button", name="Run these").click()
     page.wait_for_url("**/runs/*")
-    page.goto(urls[0])
-    page.get_by_role("button", name="Run these").click()
-    assert "is still running" in page.inner_text("main")
-    _until(lambda: not site.running.console.worker.busy())
+    viewer = pages().page
+    enter(site, viewer, "vic")
+    viewer.goto(page.url)
+    assert viewer.get_by_role("button", name="Stop this run").count() == 0
+    page.get_by_role("button", name="Stop this run").click()
+    expect(page.locator(".verdict-line")).to_be_visible(timeout=60_000)
+    assert "stopped by ana" in page.inner_text("main")
+    assert list((site.workspace.servers()).glob("drill-*")) == []
 
 
 @pytest.fixture
