@@ -1,4 +1,4 @@
-"""Asking a run to end: a process by Ctrl-C's signal, a thread among others by a file that it looks for.
+"""Asking a run to end: a process by SIGTERM, which unwinds like Ctrl-C; a thread among others by a file it looks for.
 
 Whether the run's process lives is said by the kernel, which holds its claim; so the pid on record is that process.
 """
@@ -47,7 +47,7 @@ def ask_to_stop(ledger: Ledger, run_id: str, who: str) -> Facts:
         if (place / THREAD).exists():
             (place / _STOP).write_text(who, encoding="utf-8")
         else:
-            os.kill(found["pid"], signal.SIGINT)
+            os.kill(found["pid"], signal.SIGTERM)  # SIGINT is ignored by what a script started in the background
     except (ProcessLookupError, FileNotFoundError):
         pass  # it ended just now
     except PermissionError:
