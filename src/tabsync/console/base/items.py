@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from tabsync.console.base.days import Day, Days
 from tabsync.schedule.expected import zone_of
 from tabsync.schedule.items import Item
-from tabsync.schedule.judge import BAD, Mark, Record, State, Verdict
+from tabsync.schedule.judge import Mark, Record, State, Verdict
 from tabsync.schedule.list import following, newest
 from tabsync.schedule.look import Look, records_of
+from tabsync.schedule.newest import Standing
 from tabsync.schedule.words import moment, told
 from tabsync.service.run_item import ByHand, started_by_hand
 
@@ -25,15 +26,18 @@ _BY_HAND = timedelta(days=1)  # for which a run that a person started, and that 
 class Row:
     """An item as it is shown.
 
-    state: of its newest occurrence, and told: it in words, "" when it was never due; next: when it is due, in words;
-    skipped: who skipped that one already; approved: who approved it, and when; by_hand: how a run ended that a person
-    started; run: the id of the run that is under way.
+    state: of its newest occurrence, and told: it in words, "" when it was never due; before: what became of the one
+    before it, where that is what is overdue; next: when it is due, in words; skipped: who skipped that one already;
+    approved: who approved it, and when; by_hand: how a run ended that a person started; run: the id of the run that is
+    under way; settled: nothing waits to be done or was missed.
     """
 
     item: Item
     days: list[Day]
     state: str
     told: str
+    before: str
+    overdue: bool
     next: str
     skipped: Mark | None
     approved: Mark | None
@@ -45,7 +49,7 @@ class Row:
     @property
     def bad(self) -> bool:
         """Whether somebody has to look at it."""
-        return self.state in (*BAD, State.UNKNOWN) and not self.running
+        return self.overdue and not self.running
 
     @property
     def needs_approval(self) -> bool:
@@ -85,7 +89,7 @@ def rows_of(workspace: Workspace, seen: Look, days: Days) -> list[Row]:
 def _row(
     item: Item,
     days: list[Day],
-    last: Verdict | None,
+    standing: Standing | None,
     record: Record,
     hand: ByHand | None,
     under_way: set[str],
@@ -93,11 +97,15 @@ def _row(
 ) -> Row:
     zone = zone_of(item.when, seen.here)
     due = following(seen, item)
+    last = standing.newest if standing else None
+    earlier = standing is not None and standing.is_overdue and standing.settled is not last
     return Row(
         item=item,
         days=days,
         state=state_of(last),
         told=told(last, zone) if last else "",
+        before=told(standing.settled, zone) if standing and earlier else "",
+        overdue=standing is not None and standing.is_overdue,
         next=moment(due, zone),
         skipped=_skipped(record, due),
         approved=record.approved(item, seen.now) if item.approval else None,
