@@ -12,6 +12,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tabsync.backups.restore.in_place import plan_restore_in_place, plan_undo_in_place, unfinished
+from tabsync.backups.restore.rows.restore import compared, plan_write_rows
+from tabsync.backups.restore.rows.undo import plan_undo_rows
 from tabsync.copies.choose import backup_for
 from tabsync.kernel.errors import BadUsage, FailedPartway, NotAllowed, Refused
 from tabsync.postgres import catalog
@@ -224,3 +226,21 @@ def test_a_prepared_transaction_is_seen_before_anything_starts(
         assert "rollback prepared 'it''s paid'" in told.value.hint
         fill(workspace.conninfo, "rollback prepared 'it''s paid'")
         carried_out(workspace, plan_restore_in_place(workspace, "latest", clean=clean)).raise_if_failed()
+
+
+def test_what_writes_into_the_live_database_claims_it(shop: Workspace) -> None:
+    claimed = {f"database:{own_database(shop)}"}
+    assert plan_restore_in_place(shop).claims == claimed
+    assert plan_restore_in_place(shop, clean=True).claims == claimed
+    with compared(shop, "payments", "true") as found:
+        writing = plan_write_rows(shop, found)
+        assert writing.claims == claimed
+        swapping = plan_restore_in_place(shop)
+        journal = shop.journal()
+        run = journal.begin(swapping, "tests")
+        with pytest.raises(Refused, match=r"restore in-place by .* uses database:") as refused:
+            shop.journal().begin(writing, "tests")
+        assert run in refused.value.hint
+        journal.finish(run, "done")
+        outcome = carried_out(shop, writing)
+        assert plan_undo_rows(shop, outcome.run_id).claims == claimed

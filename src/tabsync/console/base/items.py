@@ -29,7 +29,7 @@ class Row:
     state: of its newest occurrence, and told: it in words, "" when it was never due; before: what became of the one
     before it, where that is what is overdue; next: when it is due, in words; skipped: who skipped that one already;
     approved: who approved it, and when; by_hand: how a run ended that a person started; run: the id of the run that is
-    under way; settled: nothing waits to be done or was missed.
+    under way; settled: nothing waits to be done or was missed; here: it is not for another host's service.
     """
 
     item: Item
@@ -45,6 +45,7 @@ class Row:
     run: str
     by_hand: str
     settled: bool
+    here: bool
 
     @property
     def bad(self) -> bool:
@@ -60,7 +61,8 @@ class Row:
     def may_run(self) -> bool:
         """Whether it can be started now."""
         clocked = self.item.when.kind in ("clock", "every")
-        return clocked and bool(self.item.words) and self.item.built and not (self.needs_approval or self.running)
+        able = bool(self.item.words) and self.item.built and self.here
+        return clocked and able and not (self.needs_approval or self.running)
 
     @property
     def may_skip(self) -> bool:
@@ -81,7 +83,7 @@ def rows_of(workspace: Workspace, seen: Look, days: Days) -> list[Row]:
     by_hand = started_by_hand(workspace, seen.items)
     under_way = {row["item"] for row in workspace.ledger().read("open_occurrences")}
     return [
-        _row(one, found[one.key], latest.get(one.key), known[one.key], by_hand.get(one.key), under_way, seen)
+        _row(one, found[one.key], latest.get(one.key), known[one.key], by_hand.get(one.key), under_way, seen, workspace)
         for one in seen.items
     ]
 
@@ -94,6 +96,7 @@ def _row(
     hand: ByHand | None,
     under_way: set[str],
     seen: Look,
+    workspace: Workspace,
 ) -> Row:
     zone = zone_of(item.when, seen.here)
     due = following(seen, item)
@@ -113,6 +116,7 @@ def _row(
         run=hand.run if hand is not None and hand.ended is None else "",
         by_hand=_by_hand(hand, last, seen),
         settled=last is None or last.state in (State.DONE, State.SKIPPED) or last.caught_up is not None,
+        here=item.terms.on in ("", workspace.service_name),
     )
 
 
