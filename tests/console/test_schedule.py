@@ -84,7 +84,8 @@ def kept(console_workspaces: Workspaces, console_database: str) -> Iterator[Kept
     """A manual in force since six days: verified each night but one; a backup that failed; the rest never done."""
     workspace = console_workspaces("schedule", console_database)
     text = PROFILE_MANUAL.read_text(encoding="utf-8")
-    begin, end = text.index("## Schedule"), text.index("## Differences")
+    begin = text.index("## Schedule")
+    end = text.index("\n## ", begin) + 1
     path = workspace.home / "manual.md"
     path.write_text(text[:begin] + SCHEDULE + text[end:], encoding="utf-8")
     workspace = replace(workspace, manual_path=path)

@@ -111,7 +111,7 @@ def _row(
         overdue=standing is not None and standing.is_overdue,
         next=moment(due, zone),
         skipped=_skipped(record, due),
-        approved=record.approved(item, seen.now) if item.approval else None,
+        approved=record.approved(item) if item.approval else None,
         running=item.key in under_way or (hand is not None and hand.ended is None),
         run=hand.run if hand is not None and hand.ended is None else "",
         by_hand=_by_hand(hand, last, seen),
