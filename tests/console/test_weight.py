@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Response as Loaded
 from starlette.datastructures import Headers
 
-from tabsync.console.base import assets
+from tabsync.console.base import assets, complete
 from tabsync.console.base.assets import takes_gzip, url_of
 from tests.console.conftest import Pages, Site, enter
 
@@ -27,7 +27,7 @@ def test_a_file_is_named_by_its_content_and_kept_for_ever(site: Site, name: str)
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert answer.headers["vary"] == "Accept-Encoding"
-    assert answer.content == (assets.STATIC / name).read_bytes()
+    assert answer.content == (complete.STATIC / name).read_bytes()
     packed = int(answer.headers["content-length"])
     assert packed < len(answer.content) and answer.headers["content-encoding"] == "gzip"
     plain = wire(site, url_of(name), {"accept-encoding": "identity"})
@@ -95,7 +95,7 @@ def test_what_is_moved_for_a_login_and_for_the_page_after_it(site: Site, pages: 
 
 
 def test_every_reference_of_every_page_exists() -> None:
-    text = "".join(one.read_text() for one in (assets.STATIC.parent / "templates").glob("*.html"))
+    text = "".join(one.read_text() for one in (complete.STATIC.parent / "templates").glob("*.html"))
     names = set(re.findall(r"asset\('([^']+)'\)", text))
     assert len(names) >= 7 and all(url_of(name) for name in names)
     assert '"/static/' not in text

@@ -50,6 +50,7 @@ class Run:
 
 def serve_command(terminal: Terminal, request: Serve) -> int:
     """Serve the console and keep the schedule until Ctrl-C."""
+    from tabsync.console.base.complete import check_complete
     from tabsync.service.parent import serve
     from tabsync.system.listen import checked_proxies, listen
 
@@ -57,6 +58,7 @@ def serve_command(terminal: Terminal, request: Serve) -> int:
     if request.once:
         return _once(found)
     checked_proxies(request.proxies)
+    check_complete()  # a console that can't start would be started again for ever
     with listen(request.host, request.port, request.name) as listening:
         try:
             found.ledger()  # a ledger that can't be opened is told once, and not by each of the two

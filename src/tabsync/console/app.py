@@ -14,7 +14,8 @@ from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse, Response
 
 from tabsync.console.base.access import GUARDS, POSTING, NotLoggedIn, login_url
-from tabsync.console.base.assets import check_complete, serve_asset
+from tabsync.console.base.assets import serve_asset
+from tabsync.console.base.complete import check_complete
 from tabsync.console.base.compress import Compressed
 from tabsync.console.base.guard import Guard, as_json, is_for_program
 from tabsync.console.base.render import error_page, page

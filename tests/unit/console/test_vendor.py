@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scripts import vendor
 
-from tabsync.console.base import assets
+from tabsync.console.base import complete
 
 VENDOR = "src/tabsync/console/static/vendor"
 
@@ -23,9 +23,9 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_pages_ask_for_what_is_fetched() -> None:
-    templates = (assets.STATIC.parent / "templates").rglob("*.html")
+    templates = (complete.STATIC.parent / "templates").rglob("*.html")
     asked = {name for one in templates for name in re.findall(r"asset\('vendor/([^']+)'\)", one.read_text())}
-    assert asked == set(assets._FETCHED)
+    assert asked == set(complete.FETCHED)
     assert asked == {name for name in vendor.SERVED.values() if "LICENSE" not in name}
 
 

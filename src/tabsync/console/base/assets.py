@@ -18,13 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tabsync import __version__
-from tabsync.kernel.errors import Refused
-
-STATIC = Path(__file__).parents[1] / "static"
-
-_FETCHED = ("htmx.min.js", "pico.min.css", "uplot.min.css", "uplot.min.js")
-"""Below static/vendor: what is not written here, but fetched when a wheel is built or a checkout is set up."""
+from tabsync.console.base.complete import STATIC
 
 _FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -42,16 +36,6 @@ class Asset:
 def url_of(name: str) -> str:
     """The URL of a file under static/. Raises KeyError when there is none."""
     return _by_name()[name].url
-
-
-def check_complete() -> None:
-    """Check that what was fetched is there: no page goes without. Raises Refused."""
-    missing = [name for name in _FETCHED if not (STATIC / "vendor" / name).is_file()]
-    if missing:
-        again = f"pip install --force-reinstall --no-deps tabsync-{__version__}-py3-none-any.whl"
-        checkout = (STATIC.parents[3] / "scripts" / "vendor.py").is_file()
-        hint = "to fetch them: make setup" if checkout else f"install the wheel again: {again}"
-        raise Refused(f"the console's front-end files are missing: {', '.join(missing)}", hint)
 
 
 async def serve_asset(scope: Scope, receive: Receive, send: Send) -> None:
