@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -203,7 +204,12 @@ def test_two_prunes_at_once_the_second_is_refused(workspace: Workspace) -> None:
     refusals = []
 
     def another() -> None:
-        refusals.append(run(second, workspace, workspace.journal(), approval="--yes").error)
+        with pytest.raises(Refused, match=r"backup prune by .* uses store:.*:prune since"):
+            run(second, workspace, workspace.journal(), approval="--yes")
+        # Somebody with another ledger is kept out by the store's lease.
+        other = replace(workspace, ledger_url=f"sqlite:///{workspace.home / 'other.sqlite'}", _open={})
+        refusals.append(run(second, other, other.journal(), approval="--yes").error)
+        other.close()
         with pytest.raises(Refused, match="another prune runs on this store"):
             survey(workspace)
         with pytest.raises(Refused, match="another prune runs on this store"):
