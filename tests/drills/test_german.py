@@ -24,6 +24,7 @@ from tests.conftest import missing, run_sql
 from tests.drills.test_odd_databases import fill
 from tests.drills.test_passes import MISSING_KEY
 from tests.drills.test_restore import asked, backed_up, carried_out, databases_of
+from tests.mixed import mix_messages
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +126,15 @@ def test_what_does_not_restore_is_told_in_the_servers_words(
         run_sql(german.conninfo(), "drop database {} with (force)", "waise")
 
 
+@pytest.mark.parametrize("mixed", [False, True])
 def test_a_newer_pg_restore_is_harmless_in_german_too(
-    german: embedded.Server, workspaces: Callable[..., Workspace], directory: Path
+    mixed: bool,
+    german: embedded.Server,
+    workspaces: Callable[..., Workspace],
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """mixed: each worker has that error when it begins, all at the same moment."""
     run_sql(german.conninfo(), "create database {}", "neuer")
     conninfo = german.conninfo("neuer")
     try:
@@ -136,7 +143,9 @@ def test_a_newer_pg_restore_is_harmless_in_german_too(
         command = [str(clients_for(17).program("pg_dump")), "--format=custom", "--no-owner", f"--file={file}"]
         subprocess.run(command, env=libpq_environment(conninfo), check=True)
         workspace = workspaces(as_user(conninfo))
+        lines = mix_messages(monkeypatch) if mixed else []
         carried_out(workspace, plan_restore_file(workspace, file, "alt", no_owner=True)).raise_if_failed()
+        assert bool(lines) is mixed
         assert asked(workspace, "alt", "select a from t") == [(1,)]
     finally:
         for name in ("neuer", "alt"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 import sqlite3
@@ -22,6 +23,7 @@ from tabsync.kernel.units import human_bytes
 from tabsync.ledger.evidence import add_evidence
 
 if TYPE_CHECKING:
+    from tabsync.stores.store import Store
     from tabsync.workspace import Context, Workspace
 
 FOLDER = "ledger"
@@ -30,6 +32,7 @@ FOLDER = "ledger"
 KEPT = 14
 """How many copies the store keeps, the newest."""
 
+_NUMBER = re.compile(r"(\d{6})-")
 _LEVEL = 6  # of zstd: it is done once a night, and the file is small
 
 
@@ -46,7 +49,7 @@ def plan_copy(workspace: Workspace, _request: Nothing) -> Plan:
         raise Refused(
             "the ledger is in PostgreSQL, which has backups of its own", "take them as of any database: pg_dump"
         )
-    name = f"{FOLDER}/{compact(now())}-{secrets.token_hex(2)}.sqlite.zst"
+    name = f"{FOLDER}/{_next_number(workspace.store()):06d}-{compact(now())}-{secrets.token_hex(2)}.sqlite.zst"
     return Plan(
         procedure="ledger copy",
         title=f"Copy the ledger into {workspace.store().url}",
@@ -116,6 +119,12 @@ def look_fetch(workspace: Workspace, request: Fetch) -> Page:
     page.line(f"{request.file} is the ledger as it was in {name}.", whole=True)
     page.line('To use it: move it to where the ledger is, or name it in tabsync.toml: ledger = "sqlite:///FILE"')
     return page
+
+
+def _next_number(store: Store) -> int:
+    """Copies are in the order of their numbers: two may be of one second, and a clock may be set back."""
+    numbers = [int(number[1]) for one in store.files(FOLDER) if (number := _NUMBER.match(one.name))]
+    return 1 + max(numbers, default=0)
 
 
 def _back_up(source: str, target: Path) -> None:

@@ -18,7 +18,7 @@ from tabsync.kernel.errors import BadUsage, ProblemFound
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.request import Nothing
 from tabsync.kernel.runner import run
-from tabsync.ledger.evidence import add_evidence
+from tabsync.ledger.evidence import add_evidence, latest_evidence
 from tabsync.ledger.runs import recent_runs
 from tabsync.stores.keys import Keys, new_identity
 from tabsync.workspace import Workspace
@@ -49,9 +49,13 @@ def test_a_copy_comes_back(sealed: bool, workspaces: Callable[..., Workspace], d
 
 def test_only_the_newest_are_kept(workspaces: Callable[..., Workspace]) -> None:
     workspace = workspaces("host=/nowhere")
-    for _ in range(KEPT + 2):
+    for _ in range(KEPT + 2):  # several in one second
         carried_out(workspace, plan_copy(workspace, Nothing()))
-    assert len(list(workspace.store().files("ledger"))) == KEPT
+    names = sorted(one.name for one in workspace.store().files("ledger"))
+    assert [name[:6] for name in names] == [f"{number:06d}" for number in range(3, KEPT + 3)]
+    newest = latest_evidence(workspace.ledger(), "ledger")
+    assert newest is not None
+    assert newest["facts"]["copy"] == f"ledger/{names[-1]}"
 
 
 def test_a_damaged_copy_is_told(workspaces: Callable[..., Workspace], directory: Path) -> None:
