@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 import psutil
+import pytest
 
 from tests.service.place import Home
 
@@ -121,18 +122,41 @@ def test_a_database_that_is_down_is_tried_again_and_then_failed(home: Callable[.
     assert "connect" in shown["why"]
 
 
+def stopped(place: Home) -> int:
+    """Stop the run that was just started; gives its process."""
+    until = time.monotonic() + 30
+    while not (begun := [*(place.directory / ".tabsync" / "scheduled").glob("*/begun")]):
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    pid = int(begun[0].read_text())
+    os.kill(pid, signal.SIGSTOP)  # it can't even notice
+    return pid
+
+
+@pytest.mark.parametrize("to", ["2026-12-20 01:00", "2026-11-20 02:00"])
+def test_a_clock_that_is_set_ends_no_run_and_hides_none(to: str, home: Callable[..., Home]) -> None:
+    """Forward, it isn't over its limit; back, what it left is older than its beginning."""
+    place = home(DAILY)
+    place.at("2026-12-02 02:00")
+    with place.service() as service:
+        service.waits_for("started backup-take-full")
+        pid = stopped(place)
+        place.at(to)
+        time.sleep(3)
+        assert "too long" not in service.said
+        os.kill(pid, signal.SIGCONT)
+        service.waits_for("ended backup take full: done")
+        place.at("2026-12-02 03:00")
+        (item,) = place.json("schedule", "list")["items"]
+        assert item["state"] == "done", item
+
+
 def test_a_child_that_ignores_the_request_to_end_is_killed(home: Callable[..., Home]) -> None:
     place = home(DAILY.replace("full`", "full` (within 1 second)"))
     place.at("2026-12-02 02:00:00")
     with place.service() as service:
         service.waits_for("started backup-take-full")
-        directory = place.directory / ".tabsync" / "scheduled"
-        until = time.monotonic() + 30
-        while not (begun := [*directory.glob("*/begun")]):
-            assert time.monotonic() < until
-            time.sleep(0.005)
-        pid = int(begun[0].read_text())
-        os.kill(pid, signal.SIGSTOP)  # it can't even notice
+        pid = stopped(place)
         service.waits_for("it took too long", 90)
         assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
         assert service.ends() == 0

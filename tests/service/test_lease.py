@@ -39,7 +39,9 @@ def ledger_url(databases: Databases, server: embedded.Server) -> str:
 
 
 def test_a_lease_changes_hands_and_its_number_grows(ledger_url: str, tmp_path: Path) -> None:
-    first, second = (Lease(open_ledger(ledger_url, tmp_path), name, tmp_path) for name in ("first", "second"))
+    """Of two homes: what happens in the other one only the server's clock tells."""
+    names = ("first", "second")
+    first, second = (Lease(open_ledger(ledger_url, tmp_path), name, tmp_path / name) for name in names)
     assert first.take()
     assert not second.take()
     assert first.take()
@@ -54,6 +56,20 @@ def test_a_lease_changes_hands_and_its_number_grows(ledger_url: str, tmp_path: P
     second.release()
     assert first.take()
     assert first.fence == 3
+    for one in (first, second):
+        one.ledger.close()
+
+
+def test_in_the_same_home_nobody_waits_for_a_dead_one(ledger_url: str, tmp_path: Path) -> None:
+    first, second = (Lease(open_ledger(ledger_url, tmp_path), name, tmp_path) for name in ("first", "second"))
+    assert first.take()
+    assert not second.take()
+    assert first._claim is not None
+    first._claim.release()  # what the kernel does when it is killed
+    assert second.take()
+    assert second.fence == 2
+    with first.ledger.engine.begin() as connection, pytest.raises(LostLease):
+        first.check(connection)
     for one in (first, second):
         one.ledger.close()
 

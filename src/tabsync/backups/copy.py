@@ -17,10 +17,11 @@ from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Facts, Risk, Step, call
+from tabsync.ledger.evidence import add_evidence
 from tabsync.manual.load import read
 from tabsync.manual.model import RetentionClass
 from tabsync.stores.address import is_of_kind, is_own
-from tabsync.stores.manifest import StoredFile
+from tabsync.stores.manifest import Manifest, StoredFile
 from tabsync.stores.store import Store
 
 if TYPE_CHECKING:
@@ -117,7 +118,18 @@ def copy(context: Context, *, backup: str, to: str, staging: str) -> Facts:
             f"backup {backup} is not copied to {target.url}: {error.fact.removesuffix('; no backup was recorded')}",
             f"it is still in {source.url}; to try again: tabsync backup copy {backup} --to {target.url}",
         ) from error
+    _leave_evidence(context, manifest, target)
     return {"backup": backup, "store": target.url, "objects": len(files), "sent_bytes": sent}
+
+
+def _leave_evidence(context: Context, manifest: Manifest, target: Store) -> None:
+    """Say that a backup is in one more store of its class: as evidence of its own, the newest of a backup counts."""
+    ledger = context.workspace.ledger()
+    known = ledger.read("evidence_from", kind="backup", since=manifest.finished_at)
+    facts = next((one["facts"] for one in reversed(known) if one["facts"]["backup"] == manifest.id), None)
+    if facts is not None and target.url in facts.get("lacks", ()):
+        facts |= {"lacks": [url for url in facts["lacks"] if url != target.url]}
+        add_evidence(ledger, "backup", manifest.subject, ok=True, facts=facts, run_id=context.run_id)
 
 
 def tidy(context: Context, *, backup: str, to: str, staging: str) -> Facts:

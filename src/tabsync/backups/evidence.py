@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from tabsync.backups.retention.policy import class_of
 from tabsync.kernel.clock import parse_iso
+from tabsync.kernel.request import fields_of
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.manual.model import Manual
@@ -16,11 +18,32 @@ from tabsync.manual.when import PERIOD, WINDOW
 _STAMP = re.compile(r"(\d{8}T\d{6}Z)")
 
 
-def take_fits(words: Sequence[str], facts: Facts, _manual: Manual) -> str:
-    """Whether a backup is of the kind that `backup take` names."""
-    wanted = next((word for word in words[2:] if not word.startswith("-")), "full")
+def take_fits(words: Sequence[str], facts: Facts, manual: Manual) -> str:
+    """Whether a backup is of the kind and the class that `backup take` names, and in all stores of that class."""
+    wanted, reason = _asked(words)
     kind = facts.get("kind", "physical")
-    return "" if kind == wanted or wanted == "physical" else f"it is of kind {kind}"
+    if kind != wanted and wanted != "physical":
+        return f"it is of kind {kind}"
+    ours, its = (class_of(wanted, one, manual.retention) for one in (reason, facts.get("reason", reason)))
+    if ours != its:
+        return f"it is of class {its.name if its else 'none'}"
+    lacks = facts.get("lacks") or ()
+    return f"it is not in {', '.join(lacks)}" if lacks else ""
+
+
+def _asked(words: Sequence[str]) -> tuple[str, str]:
+    """The kind and the reason that the words of a `backup take` name."""
+    from tabsync.backups.procedures.take import Take
+
+    valued = {flag for one in fields_of(Take) if one.kind != "flag" for flag in one.flags if not one.positional}
+    kind, reason, previous = "full", "manual", ""
+    for word in reversed(words[2:]):
+        option, equals, value = word.partition("=")
+        if option == "--reason":
+            reason = value if equals else previous
+        previous = word
+    free = [word for before, word in pairwise(["", *words[2:]]) if before not in valued and not word.startswith("-")]
+    return (free[0] if free else kind), reason
 
 
 def drill_fits(words: Sequence[str], facts: Facts, manual: Manual) -> str:

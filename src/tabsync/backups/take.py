@@ -227,6 +227,8 @@ def commit(context: Context, *, backup: str, reason: str, kind: str) -> Facts:
         "tables": len(manifest.tables),
         "snapshot": manifest.snapshot,
         "manifest": read_manifest(backup, manifest.to_bytes()).content_digest,
+        "reason": reason,
+        "lacks": [store.url for store in copies_of(context.workspace, kind, reason)[0]],
     }
     add_evidence(context.workspace.ledger(), "backup", manifest.subject, ok=True, facts=facts, run_id=context.run_id)
     return facts

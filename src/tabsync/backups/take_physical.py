@@ -209,6 +209,7 @@ def commit(context: Context, *, backup: str, reason: str) -> Facts:
     manifest = manifest_from_json(found | described)
     context.workspace.store().commit(manifest)
     facts = {"backup": backup, "bytes": manifest.stored_bytes, "snapshot": manifest.snapshot}
+    facts |= {"reason": reason}
     facts["manifest"] = read_manifest(backup, manifest.to_bytes()).content_digest
     add_evidence(context.workspace.ledger(), "physical", manifest.subject, ok=True, facts=facts, run_id=context.run_id)
     return facts

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tabsync.kernel.step import Facts
 
 def main(directory: Path) -> int:
     """Carry out the job of a directory; returns its exit code."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` had it ignored: then nothing would end it
     (directory / "begun").write_text(str(os.getpid()))
     job = json.loads((directory / "job.json").read_text(encoding="utf-8"))
     result = _carried_out(job)

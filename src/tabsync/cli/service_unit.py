@@ -30,7 +30,8 @@ _UNIT = """\
 [Unit]
 Description=TabSync: schedule and console of {about}
 Wants=network-online.target
-After=network-online.target postgresql.service
+# A clock that is set after the start would make the nights in between look missed.
+After=network-online.target time-sync.target postgresql.service
 # It never gives up: after a power cut the database may need longer than this service.
 StartLimitIntervalSec=0
 

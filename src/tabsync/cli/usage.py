@@ -65,7 +65,7 @@ def feeds(words: Sequence[str], classes: Sequence[RetentionClass]) -> str:
 def cant_start(words: Sequence[str]) -> str:
     """Why a schedule can't start a command, "" when it can or this version doesn't have it."""
     found = named_in(words)
-    if found is None or found[0].plan or found[0].read or Surface.SCHEDULE in found[0].surfaces:
+    if found is None or found[0].read or Surface.SCHEDULE in found[0].surfaces:
         return ""
     return f"only a person starts {found[0].words}"
 

@@ -15,7 +15,7 @@ from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.schedule.expected import Occurrence, zone_of
 from tabsync.schedule.items import Item, item_from_json
-from tabsync.schedule.judge import State, judge
+from tabsync.schedule.judge import State, judge_all
 from tabsync.schedule.list import following
 from tabsync.schedule.look import Look, look, records_of, wake
 from tabsync.schedule.newest import newest_due, span_of
@@ -126,7 +126,7 @@ def _current(workspace: Workspace, seen: Look, item: Item) -> Occurrence | None:
     if not dues:
         return None
     known = records_of(workspace, seen, seen.now - span_of(item) - timedelta(days=1))[item.key]
-    verdict = judge(dues[-1], known, seen.now, None, seen.names, seen.rpo)
+    verdict = judge_all(dues, {item.key: known}, seen.now, seen.names, seen.rpo, seen.here)[-1]
     settled = verdict.state in (State.DONE, State.SKIPPED, State.RUNNING) or verdict.caught_up is not None
     return None if settled else dues[-1]
 

@@ -97,6 +97,8 @@ def records(ledger: Ledger, items: Iterable[Item], manual: Manual, subject: str,
     attempts: dict[str, dict[datetime, Attempt]] = {}
     for row in ledger.read("occurrences", since=start):
         attempts.setdefault(row["item"], {})[parse_iso(row["due"])] = attempt_of(row, silent)
+        # A clock that was set back while it ran: what it left is older than its beginning.
+        start = min(start, row["ended_at"] or start)
     marks: dict[str, list[Mark]] = {}
     approvals = ledger.read("approvals")
     for row in [*approvals, *(one for one in ledger.read("marks", since="") if one["kind"] != "approve")]:

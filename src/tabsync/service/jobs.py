@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from tabsync.kernel.clock import parse_iso
 from tabsync.kernel.step import Facts
+from tabsync.system.boot import boot_id
 from tabsync.system.claims import MARK, Claim, claim, end_marked, is_claimed
 
 DIRECTORY = "TABSYNC_JOB"
@@ -54,7 +56,8 @@ def new_job(directory: Path, job: Facts) -> Claim:
     if held is None:
         raise FileExistsError(directory)
     directory.chmod(0o700)
-    (directory / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    since = {"boot": boot_id(), "at": time.monotonic()}
+    (directory / "job.json").write_text(json.dumps(job | {"since": since}), encoding="utf-8")
     return held
 
 
@@ -90,6 +93,15 @@ def look(directory: Path) -> Ended | None:
     if not (directory / "begun").exists():
         return Ended(None, "it was not started", None, again=True, begun=False)
     return Ended(None, "its process died", None)
+
+
+def seconds_since(directory: Path) -> float | None:
+    """How long ago a job was made, whatever the clock was set to meanwhile; None for one of before the last boot."""
+    try:
+        since = json.loads((directory / "job.json").read_text(encoding="utf-8"))["since"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return time.monotonic() - float(since["at"]) if since["boot"] and since["boot"] == boot_id() else None
 
 
 def output_of(directory: Path) -> str:

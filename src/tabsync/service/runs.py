@@ -116,11 +116,16 @@ class Runs:
         return ended_any
 
     def _ended(self, row: Facts) -> jobs.Ended | None:
-        late = now() > parse_iso(row["limit_at"])
+        until = parse_iso(row["limit_at"])
+        late = now() > until
         if row["host"] != socket.gethostname():
             # On a machine that is silent it is unknown until its time limit is over; then nobody waits for it.
             return jobs.Ended(None, f"nothing was heard of it from {row['host']}", None) if late else None
         directory = self.place / row["directory"]
+        # What runs here is not ended because the clock was set, nor let run on.
+        seconds = jobs.seconds_since(directory)
+        if seconds is not None:
+            late = seconds > (until - parse_iso(row["started_at"])).total_seconds()
         ended = jobs.look(directory)
         if ended is None and late:
             self._end_late(directory)

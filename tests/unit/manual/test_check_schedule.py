@@ -138,7 +138,8 @@ def test_a_class_that_no_clock_is_for(row: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["serve", "scheduler run", "demo", "operator add ana", "key identity x", "backup query latest 'select 1'"],
+    ["serve", "scheduler run", "demo", "operator add ana", "key identity x", "backup query latest 'select 1'"]
+    + ["restore in-place --yes", "backup hold latest --reason x"],
 )
 def test_what_no_schedule_can_start(command: str) -> None:
     ((line, what),) = told(f"### Daily\n\n- It: `tabsync {command}`")
