@@ -6,15 +6,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from tabsync.kernel.clock import now
 from tabsync.ledger.open import open_ledger
+from tabsync.manual.load import read
 from tabsync.postgres import embedded
+from tabsync.schedule.expected import Occurrence
+from tabsync.schedule.items import items_of
+from tabsync.service import jobs
+from tabsync.service.due import Start
+from tabsync.service.heartbeat import Heartbeat
 from tabsync.service.lease import Lease, LostLease
+from tabsync.service.runs import Runs
+from tabsync.system.claims import claim, is_claimed
+from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.conftest import Databases
 from tests.service.place import Home
 
@@ -102,3 +113,21 @@ def test_many_open_a_new_ledger_at_once(ledger_url: str, tmp_path: Path) -> None
         for _ in range(6)
     ]
     assert [(one.communicate(timeout=60)[1], one.returncode) for one in started] == [("", 0)] * 6
+
+
+def test_who_starts_an_item_by_hand_is_first_or_waits(workspaces: Callable[..., Workspace]) -> None:
+    """The service saw no claim and puts the start on record; by then a person has claimed the item."""
+    workspace = workspaces("host=/nowhere")
+    item = items_of(read(PROFILE_MANUAL)[0])[0]
+    moment = now()
+    runs = Runs(workspace, "main", UTC, Heartbeat(""), lambda _line: None)
+    held = claim(jobs.by_hand(runs.place, item.name))
+    assert held is not None
+    lease = Lease(workspace.ledger(), "me", workspace.home)
+    start = Start(Occurrence(item, moment, moment + timedelta(hours=1)), catch_up=False)
+    assert not runs.start(start, "", lease)
+    assert runs.finish([item])  # on record as not begun, to be tried again at once
+    ((row,),) = (workspace.ledger().read("occurrences", since=""),)
+    assert (row["state"], row["exit"], row["retry_at"] is None) == ("died", None, False)
+    assert not is_claimed(runs.place / row["directory"])
+    held.release()

@@ -61,6 +61,11 @@ def new_job(directory: Path, job: Facts) -> Claim:
     return held
 
 
+def by_hand(place: Path, item: str) -> Path:
+    """The directory of the run of an item that a person started. place: where all are; item: its name."""
+    return place / f"by-hand-{item}"
+
+
 def begin(directory: Path, held: Claim, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start the process of a job, which takes the lock over."""
     lock = held.fileno()

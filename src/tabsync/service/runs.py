@@ -21,6 +21,7 @@ from tabsync.service import jobs
 from tabsync.service.due import Start
 from tabsync.service.heartbeat import EVERY, Heartbeat
 from tabsync.service.lease import Lease
+from tabsync.system.claims import is_claimed
 from tabsync.workspace import Workspace
 
 _GRACE = 30.0  # seconds for a run that was asked to end
@@ -67,6 +68,10 @@ class Runs:
             raise
         if not fresh:
             held.release()
+            return False
+        if is_claimed(jobs.by_hand(self.place, item.name)):
+            # A person was faster: whoever claims looks at the record after it, and we look at claims after the record.
+            held.remove()
             return False
         jobs.begin(directory, held, environment_of(self.workspace, item))
         self.heartbeat.ping("start")

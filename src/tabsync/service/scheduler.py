@@ -26,6 +26,7 @@ from tabsync.schedule.expected import Version
 from tabsync.schedule.judge import Record
 from tabsync.schedule.newest import known_since, span_of
 from tabsync.schedule.record import records
+from tabsync.service import jobs
 from tabsync.service.due import Start, due_now, next_look, startable, waits_for_a_backup
 from tabsync.service.heartbeat import Heartbeat
 from tabsync.service.in_force import InForce
@@ -169,7 +170,7 @@ class Scheduler:
         started, left = 0, False
         for one in due_now(found, known, moment, self.here, (self.name,)):
             item = one.occurrence.item
-            if item.key in running or is_claimed(self._runs.place / f"by-hand-{item.name}"):
+            if item.key in running or is_claimed(jobs.by_hand(self._runs.place, item.name)):
                 continue
             if waits_for_a_backup(item, running):
                 continue  # it is looked at again when something has ended
