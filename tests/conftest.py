@@ -118,7 +118,7 @@ def databases(servers: Servers) -> Iterator[Databases]:
     def make(major: int = 17, template: str = "template0", name: str = "") -> str:
         server = servers(major)
         name = name or f"db{next(_numbers)}"
-        run_sql(server.conninfo(), "create database {} template {}", name, template)
+        run_sql(server.conninfo(), "create database {} template {} strategy file_copy", name, template)
         made.append((major, name))
         return server.conninfo(name)
 

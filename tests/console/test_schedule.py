@@ -19,7 +19,7 @@ from tabsync.ledger.tokens import add_token
 from tabsync.manual.load import read
 from tabsync.schedule.items import Item
 from tabsync.schedule.look import Look, look
-from tabsync.schedule.record import put_in_force, subject_of_workspace
+from tabsync.schedule.record import ask_subject, put_in_force
 from tabsync.workspace import PROFILE_MANUAL
 from tests.console.conftest import Pages, Site, Workspaces, enter
 
@@ -90,7 +90,7 @@ def kept(console_workspaces: Workspaces, console_database: str) -> Iterator[Kept
     path.write_text(text[:begin] + SCHEDULE + text[end:], encoding="utf-8")
     workspace = replace(workspace, manual_path=path)
     ledger = workspace.ledger()
-    subject = subject_of_workspace(workspace)
+    subject = ask_subject(workspace)
     put_in_force(ledger, read(path)[0], subject, now() - timedelta(days=DAYS))
     keys = {one.name: one.key for one in look(workspace).items}
     tonight = _last_two_o_clock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -147,8 +148,31 @@ def test_a_clock_that_is_set_ends_no_run_and_hides_none(to: str, home: Callable[
         os.kill(pid, signal.SIGCONT)
         service.waits_for("ended backup take full: done")
         place.at("2026-12-02 03:00")
-        (item,) = place.json("schedule", "list")["items"]
-        assert item["state"] == "done", item
+        assert place.json("schedule", "show", "backup-take-full")["occurrences"][-1]["state"] == "done"
+
+
+def test_what_lives_is_not_started_again_when_its_directory_is_deleted(home: Callable[..., Home]) -> None:
+    place = home(DAILY)
+    place.at("2026-12-02 02:00")
+    with place.service() as service:
+        service.waits_for("started backup-take-full")
+        pid = stopped(place)
+        for one in (place.directory / ".tabsync" / "scheduled").glob("backup-*"):
+            shutil.rmtree(one)
+        time.sleep(3)
+        assert "ended" not in service.said
+        os.kill(pid, signal.SIGCONT)
+        service.waits_for("ended backup take full: its directory was deleted")
+        time.sleep(1.5)
+        assert service.said.count("started backup-take-full") == 1
+    assert len(place.json("backup", "list")["backups"]) == 1
+
+
+def test_once_tells_what_was_not_done_by_its_exit_code(home: Callable[..., Home]) -> None:
+    place = home("### Daily, 02:00-05:00 UTC\n\n- It: `tabsync backup verify nosuch`\n")
+    place.at("2026-12-02 02:00")
+    once = place.run("serve", "--once")
+    assert (once.code, "1 not done" in once.err) == (1, True)
 
 
 def test_a_child_that_ignores_the_request_to_end_is_killed(home: Callable[..., Home]) -> None:

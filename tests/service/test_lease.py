@@ -14,6 +14,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from tabsync.kernel.clock import now
+from tabsync.ledger.evidence import add_evidence, latest_evidence
 from tabsync.ledger.open import open_ledger
 from tabsync.manual.load import read
 from tabsync.postgres import embedded
@@ -22,11 +23,11 @@ from tabsync.schedule.items import items_of
 from tabsync.service import jobs
 from tabsync.service.due import Start
 from tabsync.service.heartbeat import Heartbeat
-from tabsync.service.lease import Lease, LostLease
+from tabsync.service.lease import TTL, Lease, LostLease
 from tabsync.service.runs import Runs
 from tabsync.system.claims import claim, is_claimed
 from tabsync.workspace import PROFILE_MANUAL, Workspace
-from tests.conftest import Databases
+from tests.conftest import Databases, run_sql
 from tests.service.place import Home
 
 OFTEN = """### Every 2 seconds
@@ -131,3 +132,61 @@ def test_who_starts_an_item_by_hand_is_first_or_waits(workspaces: Callable[..., 
     assert (row["state"], row["exit"], row["retry_at"] is None) == ("died", None, False)
     assert not is_claimed(runs.place / row["directory"])
     held.release()
+
+
+def test_two_homes_leave_each_others_runs_alone(home: Callable[..., Home], ledger_url: str) -> None:
+    """On one machine: what runs in the other home is unknown until its limit, and neither ended nor started again."""
+    slow = "### Daily, 00:00-23:59 UTC\n\n- Full: `tabsync backup take full`\n"
+    one = home(slow, ledger=ledger_url)
+    two = home(slow, name="two", conninfo=one.conninfo, ledger=ledger_url)
+    with psycopg.connect(one.conninfo) as lock:
+        lock.execute("lock table t in access exclusive mode")
+        with one.service("scheduler", "run", "--name", "one") as first:
+            first.waits_for("started backup-take-full")
+            until = time.monotonic() + 60
+            while not (runs := [run for run in one.json("run", "list")["runs"] if run["state"] == "running"]):
+                assert time.monotonic() < until
+            with two.service("scheduler", "run", "--name", "two") as second:
+                second.waits_for("stands by")
+                first.process.kill()
+                until = time.monotonic() + TTL + 10
+                while "the schedule of the manual" not in second.said and "in order again" not in second.said:
+                    assert time.monotonic() < until, second.said
+                    time.sleep(0.2)
+                time.sleep(3)
+                assert "started" not in second.said.replace("restarted", ""), second.said
+                again = two.run("run", "stop", runs[0]["id"])
+                assert (again.code, "another home" in again.err) == (4, True)
+                assert [run["state"] for run in two.json("run", "list")["runs"] if run["id"] == runs[0]["id"]] == [
+                    "running"
+                ]
+                second.process.kill()
+    one.run("run", "stop", runs[0]["id"])
+
+
+def test_a_role_of_the_ledger_presets_nothing(
+    databases: Databases, server: embedded.Server, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    conninfo = databases()
+    run_sql(conninfo, "create role keeper login password 'x'")
+    request.addfinalizer(lambda: run_sql(server.conninfo(), "drop role if exists keeper"))
+    run_sql(conninfo, "grant create, usage on schema public to keeper")
+    for name, value in (
+        ("default_transaction_read_only", "on"),
+        ("statement_timeout", "1"),
+        ("lock_timeout", "1"),
+        ("idle_session_timeout", "1"),
+        ("idle_in_transaction_session_timeout", "1"),
+        ("transaction_timeout", "1"),
+        ("search_path", "pg_catalog"),
+        ("datestyle", "'German'"),
+    ):
+        run_sql(conninfo, f"alter role keeper set {name} = {value}")
+    parts = conninfo_to_dict(conninfo)
+    url = f"postgresql+psycopg://keeper:x@/{parts['dbname']}?host={parts['host']}&port={parts['port']}"
+    ledger = open_ledger(url, tmp_path / "runs")
+    add_evidence(ledger, "backup", "s", ok=True, facts={"a": 1})
+    assert ledger.read("services") == []
+    assert (latest_evidence(ledger, "backup") or {})["facts"] == {"a": 1}
+    ledger.close()
+    run_sql(conninfo, "drop owned by keeper")

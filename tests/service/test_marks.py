@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tests.conftest import Databases
 from tests.service.place import Home
 
 SCHEDULE = """### Daily, 02:00-05:00 UTC
@@ -112,3 +113,94 @@ def test_a_run_by_hand_counts_and_gives_its_exit_code(home: Callable[..., Home])
     assert last(place, "backup-take-full")["state"] == "done"
     refused = place.run("schedule", "run", "backup-prune-apply")
     assert (refused.code, "approve" in refused.err) == (4, True)
+
+
+def test_what_only_a_person_starts_is_never_started_and_says_so(home: Callable[..., Home]) -> None:
+    """Neither what destroys nor what would approve it, nor an operator: the manual's author is no admin."""
+    place = home(
+        "### Daily, 02:00-05:00 UTC\n\n"
+        "- Back: `tabsync restore in-place --from latest --yes`\n"
+        "- Delete: `tabsync backup prune --apply`\n"
+        "- Approve it: `tabsync schedule approve backup-prune-apply`\n"
+        "- One more: `tabsync operator add eve --role admin --generate`\n"
+        "- List: `tabsync backup list`\n\n"
+        "### Before a production deployment\n\n"
+        "- Nobody may: `tabsync operator add ana --role admin --generate`\n"
+    )
+    place.at("2026-12-02 02:30")
+    assert place.run("serve", "--once").code == 0
+    assert [item for (item,) in place.rows("select item from occurrence")] == ["backup list"]
+    place.at("2026-12-03 02:30")
+    assert place.run("serve", "--once").code == 0
+    assert {item for (item,) in place.rows("select item from occurrence")} == {"backup list"}
+    found = {one["item"]: one["last"]["state"] for one in place.json("schedule", "list")["items"] if one["last"]}
+    assert found["restore-in-place-from-latest-yes"] == "not built"
+    refused = place.run("schedule", "run", "schedule-approve-backup-prune-apply")
+    assert (refused.code, "only a person starts schedule approve" in refused.err) == (2, True)
+    gate = place.json("schedule", "gate", "production deployment", "--run")
+    assert (gate["ok"], "only a person starts operator add" in str(gate["items"])) == (False, True)
+    assert not place.rows("select 1 from operator")
+
+
+def test_the_copy_of_the_ledger_counts(home: Callable[..., Home]) -> None:
+    place = home("### Daily, 02:00-05:00 UTC\n\n- Copy: `tabsync ledger copy`\n")
+    place.at("2026-12-02 02:30")
+    assert place.run("serve", "--once").code == 0
+    assert last(place, "ledger-copy")["state"] == "done"
+
+
+def test_who_says_it_twice_does_not_settle_tomorrow(home: Callable[..., Home]) -> None:
+    place = home(SCHEDULE)
+    place.at("2026-12-02 01:00")
+    place.run("serve", "--once")
+    early = place.run("schedule", "done", "Review the error logs", "--note", "one")
+    assert (early.code, "not due yet" in early.err) == (4, True)
+    place.at("2026-12-03 02:30")
+    first = place.run("schedule", "done", "Review the error logs", "--note", "one")
+    assert (first.code, "due Thu 03 Dec 02:00" in first.out) == (0, True), first.out
+    again = place.run("schedule", "done", "Review the error logs", "--note", "one")
+    assert (again.code, "is done already by" in again.err) == (4, True)
+    for code, told in ((0, "due Thu 03 Dec 02:00"), (4, "is skipped already by")):
+        skipped = place.run("schedule", "skip", "backup-take-full", "--reason", "twice")
+        assert (skipped.code, told in skipped.out + skipped.err) == (code, True), skipped
+    place.at("2026-12-03 06:00")  # its window is over: now the next one may be skipped, once
+    for code, told in ((0, "due Fri 04 Dec 02:00"), (4, "is skipped already by")):
+        skipped = place.run("schedule", "skip", "backup-take-full", "--reason", "twice")
+        assert (skipped.code, told in skipped.out + skipped.err) == (code, True), skipped
+
+
+def test_a_gate_wants_the_evidence_of_its_own_database_and_of_its_own_backup(
+    home: Callable[..., Home], databases: Databases
+) -> None:
+    place = home(
+        "### Before a migration\n\n"
+        "- A backup: `tabsync backup take full --reason pre-migration`\n"
+        "- It can be restored: `tabsync drill --backup latest`\n\n"
+        "### Before each migration of data\n\n- Somebody looked\n\n"
+        "### Before the migration of data\n\n- Somebody else looked\n"
+    )
+    for words in ("backup take full", "drill --backup latest", "backup take full --reason pre-migration"):
+        assert place.run(*words.split()).code == 0
+    gate = place.run("schedule", "gate", "migration")
+    assert (gate.code, "that was of another backup" in gate.out) == (1, True), gate.out
+    assert place.run("drill", "--backup", "latest").code == 0
+    assert place.run("schedule", "gate", "migration").code == 0
+    assert place.run("schedule", "gate", "each migration of data").code == 1
+    several = place.run("schedule", "gate", "migration of data")
+    assert (several.code, "several gates" in several.err) == (2, True)
+    other = home("", name="other", conninfo=databases())
+    text = (place.directory / "tabsync.toml").read_text()
+    (place.directory / "tabsync.toml").write_text(text.replace(place.conninfo, other.conninfo))
+    gate = place.run("schedule", "gate", "migration")
+    assert (gate.code, gate.out.count("it is of another database")) == (1, 2), gate.out
+    (place.directory / "tabsync.toml").write_text(text.replace(place.conninfo, "host=127.0.0.1 port=1"))
+    gate = place.run("schedule", "gate", "migration")
+    assert (gate.code, gate.out.count("it is not known whether")) == (1, 2), gate.out
+
+
+def test_every_few_hours_the_evidence_has_to_fit_as_well(home: Callable[..., Home]) -> None:
+    place = home("### Every 6 hours\n\n- Full: `tabsync backup take full`\n")
+    place.at("2026-12-02 01:00")
+    assert place.run("backup", "take", "schema").code == 0
+    assert "started backup-take-full" in place.run("serve", "--once").err
+    assert len(place.json("backup", "list")["backups"]) == 2

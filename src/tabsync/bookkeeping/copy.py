@@ -20,7 +20,7 @@ from tabsync.kernel.procedure import Done
 from tabsync.kernel.request import Argument, Nothing
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_bytes
-from tabsync.ledger.evidence import add_evidence
+from tabsync.ledger.evidence import NO_DATABASE, add_evidence
 
 if TYPE_CHECKING:
     from tabsync.stores.store import Store
@@ -86,7 +86,7 @@ def copy(context: Context, *, name: str) -> Facts:
     for old in copies[:-KEPT]:
         store.delete_file(f"{FOLDER}/{old}")
     facts = {"copy": name, "bytes": size, "kept": min(len(copies), KEPT), "store": store.url}
-    add_evidence(workspace.ledger(), "ledger", store.url, ok=True, facts=facts, run_id=context.run_id)
+    add_evidence(workspace.ledger(), "ledger", NO_DATABASE, ok=True, facts=facts, run_id=context.run_id)
     return facts
 
 

@@ -84,6 +84,7 @@ def gate_command(terminal: Terminal, request: Gate) -> int:
 
 
 def _do(terminal: Terminal, answers: Sequence[Answer]) -> None:
+    from tabsync.kernel.errors import Refused
     from tabsync.schedule.look import look
     from tabsync.service.run_item import run_item
 
@@ -92,7 +93,11 @@ def _do(terminal: Terminal, answers: Sequence[Answer]) -> None:
     for one in answers:
         if one.why and one.item.words and one.item.built:
             terminal.note(f"running {one.command}")
-            ended = run_item(found, one.item, seen.subject, found.journal_actor(), _shown)
+            try:
+                ended = run_item(found, one.item, seen.subject, found.journal_actor(), _shown)
+            except Refused as error:  # it waits for an approval, or runs: the others are done all the same
+                terminal.note(f"{one.item.name}: {error.fact}; {error.hint}")
+                continue
             if ended.exit != 0:
                 terminal.note(f"{one.item.name}: {ended.fact or f'exit code {ended.exit}'}")
 

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from tabsync.kernel.errors import Exit
 from tabsync.kernel.request import Option
 
 if TYPE_CHECKING:
@@ -128,7 +129,9 @@ def _once(found: Workspace, name: str = "") -> int:
     finally:
         found.close()
     _say(f"{count} runs were due" if count != 1 else "1 run was due")
-    return 0
+    if scheduler.failures:
+        _say(f"{scheduler.failures} not done: tabsync schedule list")
+    return int(Exit.PROBLEM_FOUND if scheduler.failures else Exit.DONE)
 
 
 def _scheduler(found: Workspace, name: str) -> Scheduler:

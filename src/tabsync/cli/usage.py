@@ -9,10 +9,11 @@ import click
 
 from tabsync.backups.retention.policy import class_of, is_ours
 from tabsync.cli.tree import build
-from tabsync.kernel.procedure import Procedure, Surface
+from tabsync.kernel.procedure import Procedure
 from tabsync.manual.check_schedule import Commands
 from tabsync.manual.model import RetentionClass
 from tabsync.procedures import named_in
+from tabsync.schedule.items import barred
 
 
 def wrong_usage(words: Sequence[str]) -> str:
@@ -65,9 +66,7 @@ def feeds(words: Sequence[str], classes: Sequence[RetentionClass]) -> str:
 def cant_start(words: Sequence[str]) -> str:
     """Why a schedule can't start a command, "" when it can or this version doesn't have it."""
     found = named_in(words)
-    if found is None or found[0].read or Surface.SCHEDULE in found[0].surfaces:
-        return ""
-    return f"only a person starts {found[0].words}"
+    return barred(found[0]) if found else ""
 
 
 COMMANDS = Commands(meaning=meaning, feeds=feeds, cant_start=cant_start, is_ours=is_ours)

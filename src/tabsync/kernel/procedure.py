@@ -136,6 +136,11 @@ class Procedure:
     approval: str = ""
     approval_if: str = ""
 
+    @property
+    def by_itself(self) -> bool:
+        """Whether a schedule or a gate may start it: what only looks, and what is declared for it."""
+        return bool(self.read) or Surface.SCHEDULE in self.surfaces
+
     @cached_property
     def request_type(self) -> type:
         """The request model."""

@@ -6,6 +6,9 @@ from tabsync.kernel.clock import iso, now
 from tabsync.kernel.step import Facts
 from tabsync.ledger.open import Ledger
 
+NO_DATABASE = ""
+"""The subject of evidence of something that is no database's, as the ledger's own copy."""
+
 
 def add_evidence(ledger: Ledger, kind: str, subject: str, *, ok: bool, facts: Facts, run_id: str | None = None) -> None:
     """Record one piece of evidence. kind: "backup" or "drill"; subject: see stores.manifest.subject_of."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -101,10 +100,10 @@ def _check_claims(connection: Connection, ledger: Ledger, plan: Plan) -> None:
     Whether a process on another host lives can't be seen from here: its run counts for a day.
     """
     connection.execute(text("begin immediate" if ledger.is_sqlite else f"select pg_advisory_xact_lock({_LOCK})"))
-    columns = (run.c.id, run.c.procedure, run.c.actor, run.c.host, run.c.started_at, run.c.plan)
+    columns = (run.c.id, run.c.procedure, run.c.actor, run.c.host, run.c.home, run.c.started_at, run.c.plan)
     for one in connection.execute(select(*columns).where(run.c.state == "running")):
         both = plan.claims & plan_from_json(one.plan, MOVED).claims
-        if both and _lives(one.id, one.host, one.started_at, ledger):
+        if both and _lives(one.id, one.host, one.home, one.started_at, ledger):
             since = parse_iso(one.started_at)
             day = f"{since:%H:%M}" if since.date() == now().date() else f"{since:%Y-%m-%d %H:%M}"
             raise Refused(
@@ -113,8 +112,8 @@ def _check_claims(connection: Connection, ledger: Ledger, plan: Plan) -> None:
             )
 
 
-def _lives(run_id: str, host: str, started_at: str, ledger: Ledger) -> bool:
-    if host == socket.gethostname():
+def _lives(run_id: str, host: str, home: str, started_at: str, ledger: Ledger) -> bool:
+    if ledger.is_here(host, home):
         return is_claimed(ledger.claims / run_id)
     return now() - parse_iso(started_at) < _FOREIGN
 
@@ -127,7 +126,7 @@ def _run_row(run_id: str, plan: Plan, journal: LedgerJournal, approval: str, mom
         "state": "running",
         "approval": approval,
         "actor": journal.actor,
-        "host": socket.gethostname(),
+        **journal.ledger.here,
         "pid": os.getpid(),
         "target": plan.target,
         "plan": plan.to_json(),

@@ -22,8 +22,8 @@ select id, procedure, title, state, approval, actor, host, pid, target, plan_dig
  limit :limit
 
 -- name: running
--- What a machine has begun and not ended, as far as is known here.
-select id from run where state = 'running' and host = :host
+-- What a home has begun and not ended, as far as is known here.
+select id from run where state = 'running' and host = :host and home in ('', :home)
 
 -- name: newest_run
 select id from run order by started_at desc limit 1
@@ -66,7 +66,7 @@ select item, due, state, service, host, fence, tries, directory, started_at, lim
  where item = :item and due = :due
 
 -- name: open_occurrences
-select item, due, state, service, host, fence, tries, directory, started_at, limit_at, ended_at, exit, fact, run_id,
+select item, due, state, service, host, home, fence, tries, directory, started_at, limit_at, ended_at, exit, fact, run_id,
        retry_at
   from occurrence
  where state = 'running'

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -16,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tabsync.kernel.errors import FailedPartway, Refused, words_of
+from tabsync.kernel.errors import FailedPartway, Refused, TabsyncError, words_of
 from tabsync.kernel.step import Facts
 from tabsync.postgres.queries import named
+from tabsync.system.place import place_id
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import URL, Connection, Engine
 
 HEAD = "0003"
 """The newest migration; a test holds it to what Alembic says."""
@@ -57,6 +59,15 @@ class Ledger:
         if "engine" not in self._open:
             self._open["engine"] = _engine_of(self.url)
         return self._open["engine"]
+
+    @property
+    def here(self) -> Facts:
+        """Which machine this is and which home on it, as in the rows of what runs."""
+        return {"host": socket.gethostname(), "home": place_id(self.claims.parent)}
+
+    def is_here(self, host: str, home: str) -> bool:
+        """Whether what runs there is of this home. home: "" in rows of earlier versions, which had one only."""
+        return host == socket.gethostname() and home in ("", place_id(self.claims.parent))
 
     @property
     def is_sqlite(self) -> bool:
@@ -169,9 +180,10 @@ def _cannot_open(url: str, error: Exception) -> Refused:
         return Refused("can't open the ledger: its URL is not valid", "set ledger in tabsync.toml: sqlite:///PATH")
     cause = error.orig if isinstance(error, DBAPIError) else error
     fact = f"can't open the ledger {where}: {cause}".splitlines()[0]
-    return Refused(
-        fact, "check ledger in tabsync.toml; if the file is corrupt, move it away, and tabsync creates a new one"
-    )
+    if not url.startswith("sqlite"):
+        return Refused(fact, "check ledger in tabsync.toml, and that its user may create tables there")
+    corrupt = "if the file is corrupt, move it away, and tabsync creates a new one"
+    return Refused(fact, f"check ledger in tabsync.toml; {corrupt}")
 
 
 def _make_private(path: Path) -> None:
@@ -185,12 +197,35 @@ def _make_private(path: Path) -> None:
 
 
 def _engine_of(url: str) -> Engine:
-    from sqlalchemy import create_engine, event
+    from sqlalchemy import create_engine, event, make_url
 
+    given = make_url(url)
+    if given.get_backend_name() == "postgresql" and given.get_driver_name() == "psycopg":
+        return create_engine(url, creator=lambda: _session(given))
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
     return engine
+
+
+def _session(url: URL) -> Any:
+    """A session of a PostgreSQL ledger: as all of ours it takes no preset of its role, but it finds its tables."""
+    import psycopg
+    from psycopg.conninfo import make_conninfo
+
+    from tabsync.postgres.connect import connect
+    from tabsync.postgres.settings import Limits
+
+    many = {name: one if isinstance(one, str) else ",".join(one) for name, one in url.query.items()}
+    conninfo = make_conninfo(**url.translate_connect_args(username="user", database="dbname"), **many)
+    limits = Limits(_PATIENCE * 1000, statement_timeout=60_000)
+    try:
+        session = connect(conninfo, "ledger", limits=limits)
+        session.execute("select pg_catalog.set_config('search_path', '\"$user\", public', false)")
+        session.autocommit = False
+    except TabsyncError as error:
+        raise psycopg.OperationalError(error.fact) from None  # as SQLAlchemy knows it: see ledger_failed
+    return session
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

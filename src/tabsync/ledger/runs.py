@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 from tabsync.kernel.clock import iso, now
 from tabsync.kernel.plan import Plan, plan_from_json
 from tabsync.kernel.step import Facts
@@ -13,8 +11,8 @@ from tabsync.system.claims import claim, is_claimed
 
 
 def mark_interrupted(ledger: Ledger) -> list[str]:
-    """Mark the runs of this machine whose process is gone; returns their ids."""
-    running = ledger.read("running", host=socket.gethostname())
+    """Mark the runs of this home whose process is gone; returns their ids."""
+    running = ledger.read("running", **ledger.here)
     dead = [one["id"] for one in running if not is_claimed(ledger.claims / one["id"])]
     marked = _mark(ledger, dead) if dead else []
     for run_id in marked:

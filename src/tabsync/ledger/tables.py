@@ -23,6 +23,7 @@ run = Table(
     Column("manual_digest", Text, nullable=False),
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
+    Column("home", Text, nullable=False, server_default=""),  # see system.place
 )
 
 step = Table(
@@ -113,6 +114,7 @@ occurrence = Table(
     Column("state", Text, nullable=False),  # running, ended, died, waits for approval
     Column("service", Text, nullable=False),
     Column("host", Text, nullable=False),
+    Column("home", Text, nullable=False),  # see system.place
     Column("fence", Integer, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("directory", Text, nullable=False),

@@ -34,6 +34,8 @@ class ScheduleItem(Policy):
     terms: Terms = Terms()
 
 
+_LONGEST = 366 * 86_400  # seconds
+
 _BRACKET = re.compile(r"\s*\(([^()]*)\)\s*$")
 _KEYWORD = re.compile(r"(at|within|retry|on|owner)\s+(.+)")
 
@@ -68,6 +70,8 @@ def _term(name: str, value: str) -> object:
         seconds = int(parse_duration(value).total_seconds())
         if seconds < 1:
             raise ValueError(f"within {value!r} is no time")
+        if seconds > _LONGEST:
+            raise ValueError(f"within {value!r} is longer than a year")
         return seconds
     if name == "retry":
         if not value.isdecimal() or int(value) > 100:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,18 @@ from tabsync.kernel.page import Page, Part
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.schedule.items import Item, gates_of
-from tabsync.schedule.judge import Record
+from tabsync.schedule.judge import Proof, Record
 from tabsync.schedule.look import Look, look, records_of
+from tabsync.schedule.record import UNTOLD, ask_subject
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 FRESH = timedelta(days=1)
 """How old what a gate asks for may be, where the item doesn't say `within`."""
+
+
+_ARTICLE = re.compile(r"(?:a|an|the|each|every) ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +50,39 @@ class Answer:
 
 
 def gate_named(seen: Look, name: str) -> tuple[str, list[Item]]:
-    """A gate by its name, or the beginning of it: "production deployment". Raises BadUsage when there is none."""
+    """A gate by its name, without its article, or by the beginning of it: "production deployment".
+
+    Raises BadUsage when there is none, or several are as near as one another.
+    """
     found = gates_of(seen.items)
-    asked = " ".join(name.lower().removeprefix("before ").split())
-    plain = {gate.removeprefix("a ").removeprefix("each ").removeprefix("every "): gate for gate in found}
-    near = [gate for short, gate in plain.items() if short.startswith(asked) or gate == asked]
-    if len(near) != 1:
-        names = ", ".join(f'"{gate}"' for gate in found) or "none"
-        raise BadUsage(f"the schedule has no gate {name!r}", f"its gates: {names}; a heading 'Before ...' makes one")
-    return near[0], found[near[0]]
+    nearest = max((names_gate(name, gate) for gate in found), default=0)
+    near = [gate for gate in found if nearest and names_gate(name, gate) == nearest]
+    if len(near) == 1:
+        return near[0], found[near[0]]
+    names = ", ".join(f'"{gate}"' for gate in near or found) or "none"
+    if near:
+        raise BadUsage(f"{name!r} may be any of several gates: {names}", "name it in full")
+    raise BadUsage(f"the schedule has no gate {name!r}", f"its gates: {names}; a heading 'Before ...' makes one")
+
+
+def names_gate(name: str, gate: str) -> int:
+    """How well a name means a gate: 3 in full, 2 without its article, 1 by its beginning, 0 not."""
+    asked, plain = " ".join(name.lower().split()).removeprefix("before "), gate.lower()
+    short = _ARTICLE.sub("", plain)
+    if not asked:
+        return 0
+    return 3 if plain == asked else 2 if short == asked else 1 if short.startswith(asked) else 0
 
 
 def answers(workspace: Workspace, seen: Look, items: Sequence[Item]) -> list[Answer]:
     """What there is for each item of a gate."""
     longest = max((_allowed(one) for one in items), default=FRESH)
+    if any(one.words for one in items):
+        seen = replace(seen, subject=ask_subject(workspace) or UNTOLD)  # the settings may name another database by now
     known = records_of(workspace, seen, seen.now - longest)
-    return [_answer(one, known.get(one.key, Record()), seen) for one in items]
+    taken = [_good(one, known.get(one.key, Record()), seen) for one in items if one.evidence == "backup"]
+    wanted = {proof.backup for proofs in taken for proof in proofs} if taken else None
+    return [_answer(one, known.get(one.key, Record()), seen, wanted) for one in items]
 
 
 def page_of_gate(gate: str, found: Sequence[Answer]) -> Page:
@@ -93,7 +115,14 @@ def _allowed(item: Item) -> timedelta:
     return timedelta(seconds=item.terms.within) if item.terms.within else FRESH
 
 
-def _answer(item: Item, record: Record, seen: Look) -> Answer:
+def _good(item: Item, record: Record, seen: Look) -> list[Proof]:
+    """The evidence that counts for an item, the newest first."""
+    proofs = record.between(seen.now - _allowed(item), seen.now + timedelta(minutes=5))
+    return [one for one in reversed(proofs) if one.counts]
+
+
+def _answer(item: Item, record: Record, seen: Look, wanted: Collection[str] | None) -> Answer:
+    """wanted: the backups that the gate asks for, None when it asks for none: a drill has to be of one of them."""
     command = f"tabsync {item.key.removesuffix(f' ({item.when.name})')}" if item.words else ""
     since = seen.now - _allowed(item)
     allowed = human_seconds(_allowed(item).total_seconds())
@@ -103,11 +132,12 @@ def _answer(item: Item, record: Record, seen: Look) -> Answer:
         if marks:
             return Answer(item, "", f"ticked off by {marks[-1].who}, {marks[-1].note}".rstrip(", "), tick)
         return Answer(item, f"not ticked off in the last {allowed}", "", tick)
-    if not item.built:
-        return Answer(item, "not built: this version can't do it", "", command)
-    proofs = record.between(since, seen.now + timedelta(minutes=5))
-    good = next((one for one in reversed(proofs) if one.counts), None)
+    found = _good(item, record, seen)
+    good = next((one for one in found if wanted is None or item.evidence != "drill" or one.backup in wanted), None)
     if good is not None:
         return Answer(item, "", f"{good.about or 'done'}, {iso(good.at)[:16].replace('T', ' ')} UTC", command)
-    unfit = next((one.why or one.about for one in reversed(proofs)), "")
+    if found:
+        return Answer(item, f"that was of another backup, {found[0].backup}", "", command)
+    proofs = record.between(since, seen.now + timedelta(minutes=5))
+    unfit = next((one.why or one.about for one in reversed(proofs)), item.cant_start)
     return Answer(item, f"no evidence in the last {allowed}" + (f": {unfit}" if unfit else ""), "", command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, time
@@ -29,7 +30,8 @@ class Item:
 
     key: what it is, through all editions: its command, or the text of a task; name: what one types; words: of its
     command, () for a task; evidence: the kind that shows it was done; fits: the function that says why some doesn't;
-    approval: why it has to be approved, "" when it needn't; first: it is new, and nothing shows that it was ever done;
+    approval: why it has to be approved, "" when it needn't; built: whether it can be started; barred: why a program
+    that has it doesn't start it all the same; first: it is new, and nothing shows that it was ever done;
     day: the date of a task that has one.
     """
 
@@ -46,6 +48,12 @@ class Item:
     approval: str = ""
     first: bool = False
     day: date | None = None
+    barred: str = ""
+
+    @property
+    def cant_start(self) -> str:
+        """Why it is never started here."""
+        return "" if self.built else self.barred or f"this version can't do {self.name}"
 
     @property
     def is_task(self) -> bool:
@@ -104,6 +112,7 @@ class Item:
             "fits": self.fits,
             "approval": self.approval,
             "first": self.first,
+            "barred": self.barred,
             "day": self.day.isoformat() if self.day else None,
         }
 
@@ -135,7 +144,7 @@ def items_of(manual: Manual) -> tuple[Item, ...]:
     if review is not None:
         name = _free("review-the-manual", taken)
         task = When(kind="clock", name="once")
-        found.append(Item("Review the manual", name, "Review the manual", task, Terms(), day=review))
+        found.append(Item("next review of the manual", name, "Review the manual", task, Terms(), day=review))
     return tuple(found)
 
 
@@ -143,7 +152,7 @@ def _item(one: ScheduleItem, taken: set[str]) -> Item:
     when = one.when or When(kind="before", name=one.frequency)
     if one.command is None:
         gate = f" ({when.name})" if when.kind == "before" else ""
-        return Item(f"{one.text}{gate}", _free(one.text, taken), one.text, when, one.terms, line=one.line)
+        return Item(f"task: {one.text}{gate}", _free(one.text, taken), one.text, when, one.terms, line=one.line)
     words = one.command.words
     named = named_in(words)
     procedure = named[0] if named else None
@@ -156,11 +165,17 @@ def _item(one: ScheduleItem, taken: set[str]) -> Item:
         terms=one.terms,
         words=words,
         line=one.line,
-        built=procedure is not None,
+        built=procedure is not None and not barred(procedure),
+        barred=barred(procedure) if procedure else "",
         evidence=_evidence(procedure, words) if procedure else "",
         fits=procedure.fits if procedure else "",
         approval=_approval(procedure, words) if procedure else "",
     )
+
+
+def barred(procedure: Procedure) -> str:
+    """Why neither a schedule nor a gate starts a procedure, "" when they may."""
+    return "" if procedure.by_itself else f"only a person starts {procedure.words}"
 
 
 def _approval(procedure: Procedure, words: Sequence[str]) -> str:
@@ -173,7 +188,7 @@ def _evidence(procedure: Procedure, words: Sequence[str]) -> str:
 
 
 def _free(text: str, taken: set[str]) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "item"
+    slug = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFC", text.lower())).strip("-") or "item"
     short = slug if len(slug) <= _LONGEST_NAME else slug[:_LONGEST_NAME].rsplit("-", 1)[0]
     name, number = short, 2
     while name in taken:

@@ -37,7 +37,10 @@ BAD = (State.FAILED, State.PROVED_NOTHING, State.MISSED)
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Evidence that was looked at for an item. why: why it doesn't count, "" when it does; about: it in words."""
+    """Evidence that was looked at for an item. why: why it doesn't count, "" when it does; about: it in words.
+
+    backup: the id of the one that it is of, if it is of one.
+    """
 
     at: datetime
     ok: bool
@@ -45,6 +48,7 @@ class Proof:
     about: str = ""
     run_id: str = ""
     unknown: bool = False
+    backup: str = ""
 
     @property
     def counts(self) -> bool:
@@ -215,7 +219,7 @@ def _of_attempt(one: Occurrence, record: Record, attempt: Attempt, now: datetime
 def _blocked(item: Item, record: Record, names: Collection[str]) -> tuple[State, str] | None:
     """Why an item can't be started here."""
     if not item.built:
-        return State.NOT_BUILT, "this version can't do it"
+        return State.NOT_BUILT, item.barred or "this version can't do it"
     if item.terms.on and item.terms.on not in names:
         return State.ELSEWHERE, f"on {item.terms.on}"
     if item.approval and record.approved(item) is None:

@@ -14,7 +14,7 @@ from tabsync.manual.model import Manual
 from tabsync.schedule.expected import Occurrence, Version, expected
 from tabsync.schedule.items import Item, items_of
 from tabsync.schedule.judge import Record, Verdict, judge_all
-from tabsync.schedule.record import Service, all_items, records, services, versions
+from tabsync.schedule.record import Service, all_items, known_subject, records, services, versions
 from tabsync.system.zone import machine_zone
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def look(workspace: Workspace) -> Look:
     manual, _ = read(workspace.manual_path)
     ledger = workspace.ledger()
     found = versions(ledger)
-    subject = found[-1].subject if found else ""
+    subject = known_subject(workspace)
     return Look(manual, items_of(manual), found, services(ledger), now(), machine_zone(), subject)
 
 

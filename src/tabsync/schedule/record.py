@@ -11,7 +11,7 @@ from tabsync import __version__
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.procedure import named
 from tabsync.kernel.step import Facts
-from tabsync.ledger.evidence import add_audit
+from tabsync.ledger.evidence import NO_DATABASE, add_audit, add_evidence, latest_evidence
 from tabsync.ledger.open import Ledger
 from tabsync.manual.model import Manual
 from tabsync.schedule.expected import Version
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 SILENT = timedelta(seconds=90)
 """After this time without a beat a service is silent."""
 
+UNTOLD = "?"
+"""Whose evidence counts where that is not known: nobody's. It is "" where no database was ever asked."""
+
+_IDENTITY = "identity"
 _SLACK = timedelta(days=1)  # evidence of a run is looked for from before it was due
 
 
@@ -67,11 +71,10 @@ def put_in_force(ledger: Ledger, manual: Manual, subject: str, at: datetime | No
     known = versions(ledger)
     last = known[-1] if known else None
     items = items_of(manual)
-    if last and (last.digest, last.program) == (manual.digest, __version__) and subject in ("", last.subject):
+    if last and (last.digest, last.program) == (manual.digest, __version__) and subject in ("", UNTOLD, last.subject):
         return None
     before = {one.key for one in last.items if one.built} if last else set()
     fresh = [one.key not in before and not one.is_task and not one.is_gate for one in items]
-    subject = subject or (last.subject if last else "")
     marked = [
         replace(one, first=new and one.built and not _ever_done(ledger, one, manual, subject))
         for one, new in zip(items, fresh, strict=True)
@@ -134,11 +137,11 @@ def _mark(row: Facts) -> Mark:
 
 def _proofs(ledger: Ledger, item: Item, manual: Manual, subject: str, since: str) -> list[Proof]:
     """The evidence of an item's kind since a moment, each with the reason why it doesn't count, if there is one."""
-    if not item.evidence or not item.built:
+    if not item.evidence or not (item.built or item.barred):
         return []
     if item.evidence == "output":
         return [_output(row) for row in ledger.read("evidence_from", kind="output", since=since) if _is_of(row, item)]
-    if item.when.kind == "continuous" or item.when.kind == "every":
+    if item.when.kind in ("continuous", "every") and not item.fits:
         rows = ledger.read("evidence_moments", kind=item.evidence, since=since)
         return [Proof(parse_iso(row["at"]), bool(row["ok"]), _whose(row, subject)) for row in rows]
     fits = named(item.fits) if item.fits else None
@@ -147,7 +150,8 @@ def _proofs(ledger: Ledger, item: Item, manual: Manual, subject: str, since: str
         facts = row["facts"] | {"at": row["at"]}
         why = _whose(row, subject) or (fits(item.words, facts, manual) if fits else "")
         about = str(facts.get("sentence") or facts.get("backup") or "")
-        found.append(Proof(parse_iso(row["at"]), bool(row["ok"]), why, about, row["run_id"] or ""))
+        backup = str(facts.get("backup") or "")
+        found.append(Proof(parse_iso(row["at"]), bool(row["ok"]), why, about, row["run_id"] or "", backup=backup))
     return found
 
 
@@ -163,7 +167,10 @@ def _output(row: Facts) -> Proof:
 
 
 def _whose(row: Facts, subject: str) -> str:
-    return f"it is of another database, {row['subject']}" if subject and row["subject"] != subject else ""
+    if subject == UNTOLD and row["subject"] != NO_DATABASE:
+        return "it is not known whether it is of this database, which was not asked yet"
+    other = subject and row["subject"] not in (subject, NO_DATABASE)
+    return f"it is of another database, {row['subject']}" if other else ""
 
 
 def services(ledger: Ledger) -> list[Service]:
@@ -198,19 +205,37 @@ def add_mark(
     add_audit(ledger, who, f"schedule {kind}", item.name, {"item": item.key, "due": row["due"], "note": note})
 
 
-def subject_of_workspace(workspace: Workspace) -> str:
-    """Whose backups these are, as the database says; "" when it can't be asked now."""
+def ask_subject(workspace: Workspace) -> str:
+    """Whose backups these are, as the database says, and on record from then on; "" when it can't be asked now."""
     import psycopg
 
     from tabsync.kernel.errors import TabsyncError
     from tabsync.postgres import catalog
+    from tabsync.postgres.conninfo import place
     from tabsync.stores.manifest import subject_of
 
     try:
         with workspace.connect("schedule") as connection:
-            return subject_of(catalog.identity(connection))
+            subject = subject_of(catalog.identity(connection))
     except (TabsyncError, psycopg.Error):
         return ""
+    if known_subject(workspace) != subject:
+        facts = {"place": place(workspace.conninfo)}
+        add_evidence(workspace.ledger(), _IDENTITY, subject, ok=True, facts=facts)
+    return subject
+
+
+def known_subject(workspace: Workspace) -> str:
+    """Whose evidence counts, without asking: what the database said that the settings name now.
+
+    UNTOLD when they named another one when it was asked, "" when none ever was.
+    """
+    from tabsync.postgres.conninfo import place
+
+    asked = latest_evidence(workspace.ledger(), _IDENTITY)
+    if asked is None:
+        return ""
+    return str(asked["subject"]) if asked["facts"]["place"] == place(workspace.conninfo) else UNTOLD
 
 
 def all_items(found: Sequence[Version]) -> list[Item]:

@@ -41,6 +41,8 @@ def told(verdict: Verdict, zone: tzinfo) -> str:
         state = f"skipped by {verdict.who}"
     if verdict.state is State.DONE and verdict.at and verdict.at:
         state = f"done {moment(verdict.at, zone)}"
+    if verdict.state is State.NOT_BUILT and verdict.occurrence.item.barred:
+        state = "not started"
     return f"{state}: {verdict.why}" if verdict.why and verdict.state is not State.DONE else state
 
 
@@ -71,5 +73,6 @@ def item_as_json(item: Item) -> Facts:
         "owner": item.terms.owner or None,
         "approval": item.approval or None,
         "built": item.built,
+        "only_a_person": item.barred or None,
         "line": item.line,
     }

@@ -10,7 +10,7 @@ from tabsync.kernel.errors import TabsyncError
 from tabsync.manual.model import Manual
 from tabsync.schedule.expected import Version
 from tabsync.schedule.items import Item
-from tabsync.schedule.record import put_in_force, subject_of_workspace, versions
+from tabsync.schedule.record import UNTOLD, ask_subject, known_subject, put_in_force, versions
 from tabsync.service.troubles import Troubles
 from tabsync.workspace import Workspace
 
@@ -61,7 +61,8 @@ class InForce:
             return False
         self.manual = manual
         self._ask_again = time.monotonic() + _ASK_AGAIN
-        return put_in_force(self.workspace.ledger(), manual, subject_of_workspace(self.workspace)) is not None
+        subject = ask_subject(self.workspace) or known_subject(self.workspace)
+        return put_in_force(self.workspace.ledger(), manual, subject) is not None
 
     def _subject_is_due(self) -> bool:
         """Whether the database has to be asked whose backups these are: it was down so far."""
@@ -69,4 +70,4 @@ class InForce:
             return False
         found = self.versions()
         self._ask_again = time.monotonic() + _ASK_AGAIN
-        return bool(found) and not found[-1].subject
+        return bool(found) and known_subject(self.workspace) in ("", UNTOLD)

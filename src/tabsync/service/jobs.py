@@ -23,7 +23,7 @@ from pathlib import Path
 from tabsync.kernel.clock import parse_iso
 from tabsync.kernel.step import Facts
 from tabsync.system.boot import boot_id
-from tabsync.system.claims import MARK, Claim, claim, end_marked, is_claimed
+from tabsync.system.claims import MARK, Claim, claim, end_marked, is_claimed, is_marked
 
 DIRECTORY = "TABSYNC_JOB"
 """Environment variable that names the directory of the job that a process is."""
@@ -95,6 +95,9 @@ def look(directory: Path) -> Ended | None:
         return Ended(
             found["exit"], found["fact"], parse_iso(found["at"]), found["again"], True, found.get("approval", False)
         )
+    if not (directory / "job.json").exists():
+        # Somebody deleted it, with the lock that a living process holds: nothing shows any more that it wasn't begun.
+        return None if is_marked(directory) else Ended(None, "its directory was deleted, and its process is gone", None)
     if not (directory / "begun").exists():
         return Ended(None, "it was not started", None, again=True, begun=False)
     return Ended(None, "its process died", None)

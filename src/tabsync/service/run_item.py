@@ -77,7 +77,7 @@ def _begun(workspace: Workspace, item: Item, subject: str, actor: str) -> tuple[
     if item.is_task:
         raise BadUsage(f"{item.name} is a task, which a person does", f"when it is done: schedule done {item.name}")
     if not item.built:
-        raise BadUsage(f"this version can't do {item.name}", "tabsync schedule list")
+        raise BadUsage(item.cant_start, "tabsync schedule list")
     check_approved(workspace, item)
     directory = by_hand(workspace, item)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,13 +29,17 @@ _BACK_OFF = (30, 60, 120, 300, 600, 900)  # seconds until a run is tried again
 
 @dataclass(slots=True)
 class Runs:
-    """The runs that a service starts and looks after. name: of the service; here: the zone in which it speaks."""
+    """The runs that a service starts and looks after.
+
+    name: of the service; here: the zone in which it speaks; failed: the items whose last run did not end with 0.
+    """
 
     workspace: Workspace
     name: str
     here: tzinfo
     heartbeat: Heartbeat
     say: Callable[[str], None]
+    failed: set[str] = field(default_factory=set)
     _asked: dict[str, float] = field(default_factory=dict)
     _next_ping: float = 0.0
 
@@ -46,9 +49,9 @@ class Runs:
         return self.workspace.home / "scheduled"
 
     def running(self) -> Sequence[Facts]:
-        """Those of this machine that are under way."""
-        rows = self.workspace.ledger().read("open_occurrences")
-        return [row for row in rows if row["host"] == socket.gethostname()]
+        """Those of this home that are under way."""
+        ledger = self.workspace.ledger()
+        return [row for row in ledger.read("open_occurrences") if ledger.is_here(row["host"], row["home"])]
 
     def start(self, start: Start, subject: str, lease: Lease) -> bool:
         """Put an occurrence on record and start its process; False when somebody else has started it.
@@ -71,7 +74,7 @@ class Runs:
             return False
         if is_claimed(jobs.by_hand(self.place, item.name)):
             # A person was faster: whoever claims looks at the record after it, and we look at claims after the record.
-            held.remove()
+            held.release()  # its directory stays, as of what was never begun
             return False
         jobs.begin(directory, held, environment_of(self.workspace, item))
         self.heartbeat.ping("start")
@@ -84,7 +87,7 @@ class Runs:
         values: Facts = {
             "state": "running",
             "service": self.name,
-            "host": socket.gethostname(),
+            **self.workspace.ledger().here,
             "fence": lease.fence,
             "directory": directory.name,
             "started_at": iso(moment),
@@ -123,8 +126,8 @@ class Runs:
     def _ended(self, row: Facts) -> jobs.Ended | None:
         until = parse_iso(row["limit_at"])
         late = now() > until
-        if row["host"] != socket.gethostname():
-            # On a machine that is silent it is unknown until its time limit is over; then nobody waits for it.
+        if not self.workspace.ledger().is_here(row["host"], row["home"]):
+            # In a home that is silent it is unknown until its time limit is over; then nobody waits for it.
             return jobs.Ended(None, f"nothing was heard of it from {row['host']}", None) if late else None
         directory = self.place / row["directory"]
         # What runs here is not ended because the clock was set, nor let run on.
@@ -167,6 +170,7 @@ class Runs:
         with self.workspace.ledger().engine.begin() as connection:
             connection.execute(update(occurrence).where(mine, occurrence.c.state == "running").values(**values))
         jobs.remove(directory)
+        (self.failed.discard if ended.exit == 0 else self.failed.add)(row["item"])
         self.heartbeat.ping("" if ended.exit == 0 else "fail")
         self._next_ping = time.monotonic() + EVERY
         told = fact or ("done" if ended.exit == 0 else f"exit code {ended.exit}")

@@ -20,12 +20,12 @@ from threading import Event
 from sqlalchemy.exc import SQLAlchemyError
 
 from tabsync.kernel.clock import iso, now
-from tabsync.kernel.errors import TabsyncError, words_of
+from tabsync.kernel.errors import FailedPartway, Refused, TabsyncError, words_of
 from tabsync.manual.model import Manual
 from tabsync.schedule.expected import Version
 from tabsync.schedule.judge import Record
 from tabsync.schedule.newest import known_since, span_of
-from tabsync.schedule.record import records
+from tabsync.schedule.record import known_subject, records
 from tabsync.service import jobs
 from tabsync.service.due import Start, due_now, next_look, startable, waits_for_a_backup
 from tabsync.service.heartbeat import Heartbeat
@@ -41,6 +41,7 @@ AT_ONCE = 2
 """How many runs of the schedule go at the same time, where tabsync.toml doesn't say."""
 
 _RENEW = 5.0  # seconds between two renewals of the lease
+_PATIENCE = 45.0  # seconds: longer than who writes the ledger is waited for, and than a lease lasts
 _FAILED = (SQLAlchemyError, TabsyncError, OSError)
 """The ledger is locked, or its disk is full: nothing is started that could not be recorded."""
 
@@ -89,15 +90,34 @@ class Scheduler:
         self.end()
 
     def once(self, pause: float = 0.2) -> int:
-        """Do what is due now, wait until it has ended; returns how many runs that were."""
-        count = 0
+        """Do what is due now, wait until it has ended; returns how many runs that were.
+
+        Raises Refused when another service keeps the schedule, FailedPartway when the ledger fails for too long.
+        """
+        count, until = 0, time.monotonic() + _PATIENCE
         while not self.stopping.is_set():
             count += self.step()
+            if self._troubles.fact("ledger") or not self._keeping:
+                if time.monotonic() > until:
+                    self.end()
+                    raise self._given_up()
+            else:
+                until = time.monotonic() + _PATIENCE
             if self._keeping and not self._runs.running() and not self._due():
                 break
             self.stopping.wait(pause if self._keeping else 1.0)
         self.end()
         return count
+
+    def _given_up(self) -> TabsyncError:
+        if trouble := self._troubles.fact("ledger"):
+            return FailedPartway(trouble, "check the ledger, and start it again: what was not done is still due")
+        return Refused("another service keeps the schedule", "to see which: tabsync status")
+
+    @property
+    def failures(self) -> int:
+        """How many items were started and not done."""
+        return len(self._runs.failed)
 
     def step(self) -> int:
         """One look: end what ended, start what is due. Returns how many were started; a failing ledger is told."""
@@ -120,7 +140,8 @@ class Scheduler:
             return 0
         except _FAILED as error:
             self._look_at = None
-            self._troubles.note("ledger", f"the ledger failed: {words_of(error)}")
+            told = error.fact if isinstance(error, FailedPartway) else f"the ledger failed: {words_of(error)}"
+            self._troubles.note("ledger", told)
             return 0
         return started
 
@@ -156,7 +177,7 @@ class Scheduler:
         for span in {span_of(one) for one in items}:
             group = [one for one in items if span_of(one) == span]
             since = min(known_since(found, one, moment, self.here) for one in group)
-            known |= records(self.workspace.ledger(), group, manual, found[-1].subject, since)
+            known |= records(self.workspace.ledger(), group, manual, known_subject(self.workspace), since)
         return found, known
 
     def _due(self) -> Sequence[Start]:
@@ -177,7 +198,7 @@ class Scheduler:
             if len(running) >= self.at_once:
                 left = True
                 break
-            if self._runs.start(one, found[-1].subject, self._lease):
+            if self._runs.start(one, known_subject(self.workspace), self._lease):
                 running.add(item.key)
                 started += 1
         self._look_at = moment if left else next_look(found, known, moment, self.here)

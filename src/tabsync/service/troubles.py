@@ -43,9 +43,10 @@ class Troubles:
         self.say(fact or f"{what}: in order again")
         self._next_beat = 0.0
 
-    def is_known(self, what: str) -> bool:
-        """Whether something is wrong with it."""
-        return what in self._known
+    def fact(self, what: str) -> str:
+        """What is wrong with it, "" when nothing is."""
+        known = self._known.get(what)
+        return str(known["fact"]) if known else ""
 
     def is_time(self) -> bool:
         """Whether a sign of life is due."""

@@ -88,6 +88,13 @@ def unclaimed(parent: Path) -> Iterator[Claim]:
             held.release()
 
 
+def is_marked(directory: Path) -> bool:
+    """Whether a process lives that was started for a directory, also when it is not there any more."""
+    from tabsync.system.processes import with_variable
+
+    return any(True for _ in with_variable(MARK, str(directory)))
+
+
 def end_marked(directory: Path) -> int:
     """Kill the processes that were started for a directory; returns how many there were."""
     import psutil  # here: every command looks for claims, few have anything to end

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tabsync.backups.evidence import take_fits
+from tabsync.backups.procedures.evidence import take_fits
 from tabsync.kernel.step import Facts
 from tabsync.manual.model import Manual, RetentionClass
 
@@ -31,9 +31,17 @@ MANUAL = Manual(retention=(row("full", "Daily", 1), row("pre-migration", "Before
         ("backup take tables --exclude-unreadable a", {"kind": "tables"}, ""),
         ("backup take physical", {"reason": "manual"}, ""),
         ("backup take full", {"kind": "full", "reason": "pre-migration"}, "it is of class pre-migration"),
-        ("backup take full --reason pre-migration", {"kind": "full", "reason": "manual"}, "it is of class full"),
+        (
+            "backup take full --reason pre-migration",
+            {"kind": "full", "reason": "manual"},
+            "it was taken for another reason, manual",
+        ),
         ("backup take full --reason=pre-migration", {"kind": "full", "reason": "pre-migration"}, ""),
-        ("backup take full --reason other", {"kind": "full", "reason": "manual"}, ""),
+        (
+            "backup take full --reason other",
+            {"kind": "full", "reason": "manual"},
+            "it was taken for another reason, manual",
+        ),
         ("backup take full", {"kind": "full", "lacks": ["az://b"]}, "it is not in az://b"),
         ("backup take full", {"kind": "full", "lacks": []}, ""),
     ],

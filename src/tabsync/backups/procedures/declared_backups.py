@@ -23,7 +23,7 @@ BACKUPS: tuple[Procedure, ...] = (
         needs="pg_read_all_data; REPLICATION for physical",
         evidence="backup",
         evidence_for={"physical": "physical"},
-        fits="tabsync.backups.evidence:take_fits",
+        fits="tabsync.backups.procedures.evidence:take_fits",
     ),
     Procedure(
         words="backup list",

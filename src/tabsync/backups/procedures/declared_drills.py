@@ -22,7 +22,7 @@ DRILLS: tuple[Procedure, ...] = (
         surfaces=EVERYWHERE,
         needs="pg_read_all_data, only without --backup",
         evidence="drill",
-        fits="tabsync.backups.evidence:drill_fits",
+        fits="tabsync.backups.procedures.evidence:drill_fits",
         shows_failure=True,
     ),
     Procedure(
@@ -43,7 +43,7 @@ DRILLS: tuple[Procedure, ...] = (
         shows_failure=True,
         needs="nothing: the database may be down",
         evidence="drill",
-        fits="tabsync.backups.evidence:drill_fits",
+        fits="tabsync.backups.procedures.evidence:drill_fits",
     ),
     Procedure(
         words="drill quarterly",

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("service", sa.Text, nullable=False),
         sa.Column("host", sa.Text, nullable=False),
+        sa.Column("home", sa.Text, nullable=False),
         sa.Column("fence", sa.Integer, nullable=False),
         sa.Column("tries", sa.Integer, nullable=False),
         sa.Column("directory", sa.Text, nullable=False),
@@ -70,4 +71,5 @@ def upgrade() -> None:
         sa.Column("beat_at", sa.Text, nullable=False),
         sa.Column("facts", sa.JSON, nullable=False),
     )
+    op.add_column("run", sa.Column("home", sa.Text, nullable=False, server_default=""))
     op.create_index("evidence_kind_at", "evidence", ["kind", "at"])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from tabsync.backups.procedures.take import Take
 from tabsync.backups.retention.policy import class_of
 from tabsync.kernel.clock import parse_iso
 from tabsync.kernel.request import fields_of
@@ -24,7 +25,10 @@ def take_fits(words: Sequence[str], facts: Facts, manual: Manual) -> str:
     kind = facts.get("kind", "physical")
     if kind != wanted and wanted != "physical":
         return f"it is of kind {kind}"
-    ours, its = (class_of(wanted, one, manual.retention) for one in (reason, facts.get("reason", reason)))
+    given = facts.get("reason", reason)
+    if reason not in (given, "manual"):
+        return f"it was taken for another reason, {given}"
+    ours, its = (class_of(wanted, one, manual.retention) for one in (reason, given))
     if ours != its:
         return f"it is of class {its.name if its else 'none'}"
     lacks = facts.get("lacks") or ()
@@ -33,8 +37,6 @@ def take_fits(words: Sequence[str], facts: Facts, manual: Manual) -> str:
 
 def _asked(words: Sequence[str]) -> tuple[str, str]:
     """The kind and the reason that the words of a `backup take` name."""
-    from tabsync.backups.procedures.take import Take
-
     valued = {flag for one in fields_of(Take) if one.kind != "flag" for flag in one.flags if not one.positional}
     kind, reason, previous = "full", "manual", ""
     for word in reversed(words[2:]):
