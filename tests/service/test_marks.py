@@ -204,3 +204,33 @@ def test_every_few_hours_the_evidence_has_to_fit_as_well(home: Callable[..., Hom
     assert place.run("backup", "take", "schema").code == 0
     assert "started backup-take-full" in place.run("serve", "--once").err
     assert len(place.json("backup", "list")["backups"]) == 2
+
+
+def test_what_failed_is_not_skipped_away_and_a_tick_from_the_future_opens_no_gate(home: Callable[..., Home]) -> None:
+    place = home(
+        "### Daily, 02:00-05:00 UTC\n\n- It: `tabsync backup verify nosuch`\n\n"
+        "### Before a deployment\n\n- Ask the boss (within 1 hour)\n"
+    )
+    place.at("2026-12-02 02:30")
+    assert place.run("serve", "--once").code == 1
+    skipped = place.run("schedule", "skip", "backup-verify-nosuch", "--reason", "never mind")
+    assert (skipped.code, "is failed: that is not undone" in skipped.err) == (4, True)
+    place.at("2027-12-02 02:30")
+    assert place.run("schedule", "done", "Ask the boss", "--note", "yes").code == 0
+    assert place.run("schedule", "gate", "deployment").code == 0
+    place.at("2026-12-02 02:40")
+    assert place.run("schedule", "gate", "deployment").code == 1
+
+
+def test_an_approval_of_a_deletion_is_bound_to_how_long_backups_are_kept(home: Callable[..., Home]) -> None:
+    place = home(SCHEDULE)
+    place.at("2026-12-02 01:00")
+    assert place.run("schedule", "approve", "backup-prune-apply").code == 0
+    place.at("2026-12-03 02:30")
+    place.run("serve", "--once")
+    assert last(place, "backup-prune-apply")["state"] == "done"
+    manual = place.directory / "manual.md"
+    manual.write_text(manual.read_text().replace("| 30 days |", "| 1 day |"))
+    place.at("2026-12-04 02:30")
+    place.run("serve", "--once")
+    assert last(place, "backup-prune-apply")["state"] == "waits for approval"

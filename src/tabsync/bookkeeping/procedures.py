@@ -44,5 +44,6 @@ PROCEDURES: tuple[Procedure, ...] = (
         needs=_DOWN,
         approval="it deletes the records of old runs",
         approval_if="--apply",
+        approval_binds="retention",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -152,5 +153,6 @@ def _common(terminal: Terminal, found: Workspace) -> list[str]:
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # whoever read it may be gone: the schedule is kept all the same
+        sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
+        sys.stderr.flush()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ def unit_text(workspace: Workspace, user: str, words: Sequence[str]) -> str:
     command = [sys.executable, "-m", "tabsync", *words, "--config", str(config)]
     return _UNIT.format(
         about=_whole(workspace.name or config.parent.name),
-        user=_whole(user),
+        user=_user(user),
         place=_whole(str(config.parent)),
         command=_command(command),
         environment=_whole(str(config.with_suffix(".env"))),
@@ -140,7 +141,7 @@ def writable(workspace: Workspace) -> list[Path]:
 def _missing(workspace: Workspace, user: str) -> Iterator[str]:
     """What has to be there before systemd can start it, and what is set here only."""
     try:
-        uid: int | None = pwd.getpwnam(user).pw_uid
+        uid: int | None = (pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)).pw_uid
     except KeyError:
         uid = None
         yield f"there is no user {user} on this machine: adduser --system --group {user}"
@@ -165,6 +166,13 @@ def _command(words: Sequence[str]) -> str:
         raise Refused(f"systemd starts no program with such a path: {words[0]}", "install TabSync elsewhere")
     # Where a colon goes before it, no variable is looked for in it. Older ones than systemd 244 don't know it.
     return (":" if any("$" in one for one in words) else "") + " ".join(map(_word, words))
+
+
+def _user(name: str) -> str:
+    """A user as systemd takes one: https://systemd.io/USER_NAMES/ in its strict form, or the number of one."""
+    if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_-]{0,30}|[1-9][0-9]*", name):
+        raise BadUsage(f"systemd takes no user of the name {name!r}", "letters, digits, - and _, a letter first")
+    return name
 
 
 def _whole(text: str) -> str:

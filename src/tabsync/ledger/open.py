@@ -134,7 +134,7 @@ def open_ledger(url: str, claims: Path) -> Ledger:
 
     try:
         _migrate(ledger.engine)
-    except (SQLAlchemyError, ImportError) as error:
+    except (SQLAlchemyError, ImportError, ValueError) as error:
         raise _cannot_open(url, error) from None
     return ledger
 
@@ -176,7 +176,7 @@ def _cannot_open(url: str, error: Exception) -> Refused:
 
     try:
         where = make_url(url).render_as_string()  # with *** for its password
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return Refused("can't open the ledger: its URL is not valid", "set ledger in tabsync.toml: sqlite:///PATH")
     cause = error.orig if isinstance(error, DBAPIError) else error
     fact = f"can't open the ledger {where}: {cause}".splitlines()[0]

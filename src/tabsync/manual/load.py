@@ -15,6 +15,8 @@ from tabsync.manual.sections import Problem
 def read(path: Path) -> tuple[Manual, list[Problem]]:
     """Read a manual and everything that is wrong with it. Raises BadUsage when there is no such file of text."""
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise BadUsage(f"{path} is not a file", "name the manual's file, or run: tabsync init")
         raw = path.read_bytes()
         text = raw.decode("utf-8-sig")
     except OSError as error:

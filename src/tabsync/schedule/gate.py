@@ -13,7 +13,7 @@ from tabsync.kernel.errors import BadUsage, Exit
 from tabsync.kernel.page import Page, Part
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
-from tabsync.schedule.items import Item, gates_of
+from tabsync.schedule.items import OUTPUT, Item, gates_of
 from tabsync.schedule.judge import Proof, Record
 from tabsync.schedule.look import Look, look, records_of
 from tabsync.schedule.record import UNTOLD, ask_subject
@@ -25,6 +25,7 @@ FRESH = timedelta(days=1)
 """How old what a gate asks for may be, where the item doesn't say `within`."""
 
 
+_AHEAD = timedelta(minutes=5)  # how far another clock may be ahead; later ones were wrong, and show nothing
 _ARTICLE = re.compile(r"(?:a|an|the|each|every) ")
 
 
@@ -117,17 +118,19 @@ def _allowed(item: Item) -> timedelta:
 
 def _good(item: Item, record: Record, seen: Look) -> list[Proof]:
     """The evidence that counts for an item, the newest first."""
-    proofs = record.between(seen.now - _allowed(item), seen.now + timedelta(minutes=5))
+    proofs = record.between(seen.now - _allowed(item), seen.now + _AHEAD)
     return [one for one in reversed(proofs) if one.counts]
 
 
 def _answer(item: Item, record: Record, seen: Look, wanted: Collection[str] | None) -> Answer:
     """wanted: the backups that the gate asks for, None when it asks for none: a drill has to be of one of them."""
     command = f"tabsync {item.key.removesuffix(f' ({item.when.name})')}" if item.words else ""
+    if item.evidence == OUTPUT and item.built:
+        command = f"tabsync schedule run {item.name}"  # what it prints is its evidence: there it is kept
     since = seen.now - _allowed(item)
     allowed = human_seconds(_allowed(item).total_seconds())
     if item.is_task:
-        marks = [one for one in record.marks if one.kind == "done" and one.at >= since]
+        marks = [one for one in record.marks if one.kind == "done" and since <= one.at <= seen.now + _AHEAD]
         tick = f'tabsync schedule done {item.name} --note "..."'
         if marks:
             return Answer(item, "", f"ticked off by {marks[-1].who}, {marks[-1].note}".rstrip(", "), tick)
@@ -138,6 +141,6 @@ def _answer(item: Item, record: Record, seen: Look, wanted: Collection[str] | No
         return Answer(item, "", f"{good.about or 'done'}, {iso(good.at)[:16].replace('T', ' ')} UTC", command)
     if found:
         return Answer(item, f"that was of another backup, {found[0].backup}", "", command)
-    proofs = record.between(since, seen.now + timedelta(minutes=5))
+    proofs = record.between(since, seen.now + _AHEAD)
     unfit = next((one.why or one.about for one in reversed(proofs)), item.cant_start)
     return Answer(item, f"no evidence in the last {allowed}" + (f": {unfit}" if unfit else ""), "", command)

@@ -31,7 +31,8 @@ class Item:
     key: what it is, through all editions: its command, or the text of a task; name: what one types; words: of its
     command, () for a task; evidence: the kind that shows it was done; fits: the function that says why some doesn't;
     approval: why it has to be approved, "" when it needn't; built: whether it can be started; barred: why a program
-    that has it doesn't start it all the same; first: it is new, and nothing shows that it was ever done;
+    that has it doesn't start it all the same; bound: a digest of what else of the manual is
+    approved with it; first: it is new, and nothing shows that it was ever done;
     day: the date of a task that has one.
     """
 
@@ -49,6 +50,7 @@ class Item:
     first: bool = False
     day: date | None = None
     barred: str = ""
+    bound: str = ""
 
     @property
     def cant_start(self) -> str:
@@ -83,8 +85,8 @@ class Item:
 
     @property
     def text_digest(self) -> str:
-        """What an approval is bound to: the item's text and its command."""
-        return hashlib.sha256(f"{self.text}\n{self.key}".encode()).hexdigest()
+        """What an approval is bound to: the item's text and its command, and what else of the manual decides."""
+        return hashlib.sha256("\n".join(filter(None, (self.text, self.key, self.bound))).encode()).hexdigest()
 
     @property
     def schedule(self) -> str:
@@ -113,6 +115,7 @@ class Item:
             "approval": self.approval,
             "first": self.first,
             "barred": self.barred,
+            "bound": self.bound,
             "day": self.day.isoformat() if self.day else None,
         }
 
@@ -139,7 +142,7 @@ def items_of(manual: Manual) -> tuple[Item, ...]:
     taken: set[str] = set()
     for one in manual.schedule:
         if one.when is not None:
-            found.append(_item(one, taken))
+            found.append(_item(one, taken, manual))
     review = manual.document.next_review
     if review is not None:
         name = _free("review-the-manual", taken)
@@ -148,7 +151,7 @@ def items_of(manual: Manual) -> tuple[Item, ...]:
     return tuple(found)
 
 
-def _item(one: ScheduleItem, taken: set[str]) -> Item:
+def _item(one: ScheduleItem, taken: set[str], manual: Manual) -> Item:
     when = one.when or When(kind="before", name=one.frequency)
     if one.command is None:
         gate = f" ({when.name})" if when.kind == "before" else ""
@@ -166,6 +169,7 @@ def _item(one: ScheduleItem, taken: set[str]) -> Item:
         words=words,
         line=one.line,
         built=procedure is not None and not barred(procedure),
+        bound=_bound(procedure, manual) if procedure else "",
         barred=barred(procedure) if procedure else "",
         evidence=_evidence(procedure, words) if procedure else "",
         fits=procedure.fits if procedure else "",
@@ -180,6 +184,13 @@ def barred(procedure: Procedure) -> str:
 
 def _approval(procedure: Procedure, words: Sequence[str]) -> str:
     return procedure.approval if not procedure.approval_if or procedure.approval_if in words else ""
+
+
+def _bound(procedure: Procedure, manual: Manual) -> str:
+    if procedure.approval_binds != "retention":
+        return ""
+    rows = sorted((row.name, row.retention.total_seconds(), *row.stores) for row in manual.retention)
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 def _evidence(procedure: Procedure, words: Sequence[str]) -> str:

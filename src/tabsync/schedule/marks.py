@@ -15,7 +15,7 @@ from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.schedule.expected import Occurrence, zone_of
 from tabsync.schedule.items import Item, item_from_json
-from tabsync.schedule.judge import Record, State, Verdict, judge_all
+from tabsync.schedule.judge import BAD, Record, State, Verdict, judge_all
 from tabsync.schedule.list import following
 from tabsync.schedule.look import Look, look, records_of, wake
 from tabsync.schedule.newest import newest_due, span_of
@@ -57,6 +57,10 @@ def plan_skip(workspace: Workspace, request: Skip) -> Plan:
         raise BadUsage("--reason is empty", "say why it is skipped: it is shown wherever the item is")
     known, newest = _newest(workspace, seen, item)
     one = newest.occurrence if newest and not _settled(newest) else _next(seen, item)
+    if newest and newest.state in (*BAD, State.UNKNOWN) and newest.caught_up is None:
+        due = _when(newest.occurrence, seen)
+        fact = f"{item.name}, due {due}, is {newest.state.value}: that is not undone by skipping"
+        raise Refused(fact, f"to do it now: tabsync schedule run {item.name}")
     if newest and newest.state is State.SKIPPED and seen.now < newest.occurrence.until:
         raise _already(newest.occurrence, newest.who, "skipped", seen)
     if one is None:

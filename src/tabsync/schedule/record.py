@@ -11,7 +11,7 @@ from tabsync import __version__
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.procedure import named
 from tabsync.kernel.step import Facts
-from tabsync.ledger.evidence import NO_DATABASE, add_audit, add_evidence, latest_evidence
+from tabsync.ledger.evidence import NO_DATABASE, add_audit, add_evidence
 from tabsync.ledger.open import Ledger
 from tabsync.manual.model import Manual
 from tabsync.schedule.expected import Version
@@ -206,10 +206,13 @@ def add_mark(
 
 
 def ask_subject(workspace: Workspace) -> str:
-    """Whose backups these are, as the database says, and on record from then on; "" when it can't be asked now."""
+    """Whose backups these are, as the database says, and on record from then on; "" when it can't be asked now.
+
+    Raises Refused when another home keeps this ledger, of another database.
+    """
     import psycopg
 
-    from tabsync.kernel.errors import TabsyncError
+    from tabsync.kernel.errors import Refused, TabsyncError
     from tabsync.postgres import catalog
     from tabsync.postgres.conninfo import place
     from tabsync.stores.manifest import subject_of
@@ -219,9 +222,16 @@ def ask_subject(workspace: Workspace) -> str:
             subject = subject_of(catalog.identity(connection))
     except (TabsyncError, psycopg.Error):
         return ""
+    ledger = workspace.ledger()
+    others = [one for one in _identities(ledger) if one["facts"]["home"] not in ("", ledger.here["home"])]
+    if others and subject not in [one["subject"] for one in others]:
+        raise Refused(
+            f"the ledger is that of another database, {others[-1]['facts']['place']}",
+            "give each database a ledger of its own: ledger in tabsync.toml",
+        )
     if known_subject(workspace) != subject:
-        facts = {"place": place(workspace.conninfo)}
-        add_evidence(workspace.ledger(), _IDENTITY, subject, ok=True, facts=facts)
+        facts = {"place": place(workspace.conninfo), "home": ledger.here["home"]}
+        add_evidence(ledger, _IDENTITY, subject, ok=True, facts=facts)
     return subject
 
 
@@ -232,10 +242,13 @@ def known_subject(workspace: Workspace) -> str:
     """
     from tabsync.postgres.conninfo import place
 
-    asked = latest_evidence(workspace.ledger(), _IDENTITY)
-    if asked is None:
-        return ""
-    return str(asked["subject"]) if asked["facts"]["place"] == place(workspace.conninfo) else UNTOLD
+    found, here = _identities(workspace.ledger()), place(workspace.conninfo)
+    mine = [str(one["subject"]) for one in found if one["facts"]["place"] == here]
+    return mine[-1] if mine else UNTOLD if found else ""
+
+
+def _identities(ledger: Ledger) -> list[Facts]:
+    return ledger.read("evidence_from", kind=_IDENTITY, since="")
 
 
 def all_items(found: Sequence[Version]) -> list[Item]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 _PATIENCE = 10.0  # seconds for one ping
 _WAITING = 100  # pings that wait at most: when nobody answers, the others are given up
@@ -41,11 +41,10 @@ class Heartbeat:
     def _send(self) -> None:
         import httpx
 
-        base = self.url.rstrip("/")
         while True:
             what = self._queue.get()
             try:
-                answer = httpx.get(f"{base}/{what}" if what else base, timeout=_PATIENCE, follow_redirects=True)
+                answer = httpx.get(_address(self.url, what), timeout=_PATIENCE, follow_redirects=True)
                 self.failed = "" if answer.is_success else f"{self.place} answers {answer.status_code}"
             except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
                 self.failed = f"{self.place} can't be reached: {type(error).__name__}"
@@ -55,7 +54,10 @@ class Heartbeat:
     @property
     def place(self) -> str:
         """Where it goes, without the path: that is a secret."""
-        return urlsplit(self.url).hostname or "the address"
+        try:
+            return urlsplit(self.url).hostname or "the address"
+        except ValueError:
+            return "heartbeat.url, which is no URL,"
 
     def flush(self, seconds: float = 5.0) -> None:
         """Give what waits a little time to be sent."""
@@ -64,3 +66,10 @@ class Heartbeat:
             if self._queue.unfinished_tasks == 0:
                 return
             until.wait(0.1)
+
+
+def _address(url: str, what: str) -> str:
+    """The address of a ping: /start and /fail stand at the end of its path, before a query."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    return urlunsplit(parts._replace(path=f"{path}/{what}" if what else path))

@@ -64,6 +64,12 @@ class InForce:
         subject = ask_subject(self.workspace) or known_subject(self.workspace)
         return put_in_force(self.workspace.ledger(), manual, subject) is not None
 
+    def ask(self) -> None:
+        """Ask the database whose backups these are, if that isn't known: also of a service that stands by."""
+        if time.monotonic() >= self._ask_again and known_subject(self.workspace) in ("", UNTOLD):
+            self._ask_again = time.monotonic() + _ASK_AGAIN
+            ask_subject(self.workspace)
+
     def _subject_is_due(self) -> bool:
         """Whether the database has to be asked whose backups these are: it was down so far."""
         if self.manual is None or time.monotonic() < self._ask_again:

@@ -123,6 +123,7 @@ class Scheduler:
         """One look: end what ended, start what is due. Returns how many were started; a failing ledger is told."""
         try:
             if not self._take():
+                self._manual.ask()
                 return 0
             changed = self._manual.follow()
             if changed:
@@ -230,6 +231,7 @@ class Scheduler:
             except _FAILED as error:
                 self.say(f"could not record how the runs ended: {words_of(error)}")
         self.heartbeat.flush()
+        self._troubles.note("heartbeat", self.heartbeat.failed)
         with suppress(*_FAILED):  # it runs out by itself
             self._lease.release()
         self._keeping = False

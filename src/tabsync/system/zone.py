@@ -29,7 +29,10 @@ def is_zone(name: str) -> bool:
 def machine_zone() -> tzinfo:
     """The zone of this machine, by its name where that can be found; else its offset of now."""
     name = zone_name()
-    return ZoneInfo(name) if name else (now().astimezone().tzinfo or UTC)
+    try:
+        return ZoneInfo(name) if name else (now().astimezone().tzinfo or UTC)
+    except ValueError:  # TZ=UTC+25
+        return UTC
 
 
 def zone_name() -> str:

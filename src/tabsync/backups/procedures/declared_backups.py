@@ -73,6 +73,7 @@ BACKUPS: tuple[Procedure, ...] = (
         surfaces=EVERYWHERE,
         approval="it deletes backups",
         approval_if="--apply",
+        approval_binds="retention",
         needs="nothing: the database may be down",
     ),
     Procedure(
