@@ -41,10 +41,12 @@ def exit_code_of(error: Exception) -> int:
     from rich.console import Console
     from rich.text import Text
 
+    from tabsync.kernel.plain import plain
+
     console = Console(stderr=True, soft_wrap=True)
-    console.print(Text("error: ", style="bold red") + Text(told.fact, style="default"))
+    console.print(Text("error: ", style="bold red") + Text(plain(told.fact), style="default"))
     if told.hint:
-        console.print(Text("hint: ", style="bold") + Text(told.hint, style="default"))
+        console.print(Text("hint: ", style="bold") + Text(plain(told.hint), style="default"))
     return int(told.exit_code)
 
 

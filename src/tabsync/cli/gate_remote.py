@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from tabsync.kernel.errors import BadUsage, CannotConnect, Exit, NotAllowed, Refused
 from tabsync.kernel.page import Page, Part
+from tabsync.kernel.plain import in_one_line
 from tabsync.schedule.gate import names_gate
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _is_answer(content: Any) -> bool:
 
 def _plain(value: Any) -> str:
     """What a server says, in one line and without what a terminal would obey."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in str(value)).split())[:300]
+    return in_one_line(str(value))[:300]
 
 
 def _page(found: dict[str, Any]) -> Page:

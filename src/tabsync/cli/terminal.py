@@ -94,7 +94,9 @@ class Terminal:
 
     def note(self, text: str, word: str = "note") -> None:
         """A remark to the person, on stderr, out of the way of results. word: "hint", of what to do about one."""
-        click.echo(click.style(f"{word}: ", bold=True) + text, err=True)
+        from tabsync.kernel.plain import plain
+
+        click.echo(click.style(f"{word}: ", bold=True) + plain(text), err=True)
 
 
 def paper() -> Console:
@@ -118,7 +120,11 @@ def style_of(style: str) -> str:
 def _text(parts: tuple[Part, ...]) -> Text:
     from rich.text import Text
 
-    return Text.assemble(*(part if isinstance(part, str) else (part[0], style_of(part[1])) for part in parts))
+    from tabsync.kernel.plain import plain
+
+    return Text.assemble(
+        *(plain(part) if isinstance(part, str) else (plain(part[0]), style_of(part[1])) for part in parts)
+    )
 
 
 def _table(table: Table) -> Any:

@@ -13,7 +13,7 @@ from tabsync.kernel.procedure import Procedure
 from tabsync.manual.check_schedule import Commands
 from tabsync.manual.model import RetentionClass
 from tabsync.procedures import named_in
-from tabsync.schedule.items import barred
+from tabsync.schedule.items import barred, without_secrets
 
 
 def wrong_usage(words: Sequence[str]) -> str:
@@ -66,7 +66,7 @@ def feeds(words: Sequence[str], classes: Sequence[RetentionClass]) -> str:
 def cant_start(words: Sequence[str]) -> str:
     """Why a schedule can't start a command, "" when it can or this version doesn't have it."""
     found = named_in(words)
-    return barred(found[0]) if found else ""
+    return (without_secrets(words)[1] or barred(found[0])) if found else ""
 
 
 COMMANDS = Commands(meaning=meaning, feeds=feeds, cant_start=cant_start, is_ours=is_ours)

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 from markdown_it.tree import SyntaxTreeNode
 
+from tabsync.manual.almost import almost
 from tabsync.manual.model import Hierarchy, KeyTable, Metric, Role, Runbook, Target, Targets
 from tabsync.manual.parts import Checklist, ChecklistItem, Command, Document, Unit
 from tabsync.manual.sections import Problem, Section, items_of, line_of, normalized, text_of, unnumbered
@@ -135,6 +136,8 @@ def schedule(section: Section, problems: list[Problem]) -> tuple[ScheduleItem, .
         for item, text in items_of(node):
             code = _leading_code(item, "tabsync ")
             command = _schedule_command(code, line_of(item), problems) if code else None
+            codes = [one.content for one in item.walk() if one.type == "code_inline"]
+            problems += almost(text, codes, line_of(item))
             whole, terms = _terms(text, when, line_of(item), problems)
             due = _moved(when, terms, line_of(item), problems)
             items.append(

@@ -21,6 +21,8 @@ OUTPUT = "output"
 """The kind of evidence that a procedure leaves which only reports: what it printed."""
 
 _LONGEST_NAME = 40
+_SECRET = re.compile(r"://[^/\s@]*:[^\s]*@|passw(?:or)?d\s*=|[?&](?:sig|secret|token|key)=", re.IGNORECASE)
+_NO_SECRETS = "a secret stands in it, which belongs into the environment"
 _BEFORE_REVIEW = 14 * DAY  # seconds before its date from which the manual's own review is open
 
 
@@ -156,25 +158,31 @@ def _item(one: ScheduleItem, taken: set[str], manual: Manual) -> Item:
     if one.command is None:
         gate = f" ({when.name})" if when.kind == "before" else ""
         return Item(f"task: {one.text}{gate}", _free(one.text, taken), one.text, when, one.terms, line=one.line)
-    words = one.command.words
+    words, secret = without_secrets(one.command.words)
     named = named_in(words)
     procedure = named[0] if named else None
     gate = f" ({when.name})" if when.kind == "before" else ""
     return Item(
-        key=one.command.text + gate,
+        key=(" ".join(words) if secret else one.command.text) + gate,
         name=_free(" ".join(words), taken),
-        text=one.text.removesuffix(f"tabsync {one.command.text}").rstrip(" :") or one.command.text,
+        text=one.text.removesuffix(f"tabsync {one.command.text}").rstrip(" :") or " ".join(words),
         when=when,
         terms=one.terms,
         words=words,
         line=one.line,
-        built=procedure is not None and not barred(procedure),
+        built=procedure is not None and not barred(procedure) and not secret,
         bound=_bound(procedure, manual) if procedure else "",
-        barred=barred(procedure) if procedure else "",
+        barred=secret or (barred(procedure) if procedure else ""),
         evidence=_evidence(procedure, words) if procedure else "",
         fits=procedure.fits if procedure else "",
         approval=_approval(procedure, words) if procedure else "",
     )
+
+
+def without_secrets(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """The words of a command without its secrets, and why it isn't started if it has some: everybody would see them."""
+    plain = tuple("***" if _SECRET.search(word) else word for word in words)
+    return plain, _NO_SECRETS if plain != tuple(words) else ""
 
 
 def barred(procedure: Procedure) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from tabsync.kernel.clock import iso, parse_iso
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import Page
+from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.procedure import Done as DoneRun
 from tabsync.kernel.request import Argument, Option
@@ -129,7 +130,7 @@ def _plan(item: Item, kind: str, title: str, note: str, due: datetime | None = N
 def record(context: Context, *, kind: str, item: Facts, note: str, due: str, when: str = "") -> Facts:
     """Write down what was said of an item, and have the service look again."""
     workspace = context.workspace
-    who = workspace.journal_actor()
+    who, note = workspace.journal_actor(), in_one_line(note)
     add_mark(workspace.ledger(), kind, item_from_json(item), who, note, parse_iso(due) if due else None)
     wake(workspace)
     return {"item": item["name"], "who": who, "due": due, "when": when, "note": note}

@@ -1,0 +1,18 @@
+"""Other people's words on a terminal: none of them is a command to it, and none pretends to be a line of ours."""
+
+from __future__ import annotations
+
+import re
+
+_OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but the line feed, and those that turn the direction of writing around."""
+
+
+def plain(text: str) -> str:
+    """A text without what a terminal would obey."""
+    return _OBEYED.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def in_one_line(text: str) -> str:
+    """The same in one line."""
+    return " ".join(plain(text).split())
