@@ -122,7 +122,7 @@ def test_who_starts_an_item_by_hand_is_first_or_waits(workspaces: Callable[..., 
     item = items_of(read(PROFILE_MANUAL)[0])[0]
     moment = now()
     runs = Runs(workspace, "main", UTC, Heartbeat(""), lambda _line: None)
-    held = claim(jobs.by_hand(runs.place, item.name))
+    held = claim(jobs.by_hand(runs.place, item.key))
     assert held is not None
     lease = Lease(workspace.ledger(), "me", workspace.home)
     start = Start(Occurrence(item, moment, moment + timedelta(hours=1)), catch_up=False)

@@ -153,6 +153,7 @@ def _common(terminal: Terminal, found: Workspace) -> list[str]:
 
 
 def _say(line: str) -> None:
-    with contextlib.suppress(OSError):  # whoever read it may be gone: the schedule is kept all the same
+    # Whoever read it may be gone, or its disk full: the schedule is kept all the same.
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
         sys.stderr.flush()

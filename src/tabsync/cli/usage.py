@@ -12,6 +12,7 @@ from tabsync.cli.tree import build
 from tabsync.kernel.procedure import Procedure
 from tabsync.manual.check_schedule import Commands
 from tabsync.manual.model import RetentionClass
+from tabsync.manual.when import When
 from tabsync.procedures import named_in
 from tabsync.schedule.items import barred, without_secrets
 
@@ -63,10 +64,10 @@ def feeds(words: Sequence[str], classes: Sequence[RetentionClass]) -> str:
     return row.name if row else ""
 
 
-def cant_start(words: Sequence[str]) -> str:
+def cant_start(words: Sequence[str], when: When | None = None) -> str:
     """Why a schedule can't start a command, "" when it can or this version doesn't have it."""
     found = named_in(words)
-    return (without_secrets(words)[1] or barred(found[0])) if found else ""
+    return (without_secrets(words)[1] or barred(found[0], when)) if found else ""
 
 
 COMMANDS = Commands(meaning=meaning, feeds=feeds, cant_start=cant_start, is_ours=is_ours)

@@ -110,7 +110,8 @@ class Procedure:
     evidence: the kind of evidence that it leaves in the ledger, "" when that is only what it printed; evidence_for: the
     kind by a word of the command, where it is another; fits: f(words, facts, manual) -> why such evidence doesn't show
     that those words were done, "" when it does; approval: why a schedule may not start it before an admin approved it;
-    approval_if: only with this option; approval_binds: what of the manual an approval is bound to, besides the item.
+    approval_if: only with this option; approval_binds: what of the manual an approval is bound to, besides the item;
+    endless: it goes on until it is ended.
     """
 
     words: str
@@ -135,6 +136,7 @@ class Procedure:
     fits: str = ""
     approval: str = ""
     approval_if: str = ""
+    endless: bool = False
     approval_binds: Literal["", "retention"] = ""
 
     @property

@@ -23,7 +23,7 @@ select id, procedure, title, state, approval, actor, host, pid, target, plan_dig
 
 -- name: running
 -- What a home has begun and not ended, as far as is known here.
-select id from run where state = 'running' and host = :host and home in ('', :home)
+select id from run where state = 'running' and (home = :home or home = '' and host = :host)
 
 -- name: newest_run
 select id from run order by started_at desc limit 1

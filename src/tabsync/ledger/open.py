@@ -6,6 +6,7 @@ SQLAlchemy takes longer than all that they do. The statements are the same eithe
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -66,8 +67,8 @@ class Ledger:
         return {"host": socket.gethostname(), "home": place_id(self.claims.parent)}
 
     def is_here(self, host: str, home: str) -> bool:
-        """Whether what runs there is of this home. home: "" in rows of earlier versions, which had one only."""
-        return host == socket.gethostname() and home in ("", place_id(self.claims.parent))
+        """Whether what runs there is of this home, whatever this host is called by now. home: "" in old rows."""
+        return home == place_id(self.claims.parent) if home else host == socket.gethostname()
 
     @property
     def is_sqlite(self) -> bool:
@@ -188,8 +189,16 @@ def _cannot_open(url: str, error: Exception) -> Refused:
 
 def _make_private(path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            # Never opened here: to close it would drop the locks of a connection that this process has, and another
+            # one would take its writes away from under it. https://www.sqlite.org/howtocorrupt.html (2.2)
+            if not os.access(path, os.R_OK | os.W_OK):
+                raise PermissionError(0, "Permission denied")
+            return
+        with contextlib.suppress(FileExistsError):  # another command was faster
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         raise Refused(
             f"can't write the ledger {path}: {error.strerror}", "set TABSYNC_HOME to a writable directory"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -37,7 +38,9 @@ def ask_to_stop(ledger: Ledger, run_id: str, who: str) -> Facts:
     known, place = found["id"], ledger.claims / found["id"]
     if found["state"] != "running":
         raise Refused(f"run {known} does not run any more: {found['state']}", f"tabsync run show {known}")
-    if known not in [one["id"] for one in ledger.read("running", **ledger.here)]:
+    ours = [one["id"] for one in ledger.read("running", **ledger.here)]
+    # Two containers may have the same home: there, its process has another number.
+    if known not in ours or found["host"] != socket.gethostname():
         raise Refused(f"run {known} is on {found['host']}, of another home", f"there: tabsync run stop {known}")
     if not is_claimed(place):
         return found  # it ended between the two looks

@@ -22,7 +22,7 @@ class Commands:
 
     meaning: Callable[[Sequence[str]], Hashable]
     feeds: Callable[[Sequence[str], Sequence[RetentionClass]], str]
-    cant_start: Callable[[Sequence[str]], str]
+    cant_start: Callable[[Sequence[str], When | None], str]
     is_ours: Callable[[RetentionClass], bool]
 
 
@@ -31,7 +31,7 @@ def check_schedule(manual: Manual, commands: Commands) -> Iterator[Problem]:
     yield from _twice(manual, commands)
     yield from _unfed(manual, commands)
     for item in manual.schedule:
-        if item.command is not None and (why := commands.cant_start(item.command.words)):
+        if item.command is not None and (why := commands.cant_start(item.command.words, item.when)):
             what = f"`tabsync {item.command.text}` can't be started by the schedule: {why}"
             yield Problem(item.line, what, "a command that ends by itself and asks nobody")
 

@@ -170,9 +170,9 @@ def _item(one: ScheduleItem, taken: set[str], manual: Manual) -> Item:
         terms=one.terms,
         words=words,
         line=one.line,
-        built=procedure is not None and not barred(procedure) and not secret,
+        built=procedure is not None and not barred(procedure, when) and not secret,
         bound=_bound(procedure, manual) if procedure else "",
-        barred=secret or (barred(procedure) if procedure else ""),
+        barred=secret or (barred(procedure, when) if procedure else ""),
         evidence=_evidence(procedure, words) if procedure else "",
         fits=procedure.fits if procedure else "",
         approval=_approval(procedure, words) if procedure else "",
@@ -185,9 +185,13 @@ def without_secrets(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
     return plain, _NO_SECRETS if plain != tuple(words) else ""
 
 
-def barred(procedure: Procedure) -> str:
-    """Why neither a schedule nor a gate starts a procedure, "" when they may."""
-    return "" if procedure.by_itself else f"only a person starts {procedure.words}"
+def barred(procedure: Procedure, when: When | None = None) -> str:
+    """Why neither a schedule nor a gate starts a procedure, "" when they may. when: of its heading."""
+    if not procedure.by_itself:
+        return f"only a person starts {procedure.words}"
+    if when is not None and when.kind == "continuous" and not procedure.endless:
+        return f"{procedure.words} ends by itself, so it belongs under a heading such as 'Every 10 minutes'"
+    return ""
 
 
 def _approval(procedure: Procedure, words: Sequence[str]) -> str:

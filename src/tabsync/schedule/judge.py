@@ -175,6 +175,8 @@ def judge(
     if attempt is not None:
         return _of_attempt(one, record, attempt, now)
     if blocked := _blocked(item, record, names):
+        if blocked[0] is State.ELSEWHERE and now >= one.until:
+            return Verdict(one, State.UNKNOWN, f"{blocked[1]}, from which nothing is known here")
         return Verdict(one, *blocked)
     if now < one.until:
         return Verdict(one, State.EXPECTED if now < one.due else State.WAITING, unfit)

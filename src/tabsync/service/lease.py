@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabsync.kernel.errors import Refused
-from tabsync.ledger.open import Ledger
+from tabsync.ledger.open import Ledger, sqlite_path
 from tabsync.system.boot import boot_id
 from tabsync.system.claims import Claim, claim
 
@@ -62,7 +62,8 @@ class Lease:
     def take(self) -> bool:
         """Take or renew it; False when another service has it."""
         if self._claim is None:
-            self._claim = claim(self.place / "scheduler")
+            file = sqlite_path(self.ledger.url)  # two homes may have one: the lock is where the ledger is
+            self._claim = claim((file.parent if file else self.place) / "scheduler")
         if self._claim is None or self.ledger.is_sqlite:
             return self._claim is not None
         from sqlalchemy import text

@@ -115,7 +115,7 @@ def _reap(process: subprocess.Popen[bytes], workspace: Workspace) -> None:
 
 def by_hand(workspace: Workspace, item: Item) -> Path:
     """The directory of an item's run that a person started."""
-    return jobs.by_hand(workspace.home / "scheduled", item.name)
+    return jobs.by_hand(workspace.home / "scheduled", item.key)
 
 
 def _waited(poll: Callable[[], int | None], directory: Path, on_line: Callable[[str], None] | None) -> jobs.Ended:

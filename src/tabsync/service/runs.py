@@ -72,7 +72,7 @@ class Runs:
         if not fresh:
             held.release()
             return False
-        if is_claimed(jobs.by_hand(self.place, item.name)):
+        if is_claimed(jobs.by_hand(self.place, item.key)):
             # A person was faster: whoever claims looks at the record after it, and we look at claims after the record.
             held.release()  # its directory stays, as of what was never begun
             return False
@@ -176,11 +176,11 @@ class Runs:
         told = fact or ("done" if ended.exit == 0 else f"exit code {ended.exit}")
         self.say(f"ended {row['item']}: {told}")
 
-    def ping(self) -> None:
+    def ping(self, what: str = "") -> None:
         """A sign of life to who watches from elsewhere, where nothing has run for an hour."""
         if time.monotonic() >= self._next_ping:
             self._next_ping = time.monotonic() + EVERY
-            self.heartbeat.ping()
+            self.heartbeat.ping(what)
 
     def end(self, items: Sequence[Item], patience: float) -> None:
         """Let what runs end within some seconds; then interrupt it, then kill it."""

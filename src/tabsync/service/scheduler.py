@@ -135,7 +135,7 @@ class Scheduler:
             self._troubles.note("ledger", "")
             if self._troubles.is_time():
                 self._troubles.beat(self.workspace.ledger())
-                self._runs.ping()
+                self._runs.ping("fail" if self._troubles.fact("manual") else "")
         except LostLease:
             self._keeping, self._next_renewal = False, 0.0
             return 0
@@ -188,11 +188,12 @@ class Scheduler:
     def _start_due(self) -> int:
         found, known = self._known()
         moment = now()
-        running = {row["item"] for row in self.workspace.ledger().read("open_occurrences")}
+        elsewhere = {row["item"] for row in self.workspace.ledger().read("open_occurrences")}
+        running = {row["item"] for row in self._runs.running()}
         started, left = 0, False
         for one in due_now(found, known, moment, self.here, (self.name,)):
             item = one.occurrence.item
-            if item.key in running or is_claimed(jobs.by_hand(self._runs.place, item.name)):
+            if item.key in running or item.key in elsewhere or is_claimed(jobs.by_hand(self._runs.place, item.key)):
                 continue
             if waits_for_a_backup(item, running):
                 continue  # it is looked at again when something has ended
@@ -212,6 +213,8 @@ class Scheduler:
         known = records(self.workspace.ledger(), wanted.values(), Manual(), "", now()) if wanted else {}
         for name, item in wanted.items():
             approved = not item.approval or known[item.key].approved(item) is not None
+            if not approved and name in self._watched:
+                self._watched.pop(name).end()
             if approved and item.terms.on in ("", self.name):
                 watched = self._watched.setdefault(name, Watched(self._runs.place / f"continuous-{name}"))
                 watched.keep(job_of(item, None, ""), environment_of(self.workspace, item), self.say)

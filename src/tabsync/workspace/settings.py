@@ -108,8 +108,9 @@ def read_settings(path: Path | None) -> Settings:
             values[one.name] = Value(one, given[key], f"{file}, line {lines.get(key, 1)}")
         else:
             values[one.name] = Value(one, one.default, "default")
-    if path and values["jobs"].value < 1:
-        raise BadUsage(f"{path}: jobs is {values['jobs'].value}", "set the number of connections of a dump, 1 or more")
+    for name in ("jobs", "service.at_once"):
+        if path and values[name].value < 1:
+            raise BadUsage(f"{path}: {name} is {values[name].value}", f"{values[name].setting.help}: 1 or more")
     stores = {
         key.removeprefix(f"{STORES}."): Value(_store(key), place, f"{file}, line {lines.get(key, 1)}")
         for key, place in given.items()

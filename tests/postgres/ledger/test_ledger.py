@@ -215,6 +215,7 @@ def test_a_run_whose_process_died_is_marked_and_a_living_one_is_not(url: str, le
 def test_a_run_of_another_machine_is_not_judged_from_here(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = LedgerJournal(ledger, "ann", "")
     monkeypatch.setattr("socket.gethostname", lambda: "another-machine")
+    monkeypatch.setattr("tabsync.ledger.open.place_id", lambda _directory: "another-home")
     run_id = journal.begin(PLAN, "not needed")
     monkeypatch.undo()
     journal._claims.pop(run_id).release()
@@ -333,3 +334,16 @@ def test_evidence_is_found_by_kind_subject_and_outcome(ledger: Ledger) -> None:
     assert newest("drill", "75/shop") is None
     assert newest("backup", "73/shop", ok=False) is None
     assert [one["facts"]["number"] for one in evidence_since(ledger, "drill")] == [4, 2, 1]
+
+
+def test_opening_it_again_drops_no_lock_of_a_connection(tmp_path: Path) -> None:
+    """Closing any descriptor of the file would: another process, which sees no reader then, takes the WAL away."""
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    first = open_ledger(url, tmp_path / "runs")
+    with first.engine.connect() as held:
+        held.exec_driver_sql("select count(*) from run").fetchall()  # it stays open in the pool, with its lock
+        open_ledger(url, tmp_path / "runs").close()
+        locks = Path("/proc/locks").read_text()
+        inode = f":{(tmp_path / 'ledger.sqlite').stat().st_ino} "
+        assert any(inode in line and f" {os.getpid()} " in line for line in locks.splitlines())
+    first.close()

@@ -112,7 +112,7 @@ def test_a_run_of_another_host_counts_for_a_day(workspace: Workspace) -> None:
     run_id = journal.begin(plan_of("database:shop"), "not needed")
     mine = update(run_table).where(run_table.c.id == run_id)
     with workspace.ledger().writing() as connection:
-        connection.execute(mine.values(host="far-away"))
+        connection.execute(mine.values(host="far-away", home="another"))
     with pytest.raises(Refused, match="uses database:shop"):
         workspace.journal().begin(plan_of("database:shop"), "not needed")
     with pytest.raises(Refused, match="is on far-away"):

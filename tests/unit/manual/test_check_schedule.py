@@ -37,7 +37,7 @@ def told(schedule: str, retention: str = "", text: str = GOOD) -> list[tuple[str
         ("tabsync audit access", "tabsync audit access"),  # not built
     ],
 )
-@pytest.mark.parametrize("heading", ["Weekly", "Daily, 09:00", "Every 10 minutes", "Continuously"])
+@pytest.mark.parametrize("heading", ["Weekly", "Daily, 09:00", "Every 10 minutes"])
 def test_the_same_command_twice(first: str, again: str, heading: str) -> None:
     found = told(f"### Daily, 02:00\n\n- Once: `{first}`\n\n### {heading}\n\n- Again: `{again}`")
     ((line, what),) = found

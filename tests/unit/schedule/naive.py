@@ -232,7 +232,7 @@ def fate(past: Past, thing: Thing, due: int, following: int | None, now: int, *,
     if run is not None:
         return _tried(past, thing, run, now, until)
     if stopped := _stopped(past, thing, name):
-        return Fate(stopped)
+        return Fate("unknown" if stopped == "not on this host" and now >= until else stopped)
     return Fate("waiting" if now < until else "missed")
 
 

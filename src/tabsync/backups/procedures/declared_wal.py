@@ -18,6 +18,7 @@ WAL: tuple[Procedure, ...] = (
         surfaces=frozenset({Surface.CLI, Surface.SCHEDULE}),
         needs="REPLICATION",
         evidence="wal",
+        endless=True,
         approval="it creates a replication slot: WAL that nobody reads fills the server's disk",
     ),
     Procedure(
