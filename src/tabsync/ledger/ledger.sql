@@ -53,11 +53,19 @@ select at, subject, ok, run_id, facts from evidence where kind = :kind and at >=
 -- The same without what it says.
 select at, subject, ok, run_id from evidence where kind = :kind and at >= :since order by at
 
--- name: occurrences
+-- name: evidence_texts
+-- The same with what it says as text.
+select at, subject, ok, run_id, cast(facts as text) as facts
+  from evidence
+ where kind = :kind and at >= :since
+ order by at
+
+-- name: occurrences_of
+-- Of an item, since <= due < until.
 select item, due, state, service, host, fence, tries, directory, started_at, limit_at, ended_at, exit, fact, run_id,
        retry_at
   from occurrence
- where due >= :since
+ where item = :item and due >= :since and due < :until
 
 -- name: occurrence
 select item, due, state, service, host, fence, tries, directory, started_at, limit_at, ended_at, exit, fact, run_id,

@@ -166,8 +166,12 @@ def _version_of(path: Path) -> str | None:
 
 def _decoded(row: Facts, columns: Collection[str]) -> Facts:
     """A row as it was written: SQLite knows neither JSON nor boolean."""
-    row |= {name: json.loads(row[name]) for name in columns if isinstance(row[name], str)}
-    return row | ({"ok": bool(row["ok"])} if "ok" in row else {})
+    for name in columns:
+        if isinstance(row[name], str):
+            row[name] = json.loads(row[name])
+    if "ok" in row:
+        row["ok"] = bool(row["ok"])
+    return row
 
 
 def _cannot_open(url: str, error: Exception) -> Refused:

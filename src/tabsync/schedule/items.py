@@ -70,6 +70,11 @@ class Item:
         return self.when.kind == "before"
 
     @property
+    def is_frequent(self) -> bool:
+        """Whether it is due so often that nobody wants to read each time of it: hourly, or more often."""
+        return self.when.kind in ("clock", "every") and 0 < self.when.period <= 3_600
+
+    @property
     def window(self) -> int:
         """Seconds in which it has to be done once it is due."""
         if self.day is not None:

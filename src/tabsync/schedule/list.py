@@ -17,14 +17,13 @@ from tabsync.schedule.items import Item, gates_of
 from tabsync.schedule.judge import Verdict
 from tabsync.schedule.look import Look, judged, look, records_of
 from tabsync.schedule.newest import Standing, newest_of
-from tabsync.schedule.words import SIGN, as_json, item_as_json, moment, told
+from tabsync.schedule.words import SIGN, as_json, first_line, item_as_json, moment, told
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _FAR = timedelta(days=400)
 _MOST = 200
-_WIDE = 70  # characters of a state in a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ def look_list(workspace: Workspace, request: List) -> Page:
     page = Page("schedule", {"service": _service(seen), "items": []})
     _head(page, seen)
     latest = newest(workspace, seen)
-    rows = []
+    rows, cut = [], ""
     for item in seen.items:
         standing, upcoming = latest.get(item.key), following(seen, item)
         last = standing.newest if standing else None
@@ -77,8 +76,12 @@ def look_list(workspace: Workspace, request: List) -> Page:
         state = told(last, zone) if last else "not in force yet" if not seen.versions else "not due yet"
         if standing and standing.is_overdue and standing.settled is not last:
             state, style = f"{state}; the time before: {told(standing.settled, zone)}", "bad"
-        rows.append((item.name, item.schedule, (f"{sign} {_short(state)}", style), moment(upcoming, zone)))
-    page.table(("Item", "When", "Last", "Next"), rows, whole=("Item",))
+        short = first_line(state)
+        cut = cut or (item.name if short != state else "")
+        rows.append((item.name, item.schedule, (f"{sign} {short}", style), moment(upcoming, zone)))
+    page.table(("Item", "When", "Last", "Next"), rows, whole=("Item", "Next"))
+    if cut:
+        page.line(("Where it ends with … the whole is in: ", "quiet"), f"tabsync schedule show {cut}", whole=True)
     for gate, items in gates_of(seen.items).items():
         page.line(f"Before {gate}: {', '.join(one.name for one in items)}")
         page.line(f'  tabsync schedule gate "{gate}"', style="quiet", whole=True)
@@ -211,10 +214,6 @@ def _day(text: str, seen: Look) -> date:
 
 def _midnight(day: date, seen: Look) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=seen.here).astimezone(UTC)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _WIDE else f"{text[: _WIDE - 3].rstrip()}..."  # schedule show has all of it
 
 
 def overdue(latest: Mapping[str, Standing]) -> list[Verdict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 
 from tabsync.kernel.page import Style
@@ -39,11 +40,24 @@ def told(verdict: Verdict, zone: tzinfo) -> str:
         state = f"missed, caught up {moment(verdict.caught_up, zone)}"
     if verdict.state is State.SKIPPED and verdict.who:
         state = f"skipped by {verdict.who}"
-    if verdict.state is State.DONE and verdict.at and verdict.at:
+    if verdict.state is State.DONE and verdict.at:
         state = f"done {moment(verdict.at, zone)}"
     if verdict.state is State.NOT_BUILT and verdict.occurrence.item.barred:
         state = "not started"
     return f"{state}: {verdict.why}" if verdict.why and verdict.state is not State.DONE else state
+
+
+def first_line(text: str, most: int = 160) -> str:
+    """The first line of a fact, cut at a word where it is longer: `schedule show` has all of it."""
+    line = next((one for one in text.splitlines() if one.strip()), "").strip()
+    return line if len(line) <= most else f"{line[: most - 2].rsplit(' ', 1)[0].rstrip(' ,;:')} …"
+
+
+def sum_told(counts: Mapping[State, int]) -> str:
+    """What became of many occurrences, as a sum: "285 of 288 done, 2 missed, 1 failed"."""
+    done, due = counts.get(State.DONE, 0), sum(counts.values())
+    others = [f"{count} {state.value}" for state, count in counts.items() if state is not State.DONE and count]
+    return ", ".join([f"{done:,} of {due:,} done", *others])
 
 
 def as_json(verdict: Verdict) -> Facts:
