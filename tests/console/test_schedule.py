@@ -113,7 +113,14 @@ def _last_two_o_clock() -> datetime:
 
 def _proved(ledger: Ledger, key: str, subject: str, at: datetime) -> None:
     facts = {"item": key, "headline": "all are intact"}
-    row = {"at": iso(at), "kind": "output", "subject": subject, "ok": True, "run_id": None, "facts": facts}
+    row = {
+        "at": iso(at),
+        "kind": f"output {facts['item']}",
+        "subject": subject,
+        "ok": True,
+        "run_id": None,
+        "facts": facts,
+    }
     with ledger.writing() as connection:
         connection.execute(insert(evidence), [row])
 

@@ -49,16 +49,13 @@ select id, at, digest, program, subject, items from manual_version order by id
 -- Of a kind, the oldest first.
 select at, subject, ok, run_id, facts from evidence where kind = :kind and at >= :since order by at
 
--- name: evidence_moments
--- The same without what it says.
-select at, subject, ok, run_id from evidence where kind = :kind and at >= :since order by at
+-- name: evidence_good_moments
+-- The same of what is good, without what it says.
+select at, subject, run_id from evidence where kind = :kind and at >= :since and ok order by at
 
--- name: evidence_texts
--- The same with what it says as text.
-select at, subject, ok, run_id, cast(facts as text) as facts
-  from evidence
- where kind = :kind and at >= :since
- order by at
+-- name: evidence_bad
+-- The rest.
+select at, subject, ok, run_id, facts from evidence where kind = :kind and at >= :since and not ok order by at
 
 -- name: occurrences_of
 -- Of an item, since <= due < until.

@@ -40,6 +40,7 @@ _JSON: Mapping[str, Collection[str]] = {
     "steps": ("facts",),
     "manual_versions": ("items",),
     "evidence_from": ("facts",),
+    "evidence_bad": ("facts",),
     "services": ("facts",),
 }
 """The columns of each statement that hold JSON: text to SQLite, and values already where a driver knows JSON."""

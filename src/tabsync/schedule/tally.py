@@ -54,7 +54,7 @@ def tallies(workspace: Workspace, seen: Look, start: datetime, end: datetime) ->
     since = iso(start - _SLACK)
     for row in ledger.read("open_occurrences"):
         running.setdefault(row["item"], set()).add(parse_iso(row["due"]))
-    evidence = Evidence(ledger, seen.manual, seen.subject, since)
+    evidence = Evidence(ledger, seen.manual, seen.subject, since, brief=True)
     found = []
     for key, ones in dues.items():
         item = ones[-1][0]
@@ -110,7 +110,9 @@ def _judged(
 ) -> Iterator[Verdict]:
     for numbers in _stretches(dues, left):
         first, last = dues[numbers[0]][1], dues[numbers[-1]][1]
-        known = record.with_attempts(attempts(first, last + timedelta(microseconds=1)))
+        # Nothing is started for a task, nor for each day of what never ends.
+        started = dues[numbers[-1]][0].when.kind != "continuous" and not dues[numbers[-1]][0].is_task
+        known = record.with_attempts(attempts(first, last + timedelta(microseconds=1))) if started else record
         for number in numbers:
             one = Occurrence(*dues[number])
             following = dues[number + 1][1] if number + 1 < len(dues) else next_known(one, record, seen.now, seen.here)
