@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,16 +77,24 @@ class Ledger:
 
     def read(self, statement: str, **values: object) -> list[Facts]:
         """The rows that a statement of ledger.sql gives. Raises FailedPartway when the ledger can't be read."""
+        return self.read_each(statement, [values])[0]
+
+    def read_each(self, statement: str, values: Sequence[Mapping[str, object]]) -> list[list[Facts]]:
+        """The same with each of some values: opening the ledger for each of them would take longer than reading."""
+        if not values:
+            return []
         path = sqlite_path(self.url)
         if path is None:
             from sqlalchemy import text
 
+            query = text(_SQL[statement])
             with self._translated(), self.engine.connect() as connection:
-                rows = [dict(row._mapping) for row in connection.execute(text(_SQL[statement]), values)]
+                found = [[dict(row._mapping) for row in connection.execute(query, dict(one))] for one in values]
         else:
             with self._translated(), _reading(path) as reader:
-                rows = [dict(row) for row in reader.execute(_SQL[statement], values)]
-        return [_decoded(row, _JSON.get(statement, ())) for row in rows]
+                found = [[dict(row) for row in reader.execute(_SQL[statement], one)] for one in values]
+        columns = _JSON.get(statement, ())
+        return [[_decoded(row, columns) for row in rows] for rows in found]
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

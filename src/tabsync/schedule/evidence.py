@@ -6,7 +6,7 @@ matters to nobody.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tabsync.kernel.clock import parse_iso
@@ -20,7 +20,8 @@ from tabsync.schedule.judge import Proof
 
 @dataclass(slots=True)
 class Evidence:
-    """All evidence since a moment.
+    """Reads evidence since a moment: of each item that of its kind, the oldest first, with the reason why it doesn't
+    count, if there is one.
 
     subject: of whose backups it has to be, "" for any; since: as the ledger has it; brief: what evidence says that
     counts doesn't matter, and isn't read.
@@ -33,21 +34,31 @@ class Evidence:
     brief: bool = False
     _read: dict[tuple[str, str], list[Facts]] = field(default_factory=dict)
 
-    def of(self, item: Item) -> list[Proof]:
-        """The evidence of an item's kind, the oldest first, each with the reason why it doesn't count, if any."""
-        if not item.evidence or not item.built or item.is_task:
-            return []
-        kind = output_of(item.key) if item.evidence == OUTPUT else item.evidence
-        subject = "" if item.evidence == OUTPUT else self.subject
-        if not item.fits and (self.brief or item.is_frequent or item.when.kind == "continuous"):
-            well = [self._went_well(row, subject) for row in self._rows("evidence_good_moments", kind)]
-            bad = [self._proof(item, None, row, subject) for row in self._rows("evidence_bad", kind)]
-            return sorted([*well, *bad], key=lambda proof: proof.at) if bad else well
-        fits: Callable[..., str] | None = named(item.fits) if item.fits else None
-        return [self._proof(item, fits, row, subject) for row in self._rows("evidence_from", kind)]
+    def of_each(self, items: Iterable[Item]) -> dict[str, list[Proof]]:
+        """The evidence of each item, by the items' keys."""
+        wanted = [one for one in items if one.evidence and one.built and not one.is_task]
+        for statement in ("evidence_good_moments", "evidence_bad", "evidence_from"):
+            kinds = list(dict.fromkeys(_kind(one) for one in wanted if statement in self._statements(one)))
+            values = [{"kind": kind, "since": self.since} for kind in kinds]
+            for kind, rows in zip(kinds, self.ledger.read_each(statement, values), strict=True):
+                self._read[statement, kind] = rows
+        return {one.key: self._of(one) for one in wanted}
 
-    def _went_well(self, row: Facts, subject: str) -> Proof:
-        return Proof(parse_iso(row["at"]), True, _whose(row, subject), "", row["run_id"] or "")
+    def _statements(self, item: Item) -> tuple[str, ...]:
+        """How the evidence of an item is read."""
+        if not item.fits and (self.brief or item.is_frequent or item.when.kind == "continuous"):
+            return "evidence_good_moments", "evidence_bad"
+        return ("evidence_from",)
+
+    def _of(self, item: Item) -> list[Proof]:
+        kind = _kind(item)
+        subject = "" if item.evidence == OUTPUT else self.subject
+        if "evidence_from" in self._statements(item):
+            fits: Callable[..., str] | None = named(item.fits) if item.fits else None
+            return [self._proof(item, fits, row, subject) for row in self._read["evidence_from", kind]]
+        well = [_went_well(row, subject) for row in self._read["evidence_good_moments", kind]]
+        bad = [self._proof(item, None, row, subject) for row in self._read["evidence_bad", kind]]
+        return sorted([*well, *bad], key=lambda proof: proof.at) if bad else well
 
     def _proof(self, item: Item, fits: Callable[..., str] | None, row: Facts, subject: str) -> Proof:
         facts = row["facts"]
@@ -56,10 +67,13 @@ class Evidence:
         unknown = bool(facts.get("unknown", False)) and item.evidence == OUTPUT
         return Proof(parse_iso(row["at"]), row["ok"], why, about, row["run_id"] or "", unknown)
 
-    def _rows(self, statement: str, kind: str) -> list[Facts]:
-        if (statement, kind) not in self._read:
-            self._read[statement, kind] = self.ledger.read(statement, kind=kind, since=self.since)
-        return self._read[statement, kind]
+
+def _kind(item: Item) -> str:
+    return output_of(item.key) if item.evidence == OUTPUT else item.evidence
+
+
+def _went_well(row: Facts, subject: str) -> Proof:
+    return Proof(parse_iso(row["at"]), True, _whose(row, subject), "", row["run_id"] or "")
 
 
 def _whose(row: Facts, subject: str) -> str:

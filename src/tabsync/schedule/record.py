@@ -28,6 +28,7 @@ UNTOLD = "?"
 """Whose evidence counts where that is not known: nobody's. It is "" where no database was ever asked."""
 
 _IDENTITY = "identity"
+_EVER = "9999"  # after every moment, as the ledger has them
 _SLACK = timedelta(days=1)  # evidence of a run is looked for from before it was due
 
 
@@ -89,7 +90,7 @@ def put_in_force(ledger: Ledger, manual: Manual, subject: str, at: datetime | No
 def _ever_done(ledger: Ledger, item: Item, manual: Manual, subject: str) -> bool:
     if item.when.kind == "continuous":
         return True
-    return any(proof.counts for proof in Evidence(ledger, manual, subject, "").of(item))
+    return any(proof.counts for proof in Evidence(ledger, manual, subject, "").of_each([item]).get(item.key, ()))
 
 
 def records(ledger: Ledger, items: Iterable[Item], manual: Manual, subject: str, since: datetime) -> dict[str, Record]:
@@ -97,12 +98,13 @@ def records(ledger: Ledger, items: Iterable[Item], manual: Manual, subject: str,
     start = iso(since - _SLACK)
     wanted = {item.key: item for item in items}
     silent = silent_services(ledger)
-    attempts = {key: attempts_of(ledger, key, start, silent) for key in wanted}
+    spans = [(key, start, _EVER) for key in wanted]
+    attempts = dict(zip(wanted, attempts_of(ledger, spans, silent), strict=True))
     # A clock that was set back while it ran: what it left is older than its beginning.
     ends = (one.ended for found in attempts.values() for one in found.values() if one.ended)
-    evidence = Evidence(ledger, manual, subject, min([start, *map(iso, ends)]))
+    proofs = Evidence(ledger, manual, subject, min([start, *map(iso, ends)])).of_each(wanted.values())
     marks = marks_by_item(ledger)
-    return {key: Record(evidence.of(item), attempts[key], marks.get(key, ())) for key, item in wanted.items()}
+    return {key: Record(proofs.get(key, ()), attempts[key], marks.get(key, ())) for key in wanted}
 
 
 def silent_services(ledger: Ledger) -> set[str]:
@@ -112,11 +114,14 @@ def silent_services(ledger: Ledger) -> set[str]:
 
 
 def attempts_of(
-    ledger: Ledger, key: str, since: str, silent: Collection[str], until: str = "9999"
-) -> dict[datetime, Attempt]:
-    """The runs of an item's occurrences that were due in a span, by when that was."""
-    rows = ledger.read("occurrences_of", item=key, since=since, until=until)
-    return {parse_iso(row["due"]): attempt_of(row, silent) for row in rows}
+    ledger: Ledger, spans: Sequence[tuple[str, str, str]], silent: Collection[str]
+) -> list[dict[datetime, Attempt]]:
+    """The runs of some items, by when they were due. spans: the keys of items, each with since <= due < until."""
+    values = [{"item": key, "since": since, "until": until} for key, since, until in spans]
+    return [
+        {parse_iso(row["due"]): attempt_of(row, silent) for row in rows}
+        for rows in ledger.read_each("occurrences_of", values)
+    ]
 
 
 def marks_by_item(ledger: Ledger) -> dict[str, list[Mark]]:

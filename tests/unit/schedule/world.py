@@ -21,7 +21,7 @@ from tabsync.schedule.items import Item
 from tabsync.schedule.judge import Attempt, Mark, Proof, Record, State, Verdict, judge_all
 from tabsync.schedule.look import Look
 from tabsync.schedule.record import Service
-from tabsync.schedule.tally import tally
+from tabsync.schedule.tally import tally, unsettled
 from tabsync.service.due import due_now, next_look, waits_for_a_backup
 from tests.unit.schedule.naive import (
     DAY,
@@ -329,10 +329,12 @@ class World:
             record = known.get(key) or Record()
             running = [due for due, one in record.attempts.items() if one.state == "running"]
 
-            def attempts(first: datetime, last: datetime, of: Record = record) -> Mapping[datetime, Attempt]:
-                return {due: one for due, one in of.attempts.items() if first <= due < last}
-
-            got = tally(dues, Record(record.proofs, {}, record.marks), running, attempts, seen, end)
+            bare = Record(record.proofs, {}, record.marks)
+            left = unsettled(dues, bare, running, end)
+            runs = [
+                {due: one for due, one in record.attempts.items() if first <= due < last} for first, last in left.runs
+            ]
+            got = tally(dues, left, bare, runs, seen)
             assert got.counts == Counter(one.state for one in ones), f"{key}: summed, and judged one by one"
             assert got.caught_up == sum(one.caught_up is not None for one in ones)
             others = [one for one in ones if one.state is not State.DONE]
