@@ -65,8 +65,12 @@ class Home:
     now: datetime
 
 
-def home_of_a_year(place: Path, *, often: bool) -> Home:
-    """Make one. often: with the items that are due hourly or more often, and what they left."""
+def home_of_a_year(place: Path, *, often: bool, faults: bool = True, subject: str = SUBJECT) -> Home:
+    """Make one.
+
+    often: with the items that are due hourly or more often, and what they left; faults: not all went well; subject: of
+    which database.
+    """
     place.mkdir(parents=True)
     manual = place / "manual.md"
     manual.write_text("\n".join([_TARGETS, _RETENTION, "## Schedule\n", *_sections(_RARE | (_OFTEN if often else {}))]))
@@ -76,9 +80,9 @@ def home_of_a_year(place: Path, *, often: bool) -> Home:
     items, moment = items_of(found), now()
     ledger = open_ledger(f"sqlite:///{place / 'home' / 'ledger.sqlite'}", place / "home" / "running")
     began = moment - YEAR
-    with ledger.writing():
-        pass  # its tables are there
-    _fill(place / "home" / "ledger.sqlite", Version(began, found.digest, items, __version__, SUBJECT), moment)
+    ledger.close()
+    version = Version(began, found.digest, items, __version__, subject)
+    _fill(place / "home" / "ledger.sqlite", version, moment, faults=faults)
     return Home(config, manual, items, moment)
 
 
@@ -92,11 +96,11 @@ def _sections(headings: dict[str, list[str]]) -> Iterator[str]:
         yield ""
 
 
-def _fill(path: Path, version: Version, moment: datetime) -> None:
+def _fill(path: Path, version: Version, moment: datetime, *, faults: bool) -> None:
     """One in a thousand was missed, or failed, or was late."""
     chance, evidence, runs, marks = Random(1), list[Any](), list[Any](), list[Any]()
     for one in expected([version], version.at, moment, ZoneInfo("UTC")):
-        fate, done = chance.random(), one.due + timedelta(seconds=chance.uniform(2, 20))
+        fate, done = chance.random() if faults else 1.0, one.due + timedelta(seconds=chance.uniform(2, 20))
         if one.item.is_task:
             marks.append((iso(done), "done", one.item.key, iso(one.due), "ana", "", ""))
             continue
@@ -107,7 +111,7 @@ def _fill(path: Path, version: Version, moment: datetime) -> None:
         if not failed or one.item.evidence == OUTPUT:
             kind = output_of(one.item.key) if one.item.evidence == OUTPUT else one.item.evidence
             facts = json.dumps(_facts(one.item, done, failed=failed))
-            evidence.append((iso(done), kind, SUBJECT, not failed, facts))
+            evidence.append((iso(done), kind, version.subject, not failed, facts))
     with sqlite3.connect(path) as ledger:
         items = json.dumps([one.to_json() for one in version.items])
         ledger.execute(
