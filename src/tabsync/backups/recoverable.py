@@ -28,7 +28,9 @@ SOURCE = "recoverable to"
 _ASKED_FOR = 60.0  # seconds for which a provider's answer counts: the console asks every few seconds
 _STAMP = re.compile(r"(\d{8}T\d{6}Z)")
 _LOOKED_AT = 100  # drills, backups
-_asked: dict[str, tuple[float, Facts]] = {}
+
+asked: dict[str, tuple[float, Facts]] = {}
+"""What providers said last, and when, by project."""
 
 
 def recoverable_to(workspace: Workspace, manual: Manual, ledger: Ledger, subject: str | None) -> Facts:
@@ -55,10 +57,10 @@ def _at_provider(workspace: Workspace) -> tuple[datetime, str] | None:
     project = project_of(workspace)
     if project is None:
         return None
-    at, state = _asked.get(project, (0.0, {}))
+    at, state = asked.get(project, (0.0, {}))
     if not state or time.monotonic() - at > _ASKED_FOR:
         state = provider_state(workspace) or {}
-        _asked[project] = (time.monotonic(), state)
+        asked[project] = (time.monotonic(), state)
     if state.get("problem"):
         raise TabsyncError(f"{state['provider']} could not be asked: {state['problem']}", str(state.get("hint", "")))
     window = state.get("window")
@@ -66,7 +68,7 @@ def _at_provider(workspace: Workspace) -> tuple[datetime, str] | None:
 
 
 def _with_wal(workspace: Workspace, ledger: Ledger, subject: str | None) -> tuple[datetime, str] | None:
-    """The end of the newest window of a physical backup, as the store has it. Raises TabsyncError when it can't be read.
+    """The end of the newest window of a physical backup, by the store. Raises TabsyncError when that can't be read.
 
     The store is only read where there ever was such a backup: to list it takes its time.
     """

@@ -160,6 +160,7 @@ def _reading(path: Path) -> closing[sqlite3.Connection]:
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=_PATIENCE)
     connection.row_factory = sqlite3.Row
     connection.execute("pragma query_only=on")
+    connection.execute("pragma cache_size=-32000")  # kB: rows of one kind are all over it, and it is gone at the close
     return closing(connection)
 
 

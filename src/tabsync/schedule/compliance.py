@@ -15,11 +15,20 @@ from tabsync.kernel.page import Page, Part, Style
 from tabsync.kernel.request import Option
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import parse_duration
-from tabsync.schedule.expected import zone_of
 from tabsync.schedule.judge import BAD, State
 from tabsync.schedule.look import Look, look
 from tabsync.schedule.tally import Tally, tallies
-from tabsync.schedule.words import SIGN, as_json, item_as_json, moment, sum_told, told
+from tabsync.schedule.words import (
+    SIGN,
+    as_json,
+    first_line,
+    item_as_json,
+    moment,
+    schedule_in,
+    sum_told,
+    told,
+    zone_told,
+)
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -61,9 +70,12 @@ def look_compliance(workspace: Workspace, request: Compliance) -> Page:
         page.line(("Nothing is known: no manual was ever in force. ", "warning"), "To keep the schedule: tabsync serve")
         return page
     share = "nothing was due yet" if total is None else f"{floor(total * 10) / 10} % of what was due was done in time"
-    page.line((f"{share}, since {moment(max(start, seen.versions[0].at), seen.here)}", _style(total)))
+    page.line((f"{share}, since {moment(max(start, seen.versions[0].at), seen.zone)}", _style(total)))
     page.table(
-        ("Item", "When", "Done", "Missed", "Failed", "Other"), map(_row, found), right=("Done", "Missed", "Failed")
+        ("Item", "When", "Done", "Missed", "Failed", "Other"),
+        [_row(one, seen) for one in found],
+        right=("Done", "Missed", "Failed"),
+        whole=("Item",),
     )
     worst = sorted((row for one in found for row in _not_done(one, seen)), key=lambda row: row[0], reverse=True)
     if worst:
@@ -71,6 +83,10 @@ def look_compliance(workspace: Workspace, request: Compliance) -> Page:
         page.table(("Due", "Item", "What became of it"), [row[1:] for row in worst[:_SHOWN]], whole=("Due", "Item"))
     if len(worst) > _SHOWN:
         page.line(f"and {len(worst) - _SHOWN} more: --json lists all", style="quiet")
+    zone_told(page, seen.zone)
+    waiting = [one.item for one in found if one.counts[State.APPROVAL] and one.item in seen.items]
+    for item in waiting:
+        page.hint(f"tabsync schedule approve {item.name}")
     if request.html is not None:
         from tabsync.schedule.html import write
 
@@ -79,7 +95,7 @@ def look_compliance(workspace: Workspace, request: Compliance) -> Page:
     return page
 
 
-def _row(one: Tally) -> tuple[Part, ...]:
+def _row(one: Tally, seen: Look) -> tuple[Part, ...]:
     missed, failed = one.counts[State.MISSED], one.counts[State.FAILED] + one.counts[State.PROVED_NOTHING]
     late = f"{missed} ({one.caught_up} caught up)" if one.caught_up else str(missed)
     others = ", ".join(
@@ -88,12 +104,12 @@ def _row(one: Tally) -> tuple[Part, ...]:
         if state not in (State.DONE, State.MISSED, State.FAILED, State.PROVED_NOTHING)
     )
     bad: tuple[Part, Part] = ((late, "bad" if missed else ""), (str(failed), "bad" if failed else ""))
-    return (one.item.name, one.item.schedule, str(one.counts[State.DONE]), *bad, others)
+    return (one.item.name, schedule_in(one.item, seen.zone), str(one.counts[State.DONE]), *bad, others)
 
 
 def _not_done(one: Tally, seen: Look) -> Iterator[tuple[datetime, str, str, Part]]:
     """When, and what is said of it: each occurrence that was not done, or, of what is due often, each such day."""
-    zone = zone_of(one.item.when, seen.here)
+    zone = seen.zone
     for day, counts in one.days.items():
         if any(counts[state] for state in _BAD):
             at = datetime(day.year, day.month, day.day, tzinfo=zone)
@@ -101,7 +117,7 @@ def _not_done(one: Tally, seen: Look) -> Iterator[tuple[datetime, str, str, Part
     for verdict in () if one.days else one.others:
         if verdict.state in _BAD:
             due = verdict.occurrence.due
-            yield due, moment(due, zone), one.item.name, (told(verdict, zone), SIGN[verdict.state][1])
+            yield due, moment(due, zone), one.item.name, (first_line(told(verdict, zone)), SIGN[verdict.state][1])
 
 
 def _as_json(one: Tally) -> Facts:

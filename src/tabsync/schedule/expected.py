@@ -130,8 +130,13 @@ def times(item: Item, start: datetime, end: datetime, here: tzinfo) -> Iterator[
 
 def zone_of(when: When, here: tzinfo) -> tzinfo:
     """The zone of an item; that of this machine where it names none, or one that this machine doesn't have any more."""
+    return zone_named(when.zone, here)
+
+
+def zone_named(name: str, here: tzinfo) -> tzinfo:
+    """A zone by its name; that of this machine where there is none, or when this machine doesn't know it any more."""
     try:
-        return ZoneInfo(when.zone) if when.zone else here
+        return ZoneInfo(name) if name else here
     except (KeyError, ValueError, OSError):
         return here
 

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 from tabsync.kernel.clock import iso
 from tabsync.kernel.page import Page, Part, Style
 from tabsync.kernel.request import Option
-from tabsync.schedule.expected import zone_of
 from tabsync.schedule.items import Item
 from tabsync.schedule.judge import BAD, State, Verdict
 from tabsync.schedule.list import newest, overdue
 from tabsync.schedule.look import Look, judged, look
-from tabsync.schedule.words import SIGN, as_json, first_line, moment, sum_told, told
+from tabsync.schedule.words import SIGN, as_json, first_line, moment, sum_told, told, zone_told
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -71,9 +70,10 @@ def look_report(workspace: Workspace, request: Report) -> Page:
     page = Page("schedule report", data)
     _headline(page, seen, last, late)
     rest = _still(late, seen) + [(one, "quiet") for one in _cut(differences, _OTHERWISE, "differences")]
-    _table(page, list(_rows(last, seen)), _LINES - len(page.blocks) - len(rest) - 2)
+    _table(page, list(_rows(last, seen)), _LINES - len(page.blocks) - len(rest) - 3)
     for text, style in rest:
         page.line((text, style))
+    zone_told(page, seen.zone)
     if request.html is not None:
         from tabsync.schedule.html import write
 
@@ -128,7 +128,7 @@ def _rows(last: Sequence[Verdict], seen: Look) -> Iterator[Told]:
         if item.is_frequent:
             often.setdefault(item.name, []).append(one)
             continue
-        zone = zone_of(item.when, seen.here)
+        zone = seen.zone
         sign, style = SIGN[one.state]
         proved = f": {first_line(one.why)}" if one.state is State.DONE and one.why else ""
         text = f"{sign} {first_line(told(one, zone))}{proved}"
@@ -144,8 +144,8 @@ def _sum(ones: Sequence[Verdict], seen: Look) -> Told:
     sign, style = SIGN[worst.state if worst else ones[-1].state]
     text = f"{sign} {sum_told(counts)}"
     if worst is not None:
-        zone = zone_of(item.when, seen.here)
-        text += f"; the last of them {moment(worst.occurrence.due, zone)}: {first_line(told(worst, zone))}"
+        why = f": {first_line(worst.why)}" if worst.why else ""
+        text += f"; the last one due {moment(worst.occurrence.due, seen.zone)}{why}"
     return Told(item.when.name, item, text, style, worst is not None, ones[-1].occurrence.due)
 
 
@@ -175,7 +175,7 @@ def _still(late: Sequence[Verdict], seen: Look) -> list[tuple[str, Style]]:
     """What is overdue since before the night."""
     found = []
     for one in late:
-        zone = zone_of(one.occurrence.item.when, seen.here)
+        zone = seen.zone
         found.append(f"Still: {one.occurrence.item.name}, due {moment(one.occurrence.due, zone)}: {told(one, zone)}")
     return [(text, "bad") for text in _cut(found, _STILL, "overdue, all in: tabsync schedule list")]
 
@@ -191,7 +191,7 @@ def _headline(page: Page, seen: Look, last: Sequence[Verdict], late: Sequence[Ve
         page.line(("Nobody has kept this schedule yet. ", "warning"), "To keep it: tabsync serve")
         return
     if seen.silent_since is not None:
-        page.line((f"The scheduler is silent since {moment(seen.silent_since, seen.here)}.", "strong bad"))
+        page.line((f"The scheduler is silent since {moment(seen.silent_since, seen.zone)}.", "strong bad"))
     bad = [one for one in last if one.state in BAD or one.state is State.UNKNOWN]
     done = sum(one.state is State.DONE for one in last)
     if bad or late:
