@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -79,19 +78,21 @@ def _expected(config: Path, rounds: int) -> Measured:
 
 
 def _compliance(rare: Path, often: Path, rounds: int) -> list[Measured]:
-    """What a year costs a processor more than an hour does: the program's start is the same."""
-    year, base = _whole(rare, "1 year", rounds * 3), _whole(rare, "1 hour", rounds * 3)
-    all_year, all_base = (_whole(often, span, rounds) for span in ("1 year", "1 hour"))
+    """What a year costs a processor more than an hour does: the program's start is the same. The least of several."""
+    year, hour = _turns(rare, rounds * 5)
+    all_year, all_hour = _turns(often, rounds)
     what = "Compliance of a year of 32 items that are due less often than hourly, of a processor"
-    more = f"; with 8 more items that are due 250,000 times: {all_year - all_base:.2f} s, no bound"
-    return [Measured(what, year - base, 0.1, "s", more)]
+    more = f"; with 8 more items that are due 250,000 times: {all_year - all_hour:.2f} s, no bound"
+    return [Measured(what, year - hour, 0.1, "s", more)]
 
 
-def _whole(config: Path, since: str, rounds: int) -> float:
-    words = [str(TABSYNC), "schedule", "compliance", "--since", since, "--config", str(config)]
-    taken = []
+def _turns(config: Path, rounds: int) -> tuple[float, float]:
+    """Seconds of a processor that the whole command takes for a year, and for an hour, in turns."""
+    taken: dict[str, list[float]] = {"1 year": [], "1 hour": []}
     for _ in range(rounds):
-        before = cpu_of_children()
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, env=dict(os.environ))
-        taken.append(cpu_of_children() - before)
-    return median(taken)
+        for since, seconds in taken.items():
+            words = [str(TABSYNC), "schedule", "compliance", "--since", since, "--config", str(config)]
+            before = cpu_of_children()
+            subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+            seconds.append(cpu_of_children() - before)
+    return min(taken["1 year"]), min(taken["1 hour"])
