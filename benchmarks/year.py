@@ -19,10 +19,12 @@ from tabsync import __version__
 from tabsync.kernel.clock import iso, now
 from tabsync.ledger.open import open_ledger
 from tabsync.manual.load import read
+from tabsync.postgres.conninfo import place
 from tabsync.schedule.expected import Version, expected
 from tabsync.schedule.items import OUTPUT, Item, items_of, output_of
 
 SUBJECT = "7575757575757575757/shop"
+_NOWHERE = "host=127.0.0.1 port=1"
 YEAR = timedelta(days=365)
 _LINES = [f"line {number} of what it printed, about as long as such a line is" for number in range(6)]
 _TARGETS = "# Shop\n\n## Targets\n\n- RTO: < 1 hour\n- RPO: < 15 minutes\n"
@@ -65,24 +67,24 @@ class Home:
     now: datetime
 
 
-def home_of_a_year(place: Path, *, often: bool, faults: bool = True, subject: str = SUBJECT) -> Home:
+def home_of_a_year(base: Path, *, often: bool, faults: bool = True, subject: str = SUBJECT) -> Home:
     """Make one.
 
     often: with the items that are due hourly or more often, and what they left; faults: not all went well; subject: of
     which database.
     """
-    place.mkdir(parents=True)
-    manual = place / "manual.md"
+    base.mkdir(parents=True)
+    manual = base / "manual.md"
     manual.write_text("\n".join([_TARGETS, _RETENTION, "## Schedule\n", *_sections(_RARE | (_OFTEN if often else {}))]))
-    config = place / "tabsync.toml"
-    config.write_text('database = "host=127.0.0.1 port=1"\nmanual = "manual.md"\nstore = "store"\nhome = "home"\n')
+    config = base / "tabsync.toml"
+    config.write_text(f'database = "{_NOWHERE}"\nmanual = "manual.md"\nstore = "store"\nhome = "home"\n')
     found, _ = read(manual)
     items, moment = items_of(found), now()
-    ledger = open_ledger(f"sqlite:///{place / 'home' / 'ledger.sqlite'}", place / "home" / "running")
+    ledger = open_ledger(f"sqlite:///{base / 'home' / 'ledger.sqlite'}", base / "home" / "running")
     began = moment - YEAR
     ledger.close()
     version = Version(began, found.digest, items, __version__, subject)
-    _fill(place / "home" / "ledger.sqlite", version, moment, faults=faults)
+    _fill(base / "home" / "ledger.sqlite", version, moment, faults=faults)
     return Home(config, manual, items, moment)
 
 
@@ -96,9 +98,17 @@ def _sections(headings: dict[str, list[str]]) -> Iterator[str]:
         yield ""
 
 
+_INSERT_RUN = (
+    "insert into occurrence (item, due, state, service, host, fence, tries, directory, started_at, limit_at, ended_at,"
+    " exit, fact, run_id, retry_at, output, home) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')"
+)
+
+
 def _fill(path: Path, version: Version, moment: datetime, *, faults: bool) -> None:
     """One in a thousand was missed, or failed, or was late."""
-    chance, evidence, runs, marks = Random(1), list[Any](), list[Any](), list[Any]()
+    chance, runs, marks = Random(1), list[Any](), list[Any]()
+    asked = json.dumps({"place": place(_NOWHERE)})
+    evidence: list[Any] = [(iso(version.at), "identity", version.subject, True, asked)]
     for one in expected([version], version.at, moment, ZoneInfo("UTC")):
         fate, done = chance.random() if faults else 1.0, one.due + timedelta(seconds=chance.uniform(2, 20))
         if one.item.is_task:

@@ -10,7 +10,6 @@ from tabsync.kernel.request import Argument, Option
 
 if TYPE_CHECKING:
     from tabsync.cli.terminal import Terminal
-    from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 
 
@@ -39,7 +38,7 @@ def init_command(terminal: Terminal, request: Init) -> None:
     found = Workspace(home, request.url, base / "backups", base / "manual.md", f"sqlite:///{home / 'ledger.sqlite'}")
     outcome = terminal.run(found, plan)
     outcome.raise_if_failed()
-    _put_in_force(found, plan.target)
+    _put_in_force(found)
     page = Page("init", {"run": outcome.run_id, "files": list(outcome.results.values())})
     page.line(f"{plan.title}: done.")
     page.line(
@@ -49,11 +48,10 @@ def init_command(terminal: Terminal, request: Init) -> None:
     terminal.page(page)
 
 
-def _put_in_force(workspace: Workspace, identity: Facts) -> None:
+def _put_in_force(workspace: Workspace) -> None:
     """What the manual's schedule expects is expected from now on, whether anybody keeps it or not."""
     from tabsync.manual.load import read
-    from tabsync.schedule.record import put_in_force
-    from tabsync.stores.manifest import subject_of
+    from tabsync.schedule.record import ask_subject, put_in_force
 
     manual, _ = read(workspace.manual_path)
-    put_in_force(workspace.ledger(), manual, subject_of(identity))
+    put_in_force(workspace.ledger(), manual, ask_subject(workspace))

@@ -57,6 +57,13 @@ select at, subject, run_id from evidence where kind = :kind and at >= :since and
 -- The rest.
 select at, subject, ok, run_id, facts from evidence where kind = :kind and at >= :since and not ok order by at
 
+-- name: occurrences
+-- All that were due since a moment.
+select item, due, state, service, host, fence, tries, directory, started_at, limit_at, ended_at, exit, fact, run_id,
+       retry_at
+  from occurrence
+ where due >= :since
+
 -- name: occurrences_of
 -- Of an item, since <= due < until.
 select item, due, state, service, host, fence, tries, directory, started_at, limit_at, ended_at, exit, fact, run_id,

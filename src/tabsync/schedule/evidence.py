@@ -12,10 +12,14 @@ from dataclasses import dataclass, field
 from tabsync.kernel.clock import parse_iso
 from tabsync.kernel.procedure import named
 from tabsync.kernel.step import Facts
+from tabsync.ledger.evidence import NO_DATABASE
 from tabsync.ledger.open import Ledger
 from tabsync.manual.model import Manual
 from tabsync.schedule.items import OUTPUT, Item, output_of
 from tabsync.schedule.judge import Proof
+
+UNTOLD = "?"
+"""Whose evidence counts where that is not known: nobody's. It is "" where no database was ever asked."""
 
 
 @dataclass(slots=True)
@@ -36,7 +40,7 @@ class Evidence:
 
     def of_each(self, items: Iterable[Item]) -> dict[str, list[Proof]]:
         """The evidence of each item, by the items' keys."""
-        wanted = [one for one in items if one.evidence and one.built and not one.is_task]
+        wanted = [one for one in items if one.evidence and (one.built or one.barred) and not one.is_task]
         for statement in ("evidence_good_moments", "evidence_bad", "evidence_from"):
             kinds = list(dict.fromkeys(_kind(one) for one in wanted if statement in self._statements(one)))
             values = [{"kind": kind, "since": self.since} for kind in kinds]
@@ -65,7 +69,8 @@ class Evidence:
         why = _whose(row, subject) or (fits(item.words, facts | {"at": row["at"]}, self.manual) if fits else "")
         about = str(facts.get("sentence") or facts.get("headline") or facts.get("backup") or "")
         unknown = bool(facts.get("unknown", False)) and item.evidence == OUTPUT
-        return Proof(parse_iso(row["at"]), row["ok"], why, about, row["run_id"] or "", unknown)
+        backup = str(facts.get("backup") or "")
+        return Proof(parse_iso(row["at"]), row["ok"], why, about, row["run_id"] or "", unknown, backup)
 
 
 def _kind(item: Item) -> str:
@@ -77,5 +82,7 @@ def _went_well(row: Facts, subject: str) -> Proof:
 
 
 def _whose(row: Facts, subject: str) -> str:
-    other = subject and row["subject"] != subject
+    if subject == UNTOLD and row["subject"] != NO_DATABASE:
+        return "it is not known whether it is of this database, which was not asked yet"
+    other = subject and row["subject"] not in (subject, NO_DATABASE)
     return f"it is of another database, {row['subject']}" if other else ""

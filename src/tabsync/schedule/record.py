@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from tabsync import __version__
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.step import Facts
-from tabsync.ledger.evidence import NO_DATABASE, add_audit, add_evidence
+from tabsync.ledger.evidence import add_audit, add_evidence
 from tabsync.ledger.open import Ledger
 from tabsync.manual.model import Manual
-from tabsync.schedule.evidence import Evidence
+from tabsync.schedule.evidence import UNTOLD, Evidence
 from tabsync.schedule.expected import Version
 from tabsync.schedule.items import Item, item_from_json, items_of
 from tabsync.schedule.judge import Attempt, Mark, Record
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 SILENT = timedelta(seconds=90)
 """After this time without a beat a service is silent."""
-
-UNTOLD = "?"
-"""Whose evidence counts where that is not known: nobody's. It is "" where no database was ever asked."""
 
 _IDENTITY = "identity"
 _EVER = "9999"  # after every moment, as the ledger has them

@@ -18,6 +18,7 @@ from tabsync.kernel.clock import iso, now
 from tabsync.kernel.page import Page
 from tabsync.ledger.tables import evidence, manual_version, mark, occurrence, run
 from tabsync.manual.load import read
+from tabsync.postgres.conninfo import place
 from tabsync.procedures import find
 from tabsync.schedule.compliance import Compliance, look_compliance
 from tabsync.schedule.expected import Version, expected
@@ -84,6 +85,8 @@ class Kept:
         items = [one.to_json() for one in self.items]
         row = {"at": iso(self.version.at), "digest": manual.digest, "program": __version__, "subject": MINE}
         self.add(manual_version, [row | {"items": items}])
+        asked = {"at": iso(self.version.at), "kind": "identity", "subject": MINE, "ok": True, "run_id": None}
+        self.add(evidence, [asked | {"facts": {"place": place(self.workspace.conninfo)}}])
 
     def add(self, table: Any, rows: list[dict[str, Any]]) -> None:
         if rows:
@@ -103,6 +106,7 @@ class Kept:
 
     def run(self, item: Item, due: datetime, *, state: str = "ended", code: int | None = 0) -> dict[str, Any]:
         row = {"item": item.key, "due": iso(due), "state": state, "service": "h", "host": "h", "fence": 1, "tries": 1}
+        row["home"] = ""
         row |= {"directory": "", "started_at": iso(due), "limit_at": iso(due), "run_id": "", "output": ""}
         ended = None if state == "running" else iso(due + timedelta(minutes=1))
         return row | {"ended_at": ended, "exit": code, "fact": FACT if code else "", "retry_at": None}
@@ -183,8 +187,16 @@ def test_a_run_s_evidence_is_found_by_its_name_when_it_is_summed(directory: Path
     kept = Kept(directory, "## Schedule\n\n### Hourly\n\n- List: `tabsync backup list`\n", 2)
     (item,) = kept.items
     due = [due for _, due, _ in kept.occurrences()][10]
-    row: dict[str, Any] = dict.fromkeys(("title", "approval", "actor", "host", "plan_digest", "manual_digest"), "")
-    row |= {"id": "r1", "procedure": "backup list", "state": "done", "pid": 1, "target": {}, "plan": {}}
+    row: dict[str, Any] = dict.fromkeys(("title", "approval", "actor", "host", "home", "plan_digest"), "")
+    row |= {
+        "id": "r1",
+        "procedure": "backup list",
+        "state": "done",
+        "pid": 1,
+        "target": {},
+        "plan": {},
+        "manual_digest": "",
+    }
     row["started_at"] = iso(due)
     kept.add(run, [row])
     kept.add(evidence, [kept.proof(item, due - timedelta(minutes=20)) | {"run_id": "r1"}])

@@ -11,7 +11,6 @@ from itertools import pairwise
 from tabsync.backups.procedures.take import Take
 from tabsync.backups.retention.policy import class_of
 from tabsync.kernel.clock import parse_iso
-from tabsync.kernel.procedure import named
 from tabsync.kernel.request import fields_of
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
