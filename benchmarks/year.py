@@ -107,7 +107,7 @@ _INSERT_RUN = (
 def _fill(path: Path, version: Version, moment: datetime, *, faults: bool) -> None:
     """One in a thousand was missed, or failed, or was late."""
     chance, runs, marks = Random(1), list[Any](), list[Any]()
-    asked = json.dumps({"place": place(_NOWHERE)})
+    asked = json.dumps({"place": place(_NOWHERE), "home": ""})
     evidence: list[Any] = [(iso(version.at), "identity", version.subject, True, asked)]
     for one in expected([version], version.at, moment, ZoneInfo("UTC")):
         fate, done = chance.random() if faults else 1.0, one.due + timedelta(seconds=chance.uniform(2, 20))

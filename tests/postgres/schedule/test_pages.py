@@ -86,7 +86,7 @@ class Kept:
         row = {"at": iso(self.version.at), "digest": manual.digest, "program": __version__, "subject": MINE}
         self.add(manual_version, [row | {"items": items}])
         asked = {"at": iso(self.version.at), "kind": "identity", "subject": MINE, "ok": True, "run_id": None}
-        self.add(evidence, [asked | {"facts": {"place": place(self.workspace.conninfo)}}])
+        self.add(evidence, [asked | {"facts": {"place": place(self.workspace.conninfo), "home": ""}}])
 
     def add(self, table: Any, rows: list[dict[str, Any]]) -> None:
         if rows:
