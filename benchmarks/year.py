@@ -132,7 +132,7 @@ def _fill(path: Path, version: Version, moment: datetime, *, faults: bool) -> No
         ledger.executemany(
             "insert into mark (at, kind, item, due, who, note, digest) values (?, ?, ?, ?, ?, ?, ?)", marks
         )
-        ledger.executemany(f"insert into occurrence values ({', '.join('?' * 16)})", runs)
+        ledger.executemany(_INSERT_RUN, runs)
     ledger.close()
 
 
