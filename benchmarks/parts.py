@@ -15,6 +15,7 @@ from benchmarks.place import Subject, subject
 from benchmarks.recovery import Say, away, deduplicated, restored
 from benchmarks.report import drill_lines, dump_rows
 from benchmarks.rescue import lost, rows
+from benchmarks.schedule import measure_schedule
 from benchmarks.startup import start_up
 
 
@@ -89,6 +90,11 @@ def _objects(bench: Bench) -> Section:
     return Section("Many objects", "tables made for it", measure_objects(bench.subject, bench.say), [])
 
 
+def _schedule(bench: Bench) -> Section:
+    found, runs = measure_schedule(bench.home, bench.rounds, bench.say)
+    return Section("The schedule", "a ledger of a year, written for it, and an empty database", found, runs)
+
+
 PARTS: dict[str, Callable[[Bench], Section]] = {
     "dumps": _dumps,
     "azurite": _away,
@@ -98,5 +104,6 @@ PARTS: dict[str, Callable[[Bench], Section]] = {
     "lost": _lost,
     "objects": _objects,
     "start": _start,
+    "schedule": _schedule,
 }
 """By the names that --only takes; in this order, since some use what those before left."""

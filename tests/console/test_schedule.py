@@ -113,24 +113,15 @@ def _last_two_o_clock() -> datetime:
 
 def _proved(ledger: Ledger, key: str, subject: str, at: datetime) -> None:
     facts = {"item": key, "headline": "all are intact"}
-    row = {"at": iso(at), "kind": "output", "subject": subject, "ok": True, "run_id": None, "facts": facts}
+    row = {"at": iso(at), "kind": f"output {key}", "subject": subject, "ok": True, "run_id": None, "facts": facts}
     with ledger.writing() as connection:
         connection.execute(insert(evidence), [row])
 
 
 def _failed(ledger: Ledger, key: str, due: datetime) -> None:
     told = "can't connect to shop on db.example.org:5432: Connection refused"
-    row = {
-        "item": key,
-        "due": iso(due),
-        "state": "ended",
-        "service": "here",
-        "host": "here",
-        "home": "",
-        "fence": 0,
-        "tries": 1,
-    }
-    row |= {"directory": "", "started_at": iso(due), "limit_at": iso(due), "ended_at": iso(due), "exit": 4}
+    row = {"item": key, "due": iso(due), "state": "ended", "service": "here", "host": "here", "fence": 0, "tries": 1}
+    row |= {"home": "", "directory": "", "started_at": iso(due), "limit_at": iso(due), "ended_at": iso(due), "exit": 4}
     with ledger.writing() as connection:
         connection.execute(insert(occurrence), [row | {"fact": told, "run_id": "", "retry_at": None, "output": ""}])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from tabsync.backups.recoverable import SOURCE, recoverable_to
 from tabsync.kernel.clock import age, now, parse_iso
 from tabsync.kernel.errors import TabsyncError
 from tabsync.kernel.step import Facts
@@ -28,6 +29,8 @@ def contribute(workspace: Workspace, manual: Manual, facts: Facts) -> list[Facts
         ledger = workspace.ledger()
     except TabsyncError:
         return _actions(facts)  # that nothing is known without the ledger is said already
+    if any(metric.source == SOURCE for metric in manual.metrics):
+        facts["known"][SOURCE] = recoverable_to(workspace, manual, ledger, subject)
     for kind in ("backup", "drill"):
         found = latest_evidence(ledger, kind, subject)
         if found is None:

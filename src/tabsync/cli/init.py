@@ -10,6 +10,7 @@ from tabsync.kernel.request import Argument, Option
 
 if TYPE_CHECKING:
     from tabsync.cli.terminal import Terminal
+    from tabsync.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,20 @@ def init_command(terminal: Terminal, request: Init) -> None:
     found = Workspace(home, request.url, base / "backups", base / "manual.md", f"sqlite:///{home / 'ledger.sqlite'}")
     outcome = terminal.run(found, plan)
     outcome.raise_if_failed()
+    _put_in_force(found)
     page = Page("init", {"run": outcome.run_id, "files": list(outcome.results.values())})
     page.line(f"{plan.title}: done.")
     page.line(
         "Next: read manual.md, which is now your policy; then run: tabsync manual check, tabsync health, tabsync drill"
     )
+    page.line("To keep its Schedule, beginning with a backup at once: tabsync serve", whole=True)
     terminal.page(page)
+
+
+def _put_in_force(workspace: Workspace) -> None:
+    """What the manual's schedule expects is expected from now on, whether anybody keeps it or not."""
+    from tabsync.manual.load import read
+    from tabsync.schedule.record import ask_subject, put_in_force
+
+    manual, _ = read(workspace.manual_path)
+    put_in_force(workspace.ledger(), manual, ask_subject(workspace))

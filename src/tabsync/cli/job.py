@@ -67,11 +67,13 @@ def _leave_output(job: Facts, directory: Path, result: Facts) -> None:
     """What a procedure printed that leaves no other evidence is the evidence that it was done."""
     from tabsync.kernel.errors import Exit
     from tabsync.ledger.evidence import add_evidence
-    from tabsync.service.jobs import output_of, run_of
+    from tabsync.schedule.items import output_of
+    from tabsync.service.jobs import output_of as printed
+    from tabsync.service.jobs import run_of
     from tabsync.workspace import find
 
     sys.stdout.flush()
-    lines = [line for line in output_of(directory).splitlines() if line.strip()]
+    lines = [line for line in printed(directory).splitlines() if line.strip()]
     facts = {
         "item": job["item"],
         "headline": " ".join((result["fact"] or (lines[-1] if lines else "")).split())[:300],
@@ -82,7 +84,8 @@ def _leave_output(job: Facts, directory: Path, result: Facts) -> None:
     workspace = find()
     try:
         ok = result["exit"] == 0
-        add_evidence(workspace.ledger(), "output", job["subject"], ok=ok, facts=facts, run_id=run_of(directory) or None)
+        kind, run_id = output_of(job["item"]), run_of(directory) or None
+        add_evidence(workspace.ledger(), kind, job["subject"], ok=ok, facts=facts, run_id=run_id)
     finally:
         workspace.close()
 

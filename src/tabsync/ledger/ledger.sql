@@ -49,15 +49,27 @@ select id, at, digest, program, subject, items from manual_version order by id
 -- Of a kind, the oldest first.
 select at, subject, ok, run_id, facts from evidence where kind = :kind and at >= :since order by at
 
--- name: evidence_moments
--- The same without what it says.
-select at, subject, ok, run_id from evidence where kind = :kind and at >= :since order by at
+-- name: evidence_good_moments
+-- The same of what is good, without what it says.
+select at, subject, run_id from evidence where kind = :kind and at >= :since and ok order by at
+
+-- name: evidence_bad
+-- The rest.
+select at, subject, ok, run_id, facts from evidence where kind = :kind and at >= :since and not ok order by at
 
 -- name: occurrences
+-- All that were due since a moment.
 select item, due, state, service, host, fence, tries, directory, started_at, limit_at, ended_at, exit, fact, run_id,
        retry_at
   from occurrence
  where due >= :since
+
+-- name: occurrences_of
+-- Of an item, since <= due < until.
+select item, due, state, service, host, fence, tries, directory, started_at, limit_at, ended_at, exit, fact, run_id,
+       retry_at
+  from occurrence
+ where item = :item and due >= :since and due < :until
 
 -- name: occurrence
 select item, due, state, service, host, fence, tries, directory, started_at, limit_at, ended_at, exit, fact, run_id,

@@ -11,7 +11,7 @@ import json
 import os
 import socket
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +41,7 @@ _JSON: Mapping[str, Collection[str]] = {
     "steps": ("facts",),
     "manual_versions": ("items",),
     "evidence_from": ("facts",),
+    "evidence_bad": ("facts",),
     "services": ("facts",),
 }
 """The columns of each statement that hold JSON: text to SQLite, and values already where a driver knows JSON."""
@@ -77,16 +78,24 @@ class Ledger:
 
     def read(self, statement: str, **values: object) -> list[Facts]:
         """The rows that a statement of ledger.sql gives. Raises FailedPartway when the ledger can't be read."""
+        return self.read_each(statement, [values])[0]
+
+    def read_each(self, statement: str, values: Sequence[Mapping[str, object]]) -> list[list[Facts]]:
+        """The same with each of some values: opening the ledger for each of them would take longer than reading."""
+        if not values:
+            return []
         path = sqlite_path(self.url)
         if path is None:
             from sqlalchemy import text
 
+            query = text(_SQL[statement])
             with self._translated(), self.engine.connect() as connection:
-                rows = [dict(row._mapping) for row in connection.execute(text(_SQL[statement]), values)]
+                found = [[dict(row._mapping) for row in connection.execute(query, dict(one))] for one in values]
         else:
             with self._translated(), _reading(path) as reader:
-                rows = [dict(row) for row in reader.execute(_SQL[statement], values)]
-        return [_decoded(row, _JSON.get(statement, ())) for row in rows]
+                found = [[dict(row) for row in reader.execute(_SQL[statement], one)] for one in values]
+        columns = _JSON.get(statement, ())
+        return [[_decoded(row, columns) for row in rows] for rows in found]
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -152,6 +161,7 @@ def _reading(path: Path) -> closing[sqlite3.Connection]:
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=_PATIENCE)
     connection.row_factory = sqlite3.Row
     connection.execute("pragma query_only=on")
+    connection.execute("pragma cache_size=-32000")  # kB: rows of one kind are all over it, and it is gone at the close
     return closing(connection)
 
 
@@ -167,8 +177,12 @@ def _version_of(path: Path) -> str | None:
 
 def _decoded(row: Facts, columns: Collection[str]) -> Facts:
     """A row as it was written: SQLite knows neither JSON nor boolean."""
-    row |= {name: json.loads(row[name]) for name in columns if isinstance(row[name], str)}
-    return row | ({"ok": bool(row["ok"])} if "ok" in row else {})
+    for name in columns:
+        if isinstance(row[name], str):
+            row[name] = json.loads(row[name])
+    if "ok" in row:
+        row["ok"] = bool(row["ok"])
+    return row
 
 
 def _cannot_open(url: str, error: Exception) -> Refused:

@@ -23,7 +23,10 @@ EVERY = timedelta(minutes=1)
 _TARGET = re.compile(r"\b(RTO|RPO)\b[^<:]*:\s*(?:<|under|less than)?\s*([\d.]+\s*[a-z]+)\s*(.*)", re.IGNORECASE)
 _ROLE = re.compile(r"(?P<indent>[\s│├└─|`+-]*)(?P<name>\w+)\s*(?:[#(—:-]\s*(?P<note>.*?)\)?)?\s*")
 _BOX = re.compile(r"\[[ xX]\]\s+(.*)", re.DOTALL)
-_FIELD = re.compile(r"(Unit|Every|Of|No rows):\s*(.*?)\.?", re.IGNORECASE)
+SOURCES = ("recoverable to",)
+"""What tabsync itself can tell, where a metric says so with `Source:` instead of a query."""
+
+_FIELD = re.compile(r"(Unit|Every|Of|No rows|Source):\s*(.*?)\.?", re.IGNORECASE)
 _FREQUENCY_EXPECTED = (
     "'Daily, 02:00-05:00 Europe/Berlin', 'Weekly, Sunday 03:00', 'Monthly', 'Every 10 minutes', 'Continuously' "
     "or 'Before ...'"
@@ -185,11 +188,16 @@ def _schedule_command(code: str, line: int, problems: list[Problem]) -> Command 
 
 
 def metric(section: Section, problems: list[Problem]) -> Metric | None:
-    """A heading with a sql block and the line `Unit: ...`, and at will `Every: ...`, `Of: ...`, `No rows: ok`."""
+    """A heading with a sql block or the line `Source: ...`, with `Unit: ...`, and at will `Every: ...`, `Of: ...`,
+    `No rows: ok`."""
     block = next((node for node in section.of_type("fence") if node.info.strip().lower() == "sql"), None)
-    if block is None:
-        return None
     fields, prose = _fields(section)
+    if block is None and "source" not in fields:
+        return None
+    source, source_line = fields.get("source", ("", 0))
+    if source_line and (block is not None or source.lower() not in SOURCES):
+        what = f"'Source: {source}' is unknown" if block is None else "a metric with a query has no 'Source:'"
+        problems.append(Problem(source_line, what, f"one of: {', '.join(SOURCES)}; or a sql block"))
     unit = _unit(section, fields, problems)
     every_text, every_line = fields.get("every", ("", 0))
     of_text, of_line = fields.get("of", ("", 0))
@@ -199,14 +207,15 @@ def metric(section: Section, problems: list[Problem]) -> Metric | None:
     return Metric(
         title=section.title,
         unit=unit,
-        sql=block.content.strip(),
+        sql=block.content.strip() if block else "",
+        source="" if block else source.lower(),
         prose=prose,
         every=(duration_in(every_text, every_line, problems) if every_line else None) or EVERY,
         of=_denominator(of_text, of_line, unit, problems),
         of_line=of_line,
         no_rows_ok=no_rows_line > 0 and no_rows.lower() == "ok",
         line=section.line,
-        sql_line=line_of(block) + 1,
+        sql_line=line_of(block) + 1 if block else source_line,
     )
 
 

@@ -103,11 +103,13 @@ class Metric(Policy):
     sql gives one row with `value` (and `of`, what it is a part of), or several rows with `label` besides.
     of: the denominator that the manual declares, in the metric's unit; of_line: the line that speaks of it, 0 if none.
     no_rows_ok: whether it is in order that there is nothing to measure (no standby, no order yet).
+    source: what tabsync itself knows, instead of a query; "" where there is one.
     """
 
     title: str
     unit: Unit
     sql: str
+    source: str = ""
     prose: str
     every: timedelta
     of: float | None

@@ -13,6 +13,7 @@ import psycopg
 
 from tabsync.kernel.clock import Clock, now
 from tabsync.kernel.errors import TabsyncError
+from tabsync.kernel.step import Facts
 from tabsync.manual.model import Manual, Metric, Threshold
 from tabsync.manual.parts import Unit
 from tabsync.monitoring.judge import Level, judge, worst
@@ -67,17 +68,25 @@ def measure(
     statement_timeout: str = "5s",
     clock: Clock = now,
 ) -> list[Reading]:
-    """Measure every metric of the manual, each in a READ ONLY transaction of its own.
+    """Measure every metric of the manual that has a query, each in a READ ONLY transaction of its own.
 
     conn: a session outside any transaction; only: titles of the metrics to measure; statement_timeout: of each, with
     its unit. Never raises for a metric that could not be measured: its reading is UNKNOWN and says why, and so are all
     that follow a lost connection.
     """
     wanted = None if only is None else {title.lower() for title in only}
-    metrics = [metric for metric in manual.metrics if wanted is None or metric.title.lower() in wanted]
+    metrics = [metric for metric in manual.metrics if metric.sql and (wanted is None or metric.title.lower() in wanted)]
     return [
         _measure(conn, metric, manual.thresholds_of(metric.title), statement_timeout, clock()) for metric in metrics
     ]
+
+
+def own_reading(metric: Metric, thresholds: Sequence[Threshold], known: Facts | None, at: datetime) -> Reading:
+    """A metric that tabsync itself knows. known: {"value", "of", "note"}, None where nobody could tell."""
+    if known is None:
+        return Reading(metric.title, metric.unit, (), Level.UNKNOWN, 0.0, at, "nobody could tell")
+    sample = _sample(metric, known, thresholds)
+    return Reading(metric.title, metric.unit, (sample,), _level([sample], thresholds), 0.0, at)
 
 
 def _measure(

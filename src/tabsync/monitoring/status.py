@@ -21,7 +21,7 @@ from tabsync.ledger.evidence import add_evidence, latest_evidence
 from tabsync.ledger.runs import recent_runs
 from tabsync.manual.model import Manual
 from tabsync.monitoring.judge import Level, judge
-from tabsync.monitoring.measure import Reading, measure
+from tabsync.monitoring.measure import Reading, measure, own_reading
 from tabsync.monitoring.words import amount
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection
@@ -39,7 +39,10 @@ _SQL = named(__package__, "status.sql")
 
 
 Contributor: TypeAlias = Callable[["Workspace", Manual, Facts], list[Facts]]
-"""What a chapter adds: it puts its facts and alerts among the others, and gives the actions that it proposes."""
+"""What a chapter adds: it puts its facts and alerts among the others, and gives the actions that it proposes.
+
+`known` takes the values of metrics that have no query: {"value", "of", "note", "command"} by what the manual calls it.
+"""
 
 
 def look(workspace: Workspace, manual: Manual, contributors: Sequence[Contributor] = ()) -> Facts:
@@ -56,9 +59,10 @@ def look(workspace: Workspace, manual: Manual, contributors: Sequence[Contributo
     except psycopg.Error as error:
         facts["database"]["error"] = {"fact": f"the connection was lost: {error}".strip(), "hint": "tabsync health"}
         facts["unseen"].append("everything in the database: the connection was lost")
-    facts |= {"backup": None, "drill": None, "wal": None, "interrupted": []}
+    facts |= {"backup": None, "drill": None, "wal": None, "interrupted": [], "known": {}}
     _look_at_runs(workspace, facts)
     proposed = [action for contribute in contributors for action in contribute(workspace, manual, facts)]
+    _add_known(manual, facts)
     facts["next"] = _next_actions(facts, proposed)
     facts["verdict"] = verdict_of(facts)
     facts["verdict"]["since"] = _since(workspace, facts)
@@ -104,16 +108,30 @@ def _since(workspace: Workspace, facts: Facts) -> str | None:
 def _look_inside(connection: Connection, manual: Manual, facts: Facts) -> None:
     identity = catalog.identity(connection)
     facts["database"] |= {"reachable": True, "identity": identity}
-    readings = measure(connection, manual)
-    facts["readings"] = [describe(reading) for reading in readings]
-    for reading in readings:
-        if reading.level in (Level.WARNING, Level.CRITICAL):
-            facts["alerts"].append(_alert(reading, manual))
-        elif reading.level is Level.UNKNOWN:
-            facts["unseen"].append(f"{reading.metric}: {_why_unknown(reading)}")
+    for reading in measure(connection, manual):
+        _add_reading(reading, manual, facts)
     facts["alerts"].sort(key=lambda one: one["level"] != "critical")
     facts["blockers"] = _blockers(connection, facts)
     facts["changes"] += _server_changes(connection)
+
+
+def _add_reading(reading: Reading, manual: Manual, facts: Facts, command: str = "") -> None:
+    facts["readings"].append(describe(reading))
+    if reading.level in (Level.WARNING, Level.CRITICAL):
+        facts["alerts"].append(_alert(reading, manual) | ({"command": command} if command else {}))
+    elif reading.level is Level.UNKNOWN:
+        facts["unseen"].append(f"{reading.metric}: {_why_unknown(reading)}")
+
+
+def _add_known(manual: Manual, facts: Facts) -> None:
+    """The metrics that have no query: the chapters have told what they know."""
+    for metric in manual.metrics:
+        if metric.source:
+            told = facts["known"].get(metric.source)
+            reading = own_reading(metric, manual.thresholds_of(metric.title), told, now())
+            _add_reading(reading, manual, facts, (told or {}).get("command", ""))
+    facts["alerts"].sort(key=lambda one: one["level"] != "critical")
+    del facts["known"]  # it stands among the readings
 
 
 def describe(reading: Reading) -> Facts:

@@ -2,15 +2,18 @@
 
 Everything begins at a midnight of the item's zone and is then cut to the span, so that it never depends on the moment
 from which it is asked. A night without 02:30 has its occurrence when the clock jumps, one with two has it at the first:
-cronsim does this, and a test holds it to it. Hourly is whenever the clock shows the minute, in a doubled hour twice.
+cronsim does this, and a test holds us to it. What is due at one time of each day, or of some days of the week, is not
+asked of cronsim, which goes through a year minute by minute where it has to: there is one day after the other, and the
+same test compares both. Hourly is whenever the clock shows the minute, in a doubled hour twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from tabsync.manual.when import DAY, When
@@ -44,20 +47,32 @@ class Occurrence:
         return self.item.key, self.due
 
 
+Due: TypeAlias = tuple[Item, datetime, datetime]
+"""What an Occurrence is made of: hundreds of thousands of them needn't be one before something is said of it."""
+
+
 def expected(versions: Sequence[Version], start: datetime, end: datetime, here: tzinfo) -> list[Occurrence]:
     """The occurrences with start <= due < end, in order.
 
     versions: in the order in which they came into force; before an edit the old one counts, after it the new one.
     here: the zone of this machine, for items that name none.
     """
-    found: list[Occurrence] = []
+    found = [Occurrence(*one) for dues in expected_of_each(versions, start, end, here).values() for one in dues]
+    return sorted(found, key=lambda one: (one.due, one.item.line))
+
+
+def expected_of_each(versions: Sequence[Version], start: datetime, end: datetime, here: tzinfo) -> dict[str, list[Due]]:
+    """The same by the items' keys, each in order: the item as it was then, when it was due, the end of its window."""
+    found: dict[str, list[Due]] = {}
     for number, version in enumerate(versions):
         ends = versions[number + 1].at if number + 1 < len(versions) else end
         begin, stop = max(start, version.at), min(end, ends)
         if begin < stop:
             for item in version.items:
-                found += _of(item, version, begin, stop, here)
-    return sorted(found, key=lambda one: (one.due, one.item.line))
+                found.setdefault(item.key, []).extend(_of(item, version, begin, stop, here))
+    for dues in found.values():
+        dues.sort(key=lambda one: one[1])  # a manual may have a command twice
+    return found
 
 
 def newest_before(item: Item, moment: datetime, here: tzinfo) -> Iterator[datetime]:
@@ -81,18 +96,18 @@ def next_due(item: Item, moment: datetime, here: tzinfo) -> datetime | None:
     return None
 
 
-def _of(item: Item, version: Version, begin: datetime, stop: datetime, here: tzinfo) -> Iterator[Occurrence]:
+def _of(item: Item, version: Version, begin: datetime, stop: datetime, here: tzinfo) -> Iterator[Due]:
     window = timedelta(seconds=item.window)
     dues = times(item, begin, stop, here)
     if item.first and begin <= version.at < stop:
-        yield Occurrence(item, version.at, version.at + window)
+        yield item, version.at, version.at + window
         dues = (due for due in dues if due != version.at)
     if item.when.kind == "continuous":
         for due in dues:
-            yield Occurrence(item, due, next_midnight(due, zone_of(item.when, here)))
+            yield item, due, next_midnight(due, zone_of(item.when, here))
         return
     for due in dues:
-        yield Occurrence(item, due, due + window)
+        yield item, due, due + window
 
 
 def times(item: Item, start: datetime, end: datetime, here: tzinfo) -> Iterator[datetime]:
@@ -115,8 +130,13 @@ def times(item: Item, start: datetime, end: datetime, here: tzinfo) -> Iterator[
 
 def zone_of(when: When, here: tzinfo) -> tzinfo:
     """The zone of an item; that of this machine where it names none, or one that this machine doesn't have any more."""
+    return zone_named(when.zone, here)
+
+
+def zone_named(name: str, here: tzinfo) -> tzinfo:
+    """A zone by its name; that of this machine where there is none, or when this machine doesn't know it any more."""
     try:
-        return ZoneInfo(when.zone) if when.zone else here
+        return ZoneInfo(name) if name else here
     except (KeyError, ValueError, OSError):
         return here
 
@@ -132,14 +152,46 @@ def _midnight(local: datetime, zone: tzinfo) -> datetime:
 
 
 def _clock(cron: str, zone: tzinfo, start: datetime, end: datetime) -> Iterator[datetime]:
-    first, last = start.astimezone(zone).date(), end.astimezone(zone).date()
-    for year in range((first - timedelta(days=2)).year, last.year + 1):
-        yield from _clock_year(cron, zone, year)
+    first, last = start.astimezone(zone).date() - timedelta(days=2), end.astimezone(zone).date()
+    minute, hour, day, month, weekday = cron.split()
+    if (day, month) != ("*", "*") or not set(weekday) <= _PLAIN:
+        for year in range(first.year, last.year + 1):
+            yield from _clock_year(cron, zone, year)
+        return
+    days = {int(one) for one in weekday.split(",")} if weekday != "*" else range(7)
+    for number in range(first.toordinal(), last.toordinal() + 1):
+        if number % 7 in days:  # day 7 of the calendar was a Sunday
+            yield shown(date.fromordinal(number), int(hour), int(minute), zone)
+
+
+_PLAIN = frozenset("0123456,*")  # of a field of weekdays that says which, and not the how manieth of a month
+
+
+def shown(day: date, hour: int, minute: int, zone: tzinfo) -> datetime:
+    """When a clock first shows a time of a day, in UTC; where it never does, when it jumps over it.
+
+    The offsets of the two folds are in this order where a time is jumped over: https://peps.python.org/pep-0495/
+    """
+    local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
+    before, after = _offset(local), _offset(local.replace(fold=1))
+    due = local.replace(tzinfo=UTC) - before
+    if before >= after:
+        return due
+    begin = local.replace(tzinfo=UTC) - after  # the jump comes after this, and at the latest when it is due
+    while due - begin > timedelta(minutes=1):
+        between = begin + (due - begin) // timedelta(minutes=2) * timedelta(minutes=1)
+        jumped = _offset(between.astimezone(zone)) != before
+        begin, due = (begin, between) if jumped else (between, due)
+    return due
+
+
+def _offset(local: datetime) -> timedelta:
+    return local.utcoffset() or timedelta()
 
 
 @lru_cache(maxsize=512)
 def _clock_year(cron: str, zone: tzinfo, year: int) -> tuple[datetime, ...]:
-    """When a cron expression is due in a year of a zone; a year costs 30 ms of a processor, so it is kept."""
+    """When a cron expression is due in a year of a zone; a year costs a processor milliseconds, so it is kept."""
     from cronsim import CronSim
 
     found = []
@@ -165,21 +217,20 @@ def _hourly(minute: int, zone: tzinfo, start: datetime, end: datetime) -> Iterat
 def _every(when: When, zone: tzinfo, start: datetime, end: datetime) -> Iterator[datetime]:
     step = timedelta(seconds=when.seconds or 10 * DAY)
     midnight = _midnight(start.astimezone(zone), zone)
+    always = not (when.end or when.days)
     while midnight < end:
         following = next_midnight(midnight + timedelta(hours=1), zone)
         skipped = max(0, (start - midnight) // step)
-        due = midnight + skipped * step
-        while due < min(following, end):
-            if _within(when, due, zone):
+        due, last = midnight + skipped * step, min(following, end)
+        while due < last:
+            if always or _within(when, due, zone):
                 yield due
             due += step
         midnight = following
 
 
 def _within(when: When, due: datetime, zone: tzinfo) -> bool:
-    """Whether "every" applies at a moment: a range of times, of days, or always."""
-    if not (when.end or when.days):
-        return True
+    """Whether "every" applies at a moment: it may have a range of times, or days."""
     local = due.astimezone(zone)
     minute, day = local.hour * 60 + local.minute, (local.weekday() + 1) % 7
     if when.end and when.begin > when.end and minute < when.end:

@@ -13,10 +13,11 @@ from tabsync.kernel.errors import BadUsage, Exit
 from tabsync.kernel.page import Page, Part
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
+from tabsync.schedule.evidence import UNTOLD
 from tabsync.schedule.items import OUTPUT, Item, gates_of
 from tabsync.schedule.judge import Proof, Record
 from tabsync.schedule.look import Look, look, records_of
-from tabsync.schedule.record import UNTOLD, ask_subject
+from tabsync.schedule.record import ask_subject
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace

@@ -20,6 +20,12 @@ from tabsync.procedures import named_in
 OUTPUT = "output"
 """The kind of evidence that a procedure leaves which only reports: what it printed."""
 
+
+def output_of(key: str) -> str:
+    """That kind as the ledger has it, one for each item: to find what one of them printed, nothing else is read."""
+    return f"{OUTPUT} {key}"
+
+
 _LONGEST_NAME = 40
 _SECRET = re.compile(r"://[^/\s@]*:[^\s]*@|passw(?:or)?d\s*=|[?&](?:sig|secret|token|key)=", re.IGNORECASE)
 _NO_SECRETS = "a secret stands in it, which belongs into the environment"
@@ -68,6 +74,11 @@ class Item:
     def is_gate(self) -> bool:
         """Whether it belongs to an occasion, and not to a clock."""
         return self.when.kind == "before"
+
+    @property
+    def is_frequent(self) -> bool:
+        """Whether it is due so often that nobody wants to read each time of it: hourly, or more often."""
+        return self.when.kind in ("clock", "every") and 0 < self.when.period <= 3_600
 
     @property
     def window(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -127,6 +128,12 @@ class Record:
         """The proofs that a run left: by its name, as the clock may be set while it runs, and those of its time."""
         during = self.between(attempt.started, _after(attempt.ended or attempt.started))
         return [*self._by_run.get(attempt.run_id, ()), *during]
+
+    def with_attempts(self, attempts: Mapping[datetime, Attempt]) -> Record:
+        """The same with other runs; what was sorted once isn't sorted again."""
+        found = copy(self)
+        found.attempts = attempts
+        return found
 
     def mark(self, due: datetime) -> Mark | None:
         """What a person said of the occurrence of that time."""
@@ -272,13 +279,13 @@ def judge_all(
     found: list[Verdict] = []
     for one in reversed(occurrences):
         record = records.get(one.item.key) or Record()
-        after = following.get(one.item.key) or _next_known(one, record, now, here)
+        after = following.get(one.item.key) or next_known(one, record, now, here)
         found.append(judge(one, record, now, after, names, rpo))
         following[one.item.key] = one.due
     return found[::-1]
 
 
-def _next_known(one: Occurrence, record: Record, now: datetime, here: tzinfo) -> datetime | None:
+def next_known(one: Occurrence, record: Record, now: datetime, here: tzinfo) -> datetime | None:
     """When the newest occurrence of an item is followed by another; it is only asked where it matters.
 
     A clock that was once days ahead has left evidence from then: it is no catching up of what is due now.

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.kernel.clock import age, iso
 from tabsync.kernel.errors import BadUsage
-from tabsync.kernel.page import Page, Style
+from tabsync.kernel.page import Page, Part, Style
 from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.units import human_seconds
 from tabsync.schedule.expected import times, zone_of
 from tabsync.schedule.items import Item, gates_of
-from tabsync.schedule.judge import Verdict
+from tabsync.schedule.judge import BAD, State, Verdict
 from tabsync.schedule.look import Look, judged, look, records_of
 from tabsync.schedule.newest import Standing, newest_of
-from tabsync.schedule.words import SIGN, as_json, item_as_json, moment, told
+from tabsync.schedule.words import (
+    SIGN,
+    as_json,
+    first_line,
+    item_as_json,
+    moment,
+    schedule_in,
+    told,
+    told_short,
+    zone_told,
+)
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _FAR = timedelta(days=400)
 _MOST = 200
-_WIDE = 70  # characters of a state in a table
+_FACT = 400  # characters of a fact that are shown: its first line
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +69,9 @@ def look_list(workspace: Workspace, request: List) -> Page:
         return _span(seen, request)
     page = Page("schedule", {"service": _service(seen), "items": []})
     _head(page, seen)
-    latest = newest(workspace, seen)
-    rows = []
+    latest, zone = newest(workspace, seen), seen.zone
+    rows: list[tuple[Part, ...]] = []
+    wrong: list[tuple[Part, ...]] = []
     for item in seen.items:
         standing, upcoming = latest.get(item.key), following(seen, item)
         last = standing.newest if standing else None
@@ -70,19 +83,49 @@ def look_list(workspace: Workspace, request: List) -> Page:
                 "next": upcoming.isoformat() if upcoming else None,
             }
         )
-        if item.is_gate:
-            continue
-        zone = zone_of(item.when, seen.here)
-        sign, style = SIGN[last.state] if last else ("·", "quiet")
-        state = told(last, zone) if last else "not in force yet" if not seen.versions else "not due yet"
-        if standing and standing.is_overdue and standing.settled is not last:
-            state, style = f"{state}; the time before: {told(standing.settled, zone)}", "bad"
-        rows.append((item.name, item.schedule, (f"{sign} {_short(state)}", style), moment(upcoming, zone)))
-    page.table(("Item", "When", "Last", "Next"), rows, whole=("Item",))
+        if not item.is_gate:
+            after = "" if item.when.kind == "continuous" else moment(upcoming, zone)
+            rows.append((item.name, schedule_in(item, zone), _last(standing, seen), after))
+            wrong += _wrong(item, standing, zone)
+    page.table(("Item", "When", "Last", "Next"), rows, whole=("Item", "Next"))
+    zone_told(page, zone)
+    if wrong:
+        page.line("")
+        page.line("What is not in order:", style="strong")
+        for parts in wrong:
+            page.line(*parts)
+        page.line("To see all of one: tabsync schedule show ITEM", style="quiet")
+    if any(one.newest.state is State.APPROVAL for one in latest.values()):
+        page.line("To approve one: tabsync schedule approve ITEM", style="quiet")
     for gate, items in gates_of(seen.items).items():
         page.line(f"Before {gate}: {', '.join(one.name for one in items)}")
         page.line(f'  tabsync schedule gate "{gate}"', style="quiet", whole=True)
     return page
+
+
+def _last(standing: Standing | None, seen: Look) -> Part:
+    """What became of the newest occurrence, in a few words."""
+    if standing is None:
+        return ("· not due yet" if seen.versions else "· not in force yet", "quiet")
+    sign, style = SIGN[standing.newest.state]
+    short = told_short(standing.newest, seen.zone)
+    if standing.is_overdue and standing.settled is not standing.newest:
+        return (f"{sign} {short}, {standing.settled.state} before", "bad")
+    return (f"{sign} {short}", style)
+
+
+def _wrong(item: Item, standing: Standing | None, zone: tzinfo) -> list[tuple[Part, ...]]:
+    """What a person has to know of an item that is not in order, with the first line of the reason, whole."""
+    if standing is None:
+        return []
+    if standing.newest.state is State.APPROVAL:
+        return [(("? ", "warning"), f"{item.name} {first_line(standing.newest.state + ': ' + standing.newest.why)}")]
+    if not standing.is_overdue:
+        return []
+    one = standing.settled
+    sign, style = SIGN[one.state]
+    due = moment(one.occurrence.due, zone)
+    return [((f"{sign} {item.name}", style), f", due {due}: {first_line(told(one, zone), _FACT)}")]
 
 
 def look_next(workspace: Workspace, request: Next) -> Page:
@@ -92,15 +135,21 @@ def look_next(workspace: Workspace, request: Next) -> Page:
     found = [one for one in found if one.item.when.kind != "continuous"]
     page = Page("schedule next", {"days": request.days, "occurrences": []})
     _head(page, seen)
-    rows = []
+    often = Counter(one.item.key for one in found if one.item.is_frequent)
+    rows, told_of = [], set[str]()
     for one in found:
-        zone = zone_of(one.item.when, seen.here)
         page.data["occurrences"].append({"item": one.item.name, "due": iso(one.due), "until": iso(one.until)})
+        if one.item.key in told_of:
+            continue
         who = "a person" if one.item.is_task else one.item.terms.on or ("" if one.item.built else "not built")
-        rows.append((moment(one.due, zone), one.item.name, who))
-    page.table(("Due", "Item", "By"), rows[:_MOST], whole=("Item",))
+        if one.item.is_frequent:
+            told_of.add(one.item.key)
+            who = f"then {one.item.when.name}: {often[one.item.key]:,} times"
+        rows.append((moment(one.due, seen.zone), one.item.name, who))
+    page.table(("Due", "Item", ""), rows[:_MOST], whole=("Due", "Item"))
     if len(rows) > _MOST:
         page.line(f"and {len(rows) - _MOST} more: --json lists all")
+    zone_told(page, seen.zone)
     return page
 
 
@@ -113,7 +162,7 @@ def look_show(workspace: Workspace, request: Show) -> Page:
     upcoming = following(seen, item)
     data = item_as_json(item) | {"next": iso(upcoming) if upcoming else None}
     page = Page("schedule item", data | {"occurrences": [as_json(one) for one in found]})
-    zone = zone_of(item.when, seen.here)
+    zone = zone_of(item.when, seen.zone)
     page.line((item.text, "strong"))
     if item.words:
         page.line(f"tabsync {item.key}", whole=True)
@@ -124,10 +173,31 @@ def look_show(workspace: Workspace, request: Show) -> Page:
         page.line(f"It has to be approved, since {item.approval}: {by}")
         if approved is None:
             page.hint(f"tabsync schedule approve {item.name}")
-    shown = found[-_MOST:]
-    rows = [(moment(v.occurrence.due, zone), _told(v, zone), v.run_id) for v in reversed(shown)]
-    page.table(("Due", "What became of it", "Run"), rows, whole=("Run",))
+    rows = list(_together(found, zone) if item.is_frequent else _each(found, zone))
+    page.table(("Due", "What became of it", "Run"), rows[:_MOST], whole=("Due", "Run"))
+    if len(rows) > _MOST:
+        page.line(f"and {len(rows) - _MOST} more: --json lists all")
+    zone_told(page, zone)
     return page
+
+
+def _each(found: Sequence[Verdict], zone: tzinfo) -> Iterator[tuple[Part, ...]]:
+    for one in reversed(found):
+        yield moment(one.occurrence.due, zone), _told(one, zone), one.run_id
+
+
+def _together(found: Sequence[Verdict], zone: tzinfo) -> Iterator[tuple[Part, ...]]:
+    """Of what is due often: those in one row that follow one another and are the same."""
+    for _, group in groupby(reversed(found), key=lambda one: (one.state, one.why if one.state in BAD else "")):
+        ones = list(group)
+        last, first = ones[0], ones[-1]
+        if last is first:
+            yield from _each(ones, zone)
+            continue
+        span = f"{moment(first.occurrence.due, zone)} to {moment(last.occurrence.due, zone)}"
+        sign, style = SIGN[last.state]
+        why = f": {last.why}" if last.why and last.state in BAD else ""
+        yield span, (f"{sign} {len(ones):,} times {last.state}{why}", style), ""
 
 
 def newest(workspace: Workspace, seen: Look) -> dict[str, Standing]:
@@ -192,11 +262,12 @@ def _span(seen: Look, request: List) -> Page:
     rows = []
     for one in seen.upcoming(start, end):
         page.data["occurrences"].append({"item": one.item.name, "due": iso(one.due), "until": iso(one.until)})
-        rows.append((moment(one.due, zone_of(one.item.when, seen.here)), one.item.name))
+        rows.append((moment(one.due, seen.zone), one.item.name))
     page.line(f"What this manual expects from {first} to {last}, both included: {len(rows)} times.")
     page.table(("Due", "Item"), rows[:_MOST], whole=("Item",))
     if len(rows) > _MOST:
         page.line(f"and {len(rows) - _MOST} more: --json lists all")
+    zone_told(page, seen.zone)
     return page
 
 
@@ -211,10 +282,6 @@ def _day(text: str, seen: Look) -> date:
 
 def _midnight(day: date, seen: Look) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=seen.here).astimezone(UTC)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _WIDE else f"{text[: _WIDE - 3].rstrip()}..."  # schedule show has all of it
 
 
 def overdue(latest: Mapping[str, Standing]) -> list[Verdict]:

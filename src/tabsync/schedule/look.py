@@ -11,7 +11,7 @@ from tabsync.kernel.clock import now
 from tabsync.kernel.errors import BadUsage
 from tabsync.manual.load import read
 from tabsync.manual.model import Manual
-from tabsync.schedule.expected import Occurrence, Version, expected
+from tabsync.schedule.expected import Occurrence, Version, expected, zone_named
 from tabsync.schedule.items import Item, items_of
 from tabsync.schedule.judge import Record, Verdict, judge_all
 from tabsync.schedule.record import Service, all_items, known_subject, records, services, versions
@@ -43,6 +43,15 @@ class Look:
         """Since when nobody keeps the schedule, as far as is known; None while somebody does, or nobody ever did."""
         found = self.keeping
         return found.beat_at if found is not None and found.is_silent(self.now) else None
+
+    @property
+    def zone(self) -> tzinfo:
+        """In which zone a list of several items is told: theirs, where they name one and the same, else the machine's.
+
+        Times of several zones under one another would be read as those of one.
+        """
+        found = {one.when.zone for one in self.items if one.when.zone}
+        return zone_named(found.pop(), self.here) if len(found) == 1 else self.here
 
     @property
     def names(self) -> Collection[str]:

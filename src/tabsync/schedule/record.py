@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from tabsync import __version__
 from tabsync.kernel.clock import iso, now, parse_iso
-from tabsync.kernel.procedure import named
 from tabsync.kernel.step import Facts
-from tabsync.ledger.evidence import NO_DATABASE, add_audit, add_evidence
+from tabsync.ledger.evidence import add_audit, add_evidence
 from tabsync.ledger.open import Ledger
 from tabsync.manual.model import Manual
+from tabsync.schedule.evidence import UNTOLD, Evidence
 from tabsync.schedule.expected import Version
 from tabsync.schedule.items import Item, item_from_json, items_of
-from tabsync.schedule.judge import Attempt, Mark, Proof, Record
+from tabsync.schedule.judge import Attempt, Mark, Record
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 SILENT = timedelta(seconds=90)
 """After this time without a beat a service is silent."""
 
-UNTOLD = "?"
-"""Whose evidence counts where that is not known: nobody's. It is "" where no database was ever asked."""
-
 _IDENTITY = "identity"
+_EVER = "9999"  # after every moment, as the ledger has them
 _SLACK = timedelta(days=1)  # evidence of a run is looked for from before it was due
 
 
@@ -89,28 +87,46 @@ def put_in_force(ledger: Ledger, manual: Manual, subject: str, at: datetime | No
 def _ever_done(ledger: Ledger, item: Item, manual: Manual, subject: str) -> bool:
     if item.when.kind == "continuous":
         return True
-    return any(proof.counts for proof in _proofs(ledger, item, manual, subject, ""))
+    return any(proof.counts for proof in Evidence(ledger, manual, subject, "").of_each([item]).get(item.key, ()))
 
 
 def records(ledger: Ledger, items: Iterable[Item], manual: Manual, subject: str, since: datetime) -> dict[str, Record]:
     """All that is on record of some items since a moment, by their keys."""
     start = iso(since - _SLACK)
+    wanted = {item.key: item for item in items}
+    silent = silent_services(ledger)
+    spans = [(key, start, _EVER) for key in wanted]
+    attempts = dict(zip(wanted, attempts_of(ledger, spans, silent), strict=True))
+    # A clock that was set back while it ran: what it left is older than its beginning.
+    ends = (one.ended for found in attempts.values() for one in found.values() if one.ended)
+    proofs = Evidence(ledger, manual, subject, min([start, *map(iso, ends)])).of_each(wanted.values())
+    marks = marks_by_item(ledger)
+    return {key: Record(proofs.get(key, ()), attempts[key], marks.get(key, ())) for key in wanted}
+
+
+def silent_services(ledger: Ledger) -> set[str]:
+    """The names of the services that nothing was heard of lately: what runs there is unknown."""
     moment = now()
-    silent = {one.name for one in services(ledger) if one.is_silent(moment)}
-    attempts: dict[str, dict[datetime, Attempt]] = {}
-    for row in ledger.read("occurrences", since=start):
-        attempts.setdefault(row["item"], {})[parse_iso(row["due"])] = attempt_of(row, silent)
-        # A clock that was set back while it ran: what it left is older than its beginning.
-        start = min(start, row["ended_at"] or start)
-    marks: dict[str, list[Mark]] = {}
+    return {one.name for one in services(ledger) if one.is_silent(moment)}
+
+
+def attempts_of(
+    ledger: Ledger, spans: Sequence[tuple[str, str, str]], silent: Collection[str]
+) -> list[dict[datetime, Attempt]]:
+    """The runs of some items, by when they were due. spans: the keys of items, each with since <= due < until."""
+    values = [{"item": key, "since": since, "until": until} for key, since, until in spans]
+    return [
+        {parse_iso(row["due"]): attempt_of(row, silent) for row in rows}
+        for rows in ledger.read_each("occurrences_of", values)
+    ]
+
+
+def marks_by_item(ledger: Ledger) -> dict[str, list[Mark]]:
+    """All that people ever said, by the items' keys."""
+    found: dict[str, list[Mark]] = {}
     approvals = ledger.read("approvals")
     for row in [*approvals, *(one for one in ledger.read("marks", since="") if one["kind"] != "approve")]:
-        marks.setdefault(row["item"], []).append(_mark(row))
-    found = {}
-    for item in items:
-        if item.key not in found:
-            proofs = [] if item.is_task else _proofs(ledger, item, manual, subject, start)
-            found[item.key] = Record(proofs, attempts.get(item.key, {}), marks.get(item.key, ()))
+        found.setdefault(row["item"], []).append(_mark(row))
     return found
 
 
@@ -133,44 +149,6 @@ def attempt_of(row: Facts, silent: Collection[str] = ()) -> Attempt:
 def _mark(row: Facts) -> Mark:
     due = parse_iso(row["due"]) if row["due"] else None
     return Mark(row["kind"], parse_iso(row["at"]), row["who"], row["note"], due, row["digest"])
-
-
-def _proofs(ledger: Ledger, item: Item, manual: Manual, subject: str, since: str) -> list[Proof]:
-    """The evidence of an item's kind since a moment, each with the reason why it doesn't count, if there is one."""
-    if not item.evidence or not (item.built or item.barred):
-        return []
-    if item.evidence == "output":
-        return [_output(row) for row in ledger.read("evidence_from", kind="output", since=since) if _is_of(row, item)]
-    if item.when.kind in ("continuous", "every") and not item.fits:
-        rows = ledger.read("evidence_moments", kind=item.evidence, since=since)
-        return [Proof(parse_iso(row["at"]), bool(row["ok"]), _whose(row, subject)) for row in rows]
-    fits = named(item.fits) if item.fits else None
-    found = []
-    for row in ledger.read("evidence_from", kind=item.evidence, since=since):
-        facts = row["facts"] | {"at": row["at"]}
-        why = _whose(row, subject) or (fits(item.words, facts, manual) if fits else "")
-        about = str(facts.get("sentence") or facts.get("backup") or "")
-        backup = str(facts.get("backup") or "")
-        found.append(Proof(parse_iso(row["at"]), bool(row["ok"]), why, about, row["run_id"] or "", backup=backup))
-    return found
-
-
-def _is_of(row: Facts, item: Item) -> bool:
-    return bool(row["facts"].get("item") == item.key)
-
-
-def _output(row: Facts) -> Proof:
-    facts = row["facts"]
-    return Proof(
-        parse_iso(row["at"]), bool(row["ok"]), "", facts["headline"], row["run_id"] or "", facts.get("unknown", False)
-    )
-
-
-def _whose(row: Facts, subject: str) -> str:
-    if subject == UNTOLD and row["subject"] != NO_DATABASE:
-        return "it is not known whether it is of this database, which was not asked yet"
-    other = subject and row["subject"] not in (subject, NO_DATABASE)
-    return f"it is of another database, {row['subject']}" if other else ""
 
 
 def services(ledger: Ledger) -> list[Service]:

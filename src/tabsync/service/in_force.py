@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from tabsync.kernel.errors import TabsyncError
 from tabsync.manual.model import Manual
+from tabsync.schedule.evidence import UNTOLD
 from tabsync.schedule.expected import Version
 from tabsync.schedule.items import Item
-from tabsync.schedule.record import UNTOLD, ask_subject, known_subject, put_in_force, versions
+from tabsync.schedule.record import ask_subject, known_subject, put_in_force, versions
 from tabsync.service.troubles import Troubles
 from tabsync.workspace import Workspace
 

@@ -284,6 +284,16 @@ def test_a_pipe_that_closes_early_is_no_error(shop: Path) -> None:
     assert len(done.stdout) == 10
 
 
+def test_what_the_manual_of_init_expects_counts_from_then_on(databases: Databases, directory: Path) -> None:
+    """Also while nobody serves it."""
+    assert tabsync(directory, "init", databases()).code == 0
+    kept = tabsync(directory, "schedule", "compliance", "--json").json
+    assert kept["in_force_since"] is not None
+    assert {one["item"] for one in kept["items"]} >= {"backup-take-full", "drill-backup-latest-keep-warm"}
+    again = tabsync(directory, "init", databases(), "--yes")
+    assert again.code == 0, again.err
+
+
 def test_a_name_full_of_markup_is_printed_as_it_is(databases: Databases, directory: Path) -> None:
     name = "[/bold] | [red]"
     conninfo = databases(name=name)

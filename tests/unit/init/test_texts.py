@@ -125,11 +125,17 @@ def test_a_new_manual_keeps_what_the_first_nights_need(provider: str) -> None:
         ("before each migration", "backup take full --reason pre-migration"),
     } <= due
     assert not [command for _, command in due if command.startswith(("wal ", "backup take physical"))]
+    assert (("daily", "backup provider") in due) == (provider == "Supabase")
+    assert manual.metric("Recoverable to") is not None
+    assert manual.thresholds_of("Recoverable to") != ()
 
 
 def test_recovery_to_any_second_is_switched_on_by_deleting_two_lines() -> None:
     text = manual_text(findings())
     assert text.count("\n<!--\n") == text.count("\n-->\n") == 1
+    why = " ".join(text.split("<!--")[1].split("###")[0].split())
+    assert "`wal receive` creates a replication slot" in why
+    assert "until its disk is full" in why
     manual, problems = parse(text.replace("\n<!--\n", "\n").replace("\n-->\n", "\n"))
     assert problems == []
     added = {(one.when.kind, one.command.text) for one in manual.schedule if one.when and one.command}

@@ -211,3 +211,27 @@ def test_a_problem_is_told_in_one_line() -> None:
 def test_other_ends_of_lines_than_markdowns_do_not_shift_the_fences() -> None:
     text = Path(__file__).with_name("good.md").read_text().replace("\n\n", "\n\na\u2028b\x0bc\x0cd\n\n", 1)
     assert [problem for problem in parse(text)[1] if "never closed" in problem.what] == []
+
+
+def test_a_metric_that_tabsync_itself_knows_names_its_source_instead_of_a_query() -> None:
+    text = "# M\n\n## Metrics\n\n### Recoverable to\n\nUnit: seconds\nSource: recoverable to\n\nHow old it is.\n"
+    (metric,), problems = parse(text)[0].metrics, parse(text)[1]
+    assert (metric.source, metric.sql, metric.unit.kind, metric.prose) == (
+        "recoverable to",
+        "",
+        "seconds",
+        "How old it is.",
+    )
+    assert [one.what for one in problems if one.line > 1] == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("Source: the weather", "'Source: the weather' is unknown"),
+        ("Source: recoverable to\n\n```sql\nselect 1 as value\n```", "a metric with a query has no 'Source:'"),
+    ],
+)
+def test_a_source_that_there_is_not_is_a_problem(lines: str, told: str) -> None:
+    _, problems = parse(f"# M\n\n## Metrics\n\n### X\n\nUnit: seconds\n{lines}\n")
+    assert [(one.line, one.what) for one in problems if one.line > 1] == [(8, told)]

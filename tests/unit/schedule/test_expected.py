@@ -6,14 +6,18 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from cronsim import CronSim
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tabsync.manual.terms import Terms
 from tabsync.manual.when import When, parse_when
-from tabsync.schedule.expected import Version, expected, newest_before, next_due
+from tabsync.schedule.expected import Version, expected, newest_before, next_due, times
 from tabsync.schedule.items import Item
 from tabsync.schedule.judge import Attempt, Mark, Proof, Record, State, Verdict, judge_all
 from tabsync.schedule.newest import known_since
 from tabsync.service.due import due_now, next_look
+from tests.unit.schedule.histories import ODD
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -116,6 +120,30 @@ def test_hourly_is_whenever_the_clock_shows_the_minute(
     told = [f"{one.due.astimezone(ZoneInfo(zone)):%d %H:%M%z}" for one in found]
     assert (told[0], told[-1], len(told)) == (first, last, count)
     assert len(set(told)) == count
+
+
+@settings(max_examples=150)
+@given(
+    st.sampled_from([*ODD, "Pacific/Apia", "Africa/Casablanca", "Asia/Kathmandu", "UTC"]),
+    st.integers(2005, 2037),
+    st.integers(0, 1439) | st.sampled_from((0, 15, 30, 60, 90, 105, 120, 135, 150, 165, 179, 180)),
+    st.frozensets(st.integers(0, 6), max_size=6),
+)
+def test_one_day_after_the_other_is_what_cronsim_finds(
+    zone: str, year: int, minute: int, weekdays: frozenset[int]
+) -> None:
+    """A year of it: with every odd night there is, also the day that Samoa left out in 2011."""
+    cron = f"{minute % 60} {minute // 60} * * {','.join(map(str, sorted(weekdays))) or '*'}"
+    here = ZoneInfo(zone)
+    begin, end = (datetime(one, 1, 1, tzinfo=here).astimezone(UTC) for one in (year, year + 1))
+    when = When(kind="clock", name="daily", cron=cron)
+    one = Item("x", "x", "x", when, Terms(), ("x",))
+    wanted = []
+    for due in CronSim(cron, datetime(year, 1, 1, tzinfo=here) - timedelta(minutes=1)):
+        if due.astimezone(UTC) >= end:
+            break
+        wanted.append(due.astimezone(UTC))
+    assert list(times(one, begin, end, here)) == [due for due in wanted if due >= begin]
 
 
 def test_a_night_of_friday_ends_on_saturday() -> None:

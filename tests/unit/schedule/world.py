@@ -7,16 +7,21 @@ look it asks the product and the naive model what to start, and they have to agr
 from __future__ import annotations
 
 from bisect import insort
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from tabsync.manual.model import Manual
 from tabsync.manual.terms import Terms
 from tabsync.manual.when import parse_when
-from tabsync.schedule.expected import Version, expected
+from tabsync.schedule.expected import Version, expected, expected_of_each
 from tabsync.schedule.items import Item
-from tabsync.schedule.judge import Attempt, Mark, Proof, Record, Verdict, judge_all
+from tabsync.schedule.judge import Attempt, Mark, Proof, Record, State, Verdict, judge_all
+from tabsync.schedule.look import Look
+from tabsync.schedule.record import Service
+from tabsync.schedule.tally import tally, unsettled
 from tabsync.service.due import due_now, next_look, waits_for_a_backup
 from tests.unit.schedule.naive import (
     DAY,
@@ -300,6 +305,7 @@ class World:
         assert ours == sorted((due, one.key, due + one.window) for one, due in known), "what was expected"
         told = {(one.occurrence.item.key, seconds_of(one.occurrence.due)): one for one in self._told(found)}
         assert len(told) == len(found), "two occurrences of an item at one time"
+        self._compare_sums(list(told.values()), moment(start), moment(end))
         following: dict[str, int] = {}
         for thing, due in reversed(known):
             after = following.get(thing.key, following_by_rule(thing.rule, max(self.clock, due)))
@@ -310,6 +316,33 @@ class World:
             got = (str(verdict.state), late)
             assert got == (one.state, one.late), f"{thing.key}, due {moment(due)}, at {moment(self.clock)}"
         return len(found)
+
+    def _compare_sums(self, verdicts: Sequence[Verdict], start: datetime, end: datetime) -> None:
+        """What is counted at one look is what comes out when each occurrence is judged."""
+        service = Service(NAME, "alpha.example", 1, start, moment(self.clock), {})
+        seen = Look(Manual(), (), self.versions, [service], moment(self.clock), self.here, "")
+        known = self.records()
+        for key, dues in expected_of_each(self.versions, start, end, self.here).items():
+            ones = [one for one in verdicts if one.occurrence.item.key == key]
+            if not dues:
+                continue
+            record = known.get(key) or Record()
+            running = [due for due, one in record.attempts.items() if one.state == "running"]
+
+            bare = Record(record.proofs, {}, record.marks)
+            left = unsettled(dues, bare, running, end)
+            runs = [
+                {due: one for due, one in record.attempts.items() if first <= due < last} for first, last in left.runs
+            ]
+            got = tally(dues, left, bare, runs, seen)
+            assert got.counts == Counter(one.state for one in ones), f"{key}: summed, and judged one by one"
+            assert got.caught_up == sum(one.caught_up is not None for one in ones)
+            others = [one for one in ones if one.state is not State.DONE]
+            assert [(one.occurrence.due, one.state, one.why) for one in got.others] == [
+                (one.occurrence.due, one.state, one.why) for one in others
+            ]
+            if got.days:
+                assert sum(got.days.values(), Counter()) == got.counts
 
     def _told(self, found: Sequence) -> list[Verdict]:  # type: ignore[type-arg]
         return judge_all(found, self.records(), moment(self.clock), (NAME,), here=self.here)

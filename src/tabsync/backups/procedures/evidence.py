@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 
 from tabsync.backups.procedures.take import Take
@@ -21,7 +22,7 @@ _STAMP = re.compile(r"(\d{8}T\d{6}Z)")
 
 def take_fits(words: Sequence[str], facts: Facts, manual: Manual) -> str:
     """Whether a backup is of the kind and the class that `backup take` names, and in all stores of that class."""
-    wanted, reason = _asked(words)
+    wanted, reason = _asked(tuple(words))
     kind = facts.get("kind", "physical")
     if kind != wanted and wanted != "physical":
         return f"it is of kind {kind}"
@@ -35,7 +36,8 @@ def take_fits(words: Sequence[str], facts: Facts, manual: Manual) -> str:
     return f"it is not in {', '.join(lacks)}" if lacks else ""
 
 
-def _asked(words: Sequence[str]) -> tuple[str, str]:
+@lru_cache
+def _asked(words: tuple[str, ...]) -> tuple[str, str]:
     """The kind and the reason that the words of a `backup take` name."""
     valued = {flag for one in fields_of(Take) if one.kind != "flag" for flag in one.flags if not one.positional}
     kind, reason, previous = "full", "manual", ""
