@@ -33,8 +33,8 @@ from tabsync.schedule.words import (
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
-_OPEN = (State.EXPECTED, State.OPEN, State.WAITING, State.RUNNING, State.NOT_BUILT, State.ELSEWHERE)
-"""What can't be counted yet, or is not this host's to do."""
+_OPEN = (State.EXPECTED, State.OPEN, State.WAITING, State.RUNNING, State.NOT_BUILT, State.ELSEWHERE, State.SKIPPED)
+"""What can't be counted yet, is not this host's to do, or was left out for a reason: neither done nor missed."""
 
 _BAD = (*BAD, State.UNKNOWN)
 _SHOWN = 40
@@ -54,8 +54,8 @@ def judged_of(counts: Mapping[State, int]) -> int:
 
 
 def good_of(counts: Mapping[State, int]) -> int:
-    """How many were done in time, or skipped for a reason."""
-    return counts.get(State.DONE, 0) + counts.get(State.SKIPPED, 0)
+    """How many were done in time."""
+    return counts.get(State.DONE, 0)
 
 
 def look_compliance(workspace: Workspace, request: Compliance) -> Page:
@@ -70,6 +70,8 @@ def look_compliance(workspace: Workspace, request: Compliance) -> Page:
         page.line(("Nothing is known: no manual was ever in force. ", "warning"), "To keep the schedule: tabsync serve")
         return page
     share = "nothing was due yet" if total is None else f"{floor(total * 10) / 10} % of what was due was done in time"
+    skipped = sum(one.counts[State.SKIPPED] for one in found)
+    share += f", {skipped} skipped" if skipped else ""
     page.line((f"{share}, since {moment(max(start, seen.versions[0].at), seen.zone)}", _style(total)))
     page.table(
         ("Item", "When", "Done", "Missed", "Failed", "Other"),

@@ -68,8 +68,11 @@ def expected_of_each(versions: Sequence[Version], start: datetime, end: datetime
         ends = versions[number + 1].at if number + 1 < len(versions) else end
         begin, stop = max(start, version.at), min(end, ends)
         if begin < stop:
+            known = {(one.key, one.day) for one in versions[number - 1].items} if number else set()
             for item in version.items:
                 found.setdefault(item.key, []).extend(_of(item, version, begin, stop, here))
+                if item.day is not None and (item.key, item.day) not in known:
+                    found[item.key].extend(_late_day(item, version, begin, stop, here))
     for dues in found.values():
         dues.sort(key=lambda one: one[1])  # a manual may have a command twice
     return found
@@ -110,13 +113,26 @@ def _of(item: Item, version: Version, begin: datetime, stop: datetime, here: tzi
         yield item, due, due + window
 
 
+def _late_day(item: Item, version: Version, begin: datetime, stop: datetime, here: tzinfo) -> Iterator[Due]:
+    """A date that is near, or past, when a manual first names it: it is due from then on."""
+    opened = _opened(item, here)
+    if opened < version.at and begin <= version.at < stop:
+        until = opened + timedelta(seconds=item.window)
+        yield item, version.at, max(until, version.at + timedelta(seconds=1))
+
+
+def _opened(item: Item, here: tzinfo) -> datetime:
+    """From when on a task with a date may be done, in UTC."""
+    day, zone = item.day or datetime.max.date(), zone_of(item.when, here)
+    due = datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+    return due - timedelta(seconds=item.window - DAY)
+
+
 def times(item: Item, start: datetime, end: datetime, here: tzinfo) -> Iterator[datetime]:
     """When an item is due, start <= due < end, in UTC; a continuous one each day at midnight."""
     zone = zone_of(item.when, here)
     if item.day is not None:
-        due = datetime(item.day.year, item.day.month, item.day.day, tzinfo=zone).astimezone(UTC)
-        due -= timedelta(seconds=item.window - DAY)
-        found: Iterable[datetime] = (due,)
+        found: Iterable[datetime] = (_opened(item, here),)
     elif item.when.name == "hourly":
         found = _hourly(int(item.when.cron.split()[0]), zone, start, end)
     elif item.when.kind == "clock":

@@ -15,7 +15,7 @@ from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.schedule.evidence import UNTOLD
 from tabsync.schedule.items import OUTPUT, Item, gates_of
-from tabsync.schedule.judge import Proof, Record
+from tabsync.schedule.judge import AHEAD, Proof, Record
 from tabsync.schedule.look import Look, look, records_of
 from tabsync.schedule.record import ask_subject
 
@@ -26,7 +26,6 @@ FRESH = timedelta(days=1)
 """How old what a gate asks for may be, where the item doesn't say `within`."""
 
 
-_AHEAD = timedelta(minutes=5)  # how far another clock may be ahead; later ones were wrong, and show nothing
 _ARTICLE = re.compile(r"(?:a|an|the|each|every) ")
 
 
@@ -119,7 +118,7 @@ def _allowed(item: Item) -> timedelta:
 
 def _good(item: Item, record: Record, seen: Look) -> list[Proof]:
     """The evidence that counts for an item, the newest first."""
-    proofs = record.between(seen.now - _allowed(item), seen.now + _AHEAD)
+    proofs = record.between(seen.now - _allowed(item), seen.now + AHEAD)
     return [one for one in reversed(proofs) if one.counts]
 
 
@@ -131,7 +130,7 @@ def _answer(item: Item, record: Record, seen: Look, wanted: Collection[str] | No
     since = seen.now - _allowed(item)
     allowed = human_seconds(_allowed(item).total_seconds())
     if item.is_task:
-        marks = [one for one in record.marks if one.kind == "done" and since <= one.at <= seen.now + _AHEAD]
+        marks = [one for one in record.marks if one.kind == "done" and since <= one.at <= seen.now + AHEAD]
         tick = f'tabsync schedule done {item.name} --note "..."'
         if marks:
             return Answer(item, "", f"ticked off by {marks[-1].who}, {marks[-1].note}".rstrip(", "), tick)
@@ -142,6 +141,6 @@ def _answer(item: Item, record: Record, seen: Look, wanted: Collection[str] | No
         return Answer(item, "", f"{good.about or 'done'}, {iso(good.at)[:16].replace('T', ' ')} UTC", command)
     if found:
         return Answer(item, f"that was of another backup, {found[0].backup}", "", command)
-    proofs = record.between(since, seen.now + _AHEAD)
+    proofs = record.between(since, seen.now + AHEAD)
     unfit = next((one.why or one.about for one in reversed(proofs)), item.cant_start)
     return Answer(item, f"no evidence in the last {allowed}" + (f": {unfit}" if unfit else ""), "", command)

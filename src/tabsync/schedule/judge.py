@@ -32,6 +32,9 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
+AHEAD = timedelta(minutes=5)
+"""How far another clock may be ahead. What is later than that was left by one that was wrong, and shows nothing yet."""
+
 GOOD = (State.DONE, State.SKIPPED)
 BAD = (State.FAILED, State.PROVED_NOTHING, State.MISSED)
 
@@ -168,7 +171,7 @@ def judge(
         if attempt.silent:
             return Verdict(one, State.UNKNOWN, f"on {attempt.host}, which is silent", run_id=attempt.run_id)
         return Verdict(one, State.RUNNING, "", attempt.started, run_id=attempt.run_id)
-    timely = record.between(one.due, one.until)
+    timely = record.between(one.due, min(one.until, now + AHEAD))
     left = record.left_by(attempt) if attempt is not None else ()
     begun = attempt is not None and attempt.started < one.until
     found = next((proof for proof in (*timely, *(left if begun else ())) if proof.counts), None)
@@ -196,7 +199,7 @@ def _late(
     """What was done after its window, before it was due again."""
     found = [*record.left_by(attempt)] if attempt is not None else []
     if now >= one.until:
-        found += record.between(one.until, following or datetime.max.replace(tzinfo=UTC))
+        found += record.between(one.until, min(following or now + AHEAD, now + AHEAD))
     return min((proof for proof in found if proof.counts), key=lambda proof: proof.at, default=None)
 
 

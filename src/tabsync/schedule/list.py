@@ -237,7 +237,10 @@ def _service(seen: Look) -> dict[str, object] | None:
 
 
 def _head(page: Page, seen: Look) -> None:
-    """Whether anybody keeps the schedule, and what it says is wrong."""
+    """Whether anybody keeps the schedule, and what is wrong."""
+    if seen.trouble:
+        page.line((f"{seen.trouble}; this is the schedule that was last in force.", "strong bad"))
+        page.hint("tabsync manual check")
     found = seen.keeping
     if found is None:
         page.line(("Nobody keeps this schedule yet. ", "warning"), "To keep it: tabsync serve")
@@ -275,13 +278,19 @@ def _day(text: str, seen: Look) -> date:
     if not text:
         return seen.now.astimezone(seen.here).date()
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError:
         raise BadUsage(f"{text!r} is not a date", "write it as 2026-11-28") from None
+    if abs((found - seen.now.date()).days) > _FARTHEST:
+        raise BadUsage(f"{text} is too far away", "at most ten years from now")
+    return found
 
 
 def _midnight(day: date, seen: Look) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=seen.here).astimezone(UTC)
+
+
+_FARTHEST = 3660  # days
 
 
 def overdue(latest: Mapping[str, Standing]) -> list[Verdict]:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The schedule as it stands. items: of today's manual; versions: those that were in force; now: when this was."""
+    """The schedule as it stands. items: of today's manual; versions: those that were in force; now: when this was.
+
+    trouble: why today's manual can't be followed; then the items are those of the last one that was in force.
+    """
 
     manual: Manual
     items: tuple[Item, ...]
@@ -32,6 +35,7 @@ class Look:
     now: datetime
     here: tzinfo
     subject: str
+    trouble: str = ""
 
     @property
     def keeping(self) -> Service | None:
@@ -81,12 +85,23 @@ class Look:
 
 
 def look(workspace: Workspace) -> Look:
-    """Read the manual and what the ledger says of its schedule. Raises BadUsage when there is no manual."""
-    manual, _ = read(workspace.manual_path)
+    """Read the manual and what the ledger says of its schedule, where it can't be followed as it was in force last.
+
+    Raises BadUsage when there is no manual, nor ever was one in force.
+    """
     ledger = workspace.ledger()
-    found = versions(ledger)
+    found, trouble = versions(ledger), ""
+    try:
+        manual, problems = read(workspace.manual_path)
+        if problems and found:
+            trouble = f"the manual is not valid: {problems[0].described(workspace.manual_path.name)}"
+    except BadUsage as error:
+        if not found:
+            raise
+        manual, trouble = Manual(), error.fact
+    items = found[-1].items if trouble else items_of(manual)
     subject = known_subject(workspace)
-    return Look(manual, items_of(manual), found, services(ledger), now(), machine_zone(), subject)
+    return Look(manual, items, found, services(ledger), now(), machine_zone(), subject, trouble)
 
 
 def judged(workspace: Workspace, seen: Look, start: datetime, end: datetime) -> list[Verdict]:

@@ -17,7 +17,7 @@ from tabsync.kernel.clock import iso, parse_iso
 from tabsync.schedule.evidence import Evidence
 from tabsync.schedule.expected import Due, Occurrence, expected_of_each, next_midnight, zone_of
 from tabsync.schedule.items import Item
-from tabsync.schedule.judge import Attempt, Record, State, Verdict, judge, next_known
+from tabsync.schedule.judge import AHEAD, Attempt, Record, State, Verdict, judge, next_known
 from tabsync.schedule.look import Look
 from tabsync.schedule.record import attempts_of, marks_by_item, silent_services
 
@@ -52,7 +52,8 @@ def tallies(workspace: Workspace, seen: Look, start: datetime, end: datetime) ->
     proofs = evidence.of_each(found[-1][0] for found in dues.values())
     marks, running = marks_by_item(ledger), _running(ledger)
     records = {key: Record(proofs.get(key, ()), {}, marks.get(key, ())) for key in dues}
-    left = {key: unsettled(found, records[key], running.get(key, ()), end) for key, found in dues.items()}
+    latest = seen.now + AHEAD
+    left = {key: unsettled(found, records[key], running.get(key, ()), end, latest) for key, found in dues.items()}
     spans = [(key, iso(first), iso(last)) for key, ones in left.items() for first, last in ones.runs]
     read = iter(attempts_of(ledger, spans, silent_services(ledger)))
     runs = {key: [next(read) for _ in ones.runs] for key, ones in left.items()}
@@ -103,12 +104,15 @@ def tally(
     return found
 
 
-def unsettled(dues: Sequence[Due], record: Record, running: Collection[datetime], end: datetime) -> Left:
+def unsettled(
+    dues: Sequence[Due], record: Record, running: Collection[datetime], end: datetime, latest: datetime
+) -> Left:
     """What evidence in its window doesn't show at one look to be done.
 
-    dues: all until now; running: those that are under way; end: those due later are there only for those before them.
+    dues: all until now; running: those that are under way; end: those due later are there only for those before them;
+    latest: from then on evidence shows nothing yet.
     """
-    good = [one.at for one in record.proofs if one.counts]
+    good = [one.at for one in record.proofs if one.counts and one.at < latest]
     special = {*running, *(one.due for one in record.marks if one.due is not None)}
     found, place = list[int](), 0
     counted = bisect_left(dues, end, key=lambda one: one[1])

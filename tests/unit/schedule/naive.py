@@ -221,7 +221,7 @@ def fate(past: Past, thing: Thing, due: int, following: int | None, now: int, *,
     if run is not None and run.ended is None:
         return Fate("unknown" if silent else "running")
     own = [one.at for one in past.traces if run and one.good and _is_of(one, thing, run)]
-    good = [one.at for one in past.traces if one.good and one.key == thing.key]
+    good = [one.at for one in past.traces if one.good and one.key == thing.key and one.at < now + 300]
     if any(due <= at < until for at in good) or (own and run and run.started < until):
         return Fate("done")
     if run is not None and run.started < until:

@@ -236,8 +236,8 @@ def test_evidence_from_the_future_is_no_catching_up_of_today() -> None:
     ahead = Record([Proof(at("2026-06-05T12:00"), True)])
     today = _judged(ahead, "2026-06-01T12:00")[0]
     assert (today.state, today.caught_up) == (State.MISSED, None)
-    a_little = Record([Proof(at("2026-06-01T12:05"), True)])
-    assert _judged(a_little, "2026-06-01T12:00")[0].caught_up == at("2026-06-01T12:05")
+    a_little = Record([Proof(at("2026-06-01T12:04"), True)])
+    assert _judged(a_little, "2026-06-01T12:00")[0].caught_up == at("2026-06-01T12:04")
 
 
 def test_what_a_person_does_after_a_catch_up_that_failed_is_a_catching_up() -> None:
@@ -284,3 +284,18 @@ def test_a_day_of_something_continuous_is_done_when_no_gap_was_longer_than_the_r
     assert _judged(Record(proofs[:-2]), "2026-06-02T00:00", one)[0].state is State.MISSED
     bad = [*proofs[:60], Proof(proofs[60].at, False), *proofs[61:]]
     assert _judged(Record(bad), "2026-06-02T00:00", one)[0].state is State.MISSED
+
+
+def test_evidence_from_the_future_does_not_do_what_is_due_before() -> None:
+    ahead = Record([Proof(at("2026-06-01T04:00"), True)])
+    assert _judged(ahead, "2026-06-01T02:30")[0].state is State.WAITING
+    assert _judged(ahead, "2026-06-01T04:00")[0].state is State.DONE
+
+
+@pytest.mark.parametrize(("day", "until"), [("2026-05-01", "2026-06-01T10:00:01"), ("2026-06-05", "2026-06-06T00:00")])
+def test_a_date_that_is_near_or_past_when_a_manual_first_names_it_is_due_from_then_on(day: str, until: str) -> None:
+    review = Item("review", "review", "Review", When(kind="clock", name="once"), Terms(), day=date.fromisoformat(day))
+    first = Version(at("2026-06-01T10:00"), "a", (review,))
+    second = Version(at("2026-06-03T10:00"), "b", (review,))
+    found = expected([first, second], at("2026-01-01T00:00"), at("2026-12-01T00:00"), UTC)
+    assert [(one.due, one.until) for one in found] == [(first.at, at(until))]

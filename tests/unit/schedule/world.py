@@ -18,7 +18,7 @@ from tabsync.manual.terms import Terms
 from tabsync.manual.when import parse_when
 from tabsync.schedule.expected import Version, expected, expected_of_each
 from tabsync.schedule.items import Item
-from tabsync.schedule.judge import Attempt, Mark, Proof, Record, State, Verdict, judge_all
+from tabsync.schedule.judge import AHEAD, Attempt, Mark, Proof, Record, State, Verdict, judge_all
 from tabsync.schedule.look import Look
 from tabsync.schedule.record import Service
 from tabsync.schedule.tally import tally, unsettled
@@ -330,7 +330,7 @@ class World:
             running = [due for due, one in record.attempts.items() if one.state == "running"]
 
             bare = Record(record.proofs, {}, record.marks)
-            left = unsettled(dues, bare, running, end)
+            left = unsettled(dues, bare, running, end, seen.now + AHEAD)
             runs = [
                 {due: one for due, one in record.attempts.items() if first <= due < last} for first, last in left.runs
             ]

@@ -15,7 +15,7 @@ from tabsync.kernel.request import fields_of
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.manual.model import Manual
-from tabsync.manual.when import PERIOD, WINDOW
+from tabsync.manual.when import DAY, WINDOW, parse_when
 
 _STAMP = re.compile(r"(\d{8}T\d{6}Z)")
 
@@ -61,12 +61,17 @@ def drill_fits(words: Sequence[str], facts: Facts, manual: Manual) -> str:
 def too_old(backup: str, at: datetime, manual: Manual) -> str:
     """Whether a full backup was older at a moment than the frequency of its class allows; "" when it wasn't."""
     stamp, row = _STAMP.search(backup), class_of("full", "", manual.retention)
-    frequency = row.frequency.strip().lower() if row else ""
-    if stamp is None or frequency not in PERIOD:
+    if stamp is None or row is None:
+        return ""
+    try:
+        when = parse_when(row.frequency)
+    except ValueError:
+        return ""  # "when it is needed" is no frequency
+    if when.kind not in ("clock", "every"):
         return ""
     taken = datetime.strptime(stamp[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    allowed = timedelta(seconds=PERIOD[frequency] + WINDOW[frequency])
+    allowed = timedelta(seconds=when.period + (when.window or WINDOW.get(when.name, min(when.period, DAY))))
     if at - taken <= allowed:
         return ""
     old = human_seconds((at - taken).total_seconds())
-    return f"the backup was {old} old, and class {row.name if row else ''} is {frequency}"
+    return f"the backup was {old} old, and class {row.name} is {row.frequency.strip().lower()}"
