@@ -32,7 +32,7 @@ from tabsync.service.heartbeat import Heartbeat
 from tabsync.service.in_force import InForce
 from tabsync.service.lease import Lease, LostLease
 from tabsync.service.runs import Runs, environment_of, job_of
-from tabsync.service.troubles import Troubles
+from tabsync.service.troubles import Troubles, trouble_of
 from tabsync.service.watched import Watched
 from tabsync.system.claims import is_claimed
 from tabsync.workspace import Workspace
@@ -75,7 +75,7 @@ class Scheduler:
     _watched: dict[str, Watched] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._troubles = Troubles(self.name, self.say)
+        self._troubles = Troubles(self.name, self.say, self.workspace.home)
         self._manual = InForce(self.workspace, self._troubles)
         self._runs = Runs(self.workspace, self.name, self.here, self.heartbeat, self.say)
         holder = f"{self.name}/{socket.gethostname()}/{os.getpid()}/{iso(now())}"
@@ -132,7 +132,8 @@ class Scheduler:
             started = self._start_due() if changed or ended or self._is_time() else 0
             self._watch()
             self._troubles.note("heartbeat", self.heartbeat.failed)
-            self._troubles.note("ledger", "")
+            for what in ("ledger", "home"):
+                self._troubles.note(what, "")
             if self._troubles.is_time():
                 self._troubles.beat(self.workspace.ledger())
                 self._runs.ping("fail" if self._troubles.fact("manual") else "")
@@ -141,8 +142,10 @@ class Scheduler:
             return 0
         except _FAILED as error:
             self._look_at = None
-            told = error.fact if isinstance(error, FailedPartway) else f"the ledger failed: {words_of(error)}"
-            self._troubles.note("ledger", told)
+            self._troubles.note(*trouble_of(error))
+            if self._keeping and self._troubles.is_time():
+                with suppress(*_FAILED):
+                    self._troubles.beat(self.workspace.ledger())
             return 0
         return started
 
