@@ -80,8 +80,9 @@ def records(ledger: Ledger, items: Iterable[Item], manual: Manual, subject: str,
     silent = silent_services(ledger)
     spans = [(key, start, _EVER) for key in wanted]
     attempts = dict(zip(wanted, attempts_of(ledger, spans, silent), strict=True))
-    # A clock that was set back while it ran: what it left is older than its beginning.
-    ends = (one.ended for found in attempts.values() for one in found.values() if one.ended)
+    # A clock that was set back while it ran: what it left is older than its beginning, and than its end.
+    ran = (one for found in attempts.values() for one in found.values())
+    ends = (one.ended - _SLACK for one in ran if one.ended and one.ended < one.started)
     proofs = Evidence(ledger, manual, subject, min([start, *map(iso, ends)])).of_each(wanted.values())
     marks = marks_by_item(ledger)
     return {key: Record(proofs.get(key, ()), attempts[key], marks.get(key, ())) for key in wanted}
