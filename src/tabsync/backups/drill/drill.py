@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def plan_drill(workspace: Workspace, manual: Manual, backup: str | None = None, *, keep_warm: bool = False) -> Plan:
     """Plan a drill of one backup ("latest" or an id), or, without one, of a new backup that it takes first.
 
-    keep_warm: keep the copy, stopped, when it was proven; what would be lost is then told and not judged: decision 0006.
+    keep_warm: keep the copy, stopped, when it was proven; the loss is then told and not judged: decision 0006.
     Raises BadUsage when there is no such backup, CannotConnect when a new one is wanted and the source is down,
     Refused when no installed PostgreSQL could hold the copy. Nothing is changed.
     """

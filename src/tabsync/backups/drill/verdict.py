@@ -47,7 +47,7 @@ class Verdict:
 
     @property
     def proven(self) -> bool:
-        """Whether the backup can be restored, and fast enough: what the schedule asks. How old it is, it asks itself."""
+        """Whether the backup can be restored, and fast enough. How old it may be, the schedule knows."""
         return self.content == "identical" and self.rto_met
 
     @property
