@@ -56,8 +56,9 @@ def _check_wal(facts: Facts, allowed: timedelta) -> None:
         return
     bound = f"> {human_seconds(allowed.total_seconds())}"
     slot = str(received.get("slot", ""))  # it fills the server's disk when nobody reads it
-    alert = {"metric": "WAL archive", "label": f"slot {slot}" if slot else "", "value": told, "bound": bound, "level": "critical"}
+    alert = {"metric": "WAL archive", "label": f"slot {slot}" if slot else "", "value": told, "bound": bound}
     alert |= {"action": "to find the cause: tabsync wal status", "runbook": "", "command": "tabsync wal status"}
+    alert |= {"level": "critical"}
     facts["alerts"].insert(0, alert)
 
 

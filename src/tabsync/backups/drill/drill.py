@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tabsync.backups.drill.report import Report, report_of
 from tabsync.backups.drill.verdict import judge
 from tabsync.backups.restore.leftovers import sweep
+from tabsync.backups.shared_proofs import leave_proof
 from tabsync.backups.take import plan_take_full
 from tabsync.copies.choose import full_backup
 from tabsync.copies.proofs.steps import proof_steps, tidy_step
@@ -91,6 +92,7 @@ def record(
     """
     verdict = judge(context.results, rto_target=rto_target, rpo_target=rpo_target, needs=needs)
     facts = verdict.to_json() | {"backup": backup, "schedule": schedule, "proven": verdict.proven}
+    facts |= {"proof": leave_proof(context.workspace, subject, context.run_id, facts, ok=verdict.ok)}
     add_evidence(context.workspace.ledger(), "drill", subject, ok=verdict.ok, facts=facts, run_id=context.run_id)
     return facts
 
