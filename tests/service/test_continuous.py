@@ -6,10 +6,13 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tabsync.postgres import embedded
+from tabsync.service.watched import Watched
+from tabsync.system.claims import claim
 from tests.conftest import run_sql
 from tests.servers import running_server
 from tests.service.nights import working_for
@@ -67,6 +70,19 @@ def segments(place: Home) -> list[int]:
     """The numbers of the whole segments in the store."""
     names = {path.name.partition(".")[0] for path in (place.directory / "store" / "wal").rglob("0000000*")}
     return sorted(int(name[8:16], 16) * 256 + int(name[16:24], 16) for name in names if len(name) == 24)
+
+
+def test_what_never_ends_fills_no_disk_with_what_it_prints(directory: Path) -> None:
+    place = directory / "continuous"
+    held = claim(place)
+    assert held is not None
+    for text in ("first\n" * 200_000, "second\n" * 200_000):
+        with (place / "output").open("a") as output:
+            output.write(text)
+        Watched(place).keep({"item": "wal receive"}, {}, lambda _line: None)
+    held.release()
+    assert (place / "output").stat().st_size == 0
+    assert (place / "output.before").read_text().endswith("second\n")
 
 
 def test_wal_receive_is_kept_running(source: embedded.Server, home: Callable[..., Home]) -> None:
