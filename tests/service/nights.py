@@ -129,7 +129,7 @@ class Nights:
             home=sum(path.stat().st_size for path in files),
             scheduled=len([*(self.home / "scheduled").iterdir()]),
             warm=len([*(self.home / "servers" / "warm").iterdir()]),
-            processes=len(working_for(self.place.directory)),
+            processes=len(left_of(self.place.directory)),
             objects=len([path for path in stored if "objects" in path.parts and path.is_file()]),
             store=sum(path.stat().st_size for path in stored if path.is_file()),
             rows=Counter({name: self.place.rows(f"select count(*) from {name}")[0][0] for name in tables}),
@@ -176,6 +176,14 @@ class Nights:
         assert {one.processes for one in sizes} == {0}
         assert last.files - first.files <= len(sizes) * REPORTS, (first, last)
         assert last.rows["manual_version"] == first.rows["manual_version"]
+
+
+def left_of(directory: Path, seconds: float = 15) -> list[psutil.Process]:
+    """The processes that still work there after a while: one that has left its exit code takes a moment to go."""
+    until = time.monotonic() + seconds
+    while (found := working_for(directory)) and time.monotonic() < until:
+        time.sleep(0.1)
+    return found
 
 
 def working_for(directory: Path) -> list[psutil.Process]:

@@ -15,7 +15,7 @@ from tabsync.service.watched import Watched
 from tabsync.system.claims import claim
 from tests.conftest import run_sql
 from tests.servers import running_server
-from tests.service.nights import working_for
+from tests.service.nights import left_of
 from tests.service.place import Home, Service
 from tests.sessions import connect
 
@@ -111,7 +111,7 @@ def test_wal_receive_is_kept_running(source: embedded.Server, home: Callable[...
         states = {one["due"][:10]: one["state"] for one in shown(place)}
         assert states == {"2026-12-02": "done", "2026-12-03": "running"}, shown(place)
         assert service.ends() == 0
-    assert working_for(place.directory) == []
+    assert left_of(place.directory) == []
     assert rows(source, SLOTS) == [("tabsync_wal", False)]
     found = segments(place)
     assert len(found) >= 3 and found == [*range(found[0], found[-1] + 1)], found
