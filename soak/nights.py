@@ -34,7 +34,7 @@ NIGHTS = 33
 OFF = 14
 """Days without a service."""
 
-_DAY = timedelta(days=1)
+_DAY, _NIGHT = timedelta(days=1), timedelta(hours=13)
 _INITDB = embedded._initdb
 _TOLD = (1, 10, 20, 30)
 """After which nights the figures are written down, besides the last."""
@@ -103,7 +103,7 @@ def days_off(part: Part, say: Say) -> None:
             nights.begin(service)
             nights.live(service, BEGIN, BEGIN + _DAY)
             assert service.ends() == 0
-        back = BEGIN + (1 + OFF) * _DAY
+        back = BEGIN + (1 + OFF) * _DAY + _NIGHT  # by then the windows of that day are over, too
         newest = {key: iso(due) for due, keys in stops(BEGIN + _DAY, back) for key in keys}
         nights.move(back)
         with nights.place.service() as service:
