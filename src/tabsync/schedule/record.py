@@ -135,8 +135,6 @@ def _mark(row: Facts) -> Mark:
     return Mark(row["kind"], parse_iso(row["at"]), row["who"], row["note"], due, row["digest"])
 
 
-
-
 def add_mark(
     ledger: Ledger, kind: str, item: Item, who: str, note: str, due: datetime | None = None, at: datetime | None = None
 ) -> None:
