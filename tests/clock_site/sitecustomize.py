@@ -8,8 +8,12 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 _FILE = os.environ.get("TABSYNC_TEST_CLOCK")
 
@@ -22,6 +26,37 @@ if _FILE:
         return _real() + timedelta(seconds=float(Path(_FILE or "").read_text() or 0))
 
     clock.now = _now
+
+    class _ServersClock:
+        """Finds the module in which the product asks a server for its time, and has that time go with ours."""
+
+        _name = "tabsync.postgres.catalog"
+
+        def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
+            if name != self._name:
+                return None
+            sys.meta_path.remove(self)
+            spec = find_spec(name)
+            if spec is not None and spec.loader is not None:
+                load = spec.loader.exec_module
+
+                def load_and_set(module: Any) -> None:
+                    load(module)
+                    for function in ("position", "reached"):
+                        setattr(module, function, _shifted(getattr(module, function)))
+
+                spec.loader.exec_module = load_and_set  # type: ignore[method-assign]
+            return spec
+
+    def _shifted(read: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        def at_the_set_time(connection: object) -> dict[str, Any]:
+            found = read(connection)
+            late = timedelta(seconds=float(Path(_FILE or "").read_text() or 0))
+            return found | {"time": (datetime.fromisoformat(found["time"]) + late).isoformat()}
+
+        return at_the_set_time
+
+    sys.meta_path.insert(0, _ServersClock())
 
 _STARTS = os.environ.get("TABSYNC_TEST_STARTS")
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import signal
+import sqlite3
 import subprocess
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -173,3 +176,33 @@ def test_what_is_missing_is_said_to_who_installed_a_wheel(installed: Installed, 
     assert fact == "error: the console's front-end files are missing: uplot.min.js"
     assert installed.wheel.name in hint
     assert "make" not in hint
+
+
+def test_init_and_serve_and_nothing_else_give_a_proven_backup(
+    installed: Installed, tabsync_database: Callable[..., str], directory: Path
+) -> None:
+    """What a person does first. The first night is at once; tomorrow's is known."""
+    made = installed(directory, "init", tabsync_database())
+    assert made.code == 0, made.err
+    with served(installed, directory):
+        ledger, until = directory / ".tabsync" / "ledger.sqlite", time.monotonic() + 120
+        while ("drill --backup latest --keep-warm", "ended", 0) not in (runs := started(ledger)):
+            assert time.monotonic() < until, runs
+            time.sleep(0.2)
+        listed = installed(directory, "schedule", "list")
+        items = {one["item"]: one for one in installed(directory, "schedule", "list", "--json").json["items"]}
+    proven, taken = items["drill-backup-latest-keep-warm"], items["backup-take-full"]
+    assert (taken["last"]["state"], proven["last"]["state"]) == ("done", "done"), listed.out
+    assert "PROVEN RESTORABLE" in proven["last"]["why"]
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    for item, clock in ((taken, "02:00"), (proven, "02:30")):
+        due = datetime.fromisoformat(item["next"]).astimezone()
+        assert (f"{due:%H:%M}", timedelta() < tomorrow - due < timedelta(days=1)) == (clock, True), item
+    assert "silent" not in listed.out and "●" in listed.out
+    assert items["backup-prune-apply"]["last"]["state"] == "waits for approval"
+
+
+def started(ledger: Path) -> list[tuple[object, ...]]:
+    """What the service started, and how it ended."""
+    with closing(sqlite3.connect(ledger, timeout=30)) as opened:
+        return list(opened.execute("select item, state, exit from occurrence"))

@@ -78,9 +78,11 @@ class Home:
     directory: Path
     conninfo: str
     env: dict[str, str] = field(default_factory=dict)
+    ledger: str = ""
 
     def write(self, schedule: str, ledger: str = "", more: str = "") -> None:
         """Write both files."""
+        self.ledger = ledger
         lines = [f"database = {self.conninfo!r}", 'store = "store"', 'manual = "manual.md"']
         lines += [f"ledger = {ledger!r}"] if ledger else []
         (self.directory / "tabsync.toml").write_text("\n".join([*lines, more, ""]))
@@ -128,7 +130,8 @@ class Home:
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What the ledger has."""
-        with contextlib.closing(sqlite3.connect(self.directory / ".tabsync" / "ledger.sqlite", timeout=30)) as ledger:
+        path = self.ledger.removeprefix("sqlite:///") or self.directory / ".tabsync" / "ledger.sqlite"
+        with contextlib.closing(sqlite3.connect(path, timeout=30)) as ledger:
             return list(ledger.execute(statement))
 
     @contextlib.contextmanager

@@ -11,6 +11,7 @@ from tabsync.backups.list import proofs
 from tabsync.backups.retention.garbage import collect, collectable, freed_by, named, readable_manifests
 from tabsync.backups.retention.lease import keep_lease, refuse_while_pruned, release_lease, take_lease
 from tabsync.backups.retention.policy import Candidate, Decision, class_of, decide, is_ours
+from tabsync.backups.shared_proofs import delete_proofs
 from tabsync.backups.wal.prune import expired, forget_wal
 from tabsync.kernel import clock
 from tabsync.kernel.clock import iso
@@ -169,6 +170,7 @@ def forget(context: Context, *, ids: list[str]) -> Facts:
             if store.delete_manifest(backup):
                 deleted.append(backup)
             store.delete_signatures(backup)
+            delete_proofs(store, backup)
         except FailedPartway as error:
             fact = f"{error.fact}; {len(deleted)} of {len(ids)} expired backups were deleted"
             raise FailedPartway(fact, error.hint) from error

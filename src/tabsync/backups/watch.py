@@ -51,12 +51,14 @@ def _check_wal(facts: Facts, allowed: timedelta) -> None:
     if received["troubles"]:
         told = received["troubles"][0]
     elif until is None or now() - parse_iso(until) > allowed:
-        told = f"received until {age(until) if until else 'an unknown time'}"
+        told = f"received until {age(until) if until else 'an unknown time'}; the server keeps what came since"
     else:
         return
     bound = f"> {human_seconds(allowed.total_seconds())}"
-    alert = {"metric": "WAL archive", "label": "", "value": told, "bound": bound, "level": "critical"}
+    slot = str(received.get("slot", ""))  # it fills the server's disk when nobody reads it
+    alert = {"metric": "WAL archive", "label": f"slot {slot}" if slot else "", "value": told, "bound": bound}
     alert |= {"action": "to find the cause: tabsync wal status", "runbook": "", "command": "tabsync wal status"}
+    alert |= {"level": "critical"}
     facts["alerts"].insert(0, alert)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tabsync.kernel.clock import iso, now
+from tabsync.kernel.clock import compact, iso, now, parse_iso
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.procedure import Done, Planned
@@ -22,6 +24,8 @@ CLASS = "ledger"
 
 KEPT = timedelta(days=365)
 """For how long, where the manual doesn't say."""
+
+_REPORT = re.compile(r"drill-(\d{8}T\d{6}Z)-\w+\.(?:json|html)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,9 @@ def plan_prune(workspace: Workspace, request: Prune) -> Planned[Workspace]:
         steps=(
             Step(
                 "delete",
-                f"Delete {counted} runs with their steps, and the output of scheduled runs",
+                f"Delete {counted} runs with their steps, the output of scheduled runs, and the reports of drills",
                 call(delete, before=before),
-                f"rows of step and run, and the output of occurrence, from before {before}; evidence and audit stay",
+                f"rows of step and run, output of occurrence, reports/, of before {before}; evidence and audit stay",
                 risk=Risk.DESTRUCTIVE,
                 undo="no undo: they are in the copies of the ledger that the store has",
             ),
@@ -70,7 +74,15 @@ def delete(context: Context, *, before: str) -> Facts:
         runs = connection.execute(delete_from(run).where(run.c.started_at < before, run.c.state != "running")).rowcount
         silenced = update(occurrence).where(occurrence.c.started_at < before).values(output="")
         connection.execute(silenced)
-    return {"runs": runs}
+    return {"runs": runs, "reports": _delete_reports(context.workspace.home / "reports", compact(parse_iso(before)))}
+
+
+def _delete_reports(directory: Path, before: str) -> int:
+    """Delete the reports of old drills: each night leaves two files."""
+    old = [one for one in directory.glob("drill-*") if (named := _REPORT.fullmatch(one.name)) and named[1] < before]
+    for one in old:
+        one.unlink(missing_ok=True)
+    return len(old)
 
 
 def show_prune(done: Done[Workspace, Prune]) -> Page:

@@ -6,39 +6,65 @@ typed; what it prints is the job's output.
 
 from __future__ import annotations
 
+import errno
+import io
 import json
-import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any
 
-from tabsync.kernel.errors import TabsyncError
+from tabsync.kernel.errors import Exit, TabsyncError
 from tabsync.kernel.step import Facts
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(directory: Path) -> int:
     """Carry out the job of a directory; returns its exit code."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` had it ignored: then nothing would end it
-    (directory / "begun").write_text(str(os.getpid()))
+    from tabsync.kernel.clock import iso, now
+    from tabsync.service.jobs import run_of, take_place, write_exit
+
+    sys.stdout, sys.stderr = _patient(1), _patient(2)
+    try:
+        take_place(directory)
+    except OSError:
+        return int(Exit.FAILED_PARTWAY)  # it says so by having left no trace
     job = json.loads((directory / "job.json").read_text(encoding="utf-8"))
-    result = _carried_out(job)
+    result = _carried_out(job, directory)
     if job.get("evidence") == "output":
         try:
             _leave_output(job, directory, result)
-        except TabsyncError as error:  # it was done, and nothing will show it
-            result = result | {"exit": int(error.exit_code), "fact": f"its output was not recorded: {error.fact}"}
-    from tabsync.kernel.clock import iso, now
-    from tabsync.service.jobs import write_exit
-
+        except TabsyncError as error:  # it was done, and nothing will show it; what only looked may look again
+            told = f"its output was not recorded: {error.fact}"
+            result = result | {"exit": int(error.exit_code), "fact": told, "again": not run_of(directory)}
     write_exit(directory, result | {"at": iso(now())})
     return int(result["exit"])
 
 
-def _carried_out(job: Facts) -> Facts:
+class _Patient(io.FileIO):
+    """What is printed on a full disk is lost; the work that prints it goes on."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            return len(data)
+
+
+def _patient(descriptor: int) -> io.TextIOWrapper:
+    raw = io.BufferedWriter(_Patient(descriptor, "w", closefd=False))
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def _carried_out(job: Facts, directory: Path) -> Facts:
     from tabsync.cli.edge import exit_code_of, stop_on_sigterm, told_of
     from tabsync.cli.tree import program
     from tabsync.kernel.errors import CannotConnect, Refused
+    from tabsync.service.jobs import run_of
 
     stop_on_sigterm()
     try:
@@ -58,14 +84,20 @@ def _carried_out(job: Facts) -> Facts:
         return {
             "exit": int(told.exit_code),
             "fact": told.fact,
-            "again": isinstance(told, CannotConnect),
+            "again": isinstance(told, CannotConnect) or (_no_room(error, told) and not run_of(directory)),
             "approval": needs,
         }
 
 
+def _no_room(error: Exception, told: TabsyncError) -> bool:
+    """Whether it failed because the ledger, or a disk, could not be written."""
+    from tabsync.kernel.errors import NotRecorded
+
+    return isinstance(told, NotRecorded) or (isinstance(error, OSError) and error.errno in _FULL)
+
+
 def _leave_output(job: Facts, directory: Path, result: Facts) -> None:
     """What a procedure printed that leaves no other evidence is the evidence that it was done."""
-    from tabsync.kernel.errors import Exit
     from tabsync.ledger.evidence import add_evidence
     from tabsync.schedule.items import output_of
     from tabsync.service.jobs import output_of as printed

@@ -29,7 +29,10 @@ _COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ("--database", "-d"),
         {"help": "Connection string: URL, 'service=NAME' or keywords; PG* variables complete it."},
     ),
-    "store": (("--store",), {"help": "Where backups are: a directory, az://, s3:// or gs:// with a prefix."}),
+    "store": (
+        ("--store",),
+        {"help": "Where backups are: a name in [stores], a directory, az://, s3:// or gs:// with a prefix."},
+    ),
     "dry-run": (("--dry-run",), {"is_flag": True, "help": "Show the plan and change nothing."}),
     "yes": (("--yes",), {"is_flag": True, "help": "Confirm a destructive plan without asking; this is recorded."}),
     "json": (("--json",), {"is_flag": True, "help": "Print JSON for programs, with a version number."}),

@@ -70,6 +70,10 @@ class FailedPartway(TabsyncError):
     exit_code = Exit.FAILED_PARTWAY
 
 
+class NotRecorded(FailedPartway):
+    """The ledger can't be read or written (exit 5): what could not be recorded before it began was not begun."""
+
+
 class Interrupted(FailedPartway):
     """Somebody pressed Ctrl-C or sent SIGTERM (exit 5): nothing failed, and what is missing was not missed."""
 

@@ -10,11 +10,14 @@ NO_DATABASE = ""
 """The subject of evidence of something that is no database's, as the ledger's own copy."""
 
 
-def add_evidence(ledger: Ledger, kind: str, subject: str, *, ok: bool, facts: Facts, run_id: str | None = None) -> None:
-    """Record one piece of evidence. kind: "backup" or "drill"; subject: see stores.manifest.subject_of."""
+def add_evidence(
+    ledger: Ledger, kind: str, subject: str, *, ok: bool, facts: Facts, run_id: str | None = None, at: str = ""
+) -> None:
+    """Record one piece of evidence. kind: "backup" or "drill"; subject: see stores.manifest.subject_of; at: when it was
+    proven, ISO, where that wasn't now."""
     from tabsync.ledger.tables import evidence
 
-    row = {"at": iso(now()), "kind": kind, "subject": subject, "ok": ok, "facts": facts, "run_id": run_id}
+    row = {"at": at or iso(now()), "kind": kind, "subject": subject, "ok": ok, "facts": facts, "run_id": run_id}
     with ledger.writing() as connection:
         connection.execute(evidence.insert(), [row])
 

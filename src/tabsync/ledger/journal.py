@@ -67,8 +67,8 @@ class LedgerJournal:
             self._claims.pop(run_id).remove()
             raise
         if job := os.environ.get("TABSYNC_JOB"):  # who started this process as a job wants to know which run it is
-            with suppress(OSError):
-                (Path(job) / "run").write_text(run_id, encoding="utf-8")
+            with suppress(OSError), (Path(job) / "run").open("r+", encoding="utf-8") as file:
+                file.write(run_id)  # in the room that was taken for it: its disk may be full by now
         return run_id
 
     def step_started(self, run_id: str, number: int, step: Step) -> None:

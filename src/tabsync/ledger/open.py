@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tabsync.kernel.errors import FailedPartway, Refused, TabsyncError, words_of
+from tabsync.kernel.errors import NotRecorded, Refused, TabsyncError, words_of
 from tabsync.kernel.step import Facts
 from tabsync.postgres.queries import named
 from tabsync.system.place import place_id
@@ -122,9 +122,9 @@ class Ledger:
             self._open.popitem()[1].dispose()
 
 
-def ledger_failed(error: BaseException) -> FailedPartway:
+def ledger_failed(error: BaseException) -> NotRecorded:
     """What a person is told when the ledger can't be read or written."""
-    return FailedPartway(
+    return NotRecorded(
         f"the ledger failed: {words_of(error)}", "check that it can be written: its disk, its permissions"
     )
 

@@ -70,7 +70,9 @@ class Evidence:
         about = str(facts.get("sentence") or facts.get("headline") or facts.get("backup") or "")
         unknown = bool(facts.get("unknown", False)) and item.evidence == OUTPUT
         backup = str(facts.get("backup") or "")
-        return Proof(parse_iso(row["at"]), row["ok"], why, about, row["run_id"] or "", unknown, backup)
+        # A drill whose loss is beyond the RPO is not ok, and has proven its backup all the same: decision 0006.
+        ok = bool(facts.get("proven", row["ok"]))
+        return Proof(parse_iso(row["at"]), ok, why, about, row["run_id"] or "", unknown, backup)
 
 
 def _kind(item: Item) -> str:

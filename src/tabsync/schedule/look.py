@@ -14,7 +14,8 @@ from tabsync.manual.model import Manual
 from tabsync.schedule.expected import Occurrence, Version, expected, zone_named
 from tabsync.schedule.items import Item, items_of
 from tabsync.schedule.judge import Record, Verdict, judge_all
-from tabsync.schedule.record import Service, all_items, known_subject, records, services, versions
+from tabsync.schedule.record import all_items, known_subject, records, versions
+from tabsync.schedule.services import Service, services
 from tabsync.system.zone import machine_zone
 
 if TYPE_CHECKING:

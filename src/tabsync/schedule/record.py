@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,32 +17,15 @@ from tabsync.schedule.evidence import UNTOLD, Evidence
 from tabsync.schedule.expected import Version
 from tabsync.schedule.items import Item, item_from_json, items_of
 from tabsync.schedule.judge import Attempt, Mark, Record
+from tabsync.schedule.services import services
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
-SILENT = timedelta(seconds=90)
-"""After this time without a beat a service is silent."""
 
 _IDENTITY = "identity"
 _EVER = "9999"  # after every moment, as the ledger has them
 _SLACK = timedelta(days=1)  # evidence of a run is looked for from before it was due
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A service that keeps the schedule of this ledger, or did. facts: what else it says of itself."""
-
-    name: str
-    host: str
-    pid: int
-    started_at: datetime
-    beat_at: datetime
-    facts: Facts
-
-    def is_silent(self, moment: datetime) -> bool:
-        """Whether nothing has been heard of it lately, or it is from the future: a clock that was set back."""
-        return abs(moment - self.beat_at) > SILENT
 
 
 def versions(ledger: Ledger) -> list[Version]:
@@ -97,8 +80,9 @@ def records(ledger: Ledger, items: Iterable[Item], manual: Manual, subject: str,
     silent = silent_services(ledger)
     spans = [(key, start, _EVER) for key in wanted]
     attempts = dict(zip(wanted, attempts_of(ledger, spans, silent), strict=True))
-    # A clock that was set back while it ran: what it left is older than its beginning.
-    ends = (one.ended for found in attempts.values() for one in found.values() if one.ended)
+    # A clock that was set back while it ran: what it left is older than its beginning, and than its end.
+    ran = (one for found in attempts.values() for one in found.values())
+    ends = (one.ended - _SLACK for one in ran if one.ended and one.ended < one.started)
     proofs = Evidence(ledger, manual, subject, min([start, *map(iso, ends)])).of_each(wanted.values())
     marks = marks_by_item(ledger)
     return {key: Record(proofs.get(key, ()), attempts[key], marks.get(key, ())) for key in wanted}
@@ -149,16 +133,6 @@ def attempt_of(row: Facts, silent: Collection[str] = ()) -> Attempt:
 def _mark(row: Facts) -> Mark:
     due = parse_iso(row["due"]) if row["due"] else None
     return Mark(row["kind"], parse_iso(row["at"]), row["who"], row["note"], due, row["digest"])
-
-
-def services(ledger: Ledger) -> list[Service]:
-    """The services that ever kept this schedule."""
-    return [
-        Service(
-            row["name"], row["host"], row["pid"], parse_iso(row["started_at"]), parse_iso(row["beat_at"]), row["facts"]
-        )
-        for row in ledger.read("services")
-    ]
 
 
 def add_mark(

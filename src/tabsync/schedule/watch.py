@@ -59,11 +59,13 @@ def _silence(seen: Look) -> list[Facts]:
 
 def _troubles(seen: Look) -> list[Facts]:
     found = seen.keeping.facts if seen.keeping else {}
+    actions = {"manual": "the last good version goes on"}
+    nothing = "nothing is started that can't be recorded; it goes on by itself when there is room again"
     return [
-        _alert("warning", f"{one['fact']}, since {age(one['since'])}", "in order", "the last good version goes on")
+        _alert("warning", f"{one['fact']}, since {age(one['since'])}", "in order", actions.get(name, nothing))
         | {"command": "tabsync manual check" if name == "manual" else "tabsync schedule list"}
         for name, one in found.items()
-        if one and name in ("manual", "ledger")
+        if one and name in ("manual", "ledger", "home")
     ]
 
 

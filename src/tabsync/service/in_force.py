@@ -62,8 +62,11 @@ class InForce:
             return False
         self.manual = manual
         self._ask_again = time.monotonic() + _ASK_AGAIN
+        self._seen = None  # until it is on record: a ledger that can't be written now is tried again
         subject = ask_subject(self.workspace) or known_subject(self.workspace)
-        return put_in_force(self.workspace.ledger(), manual, subject) is not None
+        fresh = put_in_force(self.workspace.ledger(), manual, subject)
+        self._seen = seen
+        return fresh is not None
 
     def ask(self) -> None:
         """Ask the database whose backups these are, if that isn't known: also of a service that stands by."""

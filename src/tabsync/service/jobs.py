@@ -33,6 +33,8 @@ PROGRAM = "tabsync.cli.job"
 """The module that is run for a job."""
 
 _OUTPUT = 20_000  # bytes of it that are kept, the last ones
+_ROOM = 16_384  # bytes for an exit code and its reason
+_LONGEST_FACT = 2_000  # characters of it; each may take six bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,13 @@ def new_job(directory: Path, job: Facts) -> Claim:
     held = claim(directory)
     if held is None:
         raise FileExistsError(directory)
-    directory.chmod(0o700)
     since = {"boot": boot_id(), "at": time.monotonic()}
-    (directory / "job.json").write_text(json.dumps(job | {"since": since}), encoding="utf-8")
+    try:
+        directory.chmod(0o700)
+        (directory / "job.json").write_text(json.dumps(job | {"since": since}), encoding="utf-8")
+    except BaseException:
+        held.remove()  # its disk is full: a lock that stayed would be a run that never ends
+        raise
     return held
 
 
@@ -149,11 +155,36 @@ def remove(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
+def take_place(directory: Path) -> None:
+    """Say, as the process of a job, that it begins. Raises OSError when the disk has no room even for its exit code:
+    then nothing was begun, and the same may be tried again."""
+    begun = directory / "begun"
+    try:
+        with _writing(directory).open("wb") as file:
+            file.write(os.urandom(_ROOM))  # nothing that the file system could store in less
+            file.flush()
+            os.fsync(file.fileno())
+        (directory / "run").write_text(" " * 64)  # see ledger.journal
+        begun.write_text(str(os.getpid()))
+    except OSError:
+        with contextlib.suppress(OSError):
+            begun.unlink()
+        raise
+
+
 def write_exit(directory: Path, content: Facts) -> None:
-    """Leave the exit code of this process's job."""
-    pending = directory / "exit.json.writing"
-    pending.write_text(json.dumps(content), encoding="utf-8")
+    """Leave the exit code of this process's job: in the room that was taken for it, so a full disk doesn't hide it."""
+    pending = _writing(directory)
+    text = json.dumps(content | {"fact": str(content["fact"])[:_LONGEST_FACT]}).encode()
+    with pending.open("r+b" if pending.exists() else "wb") as file:
+        file.write(text.ljust(_ROOM))
+        file.flush()
+        os.fsync(file.fileno())
     pending.replace(directory / "exit.json")
+
+
+def _writing(directory: Path) -> Path:
+    return directory / "exit.json.writing"
 
 
 def _pids(directory: Path) -> Sequence[int]:

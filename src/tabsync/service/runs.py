@@ -205,15 +205,15 @@ def retry_at(row: Facts, ended: jobs.Ended, moment: datetime, item: Item | None)
 
     What died is tried again only where the item says `retry`. A run that was never begun is: nothing was done.
     """
+    pause = _BACK_OFF[min(row["tries"], len(_BACK_OFF)) - 1]
     if not ended.begun:
-        return moment
+        return moment if row["tries"] == 1 else moment + timedelta(seconds=pause)  # its disk may be full
     if item is None or ended.exit == 0:
         return None
     allowed = item.terms.retry
     may = ended.again or (allowed is not None and ended.exit is None)
     if not may or (allowed is not None and row["tries"] > allowed):
         return None
-    pause = _BACK_OFF[min(row["tries"], len(_BACK_OFF)) - 1]
     again = moment + timedelta(seconds=min(pause, 5) if item.when.kind == "every" else pause)
     due, started = parse_iso(row["due"]), parse_iso(row["started_at"])
     begun = max(due, started - timedelta(seconds=sum(_BACK_OFF[: row["tries"] - 1])))  # of a catch-up: its first try

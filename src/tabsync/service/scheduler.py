@@ -28,11 +28,12 @@ from tabsync.schedule.newest import known_since, span_of
 from tabsync.schedule.record import known_subject, records
 from tabsync.service import jobs
 from tabsync.service.due import Start, due_now, next_look, startable, waits_for_a_backup
+from tabsync.service.elsewhere import Elsewhere
 from tabsync.service.heartbeat import Heartbeat
 from tabsync.service.in_force import InForce
 from tabsync.service.lease import Lease, LostLease
 from tabsync.service.runs import Runs, environment_of, job_of
-from tabsync.service.troubles import Troubles
+from tabsync.service.troubles import Troubles, trouble_of
 from tabsync.service.watched import Watched
 from tabsync.system.claims import is_claimed
 from tabsync.workspace import Workspace
@@ -63,8 +64,10 @@ class Scheduler:
     heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(""))
     stopping: Event = field(default_factory=Event)
     patience: float = 60.0
+    _single: bool = False
     _troubles: Troubles = field(init=False)
     _manual: InForce = field(init=False)
+    _elsewhere: Elsewhere = field(init=False)
     _runs: Runs = field(init=False)
     _lease: Lease = field(init=False)
     _keeping: bool = False
@@ -75,8 +78,9 @@ class Scheduler:
     _watched: dict[str, Watched] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._troubles = Troubles(self.name, self.say)
+        self._troubles = Troubles(self.name, self.say, self.workspace.home)
         self._manual = InForce(self.workspace, self._troubles)
+        self._elsewhere = Elsewhere(self.workspace, self.say)
         self._runs = Runs(self.workspace, self.name, self.here, self.heartbeat, self.say)
         holder = f"{self.name}/{socket.gethostname()}/{os.getpid()}/{iso(now())}"
         self._lease = Lease(self.workspace.ledger(), holder, self.workspace.home)
@@ -94,10 +98,10 @@ class Scheduler:
 
         Raises Refused when another service keeps the schedule, FailedPartway when the ledger fails for too long.
         """
-        count, until = 0, time.monotonic() + _PATIENCE
+        count, until, self._single = 0, time.monotonic() + _PATIENCE, True
         while not self.stopping.is_set():
             count += self.step()
-            if self._troubles.fact("ledger") or not self._keeping:
+            if self._stuck or not self._keeping:
                 if time.monotonic() > until:
                     self.end()
                     raise self._given_up()
@@ -109,8 +113,13 @@ class Scheduler:
         self.end()
         return count
 
+    @property
+    def _stuck(self) -> str:
+        """What keeps it from starting anything, or ""."""
+        return self._troubles.fact("ledger") or self._troubles.fact("home")
+
     def _given_up(self) -> TabsyncError:
-        if trouble := self._troubles.fact("ledger"):
+        if trouble := self._stuck:
             return FailedPartway(trouble, "check the ledger, and start it again: what was not done is still due")
         return Refused("another service keeps the schedule", "to see which: tabsync status")
 
@@ -125,6 +134,7 @@ class Scheduler:
             if not self._take():
                 self._manual.ask()
                 return 0
+            self._elsewhere.look(wait=self._single)
             changed = self._manual.follow()
             if changed:
                 self.say("the schedule of the manual is in force")
@@ -132,7 +142,9 @@ class Scheduler:
             started = self._start_due() if changed or ended or self._is_time() else 0
             self._watch()
             self._troubles.note("heartbeat", self.heartbeat.failed)
-            self._troubles.note("ledger", "")
+            self._troubles.note("proofs", self._elsewhere.trouble)
+            for what in ("ledger", "home"):
+                self._troubles.note(what, "")
             if self._troubles.is_time():
                 self._troubles.beat(self.workspace.ledger())
                 self._runs.ping("fail" if self._troubles.fact("manual") else "")
@@ -141,8 +153,10 @@ class Scheduler:
             return 0
         except _FAILED as error:
             self._look_at = None
-            told = error.fact if isinstance(error, FailedPartway) else f"the ledger failed: {words_of(error)}"
-            self._troubles.note("ledger", told)
+            self._troubles.note(*trouble_of(error))
+            if self._keeping and self._troubles.is_time():
+                with suppress(*_FAILED):
+                    self._troubles.beat(self.workspace.ledger())
             return 0
         return started
 

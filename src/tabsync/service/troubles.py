@@ -7,13 +7,16 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sqlalchemy import insert, update
 
 from tabsync.kernel.clock import iso, now
+from tabsync.kernel.errors import TabsyncError, words_of
 from tabsync.kernel.step import Facts
 from tabsync.ledger.open import Ledger
 from tabsync.ledger.tables import service
+from tabsync.schedule.services import leave_sign
 
 BEAT = 30.0
 """Seconds between two signs of life."""
@@ -23,10 +26,12 @@ Say = Callable[[str], None]
 
 @dataclass(slots=True)
 class Troubles:
-    """What is wrong at the moment, by what it is about. name: of the service; say: where a person reads it."""
+    """What is wrong at the moment, by what it is about. name: of the service; say: where a person reads it; home: where
+    it is left when the ledger can't be written."""
 
     name: str
     say: Say
+    home: Path
     started: str = field(default_factory=lambda: iso(now()))
     _known: dict[str, Facts] = field(default_factory=dict)
     _next_beat: float = 0.0
@@ -53,8 +58,8 @@ class Troubles:
         return time.monotonic() >= self._next_beat
 
     def beat(self, ledger: Ledger) -> None:
-        """Leave a sign of life, with what is wrong."""
-        self._next_beat = time.monotonic() + BEAT
+        """Leave a sign of life, with what is wrong: in this home, then in the ledger."""
+        self._next_beat = time.monotonic() + BEAT  # not at once again when the ledger fails
         row = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
@@ -62,7 +67,17 @@ class Troubles:
             "beat_at": iso(now()),
             "facts": self._known,
         }
+        leave_sign(self.home, row | {"name": self.name})
         with ledger.engine.begin() as connection:
             mine = update(service).where(service.c.name == self.name).values(**row)
             if not connection.execute(mine).rowcount:
                 connection.execute(insert(service), [row | {"name": self.name}])
+
+
+def trouble_of(error: Exception) -> tuple[str, str]:
+    """What an error is about, and what is said of it: of this home's disk, or of the ledger."""
+    if isinstance(error, OSError):
+        return "home", f"the directory of the service can't be written: {error.strerror or words_of(error)}"
+    if isinstance(error, TabsyncError):
+        return "ledger", error.fact
+    return "ledger", f"the ledger failed: {words_of(getattr(error, 'orig', None) or error)}"

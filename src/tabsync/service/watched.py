@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +16,7 @@ from tabsync.service import jobs
 _BACK_OFF = (1, 5, 15, 60, 300)  # seconds until it is started again
 _WELL = 600.0  # seconds after which it counts as having run well
 _END = 30.0  # seconds for it to end by itself
+_MOST_OUTPUT = 1 << 20  # bytes of its output, and as many of what was before
 
 
 @dataclass(slots=True)
@@ -27,6 +31,7 @@ class Watched:
     def keep(self, job: Facts, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
         """See that it runs."""
         if self.directory.exists() and jobs.look(self.directory) is None:
+            self._trim()
             return
         moment = time.monotonic()
         if self._begun:
@@ -45,6 +50,14 @@ class Watched:
         jobs.begin(self.directory, held, environment)
         self._begun = moment
         say(f"started {job['item']}")
+
+    def _trim(self) -> None:
+        """Keep what it prints from filling the disk: a line a minute is 30 MB a year."""
+        output = self.directory / "output"
+        with contextlib.suppress(OSError):
+            if output.stat().st_size > _MOST_OUTPUT:
+                shutil.copyfile(output, self.directory / "output.before")
+                os.truncate(output, 0)  # it is only ever appended to
 
     def end(self) -> None:
         """End it, with time to end in order."""

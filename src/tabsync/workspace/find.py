@@ -27,7 +27,8 @@ def find(
     """The workspace of this command.
 
     config: --config, else TABSYNC_CONFIG, else ./tabsync.toml, else the demo's when there is one here and no PG*
-    variable names another database. database, store: --database and --store. anything: also where nothing names one.
+    variable names another database. database, store: --database and --store, which may be a name of `[stores]`.
+    anything: also where nothing names one.
     Raises BadUsage when the file is missing or has something in it that isn't known.
     """
     path = config_path(config, database)
@@ -41,7 +42,7 @@ def find(
     base = path.parent.resolve() if path else Path.cwd()
     default_home = base if path and path.resolve().parent.name == "demo" else base / ".tabsync"
     home = Path(_from(base, settings, "home") or default_home).resolve()
-    remote, directory = _store_place(store, settings, base, home)
+    remote, directory = _store_place(_named_store(store, settings, base), settings, base, home)
     return Workspace(
         home=home,
         conninfo=database or settings["database"],
@@ -100,6 +101,13 @@ def _store_place(option: str | None, settings: Settings, base: Path, home: Path)
     if isinstance(address, Path):
         return "", (address if given else base / address).resolve()
     return str(address), home / "store"
+
+
+def _named_store(option: str | None, settings: Settings, base: Path) -> str | None:
+    """What --store says: the place of a store of tabsync.toml, by its name, or a place itself."""
+    places = (one.value for name, one in settings.stores.items() if option and name.lower() == option.lower())
+    place = next(places, None)
+    return option if place is None else _spelled(place, base)
 
 
 def _spelled(place: str, base: Path) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from tabsync.bookkeeping.copy import KEPT, Fetch, look_fetch, plan_copy
 from tabsync.bookkeeping.prune import Prune, plan_prune
-from tabsync.kernel.clock import iso, now
+from tabsync.kernel.clock import compact, iso, now
 from tabsync.kernel.errors import BadUsage, ProblemFound
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.request import Nothing
@@ -81,11 +81,17 @@ def test_pruning_deletes_old_runs_and_no_proof(workspaces: Callable[..., Workspa
     with workspace.ledger().writing() as connection:
         moment = iso(now() - timedelta(days=400))
         connection.exec_driver_sql("update run set started_at = ? where id = ?", (moment, old))
+    reports = workspace.home / "reports"
+    reports.mkdir()
+    kept = [f"drill-{compact(now())}-0a1b2c.html", "drill-of-mine.html", "notes.txt"]
+    for name in (*kept, f"drill-{compact(now() - timedelta(days=400))}-0a1b2c.json"):
+        (reports / name).touch()
     looked = plan_prune(workspace, Prune())
     assert looked.only_look
     assert looked.about["runs"] == 1
     pruned = carried_out(workspace, plan_prune(workspace, Prune(apply=True)).plan)
     assert {one["id"] for one in recent_runs(workspace.ledger())} == {fresh, pruned}
+    assert {one.name for one in reports.iterdir()} == {*kept}
     assert [one["facts"] for one in workspace.ledger().read("evidence_from", kind="drill", since="")] == [
         {"sentence": "proven"}
     ]

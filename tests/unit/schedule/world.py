@@ -20,7 +20,7 @@ from tabsync.schedule.expected import Version, expected, expected_of_each
 from tabsync.schedule.items import Item
 from tabsync.schedule.judge import AHEAD, Attempt, Mark, Proof, Record, State, Verdict, judge_all
 from tabsync.schedule.look import Look
-from tabsync.schedule.record import Service
+from tabsync.schedule.services import Service
 from tabsync.schedule.tally import tally, unsettled
 from tabsync.service.due import due_now, next_look, waits_for_a_backup
 from tests.unit.schedule.naive import (

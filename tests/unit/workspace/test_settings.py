@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tabsync.kernel.errors import BadUsage
+from tabsync.workspace import find
 from tabsync.workspace.settings import read_settings
 
 
@@ -24,6 +25,14 @@ def test_no_setting_shows_a_secret(tmp_path: Path) -> None:
     shown = [one.shown for one in (*found.values.values(), *found.stores.values())]
     assert not [text for text in shown if "secret" in text]
     assert shown[-2:] == ["az://account/container?...", "/srv/backups"]
+
+
+def test_a_store_is_named_on_the_command_line_as_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "tabsync.toml"
+    file.write_text('database = "host=/nowhere"\n[stores]\nLocal = "near"\nFar = "az://account/container"\n')
+    assert find(file, store="local").store_root == tmp_path / "near"
+    assert find(file, store="Far").store_url == "az://account/container"
+    assert find(file, store="/srv/backups").store_root == Path("/srv/backups")
 
 
 def test_what_a_store_does_not_have_is_refused(tmp_path: Path) -> None:

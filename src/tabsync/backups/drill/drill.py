@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tabsync.backups.drill.report import Report, report_of
 from tabsync.backups.drill.verdict import judge
 from tabsync.backups.restore.leftovers import sweep
+from tabsync.backups.shared_proofs import leave_proof
 from tabsync.backups.take import plan_take_full
 from tabsync.copies.choose import full_backup
 from tabsync.copies.proofs.steps import proof_steps, tidy_step
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 def plan_drill(workspace: Workspace, manual: Manual, backup: str | None = None, *, keep_warm: bool = False) -> Plan:
     """Plan a drill of one backup ("latest" or an id), or, without one, of a new backup that it takes first.
 
-    keep_warm: keep the copy, stopped, when it was proven.
+    keep_warm: keep the copy, stopped, when it was proven; the loss is then told and not judged: decision 0006.
     Raises BadUsage when there is no such backup, CannotConnect when a new one is wanted and the source is down,
     Refused when no installed PostgreSQL could hold the copy. Nothing is changed.
     """
@@ -56,7 +57,7 @@ def plan_drill(workspace: Workspace, manual: Manual, backup: str | None = None, 
         steps, last = [], []
     server_for(server_major(target))
     steps += proof_steps(workspace, backup, scratch, target, key_tables)
-    targets = targets_of(manual)
+    targets = targets_of(manual) | ({"rpo_target": None} if keep_warm else {})
     kept = (keep_step(backup, scratch),) if keep_warm else ()
     return Plan(
         procedure="drill",
@@ -90,7 +91,8 @@ def record(
     schedule: the frequency that it was done for, "monthly"; rpo_target, needs: see verdict.judge.
     """
     verdict = judge(context.results, rto_target=rto_target, rpo_target=rpo_target, needs=needs)
-    facts = verdict.to_json() | {"backup": backup, "schedule": schedule}
+    facts = verdict.to_json() | {"backup": backup, "schedule": schedule, "proven": verdict.proven}
+    facts |= {"proof": leave_proof(context.workspace, subject, context.run_id, facts, ok=verdict.ok)}
     add_evidence(context.workspace.ledger(), "drill", subject, ok=verdict.ok, facts=facts, run_id=context.run_id)
     return facts
 

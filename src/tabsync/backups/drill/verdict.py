@@ -46,6 +46,11 @@ class Verdict:
         return self.rpo_target is None or (self.rpo_seconds is not None and self.rpo_seconds <= self.rpo_target)
 
     @property
+    def proven(self) -> bool:
+        """Whether the backup can be restored, and fast enough. How old it may be, the schedule knows."""
+        return self.content == "identical" and self.rto_met
+
+    @property
     def sentence(self) -> str:
         """The verdict in one line."""
         if self.content == "not proven":
@@ -96,8 +101,7 @@ def judge(
         not_checked=tuple(checked.get("not_checked", ())) if checked["available"] else (),
         notes=notes_of(results),
     )
-    ok = content == "identical" and verdict.rto_met and verdict.rpo_met
-    return replace(verdict, ok=ok)
+    return replace(verdict, ok=verdict.proven and verdict.rpo_met)
 
 
 def against(measured: float | None, target: float | None, *, interrupted: bool = False) -> str:

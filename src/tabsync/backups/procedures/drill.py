@@ -25,7 +25,10 @@ class Drill:
     """What one may ask of drill."""
 
     backup: Annotated[str | None, Option("A backup's id, or latest; without it a new backup is taken first.")] = None
-    keep_warm: Annotated[bool, Option("Keep the proven copy, stopped: for backup query, restore rows.")] = False
+    keep_warm: Annotated[
+        bool,
+        Option("Keep the proven copy, stopped: for backup query, restore rows; the data loss is shown, not judged."),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)

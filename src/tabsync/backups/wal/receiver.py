@@ -59,6 +59,7 @@ class Receiver:
         self._last = last  # the last whole segment in the store
         self._sent = ""  # the last segment that went from here into the store
         self._said: tuple[str, ...] = ()
+        self._recorded = False
 
     def __enter__(self) -> Receiver:
         return self
@@ -229,7 +230,8 @@ class Receiver:
     def _tell(self) -> None:
         """Say what changed, and put it into the ledger, which is what others see of us."""
         said = self._troubles.kinds
-        if said == self._said and time.monotonic() < self._next_evidence:
+        first = self._stored is not None and not self._recorded  # whoever looks after a start waits for it
+        if said == self._said and time.monotonic() < self._next_evidence and not first:
             return
         self._next_evidence = time.monotonic() + _EVIDENCE
         line = f"all WAL until {self._stored.astimezone():%H:%M:%S} is stored" if self._stored else "starting"
@@ -237,6 +239,7 @@ class Receiver:
         self._context.report(self._segments, self._segments, line)
         if said != self._said or self._stored:
             self._record(ok=not said)
+            self._recorded = self._stored is not None
         self._said = said
 
     def _record(self, *, ok: bool) -> None:
