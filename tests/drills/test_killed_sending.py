@@ -16,6 +16,7 @@ import pytest
 from tabsync.stores.open import open_store
 from tests.conftest import Databases, run_sql
 from tests.postgres.cli.program import TABSYNC, environment, tabsync
+from tests.whole import whole
 
 
 @pytest.fixture
@@ -82,6 +83,7 @@ def test_killed_while_a_dump_goes_up(config: Path, directory: Path, address: str
     assert {file.table for file in manifest.files} == {"", *(f"t{number}" for number in range(25))}
 
 
+@whole
 def test_killed_while_a_copy_is_made(config: Path, directory: Path, address: str) -> None:
     store = open_store(address, directory / "elsewhere")
     assert tabsync(directory, "backup", "take", "full", "--config", config).code == 0

@@ -37,6 +37,7 @@ from tests.drills.test_wal import QUARTER
 from tests.postgres.cli.program import TABSYNC
 from tests.sessions import connect
 from tests.vanish import identifier, stored, until
+from tests.whole import whole
 
 _SETTINGS = {
     **embedded.SCRATCH_SETTINGS,
@@ -88,6 +89,7 @@ def insert(server: embedded.Server, *numbers: int) -> str:
         return str(row[0])
 
 
+@whole
 def test_large_segments_a_tablespace_and_sql_ascii_by_a_role_of_few_rights(
     directory: Path, workspaces: Callable[..., Workspace]
 ) -> None:

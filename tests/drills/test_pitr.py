@@ -32,6 +32,7 @@ from tabsync.stores.keys import Keys
 from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.servers import running_server
 from tests.sessions import connect
+from tests.whole import whole
 
 ROOT = Path(__file__).parents[2]
 
@@ -301,7 +302,7 @@ def test_where_wal_may_be_stored_and_not_read_a_history_hinders_nobody(
     assert read_archive(taker.store(), "7", 16 << 20).histories == {}
 
 
-@pytest.mark.parametrize("remote", ["az", "s3"])
+@pytest.mark.parametrize("remote", ["az", pytest.param("s3", marks=whole)])
 def test_out_of_an_object_store(
     remote: str, address: str, databases: Callable[..., str], workspaces: Callable[..., Workspace]
 ) -> None:

@@ -26,8 +26,9 @@ from tests.drills.rows_copied import RUN, carry_out
 from tests.drills.rows_model import Case, Found, Row, Rows, Table
 from tests.drills.rows_random import cases
 from tests.drills.test_restore import backed_up
+from tests.whole import WHOLE
 
-EXAMPLES = int(os.environ.get("TABSYNC_ROWS_EXAMPLES", "90"))
+EXAMPLES = int(os.environ.get("TABSYNC_ROWS_EXAMPLES", "90" if WHOLE else "40"))
 OF_A_BACKUP = max(3, EXAMPLES // 40)
 _QUIET = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large)
 

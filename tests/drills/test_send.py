@@ -22,6 +22,7 @@ from tabsync.stores.local import LocalStore
 from tabsync.system.consume import consumed, room_of
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
+from tests.whole import whole
 
 _MB = 1 << 20
 
@@ -104,6 +105,7 @@ def test_a_store_that_dies_ends_pg_dump_at_once(workspace: Workspace, watched: l
     assert not list((workspace.store_root / "staging").glob("*"))
 
 
+@whole
 def test_the_last_second_of_a_dump_is_not_left_out(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether the sender sees all files close or none, the backup has all of them."""
     for pause in (0.001, 10.0):

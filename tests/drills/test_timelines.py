@@ -25,6 +25,7 @@ from tests.drills.test_wal import QUARTER
 from tests.servers import running_server
 from tests.sessions import connect
 from tests.vanish import background, until
+from tests.whole import whole
 
 
 @dataclass
@@ -122,6 +123,7 @@ def rows(life: Life, target: Target, timeline: int | None = None) -> object:
     return found["rows"]
 
 
+@whole
 def test_the_window_shows_each_timeline_and_no_gap(forks: Forks) -> None:
     (cluster,) = window(forks.old.workspace)["clusters"]
     assert cluster["gaps"] == []

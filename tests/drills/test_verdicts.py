@@ -25,7 +25,7 @@ from tests.drills.test_odd_databases import fill
 from tests.drills.test_proof import Tamper
 from tests.drills.test_restore import Then, asked, backed_up, carried_out
 from tests.extension import extended_server
-from tests.whole import MAJORS
+from tests.whole import OLDEST
 
 Made = Callable[..., Workspace]
 
@@ -71,7 +71,7 @@ _INHERITED = (
 )
 
 
-@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("major", OLDEST)
 def test_inherited_columns_in_another_order_are_named_and_are_no_loss(major: int, made: Made) -> None:
     told = through(made(_INHERITED, major))
     all_same(told)
@@ -108,7 +108,7 @@ _REWORDED = (
 )
 
 
-@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("major", OLDEST)
 def test_what_postgresql_writes_in_other_words_after_each_restore_is_no_loss(major: int, made: Made) -> None:
     """kind in ('a', 'b') of a varchar is kept with a cast of the list, and is read as a cast of each element."""
     told = through(made(_REWORDED, major))
@@ -201,7 +201,7 @@ _INVALID = (
 )
 
 
-@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("major", OLDEST)
 def test_what_was_not_valid_in_the_source_is_named_and_is_no_loss(major: int, made: Made) -> None:
     workspace = made(_INVALID, major)
     with psycopg.connect(workspace.conninfo, autocommit=True) as connection, pytest.raises(psycopg.Error):
@@ -254,7 +254,7 @@ _GONE = {
 }
 
 
-@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("major", OLDEST)
 def test_a_restore_names_what_is_not_there(major: int, made: Made) -> None:
     """pg_restore may say that all went well: what it made is looked for."""
     workspace = made(_OF_EACH, major)
@@ -314,7 +314,7 @@ _LOST = {
 }
 
 
-@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("major", OLDEST)
 def test_each_thing_that_is_lost_is_named(major: int, made: Made) -> None:
     """All of it at once; nothing hides behind something else."""
     workspace = made(_OF_EACH, major)
@@ -347,7 +347,7 @@ def _name(workspace: Workspace) -> str:
     return str(psycopg.conninfo.conninfo_to_dict(workspace.conninfo)["dbname"])
 
 
-@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("major", OLDEST)
 def test_keys_are_compared_as_postgresql_compares_them(major: int, made: Made) -> None:
     """Rows that inherit aren't in a key, citext has an operator of its own, a range is covered by several."""
     script = (
@@ -525,7 +525,7 @@ _GIVEN_AWAY = (
 )
 
 
-@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("major", OLDEST)
 def test_owners_of_postgresqls_own_objects_are_told_and_their_grants_come(major: int, made: Made) -> None:
     """A provider gives some of them to a role of its own; a dump has the grants on them, and never the owner."""
     workspace = made("select", major)

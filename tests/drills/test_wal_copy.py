@@ -47,6 +47,7 @@ from tests.drills.test_pitr import seal
 from tests.servers import running_server
 from tests.sessions import connect
 from tests.vanish import identifier
+from tests.whole import whole
 
 ROOT = Path(__file__).parents[2]
 SIZE = 16 << 20
@@ -105,7 +106,7 @@ def copy_wal(workspace: Workspace, to: str) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("second", ["directory", "az"])
+@pytest.mark.parametrize("second", ["directory", pytest.param("az", marks=whole)])
 def test_the_cluster_comes_back_out_of_the_second_store_alone(
     workspace: Workspace, directory: Path, second: str, request: pytest.FixtureRequest
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.service.place import Home
+from tests.whole import whole
 
 DAILY = """### Daily, 02:00-05:00 UTC
 
@@ -36,6 +37,7 @@ def test_fourteen_days_off(home: Callable[..., Home]) -> None:
     assert len(place.rows("select 1 from evidence where kind = 'backup'")) == 3
 
 
+@whole
 def test_a_clock_that_is_set_runs_nothing_twice_and_stops_nothing(home: Callable[..., Home]) -> None:
     place = home(DAILY)
     place.at("2026-12-01 12:00")

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.service.place import Home
+from tests.whole import whole
 
 OFTEN = """### Every 2 seconds
 
@@ -32,6 +33,7 @@ def ended(place: Home, count: int, seconds: float = 90) -> None:
         time.sleep(0.1)
 
 
+@whole
 def test_killed_again_and_again_nothing_is_started_twice(home: Callable[..., Home]) -> None:
     place = home(OFTEN)
     for round_ in range(4):

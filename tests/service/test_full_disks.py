@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.service.disk import Disk, small_disk
 from tests.service.place import CLOCK, Home, Service
 from tests.sessions import connect
+from tests.whole import whole
 
 OFTEN = """### Every 2 seconds
 
@@ -71,6 +72,7 @@ def test_a_ledger_whose_disk_is_full(home: Callable[..., Home], directory: Path)
         assert {one["state"] for one in shown} <= {"done", "missed", "failed", "waiting"}
 
 
+@whole
 def test_a_full_home_begins_nothing_until_there_is_room(home: Callable[..., Home], directory: Path) -> None:
     """The ledger is elsewhere, so what is wrong can be read there."""
     with small_disk(directory / "disk") as disk:
@@ -102,6 +104,7 @@ def test_a_home_that_fills_up_hides_no_exit_code(home: Callable[..., Home], dire
         assert place.rows("select exit, state, tries from occurrence") == [(0, "ended", 1)]
 
 
+@whole
 def test_an_exit_code_that_is_lost_all_the_same_repeats_nothing(home: Callable[..., Home], directory: Path) -> None:
     """It is not known that it ended well; that it was done is shown by its evidence, so it isn't done again."""
     with small_disk(directory / "disk") as disk:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tests.conftest import Databases
 from tests.service.place import Home
+from tests.whole import whole
 
 SCHEDULE = """### Daily, 02:00-05:00 UTC
 
@@ -50,6 +51,7 @@ def test_what_deletes_waits_for_an_approval_and_for_another_after_an_edit(home: 
     assert len(place.rows("select 1 from audit where action = 'schedule approve'")) == 2
 
 
+@whole
 def test_skipped_with_a_reason_it_is_not_started(home: Callable[..., Home]) -> None:
     place = home(SCHEDULE)
     place.at("2026-12-01 12:00")
@@ -103,6 +105,7 @@ def test_a_gate_opens_when_all_is_there_and_fresh(home: Callable[..., Home]) -> 
     assert place.run("schedule", "gate", "anything").code == 2
 
 
+@whole
 def test_a_run_by_hand_counts_and_gives_its_exit_code(home: Callable[..., Home]) -> None:
     place = home(SCHEDULE)
     place.at("2026-12-02 02:30")

@@ -12,8 +12,9 @@ from tabsync.workspace import PROFILE_MANUAL
 from tests.postgres.providers.supabase import Api, serving
 from tests.service.nights import BEGIN, Nights
 from tests.service.place import Home
+from tests.whole import WHOLE
 
-NIGHTS = 3
+NIGHTS = 3 if WHOLE else 2
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.service.place import Home
+from tests.whole import whole
 
 NIGHTLY = """### Daily, 02:00-05:00 UTC
 
@@ -17,6 +18,7 @@ NIGHTLY = """### Daily, 02:00-05:00 UTC
 """
 
 
+@whole
 def test_a_nights_proof_is_one_though_its_backup_is_older_than_the_rpo(home: Callable[..., Home]) -> None:
     """The real case is half an hour of an RPO of 15 minutes; here it is a second of a millisecond."""
     place = home(NIGHTLY)
