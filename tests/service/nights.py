@@ -126,12 +126,12 @@ class Nights:
         tables = [row[0] for row in self.place.rows("select name from sqlite_master where type = 'table'")]
         return Size(
             files=len(files),
-            home=sum(path.stat().st_size for path in files),
+            home=sum(map(_bytes, files)),
             scheduled=len([*(self.home / "scheduled").iterdir()]),
             warm=len([*(self.home / "servers" / "warm").iterdir()]),
             processes=len(left_of(self.place.directory)),
             objects=len([path for path in stored if "objects" in path.parts and path.is_file()]),
-            store=sum(path.stat().st_size for path in stored if path.is_file()),
+            store=sum(_bytes(path) for path in stored if path.is_file()),
             rows=Counter({name: self.place.rows(f"select count(*) from {name}")[0][0] for name in tables}),
         )
 
@@ -201,6 +201,14 @@ def stops(start: datetime, end: datetime) -> Iterator[tuple[datetime, list[str]]
     found = expected([Version(start, "", _startable())], start, end, UTC)
     for due, group in groupby(found, key=lambda one: one.due):
         yield due, [one.item.key for one in group]
+
+
+def _bytes(path: Path) -> int:
+    """How large a file is; those that SQLite keeps beside its own come and go."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _startable() -> tuple[Item, ...]:
