@@ -42,7 +42,7 @@ emulators: setup # what tests and benchmarks store into
 
 test: setup emulators ## Run all tests (as root on Debian it first installs chromium and postgresql-15)
 	@sh scripts/test-packages.sh
-	@$(BIN)/python -m pytest -n 3 $(ARGS)
+	@$(BIN)/python -m pytest -n 4 $(ARGS)
 
 coverage: setup emulators ## All tests, with lines and branches counted: a third slower, so nightly and not in each CI run
 	@sh scripts/test-packages.sh

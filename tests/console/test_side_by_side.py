@@ -25,8 +25,8 @@ def beside(
     console_workspaces: Workspaces, server: embedded.Server, restaurant: Callable[[int], str]
 ) -> Iterator[tuple[Site, str]]:
     """A console of a database of its own, with a backup."""
-    run_sql(server.conninfo(), "create database {} template {}", "beside", restaurant(17))
-    workspace = console_workspaces("beside", server.conninfo("beside"))
+    run_sql(server.conninfo(), "create database {} template {}", "alongside", restaurant(17))
+    workspace = console_workspaces("alongside", server.conninfo("alongside"))
     outcome = run(plan_take_full(workspace), workspace, workspace.journal())
     outcome.raise_if_failed()
     running = start(workspace)
@@ -89,7 +89,7 @@ def test_one_that_clashes_says_with_what_and_since_when(
         page.goto(site.url(f"/backups/{backup}/restore"))
         page.locator("#place ~ form").get_by_role("button").click()
         page.wait_for_url("**/plans/*")
-        page.get_by_label("Type beside to confirm").fill("beside")
+        page.get_by_label("Type alongside to confirm").fill("alongside")
     run_id = begun(first, "Run these")
     second.get_by_role("button", name="Run these").click()
     expect(second.locator("main")).to_contain_text(

@@ -21,7 +21,7 @@ from tests.presets import preset, worst_presets
 from tests.servers import running_server_of
 from tests.sessions import connect
 from tests.traps import plant
-from tests.whole import MAJORS
+from tests.whole import MAJORS, whole
 
 _SETTINGS = {"wal_level": "replica", "max_wal_senders": "5"}
 _DELETE = "delete from public.people where id < 5"
@@ -90,6 +90,7 @@ def test_nothing_that_the_owner_planted_is_called(
 
 
 @pytest.mark.parametrize("own_server", [17], indirect=True, ids=str)
+@whole
 def test_the_traps_work(own_server: embedded.Server, directory: Path) -> None:
     """A superuser who comes without our door springs them."""
     with connect(own_server.conninfo(), "tests") as connection:

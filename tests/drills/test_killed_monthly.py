@@ -24,6 +24,7 @@ from tests.drills.test_killed import processes_for
 from tests.drills.test_monthly import databases
 from tests.drills.test_restore import backed_up
 from tests.servers import running_server
+from tests.whole import whole
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +100,7 @@ def test_one_whose_number_was_not_noted_yet_is_known_by_its_comment(site: Site) 
     assert databases(site.staging) == {"postgres"}
 
 
+@whole
 def test_the_next_monthly_drill_says_that_it_dropped_it(site: Site) -> None:
     left = site.kill("after", "amcheck")
     (site.directory / "tabsync.toml").write_text(

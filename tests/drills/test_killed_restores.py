@@ -21,6 +21,7 @@ from tests.conftest import run_sql
 from tests.drills.test_killed import check_aftermath
 from tests.drills.test_odd_databases import fill
 from tests.drills.test_restore import asked, backed_up, carried_out, databases_of, own_database
+from tests.whole import whole
 
 
 @pytest.fixture
@@ -61,8 +62,8 @@ def payments(workspace: Workspace, database: str = "") -> int:
 
 @pytest.mark.parametrize(
     ("moment", "step"),
-    [("after", "fetch"), ("after", "commit"), ("after", "create"), ("during", "restore"), ("after", "restore"),
-     ("after", "verify"), ("after", "settle")],
+    [("after", "fetch"), ("during", "restore"), ("after", "verify"),
+     *(pytest.param("after", step, marks=whole) for step in ("commit", "create", "restore", "settle"))],
 )  # fmt: skip
 def test_before_the_exchange_the_database_is_as_it_was(
     shop: Workspace, directory: Path, moment: str, step: str

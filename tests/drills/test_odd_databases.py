@@ -20,6 +20,7 @@ from tabsync.postgres.installation import embedded
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
 from tests.drills.test_drill import drill
+from tests.whole import whole
 
 _ODD = Path(__file__).with_name("odd.sql")
 
@@ -71,6 +72,7 @@ def test_the_database_called_postgres(
     assert drill(workspaces(server.conninfo("postgres"), manual)).data["verdict"]["content"] == "identical"
 
 
+@whole
 def test_a_thousand_tables(databases: Databases, workspaces: Callable[..., Workspace], manual: Path) -> None:
     conninfo = databases()
     fill(

@@ -249,6 +249,7 @@ def test_damage_in_the_wal_ends_it_loudly(workspace: Workspace, story: Story) ->
 
 
 @pytest.mark.parametrize("major", [15, 18])
+@whole
 def test_other_versions_and_a_store_that_is_encrypted(
     major: int, databases: Callable[..., str], workspaces: Callable[..., Workspace], directory: Path
 ) -> None:

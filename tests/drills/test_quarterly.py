@@ -30,6 +30,7 @@ from tabsync.workspace import Workspace
 from tests.servers import running_server
 from tests.sessions import connect
 from tests.vanish import background, lose_the_server, stored, until
+from tests.whole import whole
 
 _NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)
 SIZE = 16 << 20
@@ -175,6 +176,7 @@ def test_a_step_that_is_missing_is_not_proven() -> None:
     assert "RPO MISSED" in judge(good, rto_target=60, rpo_target=0.5)["sentence"]
 
 
+@whole
 def test_when_server_and_disk_vanish_no_more_than_promised_is_lost(workspaces: Callable[..., Workspace]) -> None:
     with running_server("vanish", wal_level="replica", max_wal_senders="5", synchronous_commit="on") as server:
         workspace = workspaces(server.conninfo())

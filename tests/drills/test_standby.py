@@ -48,6 +48,7 @@ from tests.postgres.cli.program import TABSYNC
 from tests.servers import running_server
 from tests.sessions import connect
 from tests.vanish import background, until
+from tests.whole import whole
 
 SOON = timedelta(milliseconds=100)
 
@@ -257,6 +258,7 @@ def recovered(workspace: Workspace, target: Target) -> tuple[object, object]:
     return found["rows"], found["reached"]
 
 
+@whole
 def test_wal_of_a_standby_that_gets_none_is_not_called_fresh(pair: Pair, source: Workspace) -> None:
     run_sql(pair.primary.conninfo(), "truncate t")
     before = pair.insert(1)
@@ -283,6 +285,7 @@ def test_wal_of_a_standby_that_gets_none_is_not_called_fresh(pair: Pair, source:
     assert recovered(source, at(last)) == ([1, 2, 3], True)
 
 
+@whole
 def test_a_base_of_the_standby_and_wal_of_the_primary(
     pair: Pair, source: Workspace, workspaces: Callable[..., Workspace]
 ) -> None:

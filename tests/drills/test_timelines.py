@@ -136,6 +136,7 @@ def test_the_window_shows_each_timeline_and_no_gap(forks: Forks) -> None:
     assert datetime.fromisoformat(span["to"]) == max(ends.values())
 
 
+@whole
 def test_before_the_first_fork(forks: Forks) -> None:
     assert rows(forks.old, at(forks.old.after[1])) == [1]
 

@@ -25,7 +25,7 @@ from tests.drills.test_odd_databases import fill
 from tests.drills.test_proof import Tamper
 from tests.drills.test_restore import Then, asked, backed_up, carried_out
 from tests.extension import extended_server
-from tests.whole import OLDEST
+from tests.whole import OLDEST, whole
 
 Made = Callable[..., Workspace]
 
@@ -72,6 +72,7 @@ _INHERITED = (
 
 
 @pytest.mark.parametrize("major", OLDEST)
+@whole
 def test_inherited_columns_in_another_order_are_named_and_are_no_loss(major: int, made: Made) -> None:
     told = through(made(_INHERITED, major))
     all_same(told)
@@ -109,6 +110,7 @@ _REWORDED = (
 
 
 @pytest.mark.parametrize("major", OLDEST)
+@whole
 def test_what_postgresql_writes_in_other_words_after_each_restore_is_no_loss(major: int, made: Made) -> None:
     """kind in ('a', 'b') of a varchar is kept with a cast of the list, and is read as a cast of each element."""
     told = through(made(_REWORDED, major))
@@ -202,6 +204,7 @@ _INVALID = (
 
 
 @pytest.mark.parametrize("major", OLDEST)
+@whole
 def test_what_was_not_valid_in_the_source_is_named_and_is_no_loss(major: int, made: Made) -> None:
     workspace = made(_INVALID, major)
     with psycopg.connect(workspace.conninfo, autocommit=True) as connection, pytest.raises(psycopg.Error):
@@ -433,6 +436,7 @@ def test_rows_of_an_extension_that_are_missing_are_a_loss(
     assert "table partly.setting has 1 rows instead of 2" in str(carried_out(workspace, plan, lose).error)
 
 
+@whole
 def test_postgis_comes_back(made: Made, servers: Callable[[int], embedded.Server]) -> None:
     with connect(servers(15).conninfo(), "tests") as connection:
         there = connection.execute("select from pg_catalog.pg_available_extensions where name = 'postgis'").fetchone()

@@ -36,6 +36,7 @@ from tests.postgres.cli.program import TABSYNC
 from tests.servers import running_server
 from tests.sessions import connect
 from tests.vanish import background, identifier, stored, until
+from tests.whole import whole
 
 QUARTER = timedelta(minutes=15)
 ROOT = Path(__file__).parents[2]
@@ -127,6 +128,7 @@ def test_killed_it_loses_nothing_and_sigterm_stores_the_rest(workspace: Workspac
     assert [one for one in marked if one.ppid() in (os.getpid(), 1)] == []
 
 
+@whole
 def test_it_takes_up_again_when_the_connection_is_cut(workspace: Workspace) -> None:
     process = background(workspace)
     try:

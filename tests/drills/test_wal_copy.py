@@ -229,6 +229,7 @@ def test_without_a_receiver_it_ends_where_it_ends_in_the_first_store(
     assert one.reach.until == near.reach.until.replace(microsecond=0) > now() + timedelta(minutes=58)
 
 
+@whole
 def test_two_servers_are_told_from_each_other(workspace: Workspace, directory: Path) -> None:
     base(workspace)
     write(workspace, 1, 2)
@@ -294,6 +295,7 @@ def test_a_damaged_segment_is_told_and_the_others_are_copied(workspace: Workspac
     assert set(here) - set(there) == {segment_named(whole_stored(harmed.name), SIZE).number}
 
 
+@whole
 def test_prune_works_there_as_it_does_here_and_what_it_deleted_is_not_copied_again(
     workspace: Workspace, directory: Path, tmp_path: Path
 ) -> None:

@@ -31,6 +31,7 @@ from tests.conftest import missing, run_sql
 from tests.servers import running_server
 from tests.sessions import connect
 from tests.vanish import background, identifier, stored, until
+from tests.whole import whole
 
 SIZE = 16 << 20
 NOISE = "create table {} as select sha512(n::text::bytea) from generate_series(1, 50000) n"  # doesn't compress
@@ -141,6 +142,7 @@ def check_nothing_is_missing(workspace: Workspace, since: datetime) -> None:
     assert window[1] >= since.replace(microsecond=0)
 
 
+@whole
 def test_the_disk_of_the_home_that_wal_is_received_to(workspace: Workspace) -> None:
     with small_disk(workspace.home, "40m"):
         take_base(workspace)

@@ -125,6 +125,7 @@ def test_an_exit_code_that_is_lost_all_the_same_repeats_nothing(home: Callable[.
         assert place.states()["backup-take-full"]["done"] == 1
 
 
+@whole
 def test_one_disk_for_home_and_ledger_that_fills_up(home: Callable[..., Home], directory: Path) -> None:
     """The run can't record its end: it has failed, with the reason, and isn't repeated: something may be done."""
     with small_disk(directory / "disk") as disk:

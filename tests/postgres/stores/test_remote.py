@@ -33,6 +33,7 @@ from tests import emulators
 from tests.conftest import Databases, run_sql
 from tests.postgres.stores.conftest import Harm
 from tests.postgres.stores.test_contract import adopted, manifest
+from tests.whole import whole
 
 both = pytest.mark.parametrize("kind", ["az", "s3"])
 
@@ -177,6 +178,7 @@ def test_nothing_goes_unencrypted_to_another_machine(directory: Path, monkeypatc
         open_store("s3://backups", directory).prepare()
 
 
+@whole
 def test_a_server_killed_in_mid_upload(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = random.Random(1).randbytes(64 << 20)
     digest = hashlib.sha256(content).hexdigest()

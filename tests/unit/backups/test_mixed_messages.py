@@ -22,6 +22,7 @@ KIND = "pg_restore: error: "
         ([KIND + KIND + REAL, HARMLESS], False),
         (["pg_restore:pg_restore:  error: error: " + HARMLESS, REAL], True),
         (["pg_restore:pg_restore:  error: " + REAL, "error: " + HARMLESS], True),
+        (['pg_restore:  error: processing data for table "public.own"', REAL], True),
         ([KIND + REAL, KIND + "could not execute query: ERROR:  error: of a function"], False),
     ],
 )

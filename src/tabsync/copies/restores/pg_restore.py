@@ -18,7 +18,7 @@ _BEGUN = re.compile(r"pg_restore: (?:processing data for table|creating (?:INDEX
 """Without parallel workers it says what it begins, and not what it has finished."""
 
 _CLEAN = re.compile(r"pg_restore: error: (?!error: |pg_restore:)(?!.*pg_restore: error: )")
-_MIXED = re.compile(r"^pg_restore:(?! )|error: error: |^ *error: |.pg_restore:")
+_MIXED = re.compile(r"^pg_restore:(?! )|^pg_restore:  |error: error: |^ *error: |.pg_restore:")
 """Each worker writes a message in parts: its name, a space, the kind, and the text with the end of its line, which
 stay whole. So there are as many kinds as texts, also where they stand in the wrong lines."""
 
