@@ -93,12 +93,12 @@ def test_one_that_clashes_says_with_what_and_since_when(
     run_id = begun(first, "Run these")
     second.get_by_role("button", name="Run these").click()
     expect(second.locator("main")).to_contain_text(
-        re.compile(r"restore in-place by ana uses database:beside since \d\d:\d\d UTC")
+        re.compile(r"restore in-place by ana uses database:alongside since \d\d:\d\d UTC")
     )
     assert f"tabsync run stop {run_id}" in second.inner_text("main")
     expect(first.locator(".verdict-line")).to_be_visible(timeout=60_000)
     assert state(site, run_id) == "done"
     with connect(make_conninfo(site.workspace.conninfo, dbname="postgres"), "tests") as connection:
-        names = connection.execute("select datname from pg_database where datname ~ '^beside_'").fetchall()
+        names = connection.execute("select datname from pg_database where datname ~ '^alongside_'").fetchall()
     for (name,) in names:
         run_sql(server.conninfo(), "drop database {} with (force)", str(name))
