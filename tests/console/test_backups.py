@@ -24,6 +24,7 @@ from tabsync.manual.load import load
 from tabsync.procedures import find
 from tests.conftest import run_sql
 from tests.console.conftest import Pages, Site, enter
+from tests.whole import whole
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,7 @@ CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
 
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("apart", [0, 1, 30, 3_600, 40_000, 86_400, 40 * 86_400, 400 * 86_400])
+@whole
 def test_no_time_stands_twice_under_a_chart(site: Site, pages: Pages, kept: str, width: int, apart: int) -> None:
     """apart: seconds from one drill to the next."""
     watched = pages(width)

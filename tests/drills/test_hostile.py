@@ -21,7 +21,7 @@ from tests.presets import preset, worst_presets
 from tests.servers import running_server_of
 from tests.sessions import connect
 from tests.traps import plant
-from tests.whole import MAJORS, whole
+from tests.whole import OLDEST, whole
 
 _SETTINGS = {"wal_level": "replica", "max_wal_senders": "5"}
 _DELETE = "delete from public.people where id < 5"
@@ -37,7 +37,7 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[embedded.Server]:
         yield server
 
 
-@pytest.mark.parametrize("own_server", MAJORS, indirect=True, ids=str)
+@pytest.mark.parametrize("own_server", OLDEST, indirect=True, ids=str)
 def test_every_setting_at_its_worst(
     own_server: embedded.Server, workspaces: Callable[..., Workspace], directory: Path
 ) -> None:
@@ -58,7 +58,7 @@ def test_every_setting_at_its_worst(
     assert len(done) == 19
 
 
-@pytest.mark.parametrize("own_server", MAJORS, indirect=True, ids=str)
+@pytest.mark.parametrize("own_server", OLDEST, indirect=True, ids=str)
 def test_nothing_that_the_owner_planted_is_called(
     own_server: embedded.Server, workspaces: Callable[..., Workspace], directory: Path
 ) -> None:

@@ -65,6 +65,7 @@ def dumps_of(directory: Path) -> list[psutil.Process]:
     return found
 
 
+@whole
 def test_killed_while_a_dump_goes_up(config: Path, directory: Path, address: str) -> None:
     store = open_store(address, directory / "elsewhere")
     take = ["backup", "take", "full", "--config", str(config), "--store", address]

@@ -191,6 +191,7 @@ def failing(workspace: Workspace) -> Iterator[None]:
         away.rename(workspace.store_root)
 
 
+@whole
 def test_a_server_that_archives_and_a_standby_that_lives_on_it(
     directory: Path, workspaces: Callable[..., Workspace]
 ) -> None:

@@ -16,6 +16,7 @@ from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
 from tests.drills.test_odd_databases import fill
 from tests.drills.test_restore import backed_up, carried_out
+from tests.whole import whole
 
 _LOGINS = (
     "create table logins (n bigserial primary key, who name default session_user);"
@@ -95,6 +96,7 @@ def test_a_trigger_on_login_fires_for_none_of_our_sessions(major: int, made: Cal
 
 
 @pytest.mark.parametrize("major", [15, 17])
+@whole
 def test_an_event_trigger_decides_no_verdict(major: int, made: Callable[[str, int], Workspace]) -> None:
     """It would write into a table of the copy when what comes behind it is restored, or when amcheck is installed."""
     workspace = made(_AUDIT, major)

@@ -119,6 +119,7 @@ def restored(workspace: Workspace, target: Target, **given: object) -> dict[str,
     return {"rows": rows, "conninfo": conninfo, "base": backup, "reached": facts["reached"], "why": facts["why"]}
 
 
+@whole
 def test_between_two_commits_from_the_backup_before_them(workspace: Workspace, story: Story) -> None:
     found = restored(workspace, at(story.after[1]))
     assert (found["rows"], found["reached"], found["base"]) == ([1], True, story.bases[0])
@@ -131,6 +132,7 @@ def test_a_quiet_moment_after_the_last_commit_from_a_chain(workspace: Workspace,
     assert "no transaction was committed" in str(found["why"])
 
 
+@whole
 def test_to_a_position_and_to_just_before_a_transaction(workspace: Workspace, story: Story) -> None:
     assert restored(workspace, Target("lsn", story.lsn[1]))["rows"] == [1]
     before = restored(workspace, Target("xid", str(story.xid[3]), before=True))

@@ -141,6 +141,7 @@ def test_before_the_first_fork(forks: Forks) -> None:
     assert rows(forks.old, at(forks.old.after[1])) == [1]
 
 
+@whole
 def test_what_was_abandoned_is_there_at_the_moments_when_it_was_all_there_was(forks: Forks) -> None:
     plan = plan_to_time(forks.old.workspace, at(forks.old.after[3]))
     assert "on timeline 1 (not 2, 3; see --timeline)" in plan.title

@@ -409,6 +409,7 @@ _OF_EXTENSIONS = (
 )
 
 
+@whole
 def test_rows_that_create_extension_makes_are_not_held_against_the_dump(
     extended: embedded.Server, workspaces: Callable[..., Workspace]
 ) -> None:
@@ -530,6 +531,7 @@ _GIVEN_AWAY = (
 
 
 @pytest.mark.parametrize("major", OLDEST)
+@whole
 def test_owners_of_postgresqls_own_objects_are_told_and_their_grants_come(major: int, made: Made) -> None:
     """A provider gives some of them to a role of its own; a dump has the grants on them, and never the owner."""
     workspace = made("select", major)

@@ -107,6 +107,7 @@ def copy_wal(workspace: Workspace, to: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("second", ["directory", pytest.param("az", marks=whole)])
+@whole
 def test_the_cluster_comes_back_out_of_the_second_store_alone(
     workspace: Workspace, directory: Path, second: str, request: pytest.FixtureRequest
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tabsync.system.claims import MARK
 from tests.postgres.cli.program import TABSYNC, environment, tabsync
+from tests.whole import whole
 
 
 def servers_of(directory: Path) -> list[psutil.Process]:
@@ -89,6 +90,7 @@ def test_the_status_of_a_demo_is_that_all_is_well(demo: subprocess.Popen[str], d
     assert tabsync(directory, "manual", "check").code == 0
 
 
+@whole
 def test_a_second_demo_refuses_and_the_first_goes_on_until_sigterm(
     demo: subprocess.Popen[str], directory: Path
 ) -> None:
