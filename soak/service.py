@@ -44,7 +44,7 @@ _SITE = Path(__file__).parents[1] / "tests" / "clock_site"
 _EVERY = """### Every 5 seconds
 
 - First: `tabsync backup list`
-- Second: `tabsync config show`
+- Second: `tabsync run list`
 
 """
 

@@ -121,6 +121,8 @@ class World:
             things.append(replace(thing, first=first))
             items.append(one.item(first=first, line=line))
         at = max(self.clock, self.past.editions[-1].at if self.past.editions else 0)
+        if at > self.clock:
+            self.caught_up.clear()  # the clock is behind: the new manual counts as if it had always been there
         self.past.editions.append(Edition(at, tuple(things)))
         self.versions.append(Version(moment(at), str(len(self.versions)), tuple(items)))
         self.look()
