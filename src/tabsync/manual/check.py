@@ -90,6 +90,10 @@ def _thresholds(manual: Manual) -> Iterator[Problem]:
         yield from _bounds(manual, row)
         if row.runbook and manual.runbook(row.runbook) is None:
             yield Problem(row.line, f"there is no runbook {row.runbook!r}", "the title of a runbook, or '—'")
+        known = {one.role.lower() for one in manual.contacts} | {"nobody"}
+        for name in row.tell:
+            if name.lower() not in known:
+                yield Problem(row.line, f"tell: there is no contact {name!r}", "roles of the Contacts, or 'nobody'")
 
 
 def _bounds(manual: Manual, row: Threshold) -> Iterator[Problem]:
@@ -134,8 +138,10 @@ def _links(manual: Manual, exists: Exists) -> Iterator[Problem]:
 
 def _sql(manual: Manual) -> Iterator[Problem]:
     for metric in manual.metrics:
-        for told in check_readonly(metric.sql) if not metric.source else ():
-            yield Problem(metric.sql_line, f"the metric {metric.title!r}: {told}", "one read-only statement")
+        queries = () if metric.source else ((0, metric.sql, metric.sql_line), *metric.newer)
+        for _, text, line in queries:
+            for told in check_readonly(text):
+                yield Problem(line, f"the metric {metric.title!r}: {told}", "one read-only statement")
     for runbook in manual.runbooks:
         for step in runbook.steps:
             where = f"step {step.number} of {runbook.title!r}"

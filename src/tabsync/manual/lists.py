@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import date
 
 from markdown_it.tree import SyntaxTreeNode
 
 from tabsync.manual.almost import almost
-from tabsync.manual.model import Hierarchy, KeyTable, Metric, Role, Runbook, Target, Targets
-from tabsync.manual.parts import Checklist, ChecklistItem, Command, Document, Unit
+from tabsync.manual.model import Hierarchy, KeyTable, Role, Runbook, Target, Targets
+from tabsync.manual.parts import Checklist, ChecklistItem, Command, Document
 from tabsync.manual.sections import Problem, Section, items_of, line_of, normalized, text_of, unnumbered
 from tabsync.manual.steps import parse_command, steps_of
 from tabsync.manual.tables import duration_in
 from tabsync.manual.terms import ScheduleItem, Terms, parse_terms
-from tabsync.manual.thresholds import UNIT_EXPECTED, parse_quantity, parse_unit
 from tabsync.manual.when import When, parse_when
-
-EVERY = timedelta(minutes=1)
-"""How often a metric is measured when the manual doesn't say."""
 
 _TARGET = re.compile(r"\b(RTO|RPO)\b[^<:]*:\s*(?:<|under|less than)?\s*([\d.]+\s*[a-z]+)\s*(.*)", re.IGNORECASE)
 _ROLE = re.compile(r"(?P<indent>[\s│├└─|`+-]*)(?P<name>\w+)\s*(?:[#(—:-]\s*(?P<note>.*?)\)?)?\s*")
 _BOX = re.compile(r"\[[ xX]\]\s+(.*)", re.DOTALL)
-SOURCES = ("recoverable to",)
-"""What tabsync itself can tell, where a metric says so with `Source:` instead of a query."""
-
-_FIELD = re.compile(r"(Unit|Every|Of|No rows|Source):\s*(.*?)\.?", re.IGNORECASE)
 _FREQUENCY_EXPECTED = (
     "'Daily, 02:00-05:00 Europe/Berlin', 'Weekly, Sunday 03:00', 'Monthly', 'Every 10 minutes', 'Continuously' "
     "or 'Before ...'"
@@ -184,75 +176,6 @@ def _schedule_command(code: str, line: int, problems: list[Problem]) -> Command 
         return parse_command(code, line)
     except ValueError as error:
         problems.append(Problem(line, f"the command {code!r} can't be read: {error}", "a tabsync command"))
-        return None
-
-
-def metric(section: Section, problems: list[Problem]) -> Metric | None:
-    """A heading with a sql block or the line `Source: ...`, with `Unit: ...`, and at will `Every: ...`, `Of: ...`,
-    `No rows: ok`."""
-    block = next((node for node in section.of_type("fence") if node.info.strip().lower() == "sql"), None)
-    fields, prose = _fields(section)
-    if block is None and "source" not in fields:
-        return None
-    source, source_line = fields.get("source", ("", 0))
-    if source_line and (block is not None or source.lower() not in SOURCES):
-        what = f"'Source: {source}' is unknown" if block is None else "a metric with a query has no 'Source:'"
-        problems.append(Problem(source_line, what, f"one of: {', '.join(SOURCES)}; or a sql block"))
-    unit = _unit(section, fields, problems)
-    every_text, every_line = fields.get("every", ("", 0))
-    of_text, of_line = fields.get("of", ("", 0))
-    no_rows, no_rows_line = fields.get("no rows", ("ok", 0))
-    if no_rows.lower() != "ok":
-        problems.append(Problem(no_rows_line, f"'No rows: {no_rows}' is unknown", "'No rows: ok', or no such line"))
-    return Metric(
-        title=section.title,
-        unit=unit,
-        sql=block.content.strip() if block else "",
-        source="" if block else source.lower(),
-        prose=prose,
-        every=(duration_in(every_text, every_line, problems) if every_line else None) or EVERY,
-        of=_denominator(of_text, of_line, unit, problems),
-        of_line=of_line,
-        no_rows_ok=no_rows_line > 0 and no_rows.lower() == "ok",
-        line=section.line,
-        sql_line=line_of(block) + 1 if block else source_line,
-    )
-
-
-def _unit(section: Section, fields: dict[str, tuple[str, int]], problems: list[Problem]) -> Unit:
-    """The unit of a metric; a plain count, and a problem, when it has none that we know."""
-    text, line = fields.get("unit", ("", section.line))
-    try:
-        return parse_unit(text)
-    except ValueError as error:
-        what = f"the metric {section.title!r} has no unit" if "unit" not in fields else f"unknown unit: {error}"
-        problems.append(Problem(line, what, f"a line 'Unit: ' with {UNIT_EXPECTED}"))
-        return Unit(kind="count")
-
-
-def _fields(section: Section) -> tuple[dict[str, tuple[str, int]], str]:
-    """The `Name: value` lines of a metric with their line numbers, and the rest as prose."""
-    fields: dict[str, tuple[str, int]] = {}
-    prose = []
-    for node in section.of_type("paragraph"):
-        rest = []
-        inline = node.children[0]
-        for line, text in enumerate(inline.content.split("\n"), start=line_of(node)):
-            if match := _FIELD.fullmatch(text.strip()):
-                fields[match[1].lower()] = (match[2], line)
-            else:
-                rest.append(text)
-        prose.append(" ".join(rest))
-    return fields, "\n\n".join(text for text in prose if text)
-
-
-def _denominator(text: str, line: int, unit: Unit, problems: list[Problem]) -> float | None:
-    if not line or text.lower().startswith("not declared"):
-        return None
-    try:
-        return parse_quantity(text, unit.kind)
-    except ValueError as error:
-        problems.append(Problem(line, f"Of: {error}", f"a quantity in {unit.kind}, or 'not declared'"))
         return None
 
 

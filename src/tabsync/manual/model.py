@@ -10,7 +10,6 @@ from tabsync.manual.parts import (
     Bound,
     Checklist,
     Command,
-    Contact,
     Document,
     EnumLabel,
     Heading,
@@ -18,6 +17,7 @@ from tabsync.manual.parts import (
     Policy,
     Unit,
 )
+from tabsync.manual.people import Contact
 from tabsync.manual.terms import ScheduleItem
 
 
@@ -103,7 +103,8 @@ class Metric(Policy):
     sql gives one row with `value` (and `of`, what it is a part of), or several rows with `label` besides.
     of: the denominator that the manual declares, in the metric's unit; of_line: the line that speaks of it, 0 if none.
     no_rows_ok: whether it is in order that there is nothing to measure (no standby, no order yet).
-    source: what tabsync itself knows, instead of a query; "" where there is one.
+    source: what tabsync itself knows, instead of a query; "" where there is one; newer: queries for newer servers, by
+    the major version from which each applies.
     """
 
     title: str
@@ -117,10 +118,20 @@ class Metric(Policy):
     no_rows_ok: bool
     line: int
     sql_line: int
+    newer: tuple[tuple[int, str, int], ...] = ()
+
+    def sql_for(self, major: int) -> str:
+        """The query for a server of a major version: that of the newest version that it has reached."""
+        return next((text for since, text, _ in sorted(self.newer, reverse=True) if since <= major), self.sql)
 
 
 class Threshold(Policy):
-    """One row of the thresholds. for_: how long a bound must hold before anyone is told; runbook: its title or ""."""
+    """One row of the thresholds.
+
+    for_: how long a bound must hold before anyone is told; runbook: its title or ""; leave_warning, leave_critical:
+    what must hold for it to go on, once it has been reached; tell: roles of contacts, () for those who are told of its
+    severity, ("nobody",) for nobody.
+    """
 
     metric: str
     warning: Bound | None
@@ -129,6 +140,9 @@ class Threshold(Policy):
     action: str
     runbook: str
     line: int
+    leave_warning: Bound | None = None
+    leave_critical: Bound | None = None
+    tell: tuple[str, ...] = ()
 
 
 class KeyTable(Policy):

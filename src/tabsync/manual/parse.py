@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tabsync.manual import lists, tables
+from tabsync.manual.contacts import contacts
+from tabsync.manual.metrics import metric
 from tabsync.manual.model import Manual
 from tabsync.manual.parts import Heading, Link
 from tabsync.manual.sections import Problem, Section, links_of, normalized, split, unclosed_fences
@@ -39,7 +41,7 @@ ONE_FUNCTION = {
     "permissions": tables.permissions,
     "thresholds": tables.thresholds,
     "key_tables": lists.key_tables,
-    "contacts": tables.contacts,
+    "contacts": contacts,
     "enum_labels": tables.enum_labels,
     "document": lists.document,
 }
@@ -99,8 +101,8 @@ def _read(section: Section, draft: _Draft, problems: list[Problem]) -> None:
     if "schedule" in holders:
         draft.gathered["schedule"] += lists.schedule(section, problems)
         return
-    if "metrics" in holders and (metric := lists.metric(section, problems)):
-        draft.gathered["metrics"].append(metric)
+    if "metrics" in holders and (found := metric(section, problems)):
+        draft.gathered["metrics"].append(found)
         return
     _read_procedure(section, draft, problems, expected="runbooks" in holders)
 

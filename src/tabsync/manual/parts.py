@@ -1,4 +1,4 @@
-"""The smaller parts of a manual: contacts, checklists, the schedule, labels, documents."""
+"""The smaller parts of a manual: checklists, the schedule, labels, documents."""
 
 from __future__ import annotations
 
@@ -53,15 +53,6 @@ class Link(Policy):
 
     target: str
     beside: str
-    line: int
-
-
-class Contact(Policy):
-    """Whom to call. address: an e-mail address, a telephone number or a link."""
-
-    role: str
-    address: str
-    availability: str
     line: int
 
 

@@ -5,25 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import zip_longest
 from typing import Literal, get_args
 
 from tabsync.kernel.units import parse_duration
 from tabsync.manual.model import Feature, Permissions, RetentionClass, Threshold
-from tabsync.manual.parts import Bound, Contact, EnumLabel
+from tabsync.manual.parts import Bound, EnumLabel
 from tabsync.manual.sections import Problem, Section, table_of
-from tabsync.manual.thresholds import BOUND_EXPECTED, NO_BOUND, parse_bound
+from tabsync.manual.thresholds import BOUND_EXPECTED, LEAVE_EXPECTED, NO_BOUND, leaving, parse_bound
 
 DURATION_EXPECTED = "a duration such as '30 days' or '15 minutes'"
 _YES = frozenset({"✅", "✅️", "yes"})
 _NO = frozenset({"❌", "❌️", "no"})
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+|\+?[\d][\d\s().-]{5,}")
 _State = Literal["in use", "retained", "removed"]
 
 
 def records(
-    section: Section, columns: tuple[str, ...], problems: list[Problem]
+    section: Section, columns: tuple[str, ...], problems: list[Problem], at_will: tuple[str, ...] = ()
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a section's table as (line, cell by lower-case column name); a wrong table is one problem."""
+    """The rows of a section's table as (line, cell by lower-case column name); a wrong table is one problem.
+
+    at_will: columns that may be left out; their cells are then "".
+    """
     wanted = [column.lower() for column in columns]
     expected = f"the columns {', '.join(columns)}"
     found = False
@@ -37,7 +40,8 @@ def records(
             continue
         for row in table.rows:
             cells = dict(zip(header, row.cells, strict=False))
-            yield row.line, {column: cells[column].strip() for column in wanted}
+            more = {column.lower(): cells.get(column.lower(), "").strip() for column in at_will}
+            yield row.line, {column: cells[column].strip() for column in wanted} | more
     if not found:
         problems.append(Problem(section.line, f"no table under {section.title!r}", f"a table with {expected}"))
 
@@ -95,9 +99,11 @@ def permissions(section: Section, problems: list[Problem]) -> Permissions:
 def thresholds(section: Section, problems: list[Problem]) -> tuple[Threshold, ...]:
     """The thresholds."""
     rows = []
-    for line, row in records(section, ("Metric", "Warning", "Critical", "For", "Action", "Runbook"), problems):
+    columns = ("Metric", "Warning", "Critical", "For", "Action", "Runbook")
+    for line, row in records(section, columns, problems, ("Leave", "Tell")):
         warning, critical = (_bound(row[level], line, level, problems) for level in ("warning", "critical"))
         held = timedelta(0) if row["for"].lower() in NO_BOUND else duration_in(row["for"], line, problems)
+        leave_warning, leave_critical = _leaving(row["leave"], warning, critical, line, problems)
         rows.append(
             Threshold(
                 metric=row["metric"],
@@ -107,6 +113,9 @@ def thresholds(section: Section, problems: list[Problem]) -> tuple[Threshold, ..
                 action=row["action"],
                 runbook="" if row["runbook"].lower() in NO_BOUND else row["runbook"],
                 line=line,
+                leave_warning=leave_warning,
+                leave_critical=leave_critical,
+                tell=names_in(row["tell"]),
             )
         )
     return tuple(rows)
@@ -120,15 +129,28 @@ def _bound(text: str, line: int, level: str, problems: list[Problem]) -> Bound |
         return None
 
 
-def contacts(section: Section, problems: list[Problem]) -> tuple[Contact, ...]:
-    """Whom to call."""
-    people = []
-    for line, row in records(section, ("Role", "Contact", "Availability"), problems):
-        if not _ADDRESS.search(row["contact"]):
-            what = f"the contact {row['role']!r} has no address"
-            problems.append(Problem(line, what, "an e-mail address, a telephone number or a link"))
-        people.append(Contact(role=row["role"], address=row["contact"], availability=row["availability"], line=line))
-    return tuple(people)
+def _leaving(
+    text: str, warning: Bound | None, critical: Bound | None, line: int, problems: list[Problem]
+) -> tuple[Bound | None, Bound | None]:
+    """What must hold for a warning, and for a critical alert, to go on: `75 % / 90 %`, the levels that have a bound."""
+    bounds = [one for one in (warning, critical) if one]
+    said = [] if text.lower() in NO_BOUND else [part.strip() for part in text.split(" / ")]
+    if said and len(said) != len(bounds):
+        what = f"leave: {text!r} says {len(said)} values, and there are {len(bounds)} bounds"
+        problems.append(Problem(line, what, LEAVE_EXPECTED))
+        said = []
+    found = {}
+    for bound, part in zip_longest(bounds, said, fillvalue=""):
+        try:
+            found[id(bound)] = leaving(bound, part) if isinstance(bound, Bound) else None
+        except ValueError as error:
+            problems.append(Problem(line, f"leave: {error}", LEAVE_EXPECTED))
+    return found.get(id(warning)), found.get(id(critical))
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Names in a cell; () when it is empty."""
+    return () if text.lower() in NO_BOUND - {"none"} else tuple(re.split(r"\s*(?:,|\+|\band\b)\s*", text))
 
 
 def enum_labels(section: Section, problems: list[Problem]) -> tuple[EnumLabel, ...]:

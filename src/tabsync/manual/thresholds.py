@@ -13,6 +13,8 @@ NO_BOUND = frozenset({"", "-", "—", "–", "none"})
 UNIT_EXPECTED = "'seconds', 'bytes', 'percent', or 'count of ...', each with an optional 'per hour'"
 BOUND_EXPECTED = "a bound such as '> 80 %', '> 30 s', '> 10 GB', '> 5/hour and > 10 %', or '—' for none"
 
+LEAVE_EXPECTED = "a value for each bound, warning first: '75 % / 90 %'; by default 90 % of the bound, 110 % for '<'"
+
 _KINDS: dict[str, UnitKind] = {
     "second": "seconds",
     "seconds": "seconds",
@@ -55,6 +57,32 @@ def parse_bound(text: str) -> Bound | None:
         return None
     parts = re.split(r"\s+and\s+", text.strip(), flags=re.IGNORECASE)
     return Bound(text=text.strip(), comparisons=tuple(_comparison(part) for part in parts))
+
+
+def leaving(bound: Bound, text: str = "") -> Bound:
+    """What must hold for an alert to go on that has begun at a bound: an alert ends later than it began.
+
+    text: values in the order of the bound's comparisons, `4/hour and 1.5 %`; "" for 90 % of each, 110 % of what must be
+    above. A bound of 0 has none. Raises ValueError for what isn't such values, or would end before it began.
+    """
+    if not text:
+        parts = [
+            one.model_copy(update={"value": one.value * (0.9 if one.operator[0] == ">" else 1.1)})
+            for one in bound.comparisons
+        ]
+        return Bound(text=bound.text, comparisons=tuple(parts))
+    said = re.split(r"\s+and\s+", text, flags=re.IGNORECASE)
+    if len(said) != len(bound.comparisons):
+        raise ValueError(f"{text!r} has {len(said)} values, and {bound.text!r} {len(bound.comparisons)} comparisons")
+    found = []
+    for one, value in zip(bound.comparisons, said, strict=True):
+        given = _comparison(value if value[0] in "<>≤≥" else f"{one.operator} {value}")
+        if given.unit != one.unit or given.operator[0] != one.operator[0]:
+            raise ValueError(f"{value!r} is not compared as {bound.text!r} is")
+        if (given.value > one.value) if one.operator[0] == ">" else (given.value < one.value):
+            raise ValueError(f"{value!r} is beyond {bound.text!r}: it would end before it began")
+        found.append(one.model_copy(update={"value": given.value}))
+    return Bound(text=text, comparisons=tuple(found))
 
 
 def _comparison(text: str) -> Comparison:

@@ -156,8 +156,8 @@ def _every(match: re.Match[str], tokens: list[str], zone: str) -> When:
     seconds = count * {"second": 1, "minute": 60, "hour": 3_600}[unit]
     if not 1 <= seconds <= DAY:
         raise ValueError(f"every {count} {unit}s is not between a second and a day")
-    begin, end, tokens = _taken_range(tokens)
-    days, tokens = _taken_days(tokens)
+    begin, end, tokens = taken_range(tokens)
+    days, tokens = taken_days(tokens)
     if tokens:
         raise ValueError(f"{' '.join(tokens)!r} is not understood")
     name = f"every {count} {unit}s" if count > 1 else f"every {unit}"
@@ -173,7 +173,7 @@ def _clock(name: str, tokens: list[str], zone: str) -> When:
         return _made(name, f"{minute} * * * *", tokens, zone, window=0)
     hour, minute = _AT[name]
     window = 0
-    begin, end, tokens = _taken_range(tokens)
+    begin, end, tokens = taken_range(tokens)
     if end:
         hour, minute, window = begin // 60, begin % 60, ((end - begin) % 1440 or 1440) * 60
     elif said := next((one for one in tokens if _TIME.fullmatch(one)), None):
@@ -199,10 +199,10 @@ def _made(name: str, cron: str, tokens: list[str], zone: str, window: int) -> Wh
 def _date(name: str, tokens: list[str]) -> tuple[str, str, str, list[str]]:
     """The fields day, month and weekday of cron, and the words that are left."""
     if name == "daily":
-        days, tokens = _taken_days(tokens)
+        days, tokens = taken_days(tokens)
         return "*", "*", ",".join(map(str, days)) or "*", tokens
     if name == "weekly":
-        days, tokens = _taken_days(tokens)
+        days, tokens = taken_days(tokens)
         if len(days) > 1:
             raise ValueError("a week has one of each day: name one, or use 'Daily, Mon-Fri'")
         return "*", "*", str(days[0] if days else 0), tokens
@@ -232,7 +232,7 @@ def _day_of_month(tokens: list[str]) -> tuple[str, str, list[str]]:
     return str(day), "*", tokens[1:]
 
 
-def _taken_range(tokens: list[str]) -> tuple[int, int, list[str]]:
+def taken_range(tokens: list[str]) -> tuple[int, int, list[str]]:
     """A range of times of day in minutes, and the words that are left."""
     for token in tokens:
         if match := _RANGE.fullmatch(token):
@@ -252,7 +252,7 @@ def minutes_of(text: str, *, last: bool = False) -> int:
     return hour * 60 + minute
 
 
-def _taken_days(tokens: list[str]) -> tuple[tuple[int, ...], list[str]]:
+def taken_days(tokens: list[str]) -> tuple[tuple[int, ...], list[str]]:
     days: list[int] = []
     left = []
     for token in tokens:

@@ -222,7 +222,8 @@ def test_the_wal_of_a_year_does_not_hide_a_backup_that_was_missed(directory: Pat
 def test_a_report_of_everything_failed_has_forty_lines_of_a_hundred_columns(directory: Path, printed: Any) -> None:
     items = "".join(f"- Query {n}: `tabsync backup query latest 'select {n}'`\n" for n in range(60))
     lately = f"{now() - timedelta(hours=2):%H:00} UTC"  # within the last night at whatever hour the test runs
-    kept = Kept(directory, f"## Schedule\n\n### Daily, {lately}\n\n{items}\n### Hourly\n\n- L: `tabsync backup list`\n", 4)
+    daily = f"### Daily, {lately}\n\n{items}\n"
+    kept = Kept(directory, f"## Schedule\n\n{daily}### Hourly\n\n- L: `tabsync backup list`\n", 4)
     runs = [kept.run(item, due, code=4) for item, due, _ in kept.occurrences()]
     kept.add(occurrence, runs)
     lines = printed("schedule report", look_report(kept.workspace, Report()))
