@@ -97,3 +97,47 @@ select name, holder, fence, until from lease where name = :name
 
 -- name: old_runs
 select count(*) as count from run where started_at < :before and state <> 'running'
+
+-- name: open_episodes
+-- What has not ended, and what ended lately: someone may have to be told of its end.
+select id, subject, kind, rule, label, state, level, began_at, fired_at, ended_at, seen_at, acked_at, acked_by, is_test,
+       facts
+  from episode
+ where ended_at is null or ended_at >= :since
+ order by began_at, id
+
+-- name: episodes
+-- That fired, the newest first.
+select id, subject, kind, rule, label, state, level, began_at, fired_at, ended_at, seen_at, acked_at, acked_by, is_test,
+       facts
+  from episode
+ where fired_at >= :since
+ order by fired_at desc, id
+ limit :limit
+
+-- name: episode
+select id, subject, kind, rule, label, state, level, began_at, fired_at, ended_at, seen_at, acked_at, acked_by, is_test,
+       facts
+  from episode
+ where id = :id
+
+-- name: deliveries
+-- Of one episode, in the order in which they were made.
+select id, episode, contact, channel, event, created_at, due_at, state, tries, sent_at, fact
+  from delivery
+ where episode = :episode
+ order by id
+
+-- name: silences
+-- In force at a moment.
+select id, rule, label, reason, owner, from_at, until_at, ended_at, ended_by
+  from silence
+ where ended_at is null and until_at > :now
+ order by id
+
+-- name: alert_windows
+-- That are open at a moment, or will be.
+select id, reason, owner, zone, from_at, until_at, ended_at, critical_too, run_id
+  from alert_window
+ where ended_at is null and until_at > :now
+ order by from_at, id

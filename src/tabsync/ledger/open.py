@@ -26,7 +26,7 @@ from tabsync.system.place import place_id
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; a test holds it to what Alembic says."""
 
 _SQL = named(__package__, "ledger.sql")
@@ -43,6 +43,9 @@ _JSON: Mapping[str, Collection[str]] = {
     "evidence_from": ("facts",),
     "evidence_bad": ("facts",),
     "services": ("facts",),
+    "episodes": ("facts",),
+    "episode": ("facts",),
+    "open_episodes": ("facts",),
 }
 """The columns of each statement that hold JSON: text to SQLite, and values already where a driver knows JSON."""
 
@@ -180,8 +183,9 @@ def _decoded(row: Facts, columns: Collection[str]) -> Facts:
     for name in columns:
         if isinstance(row[name], str):
             row[name] = json.loads(row[name])
-    if "ok" in row:
-        row["ok"] = bool(row["ok"])
+    for name in ("ok", "is_test", "critical_too"):
+        if name in row:
+            row[name] = bool(row[name])
     return row
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
 metadata = MetaData()
 
@@ -161,4 +161,72 @@ service = Table(
     Column("started_at", Text, nullable=False),
     Column("beat_at", Text, nullable=False),
     Column("facts", JSON, nullable=False),
+)
+
+episode = Table(
+    "episode",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # threshold, blind, down, item, channel, history
+    Column("rule", Text, nullable=False),  # the metric's title, the item's short name, the channel's name
+    Column("label", Text, nullable=False),
+    Column("state", Text, nullable=False),  # pending, firing, recovering, ended
+    Column("level", Text, nullable=False),  # warning, critical
+    Column("began_at", Text, nullable=False),
+    Column("fired_at", Text),
+    Column("ended_at", Text),
+    Column("seen_at", Text, nullable=False),  # the last fresh measurement
+    Column("acked_at", Text),
+    Column("acked_by", Text, nullable=False),
+    Column("is_test", Boolean, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Index("episode_ended_at", "ended_at"),
+    Index("episode_rule", "rule", "label"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("episode", Text, ForeignKey("episode.id", ondelete="CASCADE"), nullable=False),
+    Column("contact", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("event", Text, nullable=False),  # start, critical, end, reminder 2
+    Column("created_at", Text, nullable=False),
+    Column("due_at", Text, nullable=False),
+    Column("state", Text, nullable=False),  # waiting, sending, sent, withheld, given up
+    Column("tries", Integer, nullable=False),
+    Column("sent_at", Text),
+    Column("fact", Text, nullable=False),
+    UniqueConstraint("episode", "contact", "event"),
+    Index("delivery_state", "state", "due_at"),
+)
+
+silence = Table(
+    "silence",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("from_at", Text, nullable=False),
+    Column("until_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Column("ended_by", Text, nullable=False),
+)
+
+alert_window = Table(
+    "alert_window",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("from_at", Text, nullable=False),
+    Column("until_at", Text, nullable=False),
+    Column("ended_at", Text),
+    Column("critical_too", Boolean, nullable=False),  # critical alerts are withheld too
+    Column("run_id", Text, nullable=False),
 )
