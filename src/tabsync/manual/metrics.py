@@ -23,12 +23,12 @@ OLDEST = 15
 """The oldest version of PostgreSQL that is looked after."""
 
 _SQL_SINCE = re.compile(r"sql(?:\s+(\d+)\+)?")
-_FIELD = re.compile(r"(Unit|Every|Of|No rows|Source):\s*(.*?)\.?", re.IGNORECASE)
+_FIELD = re.compile(r"(Unit|Every|Of|No rows|Gone|Source):\s*(.*?)\.?", re.IGNORECASE)
 
 
 def metric(section: Section, problems: list[Problem]) -> Metric | None:
     """A heading with a sql block or the line `Source: ...`, with `Unit: ...`, and at will `Every: ...`, `Of: ...`,
-    `No rows: ok`."""
+    `No rows: ok`, `Gone: ok`."""
     block, newer = _queries(section, problems)
     fields, prose = _fields(section)
     if block is None and "source" not in fields:
@@ -43,6 +43,9 @@ def metric(section: Section, problems: list[Problem]) -> Metric | None:
     no_rows, no_rows_line = fields.get("no rows", ("ok", 0))
     if no_rows.lower() != "ok":
         problems.append(Problem(no_rows_line, f"'No rows: {no_rows}' is unknown", "'No rows: ok', or no such line"))
+    gone, gone_line = fields.get("gone", ("ok", 0))
+    if gone.lower() != "ok":
+        problems.append(Problem(gone_line, f"'Gone: {gone}' is unknown", "'Gone: ok', or no such line"))
     return Metric(
         title=section.title,
         unit=unit,
@@ -53,6 +56,7 @@ def metric(section: Section, problems: list[Problem]) -> Metric | None:
         of=_denominator(of_text, of_line, unit, problems),
         of_line=of_line,
         no_rows_ok=no_rows_line > 0 and no_rows.lower() == "ok",
+        gone_ok=gone_line > 0 and gone.lower() == "ok",
         line=section.line,
         sql_line=line_of(block) + 1 if block else source_line,
         newer=newer,

@@ -41,15 +41,15 @@ def judge(threshold: Threshold, value: float | None, of: float | None) -> Level:
     if value is None or math.isnan(value):
         return Level.UNKNOWN
     for bound, level in ((threshold.critical, Level.CRITICAL), (threshold.warning, Level.WARNING)):
-        reached = _reached(bound, value, of) if bound else False
-        if reached is None:
+        held = reached(bound, value, of) if bound else False
+        if held is None:
             return Level.UNKNOWN
-        if reached:
+        if held:
             return level
     return Level.OK
 
 
-def _reached(bound: Bound, value: float, of: float | None) -> bool | None:
+def reached(bound: Bound, value: float, of: float | None) -> bool | None:
     """Whether every comparison holds. One that doesn't settles it, also when another can't be told (None)."""
     held = [_holds(comparison, value, of) for comparison in bound.comparisons]
     if any(one is False for one in held):

@@ -1,4 +1,4 @@
-"""Who keeps the schedule: one service at a time.
+"""Who keeps the schedule, collects, or tells: one process at a time for each.
 
 With a SQLite ledger all services are on one machine, and the lock of a directory is the lease: the kernel frees it when
 its holder dies (decision 0003). With PostgreSQL it is a row, by that server's clock, with a fencing number that grows
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 TTL = 20
 """Seconds after which a lease that nobody renewed may be taken over."""
 
-_NAME = "scheduler"
-
 _TAKE = """
 insert into lease as mine (name, holder, fence, until)
 values (:name, :holder, 1, to_char((clock_timestamp() + make_interval(secs => :ttl)) at time zone 'UTC', :form))
@@ -45,16 +43,17 @@ _FORM = "YYYY-MM-DD HH24:MI:SS.US"
 
 
 class LostLease(Refused):
-    """Another service keeps the schedule by now."""
+    """Another process has the lease by now."""
 
 
 @dataclass(slots=True)
 class Lease:
-    """The lease of one service. holder: unique to this process; place: the home, for the lock."""
+    """The lease of one process. holder: unique to it; place: the home, for the lock; name: what it is the lease of."""
 
     ledger: Ledger
     holder: str
     place: Path
+    name: str = "scheduler"
     fence: int = 0
     _claim: Claim | None = field(default=None, repr=False)
     _row: str = ""
@@ -63,12 +62,12 @@ class Lease:
         """Take or renew it; False when another service has it."""
         if self._claim is None:
             file = sqlite_path(self.ledger.url)  # two homes may have one: the lock is where the ledger is
-            self._claim = claim((file.parent if file else self.place) / "scheduler")
+            self._claim = claim((file.parent if file else self.place) / self.name)
         if self._claim is None or self.ledger.is_sqlite:
             return self._claim is not None
         from sqlalchemy import text
 
-        values = {"name": _NAME, "holder": self._signed(self._claim), "ttl": TTL, "form": _FORM}
+        values = {"name": self.name, "holder": self._signed(self._claim), "ttl": TTL, "form": _FORM}
         with self.ledger.writing() as connection:
             found = connection.execute(text(_TAKE), values).scalar()
         self.fence = int(found or 0)
@@ -80,9 +79,9 @@ class Lease:
             return
         from sqlalchemy import text
 
-        values = {"name": _NAME, "holder": self._row, "fence": self.fence}
+        values = {"name": self.name, "holder": self._row, "fence": self.fence}
         if connection.execute(text(_STILL), values).scalar() is None:
-            raise LostLease("another service keeps the schedule by now", "to see which: tabsync schedule list")
+            raise LostLease(f"another process is the {self.name} by now", "to see which: tabsync schedule list")
 
     def release(self) -> None:
         """Give it up, so that another one needn't wait."""
@@ -93,7 +92,7 @@ class Lease:
                 with self.ledger.writing() as connection:
                     connection.execute(
                         text("update lease set until = '' where name = :name and holder = :holder"),
-                        {"name": _NAME, "holder": self._row},
+                        {"name": self.name, "holder": self._row},
                     )
         finally:
             if self._claim is not None:

@@ -1,0 +1,1 @@
+"""Alerts: conditions that last become episodes, which are told and which end."""

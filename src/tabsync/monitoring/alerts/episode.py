@@ -1,0 +1,176 @@
+"""An episode: a condition that began, may fire, and ends. Pure: what was seen, and when, are arguments.
+
+The one rule on which all else rests: an episode ends by a fresh measurement that says so, and by nothing else. A metric
+that can't be measured any more recovers nothing; it is an episode of its own, of the kind "blind".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal
+
+from tabsync.kernel.step import Facts
+
+Kind = Literal["threshold", "blind", "down", "item", "channel", "history"]
+"""What an episode is about: a bound of the manual; a metric that went blind; the database, which doesn't answer; an item
+of the schedule; a channel that takes no messages; the history."""
+
+Severity = Literal["warning", "critical"]
+CALM = timedelta(seconds=60)
+"""How long it must be well again before an episode ends, when its bound has no `For`; else as long as that, at most."""
+
+
+class State(StrEnum):
+    """Where an episode stands. PENDING: its bound is exceeded, not yet for long enough; nobody has been told."""
+
+    PENDING = "pending"
+    FIRING = "firing"
+    RECOVERING = "recovering"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What makes two conditions the same: kind, rule and a label that stays the same (never a pid)."""
+
+    kind: Kind
+    rule: str
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of a condition. level: None: it is well; goes_on: it is not, but would not begin an episode.
+
+    fresh: False when it could not be measured: then nothing is known of it, and nothing ends. hold: how long it must
+    last before it fires.
+    """
+
+    key: Key
+    level: Severity | None
+    at: datetime
+    goes_on: Severity | None = None
+    fresh: bool = True
+    hold: timedelta = timedelta(0)
+    facts: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One episode, as the ledger keeps it. seen_at: of the last fresh measurement."""
+
+    id: str
+    subject: str
+    key: Key
+    state: State
+    level: Severity
+    began_at: datetime
+    seen_at: datetime
+    fired_at: datetime | None = None
+    ended_at: datetime | None = None
+    acked_at: datetime | None = None
+    acked_by: str = ""
+    is_test: bool = False
+    facts: Facts = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.state is not State.ENDED
+
+
+def advance(episode: Episode | None, seen: Seen, new_id: str, subject: str, *, is_test: bool = False) -> Episode | None:
+    """The episode after what was seen; the same object when nothing about it changed but its value.
+
+    episode: the open one of this key, if there is one. None: there is none, and there has never been anything to tell.
+    """
+    if episode is None or not episode.is_open:
+        return _begun(seen, seen.level, new_id, subject, is_test) if seen.level and seen.fresh else None
+    if not seen.fresh:
+        return episode
+    moment = max(seen.at, episode.seen_at)  # a clock that was set back makes no time pass, and takes none away
+    level = seen.level or seen.goes_on
+    if level is None:
+        return _well(episode, seen, moment)
+    return _unwell(episode, seen, level, moment)
+
+
+def _begun(seen: Seen, level: Severity, new_id: str, subject: str, is_test: bool) -> Episode:
+    facts = dict(seen.facts)
+    begun = Episode(new_id, subject, seen.key, State.PENDING, level, seen.at, seen.at, is_test=is_test, facts=facts)
+    return _fired(begun, seen.at) if not seen.hold else begun
+
+
+def _fired(episode: Episode, moment: datetime) -> Episode:
+    return replace(episode, state=State.FIRING, fired_at=episode.fired_at or moment)
+
+
+def _unwell(episode: Episode, seen: Seen, level: Severity, moment: datetime) -> Episode:
+    """Its bound is exceeded, or it has not gone back far enough."""
+    facts = _merged(episode.facts, seen.facts)
+    facts.pop("well_since", None)
+    if level != episode.level:
+        # A higher level must last as long as the first one had to; a lower one is what there is now.
+        raised = facts.setdefault("raised_at", seen.at.isoformat()) if level == "critical" else None
+        if raised is None or moment - datetime.fromisoformat(raised) >= seen.hold or episode.state is State.PENDING:
+            episode = replace(episode, level=level)
+            facts.pop("raised_at", None)
+    else:
+        facts.pop("raised_at", None)
+    changed = replace(episode, seen_at=moment, facts=facts)
+    if episode.state is State.PENDING:
+        if seen.level is None:
+            return replace(changed, state=State.ENDED, ended_at=moment)  # it didn't last
+        return _fired(changed, moment) if moment - episode.began_at >= seen.hold else changed
+    return replace(changed, state=State.FIRING)
+
+
+def _well(episode: Episode, seen: Seen, moment: datetime) -> Episode:
+    facts = {name: value for name, value in seen.facts.items() if name in ("value", "of", "text")}
+    kept = episode.facts | ({"now": facts} if facts else {})
+    if episode.state is State.PENDING:
+        return replace(episode, state=State.ENDED, ended_at=moment, seen_at=moment)
+    since = kept.setdefault("well_since", moment.isoformat())
+    calm = min(seen.hold, CALM) if seen.hold else timedelta(0)
+    if moment - datetime.fromisoformat(since) >= calm:
+        return replace(episode, state=State.ENDED, ended_at=moment, seen_at=moment, facts=kept)
+    return replace(episode, state=State.RECOVERING, seen_at=moment, facts=kept)
+
+
+def _merged(before: Mapping[str, Any], now: Mapping[str, Any]) -> Facts:
+    """What is known now, and the worst value so far."""
+    merged = {**before, **now}
+    merged.pop("now", None)
+    values = [one.get("value") for one in (before.get("worst") or before, now)]
+    numbers = [one for one in values if isinstance(one, int | float)]
+    if len(numbers) == 2:
+        falls = str(now.get("bound", "")).strip().startswith("<")
+        worse = (numbers[1] < numbers[0]) if falls else (numbers[1] > numbers[0])
+        told = now if worse else (before.get("worst") or before)
+        merged["worst"] = {"value": told.get("value"), "text": told.get("text", "")}
+    return merged
+
+
+def changed(before: Episode | None, after: Episode | None) -> bool:
+    """Whether the difference has to be written down: values alone needn't be, each time."""
+    if before is None or after is None:
+        return after is not before
+    same = (before.state, before.level, before.fired_at, before.ended_at) == (
+        after.state,
+        after.level,
+        after.fired_at,
+        after.ended_at,
+    )
+    marks = ("well_since", "raised_at")
+    return not same or any(before.facts.get(one) != after.facts.get(one) for one in marks)
+
+
+def inhibited(episode: Episode, others: Sequence[Episode]) -> Episode | None:
+    """The episode because of which nobody needs to be told of this one: the database is down, and all else follows."""
+    if episode.key.kind in ("down", "channel", "item", "history"):
+        return None
+    firing = (one for one in others if one.key.kind == "down" and one.is_open and one.fired_at is not None)
+    return next((one for one in firing if one.subject == episode.subject and one.is_test == episode.is_test), None)

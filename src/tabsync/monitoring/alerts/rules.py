@@ -1,0 +1,141 @@
+"""What a measurement says of each condition: a metric's rows against the manual's thresholds. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from tabsync.kernel.step import Facts
+from tabsync.manual.model import Manual, Metric, Threshold
+from tabsync.manual.parts import Bound
+from tabsync.monitoring.alerts.episode import Episode, Key, Seen, Severity
+from tabsync.monitoring.judge import Level, judge, reached
+from tabsync.monitoring.measure import Reading, Sample
+from tabsync.monitoring.words import amount
+
+BLIND = timedelta(minutes=1)
+"""How long a metric must have been impossible to measure before that is told; and at least two of its intervals."""
+
+DOWN = timedelta(seconds=30)
+"""How long the database must not have answered before that is told."""
+
+Open = Mapping[Key, Episode]
+
+
+def conditions(
+    reading: Reading, manual: Manual, now_open: Open, before: Collection[str], at: datetime | None = None
+) -> Iterator[Seen]:
+    """What one reading says of every condition of its metric.
+
+    now_open: the episodes that are open; before: titles, in lower case, of what has been measured at any time before;
+    at: when, if not when the reading was made.
+    """
+    metric = manual.metric(reading.metric)
+    if metric is None:
+        return
+    moment = at or reading.at
+    rows = _by_label(reading.samples)
+    values = [one.value for one in reading.samples]
+    blind = bool(reading.error) or (all(one is None for one in values) and (values or reading.level is Level.UNKNOWN))
+    for number, threshold in enumerate(manual.thresholds_of(metric.title)):
+        rule = rule_of(metric, number)
+        for label, samples in rows.items():
+            yield _seen(metric, threshold, Key("threshold", rule, label), samples, now_open, moment)
+        for key in now_open:
+            if key.kind == "threshold" and key.rule == rule and key.label not in rows:
+                yield _not_there(metric, threshold, key, reading, moment)
+    if before:
+        yield from _blindness(metric, reading, bool(blind), before, moment)
+
+
+def rule_of(metric: Metric, number: int) -> str:
+    """The name of a threshold: its metric's title; a second one on the same metric has a number."""
+    return metric.title if not number else f"{metric.title} ({number + 1})"
+
+
+def stable(label: str) -> str:
+    """A label without what is another one each time: numbers that stand alone, such as a pid."""
+    return " ".join(word for word in label.split() if not word.isdigit())
+
+
+def _by_label(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    found: dict[str, list[Sample]] = {}
+    for one in samples:
+        found.setdefault(stable(one.label), []).append(one)
+    return found
+
+
+def _seen(
+    metric: Metric, threshold: Threshold, key: Key, samples: Sequence[Sample], now_open: Open, at: datetime
+) -> Seen:
+    """One label against one threshold: the worst of its rows counts."""
+    order = (Level.OK, Level.UNKNOWN, Level.WARNING, Level.CRITICAL)
+    judged = [(judge(threshold, one.value, one.of), one) for one in samples]
+    level, sample = max(judged, key=lambda one: order.index(one[0]))
+    if level is Level.UNKNOWN:
+        return Seen(key, None, at, fresh=False)
+    severity: Severity | None = level.value if level in (Level.WARNING, Level.CRITICAL) else None  # type: ignore[assignment]
+    facts = _facts(metric, threshold, sample, severity)
+    held = now_open.get(key)
+    going = _goes_on(threshold, sample)
+    if held is not None and held.level == "critical" and going == "critical":
+        severity = "critical" if severity else None  # it was, and has not gone back far enough
+        return Seen(key, severity, at, goes_on=going, hold=threshold.for_, facts=facts)
+    if going == "critical":
+        going = "warning" if threshold.warning else ("critical" if held is not None else None)
+    return Seen(key, severity, at, goes_on=going, hold=threshold.for_, facts=facts)
+
+
+def _goes_on(threshold: Threshold, sample: Sample) -> Severity | None:
+    """At which level an episode that is open would go on."""
+    levels: tuple[tuple[Bound | None, Severity], ...] = (
+        (threshold.leave_critical, "critical"),
+        (threshold.leave_warning, "warning"),
+    )
+    for bound, level in levels:
+        if bound is not None and sample.value is not None and reached(bound, sample.value, sample.of):
+            return level
+    return None
+
+
+def _not_there(metric: Metric, threshold: Threshold, key: Key, reading: Reading, at: datetime) -> Seen:
+    """A label that fired, and is not among the rows any more. That is only well where the manual says so."""
+    if reading.error or reading.level is Level.UNKNOWN or reading.cut:
+        return Seen(key, None, at, fresh=False)
+    single = key.label == "" and metric.no_rows_ok and not reading.samples
+    # A list of the worst may be full of what is worse: only if one of its rows is well, all that are left out are.
+    room = not reading.samples or any(judge(threshold, one.value, one.of) is Level.OK for one in reading.samples)
+    return Seen(key, None, at, fresh=single or (metric.gone_ok and room))
+
+
+def _blindness(metric: Metric, reading: Reading, blind: bool, before: Collection[str], at: datetime) -> Iterator[Seen]:
+    """That a metric was measured before, and isn't any more. What never was is a matter of setting it up."""
+    key = Key("blind", metric.title)
+    hold = max(BLIND, 2 * metric.every)
+    if not blind:
+        if any(one.value is not None for one in reading.samples) or not reading.samples:
+            yield Seen(key, None, at, hold=hold)
+        return
+    if metric.title.lower() not in before:
+        return
+    why = reading.error or next((one.why for one in reading.samples if one.why), "the query gave no value")
+    facts: Facts = {"metric": metric.title, "text": "not measured", "why": why, "meaning": metric.prose, "runbook": ""}
+    facts |= {"action": "Find out why it can't be measured: nothing is known of it meanwhile"}
+    yield Seen(key, "warning", at, hold=hold, facts=facts)
+
+
+def _facts(metric: Metric, threshold: Threshold, sample: Sample, level: Severity | None) -> Facts:
+    bound = threshold.critical if level == "critical" or threshold.warning is None else threshold.warning
+    return {
+        "metric": metric.title,
+        "value": sample.value,
+        "of": sample.of,
+        "text": amount(metric.unit, sample),
+        "bound": bound.text if bound else "",
+        "note": sample.note,
+        "meaning": metric.prose,
+        "action": threshold.action,
+        "runbook": threshold.runbook,
+        "tell": list(threshold.tell),
+        "line": threshold.line,
+    }
