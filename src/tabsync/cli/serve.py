@@ -50,6 +50,13 @@ class Run:
     once: Annotated[bool, Option("Do what is due now, wait for it, and end.")] = False
 
 
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """What one may ask of collector run."""
+
+    name: Annotated[str, Option("What this collector is called; by default the service's name.")] = ""
+
+
 def serve_command(terminal: Terminal, request: Serve) -> int:
     """Serve the console and keep the schedule until Ctrl-C."""
     from tabsync.console.base.complete import check_complete
@@ -66,9 +73,27 @@ def serve_command(terminal: Terminal, request: Serve) -> int:
             found.ledger()  # a ledger that can't be opened is told once, and not by each of the two
             words = terminal.procedure.command_line(request)[1:]
             common = _common(terminal, found)
-            serve(listening, ["console", "run", *words, *common], ["scheduler", "run", *common], _say)
+            others = [["scheduler", "run", *common], ["collector", "run", *common]]
+            serve(listening, ["console", "run", *words, *common], others, _say)
         finally:
             found.close()
+    return 0
+
+
+def collect_command(terminal: Terminal, request: Collect) -> int:
+    """Collect until Ctrl-C or SIGTERM."""
+    import signal
+
+    from tabsync.service.collector import Collector
+
+    found = terminal.workspace()
+    collector = Collector(found, request.name or found.service_name, _say)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: collector.stopping.set())
+    try:
+        collector.run()
+    finally:
+        found.close()
     return 0
 
 

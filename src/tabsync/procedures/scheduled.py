@@ -11,6 +11,7 @@ GROUPS: tuple[Group, ...] = (
         "tabsync schedule list",
     ),
     Group("scheduler", "Keep the schedule without the console.", "tabsync scheduler run"),
+    Group("collector", "Measure what the manual names, without the console.", "tabsync collector run"),
     Group("console", "Serve the console without keeping the schedule.", "tabsync console run"),
     Group("service", "Let the operating system keep tabsync serve running.", "tabsync service unit --user tabsync"),
 )
@@ -124,6 +125,15 @@ PROCEDURES: tuple[Procedure, ...] = (
         takes="database store",
         command="tabsync.cli.serve:run_command",
         needs="what the scheduled procedures need",
+    ),
+    Procedure(
+        words="collector run",
+        summary="Measure the metrics of the manual until Ctrl-C, keep them, and let what is wrong become an alert.",
+        example="tabsync collector run",
+        request="tabsync.cli.serve:Collect",
+        takes="database store",
+        command="tabsync.cli.serve:collect_command",
+        needs="pg_monitor, and SELECT on the tables that the metrics read",
     ),
     Procedure(
         words="console run",

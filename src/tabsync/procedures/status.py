@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tabsync.backups.recoverable import SOURCE, recoverable_to
 from tabsync.backups.watch import contribute as backups
 from tabsync.bookkeeping.watch import contribute as ledger
+from tabsync.kernel.clock import now
 from tabsync.kernel.procedure import named
 from tabsync.manual.load import load
-from tabsync.manual.model import Manual
+from tabsync.manual.model import Manual, Metric
+from tabsync.monitoring.measure import Reading, own_reading
 from tabsync.monitoring.shown import exit_code, page_of
 from tabsync.monitoring.status import look as look_at
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tabsync.kernel.page import Page
     from tabsync.kernel.request import Nothing
     from tabsync.kernel.step import Facts
@@ -32,6 +37,13 @@ CONTRIBUTORS = (backups, _schedule, ledger)
 def look(workspace: Workspace, manual: Manual) -> Facts:
     """Everything that the status shows; see monitoring.status.look."""
     return look_at(workspace, manual, CONTRIBUTORS)
+
+
+def known_to_us(workspace: Workspace, manual: Manual, metrics: Sequence[Metric], subject: str) -> list[Reading]:
+    """The metrics that have no query, as the chapters know them. subject: of which database."""
+    known = {SOURCE: recoverable_to(workspace, manual, workspace.ledger(), subject)}
+    found = [one for one in metrics if one.source]
+    return [own_reading(one, manual.thresholds_of(one.title), known.get(one.source), now()) for one in found]
 
 
 def look_status(workspace: Workspace, _request: Nothing) -> Page:

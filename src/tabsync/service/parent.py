@@ -1,4 +1,4 @@
-"""`tabsync serve`: a small process that keeps two others running, the console and the scheduler, apart from each other.
+"""`tabsync serve`: a small process that keeps others running, each apart: console, scheduler, collector, notifier.
 
 It opens the console's port, so that it stays the same when the console is started again, and nobody is refused
 meanwhile. When it dies, they end by themselves; the runs that the scheduler started go on, and the next one adopts
@@ -86,10 +86,12 @@ class Part:
         return True
 
 
-def serve(listening: socket, console: Sequence[str], scheduler: Sequence[str], say: Callable[[str], None]) -> None:
-    """Keep both running until Ctrl-C or SIGTERM, then end them in order.
+def serve(
+    listening: socket, console: Sequence[str], others: Sequence[Sequence[str]], say: Callable[[str], None]
+) -> None:
+    """Keep all running until Ctrl-C or SIGTERM, then end them in order.
 
-    listening: the console's socket; console, scheduler: the words of their commands; say: where it is told what ended.
+    listening: the console's socket; console, others: the words of their commands; say: where it is told what ended.
     """
     asked = threading.Event()
 
@@ -102,7 +104,7 @@ def serve(listening: socket, console: Sequence[str], scheduler: Sequence[str], s
     inherited = {LISTENING: str(listening.fileno())}
     parts = [
         Part("console", console, (listening.fileno(),), inherited),
-        Part("scheduler", scheduler),
+        *(Part(words[0], words) for words in others),
     ]
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -15,8 +15,8 @@ from typing import Any, Literal
 from tabsync.kernel.step import Facts
 
 Kind = Literal["threshold", "blind", "down", "item", "channel", "history"]
-"""What an episode is about: a bound of the manual; a metric that went blind; the database, which doesn't answer; an item
-of the schedule; a channel that takes no messages; the history."""
+"""What an episode is about: a bound of the manual; a metric that went blind; a database that doesn't answer; an item of
+the schedule; a channel that takes no messages; the history."""
 
 Severity = Literal["warning", "critical"]
 CALM = timedelta(seconds=60)

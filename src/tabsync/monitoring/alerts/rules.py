@@ -48,6 +48,15 @@ def conditions(
         yield from _blindness(metric, reading, bool(blind), before, moment)
 
 
+def left_over(manual: Manual, now_open: Open, at: datetime) -> Iterator[Seen]:
+    """Ends the episodes of bounds and metrics that the manual doesn't have any more."""
+    rules = {rule_of(one, number) for one in manual.metrics for number, _ in enumerate(manual.thresholds_of(one.title))}
+    titles = {one.title for one in manual.metrics}
+    for key in now_open:
+        if (key.kind == "threshold" and key.rule not in rules) or (key.kind == "blind" and key.rule not in titles):
+            yield Seen(key, None, at, facts={"text": "the manual has no such bound any more"})
+
+
 def rule_of(metric: Metric, number: int) -> str:
     """The name of a threshold: its metric's title; a second one on the same metric has a number."""
     return metric.title if not number else f"{metric.title} ({number + 1})"

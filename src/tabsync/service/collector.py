@@ -1,0 +1,239 @@
+"""The collector: it measures what the manual names, keeps what it measured, and lets what is wrong become an alert.
+
+It holds nothing in memory that matters: open episodes are in the ledger, and while it was dead nothing was measured. So
+it ends nothing by being away, and begins nothing anew.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Event
+
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from tabsync.kernel.clock import iso, now
+from tabsync.kernel.errors import CannotConnect, TabsyncError, words_of
+from tabsync.kernel.step import Facts
+from tabsync.manual.load import read
+from tabsync.manual.model import Manual, Metric
+from tabsync.monitoring.alerts.episode import Episode, Key, Seen
+from tabsync.monitoring.alerts.keep import keep, open_episodes
+from tabsync.monitoring.alerts.rules import DOWN, conditions, left_over
+from tabsync.monitoring.measure import Reading, measure
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.conninfo import answers, place
+from tabsync.postgres.settings import Limits
+from tabsync.procedures.status import known_to_us
+from tabsync.schedule.record import known_subject
+from tabsync.service.items import conditions_of_items
+from tabsync.service.lease import Lease, LostLease
+from tabsync.workspace import Workspace
+
+_RENEW = 5.0  # seconds between two renewals of the lease
+_ITEMS = 30.0  # seconds between two looks at the schedule
+_DEADLINE = 10.0  # seconds for one round of measuring, at most
+_AGAIN = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds until it is tried again to connect
+_LIMITS = Limits(lock_timeout=50, statement_timeout=5_000)
+_FAILED = (SQLAlchemyError, TabsyncError, OSError)
+
+DATABASE = Key("down", "Database")
+"""That the database doesn't answer."""
+
+NOT_LET_IN = Key("down", "Access")
+"""That it answers, and doesn't let the collector in."""
+
+
+@dataclass(slots=True)
+class Collector:
+    """Measures for a workspace. say: where a person reads what is wrong; stopping: set to end it."""
+
+    workspace: Workspace
+    name: str
+    say: Callable[[str], None] = lambda _line: None
+    stopping: Event = field(default_factory=Event)
+    _lease: Lease = field(init=False)
+    _manual: Manual | None = None
+    _stamp: tuple[int, int] | None = None
+    _session: Connection | None = None
+    _next: dict[str, float] = field(default_factory=dict)
+    _measured: set[str] = field(default_factory=set)
+    _tries: int = 0
+    _connect_at: float = 0.0
+    _renew_at: float = 0.0
+    _items_at: float = 0.0
+    _holding: bool = False
+    _said: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        holder = f"{self.name}/{socket.gethostname()}/{os.getpid()}/{iso(now())}"
+        self._lease = Lease(self.workspace.ledger(), holder, self.workspace.home, "collector")
+
+    def run(self, pause: float = 0.5) -> None:
+        """Collect until `stopping` is set, or the process that started this one is gone."""
+        parent = os.getppid()
+        while not self.stopping.is_set() and os.getppid() == parent:
+            self.step()
+            self.stopping.wait(pause)
+        self.end()
+
+    def step(self) -> Sequence[Reading]:
+        """Measure what is due now, and take in what that says; a failing ledger or database is told, never raised."""
+        try:
+            if not self._take() or not self._follow():
+                return ()
+            readings = self._measure()
+            self._take_in(readings)
+            self._note("ledger", "")
+        except LostLease:
+            self._holding, self._renew_at = False, 0.0
+            return ()
+        except _FAILED as error:
+            self._note("ledger", error.fact if isinstance(error, TabsyncError) else words_of(error))
+            return ()
+        return readings
+
+    def end(self) -> None:
+        """Let go of the database and of the lease."""
+        self._disconnect()
+        with suppress(*_FAILED):
+            self._lease.release()
+
+    def _take(self) -> bool:
+        moment = time.monotonic()
+        if self._holding and moment < self._renew_at:
+            return True
+        self._holding = self._lease.take()
+        self._renew_at = moment + _RENEW
+        self._note("standby", "" if self._holding else "another process collects: this one stands by")
+        return self._holding
+
+    def _follow(self) -> Manual | None:
+        """The manual as the file is now; while that can't be followed, as it was when it last could."""
+        path = self.workspace.manual_path
+        try:
+            stat = path.stat()
+            if (stamp := (stat.st_mtime_ns, stat.st_size)) != self._stamp:
+                manual, problems = read(path)
+                self._stamp = stamp
+                self._note("manual", f"the manual is not valid: {problems[0].described(path.name)}" if problems else "")
+                if not problems or self._manual is None:
+                    self._manual = manual
+        except (OSError, TabsyncError) as error:
+            self._note("manual", error.fact if isinstance(error, TabsyncError) else f"the manual: {words_of(error)}")
+            self._stamp = None
+        return self._manual
+
+    def _due(self, manual: Manual) -> list[Metric]:
+        moment = time.monotonic()
+        found = [one for one in manual.metrics if moment >= self._next.get(one.title.lower(), 0.0)]
+        for one in found:
+            every = one.every.total_seconds()
+            planned = self._next.get(one.title.lower(), moment) + every
+            self._next[one.title.lower()] = planned if planned > moment else moment + every
+        return found
+
+    def _measure(self) -> list[Reading]:
+        manual = self._manual or Manual()
+        due = self._due(manual)
+        queries = [one for one in due if one.sql]
+        readings = self._scrape(manual, queries) if queries else []
+        own = [one for one in due if one.source]
+        return readings + (known_to_us(self.workspace, manual, own, self._subject()) if own else [])
+
+    def _scrape(self, manual: Manual, metrics: Sequence[Metric]) -> list[Reading]:
+        session = self._connected()
+        if session is None:
+            return []
+        found = measure(session, manual, only=[one.title for one in metrics])
+        if session.closed or session.broken:
+            self._disconnect()
+        return found
+
+    def _connected(self) -> Connection | None:
+        """The kept session; None while there is none, which is itself taken in."""
+        if self._session is not None and not self._session.closed:
+            return self._session
+        if time.monotonic() < self._connect_at:
+            return None
+        try:
+            self._session = self.workspace.connect("collector", _LIMITS)
+        except CannotConnect as error:
+            self._connect_at = time.monotonic() + _AGAIN[min(self._tries, len(_AGAIN) - 1)]
+            self._tries += 1
+            self._note("database", error.fact)
+            return None
+        self._tries, self._connect_at = 0, 0.0
+        self._note("database", "")
+        return self._session
+
+    def _disconnect(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            with suppress(psycopg.Error):
+                session.close()
+
+    def _take_in(self, readings: Sequence[Reading]) -> None:
+        seen = [*self._of_metrics(readings), *self._of_items()]
+        if seen:
+            keep(self.workspace.ledger(), self._subject(), seen, self._lease.check)
+        self._measured |= {one.metric.lower() for one in readings if any(s.value is not None for s in one.samples)}
+
+    def _of_metrics(self, readings: Sequence[Reading]) -> Iterator[Seen]:
+        yield from self._of_database(readings)
+        held = {one.key: one for one in self._open()}
+        manual = self._manual or Manual()
+        for reading in readings:
+            yield from conditions(reading, manual, held, self._measured)
+        if readings:
+            yield from left_over(manual, held, now())
+
+    def _of_database(self, readings: Sequence[Reading]) -> Iterator[Seen]:
+        """Whether it answers: by a fresh measurement of it, or by the attempt to connect that failed."""
+        fact, moment = self._said.get("database", ""), now()
+        if fact and self._tries:
+            key = NOT_LET_IN if answers(self.workspace.conninfo) else DATABASE
+            yield Seen(key, "critical", moment, hold=DOWN, facts=_facts_of_database(key, self.workspace, fact))
+        elif any(one.samples and not one.error for one in readings):
+            yield Seen(DATABASE, None, moment)
+            yield Seen(NOT_LET_IN, None, moment)
+
+    def _of_items(self) -> Iterator[Seen]:
+        if time.monotonic() < self._items_at:
+            return
+        self._items_at = time.monotonic() + _ITEMS
+        yield from conditions_of_items(self.workspace, {one.key: one for one in self._open()})
+
+    def _open(self) -> list[Episode]:
+        subject = self._subject()
+        return [one for one in open_episodes(self.workspace.ledger()) if one.subject == subject and not one.is_test]
+
+    def _subject(self) -> str:
+        return known_subject(self.workspace)
+
+    def _note(self, what: str, fact: str) -> None:
+        """Say once what is wrong, and once that it is in order again."""
+        if fact == self._said.get(what, ""):
+            return
+        self._said[what] = fact
+        self.say(fact or f"{what}: in order again")
+
+
+def _facts_of_database(key: Key, workspace: Workspace, fact: str) -> Facts:
+    if key is DATABASE:
+        meaning, text = "Nothing that needs the database works.", "does not answer"
+    else:
+        meaning, text = "The database runs, and nobody watches it.", "can't be measured: the collector is not let in"
+    return {
+        "metric": f"{place(workspace.conninfo)}",
+        "text": text,
+        "why": fact,
+        "meaning": meaning,
+        "action": "See whether the server runs, and whether it can be reached",
+        "runbook": "Server doesn't answer" if key is DATABASE else "",
+    }

@@ -1,0 +1,161 @@
+"""The collector on a real server: what begins, lasts, fires, ends, and what must not end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+
+from tabsync.monitoring.alerts.episode import Episode, State
+from tabsync.monitoring.alerts.keep import fired, open_episodes
+from tabsync.service import collector as collecting
+from tabsync.service.collector import Collector
+from tabsync.workspace import Workspace
+from tests.conftest import Databases, run_sql
+from tests.sessions import connect
+
+MANUAL = """# M
+
+## Targets
+
+- RTO: < 1 hour
+- RPO: < 15 minutes
+
+## Metrics
+
+### Waiting
+
+Unit: count of orders
+Every: 1 s
+
+Orders that nobody has taken.
+
+```sql
+select name as label, orders as value, 100 as of from waiting
+```
+
+### Retries
+
+Unit: count of retries
+Every: 1 s
+Gone: ok
+
+```sql
+select name as label, orders as value from waiting
+```
+
+## Thresholds
+
+| Metric | Warning | Critical | For | Leave | Action | Runbook |
+|---|---|---|---|---|---|---|
+| Waiting | > 10 % | > 50 % | — | | Take them | — |
+| Retries | > 1000 | — | — | | Look | — |
+"""
+
+
+class Watched:
+    """A collector that measures whenever it is asked to."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.said: list[str] = []
+        self.collector = Collector(workspace, "test", self.said.append)
+
+    def look(self) -> None:
+        self.collector._next.clear()
+        self.collector._connect_at = self.collector._items_at = 0.0
+        self.collector.step()
+
+    def episodes(self, kind: str = "threshold") -> dict[tuple[str, str], Episode]:
+        found = [one for one in open_episodes(self.workspace.ledger()) if one.key.kind == kind]
+        return {(one.key.rule, one.key.label): one for one in found}
+
+
+@pytest.fixture
+def watched(databases: Databases, workspaces: Callable[..., Workspace], directory: Path) -> Iterator[Watched]:
+    conninfo = databases()
+    run_sql(conninfo, "create table waiting (name text, orders int)")
+    run_sql(conninfo, "insert into waiting values ('kitchen', 1), ('bar', 1)")
+    path = directory / "manual.md"
+    path.write_text(MANUAL)
+    found = Watched(workspaces(conninfo, path))
+    yield found
+    found.collector.end()
+
+
+def put(watched: Watched, name: str, orders: int) -> None:
+    with connect(watched.workspace.conninfo, "tests") as connection:
+        connection.execute("update waiting set orders = %s where name = %s", (orders, name))
+
+
+@contextmanager
+def locked(watched: Watched) -> Iterator[None]:
+    with connect(watched.workspace.conninfo, "tests", autocommit=False) as connection:
+        connection.execute("lock table waiting in access exclusive mode")
+        yield
+
+
+def test_what_is_over_its_bound_fires_rises_goes_on_and_ends(watched: Watched) -> None:
+    watched.look()
+    assert watched.episodes() == {}
+    put(watched, "kitchen", 20)
+    watched.look()
+    (key, found), *others = watched.episodes().items()
+    assert (key, found.state, found.level, others) == (("Waiting", "kitchen"), State.FIRING, "warning", [])
+    assert found.facts["text"] == "20 of 100 orders (20 %)"
+    put(watched, "kitchen", 60)
+    watched.look()
+    assert watched.episodes()[key].level == "critical"
+    put(watched, "kitchen", 48)  # below the bound, and not below 90 % of it
+    watched.look()
+    assert (watched.episodes()[key].level, watched.episodes()[key].id) == ("critical", found.id)
+    put(watched, "kitchen", 1)
+    watched.look()
+    assert watched.episodes() == {}
+    (ended,) = fired(watched.workspace.ledger(), found.began_at)
+    assert (ended.id, ended.state, ended.facts["worst"]["text"]) == (found.id, State.ENDED, "60 of 100 orders (60 %)")
+
+
+def test_what_can_not_be_measured_any_more_ends_nothing(watched: Watched) -> None:
+    put(watched, "kitchen", 2000)
+    watched.look()
+    before = watched.episodes()
+    assert set(before) == {("Waiting", "kitchen"), ("Retries", "kitchen")}
+    with locked(watched):
+        watched.look()
+    assert watched.episodes() == before
+    run_sql(watched.workspace.conninfo, "alter table waiting rename to elsewhere")
+    watched.look()
+    assert watched.episodes() == before
+    assert {rule for rule, _ in watched.episodes("blind")} == {"Waiting", "Retries"}
+    run_sql(watched.workspace.conninfo, "alter table elsewhere rename to waiting")
+    run_sql(watched.workspace.conninfo, "update waiting set name = 'cellar', orders = 0 where name = 'kitchen'")
+    watched.look()
+    assert set(watched.episodes()) == {("Waiting", "kitchen")}  # the manual says of the other: Gone: ok
+    assert watched.episodes("blind") == {}
+
+
+def test_a_database_that_is_gone_is_an_alert_and_ends_nothing(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "DOWN", collecting.DOWN * 0)
+    put(watched, "kitchen", 20)
+    watched.look()
+    name = sql.Identifier(watched.collector._session.info.dbname)  # type: ignore[union-attr]
+    with connect(watched.workspace.conninfo_to("postgres"), "tests") as connection:
+        connection.execute(sql.SQL("alter database {} allow_connections false").format(name))
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tabsync/collector'"
+        )
+        watched.look()
+        watched.look()
+        assert set(watched.episodes("down")) == {("Access", "")}
+        assert watched.episodes("down")["Access", ""].facts["why"]
+        assert set(watched.episodes()) == {("Waiting", "kitchen")}
+        connection.execute(sql.SQL("alter database {} allow_connections true").format(name))
+    watched.look()
+    assert watched.episodes("down") == {}
+    assert set(watched.episodes()) == {("Waiting", "kitchen")}
