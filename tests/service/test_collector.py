@@ -11,7 +11,6 @@ from psycopg import sql
 
 from tabsync.monitoring.alerts.episode import Episode, State
 from tabsync.monitoring.alerts.keep import fired, open_episodes
-from tabsync.service import collector as collecting
 from tabsync.service.collector import Collector
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
@@ -138,10 +137,7 @@ def test_what_can_not_be_measured_any_more_ends_nothing(watched: Watched) -> Non
     assert watched.episodes("blind") == {}
 
 
-def test_a_database_that_is_gone_is_an_alert_and_ends_nothing(
-    watched: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(collecting, "DOWN", collecting.DOWN * 0)
+def test_a_database_that_is_gone_is_an_alert_and_ends_nothing(watched: Watched) -> None:
     put(watched, "kitchen", 20)
     watched.look()
     name = sql.Identifier(watched.collector._session.info.dbname)  # type: ignore[union-attr]

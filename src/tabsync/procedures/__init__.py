@@ -12,6 +12,7 @@ from tabsync.bookkeeping.procedures import GROUPS as LEDGER_GROUPS
 from tabsync.bookkeeping.procedures import PROCEDURES as LEDGER
 from tabsync.init.procedures import PROCEDURES as INIT
 from tabsync.kernel.procedure import Done, Group, Planned, Procedure, Surface, named, planned
+from tabsync.monitoring.procedures import GROUPS as MONITORING_GROUPS
 from tabsync.monitoring.procedures import PROCEDURES as MONITORING
 from tabsync.procedures.own import GROUPS as OWN_GROUPS
 from tabsync.procedures.own import PROCEDURES as OWN
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 
-GROUPS: tuple[Group, ...] = (*BACKUP_GROUPS, *SCHEDULE_GROUPS, *LEDGER_GROUPS, *OWN_GROUPS)
+GROUPS: tuple[Group, ...] = (*MONITORING_GROUPS, *BACKUP_GROUPS, *SCHEDULE_GROUPS, *LEDGER_GROUPS, *OWN_GROUPS)
 PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *BACKUPS, *SCHEDULED, *LEDGER, *OWN, *INIT)
 _BY_WORDS = {one.words: one for one in PROCEDURES}
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tabsync.kernel.procedure import Procedure
+from tabsync.kernel.procedure import Group, Procedure
+from tabsync.monitoring.alerts.procedures import GROUPS as ALERT_GROUPS
+from tabsync.monitoring.alerts.procedures import PROCEDURES as ALERTS
+
+GROUPS: tuple[Group, ...] = (*ALERT_GROUPS,)
 
 PROCEDURES: tuple[Procedure, ...] = (
     Procedure(
@@ -32,4 +36,5 @@ PROCEDURES: tuple[Procedure, ...] = (
         operator="viewer",
         needs="CONNECT, and SELECT on the manual's key tables",
     ),
+    *ALERTS,
 )
