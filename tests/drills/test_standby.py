@@ -30,9 +30,11 @@ from tabsync.backups.wal.status import wal_status
 from tabsync.backups.wal.window import window
 from tabsync.kernel.clock import now
 from tabsync.kernel.errors import Exit, FailedPartway, Refused
+from tabsync.kernel.page import Line
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, run
 from tabsync.manual.load import load
+from tabsync.monitoring.replication import Diagnose, look_diagnose
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.conninfo import libpq_environment
@@ -359,3 +361,29 @@ def test_promoted_while_its_wal_is_received(pair: Pair, directory: Path, workspa
         (left,) = archived.glob("*.partial")
         assert push(mine, left) is False
     run_sql(pair.primary.conninfo(), "select pg_drop_replication_slot('promoted')")
+
+
+def test_where_a_standby_lags_is_told_by_stage_and_from_inside(
+    pair: Pair, workspaces: Callable[..., Workspace]
+) -> None:
+    workspace = workspaces(pair.primary.conninfo())
+    pair.caught_up()
+    calm = look_diagnose(workspace, Diagnose((pair.standby.conninfo(),)))
+    assert (calm.headline.partition(":")[0], calm.exit_code) == ("NO LAG", Exit.DONE)
+    assert "an idle primary is no lag" in "".join(one.text for one in calm.blocks if isinstance(one, Line))
+    with pair.falling_behind():
+        run_sql(
+            pair.primary.conninfo(),
+            "create table {} as select g, repeat('x', 500) from generate_series(1, 9000) g",
+            "far",
+        )
+        until(lambda: look_diagnose(workspace, Diagnose()).exit_code is Exit.PROBLEM_FOUND)
+        told = look_diagnose(workspace, Diagnose((pair.standby.conninfo(),)))
+    assert "replaying" in told.data["standbys"][0]["cause"]
+    assert told.data["inside"][0]["paused"]
+    assert told.data["standbys"][0]["lost"] < 1024 * 1024  # it has received all: nothing would be lost
+    run_sql(pair.primary.conninfo(), "drop table {}", "far")
+    from_inside = look_diagnose(workspaces(pair.standby.conninfo()), Diagnose())
+    assert from_inside.data["here"]["standby"]
+    nowhere = look_diagnose(workspace, Diagnose((pair.primary.conninfo(),)))
+    assert "not a standby" in nowhere.data["inside"][0]["error"]

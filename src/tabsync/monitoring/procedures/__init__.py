@@ -6,7 +6,10 @@ from tabsync.kernel.procedure import Group, Procedure
 from tabsync.monitoring.alerts.procedures import GROUPS as ALERT_GROUPS
 from tabsync.monitoring.alerts.procedures import PROCEDURES as ALERTS
 
-GROUPS: tuple[Group, ...] = (*ALERT_GROUPS,)
+GROUPS: tuple[Group, ...] = (
+    *ALERT_GROUPS,
+    Group("replication", "See where a standby lags, and why.", "tabsync replication diagnose"),
+)
 
 PROCEDURES: tuple[Procedure, ...] = (
     Procedure(
@@ -35,6 +38,20 @@ PROCEDURES: tuple[Procedure, ...] = (
         read="tabsync.monitoring.shown:look_health",
         operator="viewer",
         needs="CONNECT, and SELECT on the manual's key tables",
+    ),
+    Procedure(
+        words="replication diagnose",
+        summary="Show where each standby lags: network, disk or replay; and which one is furthest.",
+        example="tabsync replication diagnose --standby service=standby1",
+        details=(
+            "A standby that lags is the one that loses data when it is promoted: diagnose before anybody fails over."
+            "\n\nExit code 0: no standby lags. 1: one lags, or is cut off. 6: not visible for this role."
+        ),
+        request="tabsync.monitoring.replication:Diagnose",
+        takes="database json",
+        read="tabsync.monitoring.replication:look_diagnose",
+        operator="viewer",
+        needs="pg_monitor",
     ),
     *ALERTS,
 )
