@@ -1,0 +1,1 @@
+"""What was measured, kept in a file beside the ledger: raw for days, rolled up for months, never in the database."""
