@@ -179,7 +179,7 @@ def test_what_comes_late_for_an_hour_whose_raw_samples_are_gone_joins_its_points
 
 def test_the_oldest_raw_samples_go_first_when_it_is_too_large(path: Path) -> None:
     noise = random.Random(7)
-    with History.open(path, create=True, max_size=900_000) as history:
+    with History.open(path, create=True, max_size=1_250_000) as history:
         at, told = START, set()
         while at < START + timedelta(days=3):
             history.append(at, {("noise", str(one)): noise.random() for one in range(20)})
@@ -187,7 +187,7 @@ def test_the_oldest_raw_samples_go_first_when_it_is_too_large(path: Path) -> Non
             if at.minute == 0:
                 tidied = history.tidy(at)
                 told.add(tidied.dropped)
-                assert tidied.size <= 900_000
+                assert tidied.size <= 1_250_000
         assert told == {"", "the oldest raw samples were dropped"}
         assert counted(history.series("noise", "3", START, at, 72)) == 3 * 288, "the hours are all there"
         assert path.stat().st_size + path.with_name(path.name + "-wal").stat().st_size < 5_000_000
