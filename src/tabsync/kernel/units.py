@@ -24,6 +24,8 @@ _SECONDS = {
     "year": 31536000.0,  # 365 days
 }
 
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB)\s*")
+
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.IGNORECASE)
 
 
@@ -34,6 +36,14 @@ def human_bytes(size: float) -> str:
             break
         size /= 1024
     return f"{size:.0f} {unit}" if unit == "B" or abs(size) >= 100 else f"{size:.1f} {unit}"
+
+
+def parse_bytes(text: str) -> int:
+    """'500MB' -> 524288000, with PostgreSQL's units. Raises ValueError when it isn't a size."""
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is not a size such as 500MB or 20GB")
+    return int(float(match[1]) * 1024 ** _BYTE_UNITS.index(match[2]))
 
 
 def human_seconds(seconds: float) -> str:

@@ -84,13 +84,13 @@ def _table(listing: Listing) -> Table:
 
 def _targets(manual: Manual, is_built: IsBuilt) -> Listing:
     found = (("RTO", manual.targets.rto), ("RPO", manual.targets.rpo)) if manual.targets else ()
-    rows = ((name, f"< {_time(target.value)}", target.note, str(target.line)) for name, target in found)
+    rows = ((name, f"< {time_text(target.value)}", target.note, str(target.line)) for name, target in found)
     return Listing(("Target", "Bound", "Note", "Line"), tuple(rows))
 
 
 def _retention(manual: Manual, is_built: IsBuilt) -> Listing:
     rows = (
-        (one.name, one.what, one.frequency, _time(one.retention), ", ".join(one.stores), str(one.line))
+        (one.name, one.what, one.frequency, time_text(one.retention), ", ".join(one.stores), str(one.line))
         for one in manual.retention
     )
     return Listing(("Class", "What", "Frequency", "Kept", "Stores", "Line"), tuple(rows))
@@ -118,8 +118,8 @@ def _metrics(manual: Manual, is_built: IsBuilt) -> Listing:
     rows = []
     for one in manual.metrics:
         bounds = manual.thresholds_of(one.title)
-        levels = (_bounds(row.warning for row in bounds), _bounds(row.critical for row in bounds))
-        rows.append((one.title, unit_text(one.unit), _time(one.every), *levels, str(one.line)))
+        levels = (bounds_text(row.warning for row in bounds), bounds_text(row.critical for row in bounds))
+        rows.append((one.title, unit_text(one.unit), time_text(one.every), *levels, str(one.line)))
     return Listing(("Metric", "Unit", "Every", "Warning", "Critical", "Line"), tuple(rows))
 
 
@@ -127,9 +127,9 @@ def _thresholds(manual: Manual, is_built: IsBuilt) -> Listing:
     rows = (
         (
             row.metric,
-            _bounds([row.warning]),
-            _bounds([row.critical]),
-            _time(row.for_) if row.for_ else NONE,
+            bounds_text([row.warning]),
+            bounds_text([row.critical]),
+            time_text(row.for_) if row.for_ else NONE,
             row.action,
             row.runbook or NONE,
             str(row.line),
@@ -191,11 +191,13 @@ _SECTIONS: dict[str, Callable[[Manual, IsBuilt], Listing]] = {
 }
 
 
-def _time(value: timedelta) -> str:
+def time_text(value: timedelta) -> str:
+    """A duration as the manual's listings say it."""
     return human_seconds(value.total_seconds())
 
 
-def _bounds(bounds: Iterable[Bound | None]) -> str:
+def bounds_text(bounds: Iterable[Bound | None]) -> str:
+    """Bounds as they are written, NONE when there are none."""
     return ", ".join(bound.text for bound in bounds if bound) or NONE
 
 

@@ -59,6 +59,7 @@ def find(
         wal_budget=settings["wal.budget"],
         service_name=settings["service.name"] or socket.gethostname(),
         at_once=settings["service.at_once"],
+        history_size=settings["history.max_size"],
         heartbeat=settings["heartbeat.url"],
         config_path=path.resolve() if path else None,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tabsync.kernel.errors import BadUsage
+from tabsync.kernel.units import human_bytes, parse_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("provider.project", "its reference there", before="project"),
     Setting("service.name", "what this machine's service is called, for items of the schedule that are on one"),
     Setting("service.at_once", "how many runs of the schedule go at the same time", int, 2),
+    Setting("history.max_size", "how large the history of what was measured may get", default="1GB"),
     Setting("heartbeat.url", "where a sign of life is sent to: a check of healthchecks.io or the like", secret=True),
 )
+LEAST_HISTORY = 20 << 20
 STORES = "stores"
 """The table of further stores: a place by each name, or a table with the place."""
 
@@ -111,12 +114,23 @@ def read_settings(path: Path | None) -> Settings:
     for name in ("jobs", "service.at_once"):
         if path and values[name].value < 1:
             raise BadUsage(f"{path}: {name} is {values[name].value}", f"{values[name].setting.help}: 1 or more")
+    _check_size(path, values["history.max_size"])
     stores = {
         key.removeprefix(f"{STORES}."): Value(_store(key), place, f"{file}, line {lines.get(key, 1)}")
         for key, place in given.items()
         if key.startswith(f"{STORES}.")
     }
     return Settings(values, stores, path)
+
+
+def _check_size(path: Path | None, one: Value) -> None:
+    try:
+        if parse_bytes(one.value) >= LEAST_HISTORY:
+            return
+    except ValueError:
+        pass
+    hint = f"{one.setting.help}: a size such as 1GB, at least {human_bytes(LEAST_HISTORY)}"
+    raise BadUsage(f"{path}: {one.setting.name} is {one.value!r}", hint)
 
 
 def _flat(path: Path) -> tuple[dict[str, Any], dict[str, int]]:

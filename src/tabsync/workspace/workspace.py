@@ -31,7 +31,8 @@ class Workspace:
     store_url: az://, s3:// or gs://; without it the store is the directory store_root. stores: where the stores are
     that the manual's Retention table names; keys: what encrypts and signs backups. provider, project: who runs the
     server ("supabase") and under which reference; without them the host's name tells. service_name: what this machine's
-    service is called; at_once: how many runs of the schedule go at a time; heartbeat: where a sign of life is sent to.
+    service is called; at_once: how many runs of the schedule go at a time; heartbeat: where a sign of life is sent to;
+    history_size: how large the history of what was measured may get.
     """
 
     home: Path
@@ -52,6 +53,7 @@ class Workspace:
     service_name: str = ""
     at_once: int = 2
     heartbeat: str = ""
+    history_size: str = "1GB"
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def servers(self) -> Path:

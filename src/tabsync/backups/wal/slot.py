@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Facts, Risk, Step, call
-from tabsync.kernel.units import human_bytes
+from tabsync.kernel.units import human_bytes, parse_bytes
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 SQL = named(__package__, "wal.sql")
 
 DEFAULT_SLOT = "tabsync_wal"
-
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB)\s*")
-_UNITS = {"B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +47,10 @@ class Slot:
 
 def size_of(text: str) -> int:
     """'10GB' in bytes, with PostgreSQL's units. Raises BadUsage."""
-    match = _SIZE.fullmatch(text)
-    if not match:
-        raise BadUsage(f"{text!r} is not a size", "write it like 500MB or 20GB")
-    return int(float(match[1]) * _UNITS[match[2]])
+    try:
+        return parse_bytes(text)
+    except ValueError:
+        raise BadUsage(f"{text!r} is not a size", "write it like 500MB or 20GB") from None
 
 
 def read_slot(connection: Connection, name: str) -> Slot | None:

@@ -73,11 +73,18 @@ class History:
             self._connection.close()
             self._connection = None
 
-    def append(self, at: datetime, values: Mapping[Series, float], ofs: Mapping[Series, float] | None = None) -> None:
+    def append(
+        self,
+        at: datetime,
+        values: Mapping[Series, float],
+        ofs: Mapping[Series, float] | None = None,
+        tried: Mapping[str, str] | None = None,
+    ) -> None:
         """Keep one scrape, also one in which nothing could be measured.
 
         values, ofs: in the base unit of the metric; what could not be measured is left out, and what isn't a finite
-        number is not kept. Raises NotKept when it can't be written: nothing of this scrape is kept then.
+        number is not kept. tried: the titles of all metrics that this scrape was to measure, with why one is unknown,
+        "" when it is known; see readings.split(). Raises NotKept when it can't be written: nothing of this scrape is kept then.
         """
         finite = {(name[0].lower(), _cut(name[1])): float(value) for name, value in values.items() if _is_number(value)}
         parts = {(name[0].lower(), _cut(name[1])): float(of) for name, of in (ofs or {}).items() if _is_number(of)}
@@ -87,6 +94,8 @@ class History:
             moment = ticks(at)
             connection.execute(SQL["add_scrape"], {"at": moment, "body": pack_scrape(found)})
             connection.executemany(SQL["set_last"], [(one.series, moment, one.value, one.of) for one in found])
+            reasons = [(metric.lower(), moment, _cut(why)) for metric, why in (tried or {}).items()]
+            connection.executemany(SQL["set_reading"], reasons)
             connection.execute(SQL["set_state"], {"name": "last_scrape", "value": moment})
 
     def series(self, metric: str, label: str | None, since: datetime, until: datetime, points: int = 600) -> list[Line]:
@@ -107,6 +116,12 @@ class History:
         with self._read() as connection:
             rows = connection.execute(SQL["latest"]).fetchall() if connection else []
         return {(metric, label): (moment_of(at), value, of) for metric, label, at, value, of in rows}
+
+    def tried(self) -> dict[str, tuple[datetime, str]]:
+        """When it was last tried to measure each metric, and why it is unknown, "" when it is known."""
+        with self._read() as connection:
+            rows = connection.execute(SQL["readings"]).fetchall() if connection else []
+        return {metric: (moment_of(at), why) for metric, at, why in rows}
 
     def last_scrape(self) -> datetime | None:
         """When the scrape was taken that came last; None when there was none. Raises Unreadable."""

@@ -3,6 +3,7 @@
 -- name: schema
 -- scrape: what came in and whose hour is still open, or was not folded yet, in the order in which it came.
 -- chunk: a series in an hour, raw. rollup: by points of `width` milliseconds. last: of each series, what came last.
+-- reading: when it was last tried to measure a metric, and why it is unknown, "" when it is known.
 create table series (id integer primary key, metric text not null, label text not null, unique (metric, label));
 create table last (series integer primary key, at integer not null, value real not null, "of" real);
 create table scrape (id integer primary key, at integer not null, body blob not null);
@@ -13,6 +14,7 @@ create table rollup (
     low real not null, mean real not null, high real not null, count integer not null, "of" real,
     primary key (width, series, at)
 ) without rowid;
+create table reading (metric text primary key, at integer not null, why text not null) without rowid;
 create table session (
     role text, application text, address text, first_seen integer not null, last_seen integer not null,
     primary key (role, application, address)
@@ -35,6 +37,16 @@ insert into last (series, at, value, "of") values (?, ?, ?, ?)
 
 -- name: add_scrape
 insert into scrape (at, body) values (:at, :body)
+
+-- name: set_reading
+insert into reading (metric, at, why) values (?, ?, ?)
+    on conflict (metric) do update set at = excluded.at, why = excluded.why
+
+-- name: readings
+select metric, at, why from reading
+
+-- name: drop_old_readings
+delete from reading where at < :before
 
 -- name: latest
 select metric, label, at, value, "of" from last join series on series.id = last.series
