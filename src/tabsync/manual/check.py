@@ -12,7 +12,7 @@ from tabsync.manual.model import Manual, StepKind, Threshold
 from tabsync.manual.parts import Command
 from tabsync.manual.sections import Problem
 from tabsync.manual.thresholds import comparable, is_milder
-from tabsync.postgres.readonly import check_readonly, check_sql
+from tabsync.postgres.readonly_text import check_readonly, check_sql
 
 IsBuilt = Callable[[Sequence[str]], bool]
 WrongUsage = Callable[[Sequence[str]], str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,13 +12,16 @@ from typing import Any
 import psycopg
 
 from tabsync.kernel.clock import Clock, now
-from tabsync.kernel.errors import TabsyncError
 from tabsync.kernel.step import Facts
+from tabsync.kernel.units import parse_duration
 from tabsync.manual.model import Manual, Metric, Threshold
 from tabsync.manual.parts import Unit
 from tabsync.monitoring.judge import Level, judge, worst
+from tabsync.monitoring.unknown import Kind, kind_of
 from tabsync.postgres.connect import Connection
-from tabsync.postgres.readonly import Rows, run_readonly
+from tabsync.postgres.readonly import Bounds, Outcome, Reader, Rows
+
+_LONGEST = 30.0  # seconds for all metrics of a page; each has a limit of its own below it
 
 MAX_ROWS = 200
 """Rows of one metric that are kept; a metric that gives more is cut, and says so."""
@@ -26,7 +29,10 @@ MAX_ROWS = 200
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One row of a metric. label: "" for a single value; value, of: in the metric's base unit; why: of UNKNOWN."""
+    """One row of a metric. label: "" for a single value; value, of: in the metric's base unit.
+
+    why, kind: of an UNKNOWN one.
+    """
 
     label: str
     value: float | None
@@ -34,6 +40,7 @@ class Sample:
     level: Level
     note: str = ""
     why: str = ""
+    kind: Kind = ""
 
     @property
     def percent(self) -> float | None:
@@ -43,7 +50,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A metric, measured. error: why it could not be, "" when it was; cut: there were more rows than were kept."""
+    """A metric, measured. error: why it could not be, "" when it was; cut: there were more rows than were kept.
+
+    failed: the kind of unknown that the error is.
+    """
 
     metric: str
     unit: Unit
@@ -53,6 +63,14 @@ class Reading:
     at: datetime
     error: str = ""
     cut: bool = False
+    failed: Kind = ""
+
+    @property
+    def kind(self) -> Kind:
+        """Which kind of unknown it is, "" when it is known."""
+        if self.level is not Level.UNKNOWN:
+            return ""
+        return self.failed or (self.worst.kind if self.worst else "") or "failed"
 
     @property
     def worst(self) -> Sample | None:
@@ -68,7 +86,7 @@ def measure(
     statement_timeout: str = "5s",
     clock: Clock = now,
 ) -> list[Reading]:
-    """Measure every metric of the manual that has a query, each in a READ ONLY transaction of its own.
+    """Measure every metric of the manual that has a query, all in one READ ONLY transaction.
 
     conn: a session outside any transaction; only: titles of the metrics to measure; statement_timeout: of each, with
     its unit. Never raises for a metric that could not be measured: its reading is UNKNOWN and says why, and so are all
@@ -76,34 +94,51 @@ def measure(
     """
     wanted = None if only is None else {title.lower() for title in only}
     metrics = [metric for metric in manual.metrics if metric.sql and (wanted is None or metric.title.lower() in wanted)]
+    statement = parse_duration(statement_timeout).total_seconds()
+    return read(Reader(conn), metrics, manual, max(_LONGEST, statement), statement=statement, clock=clock)
+
+
+def read(
+    reader: Reader, metrics: Sequence[Metric], manual: Manual, seconds: float, *, statement: float, clock: Clock = now
+) -> list[Reading]:
+    """Measure some metrics through a reader, in as few round trips as it needs, and judge them by the manual.
+
+    seconds: for all of them; statement: the limit of each, in seconds. Never raises for what could not be measured.
+    """
+    at = clock()
+    lost = reader.conn.closed
+    major = 0 if lost else reader.conn.info.server_version // 10_000
+    texts = [metric.sql_for(major) for metric in metrics]
+    outcomes = reader.run(texts, seconds, Bounds(statement=statement, rows=MAX_ROWS))
     return [
-        _measure(conn, metric, manual.thresholds_of(metric.title), statement_timeout, clock()) for metric in metrics
+        _reading(metric, manual.thresholds_of(metric.title), outcome, at)
+        for metric, outcome in zip(metrics, outcomes, strict=True)
     ]
 
 
 def own_reading(metric: Metric, thresholds: Sequence[Threshold], known: Facts | None, at: datetime) -> Reading:
     """A metric that tabsync itself knows. known: {"value", "of", "note"}, None where nobody could tell."""
     if known is None:
-        return Reading(metric.title, metric.unit, (), Level.UNKNOWN, 0.0, at, "nobody could tell")
+        return Reading(metric.title, metric.unit, (), Level.UNKNOWN, 0.0, at, "nobody could tell", failed="failed")
     sample = _sample(metric, known, thresholds)
     return Reading(metric.title, metric.unit, (sample,), _level([sample], thresholds), 0.0, at)
 
 
-def _measure(
-    conn: Connection, metric: Metric, thresholds: Sequence[Threshold], statement_timeout: str, at: datetime
-) -> Reading:
-    started = time.monotonic()
+def _reading(metric: Metric, thresholds: Sequence[Threshold], outcome: Outcome, at: datetime) -> Reading:
     samples: tuple[Sample, ...] = ()
-    error, cut = "", False
-    try:
-        rows = run_readonly(conn, metric.sql, statement_timeout=statement_timeout, max_rows=MAX_ROWS)
-        samples, cut = read_samples(metric, rows, thresholds), rows.cut
-    except (psycopg.Error, TabsyncError, ValueError) as failure:
-        error = _message(failure)
-    if not error and not samples and not metric.no_rows_ok:
-        error = "the query returned no rows"
-    level = Level.UNKNOWN if error else _level(samples, thresholds)
-    return Reading(metric.title, metric.unit, samples, level, time.monotonic() - started, at, error, cut)
+    failure = outcome.failure
+    if outcome.rows is not None:
+        try:
+            samples = read_samples(metric, outcome.rows, thresholds)
+        except ValueError as wrong:
+            failure = wrong
+    if failure is None and not samples and not metric.no_rows_ok:
+        failure = ValueError("the query returned no rows")
+    if failure is not None:
+        error, kind = _message(failure), kind_of(failure)
+        return Reading(metric.title, metric.unit, (), Level.UNKNOWN, outcome.seconds, at, error, failed=kind)
+    cut = outcome.rows is not None and outcome.rows.cut
+    return Reading(metric.title, metric.unit, samples, _level(samples, thresholds), outcome.seconds, at, cut=cut)
 
 
 def _level(samples: Sequence[Sample], thresholds: Sequence[Threshold]) -> Level:
@@ -130,28 +165,49 @@ def read_samples(metric: Metric, rows: Rows, thresholds: Sequence[Threshold]) ->
 
 
 def _sample(metric: Metric, row: dict[str, Any], thresholds: Sequence[Threshold]) -> Sample:
-    value = _number(row["value"])
-    of = _number(row.get("of")) if "of" in row else metric.of
-    level = worst(judge(threshold, value, of) for threshold in thresholds)
+    value, of = _number(row["value"]), _number(row["of"]) if "of" in row else metric.of
     note = str(row.get("note") or "")
+    level = worst(judge(threshold, value, of) for threshold in thresholds)
+    why: str = ""
+    kind: Kind = ""
     if value is None:
         level = Level.UNKNOWN
-    why = _why(metric, value, note) if level is Level.UNKNOWN else ""
-    return Sample(str(row.get("label") or ""), value, of, level, note, why)
+        why, kind = _why_not(row["value"], note)
+    elif level is Level.UNKNOWN:
+        why, kind = _without_limit(metric, row)
+    return Sample(str(row.get("label") or ""), value, of, level, note, why, kind)
 
 
-def _why(metric: Metric, value: float | None, note: str) -> str:
-    if value is None:
-        return note or "the value is null"
+def _why_not(value: object, note: str) -> tuple[str, Kind]:
+    """Why a row has no value: a query that gives a null and a note says what it is not shown."""
+    if value is not None:
+        return f"the value is {value}", "failed"
+    return (note, "hidden") if note else ("the value is null", "failed")
+
+
+def _without_limit(metric: Metric, row: dict[str, Any]) -> tuple[str, Kind]:
     if metric.of_line:
-        return f"the bound is in percent, but line {metric.of_line} of the manual declares no limit (Of:)"
-    return "the bound is in percent, but there is no limit (Of:) to compare the value with"
+        return f"the bound is in percent, but line {metric.of_line} of the manual declares no limit (Of:)", "declare"
+    why = "the bound is in percent, but there is no limit (Of:) to compare the value with"
+    return why, "failed" if "of" in row else "declare"
 
 
 def _number(value: object) -> float | None:
-    """A number of PostgreSQL's. Raises ValueError for anything else: a metric counts."""
+    """A number of PostgreSQL's; None for a null, and for NaN and infinity, which no bound can be compared with.
+
+    Raises ValueError for anything else: a metric counts.
+    """
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise ValueError(f"{value!r} is not a number")
-    return float(value)
+        raise ValueError(f"{_shown(value)} is not a number")
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):  # too large, or a signalling NaN
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."

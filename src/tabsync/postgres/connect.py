@@ -8,14 +8,13 @@ the server may be a pooler that gives our session to the application next. See s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any, TypeAlias
 
 import psycopg
-from psycopg import sql
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 
@@ -142,9 +141,7 @@ def resolve_as_application(connection: Connection, *, local: bool) -> None:
     From then on, whoever may create objects in its schemas decides what a statement of ours calls. local: until the
     end of the transaction.
     """
-    row = connection.execute(_SQL["application_search_path"]).fetchone()
-    given = {"search_path": row[0] if row else "", "local": local}
-    connection.execute(_SQL["search_path"], given)
+    connection.execute(_SQL["as_application"], {"local": local})
 
 
 def resolve_in_catalog(connection: Connection, *, local: bool) -> None:
@@ -159,12 +156,6 @@ def check_harmless(connection: Connection) -> None:
         good, harm = settings.HARMFUL[name]
         if value != good:
             raise NotAllowed(f"{name} is {value} for this user: {harm}", f"as a superuser: alter role ... reset {name}")
-
-
-def resolve_in(connection: Connection, schemas: Sequence[str]) -> None:
-    """Let names mean what is in some schemas, until the end of the transaction."""
-    path = sql.SQL(", ").join(map(sql.Identifier, schemas)).as_string(connection)
-    connection.execute(_SQL["search_path"], {"search_path": path, "local": True})
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 A READ ONLY transaction is not enough: PostgreSQL lets pg_terminate_backend, pg_reload_conf, session locks and every
 other function with effects outside the tables run in it. So a statement is parsed (one statement, and of a kind that
-reads), every function that it or a view behind it can call is looked up, and what we don't know is refused. Then it
-runs in a READ ONLY transaction with time limits: https://www.postgresql.org/docs/current/sql-set-transaction.html
+reads: readonly_text.py), every function that it or a view behind it can call is looked up, and what we don't know is
+refused (readonly_proof.py). Then it runs in a READ ONLY transaction with time limits:
+https://www.postgresql.org/docs/current/sql-set-transaction.html
 
 This holds off mistakes, tricks with quoting, and functions planted in the database. It is no substitute for
 connecting as a role that may only read: another session could still replace a function between look-up and run.
@@ -11,40 +12,26 @@ connecting as a role that may only read: another session could still replace a f
 
 from __future__ import annotations
 
-import logging
-import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-import sqlglot
 from psycopg import pq
 from psycopg import sql as composed
-from psycopg.rows import dict_row, tuple_row
-from sqlglot import exp
-from sqlglot.errors import ParseError, SqlglotError
 
 from tabsync.kernel.errors import Refused
-from tabsync.postgres.connect import Connection, resolve_as_application, resolve_in, resolve_in_catalog
-from tabsync.postgres.known_functions import (
-    ALLOWED_OF_EXTENSIONS,
-    ALLOWED_VOLATILE,
-    KNOWN_SIDE_EFFECTS,
-    SIDE_EFFECTS_NOT_VOLATILE,
-)
-from tabsync.postgres.queries import named
-from tabsync.postgres.scan import Names, names_in, scan
+from tabsync.kernel.units import parse_duration
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.pipe import LOST, Answer, Pipe
+from tabsync.postgres.readonly_kept import Here, Kept, search_path
+from tabsync.postgres.readonly_proof import Proof
+from tabsync.postgres.readonly_text import bounded, check_readonly, too_long
 
-_EXPLAIN = re.compile(r"\s*explain\b\s*(?:\([^()]*\)|(?:(?:analyze|verbose)\b\s*)*)", re.IGNORECASE)
-_SHOW = re.compile(r"\s*show\s+(?:[a-z_][\w.]*|time\s+zone)\s*;?\s*", re.IGNORECASE)
-_READING = ("select", "with", "values", "table", "(")
-_WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Into, exp.Lock, exp.DDL, exp.Command, exp.Copy)
-
-# sqlglot warns on its logger about what it doesn't know, DO and CALL for instance; that is no concern of a person.
-logging.getLogger("sqlglot").setLevel(logging.ERROR)
+_ROLLBACK = "rollback"
+_SAVEPOINT, _BACK = "savepoint tabsync_reading", "rollback to savepoint tabsync_reading"
+_SPARE = 5.0  # seconds beyond the limit of a single statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,222 +44,140 @@ class Rows:
     seconds: float
 
 
-def check_sql(sql: str) -> list[str]:
-    """What is wrong with a SQL text that may write: only whether it can be parsed. [] when nothing is."""
-    try:
-        statements = sqlglot.parse(sql, dialect="postgres")
-    except SqlglotError as error:
-        return [_message(error)]
-    return [] if any(statements) else ["there is no statement"]
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What bounds a reading transaction. Times in seconds; statement, lock: of each statement; rows: kept of each."""
+
+    statement: float = 5.0
+    lock: float = 0.05
+    rows: int = 1000
+
+    def settings(self, seconds: float) -> dict[str, str]:
+        """As PostgreSQL's settings, where so much time is left for all statements."""
+        statement = max(min(self.statement, seconds), 0.001)
+        return {"statement_timeout": f"{statement * 1000:.0f}", "lock_timeout": f"{self.lock * 1000:.0f}"}
 
 
-def check_readonly(sql: str) -> list[str]:
-    """What keeps a SQL text from being one statement that only reads; [] when nothing does. Asks no server."""
-    try:
-        tokens = scan(sql)
-    except ValueError as error:
-        return [str(error)]
-    if _SHOW.fullmatch(sql):
-        return []
-    rest = _explained(sql)
-    first = re.match(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(\w+|.)", rest, re.DOTALL)
-    if first is None or first[1].lower() not in _READING:
-        return [f"{first[1].upper() if first else 'nothing'} is not a read-only statement"]
-    try:
-        statements = _statements(rest)
-    except SqlglotError as error:
-        return [_message(error)]
-    if len(statements) != 1:
-        return [f"{len(statements)} statements in one block"]
-    return [*_writes_in(statements[0]), *_known_side_effects(names_in(tokens))]
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one statement: its rows, or why there are none. seconds: how long it took."""
+
+    rows: Rows | None
+    failure: Exception | None
+    seconds: float
 
 
-def _explained(sql: str) -> str:
-    """The statement that an EXPLAIN is about; any other statement as it is."""
-    return _EXPLAIN.sub("", sql, count=1)
+@dataclass(slots=True)
+class Reader:
+    """Runs reading statements in one session, and keeps what was proven of them. trips: round trips of the last run."""
 
+    conn: Connection
+    trips: int = 0
+    _kept: Kept = field(default_factory=Kept)
 
-@lru_cache(maxsize=64)
-def _statements(sql: str) -> tuple[exp.Expr, ...]:
-    """The statements of a SQL text, parsed once: each check looks at the same text, and nobody changes the tree."""
-    found = () if _SHOW.fullmatch(sql) else sqlglot.parse(_explained(sql), dialect="postgres")
-    return tuple(one for one in found if one)
+    def run(self, texts: Sequence[str], seconds: float, bounds: Bounds) -> list[Outcome]:
+        """Check statements and run them in one READ ONLY transaction, which is always rolled back; each fails alone.
 
+        seconds: for all of them together; then what runs is cancelled. Each has its outcome, in their order: Refused
+        when it does not only read, psycopg.Error when the server refuses it. Closes the session when it is lost, or
+        when it could not be brought to an end in time.
+        """
+        told = {text: check_readonly(text) for text in texts}
+        good = [text for text in told if not told[text]]
+        pipe = Pipe(self.conn, time.monotonic() + seconds)
+        found: dict[str, Outcome] = {}
+        if good:
+            found = self._run(pipe, good, seconds, bounds)
+        self.trips = pipe.trips
+        return [found[text] if not told[text] else _not_read_only(told[text]) for text in texts]
 
-def _writes_in(statement: exp.Expr) -> Iterator[str]:
-    if not isinstance(statement, exp.Query | exp.Values):
-        yield f"{statement.key.upper()} is not a read-only statement"
-    names = {"into": "SELECT INTO creates a table", "lock": "FOR UPDATE and similar clauses lock rows"}
-    for found in sorted({node.key for node in statement.find_all(*_WRITES)}):
-        yield names.get(found, f"{found.upper()} inside it writes")
-
-
-def _known_side_effects(names: Names) -> Iterator[str]:
-    for name in sorted(names.called | names.attributes):
-        if KNOWN_SIDE_EFFECTS.fullmatch(name.lower()):
-            yield f"{name} has side effects"
-
-
-def _message(error: SqlglotError) -> str:
-    """sqlglot's error in one line without its terminal colours."""
-    if isinstance(error, ParseError) and error.errors:
-        first = error.errors[0]
-        return f"this SQL can't be parsed: {first.get('description')} (line {first.get('line')} of the block)"
-    return f"this SQL can't be parsed: {str(error).splitlines()[0]}"
-
-
-def volatile_functions(conn: Connection, sql: str, schemas: Sequence[str]) -> list[str]:
-    """Why a statement's functions, operators, casts and views can't be trusted to only read; [] when they can.
-
-    schemas: in which its names are looked up. Names are taken by what they could mean, rather too many than too few.
-    Raises ValueError as scan() does.
-    """
-    tokens = scan(sql)
-    names = names_in(tokens)
-    statements = named("tabsync.postgres", "readonly.sql")
-    given = {"words": sorted(names.words), "sql": sql, "schemas": list(schemas)}
-
-    def ask(query: str, **values: Any) -> list[dict[str, Any]]:
-        with conn.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(statements[query], values | given).fetchall()
-
-    functions = ask("functions", names=sorted(names.called | names.attributes))
-    refused = [
-        f"{_qualified(row)} {reason}"
-        for row in functions
-        if (reason := _reason(row)) and (row["proname"] in names.called or row["takes_arguments"])
-    ]
-    found = {row["proname"] for row in functions}
-    refused += [f"the function {name} does not exist here" for name in _unknown(names, found, sql, ask)]
-    # An extension's view has a type of the same name as the function behind it: no cast is meant.
-    types = names.types - {row["proname"] for row in functions if row["extname"]}
-    refused += [f"a cast to {row['typname']} can run a CHECK" for row in ask("types", names=sorted(types))]
-    refused += [f"the operator {row['oid']} is not one of PostgreSQL's" for row in ask("operators")]
-    casts = any(token.text in ("cast", ":") for token in tokens)
-    refused += [f"the cast {next(iter(row.values()))} calls a function" for row in ask("casts", casts=casts)]
-    refused += _behind_relations(ask)
-    return sorted(set(refused))
-
-
-def _qualified(row: dict[str, Any]) -> str:
-    return str(row["proname"] if row["builtin"] else f"{row['nspname']}.{row['proname']}")
-
-
-def _reason(row: dict[str, Any]) -> str:
-    """Why a function of the catalog may not be called, or "" when it may."""
-    name = row["proname"]
-    if row["builtin"]:
-        if SIDE_EFFECTS_NOT_VOLATILE.fullmatch(name):
-            return "runs other SQL or assigns a transaction id"
-        looks = not row["volatile"] or name in ALLOWED_VOLATILE or name.startswith("pg_stat_get_")
-        return "" if looks else "has side effects, or may have"
-    if (row["extname"], name) in ALLOWED_OF_EXTENSIONS:
-        return ""
-    return "is not one of PostgreSQL's functions, so its effects are unknown"
-
-
-def _unknown(names: Names, found: set[str], sql: str, ask: Any) -> Iterable[str]:
-    """Names before a parenthesis that are neither function, type, grammar, nor an alias with its columns."""
-    left = sorted(names.called - found)
-    types = {row["typname"] for row in ask("is_type", names=left)}
-    keywords = {row["word"] for row in ask("keywords", names=left)}
-    aliases = {alias.name for statement in _statements(sql) for alias in statement.find_all(exp.TableAlias)}
-    return [name for name in left if name not in types | keywords | aliases]
-
-
-def _behind_relations(ask: Any) -> Iterator[str]:
-    relations = ask("relations")
-    for row in relations:
-        if row["kind"] == "f":
-            yield f"{row['name']} is a foreign table: reading it connects to another system"
-    views = [row["oid"] for row in relations if row["kind"] == "v"]
-    if not views:
-        return
-    for row in ask("view_functions", views=views):
-        if reason := _reason(row):
-            yield f"the view {row['view']} calls {_qualified(row)}, which {reason}"
-    for row in ask("view_domains", views=views):
-        yield f"the view {row['oid']} casts to a domain, which can run a CHECK"
+    def _run(self, pipe: Pipe, texts: Sequence[str], seconds: float, bounds: Bounds) -> dict[str, Outcome]:
+        if self.conn.closed:
+            return dict.fromkeys(texts, Outcome(None, psycopg.OperationalError(LOST), 0.0))
+        if self.conn.info.transaction_status != pq.TransactionStatus.IDLE:
+            raise ValueError("a read-only transaction can't be opened inside another")
+        outcomes: dict[str, Outcome] = {}
+        try:
+            here = self._kept.begin(pipe, texts, bounds.settings(seconds))
+            proofs = self._kept.proofs(pipe, texts, here)
+        except psycopg.Error as error:
+            outcomes = dict.fromkeys(texts, Outcome(None, error, 0.0))
+            proofs = {}
+        good = [text for text in texts if text not in outcomes and not proofs[text].told]
+        groups = [_prepared(pipe, here), *_groups(pipe, good, proofs, bounds.rows)] if good else []
+        if not self.conn.closed:
+            answers = pipe.run([*groups, [_ROLLBACK]])
+            outcomes |= _outcomes(pipe, good, answers, bounds.rows) if good else {}
+        refused = {text: _refused(proofs[text].told) for text in texts if text in proofs and proofs[text].told}
+        return outcomes | refused
 
 
 def run_readonly(
-    conn: Connection, sql: str, *, statement_timeout: str = "5s", lock_timeout: str = "50ms", max_rows: int = 1000
+    conn: Connection,
+    sql: str,
+    *,
+    statement_timeout: str = "5s",
+    lock_timeout: str = "50ms",
+    max_rows: int = 1000,
 ) -> Rows:
     """Check a statement and run it in a READ ONLY transaction of its own, which is always rolled back.
 
-    statement_timeout, lock_timeout: with their units, as PostgreSQL reads them; max_rows: rows kept at most.
+    statement_timeout, lock_timeout: with their units; max_rows: rows kept at most.
     Raises Refused when the statement does not only read, ValueError when the session is inside a transaction,
     psycopg.Error when the server refuses it.
     """
-    told = check_readonly(sql)
-    if told:
-        raise Refused(f"this statement is not read-only: {'; '.join(told)}", "mark its block as sql write")
-    if conn.closed:
-        raise psycopg.OperationalError("the connection is lost")
-    if conn.info.transaction_status != pq.TransactionStatus.IDLE:
-        raise ValueError("a read-only transaction can't be opened inside another")
-    with conn.transaction(force_rollback=True):
-        # Must be the first statement: PostgreSQL allows no way back to READ WRITE after a query.
-        conn.execute("set transaction read only")
-        limits = {"statement_timeout": statement_timeout, "lock_timeout": lock_timeout}
-        conn.execute(named("tabsync.postgres", "readonly.sql")["bound"], limits)
-        path = ["pg_catalog"]
-        told = [] if _of_postgresql(conn, sql) else ["it uses an object of the database"]
-        told = told or volatile_functions(conn, sql, path)
-        if told:
-            every, path = _meant(conn)
-            told = volatile_functions(conn, sql, every)
-        if told:
-            raise Refused(f"this statement may not be read-only: {'; '.join(told)}", "use PostgreSQL's own functions")
-        _become_reader(conn)
-        resolve_in(conn, path)
-        return _fetch(conn, sql, max_rows)
+    statement, lock = (parse_duration(text).total_seconds() for text in (statement_timeout, lock_timeout))
+    (outcome,) = Reader(conn).run([sql], statement + _SPARE, Bounds(statement, lock, max_rows))
+    if outcome.rows is None:
+        raise outcome.failure or psycopg.OperationalError(LOST)
+    return outcome.rows
 
 
-def _of_postgresql(conn: Connection, sql: str) -> bool:
-    """Whether every relation that a statement names is PostgreSQL's own: nobody then can put another in its way."""
-    names = {
-        table.name
-        for statement in _statements(sql)
-        for table in statement.find_all(exp.Table)
-        if isinstance(table.this, exp.Identifier)
-    }
-    names -= {one.alias for statement in _statements(sql) for one in statement.find_all(exp.CTE)}
-    row = conn.execute(named("tabsync.postgres", "readonly.sql")["others"], {"names": sorted(names)}).fetchone()
-    return row is None
-
-
-def _meant(conn: Connection) -> tuple[list[str], list[str]]:
-    """Where the application's names are looked up. Ours are again in pg_catalog only when this returns."""
-    resolve_as_application(conn, local=True)
-    row = conn.execute(named("tabsync.postgres", "readonly.sql")["meant"]).fetchone()
-    resolve_in_catalog(conn, local=True)
-    return row if row else ([], [])
-
-
-def _become_reader(conn: Connection) -> None:
-    """Give a superuser's rights up for this transaction, where there is a role that may read everything and no more.
+def _prepared(pipe: Pipe, here: Here) -> list[str]:
+    """What goes before all statements: a superuser gives its rights up, where there is a role that may read all.
 
     A statement that comes here calls nothing that the database's owner wrote. This is for what that look missed.
     """
-    row = conn.execute(named("tabsync.postgres", "readonly.sql")["reader"]).fetchone()
-    if row is not None:
-        conn.execute(composed.SQL("set local role {}").format(composed.Identifier(row[0])))
+    role = composed.SQL("set local role {}").format(composed.Identifier(here.reader)).as_string(pipe.conn)
+    return [*([role] if here.reader else []), _SAVEPOINT]
 
 
-def _fetch(conn: Connection, sql: str, max_rows: int) -> Rows:
-    """Run it; through a cursor of the server where there may be more rows than are kept.
+def _groups(pipe: Pipe, texts: Sequence[str], proofs: Mapping[str, Proof], rows: int) -> list[list[str]]:
+    """Each statement, then the way back to where the next one begins."""
+    groups = []
+    for text in texts:
+        path = proofs[text].path
+        names = composed.SQL(", ").join(map(composed.Identifier, path or ())).as_string(pipe.conn)
+        before = [] if path is None else [search_path(pipe, names)]
+        groups += [[*before, bounded(text, rows + 1)], [_BACK]]
+    return groups
 
-    SHOW and EXPLAIN have no cursor; prepare=True makes them go by the extended protocol, which takes one statement.
-    """
-    started = time.monotonic()
-    if _SHOW.fullmatch(sql) or _explained(sql) != sql:
-        shown = conn.cursor(row_factory=tuple_row).execute(sql.encode(), prepare=True)
-        columns = tuple(column.name for column in shown.description or ())
-        rows = shown.fetchall()
-    else:
-        with conn.cursor("tabsync_reading", row_factory=tuple_row) as cursor:
-            cursor.execute(sql.rstrip("; \n").encode())
-            columns = tuple(column.name for column in cursor.description or ())
-            rows = cursor.fetchmany(max_rows + 1)
-    return Rows(columns, tuple(rows[:max_rows]), len(rows) > max_rows, time.monotonic() - started)
+
+def _outcomes(pipe: Pipe, texts: Sequence[str], answers: Sequence[Answer], rows: int) -> dict[str, Outcome]:
+    first, *rest = answers
+    if first.failure:
+        return dict.fromkeys(texts, Outcome(None, first.failure, 0.0))
+    return {text: _outcome(pipe, answer, rows) for text, answer in zip(texts, rest[::2], strict=False)}
+
+
+def _outcome(pipe: Pipe, answer: Answer, rows: int) -> Outcome:
+    if answer.failure or answer.result is None:
+        failure = answer.failure or psycopg.OperationalError(LOST)
+        long = too_long(failure.diag.message_primary or "")
+        return Outcome(None, ValueError(long) if long else failure, answer.seconds)
+    try:
+        columns, found = pipe.loaded(answer.result)
+    except (psycopg.Error, ValueError, OverflowError) as error:
+        return Outcome(None, error, answer.seconds)
+    kept = Rows(columns, tuple(found[:rows]), len(found) > rows, answer.seconds)
+    return Outcome(kept, None, answer.seconds)
+
+
+def _not_read_only(told: Sequence[str]) -> Outcome:
+    error = Refused(f"this statement is not read-only: {'; '.join(told)}", "mark its block as sql write")
+    return Outcome(None, error, 0.0)
+
+
+def _refused(told: Sequence[str]) -> Outcome:
+    error = Refused(f"this statement may not be read-only: {'; '.join(told)}", "use PostgreSQL's own functions")
+    return Outcome(None, error, 0.0)

@@ -1,17 +1,61 @@
+-- name: begin
+-- Each statement sees what is committed when it begins: no snapshot is kept between two of them.
+begin transaction isolation level read committed, read only
+
 -- name: bound
 -- The bounds of one reading transaction. With row_security off a policy that would hide rows is an error instead of a
--- smaller number, and no function of a policy runs. All rows of a cursor are wanted, so it is planned for all of them.
-select set_config('statement_timeout', %(statement_timeout)s, true),
-       set_config('lock_timeout', %(lock_timeout)s, true),
-       set_config('jit', 'off', true),
-       set_config('row_security', 'off', true),
-       set_config('standard_conforming_strings', 'on', true),
-       set_config('cursor_tuple_fraction', '1', true)
+-- smaller number, and no function of a policy runs. A client that is gone ends what still runs for it; only Linux lets
+-- the server see that: https://www.postgresql.org/docs/current/runtime-config-connection.html
+select pg_catalog.set_config('search_path', %(search_path)s, true),
+       pg_catalog.set_config('statement_timeout', %(statement_timeout)s, true),
+       pg_catalog.set_config('lock_timeout', %(lock_timeout)s, true),
+       pg_catalog.set_config('jit', 'off', true),
+       pg_catalog.set_config('row_security', 'off', true),
+       pg_catalog.set_config('standard_conforming_strings', 'on', true),
+       case when pg_catalog.strpos(pg_catalog.version(), 'linux') operator(pg_catalog.>) 0
+            then pg_catalog.set_config('client_connection_check_interval', '500', true) end
 
 -- name: meant
 -- The schemas in which the application's names are looked up, with and without those that PostgreSQL adds itself. This
 -- runs under the application's search_path, so no name here is left to it.
-select pg_catalog.current_schemas(true), pg_catalog.current_schemas(false)
+select pg_catalog.current_schemas(true) as every, pg_catalog.current_schemas(false) as path
+
+-- name: key
+-- What every proof depends on: it stands until one of these changes. Each row that is written gets a newer xmin, so a
+-- sum can't come back by itself. Renaming counts too, which for views and foreign tables is a change of pg_class alone,
+-- and for all that is in a schema one of pg_namespace. %(types)s: the names that the statements use as types.
+-- 16384 is FirstNormalObjectId: what initdb made lies below (src/include/access/transam.h).
+select p.functions, o.operators, c.casts, v.views, i.parents, f.foreign_tables, n.schemas, t.types
+  from (select count(*) || ' ' || coalesce(sum(xmin::text::int8), 0) as functions
+          from pg_catalog.pg_proc where oid >= 16384) p,
+       (select count(*) || ' ' || coalesce(sum(xmin::text::int8), 0) as operators
+          from pg_catalog.pg_operator where oid >= 16384) o,
+       (select count(*) || ' ' || coalesce(sum(xmin::text::int8), 0) as casts
+          from pg_catalog.pg_cast where oid >= 16384) c,
+       (select count(*) || ' ' || coalesce(sum(w.xmin::text::int8 + r.xmin::text::int8), 0) as views
+          from pg_catalog.pg_rewrite w join pg_catalog.pg_class r on r.oid = w.ev_class where w.oid >= 16384) v,
+       (select count(*) || ' ' || coalesce(sum(xmin::text::int8), 0) as parents
+          from pg_catalog.pg_inherits) i,
+       (select count(*) || ' ' || coalesce(sum(x.xmin::text::int8 + r.xmin::text::int8), 0) as foreign_tables
+          from pg_catalog.pg_foreign_table x join pg_catalog.pg_class r on r.oid = x.ftrelid) f,
+       (select count(*) || ' ' || coalesce(sum(xmin::text::int8), 0) as schemas
+          from pg_catalog.pg_namespace) n,
+       (select count(*) || ' ' || coalesce(sum(xmin::text::int8), 0) as types
+          from pg_catalog.pg_type where oid >= 16384 and typtype in ('d', 'c', 'r', 'm')
+           and typname = any(%(types)s::name[])) t
+
+-- name: bounded
+-- A statement, held to a number of rows and to a length of each. The rows are cut before they are looked at, so that
+-- they are made no other way than without this. The cast fails on purpose; it takes the row, or the planner would find
+-- the failure before there is one.
+select *
+  from (select * from (
+{statement}
+) tabsync_rows limit {rows}) tabsync_row
+ where case when pg_catalog.octet_length(tabsync_row::pg_catalog.text) operator(pg_catalog.>) {longest}
+            then pg_catalog.concat({told}::pg_catalog.text,
+                                   pg_catalog.left(tabsync_row::pg_catalog.text, 0))::pg_catalog.bool
+            else true end
 
 -- name: reader
 -- For a superuser: a role that can read all of it and harm nothing, if there is one.
@@ -30,16 +74,14 @@ select r.rolname
  limit 1
 
 -- name: others
--- Of some names, one that PostgreSQL's own schema doesn't have.
+-- Of some names, those that PostgreSQL's own schema doesn't have.
 select n.name
-  from pg_catalog.unnest(%(names)s::text[]) n(name)
+  from pg_catalog.unnest(%(tables)s::text[]) n(name)
  where not exists (select from pg_catalog.pg_class c
                     where c.relname = n.name and c.relnamespace = 'pg_catalog'::pg_catalog.regnamespace)
- limit 1
 
 -- name: functions
--- Functions that a name can mean: in the search path, or in a schema that the statement mentions.
--- 16384 is FirstNormalObjectId: what initdb made lies below (src/include/access/transam.h).
+-- Functions that a name can mean: in the search path, or in a schema that a statement mentions.
 select p.proname, n.nspname, p.oid < 16384 as builtin, p.provolatile = 'v' as volatile, e.extname,
        p.pronargs > 0 as takes_arguments
 from pg_catalog.pg_proc p
@@ -51,16 +93,17 @@ where p.proname = any(%(names)s::name[])
   and (n.nspname = any(%(schemas)s::name[]) or n.nspname = any(%(words)s::name[]))
 
 -- name: relations
--- Relations of users that the statement can reach: those it names, their partitions and children, and, through views,
--- what stands behind them. rule: whether the relation has a rule, that is, is a view.
-with recursive reached(oid) as (
-    select c.oid
+-- Views and foreign tables of users that a statement can reach: those it names (root, nspname), their partitions and
+-- children, and, through views, what stands behind them.
+with recursive reached(root, nspname, oid) as (
+    select c.relname, n.nspname, c.oid
     from pg_catalog.pg_class c
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where c.relname = any(%(words)s::name[])
+    where c.oid >= 16384
+      and c.relname = any(%(words)s::name[])
       and (n.nspname = any(%(schemas)s::name[]) or n.nspname = any(%(words)s::name[]))
   union
-    select next.oid
+    select r.root, r.nspname, next.oid
     from reached r
     cross join lateral (
         select i.inhrelid from pg_catalog.pg_inherits i where i.inhparent = r.oid
@@ -71,15 +114,15 @@ with recursive reached(oid) as (
         where w.ev_class = r.oid and d.refclassid = 'pg_catalog.pg_class'::regclass
     ) next(oid)
 )
-select c.oid::bigint as oid, c.oid::regclass::text as name, c.relkind::text as kind
+select r.root, r.nspname, c.oid::bigint as oid, c.oid::regclass::text as name, c.relkind::text as kind
 from reached r
 join pg_catalog.pg_class c on c.oid = r.oid
 where c.oid >= 16384 and c.relkind in ('v', 'f')
 
 -- name: view_functions
 -- The functions that views call, from their stored rules: pg_depend leaves out what initdb made.
-select v.oid::regclass::text as view, p.proname, n.nspname, p.oid < 16384 as builtin, p.provolatile = 'v' as volatile,
-       e.extname
+select v.oid::bigint as oid, v.oid::regclass::text as view, p.proname, n.nspname, p.oid < 16384 as builtin,
+       p.provolatile = 'v' as volatile, e.extname
 from unnest(%(views)s::oid[]) v(oid)
 join pg_catalog.pg_rewrite w on w.ev_class = v.oid
 cross join lateral regexp_matches(w.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') found(ids)
@@ -88,53 +131,49 @@ join pg_catalog.pg_namespace n on n.oid = p.pronamespace
 left join pg_catalog.pg_depend d
        on d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
 left join pg_catalog.pg_extension e on e.oid = d.refobjid
-group by 1, 2, 3, 4, 5, 6
+group by 1, 2, 3, 4, 5, 6, 7
 
 -- name: view_domains
 -- Views that cast to a domain: its CHECK can call any function.
-select v.oid::regclass::text
+select v.oid::bigint as oid, v.oid::regclass::text as view
 from unnest(%(views)s::oid[]) v(oid)
 join pg_catalog.pg_rewrite w on w.ev_class = v.oid
 where w.ev_action::text like '%%COERCETODOMAIN%%'
 
 -- name: types
 -- Types of users whose input can run a CHECK: domains, and what may hold one.
-select t.typname
+select t.typname, n.nspname
 from pg_catalog.pg_type t
 join pg_catalog.pg_namespace n on n.oid = t.typnamespace
 where t.oid >= 16384
   and t.typtype in ('d', 'c', 'r', 'm')
-  and t.typname = any(%(names)s::name[])
+  and t.typname = any(%(types)s::name[])
   and (n.nspname = any(%(schemas)s::name[]) or n.nspname = any(%(words)s::name[]))
 
 -- name: is_type
 -- Which of the names are types: `numeric(10, 2)` looks like a call.
-select t.typname from pg_catalog.pg_type t where t.typname = any(%(names)s::name[])
+select t.typname from pg_catalog.pg_type t where t.typname = any(%(called)s::name[])
 
 -- name: keywords
 -- Which of the words belong to the grammar: `filter (`, `over (`, `in (` look like calls.
-select k.word from pg_catalog.pg_get_keywords() k where k.word = any(%(names)s::text[])
+select k.word from pg_catalog.pg_get_keywords() k where k.word = any(%(called)s::text[])
 
 -- name: operators
--- Operators of users, outside extensions, that the statement could use: by its text, or without being written (=, <,
--- ~~ and their kin stand behind IN, BETWEEN, LIKE, CASE, NULLIF).
-select o.oid::regoperator::text
+-- Operators of users, outside extensions, in a schema whose names are looked up.
+select o.oid::regoperator::text as operator, o.oprname, n.nspname
 from pg_catalog.pg_operator o
 join pg_catalog.pg_namespace n on n.oid = o.oprnamespace
 where o.oid >= 16384
   and n.nspname <> 'pg_catalog'
   and (n.nspname = any(%(schemas)s::name[]) or n.nspname = any(%(words)s::name[]))
-  and (o.oprname in ('=', '<>', '<', '<=', '>', '>=', '~~', '!~~', '~~*', '!~~*', '~')
-       or position(o.oprname in %(sql)s) > 0)
   and not exists (select from pg_catalog.pg_depend d
                   where d.classid = 'pg_catalog.pg_operator'::regclass and d.objid = o.oid and d.deptype = 'e')
 
 -- name: casts
 -- Casts of users, outside extensions, that call a function: implicit ones run without being written.
-select format_type(c.castsource, null) || ' as ' || format_type(c.casttarget, null)
+select format_type(c.castsource, null) || ' as ' || format_type(c.casttarget, null) as name, c.castcontext::text
 from pg_catalog.pg_cast c
 where c.oid >= 16384
   and c.castfunc >= 16384
-  and (c.castcontext = 'i' or %(casts)s)
   and not exists (select from pg_catalog.pg_depend d
                   where d.classid = 'pg_catalog.pg_cast'::regclass and d.objid = c.oid and d.deptype = 'e')

@@ -119,3 +119,15 @@ def names_in(tokens: list[Token]) -> Names:
 
 _DOT, _OPEN, _COLON = (Token(Kind.SYMBOL, text) for text in (".", "(", ":"))
 _AS = Token(Kind.WORD, "as")
+
+
+def bare(sql: str) -> str:
+    """A SQL text without what may follow its statement: semicolons, spaces, comments. Raises ValueError as scan()."""
+    scan(sql)
+    position = end = 0
+    while position < len(sql):
+        match = _LEXEME.match(sql, position)
+        position = match.end() if match else len(sql)
+        if match and match.lastgroup not in ("space", "comment") and match[0] != ";":
+            end = position
+    return sql[:end]

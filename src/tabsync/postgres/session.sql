@@ -38,16 +38,17 @@ select c.name, pg_catalog.set_config(c.name, c.value, false) from chosen c
 -- Sets only this.
 select pg_catalog.set_config('search_path', %(search_path)s, %(local)s)
 
--- name: application_search_path
--- What the database presets for everybody, else what this session came with: an application's names are meant by it.
-select coalesce(
+-- name: as_application
+-- Sets it to what the database presets for everybody, else what this session came with: an application's names are meant
+-- by it.
+select pg_catalog.set_config('search_path', coalesce(
          (select pg_catalog.substr(c.setting, 13)
             from pg_catalog.pg_db_role_setting d
            cross join pg_catalog.unnest(d.setconfig) c(setting)
            where d.setrole = 0
              and d.setdatabase = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
              and c.setting like 'search\_path=%%'),
-         (select reset_val from pg_catalog.pg_settings where name = 'search_path'))
+         (select reset_val from pg_catalog.pg_settings where name = 'search_path'), ''), %(local)s)
 
 -- name: values
 -- What some settings are.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,9 @@ import psycopg
 import pytest
 
 from tabsync.kernel.errors import Refused
-from tabsync.postgres.readonly import run_readonly, volatile_functions
+from tabsync.postgres import readonly_proof
+from tabsync.postgres.pipe import Pipe
+from tabsync.postgres.readonly import run_readonly
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -136,7 +139,9 @@ REFUSALS = (Refused, psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedO
 
 
 def could_act(conn: Connection, sql: str) -> list[str]:
-    return volatile_functions(conn, sql, ["pg_catalog", "traps", "public"])
+    schemas = ["pg_catalog", "traps", "public"]
+    catalog = readonly_proof.look_up(Pipe(conn, time.monotonic() + 30), [sql], schemas)
+    return readonly_proof.could_act(sql, catalog, schemas)
 
 
 def is_sprung(conn: Connection) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabsync.postgres.readonly import check_readonly, check_sql
+from tabsync.postgres.readonly_text import check_readonly, check_sql
 from tabsync.postgres.scan import names_in, scan
 
 READING = [

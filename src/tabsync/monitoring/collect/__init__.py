@@ -1,0 +1,1 @@
+"""The collector: what it does with one kept session."""

@@ -1,0 +1,55 @@
+"""The one kept session of the collector, through which all metrics that are due are measured at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tabsync.kernel.clock import Clock, now
+from tabsync.manual.model import Manual, Metric
+from tabsync.monitoring.measure import Reading, read
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.readonly import Reader
+from tabsync.postgres.settings import Limits
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+LIMITS = Limits(lock_timeout=50, statement_timeout=5_000, idle_in_transaction_timeout=10_000)
+_STATEMENT = 5.0  # seconds; no metric may take longer
+
+
+class Watching:
+    """A session to the watched database, which also keeps what was proven of the metrics' statements."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._reader = Reader(connection)
+
+    @classmethod
+    def open(cls, workspace: Workspace) -> Watching:
+        """Open it. Raises CannotConnect with what to check, Refused behind a pooler in transaction mode."""
+        return cls(workspace.connect("collector", LIMITS))
+
+    def scrape(
+        self, metrics: Sequence[Metric], manual: Manual, deadline_seconds: float, clock: Clock = now
+    ) -> list[Reading]:
+        """Measure metrics that have a query, all at once; each that could not be measured is UNKNOWN and says why.
+
+        deadline_seconds: for all together. It is over by then: what still runs is cancelled, and where that does not
+        help the session is closed, which ends what it runs. Never raises for the server; see `lost`.
+        """
+        return read(self._reader, metrics, manual, deadline_seconds, statement=_STATEMENT, clock=clock)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the session has ended, so that another one must be opened."""
+        return self._reader.conn.closed
+
+    @property
+    def trips(self) -> int:
+        """How many times the last scrape waited for the server: two, or four when statements had to be proven."""
+        return self._reader.trips
+
+    def close(self) -> None:
+        """End the session."""
+        self._reader.conn.close()
