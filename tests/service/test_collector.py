@@ -140,7 +140,7 @@ def test_what_can_not_be_measured_any_more_ends_nothing(watched: Watched) -> Non
 def test_a_database_that_is_gone_is_an_alert_and_ends_nothing(watched: Watched) -> None:
     put(watched, "kitchen", 20)
     watched.look()
-    name = sql.Identifier(watched.collector._session.info.dbname)  # type: ignore[union-attr]
+    name = sql.Identifier(watched.collector._session._reader.conn.info.dbname)  # type: ignore[union-attr]
     with connect(watched.workspace.conninfo_to("postgres"), "tests") as connection:
         connection.execute(sql.SQL("alter database {} allow_connections false").format(name))
         connection.execute(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event
@@ -18,28 +18,27 @@ import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
 from tabsync.kernel.clock import iso, now
-from tabsync.kernel.errors import CannotConnect, TabsyncError, words_of
+from tabsync.kernel.errors import CannotConnect, Refused, TabsyncError, words_of
 from tabsync.kernel.step import Facts
 from tabsync.manual.load import read
 from tabsync.manual.model import Manual, Metric
 from tabsync.monitoring.alerts.episode import Episode, Key, Seen
 from tabsync.monitoring.alerts.keep import keep, open_episodes
 from tabsync.monitoring.alerts.rules import DOWN, conditions, left_over
-from tabsync.monitoring.measure import Reading, measure
-from tabsync.postgres.connect import Connection
+from tabsync.monitoring.collect.session import Watching
+from tabsync.monitoring.measure import Reading
 from tabsync.postgres.conninfo import answers, place
-from tabsync.postgres.settings import Limits
 from tabsync.procedures.status import known_to_us
 from tabsync.schedule.record import known_subject
 from tabsync.service.items import conditions_of_items
 from tabsync.service.lease import Lease, LostLease
+from tabsync.service.memory import Memory
 from tabsync.workspace import Workspace
 
 _RENEW = 5.0  # seconds between two renewals of the lease
 _ITEMS = 30.0  # seconds between two looks at the schedule
 _DEADLINE = 10.0  # seconds for one round of measuring, at most
 _AGAIN = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds until it is tried again to connect
-_LIMITS = Limits(lock_timeout=50, statement_timeout=5_000)
 _FAILED = (SQLAlchemyError, TabsyncError, OSError)
 
 DATABASE = Key("down", "Database")
@@ -60,9 +59,9 @@ class Collector:
     _lease: Lease = field(init=False)
     _manual: Manual | None = None
     _stamp: tuple[int, int] | None = None
-    _session: Connection | None = None
+    _session: Watching | None = None
+    _kept: Memory = field(init=False)
     _next: dict[str, float] = field(default_factory=dict)
-    _measured: set[str] = field(default_factory=set)
     _tries: int = 0
     _connect_at: float = 0.0
     _renew_at: float = 0.0
@@ -73,6 +72,7 @@ class Collector:
     def __post_init__(self) -> None:
         holder = f"{self.name}/{socket.gethostname()}/{os.getpid()}/{iso(now())}"
         self._lease = Lease(self.workspace.ledger(), holder, self.workspace.home, "collector")
+        self._kept = Memory(self.workspace)
 
     def run(self, pause: float = 0.5) -> None:
         """Collect until `stopping` is set, or the process that started this one is gone."""
@@ -101,6 +101,7 @@ class Collector:
     def end(self) -> None:
         """Let go of the database and of the lease."""
         self._disconnect()
+        self._kept.close()
         with suppress(*_FAILED):
             self._lease.release()
 
@@ -150,20 +151,21 @@ class Collector:
         session = self._connected()
         if session is None:
             return []
-        found = measure(session, manual, only=[one.title for one in metrics])
-        if session.closed or session.broken:
+        most = min((one.every.total_seconds() for one in metrics), default=_DEADLINE)
+        found = session.scrape(metrics, manual, min(_DEADLINE, most))
+        if session.lost:
             self._disconnect()
         return found
 
-    def _connected(self) -> Connection | None:
+    def _connected(self) -> Watching | None:
         """The kept session; None while there is none, which is itself taken in."""
-        if self._session is not None and not self._session.closed:
+        if self._session is not None and not self._session.lost:
             return self._session
         if time.monotonic() < self._connect_at:
             return None
         try:
-            self._session = self.workspace.connect("collector", _LIMITS)
-        except CannotConnect as error:
+            self._session = Watching.open(self.workspace)
+        except (CannotConnect, Refused) as error:
             self._connect_at = time.monotonic() + _AGAIN[min(self._tries, len(_AGAIN) - 1)]
             self._tries += 1
             self._note("database", error.fact)
@@ -179,17 +181,17 @@ class Collector:
                 session.close()
 
     def _take_in(self, readings: Sequence[Reading]) -> None:
-        seen = [*self._of_metrics(readings), *self._of_items()]
+        before = self._kept.measured()
+        seen = [*self._of_metrics(readings, before), *self._of_items(), *self._kept.keep(readings)]
         if seen:
             keep(self.workspace.ledger(), self._subject(), seen, self._lease.check)
-        self._measured |= {one.metric.lower() for one in readings if any(s.value is not None for s in one.samples)}
 
-    def _of_metrics(self, readings: Sequence[Reading]) -> Iterator[Seen]:
+    def _of_metrics(self, readings: Sequence[Reading], before: Collection[str]) -> Iterator[Seen]:
         yield from self._of_database(readings)
         held = {one.key: one for one in self._open()}
         manual = self._manual or Manual()
         for reading in readings:
-            yield from conditions(reading, manual, held, self._measured)
+            yield from conditions(reading, manual, held, before)
         if readings:
             yield from left_over(manual, held, now())
 

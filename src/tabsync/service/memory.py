@@ -1,0 +1,98 @@
+"""What the collector keeps of what it measured: the history, which may be full, and never stops an alert."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tabsync.kernel.clock import now
+from tabsync.kernel.errors import TabsyncError
+from tabsync.monitoring.alerts.episode import Key, Seen
+from tabsync.monitoring.history.history import History
+from tabsync.monitoring.history.place import history_of
+from tabsync.monitoring.history.readings import split
+from tabsync.monitoring.measure import Reading
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+HISTORY = Key("history", "History")
+_TIDY = 300.0  # seconds between two times of folding in what is over
+_AGAIN = 30.0  # seconds until a file that could not be opened is tried again
+
+
+@dataclass(slots=True)
+class Memory:
+    """The history of a workspace, written by its collector."""
+
+    workspace: Workspace
+    _history: History | None = None
+    _measured: set[str] = field(default_factory=set)
+    _tidy_at: float = 0.0
+    _open_at: float = 0.0
+    _lost: int = 0
+    _since: datetime | None = None
+
+    def measured(self) -> set[str]:
+        """The titles, in lower case, of the metrics that were ever measured here."""
+        self._opened()
+        return self._measured
+
+    def keep(self, readings: Sequence[Reading]) -> Iterator[Seen]:
+        """Keep what was measured; what can't be kept is lost, and that is a condition of its own."""
+        if not readings:
+            return
+        titles = {one.metric.lower() for one in readings if any(sample.value is not None for sample in one.samples)}
+        self._measured |= titles
+        kept, moment = split(readings), now()
+        try:
+            history = self._opened(must=True)
+            if history is None:
+                self._lost += 1
+                return
+            history.append(moment, kept.values, kept.ofs, kept.tried)
+            if time.monotonic() >= self._tidy_at:
+                self._tidy_at = time.monotonic() + _TIDY
+                history.tidy(moment)
+        except TabsyncError as error:
+            self._lost += 1
+            self._since = self._since or moment
+            yield Seen(HISTORY, "warning", moment, facts=self._facts(error))
+            return
+        self._since, self._lost = None, 0
+        yield Seen(HISTORY, None, moment)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._history is not None:
+            self._history.close()
+            self._history = None
+
+    def _opened(self, *, must: bool = False) -> History | None:
+        """The history; None while it can't be opened. must: raise why it can't."""
+        if self._history is None:
+            if time.monotonic() < self._open_at:
+                return None
+            self._open_at = time.monotonic() + _AGAIN
+            try:
+                self._history = history_of(self.workspace, create=True)
+                self._measured |= {metric for metric, _ in self._history.latest()}
+            except TabsyncError:
+                self._open_at = 0.0 if not must else self._open_at
+                if must:
+                    raise
+        return self._history
+
+    def _facts(self, error: TabsyncError) -> dict[str, object]:
+        since = f" since {self._since:%H:%M:%S} UTC" if self._since else ""
+        return {
+            "metric": "History",
+            "text": f"samples are lost{since}",
+            "why": error.fact,
+            "meaning": "What is measured is judged, and alerts are sent, but it is not kept: the charts have a gap.",
+            "action": "Make room on the disk of the home of tabsync",
+            "runbook": "",
+        }
