@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tabsync.service.collector import Collector
 from tabsync.service.scheduler import Scheduler
 from tabsync.system.zone import machine_zone
 from tabsync.workspace import Workspace
@@ -43,13 +44,16 @@ def with_a_night(manual: str) -> str:
 
 @contextmanager
 def kept(workspace: Workspace) -> Iterator[None]:
-    """Keep the schedule while the block runs; what runs at its end is ended with it."""
-    scheduler = Scheduler(workspace, "demo", machine_zone())
-    thread = threading.Thread(target=scheduler.run, name="scheduler", daemon=True)
-    thread.start()
+    """Keep the schedule and measure while the block runs; what runs at its end is ended with it."""
+    scheduler, collector = Scheduler(workspace, "demo", machine_zone()), Collector(workspace, "demo")
+    threads = [threading.Thread(target=one.run, daemon=True) for one in (scheduler, collector)]
+    for one in threads:
+        one.start()
     try:
         yield
     finally:
         scheduler.patience = 3.0
-        scheduler.stopping.set()
-        thread.join(60)
+        for part in (scheduler, collector):
+            part.stopping.set()
+        for one in threads:
+            one.join(60)
