@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.kernel.clock import age, iso, local, now
-from tabsync.kernel.errors import BadUsage
+from tabsync.kernel.errors import BadUsage, Exit, TabsyncError
 from tabsync.kernel.page import Page, Part, Style
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.request import Argument, Option
@@ -22,6 +22,7 @@ from tabsync.monitoring.alerts.episode import Episode, State
 from tabsync.monitoring.alerts.keep import fired, open_episodes
 from tabsync.monitoring.alerts.rules import rule_of
 from tabsync.monitoring.alerts.silences import Silence, silence_of, silences, windows
+from tabsync.monitoring.history.place import history_of
 
 if TYPE_CHECKING:
     from tabsync.kernel.request import Nothing
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 TESTED = "alert test"
 """The kind of evidence that a test of an alert leaves; its subject is the rule."""
+
+SILENT = timedelta(minutes=2)
+"""After this time without a scrape nobody measures."""
 
 SIGN: dict[str, tuple[str, Style]] = {
     "critical": ("✗ CRITICAL", "strong bad"),
@@ -57,7 +61,8 @@ def look_list(workspace: Workspace, _request: Nothing) -> Page:
     found = [one for one in open_episodes(ledger) if one.state is not State.PENDING]
     waiting = [one for one in open_episodes(ledger) if one.state is State.PENDING]
     silent, expected = silences(ledger, moment), windows(ledger, moment)
-    bounds = _bounds(ledger, load(workspace.manual_path))
+    manual = load(workspace.manual_path)
+    bounds = _bounds(ledger, manual)
     data: Facts = {
         "alerts": [as_json(one, silent) for one in found],
         "pending": [as_json(one, silent) for one in waiting],
@@ -65,9 +70,14 @@ def look_list(workspace: Workspace, _request: Nothing) -> Page:
     data |= {"silences": [one.to_json() for one in silent], "windows": [one.to_json() for one in expected]}
     data |= {"bounds": bounds}
     page = Page("alert list", data)
-    if not found:
+    blind = _not_measured(workspace, manual, data, moment)
+    if blind:
+        page.line(("UNKNOWN", "strong warning"), f": {blind}")
+        page.hint("to measure, and to tell what is wrong: tabsync serve")
+        page.exit_code = Exit.UNKNOWN
+    if not found and not blind:
         page.line(("NO ALERT", "strong good"), ": nothing that is measured is beyond its bound")
-    else:
+    if found:
         page.line((f"{len(found)} alert{'s' if len(found) != 1 else ''}", "strong bad"))
         page.table(("", "Alert", "Value", "Since", "Id"), (_row(one, silent) for one in found), whole=("Id",))
     for one in waiting:
@@ -84,6 +94,20 @@ def look_list(workspace: Workspace, _request: Nothing) -> Page:
     rows = [(one["rule"], one["warning"], one["critical"], _proven(one)) for one in bounds]
     page.table(("Bound on", "Warning", "Critical", "Last proven to fire"), rows)
     return page
+
+
+def _not_measured(workspace: Workspace, manual: Manual, data: Facts, moment: datetime) -> str:
+    """Why nothing is known of what is wrong now, "" when somebody measures."""
+    try:
+        with history_of(workspace) as history:
+            last = history.last_scrape()
+    except TabsyncError as error:
+        return error.fact
+    data["measured_at"] = iso(last) if last else None
+    if last is None:
+        return "nobody has measured anything yet"
+    silent = max(SILENT, 3 * min((one.every for one in manual.metrics), default=SILENT))
+    return f"nobody has measured anything since {local(iso(last))}" if abs(moment - last) > silent else ""
 
 
 def look_show(workspace: Workspace, request: Show) -> Page:
