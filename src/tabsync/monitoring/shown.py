@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 from tabsync.kernel.clock import age
 from tabsync.kernel.errors import Exit
 from tabsync.kernel.page import Cell, Page, Style
+from tabsync.kernel.plain import in_one_line
+from tabsync.kernel.request import Option
 from tabsync.kernel.units import human_bytes, human_seconds
 from tabsync.manual.load import load
 
 if TYPE_CHECKING:
-    from tabsync.kernel.request import Nothing
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 
@@ -23,12 +25,21 @@ _STYLES: dict[str, Style] = {
 }
 
 
-def look_health(workspace: Workspace, _request: Nothing) -> Page:
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What one may ask of health."""
+
+    nagios: Annotated[bool, Option("One line and the exit code of a Nagios plugin.")] = False
+
+
+def look_health(workspace: Workspace, request: Health) -> Page:
     """Whether the database answers and the manual's key tables can be read."""
     from tabsync.monitoring.health import check_health
 
     facts = check_health(workspace, load(workspace.manual_path))
     page = Page("health", facts)
+    if request.nagios:
+        return _for_nagios(page, facts)
     page.table(("", "Check", "Time", "Error"), map(_check, facts["checks"]), heading=False)
     for check in facts["checks"]:
         if check["hint"]:
@@ -37,6 +48,17 @@ def look_health(workspace: Workspace, _request: Nothing) -> Page:
     page.line(verdict, f": {facts['place']}")
     if not facts["healthy"]:
         page.exit_code = Exit.PROBLEM_FOUND if facts["checks"][0]["ok"] else Exit.NOT_ALLOWED
+    return page
+
+
+def _for_nagios(page: Page, facts: Facts) -> Page:
+    """One line, with the times as performance data. https://nagios-plugins.org/doc/guidelines.html"""
+    failed = [one for one in facts["checks"] if not one["ok"]]
+    told = f"{failed[0]['name']}: {failed[0]['error']}" if failed else f"{len(facts['checks'])} checks passed"
+    times = " ".join(f"'{one['name']}'={one['seconds']:.3f}s" for one in facts["checks"] if one["ok"])
+    word = "CRITICAL" if failed else "OK"
+    page.line(f"TABSYNC {word} - {in_one_line(told).replace('|', '/')} | {times}".rstrip(" |"), whole=True)
+    page.exit_code = Exit.USAGE if failed else Exit.DONE  # 2 is critical there
     return page
 
 
@@ -79,6 +101,9 @@ def _check(one: Facts) -> tuple[Cell, ...]:
 
 def _alert(one: Facts) -> tuple[Cell, ...]:
     metric = f"{one['metric']} ({one['label']})" if one["label"] else one["metric"]
+    if one.get("since"):
+        acked = f", {one['acknowledged_by']} takes care" if one["acknowledged_by"] else ""
+        metric += f", since {age(one['since']).removesuffix(' ago')}{acked}"
     return (one["level"], _STYLES[one["level"]]), metric, one["value"], one["bound"], one["action"]
 
 

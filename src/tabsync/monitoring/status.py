@@ -26,6 +26,7 @@ from tabsync.monitoring.words import amount
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.conninfo import place
+from tabsync.postgres.probe import no_answer
 from tabsync.postgres.queries import named
 from tabsync.postgres.settings import Limits
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 VERSION = 1
 _LIMITS = Limits(lock_timeout=50, statement_timeout=5_000)  # a page that is opened in trouble must not add to it
 RECENT = timedelta(hours=2)
+_PATIENCE = 1.0  # seconds for a server that doesn't answer
 _SQL = named(__package__, "status.sql")
 
 
@@ -51,6 +53,9 @@ def look(workspace: Workspace, manual: Manual, contributors: Sequence[Contributo
     facts |= {"alerts": [], "blockers": [], "changes": [], "readings": []}
     facts["database"] = {"reachable": False, "place": place(workspace.conninfo), "identity": None, "error": None}
     try:
+        if fact := no_answer(workspace.conninfo, _PATIENCE):
+            hint = "check host, port and firewall, and that the server is running"
+            raise CannotConnect(f"can't connect to {place(workspace.conninfo)}: {fact}", hint)
         with workspace.connect("status", _LIMITS) as connection:
             _look_inside(connection, manual, facts)
     except CannotConnect as error:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from tabsync.backups.recoverable import SOURCE, recoverable_to
 from tabsync.backups.watch import contribute as backups
 from tabsync.bookkeeping.watch import contribute as ledger
 from tabsync.kernel.clock import now
 from tabsync.kernel.procedure import named
+from tabsync.kernel.request import Option
 from tabsync.manual.load import load
 from tabsync.manual.model import Manual, Metric
+from tabsync.monitoring.alerts.watch import contribute as alerts
 from tabsync.monitoring.measure import Reading, own_reading
 from tabsync.monitoring.shown import exit_code, page_of
 from tabsync.monitoring.status import look as look_at
@@ -19,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tabsync.kernel.page import Page
-    from tabsync.kernel.request import Nothing
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 
@@ -30,7 +33,7 @@ def _schedule(workspace: Workspace, manual: Manual, facts: Facts) -> list[Facts]
     return found
 
 
-CONTRIBUTORS = (backups, _schedule, ledger)
+CONTRIBUTORS = (backups, _schedule, ledger, alerts)
 """Each chapter that has something to say of how things stand."""
 
 
@@ -46,9 +49,21 @@ def known_to_us(workspace: Workspace, manual: Manual, metrics: Sequence[Metric],
     return [own_reading(one, manual.thresholds_of(one.title), known.get(one.source), now()) for one in found]
 
 
-def look_status(workspace: Workspace, _request: Nothing) -> Page:
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What one may ask of status."""
+
+    html: Annotated[Path | None, Option("Write it as one page, for when the console is down.", metavar="FILE")] = None
+
+
+def look_status(workspace: Workspace, request: Status) -> Page:
     """Whether something is wrong, and what to do next."""
     facts = look(workspace, load(workspace.manual_path))
     page = page_of(facts)
     page.exit_code = exit_code(facts)
+    if request.html is not None:
+        from tabsync.workspace.html import write
+
+        write(request.html, page, f"Status: {workspace.name or facts['database']['place']}")
+        page.line(f"Written to {request.html}.", whole=True)
     return page

@@ -90,7 +90,7 @@ def look_compliance(workspace: Workspace, request: Compliance) -> Page:
     for item in waiting:
         page.hint(f"tabsync schedule approve {item.name}")
     if request.html is not None:
-        from tabsync.schedule.html import write
+        from tabsync.workspace.html import write
 
         write(request.html, page, f"Schedule compliance: {workspace.name or 'this database'}")
         page.line(f"Written to {request.html}.", whole=True)

@@ -75,7 +75,7 @@ def look_report(workspace: Workspace, request: Report) -> Page:
         page.line((text, style))
     zone_told(page, seen.zone)
     if request.html is not None:
-        from tabsync.schedule.html import write
+        from tabsync.workspace.html import write
 
         write(request.html, page, f"Last night: {workspace.name or 'this database'}")
         page.line(f"Written to {request.html}.", whole=True)

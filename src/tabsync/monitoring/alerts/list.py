@@ -22,7 +22,7 @@ from tabsync.monitoring.alerts.episode import Episode, State
 from tabsync.monitoring.alerts.keep import fired, open_episodes
 from tabsync.monitoring.alerts.rules import rule_of
 from tabsync.monitoring.alerts.silences import Silence, silence_of, silences, windows
-from tabsync.monitoring.history.place import history_of
+from tabsync.monitoring.alerts.watch import is_silent, last_scrape
 
 if TYPE_CHECKING:
     from tabsync.kernel.request import Nothing
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 TESTED = "alert test"
 """The kind of evidence that a test of an alert leaves; its subject is the rule."""
-
-SILENT = timedelta(minutes=2)
-"""After this time without a scrape nobody measures."""
 
 SIGN: dict[str, tuple[str, Style]] = {
     "critical": ("✗ CRITICAL", "strong bad"),
@@ -99,15 +96,13 @@ def look_list(workspace: Workspace, _request: Nothing) -> Page:
 def _not_measured(workspace: Workspace, manual: Manual, data: Facts, moment: datetime) -> str:
     """Why nothing is known of what is wrong now, "" when somebody measures."""
     try:
-        with history_of(workspace) as history:
-            last = history.last_scrape()
+        last = last_scrape(workspace)
     except TabsyncError as error:
         return error.fact
     data["measured_at"] = iso(last) if last else None
     if last is None:
         return "nobody has measured anything yet"
-    silent = max(SILENT, 3 * min((one.every for one in manual.metrics), default=SILENT))
-    return f"nobody has measured anything since {local(iso(last))}" if abs(moment - last) > silent else ""
+    return f"nobody has measured anything since {local(iso(last))}" if is_silent(manual, last, moment) else ""
 
 
 def look_show(workspace: Workspace, request: Show) -> Page:

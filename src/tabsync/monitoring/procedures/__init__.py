@@ -21,6 +21,7 @@ PROCEDURES: tuple[Procedure, ...] = (
             "recovery.\n\nExit code 0: nothing is wrong. 1: something is wrong. 3: no connection. 6: nothing is "
             "known to be wrong, but something is unknown."
         ),
+        request="tabsync.procedures.status:Status",
         takes="database json",
         read="tabsync.procedures.status:look_status",
         needs="pg_monitor",
@@ -32,8 +33,10 @@ PROCEDURES: tuple[Procedure, ...] = (
         example="tabsync health --database service=production",
         details=(
             "Check that the database answers and the manual's key tables can be read.\n\nExit code 0: all checks "
-            "passed. 1: a check failed. 3: no connection."
+            "passed. 1: a check failed. 3: no connection. With --nagios: one line, and the exit codes of a plugin of "
+            "Nagios: 0 ok, 2 critical."
         ),
+        request="tabsync.monitoring.shown:Health",
         takes="database json",
         read="tabsync.monitoring.shown:look_health",
         operator="viewer",
