@@ -68,6 +68,10 @@ class Watched:
         self.collector._connect_at = self.collector._items_at = 0.0
         self.collector.step()
 
+    @property
+    def first(self) -> Episode:
+        return next(iter(self.episodes().values()))
+
     def episodes(self, kind: str = "threshold") -> dict[tuple[str, str], Episode]:
         found = [one for one in open_episodes(self.workspace.ledger()) if one.key.kind == kind]
         return {(one.key.rule, one.key.label): one for one in found}

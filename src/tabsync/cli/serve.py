@@ -52,9 +52,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Collect:
-    """What one may ask of collector run."""
+    """What one may ask of collector run, notifier run."""
 
-    name: Annotated[str, Option("What this collector is called; by default the service's name.")] = ""
+    name: Annotated[str, Option("What this process is called; by default the service's name.")] = ""
 
 
 def serve_command(terminal: Terminal, request: Serve) -> int:
@@ -73,7 +73,7 @@ def serve_command(terminal: Terminal, request: Serve) -> int:
             found.ledger()  # a ledger that can't be opened is told once, and not by each of the two
             words = terminal.procedure.command_line(request)[1:]
             common = _common(terminal, found)
-            others = [["scheduler", "run", *common], ["collector", "run", *common]]
+            others = [["scheduler", "run", *common], ["collector", "run", *common], ["notifier", "run", *common]]
             serve(listening, ["console", "run", *words, *common], others, _say)
         finally:
             found.close()
@@ -92,6 +92,24 @@ def collect_command(terminal: Terminal, request: Collect) -> int:
         signal.signal(number, lambda *_: collector.stopping.set())
     try:
         collector.run()
+    finally:
+        found.close()
+    return 0
+
+
+def notify_command(terminal: Terminal, request: Collect) -> int:
+    """Tell people until Ctrl-C or SIGTERM."""
+    import signal
+
+    from tabsync.service.notifier import Notifier
+    from tabsync.system.zone import machine_zone
+
+    found = terminal.workspace()
+    notifier = Notifier(found, request.name or found.service_name, machine_zone(), _say)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: notifier.stopping.set())
+    try:
+        notifier.run()
     finally:
         found.close()
     return 0

@@ -141,3 +141,10 @@ select id, reason, owner, zone, from_at, until_at, ended_at, critical_too, run_i
   from alert_window
  where ended_at is null and until_at > :now
  order by from_at, id
+
+-- name: deliveries_since
+-- Of all episodes that have not ended, or did lately.
+select d.id, d.episode, d.contact, d.channel, d.event, d.created_at, d.due_at, d.state, d.tries, d.sent_at, d.fact
+  from delivery d join episode e on e.id = d.episode
+ where e.ended_at is null or e.ended_at >= :since
+ order by d.id

@@ -12,6 +12,7 @@ GROUPS: tuple[Group, ...] = (
     ),
     Group("scheduler", "Keep the schedule without the console.", "tabsync scheduler run"),
     Group("collector", "Measure what the manual names, without the console.", "tabsync collector run"),
+    Group("notifier", "Tell people of alerts, without the console.", "tabsync notifier run"),
     Group("console", "Serve the console without keeping the schedule.", "tabsync console run"),
     Group("service", "Let the operating system keep tabsync serve running.", "tabsync service unit --user tabsync"),
 )
@@ -134,6 +135,15 @@ PROCEDURES: tuple[Procedure, ...] = (
         takes="database store",
         command="tabsync.cli.serve:collect_command",
         needs="pg_monitor, and SELECT on the tables that the metrics read",
+    ),
+    Procedure(
+        words="notifier run",
+        summary="Tell the manual's contacts of alerts until Ctrl-C.",
+        example="tabsync notifier run",
+        request="tabsync.cli.serve:Collect",
+        takes="database store",
+        command="tabsync.cli.serve:notify_command",
+        needs=_LEDGER,
     ),
     Procedure(
         words="console run",

@@ -50,6 +50,8 @@ def find(
         store_url=remote,
         stores=tuple((name, _spelled(one.value, base)) for name, one in settings.stores.items()),
         keys=_keys(settings, base),
+        channels=tuple((name, one.value) for name, one in settings.channels.items()),
+        public_url=settings["console.public_url"].rstrip("/"),
         provider=settings["provider.name"],
         project=settings["provider.project"],
         manual_path=(base / settings["manual"]).resolve() if settings["manual"] else _own_manual(path),

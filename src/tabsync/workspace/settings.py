@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -52,11 +53,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("service.name", "what this machine's service is called, for items of the schedule that are on one"),
     Setting("service.at_once", "how many runs of the schedule go at the same time", int, 2),
     Setting("history.max_size", "how large the history of what was measured may get", default="1GB"),
+    Setting("console.public_url", "where people reach the console: https://..., for the links in messages"),
     Setting("heartbeat.url", "where a sign of life is sent to: a check of healthchecks.io or the like", secret=True),
 )
 LEAST_HISTORY = 20 << 20
 STORES = "stores"
 """The table of further stores: a place by each name, or a table with the place."""
+
+CHANNELS = "notify"
+"""The table of channels: how to reach people, an address of Apprise by each name, or a table with the file it is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ class Value:
         if self.setting.name == "heartbeat.url" and self.value:
             scheme, _, rest = str(self.value).partition("://")
             return f"{scheme}://{rest.rpartition('@')[2].partition('/')[0]}/..."  # whoever knows its path may ping it
+        if self.setting.name.startswith(f"{CHANNELS}."):
+            return f"{str(self.value).partition('://')[0]}://..."  # a token may stand anywhere in it
         if self.setting.secret and self.value and not self._is_directory:
             return _without_password(str(self.value))
         return ", ".join(map(str, self.value)) if isinstance(self.value, list | tuple) else str(self.value)
@@ -84,11 +91,15 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of a command. values: by name; stores: places by name; path: the file that was read, if any."""
+    """All settings of a command.
+
+    values: by name; stores: places by name; channels: addresses by name; path: the file that was read, if any.
+    """
 
     values: Mapping[str, Value]
     stores: Mapping[str, Value]
     path: Path | None
+    channels: Mapping[str, Value] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name].value
@@ -120,7 +131,37 @@ def read_settings(path: Path | None) -> Settings:
         for key, place in given.items()
         if key.startswith(f"{STORES}.")
     }
-    return Settings(values, stores, path)
+    return Settings(values, stores, path, _channels(path, given, lines))
+
+
+def _channels(path: Path | None, given: Mapping[str, Any], lines: Mapping[str, int]) -> dict[str, Value]:
+    """The channels, each from the environment, from the file that tabsync.toml names, or from tabsync.toml itself."""
+    found: dict[str, Value] = {}
+    for key, value in given.items():
+        table, _, name = key.partition(".")
+        if table != CHANNELS or path is None:
+            continue
+        name, _, how = name.partition(".")
+        variable = f"TABSYNC_NOTIFY_{re.sub('[^A-Za-z0-9]', '_', name).upper()}"
+        setting = Setting(f"{CHANNELS}.{name}", "how to reach people: an address of Apprise", env=variable, secret=True)
+        origin = f"{path.name}, line {lines.get(key, lines.get(f'{CHANNELS}.{name}', 1))}"
+        if address := os.environ.get(variable, ""):
+            found[name] = Value(setting, address, variable)
+        elif how == "file":
+            found[name] = Value(
+                setting, _address_in(path.parent / Path(value).expanduser(), path), f"{origin}: {value}"
+            )
+        else:
+            found[name] = Value(setting, value, origin)
+    return found
+
+
+def _address_in(file: Path, path: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        told = getattr(error, "strerror", None) or "it is no text"
+        raise BadUsage(f"{path}: can't read {file}, which a channel is in: {told}", "check its permissions") from None
 
 
 def _check_size(path: Path | None, one: Value) -> None:
@@ -157,6 +198,8 @@ def _dotted(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, 
         name = f"{above}.{key}" if above else key
         if isinstance(value, dict) and above == STORES:
             yield name, value["place"] if [*value] == ["place"] else value  # [stores.NAME] with place = "..."
+        elif isinstance(value, dict) and above == CHANNELS:
+            yield (f"{name}.file", value["file"]) if [*value] == ["file"] else (name, value)
         elif isinstance(value, dict):
             yield from _dotted(value, name)
         else:
@@ -164,17 +207,24 @@ def _dotted(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, 
 
 
 def _check(path: Path, key: str, value: Any, known: Mapping[str, Setting]) -> None:
-    kind = str if key.startswith(f"{STORES}.") else known[key].kind if key in known else None
+    kind = str if key.startswith((f"{STORES}.", f"{CHANNELS}.")) else known[key].kind if key in known else None
     if key.startswith(f"{STORES}.") and isinstance(value, dict):
         stray = ", ".join(repr(one) for one in value if one != "place") or "place"
         raise BadUsage(f"{path}: {stray} is not a setting of [{key}]", f'a store has a place only: {key} = "..."')
     if key == STORES:
         raise BadUsage(f"{path}: [{STORES}] must be a table with a place by each name", f'[{STORES}]\n  NAME = "PLACE"')
+    if key == CHANNELS or (key.startswith(f"{CHANNELS}.") and isinstance(value, dict)):
+        raise BadUsage(
+            f"{path}: [{CHANNELS}] must have an address by each name",
+            f'[{CHANNELS}]\n  mail = "mailto://user@example.org"\n  chat = {{ file = "chat.url" }}',
+        )
     if kind is None:
-        near = get_close_matches(key, [*known, STORES], 1, 0.5)
+        near = get_close_matches(key, [*known, STORES, CHANNELS], 1, 0.5)
         about = f"did you mean {near[0]}? " if near else ""
         names = ", ".join(one.name for one in SETTINGS)
-        raise BadUsage(f"{path}: {key!r} is not a setting", f"{about}the settings are {names}, [{STORES}]")
+        raise BadUsage(
+            f"{path}: {key!r} is not a setting", f"{about}the settings are {names}, [{STORES}], [{CHANNELS}]"
+        )
     if type(value) is not kind:  # to isinstance, true would be a number
         given = type(value).__name__
         raise BadUsage(f"{path}: {key} must be of type {kind.__name__}", f"it is of type {given}")

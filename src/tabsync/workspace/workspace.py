@@ -53,6 +53,8 @@ class Workspace:
     service_name: str = ""
     at_once: int = 2
     heartbeat: str = ""
+    channels: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    public_url: str = ""
     history_size: str = "1GB"
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 

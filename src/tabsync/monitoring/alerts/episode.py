@@ -116,6 +116,8 @@ def _unwell(episode: Episode, seen: Seen, level: Severity, moment: datetime) -> 
         # A higher level must last as long as the first one had to; a lower one is what there is now.
         raised = facts.setdefault("raised_at", seen.at.isoformat()) if level == "critical" else None
         if raised is None or moment - datetime.fromisoformat(raised) >= seen.hold or episode.state is State.PENDING:
+            if level == "critical" and episode.state is not State.PENDING:
+                facts.setdefault("rose", moment.isoformat())
             episode = replace(episode, level=level)
             facts.pop("raised_at", None)
     else:

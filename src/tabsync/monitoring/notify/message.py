@@ -1,0 +1,92 @@
+"""A message in words that a tired person understands. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from tabsync.kernel.plain import in_one_line
+from tabsync.kernel.units import human_seconds
+from tabsync.monitoring.alerts.episode import Episode
+from tabsync.monitoring.notify.who import END, REMINDER, RISEN
+
+_LONGEST = 200  # characters of a subject
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One alert within a message. id: of the delivery, episode/contact/event; link: where to acknowledge, or ""."""
+
+    episode: Episode
+    event: str
+    id: str
+    link: str = ""
+
+
+def subject_of(parts: Sequence[Part], name: str) -> str:
+    """The subject line. name: of the database."""
+    first = min(parts, key=lambda one: (one.event == END, one.episode.level != "critical"))
+    more = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
+    test = "[TEST] " if any(one.episode.is_test for one in parts) else ""
+    return in_one_line(f"{test}{_word(first)}: {_what(first.episode)}{more} ({name})")[:_LONGEST]
+
+
+def text_of(parts: Sequence[Part], name: str, here: tzinfo, now: datetime) -> str:
+    """The whole text: each alert with what it means, since when, its value against its bound, and what to do."""
+    blocks = ["\n".join(_lines(one, here, now)) for one in parts]
+    foot = f"{name}, told by tabsync at {_moment(now, here)}\ndelivery: {', '.join(one.id for one in parts)}"
+    return "\n\n".join([*blocks, foot]) + "\n"
+
+
+def _word(part: Part) -> str:
+    if part.event == END:
+        return "RECOVERED"
+    if part.event == RISEN:
+        return "NOW CRITICAL"
+    if part.event.startswith(REMINDER):
+        return f"STILL {part.episode.level.upper()}"
+    return part.episode.level.upper()
+
+
+def _what(episode: Episode) -> str:
+    names = {"blind": "not measured: ", "item": "schedule: ", "channel": "channel: "}
+    label = f", {episode.key.label}" if episode.key.label else ""
+    metric = episode.facts.get("metric") or episode.key.rule
+    text = episode.facts.get("text", "")
+    return f"{names.get(episode.key.kind, '')}{metric}{label}" + (f": {text}" if text else "")
+
+
+def _lines(part: Part, here: tzinfo, now: datetime) -> list[str]:
+    episode, facts = part.episode, part.episode.facts
+    said = [f"{_word(part)}: {_what(episode)}"]
+    if episode.is_test:
+        said.append("This is a TEST: the value is made up, and there is nothing to do.")
+    began = f"since {_moment(episode.began_at, here)}, {human_seconds(_lasted(episode, now))}"
+    if part.event == END and episode.ended_at:
+        worst = (facts.get("worst") or {}).get("text", "")
+        said.append(f"It lasted {human_seconds(_lasted(episode, now))}, until {_moment(episode.ended_at, here)}.")
+        said += [f"The worst value was {worst}."] if worst else []
+        value = (facts.get("now") or {}).get("text", "")
+        return [in_one_line(one) for one in [*said, *([f"Now: {value}"] if value else [])]]
+    said.append(began)
+    if facts.get("bound"):
+        said.append(f"bound: {facts['bound']}")
+    for name, words in (("trend", "trend: "), ("why", "why: "), ("note", ""), ("meaning", ""), ("impact", "impact: ")):
+        if facts.get(name):
+            said.append(f"{words}{facts[name]}")
+    if facts.get("action"):
+        said.append(f"action: {facts['action']}")
+    if facts.get("runbook"):
+        said.append(f"how: tabsync manual show '{facts['runbook']}'")
+    if not episode.acked_at:
+        said.append(f"to acknowledge: {part.link}" if part.link else f"to acknowledge: tabsync alert ack {episode.id}")
+    return [in_one_line(one) for one in said]
+
+
+def _lasted(episode: Episode, now: datetime) -> float:
+    return ((episode.ended_at or now) - episode.began_at).total_seconds()
+
+
+def _moment(at: datetime, here: tzinfo) -> str:
+    return f"{at.astimezone(here):%a %d %b %H:%M:%S %Z}"

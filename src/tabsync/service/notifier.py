@@ -1,0 +1,263 @@
+"""The notifier: it makes the messages that alerts need, and sends them until they arrive.
+
+A message is a row of the ledger before anything is sent, and stays "sending" until its channel has taken it. Killed in
+between, it is sent again: nothing is lost, and what comes twice has the same delivery id.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta, tzinfo
+from threading import Event
+
+from sqlalchemy import insert, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from tabsync.kernel.clock import iso, now, parse_iso
+from tabsync.kernel.errors import TabsyncError, words_of
+from tabsync.kernel.step import Facts
+from tabsync.ledger.tables import delivery
+from tabsync.manual.load import read
+from tabsync.manual.people import Contact
+from tabsync.monitoring.alerts.episode import Episode, Key, Seen, inhibited
+from tabsync.monitoring.alerts.keep import keep, open_episodes
+from tabsync.monitoring.alerts.silences import silence_of, silences, window_of, windows
+from tabsync.monitoring.notify.link import GOOD_FOR, link_for
+from tabsync.monitoring.notify.message import Part, subject_of, text_of
+from tabsync.monitoring.notify.send import Sent, send
+from tabsync.monitoring.notify.who import Told, due_messages
+from tabsync.postgres.conninfo import place
+from tabsync.service.lease import Lease, LostLease
+from tabsync.workspace import Workspace
+
+_RENEW = 5.0  # seconds between two renewals of the lease
+_GAP = 2.0  # seconds between two messages to one contact: what comes meanwhile goes into one
+_BACK_OFF = (10, 30, 60, 120, 300, 900)  # seconds until a channel that failed is tried again
+_GIVE_UP = timedelta(hours=24)
+_LATELY = timedelta(hours=25)
+_TRIES = 2  # in vain, until a channel is said to be out of order
+_FAILED = (SQLAlchemyError, TabsyncError, OSError)
+
+
+@dataclass(slots=True)
+class Notifier:
+    """Tells people for a workspace. say: where a person reads what is wrong; stopping: set to end it."""
+
+    workspace: Workspace
+    name: str
+    here: tzinfo
+    say: Callable[[str], None] = lambda _line: None
+    stopping: Event = field(default_factory=Event)
+    _lease: Lease = field(init=False)
+    _pool: ThreadPoolExecutor = field(init=False)
+    _contacts: tuple[Contact, ...] = ()
+    _stamp: tuple[int, int] | None = None
+    _on_way: dict[str, tuple[Future[Sent], list[Facts]]] = field(default_factory=dict)
+    _last: dict[str, float] = field(default_factory=dict)
+    _taken_up: bool = False
+    _holding: bool = False
+    _renew_at: float = 0.0
+    _said: str = ""
+
+    def __post_init__(self) -> None:
+        holder = f"{self.name}/{socket.gethostname()}/{os.getpid()}/{iso(now())}"
+        self._lease = Lease(self.workspace.ledger(), holder, self.workspace.home, "notifier")
+        self._pool = ThreadPoolExecutor(8, "notifier")
+
+    def run(self, pause: float = 0.5) -> None:
+        """Tell until `stopping` is set, or the process that started this one is gone."""
+        parent = os.getppid()
+        while not self.stopping.is_set() and os.getppid() == parent:
+            self.step()
+            self.stopping.wait(pause)
+        self.end()
+
+    def step(self) -> None:
+        """Make the messages that are due, send what waits; a failing ledger is told, never raised."""
+        try:
+            if not self._take():
+                return
+            self._follow()
+            self._finish()
+            self._make()
+            self._send()
+            self._note("")
+        except LostLease:
+            self._holding, self._renew_at = False, 0.0
+        except _FAILED as error:
+            self._note(error.fact if isinstance(error, TabsyncError) else words_of(error))
+
+    def end(self, patience: float = 5.0) -> None:
+        """Let what is on its way arrive, then give the lease up. patience: seconds."""
+        until = time.monotonic() + patience
+        while self._on_way and time.monotonic() < until:
+            with suppress(*_FAILED):
+                self._finish()
+            time.sleep(0.05)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with suppress(*_FAILED):
+            self._lease.release()
+
+    def _take(self) -> bool:
+        moment = time.monotonic()
+        if self._holding and moment < self._renew_at:
+            return True
+        had, self._holding = self._holding, self._lease.take()
+        self._renew_at = moment + _RENEW
+        if self._holding and not had:
+            self._taken_up = False
+        if not self._holding:
+            self._note("another process tells: this one stands by")
+        return self._holding
+
+    def _follow(self) -> None:
+        """The contacts of the manual, as it was when it could last be followed."""
+        path = self.workspace.manual_path
+        with suppress(OSError, TabsyncError):
+            stat = path.stat()
+            if (stamp := (stat.st_mtime_ns, stat.st_size)) != self._stamp:
+                manual, problems = read(path)
+                if not problems or not self._contacts:
+                    self._contacts = manual.contacts
+                self._stamp = stamp
+
+    def _make(self) -> None:
+        """Write down the messages that are to be made now, and which of them are withheld."""
+        ledger, moment = self.workspace.ledger(), now()
+        episodes = open_episodes(ledger, moment - _LATELY)
+        rows = ledger.read("deliveries_since", since=iso(moment - _LATELY))
+        quiet, expected = silences(ledger, moment), windows(ledger, moment)
+
+        def reason(one: Episode) -> str:
+            if silence := silence_of(one, quiet):
+                return f"silenced by {silence.owner}: {silence.reason}"
+            window = window_of(one, expected, moment)
+            return f"in the window {window.id} of {window.owner}: {window.reason}" if window else ""
+
+        fresh, freed = [], []
+        for one in episodes:
+            mine = [each for each in rows if each["episode"] == one.id]
+            withheld = reason(one)
+            if not withheld and one.is_open:
+                freed += [each["id"] for each in mine if each["state"] == "withheld"]
+            if inhibited(one, episodes) is not None:
+                continue
+            for due in due_messages(one, [_told(each) for each in mine], self._contacts, moment, self.here):
+                row: Facts = {"episode": one.id, "contact": due.contact.role, "channel": due.contact.by}
+                row |= {"event": due.event}
+                state = "withheld" if withheld and one.is_open else "waiting"
+                row |= {"created_at": iso(moment), "due_at": iso(moment), "state": state, "tries": 0, "sent_at": None}
+                fresh.append(row | {"fact": withheld if state == "withheld" else ""})
+        if fresh or freed:
+            with ledger.writing() as connection:
+                self._lease.check(connection)
+                if fresh:
+                    connection.execute(insert(delivery), fresh)
+                if freed:
+                    waits = {"state": "waiting", "due_at": iso(moment), "fact": ""}
+                    connection.execute(update(delivery).where(delivery.c.id.in_(freed)).values(**waits))
+
+    def _send(self) -> None:
+        """Send what is due, to each contact at most one message at a time."""
+        ledger, moment = self.workspace.ledger(), now()
+        rows = ledger.read("deliveries_since", since=iso(moment - _LATELY))
+        going = {row["id"] for _, some in self._on_way.values() for row in some}
+        ready: dict[str, list[Facts]] = {}
+        for row in rows:
+            stale = row["state"] == "sending" and row["id"] not in going  # of a process that died
+            if stale or (row["state"] == "waiting" and row["due_at"] <= iso(moment)):
+                ready.setdefault(row["contact"], []).append(row)
+        for contact, some in ready.items():
+            busy = contact in self._on_way or time.monotonic() - self._last.get(contact, -_GAP) < _GAP
+            if not busy:
+                self._begin(contact, some)
+
+    def _begin(self, role: str, rows: list[Facts]) -> None:
+        """Send one contact all that is due, in one message."""
+        contact = next((one for one in self._contacts if one.role == role), None)
+        channel = contact.by if contact else rows[0]["channel"]
+        address = next((url for name, url in self.workspace.channels if name == channel), "")
+        with self.workspace.ledger().writing() as connection:
+            self._lease.check(connection)
+            mine = update(delivery).where(delivery.c.id.in_([row["id"] for row in rows]))
+            connection.execute(mine.values(state="sending", tries=delivery.c.tries + 1, channel=channel))
+        self._last[role] = time.monotonic()
+        if contact is None or not address:
+            lacks = f"tabsync.toml has no channel {channel!r} in [notify]"
+            self._settle(rows, Sent(lacks if contact else "the manual has no such contact"))
+            return
+        parts = self._parts(rows, role)
+        name = self.workspace.name or place(self.workspace.conninfo)
+        subject, text = subject_of(parts, name), text_of(parts, name, self.here, now())
+        ids = ", ".join(one.id for one in parts)
+        self._on_way[role] = (self._pool.submit(send, address, contact.address, subject, text, ids), rows)
+
+    def _parts(self, rows: Sequence[Facts], role: str) -> list[Part]:
+        episodes = {one.id: one for one in open_episodes(self.workspace.ledger(), now() - _LATELY)}
+        until = now() + GOOD_FOR
+        home, url = self.workspace.home, self.workspace.public_url
+        return [
+            Part(
+                episodes[row["episode"]],
+                row["event"],
+                f"{row['episode']}/{role}/{row['event']}",
+                link_for(home, url, row["episode"], role, until),
+            )
+            for row in rows
+            if row["episode"] in episodes
+        ]
+
+    def _finish(self) -> None:
+        """Write down what came of the messages that were on their way."""
+        for role, (future, rows) in [*self._on_way.items()]:
+            if future.done():
+                self._settle(rows, future.result())
+                del self._on_way[role]
+
+    def _settle(self, rows: Sequence[Facts], sent: Sent) -> None:
+        moment = now()
+        with self.workspace.ledger().writing() as connection:
+            for row in rows:
+                mine = update(delivery).where(delivery.c.id == row["id"])
+                if sent.ok:
+                    connection.execute(mine.values(state="sent", sent_at=iso(moment), fact=""))
+                    continue
+                given_up = moment - parse_iso(row["created_at"]) > _GIVE_UP
+                wait = timedelta(seconds=_BACK_OFF[min(row["tries"], len(_BACK_OFF) - 1)])
+                state = "given up" if given_up else "waiting"
+                values = {"state": state, "due_at": iso(moment + wait), "fact": sent.fact}
+                connection.execute(mine.values(**values))
+        self._of_channel(rows, sent)
+
+    def _of_channel(self, rows: Sequence[Facts], sent: Sent) -> None:
+        """A channel that takes nothing is an alert of its own, which the others are told of."""
+        name = rows[0]["channel"]
+        key = Key("channel", name)
+        if not sent.ok and max(row["tries"] for row in rows) + 1 < _TRIES:
+            return
+        facts = {
+            "metric": name,
+            "text": "takes no messages",
+            "why": sent.fact,
+            "meaning": "Whoever is told by this channel hears of nothing.",
+            "action": f"Repair it: [notify] {name} in tabsync.toml; then: tabsync alert notify-test",
+            "runbook": "",
+        }
+        seen = Seen(key, None if sent.ok else "warning", now(), facts=facts)
+        keep(self.workspace.ledger(), "channel", [seen], self._lease.check)
+
+    def _note(self, fact: str) -> None:
+        if fact != self._said:
+            self._said = fact
+            self.say(fact or "in order again")
+
+
+def _told(row: Facts) -> Told:
+    failing = row["state"] == "waiting" and row["tries"] > 0
+    return Told(row["contact"], row["event"], row["state"], parse_iso(row["created_at"]), failing)
