@@ -44,7 +44,7 @@ class Mailbox:
     got: list[Message] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         if self.answers:
             return self.answers.pop(0)
         assert isinstance(envelope.content, bytes)
@@ -74,7 +74,7 @@ def webhook() -> Iterator[tuple[list[dict[str, str]], int]]:
     got: list[dict[str, str]] = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             got.append({**{name.lower(): value for name, value in self.headers.items()}, "body": body.decode()})
             self.send_response(200)
