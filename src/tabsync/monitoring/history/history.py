@@ -84,7 +84,8 @@ class History:
 
         values, ofs: in the base unit of the metric; what could not be measured is left out, and what isn't a finite
         number is not kept. tried: the titles of all metrics that this scrape was to measure, with why one is unknown,
-        "" when it is known; see readings.split(). Raises NotKept when it can't be written: nothing of it is kept then.
+        "" when it is known; see readings.split().
+        Raises NotKept when it can't be written: nothing of this scrape is kept then.
         """
         finite = {(name[0].lower(), _cut(name[1])): float(value) for name, value in values.items() if _is_number(value)}
         parts = {(name[0].lower(), _cut(name[1])): float(of) for name, of in (ofs or {}).items() if _is_number(of)}

@@ -5,9 +5,12 @@ from __future__ import annotations
 from tabsync.kernel.procedure import Group, Procedure
 from tabsync.monitoring.alerts.procedures import GROUPS as ALERT_GROUPS
 from tabsync.monitoring.alerts.procedures import PROCEDURES as ALERTS
+from tabsync.monitoring.history.procedures import GROUPS as METRIC_GROUPS
+from tabsync.monitoring.history.procedures import PROCEDURES as METRICS
 
 GROUPS: tuple[Group, ...] = (
     *ALERT_GROUPS,
+    *METRIC_GROUPS,
     Group("replication", "See where a standby lags, and why.", "tabsync replication diagnose"),
 )
 
@@ -57,4 +60,5 @@ PROCEDURES: tuple[Procedure, ...] = (
         needs="pg_monitor",
     ),
     *ALERTS,
+    *METRICS,
 )
