@@ -148,3 +148,18 @@ select d.id, d.episode, d.contact, d.channel, d.event, d.created_at, d.due_at, d
   from delivery d join episode e on e.id = d.episode
  where e.ended_at is null or e.ended_at >= :since
  order by d.id
+
+-- name: runs_between
+-- That began between two moments, the newest first.
+select id, procedure, state, actor, started_at, finished_at
+  from run
+ where started_at >= :since and started_at < :until
+ order by started_at desc
+ limit :limit
+
+-- name: alert_windows_between
+-- That were open at some time between two moments.
+select id, reason, owner, from_at, coalesce(ended_at, until_at) as until_at
+  from alert_window
+ where from_at < :until and coalesce(ended_at, until_at) > :since
+ order by from_at, id

@@ -260,6 +260,27 @@ def test_a_newer_file_is_refused(history: History, path: Path) -> None:
             History.open(path, create=create)
 
 
+def test_an_older_file_is_brought_up_to_date(history: History, path: Path) -> None:
+    history.append(START, {CONNECTIONS: 1.0})
+    history.close()
+    older = sqlite3.connect(path)
+    older.executescript("drop table event; pragma user_version=1")
+    older.close()
+    with pytest.raises(Refused, match="older tabsync"):
+        History.open(path, create=False)
+    with History.open(path, create=True) as writer:
+        writer.happened(START, "restart", "the server was started")
+    with History.open(path, create=False) as reader:
+        assert reader.latest() == {CONNECTIONS: (START, 1.0)}
+
+
+def test_what_happened_is_noted_once(history: History) -> None:
+    for _ in range(2):
+        history.happened(START, "restart", "the server was started")
+    assert history.events(START, START + seconds(1)) == [(START, "restart", "the server was started")]
+    assert history.events(START + seconds(1), START + seconds(2)) == []
+
+
 def test_a_file_that_was_deleted_is_made_again(history: History, path: Path) -> None:
     history.append(START, {CONNECTIONS: 1.0})
     for file in path.parent.glob("history.sqlite*"):

@@ -82,6 +82,8 @@
     for (const place of places) draw(place);
   }
 
+  window.tabsyncCharts = { told: told, colour: colour, clock: clock };
+
   document.addEventListener("DOMContentLoaded", drawAll);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   let width = innerWidth;

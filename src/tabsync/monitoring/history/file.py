@@ -19,7 +19,9 @@ from tabsync.postgres.queries import named
 
 NAME = "history.sqlite"
 SQL = named(__package__, "history.sql")
-VERSION = 1
+_SCHEMAS = ("schema", "schema_2")
+"""Each brings the file of the version before it up to date."""
+VERSION = len(_SCHEMAS)
 
 _PATIENCE = 2.0  # seconds to wait for another writer: there is one only while a collector takes over from another
 _WAL_LIMIT = 4 << 20  # bytes of the write-ahead log that stay when it was written back
@@ -53,6 +55,8 @@ def open_to_read(path: Path) -> sqlite3.Connection | None:
         if found == 0:  # made this moment: there is nothing in it yet
             connection.close()
             return None
+        if found < VERSION:
+            raise Refused(f"the history {path} was written by an older tabsync", "tabsync serve brings it up to date")
         connection.execute("pragma cache_size=-16000")  # kB
     except BaseException:
         connection.close()
@@ -102,8 +106,7 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
             connection.execute(f"pragma {pragma}").fetchall()
         connection.execute("pragma cache_size=-8000")  # kB
         connection.execute("begin immediate")
-        if _version(connection, path) == 0:
-            _make_tables(connection)
+        _bring_up_to_date(connection, _version(connection, path))
         connection.execute("commit")
     except BaseException:
         connection.close()
@@ -123,8 +126,9 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     return found
 
 
-def _make_tables(connection: sqlite3.Connection) -> None:
-    for statement in SQL["schema"].split(";"):
-        if statement.strip():
-            connection.execute(statement)
+def _bring_up_to_date(connection: sqlite3.Connection, found: int) -> None:
+    for name in _SCHEMAS[found:]:
+        for statement in SQL[name].split(";"):
+            if statement.strip():
+                connection.execute(statement)
     connection.execute(f"pragma user_version={VERSION}")

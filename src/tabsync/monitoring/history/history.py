@@ -12,7 +12,7 @@ import contextlib
 import math
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from pathlib import Path
 from tabsync.monitoring.history.codec import Scraped, pack_scrape
 from tabsync.monitoring.history.errors import is_corrupt, not_kept, unreadable
 from tabsync.monitoring.history.file import SQL, move_away, open_to_read, open_to_write
-from tabsync.monitoring.history.lines import Line, read_lines
+from tabsync.monitoring.history.lines import Line, read_lines, read_many
 from tabsync.monitoring.history.moments import moment_of, ticks
 from tabsync.monitoring.history.sessions import SeenSession, Triple, read_sessions, write_sessions
 from tabsync.monitoring.history.tidy import Tidied, tidy
@@ -108,6 +108,11 @@ class History:
         with self._read() as connection:
             return read_lines(connection, metric.lower(), label, since, until, points) if connection else []
 
+    def many(self, names: Collection[Series], since: datetime, until: datetime, points: int) -> dict[Series, Line]:
+        """The lines of several series, read in one go, as series() gives them; one without a point isn't there."""
+        with self._read() as connection:
+            return read_many(connection, names, since, until, points) if connection else {}
+
     def latest(self) -> dict[Series, tuple[datetime, float]]:
         """Of each series what came last, and when it was measured. Raises Unreadable."""
         return {name: (at, value) for name, (at, value, _) in self.latest_of().items()}
@@ -134,6 +139,21 @@ class History:
         with self._read() as connection:
             row = connection.execute(SQL["state"], {"name": name}).fetchone() if connection else None
         return None if row is None else row[0]
+
+    def happened(self, at: datetime, kind: str, words: str) -> None:
+        """Note what a chart should show besides its values; the same again is noted once.
+
+        kind: one word, such as "restart"; words: what a person reads. Raises NotKept.
+        """
+        with self._written() as connection:
+            connection.execute(SQL["add_event"], {"at": ticks(at), "kind": kind, "words": _cut(words)})
+
+    def events(self, since: datetime, until: datetime, limit: int = 200) -> list[tuple[datetime, str, str]]:
+        """What was noted between two moments: when, its kind, and in words. Raises Unreadable."""
+        asked = {"since": ticks(since), "until": ticks(until), "limit": limit}
+        with self._read() as connection:
+            rows = connection.execute(SQL["events"], asked).fetchall() if connection else []
+        return [(moment_of(at), kind, words) for at, kind, words in rows]
 
     def saw(self, sessions: Iterable[Triple], at: datetime) -> None:
         """Note who is logged in: (role, application, address) of each session. Raises NotKept."""

@@ -22,6 +22,10 @@ create table session (
 create index session_last_seen on session (last_seen);
 create table state (name text primary key, value not null) without rowid;
 
+-- name: schema_2
+-- event: what a chart of this time should show besides, such as a restart of the server.
+create table event (at integer, kind text, words text, primary key (at, kind, words)) without rowid
+
 -- name: all_series
 select id, metric, label from series
 
@@ -37,6 +41,15 @@ insert into last (series, at, value, "of") values (?, ?, ?, ?)
 
 -- name: add_scrape
 insert into scrape (at, body) values (:at, :body)
+
+-- name: add_event
+insert or ignore into event (at, kind, words) values (:at, :kind, :words)
+
+-- name: events
+select at, kind, words from event where at >= :since and at < :until order by at, kind, words limit :limit
+
+-- name: drop_old_events
+delete from event where at < :before
 
 -- name: set_reading
 insert into reading (metric, at, why) values (?, ?, ?)

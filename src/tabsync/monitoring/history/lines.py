@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -40,20 +40,38 @@ def read_lines(
     connection: sqlite3.Connection, metric: str, label: str | None, since: datetime, until: datetime, points: int
 ) -> list[Line]:
     """The lines of a metric; see History.series()."""
+    found = connection.execute(SQL["series_of"], {"metric": metric, "label": label}).fetchall()
+    names = {number: name for number, _, name in found}
+    return [line for _, line in _lines(connection, names, since, until, points)]
+
+
+def read_many(
+    connection: sqlite3.Connection,
+    names: Collection[tuple[str, str]],
+    since: datetime,
+    until: datetime,
+    points: int,
+) -> dict[tuple[str, str], Line]:
+    """The lines of several series; see History.many()."""
+    found = {number: (metric, label) for number, metric, label in connection.execute(SQL["all_series"])}
+    wanted = {number: label for number, (metric, label) in found.items() if (metric, label) in names}
+    return {found[number]: line for number, line in _lines(connection, wanted, since, until, points)}
+
+
+def _lines(
+    connection: sqlite3.Connection, names: Mapping[int, str], since: datetime, until: datetime, points: int
+) -> Iterator[tuple[int, Line]]:
     width = width_of(until - since, points)
     start, end = ticks(since) // width * width, -(-ticks(until) // width) * width
-    found = connection.execute(SQL["series_of"], {"metric": metric, "label": label}).fetchall()
-    fresh = _open_samples(connection, {number for number, _, _ in found}, start, end)
+    fresh = _open_samples(connection, names.keys(), start, end)
     step = timedelta(milliseconds=width)
-    lines = []
-    for number, _, name in found:
+    for number, label in names.items():
         rolls = _rolls(connection, number, start, end, width, fresh.get(number, ()))
         if rolls:
-            lines.append(Line(name, [Point(moment_of(one.at), *one[1:]) for one in rolls], step))
-    return lines
+            yield number, Line(label, [Point(moment_of(one.at), *one[1:]) for one in rolls], step)
 
 
-def _open_samples(connection: sqlite3.Connection, wanted: set[int], start: int, end: int) -> dict[int, list[Sample]]:
+def _open_samples(connection: sqlite3.Connection, wanted: Set[int], start: int, end: int) -> dict[int, list[Sample]]:
     """What was not folded yet, by series."""
     found: dict[int, list[Sample]] = {}
     for at, body in connection.execute(SQL["scrapes"], {"since": start, "until": end}):

@@ -110,6 +110,7 @@ def _drop_old(connection: sqlite3.Connection, horizon: int) -> None:
         _drop_rolls(connection, series, FIVE, horizon - FIVES_KEPT)
         _drop_rolls(connection, series, HOUR, horizon - HOURS_KEPT)
     connection.execute(SQL["drop_old_readings"], {"before": horizon - HOURS_KEPT})
+    connection.execute(SQL["drop_old_events"], {"before": horizon - HOURS_KEPT})
     connection.execute(SQL["drop_old_sessions"], {"before": horizon - SESSIONS_KEPT})
     for metric, labels in connection.execute(SQL["crowded"], {"most": LABELS}).fetchall():
         crowd = {"metric": metric, "count": labels - LABELS}
