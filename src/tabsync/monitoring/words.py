@@ -11,9 +11,9 @@ def amount(unit: Unit, sample: Sample) -> str:
     """The value of a sample in words, with what it is a part of where that is known."""
     if sample.value is None:
         return "unknown"
-    text = _quantity(unit, sample.value)
+    text = quantity(unit, sample.value)
     if sample.of is not None:
-        text += f" of {_quantity(unit, sample.of)}"
+        text += f" of {quantity(unit, sample.of)}"
     if unit.kind == "count" and unit.noun:
         text += f" {unit.noun.removesuffix('s') if sample.value == 1 and sample.of is None else unit.noun}"
     if unit.per:
@@ -22,7 +22,8 @@ def amount(unit: Unit, sample: Sample) -> str:
     return f"{text} ({percent:.0f} %)" if percent is not None else text
 
 
-def _quantity(unit: Unit, value: float) -> str:
+def quantity(unit: Unit, value: float) -> str:
+    """A value in words without what it counts, for a column whose heading says that: "12", "5.2 s", "1.2 GB"."""
     if unit.kind == "bytes":
         return human_bytes(value)
     if unit.kind == "seconds":

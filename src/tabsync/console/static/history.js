@@ -67,6 +67,7 @@
     const context = u.ctx;
     const scale = devicePixelRatio;
     context.save();
+    let numbered = -Infinity;
     for (const mark of chart.marks) {
       const tone = { restart: "--bad", run: "--pico-primary" }[mark.kind] || "--dim";
       const from = Math.max(u.valToPos(mark.at, "x", true), box.left);
@@ -82,7 +83,8 @@
       context.moveTo(from, box.top);
       context.lineTo(from, box.top + box.height);
       context.stroke();
-      if (chart.marks.length <= 12) {
+      if (from - numbered > 14 * scale) {
+        numbered = from; // two numbers on one another are none
         context.fillStyle = colour(tone);
         context.font = 11 * scale + "px sans-serif";
         context.textAlign = "center";
@@ -117,8 +119,15 @@
       context.textBaseline = inside ? "bottom" : above ? "top" : "bottom";
       const second = above && bound.level === "warning" && chart.bounds.some((one) => one.level === "critical");
       const at = inside ? place - 2 * scale : above ? box.top + (second ? 16 : 2) * scale : box.top + box.height - 2 * scale;
-      const arrow = inside ? "" : above ? "↑ " : "↓ ";
-      context.fillText(arrow + bound.level + " " + bound.text, box.left + box.width - 4 * scale, at);
+      const text = (inside ? "" : above ? "↑ " : "↓ ") + bound.level + " " + bound.text;
+      const right = box.left + box.width - 4 * scale;
+      context.globalAlpha = 0.8; // a sheet behind it: it is read also where lines pass
+      context.fillStyle = colour("--pico-background-color");
+      const wide = context.measureText(text).width;
+      context.fillRect(right - wide - 2 * scale, context.textBaseline === "top" ? at : at - 13 * scale, wide + 4 * scale, 13 * scale);
+      context.globalAlpha = 1;
+      context.fillStyle = tone;
+      context.fillText(text, right, at);
     }
     context.restore();
   }

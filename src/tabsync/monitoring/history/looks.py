@@ -26,7 +26,7 @@ from tabsync.monitoring.history.spark import columns, fitting, sparkline
 from tabsync.monitoring.history.standing import Kept, Standing, metric_named, standings
 from tabsync.monitoring.judge import Level
 from tabsync.monitoring.measure import Sample
-from tabsync.monitoring.words import amount
+from tabsync.monitoring.words import amount, quantity
 
 if TYPE_CHECKING:
     from tabsync.kernel.request import Nothing
@@ -141,7 +141,9 @@ def look_history(workspace: Workspace, request: Past) -> Page:
     if request.csv:
         page.line(_csv(lines), whole=True)
         return page
-    page.line((in_one_line(title), "strong"), f"  since {human_seconds((until - since).total_seconds())} ago")
+    counted = f", {unit_text(metric.unit)}" if metric else ""
+    ago = human_seconds((until - since).total_seconds())
+    page.line((in_one_line(title), "strong"), f"{counted}, since {ago} ago")
     if not lines:
         page.line(("? nothing was measured in this time", "warning"))
         page.hint("tabsync serve collects; to see what is known: tabsync metrics list")
@@ -151,10 +153,7 @@ def look_history(workspace: Workspace, request: Past) -> Page:
     rows: list[tuple[Part, ...]] = []
     for one in drawn[:_MOST]:
         low, high = min(point.low for point in one.points), max(point.high for point in one.points)
-        told = [
-            f"{value:g}" if unit is None else amount(unit, Sample("", value, None, Level.UNBOUNDED))
-            for value in (low, high, one.points[-1].mean)
-        ]
+        told = [f"{value:g}" if unit is None else quantity(unit, value) for value in (low, high, one.points[-1].mean)]
         rows.append((_label(one.label) or NONE, sparkline(columns(one, since, until)), *told))
     columns_ = ("Label", "Over time", "Lowest", "Highest", "Last")
     page.table(columns_, rows, right=columns_[2:], whole=("Over time",))
