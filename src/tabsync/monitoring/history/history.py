@@ -106,7 +106,8 @@ class History:
         Raises Unreadable.
         """
         with self._read() as connection:
-            return read_lines(connection, metric.lower(), label, since, until, points) if connection else []
+            asked = (metric.lower(), None if label is None else _cut(label), since, until, points)
+            return read_lines(connection, *asked) if connection else []
 
     def many(self, names: Collection[Series], since: datetime, until: datetime, points: int) -> dict[Series, Line]:
         """The lines of several series, read in one go, as series() gives them; one without a point isn't there."""

@@ -25,7 +25,6 @@ from tabsync.monitoring.history.place import history_of
 from tabsync.monitoring.history.spark import columns, fitting, sparkline
 from tabsync.monitoring.history.standing import Kept, Standing, metric_named, standings
 from tabsync.monitoring.judge import Level
-from tabsync.monitoring.measure import Sample
 from tabsync.monitoring.words import amount, quantity
 
 if TYPE_CHECKING:
@@ -135,6 +134,7 @@ def look_history(workspace: Workspace, request: Past) -> Page:
         asked = (title.lower(), request.label or None, since, until)
         lines = history.series(*asked, fitting(until - since, every, _POINTS))
         drawn = lines if request.csv else history.series(*asked, shown)
+        latest = history.latest()
     data: Facts = {"metric": title, "unit": unit_text(metric.unit) if metric else None}
     data |= {"since": iso(since), "until": iso(until), "lines": [line_as_json(one) for one in lines]}
     page = Page("metric history", data)
@@ -149,18 +149,22 @@ def look_history(workspace: Workspace, request: Past) -> Page:
         page.hint("tabsync serve collects; to see what is known: tabsync metrics list")
         page.exit_code = Exit.UNKNOWN
         return page
-    unit = metric.unit if metric else None
-    rows: list[tuple[Part, ...]] = []
-    for one in drawn[:_MOST]:
-        low, high = min(point.low for point in one.points), max(point.high for point in one.points)
-        told = [f"{value:g}" if unit is None else quantity(unit, value) for value in (low, high, one.points[-1].mean)]
-        rows.append((_label(one.label) or NONE, sparkline(columns(one, since, until)), *told))
+    rows = [_over_time(one, metric, latest.get((title.lower(), one.label)), since, until) for one in drawn[:_MOST]]
     columns_ = ("Label", "Over time", "Lowest", "Highest", "Last")
     page.table(columns_, rows, right=columns_[2:], whole=("Over time",))
     if len(drawn) > _MOST:
         page.line(f"and {len(drawn) - _MOST} more: --json lists all")
     page.line(f"Each character stands for {time_text(drawn[0].step)}; · where nothing was measured.", style="quiet")
     return page
+
+
+def _over_time(
+    line: Line, metric: Metric | None, last: tuple[datetime, float] | None, since: datetime, until: datetime
+) -> tuple[Part, ...]:
+    low, high = min(one.low for one in line.points), max(one.high for one in line.points)
+    values = (low, high, last[1] if last else line.points[-1].mean)
+    told = (f"{value:g}" if metric is None else quantity(metric.unit, value) for value in values)
+    return (_label(line.label) or NONE, sparkline(columns(line, since, until)), *told)
 
 
 def as_json(one: Standing) -> Facts:
