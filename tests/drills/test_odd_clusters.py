@@ -32,9 +32,10 @@ from tabsync.system.claims import claim
 from tabsync.system.programs import run_program
 from tabsync.workspace import Workspace
 from tests.conftest import run_sql
-from tests.drills.test_standby import recovered, run_plan, standby_of, take
+from tests.drills.test_standby import recovered, run_plan, take
 from tests.drills.test_wal import QUARTER
 from tests.postgres.cli.program import TABSYNC
+from tests.servers import standby_of
 from tests.sessions import connect
 from tests.vanish import identifier, stored, until
 from tests.whole import whole

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.backups.drill.quarterly import plan_quarterly
 from tabsync.backups.pitr import clusters
@@ -37,17 +36,15 @@ from tabsync.manual.load import load
 from tabsync.monitoring.replication import Diagnose, look_diagnose
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import Connection
-from tabsync.postgres.conninfo import libpq_environment
 from tabsync.procedures.status import look
 from tabsync.stores.manifest import Manifest
 from tabsync.system.account import server_account
-from tabsync.system.claims import claim
 from tabsync.workspace import Workspace
 from tests.conftest import run_sql
 from tests.drills.test_pitr import at, restored
 from tests.drills.test_wal import QUARTER
 from tests.postgres.cli.program import TABSYNC
-from tests.servers import running_server
+from tests.servers import running_server, standby_of
 from tests.sessions import connect
 from tests.vanish import background, until
 from tests.whole import whole
@@ -63,32 +60,6 @@ _SETTINGS = {
     "summarize_wal": "on",
     "wal_receiver_status_interval": "1s",
 }
-
-
-@contextmanager
-def standby_of(primary: embedded.Server, name: str, **settings: str) -> Iterator[embedded.Server]:
-    """A running standby that streams from a server through a slot; it lives beside it."""
-    held = claim(primary.directory.parent / name)
-    assert held is not None
-    held.directory.chmod(0o711)
-    server = embedded.Server(held.directory, primary.installation, {**primary.settings, **settings})
-    secret = (primary.directory / "pgpass").read_text()
-    (held.directory / "pgpass").write_text(secret)
-    (held.directory / "pgpass").chmod(0o600)
-    # The servers' account can't read our passfile, so primary_conninfo has the password itself.
-    told = conninfo_to_dict(primary.conninfo())
-    told = {key: told[key] for key in ("host", "port", "user")} | {"password": secret.strip().rpartition(":")[2]}
-    program = primary.installation.program("pg_basebackup")
-    argv = [str(program), f"--pgdata={server.data}", "--write-recovery-conf", "--create-slot", f"--slot={name}"]
-    environment = os.environ | libpq_environment(make_conninfo("", **told))
-    subprocess.run([*argv, "--checkpoint=fast", "--no-sync"], env=environment, check=True, capture_output=True)
-    server_account().own(server.data)
-    try:
-        embedded.start(server)
-        yield server
-    finally:
-        embedded.destroy(server)
-        held.release()
 
 
 @dataclass(frozen=True)

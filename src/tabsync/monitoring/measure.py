@@ -181,8 +181,18 @@ def _sample(metric: Metric, row: dict[str, Any], thresholds: Sequence[Threshold]
 def _why_not(value: object, note: str) -> tuple[str, Kind]:
     """Why a row has no value: a query that gives a null and a note says what it is not shown."""
     if value is not None:
-        return f"the value is {value}", "failed"
+        return f"the value is {_odd(value)}", "failed"
     return (note, "hidden") if note else ("the value is null", "failed")
+
+
+def _odd(value: object) -> str:
+    """What keeps a number from being compared."""
+    if isinstance(value, float | Decimal):
+        if value != value:  # NaN alone is unequal to itself
+            return "NaN"
+        if math.isinf(value) if isinstance(value, float) else value.is_infinite():
+            return "infinite"
+    return "too large"
 
 
 def _without_limit(metric: Metric, row: dict[str, Any]) -> tuple[str, Kind]:

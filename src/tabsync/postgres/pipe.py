@@ -33,7 +33,7 @@ class TimeOver(psycopg.OperationalError):
     """The time for all statements was over before this one had an answer."""
 
     def __init__(self) -> None:
-        super().__init__("the time for all of them was over before this one had an answer")
+        super().__init__("there was no answer before the deadline")
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,10 @@ where t.oid >= 16384
 
 -- name: is_type
 -- Which of the names are types: `numeric(10, 2)` looks like a call.
-select t.typname from pg_catalog.pg_type t where t.typname = any(%(called)s::name[])
+select t.typname, n.nspname
+from pg_catalog.pg_type t
+join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+where t.typname = any(%(called)s::name[])
 
 -- name: keywords
 -- Which of the words belong to the grammar: `filter (`, `over (`, `in (` look like calls.

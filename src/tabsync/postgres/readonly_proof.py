@@ -39,7 +39,7 @@ class Catalog:
 
     functions: Sequence[Row]
     types: Sequence[Row]
-    type_names: frozenset[str]
+    type_names: Sequence[Row]
     keywords: frozenset[str]
     operators: Sequence[Row]
     casts: Sequence[Row]
@@ -69,7 +69,7 @@ def look_up(pipe: Pipe, texts: Sequence[str], schemas: Collection[str]) -> Catal
     return Catalog(
         functions,
         types,
-        frozenset(row["typname"] for row in type_names),
+        type_names,
         frozenset(row["word"] for row in keywords),
         operators,
         casts,
@@ -119,7 +119,7 @@ def could_act(sql: str, catalog: Catalog, schemas: Sequence[str]) -> list[str]:
         if (reason := _reason(row)) and (row["proname"] in names.called or row["takes_arguments"])
     }
     found = {row["proname"] for row in functions}
-    refused |= {f"the function {name} does not exist here" for name in _unknown(names, found, sql, catalog)}
+    refused |= {f"the function {name} does not exist here" for name in _unknown(names, found, reached, sql, catalog)}
     # An extension's view has a type of the same name as the function behind it: no cast is meant.
     types = names.types - {row["proname"] for row in functions if row["extname"]}
     refused |= {
@@ -156,9 +156,10 @@ def _reason(row: Row) -> str:
     return "is not one of PostgreSQL's functions, so its effects are unknown"
 
 
-def _unknown(names: Names, found: set[str], sql: str, catalog: Catalog) -> Iterable[str]:
+def _unknown(names: Names, found: set[str], reached: Collection[str], sql: str, catalog: Catalog) -> Iterable[str]:
     """Names before a parenthesis that are neither function, type, grammar, nor an alias with its columns."""
-    return sorted(names.called - found - catalog.type_names - catalog.keywords - aliases_of(sql))
+    types = {row["typname"] for row in catalog.type_names if row["nspname"] in reached}
+    return sorted(names.called - found - types - catalog.keywords - aliases_of(sql))
 
 
 def _behind_relations(names: Names, reached: Collection[str], catalog: Catalog) -> Iterator[str]:

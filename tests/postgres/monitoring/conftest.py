@@ -36,3 +36,11 @@ def connection(monitoring_conninfo: str) -> Iterator[psycopg.Connection[tuple[An
     """A session of the superuser: what it isn't kept from, nobody is."""
     with psycopg.connect(monitoring_conninfo, autocommit=True) as conn:
         yield conn
+
+
+@pytest.fixture(scope="session")
+def monitoring_tcp() -> Iterator[embedded.Server]:
+    """A server that listens on TCP and has few sessions to give."""
+    more = {"listen_addresses": "127.0.0.1", "max_connections": "8", "superuser_reserved_connections": "0"}
+    with running_server("monitoring-tcp", shared_buffers="16MB", **more) as server:
+        yield server
