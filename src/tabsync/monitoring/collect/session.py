@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LIMITS = Limits(lock_timeout=50, statement_timeout=5_000, idle_in_transaction_timeout=10_000)
 _STATEMENT = 5.0  # seconds; no metric may take longer
+_SLOW = 1.0  # seconds from which a metric has to wait for the others
 
 
 class Watching:
@@ -24,7 +25,7 @@ class Watching:
 
     def __init__(self, connection: Connection) -> None:
         self._reader = Reader(connection)
-        self._seconds: dict[str, float] = {}
+        self._slow: dict[str, float] = {}
 
     @classmethod
     def open(cls, workspace: Workspace) -> Watching:
@@ -40,7 +41,7 @@ class Watching:
         help the session is closed, which ends what it runs. Never raises for the server; see `lost`.
         """
         # What took long the last time comes last: where it uses up the time, the others have been measured.
-        order = sorted(range(len(metrics)), key=lambda number: self._seconds.get(metrics[number].title, 0.0))
+        order = sorted(range(len(metrics)), key=lambda number: self._slow.get(metrics[number].title, 0.0))
         found = read(
             self._reader,
             [metrics[number] for number in order],
@@ -50,7 +51,7 @@ class Watching:
             clock=clock,
         )
         readings = dict(zip(order, found, strict=True))
-        self._seconds |= {one.metric: one.seconds for one in found}
+        self._slow |= {one.metric: one.seconds if one.seconds >= _SLOW else 0.0 for one in found}
         return [readings[number] for number in range(len(metrics))]
 
     @property
