@@ -110,7 +110,10 @@ class Pipe:
         found: PGresult | None = None
         failure: psycopg.Error | None = None
         while True:
-            result = self._result()
+            try:
+                result = self._result()
+            except psycopg.OperationalError as lost:
+                raise failure or lost from None  # what the server said before it hung up
             if result is None:
                 continue
             status = result.status
@@ -118,8 +121,6 @@ class Pipe:
                 return Answer(None if failure else found, failure, time.monotonic() - started)
             if status == pq.ExecStatus.FATAL_ERROR:
                 failure = failure or self._failure(result)
-                if self.conn.pgconn.status != pq.ConnStatus.OK:
-                    raise failure
             elif status != pq.ExecStatus.PIPELINE_ABORTED:
                 found = result
 
