@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -150,7 +151,10 @@ def _level(samples: Sequence[Sample], thresholds: Sequence[Threshold]) -> Level:
 def _message(failure: Exception) -> str:
     """Why a metric could not be measured, in one line."""
     if isinstance(failure, psycopg.Error) and failure.diag.message_primary:
-        return failure.diag.message_primary
+        message = failure.diag.message_primary
+        if isinstance(failure, psycopg.errors.InsufficientPrivilege) and re.search(r"\bpg_ls_\w+", message):
+            return f"the role is not a member of pg_monitor: {message}"
+        return message
     return (str(failure) or type(failure).__name__).splitlines()[0]
 
 
