@@ -49,7 +49,7 @@ def _measured(subject: Subject, tables: int, say: Callable[[str], None]) -> Meas
         for database in (name, f"{name}_bare"):
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(database)))
     conninfo = make_conninfo(subject.conninfo, dbname=name)
-    _fill(conninfo, tables)
+    fill(conninfo, tables)
     workspace = Workspace(place, conninfo, place / "store", PROFILE_MANUAL, f"sqlite:///{place / 'ledger.sqlite'}")
     try:
         _run(workspace, plan_take_full(workspace))
@@ -71,7 +71,8 @@ def _drop(subject: Subject, name: str) -> None:
             connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database)))
 
 
-def _fill(conninfo: str, tables: int) -> None:
+def fill(conninfo: str, tables: int) -> None:
+    """Make so many tables in a database."""
     with psycopg.connect(conninfo) as connection:
         for number in range(tables):
             names = {"t": sql.Identifier(f"t{number}"), "b": sql.Identifier(f"t{max(number - 1, 0)}")}

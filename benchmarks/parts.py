@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from benchmarks.collector import measure_collector
 from benchmarks.measure import Figures, Measured, Series, blank, measure
 from benchmarks.objects import measure_objects
 from benchmarks.physical import measure_physical
@@ -95,6 +96,11 @@ def _schedule(bench: Bench) -> Section:
     return Section("The schedule", "a ledger of a year, written for it, and an empty database", found, runs)
 
 
+def _collector(bench: Bench) -> Section:
+    what, found, runs, lines = measure_collector(bench.rounds, bench.say)
+    return Section("The collector", what, found, runs, lines)
+
+
 PARTS: dict[str, Callable[[Bench], Section]] = {
     "dumps": _dumps,
     "azurite": _away,
@@ -105,5 +111,6 @@ PARTS: dict[str, Callable[[Bench], Section]] = {
     "objects": _objects,
     "start": _start,
     "schedule": _schedule,
+    "collector": _collector,
 }
 """By the names that --only takes; in this order, since some use what those before left."""
