@@ -126,7 +126,8 @@ class Pipe:
 
     def _failure(self, result: PGresult) -> psycopg.Error:
         error = errors.error_from_result(result, "utf-8")
-        return TimeOver() if self._cancelled and isinstance(error, errors.QueryCanceled) else error
+        ended = isinstance(error, errors.QueryCanceled | errors.InFailedSqlTransaction)
+        return TimeOver() if self._cancelled and ended else error
 
     def _result(self) -> PGresult | None:
         """The next result, None between two statements. Raises OperationalError when there won't be one."""

@@ -21,8 +21,8 @@ _SHOW = re.compile(r"\s*show\s+(?:[a-z_][\w.]*|time\s+zone)\s*;?\s*", re.IGNOREC
 _READING = ("select", "with", "values", "table", "(")
 _WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Into, exp.Lock, exp.DDL, exp.Command, exp.Copy)
 
-_LONGEST_ROW = 65_536  # bytes; two hundred of them fit into anybody's memory
-_TOO_LONG = "a row is longer than 64 kB"
+_LONGEST_ROW = 16_384  # bytes; two hundred of them, of each metric, fit into anybody's memory
+_TOO_LONG = "a row is longer than 16 kB"
 _KEPT = 256
 """Texts whose look is remembered: the collector sees the same ones again and again."""
 
@@ -74,7 +74,7 @@ def _explained(sql: str) -> str:
 def statements(sql: str) -> tuple[exp.Expr, ...]:
     """The statements of a SQL text, parsed once: each check looks at the same text, and nobody changes the tree."""
     found = () if _SHOW.fullmatch(sql) else sqlglot.parse(_explained(sql), dialect="postgres")
-    return tuple(one for one in found if one)
+    return tuple(one for one in found if one and not isinstance(one, exp.Semicolon))  # a comment after the last
 
 
 @lru_cache(maxsize=_KEPT)
@@ -102,7 +102,7 @@ def aliases_of(sql: str) -> set[str]:
 
 @lru_cache(maxsize=_KEPT)
 def bounded(sql: str, rows: int) -> str:
-    """The statement, held to a number of rows and to 64 kB in each: more than that fails, with `too_long` in it.
+    """The statement, held to a number of rows and to 16 kB in each: more than that fails, with `too_long` in it.
 
     SHOW and EXPLAIN can't stand inside another statement, and give few rows.
     """

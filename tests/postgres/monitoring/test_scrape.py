@@ -17,7 +17,7 @@ from tabsync.monitoring.judge import Level
 from tabsync.monitoring.measure import MAX_ROWS, Reading
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
-from tests.postgres.monitoring.counting import counting
+from tests.postgres.monitoring.relay import relayed
 from tests.postgres.monitoring.test_measure import by_title, metric, policy
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -119,13 +119,14 @@ def value(watching: Watching, text: str) -> tuple[float | None, str]:
         ("select 1 as one", (None, "the query returns the columns one, but no 'value'")),
         ("select g as value from generate_series(1, 2) g", (None, "the query returns 2 rows without a 'label'")),
         ("select 1 as value where false", (None, "the query returned no rows")),
-        ("select repeat('x', 10000000) as label, 1 as value", (None, "a row is longer than 64 kB")),
+        ("select repeat('x', 10000000) as label, 1 as value", (None, "a row is longer than 16 kB")),
         ("show max_connections", (None, "the query returns the columns max_connections, but no 'value'")),
         ("explain select 1", (None, "the query returns the columns query plan, but no 'value'")),
         ("values (1)", (None, "the query returns the columns column1, but no 'value'")),
         ("with x(value) as (select 3) table x", (3.0, "")),
         ("select 4 as value;", (4.0, "")),
         ("select 5 as value -- and no more", (5.0, "")),
+        ("select 6 as value; -- and no more", (6.0, "")),
     ],
 )
 def test_a_value_is_a_number_or_unknown_with_the_reason(watching: Watching, text: str, expected: Any) -> None:
@@ -202,15 +203,28 @@ def test_a_connection_that_is_killed_keeps_what_was_measured(watching: Watching,
     assert watching.lost
 
 
+def test_a_network_that_swallows_everything_is_given_up_in_time(monitoring_tcp: embedded.Server) -> None:
+    with relayed(monitoring_tcp) as relay:
+        watching = Watching(connect(relay.conninfo, "collector", limits=LIMITS))
+        assert scraped(watching, "select 1 as value")[0].error == ""
+        relay.swallows.set()
+        started = time.monotonic()
+        found = scraped(watching, "select 1 as value", "select 2 as value", seconds=1)
+        assert time.monotonic() - started < 1.5
+        assert {reading.error for reading in found} == {"there was no answer before the deadline"}
+        assert {reading.kind for reading in found} == {"failed"}
+        assert watching.lost
+
+
 def test_a_warm_scrape_waits_twice(monitoring_tcp: embedded.Server) -> None:
-    with counting(monitoring_tcp) as (through, turns):
-        watching = Watching(connect(through, "collector", limits=LIMITS))
+    with relayed(monitoring_tcp) as relay:
+        watching = Watching(connect(relay.conninfo, "collector", limits=LIMITS))
         statements = [f"select count(*) + {number} as value from pg_class" for number in range(20)]
         taken: list[Sequence[int]] = []
         for _ in range(3):
-            before = turns()
+            before = relay.turns
             assert {reading.error for reading in scraped(watching, *statements)} == {""}
-            taken.append((turns() - before, watching.trips))
+            taken.append((relay.turns - before, watching.trips))
         watching.close()
     assert taken == [(3, 3), (2, 2), (2, 2)]
 
