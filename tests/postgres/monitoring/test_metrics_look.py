@@ -75,7 +75,7 @@ def test_one_metric_with_its_bounds_and_its_query(workspace: Workspace) -> None:
     text = text_of(look_show(workspace, Show("dead-tuples")))
     assert "Dead tuples  row versions, every 10 min" in text
     assert "Bound: warning > 10000, critical > 50000, for 1 h: Run VACUUM (Too many dead tuples)" in text
-    assert "from pg_stat_user_tables" in text
+    assert "pg_stat_get_dead_tuples" in text
     assert 'tabsync metrics history "Dead tuples"' in text
 
 
