@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import Databases, run_sql
 from tests.service.place import Home
+from tests.service.told import mailbox, webhook
 
 
 @pytest.fixture
@@ -25,3 +26,6 @@ def home(databases: Databases, directory: Path) -> Callable[..., Home]:
         return made
 
     return make
+
+
+__all__ = ["mailbox", "webhook"]

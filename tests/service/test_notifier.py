@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC
-from email import message_from_bytes
-from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tabsync.monitoring.alerts.keep import fired
 from tabsync.monitoring.notify.send import HEADER
@@ -24,91 +15,7 @@ from tabsync.service.notifier import Notifier
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
 from tests.service.test_collector import MANUAL, Watched, put
-
-CONTACTS = """
-## Contacts
-
-| Role | Contact | Availability | Order | After | Told of | By |
-|---|---|---|---|---|---|---|
-| Admin | admin@example.org | 24/7 | 1 | — | critical, warning | mail |
-| Lead | lead@example.org | 24/7 | 1 | — | critical | hook |
-| Boss | boss@example.org | On-call | 2 | — | critical | mail |
-| Supplier | help@example.org | 24/7 | | | | |
-"""
-
-
-@dataclass
-class Mailbox:
-    """A real SMTP server. answers: what it says to a message, instead of 250, one after the other."""
-
-    got: list[Message] = field(default_factory=list)
-    answers: list[str] = field(default_factory=list)
-
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
-        if self.answers:
-            return self.answers.pop(0)
-        assert isinstance(envelope.content, bytes)
-        message = message_from_bytes(envelope.content)
-        message["X-Rcpt"] = ", ".join(envelope.rcpt_tos)
-        self.got.append(message)
-        return "250 taken"
-
-    def subjects(self) -> list[str]:
-        return [str(one["subject"]) for one in self.got]
-
-
-@pytest.fixture
-def mailbox() -> Iterator[tuple[Mailbox, int]]:
-    box = Mailbox()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    controller = Controller(box, hostname="127.0.0.1", port=port)
-    controller.start()
-    yield box, port
-    controller.stop()
-
-
-@pytest.fixture
-def webhook() -> Iterator[tuple[list[dict[str, str]], int]]:
-    got: list[dict[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            got.append({**{name.lower(): value for name, value in self.headers.items()}, "body": body.decode()})
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield got, server.server_port
-    server.shutdown()
-    server.server_close()
-
-
-@dataclass
-class Told:
-    """A collector and a notifier of one workspace."""
-
-    watched: Watched
-    notifier: Notifier
-    box: Mailbox
-    hook: list[dict[str, str]]
-
-    def settle(self, until: Callable[[], bool], seconds: float = 20) -> None:
-        """Let the notifier work until something is so."""
-        end = time.monotonic() + seconds
-        while not until():
-            assert time.monotonic() < end, (self.box.subjects(), self.rows())
-            self.notifier.step()
-            time.sleep(0.05)
-
-    def rows(self) -> list[dict[str, Any]]:
-        return self.watched.workspace.ledger().read("deliveries_since", since="")
+from tests.service.told import CONTACTS, Mailbox, Told
 
 
 @pytest.fixture

@@ -23,13 +23,14 @@ from tabsync.kernel.step import Facts
 from tabsync.manual.load import read
 from tabsync.manual.model import Manual, Metric
 from tabsync.monitoring.alerts.episode import Episode, Key, Seen
-from tabsync.monitoring.alerts.keep import keep, open_episodes
+from tabsync.monitoring.alerts.keep import keep, of_subject, open_episodes
 from tabsync.monitoring.alerts.rules import DOWN, conditions, left_over
 from tabsync.monitoring.collect.session import Watching
 from tabsync.monitoring.measure import Reading
 from tabsync.postgres.conninfo import answers, place
 from tabsync.procedures.status import known_to_us
-from tabsync.schedule.record import known_subject
+from tabsync.schedule.evidence import UNTOLD
+from tabsync.schedule.record import ask_subject, known_subject
 from tabsync.service.items import conditions_of_items
 from tabsync.service.lease import Lease, LostLease
 from tabsync.service.memory import Memory
@@ -37,6 +38,7 @@ from tabsync.workspace import Workspace
 
 _RENEW = 5.0  # seconds between two renewals of the lease
 _ITEMS = 30.0  # seconds between two looks at the schedule
+_ASK = 60.0  # seconds until the database is asked again which one it is
 _DEADLINE = 10.0  # seconds for one round of measuring, at most
 _AGAIN = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds until it is tried again to connect
 _FAILED = (SQLAlchemyError, TabsyncError, OSError)
@@ -67,6 +69,8 @@ class Collector:
     _renew_at: float = 0.0
     _items_at: float = 0.0
     _holding: bool = False
+    _whose: str = ""
+    _ask_at: float = 0.0
     _said: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -212,11 +216,16 @@ class Collector:
         yield from conditions_of_items(self.workspace, {one.key: one for one in self._open()})
 
     def _open(self) -> list[Episode]:
-        subject = self._subject()
-        return [one for one in open_episodes(self.workspace.ledger()) if one.subject == subject and not one.is_test]
+        found = of_subject(open_episodes(self.workspace.ledger()), self._subject())
+        return [one for one in found if not one.is_test]
 
     def _subject(self) -> str:
-        return known_subject(self.workspace)
+        """Of which database, "" while that isn't known."""
+        if not self._whose and self._session is not None and time.monotonic() >= self._ask_at:
+            self._ask_at = time.monotonic() + _ASK
+            known = known_subject(self.workspace)
+            self._whose = known if known not in ("", UNTOLD) else ask_subject(self.workspace)
+        return self._whose
 
     def _note(self, what: str, fact: str) -> None:
         """Say once what is wrong, and once that it is in order again."""

@@ -85,9 +85,10 @@ def keep(
 ) -> list[Episode]:
     """Take in what was seen, and write down what changed by it; returns the episodes that changed.
 
-    check: raises when this process may not write any more; called in the same transaction.
+    subject: of which database, "" while that isn't known: what began goes on then. check: raises when
+    this process may not write any more; called in the same transaction.
     """
-    known = {one.key: one for one in open_episodes(ledger) if one.is_test == is_test and one.subject == subject}
+    known = {one.key: one for one in of_subject(open_episodes(ledger), subject) if one.is_test == is_test}
     written: dict[str, Episode] = {}
     for one in seen:
         before = known.get(one.key)
@@ -100,6 +101,11 @@ def keep(
     if written:
         _write(ledger, list(written.values()), check)
     return list(written.values())
+
+
+def of_subject(found: Iterable[Episode], subject: str) -> list[Episode]:
+    """Those of a database, and those that began before it was known which one it is."""
+    return [one for one in found if one.subject in (subject, "")]
 
 
 def _write(ledger: Ledger, episodes: list[Episode], check: Callable[[Connection], None]) -> None:
