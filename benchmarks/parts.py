@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmarks.collector import measure_collector
+from benchmarks.history import SERIES, measure_history
 from benchmarks.measure import Figures, Measured, Series, blank, measure
 from benchmarks.objects import measure_objects
 from benchmarks.physical import measure_physical
@@ -101,6 +102,10 @@ def _collector(bench: Bench) -> Section:
     return Section("The collector", what, found, runs, lines)
 
 
+def _history(bench: Bench) -> Section:
+    return Section("The history", f"{SERIES} series, every 15 s", measure_history(bench.home, bench.say), [])
+
+
 PARTS: dict[str, Callable[[Bench], Section]] = {
     "dumps": _dumps,
     "azurite": _away,
@@ -112,5 +117,6 @@ PARTS: dict[str, Callable[[Bench], Section]] = {
     "start": _start,
     "schedule": _schedule,
     "collector": _collector,
+    "history": _history,
 }
 """By the names that --only takes; in this order, since some use what those before left."""

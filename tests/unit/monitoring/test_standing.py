@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import unquote
 
 import pytest
 
@@ -12,7 +13,7 @@ from tabsync.manual.model import Manual
 from tabsync.monitoring.history.lines import Line, Point
 from tabsync.monitoring.history.readings import split
 from tabsync.monitoring.history.spark import GAP, columns, fitting, sparkline
-from tabsync.monitoring.history.standing import NEVER, Kept, Standing, metric_named, standings
+from tabsync.monitoring.history.standing import NEVER, Kept, Standing, address_of, metric_named, standings
 from tabsync.monitoring.judge import Level
 from tabsync.monitoring.measure import Reading, Sample
 from tabsync.workspace import PROFILE_MANUAL
@@ -81,6 +82,14 @@ def test_a_bound_in_percent_of_nothing_is_unknown(manual: Manual) -> None:
 )
 def test_a_metric_is_found_as_people_type_it(manual: Manual, name: str) -> None:
     assert metric_named(manual, name).title == "Active connections"
+
+
+@pytest.mark.parametrize("title", ["Reads/s", "连接数", "Größe in %", "a  b?#&", "Active connections"])
+def test_an_address_names_its_metric(manual: Manual, title: str) -> None:
+    changed = manual.metrics[3].model_copy(update={"title": title})
+    other = manual.model_copy(update={"metrics": (*manual.metrics[4:], changed)})
+    assert "/" not in address_of(title)
+    assert metric_named(other, unquote(address_of(title))) is changed
 
 
 @pytest.mark.parametrize(

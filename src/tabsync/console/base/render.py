@@ -16,6 +16,7 @@ from tabsync.console.base.access import masked
 from tabsync.console.base.assets import url_of
 from tabsync.kernel.clock import now, parse_iso
 from tabsync.kernel.units import human_bytes, human_seconds
+from tabsync.monitoring.history.standing import address_of
 
 _BACKUP = re.compile(r"\b\d{8}T\d{6}Z-[0-9a-f]{4}\b")
 """The id of a backup; that of a run is longer."""
@@ -83,6 +84,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"human_bytes": human_bytes, "human_seconds": human_seconds, "age": age, "utc": utc}
-    environment.filters |= {"slug": slug, "masked": masked, "linked": linked}
+    environment.filters |= {"address": address_of, "slug": slug, "masked": masked, "linked": linked}
     environment.globals |= {"marks": MARKS, "version": __version__, "asset": url_of}
     return environment

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from urllib.parse import quote
 
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.units import human_seconds
@@ -70,7 +71,8 @@ def standings(manual: Manual, kept: Kept, now: datetime) -> list[Standing]:
 def metric_named(manual: Manual, name: str) -> Metric:
     """The metric that somebody means: its title in any case, or as it stands in addresses. Raises BadUsage."""
     wanted = plain_name(name)
-    found = next((one for one in manual.metrics if plain_name(one.title) == wanted), None)
+    alike = [one for one in manual.metrics if plain_name(one.title) == wanted]
+    found = next((one for one in alike if one.title.lower() == name.lower()), next(iter(alike), None))
     if found is not None:
         return found
     titles = {plain_name(one.title): one.title for one in manual.metrics}
@@ -83,6 +85,11 @@ def metric_named(manual: Manual, name: str) -> Metric:
 def plain_name(text: str) -> str:
     """A title without what people leave out when they type it: "Active connections", "active-connections"."""
     return " ".join("".join(one if one.isalnum() else " " for one in text.lower()).split())
+
+
+def address_of(title: str) -> str:
+    """A title as it stands in the address of its page; metric_named() finds it by that."""
+    return quote(plain_name(title).replace(" ", "-"))
 
 
 def labels_now(
