@@ -19,7 +19,7 @@ from tabsync.workspace import Workspace
 from tests.console.conftest import Pages, Site, Workspaces, enter
 
 EVIL = "public.<img src=x onerror=alert(1)>\x1b[31m"
-HIGHEST, GAP = 94.0, (timedelta(hours=3), timedelta(hours=5))
+HIGHEST, GAP = 188.0, (timedelta(hours=3), timedelta(hours=5))
 
 
 @pytest.fixture(scope="module")
@@ -37,18 +37,18 @@ def fill(workspace: Workspace) -> None:
     with history_of(workspace, create=True) as history:
         at = moment - timedelta(hours=8)
         while at < moment:
-            values = {("active connections", ""): HIGHEST if at < moment - GAP[1] else 12.0}
+            values = {("active connections", ""): HIGHEST if at < moment - GAP[1] else 24.0}
             values |= {("dead tuples", EVIL): 60_000.0, ("dead tuples", "public.orders"): 500.0}
             seen = not moment - GAP[1] <= at < moment - GAP[0]
             history.append(
                 at,
                 values if seen else {},
-                {("active connections", ""): 100.0} if seen else {},
+                {("active connections", ""): 200.0} if seen else {},
                 {"active connections": "", "dead tuples": "", "blocked sessions": "permission denied <b>"},
             )
             at += timedelta(seconds=60)
         history.append(
-            now(), values, {("active connections", ""): 100.0}, {"active connections": "", "dead tuples": ""}
+            now(), values, {("active connections", ""): 200.0}, {"active connections": "", "dead tuples": ""}
         )
         history.tidy(now())
         history.happened(moment - timedelta(hours=1), "restart", "PostgreSQL was started")
@@ -109,7 +109,7 @@ def test_the_pages_fit_and_please_the_browser(measured: Site, pages: Pages, sche
 def test_the_list_says_how_each_stands_and_why_one_is_unknown(measured: Site, pages: Pages) -> None:
     page, _ = opened(measured, pages, "/metrics")
     articles = {one.locator("h2").inner_text(): one for one in page.locator("article").all()}
-    assert "12 of 100 connections (12 %), ok" in articles["Active connections"].inner_text()
+    assert "24 of 200 connections (12 %), ok" in articles["Active connections"].inner_text()
     assert articles["Active connections"].locator("svg path").count() == 2, "a path on either side of the gap"
     dead = articles["Dead tuples"].inner_text()
     assert "60,000 row versions, critical" in dead

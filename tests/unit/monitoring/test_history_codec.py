@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,9 +40,13 @@ def test_what_is_rolled_up_twice_is_the_same_as_rolled_up_once(samples: list[Sam
 
 
 def test_the_mean_of_numbers_whose_sum_is_too_large_is_a_number() -> None:
-    huge = [Sample(at, 1.7e308, 1.7e308) for at in range(10)]
-    (one,) = merged(rolled(huge, FIVE), HOUR)
-    assert (one.low, one.mean, one.high, one.samples) == (1.7e308, 1.7e308, 1.7e308, 10)
+    most = sys.float_info.max
+    for value in (1.7e308, most, -most):
+        huge = [Sample(at * FIVE // 2, value, value) for at in range(7)]
+        (one,) = merged(rolled(huge, FIVE), HOUR)
+        assert one == (0, value, value, value, 7, value)
+    (one,) = merged(rolled([Sample(0, most, None), Sample(FIVE, -most, None), Sample(FIVE, -most, None)], FIVE), HOUR)
+    assert one.mean == pytest.approx(-most / 3)
 
 
 def test_a_point_is_as_narrow_as_fits() -> None:

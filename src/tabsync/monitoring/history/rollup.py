@@ -19,6 +19,8 @@ FIVE = 5 * MINUTE
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+_SMALLER = 2.0**-60  # of a power of two, so that nothing is lost of a large number
+
 WIDTHS = (
     *(SECOND * one for one in (1, 5, 15, 30)),
     *(MINUTE * one for one in (1, 2, 5, 10, 15, 30)),
@@ -68,21 +70,27 @@ def _of_samples(at: int, found: Sequence[Sample]) -> Roll:
 
 
 def _of_rolls(at: int, found: Sequence[Roll]) -> Roll:
-    low, high = min(one.low for one in found), max(one.high for one in found)
-    mean = _weighted([(one.mean, one.samples) for one in found])
-    ofs = [(one.of, one.samples) for one in found if one.of is not None]
-    count = sum(one.samples for one in found)
-    return Roll(at, low, min(max(mean, low), high), high, count, _weighted(ofs) if ofs else None)
+    counts = [one.samples for one in found]
+    ofs = [one for one in found if one.of is not None]
+    return Roll(
+        at,
+        min(one.low for one in found),
+        _mean([one.mean for one in found], counts),
+        max(one.high for one in found),
+        sum(counts),
+        _mean([one.of for one in ofs if one.of is not None], [one.samples for one in ofs]) if ofs else None,
+    )
 
 
-def _mean(values: Sequence[float]) -> float:
+def _mean(values: Sequence[float], weights: Sequence[int] = ()) -> float:
+    """The mean of numbers, which is one also where their sum is more than a number can be."""
+    counts = weights or [1] * len(values)
+    total = sum(counts)
     try:
-        mean = math.fsum(values) / len(values)
-    except OverflowError:  # the sum is more than a number can be, the mean is not
-        mean = math.fsum(one / len(values) for one in values)
+        mean = math.fsum(one * count for one, count in zip(values, counts, strict=True)) / total
+    except (OverflowError, ValueError):  # ValueError: infinite, in both directions
+        mean = math.inf
+    if math.isinf(mean):
+        small = (one * _SMALLER * count for one, count in zip(values, counts, strict=True))
+        mean = math.fsum(small) / total / _SMALLER
     return min(max(mean, min(values)), max(values))  # rounding must not carry it out of what was measured
-
-
-def _weighted(values: Sequence[tuple[float, int]]) -> float:
-    total = sum(count for _, count in values)
-    return math.fsum(value * (count / total) for value, count in values)
