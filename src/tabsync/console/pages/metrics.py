@@ -94,6 +94,7 @@ def one(
         rows=[_sample_row(each, found, name, word) for each in found.samples[:_LISTED]],
         more=max(0, len(found.samples) - _LISTED),
         bounds=[(row, bounds_text([row.warning]), bounds_text([row.critical])) for row in found.thresholds],
+        drawn_bounds=chart["bounds"],
         chart=json.dumps(chart) if drawn else "",
         labels=[in_one_line(each.label) for each in drawn],
         left_out=len(lines) - len(drawn),

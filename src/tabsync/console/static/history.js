@@ -102,6 +102,9 @@
     context.save();
     context.font = 12 * scale + "px sans-serif";
     context.textAlign = "right";
+    context.textBaseline = "bottom";
+    const high = 14 * scale; // of a line of text
+    const taken = []; // where texts end: none stands on another
     for (const bound of chart.bounds) {
       const tone = colour(bound.level === "critical" ? "--bad" : "--warn");
       const place = u.valToPos(bound.value, "y", true);
@@ -116,15 +119,16 @@
         context.lineTo(box.left + box.width, place);
         context.stroke();
       }
-      context.textBaseline = inside ? "bottom" : above ? "top" : "bottom";
-      const second = above && bound.level === "warning" && chart.bounds.some((one) => one.level === "critical");
-      const at = inside ? place - 2 * scale : above ? box.top + (second ? 16 : 2) * scale : box.top + box.height - 2 * scale;
+      let at = inside ? place - 2 * scale : above ? box.top + high : box.top + box.height - 2 * scale;
+      at = Math.max(at, box.top + high - 2 * scale);
+      while (taken.some((one) => Math.abs(one - at) < high)) at += high;
+      taken.push(at);
       const text = (inside ? "" : above ? "↑ " : "↓ ") + bound.level + " " + bound.text;
       const right = box.left + box.width - 4 * scale;
       context.globalAlpha = 0.8; // a sheet behind it: it is read also where lines pass
       context.fillStyle = colour("--pico-background-color");
       const wide = context.measureText(text).width;
-      context.fillRect(right - wide - 2 * scale, context.textBaseline === "top" ? at : at - 13 * scale, wide + 4 * scale, 13 * scale);
+      context.fillRect(right - wide - 2 * scale, at - high + scale, wide + 4 * scale, high - scale);
       context.globalAlpha = 1;
       context.fillStyle = tone;
       context.fillText(text, right, at);

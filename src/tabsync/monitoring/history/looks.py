@@ -118,6 +118,9 @@ def look_show(workspace: Workspace, request: Show) -> Page:
     if metric.sql:
         page.line(f"Its query, line {metric.sql_line} of the manual:", style="quiet")
         page.line(plain(metric.sql.rstrip()), style="quiet", whole=True)
+    for since, text, line in metric.newer:
+        page.line(f"From PostgreSQL {since} on, line {line}:", style="quiet")
+        page.line(plain(text.rstrip()), style="quiet", whole=True)
     page.line(f'tabsync metrics history "{in_one_line(metric.title)}"', style="quiet", whole=True)
     return page
 
