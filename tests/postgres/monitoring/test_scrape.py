@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -302,16 +303,23 @@ REPLACED = {
         "create function lower(text, int default 0) returns text language sql as 'select public.spring()::text'",
         "select count(lower(n)) as value from seen",
     ),
+    "a table with a foreign partition that becomes a partition itself": (
+        "create table seen (n int) partition by list (n); create table middle (n int) partition by list (n);"
+        " create extension file_fdw; create server f foreign data wrapper file_fdw;"
+        " create foreign table other partition of middle for values in (1) server f options (program 'false')",
+        "alter table seen attach partition middle for values in (1)",
+        "select count(n) as value from seen",
+    ),
     "an operator": (
-        "create table seen (n int)",
-        "create function eq(int, int) returns bool language sql as 'select public.spring() = $2';"
-        " create operator public.= (leftarg = int, rightarg = int, function = eq)",
+        "create table seen (n int);"
+        " create function eq(int, int) returns bool language sql as 'select public.spring() = $2'",
+        "create operator public.= (leftarg = int, rightarg = int, function = eq)",
         "select count(*) as value from seen where n = 1",
     ),
     "a cast": (
-        "create type colour as enum ('red'); create table seen (n colour)",
-        "create function asked(colour) returns int language sql as 'select public.spring()';"
-        " create cast (colour as int) with function asked(colour) as implicit",
+        "create type colour as enum ('red'); create table seen (n colour);"
+        " create function asked(colour) returns int language sql as 'select public.spring()'",
+        "create cast (colour as int) with function asked(colour) as implicit",
         "select count(*) as value from seen",
     ),
     "a type that took the name of another": (
@@ -334,17 +342,18 @@ def test_a_proof_is_made_anew_when_what_it_depends_on_changes(monitoring_server:
     try:
         with psycopg.connect(monitoring_server.conninfo("replaced"), autocommit=True) as owner:
             owner.execute(f"{spring}; {before}".encode())
-            watching = Watching(connect(monitoring_server.conninfo("replaced"), "collector", limits=LIMITS))
-            assert [reading.error for reading in scraped(watching, text)] == [""]
-            assert [reading.error for reading in scraped(watching, text)] == [""]
-            assert watching.trips == 2
-            owner.execute(change.encode())
-            (reading,) = scraped(watching, text)
+            with closing(
+                Watching(connect(monitoring_server.conninfo("replaced"), "collector", limits=LIMITS))
+            ) as watching:
+                assert [reading.error for reading in scraped(watching, text)] == [""]
+                assert [reading.error for reading in scraped(watching, text)] == [""]
+                assert watching.trips == 2
+                owner.execute(change.encode())
+                (reading,) = scraped(watching, text)
             assert "this statement may not be read-only" in reading.error
             assert reading.kind == "failed"
             held = owner.execute("select count(*) from pg_locks where locktype = 'advisory'").fetchone()
             assert held == (0,)
-            watching.close()
     finally:
         with psycopg.connect(monitoring_server.conninfo(), autocommit=True) as owner:
             owner.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier("replaced")))
