@@ -22,6 +22,7 @@ from tabsync.monitoring.unknown import Kind, kind_of
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.readonly import Bounds, Outcome, Reader, Rows
 
+_ON_STANDBY = 1.0  # seconds: what reads there can hold up the replay
 _LONGEST = 30.0  # seconds for all metrics of a page; each has a limit of its own below it
 
 MAX_ROWS = 200
@@ -104,12 +105,15 @@ def read(
 ) -> list[Reading]:
     """Measure some metrics through a reader, in as few round trips as it needs, and judge them by the manual.
 
-    seconds: for all of them; statement: the limit of each, in seconds. Never raises for what could not be measured.
+    seconds: for all of them; statement: the limit of each, in seconds, but at most one on a standby.
+    Never raises for what could not be measured.
     """
     at = clock()
     lost = reader.conn.closed
     major = 0 if lost else reader.conn.info.server_version // 10_000
     texts = [metric.sql_for(major) for metric in metrics]
+    if not lost and reader.conn.info.parameter_status("in_hot_standby") == "on":
+        statement = min(statement, _ON_STANDBY)
     outcomes = reader.run(texts, seconds, Bounds(statement=statement, rows=MAX_ROWS))
     return [
         _reading(metric, manual.thresholds_of(metric.title), outcome, at)

@@ -27,7 +27,7 @@ _HIDDEN = frozenset(
 )
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
-_MISSING = "does not exist here"
+_MISSING, _POOLER = "does not exist here", "a pooler in transaction mode"
 
 
 def kind_of(failure: Exception) -> Kind:
@@ -37,8 +37,7 @@ def kind_of(failure: Exception) -> Kind:
     if isinstance(failure, NotAllowed):
         return "hidden"
     if isinstance(failure, Refused):
-        # Either what would not only read, which is a failure, or what isn't there or can't be shown.
         _, _, told = failure.fact.partition(": ")
-        every = told.split("; ")
-        return "hidden" if all(one.endswith(_MISSING) for one in every) or "pooler" in failure.fact else "failed"
+        missing = all(one.endswith(_MISSING) for one in told.split("; "))
+        return "hidden" if missing or failure.fact.startswith(_POOLER) else "failed"
     return "failed"

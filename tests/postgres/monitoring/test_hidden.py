@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from tabsync.workspace import PLAIN_MANUAL, PROFILE_MANUAL
 from tests.conftest import Databases, missing
 from tests.pooler import PROGRAM, pgbouncer
 from tests.postgres.monitoring.test_measure import by_title
+from tests.postgres.monitoring.test_scrape import HEAVY, of
 from tests.servers import running_server, standby_of
 
 MANUALS = [load(Path(PROFILE_MANUAL)), load(Path(PLAIN_MANUAL))]
@@ -123,6 +124,17 @@ def test_a_standby_says_what_only_its_primary_can_tell(pair: tuple[embedded.Serv
         ).fetchone()
         assert row == (0,)
     watching.close()
+
+
+def test_on_a_standby_no_statement_takes_longer_than_a_second(pair: tuple[embedded.Server, embedded.Server]) -> None:
+    heavy = of(HEAVY.format(0), "select 1 as value")
+    errors = ("there was no answer before the deadline", "canceling statement due to statement timeout")
+    for server, error in zip(
+        pair, ("there was no answer before the deadline", "canceling statement due to statement timeout"), strict=True
+    ):
+        with closing(Watching(connect(server.conninfo(), "collector", limits=LIMITS))) as watching:
+            slow, quick = watching.scrape(heavy.metrics, heavy, 2)
+        assert (slow.error, quick.error) == (error, "")
 
 
 def lag(primary: embedded.Server) -> dict[str, float | None]:
