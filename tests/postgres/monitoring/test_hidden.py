@@ -129,9 +129,7 @@ def test_a_standby_says_what_only_its_primary_can_tell(pair: tuple[embedded.Serv
 def test_on_a_standby_no_statement_takes_longer_than_a_second(pair: tuple[embedded.Server, embedded.Server]) -> None:
     heavy = of(HEAVY.format(0), "select 1 as value")
     errors = ("there was no answer before the deadline", "canceling statement due to statement timeout")
-    for server, error in zip(
-        pair, ("there was no answer before the deadline", "canceling statement due to statement timeout"), strict=True
-    ):
+    for server, error in zip(pair, errors, strict=True):
         with closing(Watching(connect(server.conninfo(), "collector", limits=LIMITS))) as watching:
             slow, quick = watching.scrape(heavy.metrics, heavy, 2)
         assert (slow.error, quick.error) == (error, "")
