@@ -48,8 +48,8 @@ select p.functions, o.operators, c.casts, v.views, i.parents, f.foreign_tables, 
 -- A statement, held to a number of rows and to a length of each. The rows are cut before they are looked at, so that
 -- they are made no other way than without this. The cast fails on purpose; it takes the row, or the planner would find
 -- the failure before there is one.
-select *
-  from (select * from (
+
+select * from (select * from (
 {statement}
 ) tabsync_rows limit {rows}) tabsync_row
  where case when pg_catalog.octet_length(tabsync_row::pg_catalog.text) operator(pg_catalog.>) {longest}

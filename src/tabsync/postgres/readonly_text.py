@@ -23,6 +23,9 @@ _WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Into, exp.Lock, ex
 
 _LONGEST_ROW = 16_384  # bytes; two hundred of them, of each metric, fit into anybody's memory
 _TOO_LONG = "a row is longer than 16 kB"
+_, _, _BOUNDED = named(__package__, "readonly.sql")["bounded"].partition("\n\n")
+"""Without what it is for: the sessions and statements that the server lists would all begin alike."""
+
 _KEPT = 256
 """Texts whose look is remembered: the collector sees the same ones again and again."""
 
@@ -115,7 +118,7 @@ def bounded(sql: str, rows: int) -> str:
         "longest": composed.Literal(_LONGEST_ROW),
         "told": composed.Literal(_TOO_LONG),
     }
-    return composed.SQL(named(__package__, "readonly.sql")["bounded"]).format(**parts).as_string()
+    return composed.SQL(_BOUNDED).format(**parts).as_string()
 
 
 def too_long(message: str) -> str:

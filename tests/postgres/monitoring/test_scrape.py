@@ -18,6 +18,7 @@ from tabsync.monitoring.judge import Level
 from tabsync.monitoring.measure import MAX_ROWS, Reading
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
+from tests.conftest import Databases
 from tests.postgres.monitoring.relay import relayed
 from tests.postgres.monitoring.test_measure import by_title, metric, policy
 
@@ -383,3 +384,39 @@ def test_a_refused_statement_is_run_when_what_was_missing_is_there(monitoring_se
 
 def test_titles_are_as_given(watching: Watching) -> None:
     assert list(by_title(scraped(watching, "select 1 as value", "select 1 as value"))) == ["M0", "M1"]
+
+
+@pytest.mark.parametrize("major", [15, 18])
+def test_the_other_versions_do_the_same(databases: Databases, major: int) -> None:
+    conninfo = databases(major)
+    with (
+        psycopg.connect(conninfo, autocommit=True) as owner,
+        psycopg.connect(conninfo) as other,
+        closing(Watching(connect(conninfo, "collector", limits=LIMITS))) as watching,
+    ):
+        owner.execute("create table locked (n int); create view seen as select 1 as n")
+        other.execute("lock table locked in access exclusive mode")
+        statements = [
+            "select count(n) as value from seen",
+            "select count(*) as value from locked",
+            "select 1 / 0 as value",
+            HEAVY.format(0),
+            "select 'NaN'::float8 as value",
+            "select 3 as value",
+        ]
+        found = scraped(watching, *statements, seconds=2)
+        assert [reading.error for reading in found] == [
+            "",
+            "canceling statement due to lock timeout",
+            "division by zero",
+            "there was no answer before the deadline",
+            "",
+            "",
+        ]
+        assert [reading.level is Level.UNKNOWN for reading in found] == [False, True, True, True, True, False]
+        assert not watching.lost
+        assert still_running(owner) == []
+        owner.execute("create function act() returns int language sql as 'select 1 from pg_advisory_lock(4711)'")
+        owner.execute("create or replace view seen as select act() as n")
+        (reading,) = scraped(watching, statements[0])
+        assert "seen calls public.act" in reading.error
