@@ -27,6 +27,7 @@ from tests.pooler import PROGRAM, pgbouncer
 from tests.postgres.monitoring.test_measure import by_title
 from tests.postgres.monitoring.test_scrape import HEAVY, of
 from tests.servers import running_server, standby_of
+from tests.vanish import until
 
 MANUALS = [load(Path(PROFILE_MANUAL)), load(Path(PLAIN_MANUAL))]
 MANUAL = MANUALS[0]
@@ -154,13 +155,13 @@ def test_the_lag_of_an_idle_primary_is_nothing_and_of_a_stopped_replay_grows(
         assert list(lag(primary).values()) == [0]
         replica.execute("select pg_wal_replay_pause()")
         try:
-            conn.execute("insert into t (n) values (2)")
-            conn.execute("select pg_sleep(1)")
-            conn.execute("insert into t (n) values (3)")
-            conn.execute("select pg_sleep(1.5)")
-            (seconds,) = lag(primary).values()
-            assert seconds is not None
-            assert seconds > 1
+
+            def grown() -> bool:
+                conn.execute("insert into t (n) values (2)")
+                (seconds,) = lag(primary).values()
+                return seconds is not None and seconds > 1
+
+            until(grown)
         finally:
             replica.execute("select pg_wal_replay_resume()")
 
