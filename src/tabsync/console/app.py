@@ -21,6 +21,7 @@ from tabsync.console.base.guard import Guard, as_json, is_for_program
 from tabsync.console.base.render import error_page, page
 from tabsync.console.base.state import new_console
 from tabsync.console.pages import (
+    alerts,
     api,
     audit,
     backups,
@@ -60,7 +61,21 @@ def create_app(workspace: Workspace, *, hosts: Sequence[str]) -> FastAPI:
         middleware=[Middleware(Guard, hosts=hosts, error_page=error_page), Middleware(Compressed)],
     )
     app.state.console = new_console(workspace)
-    for chapter in (probes, login, status, manual, metrics, backups, schedule, procedures, plans, runs, audit, api):
+    for chapter in (
+        probes,
+        login,
+        status,
+        alerts,
+        manual,
+        metrics,
+        backups,
+        schedule,
+        procedures,
+        plans,
+        runs,
+        audit,
+        api,
+    ):
         # Not include_router: newer FastAPI keeps what it includes to itself, and app.routes must hold every route,
         # since it is what _check_guards and the tests go through.
         app.router.routes.extend(chapter.router.routes)
