@@ -342,6 +342,22 @@ def test_an_application_with_a_number_in_its_name_does_not_fill_it(history: Hist
     assert found[0].application.startswith("worker 10-")
 
 
+def test_a_log_that_is_left_of_a_deleted_file_is_not_taken_for_the_new_one_s(path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    child.stdout.readline()
+    child.kill()
+    child.wait()
+    child.stdout.close()
+    path.unlink()
+    assert path.with_name(path.name + "-wal").stat().st_size
+    with History.open(path, create=True) as history:
+        assert history.latest() == {}
+        assert history.said == []
+        history.append(START, {CONNECTIONS: 1.0})
+        assert history.latest() == {CONNECTIONS: (START, 1.0)}
+
+
 WRITER = """
 import sys
 from datetime import UTC, datetime, timedelta

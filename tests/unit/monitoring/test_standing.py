@@ -46,13 +46,16 @@ def test_a_value_is_judged_by_today_s_bounds(manual: Manual) -> None:
         assert (one.level, one.why) == (level, "")
 
 
-@pytest.mark.parametrize(("seconds", "level"), [(100, Level.OK), (130, Level.UNKNOWN), (-3600, Level.OK)])
+@pytest.mark.parametrize(
+    ("seconds", "level"), [(100, Level.OK), (130, Level.UNKNOWN), (-100, Level.OK), (-3600, Level.UNKNOWN)]
+)
 def test_what_is_too_old_is_unknown_whatever_it_was(manual: Manual, seconds: int, level: Level) -> None:
     old = kept("active connections", {"": (10.0, 100.0)}, NOW - timedelta(seconds=seconds))
     one = stands(manual, "Active connections", old)
     assert one.level is level
     assert {each.level for each in one.samples} == {level}, "nor do its samples look fine"
-    assert ("not measured for" in one.why) is (level is Level.UNKNOWN)
+    assert bool(one.why) is (level is Level.UNKNOWN)
+    assert ("not measured for" in one.why) is (seconds > 120)
 
 
 def test_the_newest_attempt_decides_not_the_value_that_is_left_from_before(manual: Manual) -> None:

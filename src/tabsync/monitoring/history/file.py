@@ -26,7 +26,8 @@ VERSION = len(_SCHEMAS)
 _PATIENCE = 2.0  # seconds to wait for another writer: there is one only while a collector takes over from another
 _WAL_LIMIT = 4 << 20  # bytes of the write-ahead log that stay when it was written back
 _KEPT = 2  # corrupt files that stay
-_PARTS = ("", "-wal", "-shm")
+_PARTS = ("-wal", "-shm", "")
+"""The file itself last: a log without its file is nothing, and a new file of its name would take it for its own."""
 
 
 def open_to_write(path: Path) -> tuple[sqlite3.Connection, str]:
@@ -74,7 +75,7 @@ def move_away(path: Path) -> str:
     for part in _PARTS:
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + part).rename(target.with_name(target.name + part))
-    earlier = sorted(one for one in path.parent.glob(f"{path.name}.corrupt-*") if not one.name.endswith(_PARTS[1:]))
+    earlier = sorted(one for one in path.parent.glob(f"{path.name}.corrupt-*") if not one.name.endswith(_PARTS[:2]))
     for old in earlier[:-_KEPT]:
         for part in _PARTS:
             old.with_name(old.name + part).unlink(missing_ok=True)
@@ -86,6 +87,8 @@ def make_private(path: Path) -> None:
     # Never opened when it is there: to close it would drop the locks of a connection that this process has.
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
+        for part in _PARTS[:2]:  # left behind by who deleted the file alone
+            path.with_name(path.name + part).unlink(missing_ok=True)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 

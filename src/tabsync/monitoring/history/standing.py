@@ -132,6 +132,8 @@ def _unknown(metric: Metric, at: datetime | None, tried: datetime | None, why: s
         return NEVER
     newest = max(one for one in (at, tried) if one is not None)
     old = now - newest
+    if -old > _LEAST:
+        return f"its time is {human_seconds(-old.total_seconds())} ahead of this clock, which was changed"
     if old > max(metric.every * _LATE, _LEAST):
         return f"not measured for {human_seconds(old.total_seconds())}: tabsync serve collects"
     return ""
