@@ -87,8 +87,6 @@ def make_private(path: Path) -> None:
     # Never opened when it is there: to close it would drop the locks of a connection that this process has.
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        for part in _PARTS[:2]:  # left behind by who deleted the file alone
-            path.with_name(path.name + part).unlink(missing_ok=True)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
