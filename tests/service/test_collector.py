@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from psycopg import sql
 
+from tabsync.kernel.clock import now
 from tabsync.monitoring.alerts.episode import Episode, State
 from tabsync.monitoring.alerts.keep import fired, open_episodes
+from tabsync.monitoring.history.place import history_of
 from tabsync.service.collector import Collector
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
@@ -159,3 +162,15 @@ def test_a_database_that_is_gone_is_an_alert_and_ends_nothing(watched: Watched) 
     watched.look()
     assert watched.episodes("down") == {}
     assert set(watched.episodes()) == {("Waiting", "kitchen")}
+
+
+def test_who_is_logged_in_and_since_when_the_server_runs_is_kept(watched: Watched) -> None:
+    with connect(watched.workspace.conninfo, "x") as connection:
+        connection.execute("set application_name = 'orders'")
+        watched.look()
+    with history_of(watched.workspace) as history:
+        seen = history.sessions(now() - timedelta(minutes=5))
+        ((_, kind, words),) = history.events(now() - timedelta(days=400), now())
+    assert "orders" in {one.application for one in seen}
+    assert not any(one.application.startswith("tabsync/") for one in seen)
+    assert (kind, words) == ("restart", "the server was started")

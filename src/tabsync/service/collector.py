@@ -39,6 +39,7 @@ from tabsync.workspace import Workspace
 _RENEW = 5.0  # seconds between two renewals of the lease
 _ITEMS = 30.0  # seconds between two looks at the schedule
 _ASK = 60.0  # seconds until the database is asked again which one it is
+_AROUND = 30.0  # seconds between two looks at who is logged in
 _DEADLINE = 10.0  # seconds for one round of measuring, at most
 _AGAIN = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds until it is tried again to connect
 _FAILED = (SQLAlchemyError, TabsyncError, OSError)
@@ -71,6 +72,7 @@ class Collector:
     _holding: bool = False
     _whose: str = ""
     _ask_at: float = 0.0
+    _around_at: float = 0.0
     _said: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -157,6 +159,10 @@ class Collector:
             return []
         most = min((one.every.total_seconds() for one in metrics), default=_DEADLINE)
         found = session.scrape(metrics, manual, min(_DEADLINE, most))
+        if time.monotonic() >= self._around_at and not session.lost:
+            self._around_at = time.monotonic() + _AROUND
+            with suppress(psycopg.Error):
+                self._kept.around(*session.around())
         if session.lost:
             self._disconnect()
         return found
@@ -189,6 +195,8 @@ class Collector:
         seen = [*self._of_metrics(readings, before), *self._of_items(), *self._kept.keep(readings)]
         if seen:
             keep(self.workspace.ledger(), self._subject(), seen, self._lease.check)
+        for words in self._kept.said():
+            self.say(words)
 
     def _of_metrics(self, readings: Sequence[Reading], before: Collection[str]) -> Iterator[Seen]:
         yield from self._of_database(readings)

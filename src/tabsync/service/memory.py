@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -64,6 +65,21 @@ class Memory:
             return
         self._since, self._lost = None, 0
         yield Seen(HISTORY, None, moment)
+
+    def around(self, started_at: datetime, who: Sequence[tuple[str, str, str]]) -> None:
+        """Keep since when the server runs, and who is logged in; lost where the history can't be written."""
+        with suppress(TabsyncError):
+            history = self._opened()
+            if history is not None:
+                history.happened(started_at, "restart", "the server was started")
+                history.saw(who, now())
+
+    def said(self) -> list[str]:
+        """What a person has to know of the file, once."""
+        found = self._history.said[:] if self._history else []
+        if self._history:
+            self._history.said.clear()
+        return found
 
     def close(self) -> None:
         """Let go of the file."""

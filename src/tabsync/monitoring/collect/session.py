@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tabsync.kernel.clock import Clock, now
 from tabsync.manual.model import Manual, Metric
 from tabsync.monitoring.measure import Reading, read
 from tabsync.postgres.connect import Connection
+from tabsync.postgres.queries import named
 from tabsync.postgres.readonly import Reader
 from tabsync.postgres.settings import Limits
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
+_SQL = named(__package__, "session.sql")
 LIMITS = Limits(lock_timeout=50, statement_timeout=5_000, idle_in_transaction_timeout=10_000)
 _STATEMENT = 5.0  # seconds; no metric may take longer
 _SLOW = 1.0  # seconds from which a metric has to wait for the others
@@ -53,6 +56,15 @@ class Watching:
         readings = dict(zip(order, found, strict=True))
         self._slow |= {one.metric: one.seconds if one.seconds >= _SLOW else 0.0 for one in found}
         return [readings[number] for number in range(len(metrics))]
+
+    def around(self) -> tuple[datetime, list[tuple[str, str, str]]]:
+        """Since when the server runs, and (role, application, address) of who is logged in but us.
+
+        Raises psycopg.Error, as when the session is lost.
+        """
+        rows = self._reader.conn.execute(_SQL["around"]).fetchall()
+        who = [(str(role or ""), str(name or ""), str(where or "")) for _, role, name, where in rows if role or name]
+        return rows[0][0], who
 
     @property
     def lost(self) -> bool:
