@@ -23,9 +23,12 @@ from tabsync.schedule.record import ask_subject, put_in_force
 from tabsync.workspace import PROFILE_MANUAL
 from tests.console.conftest import Pages, Site, Workspaces, enter
 
-SCHEDULE = """## Schedule
+HOUR = f"{now() - timedelta(hours=9):%H:00}"
+"""When what is daily is due: so long ago that nothing waits any more, at whatever hour the tests run."""
 
-### Daily, 02:00 UTC
+SCHEDULE = f"""## Schedule
+
+### Daily, {HOUR} UTC
 
 - Say what is in the store: `tabsync backup list`
 - Full backup: `tabsync backup take full`
@@ -93,7 +96,7 @@ def kept(console_workspaces: Workspaces, console_database: str) -> Iterator[Kept
     subject = ask_subject(workspace)
     put_in_force(ledger, read(path)[0], subject, now() - timedelta(days=DAYS))
     keys = {one.name: one.key for one in look(workspace).items}
-    tonight = _last_two_o_clock()
+    tonight = _last_night()
     for night in range(DAYS):
         due = tonight - timedelta(days=night)
         if night != 2:
@@ -106,8 +109,8 @@ def kept(console_workspaces: Workspaces, console_database: str) -> Iterator[Kept
     running.stop()
 
 
-def _last_two_o_clock() -> datetime:
-    moment = now().astimezone(UTC).replace(hour=2, minute=0, second=0, microsecond=0)
+def _last_night() -> datetime:
+    moment = now().astimezone(UTC).replace(hour=int(HOUR[:2]), minute=0, second=0, microsecond=0)
     return moment if moment <= now() else moment - timedelta(days=1)
 
 
@@ -154,7 +157,7 @@ def test_each_item_has_its_days_its_state_and_what_is_next(kept: Kept, pages: Pa
     verified = page.locator("#item-backup-verify-all")
     titles = verified.locator("svg[role=img] title").all_text_contents()
     assert len(titles) == 37
-    tonight = _last_two_o_clock()
+    tonight = _last_night()
     past = {one.partition(": ")[0]: one.partition(": ")[2] for one in titles}
     assert past[f"{tonight - timedelta(days=2):%a %d %b}"] == "missed"
     assert past[f"{tonight - timedelta(days=1):%a %d %b}"] == "done"

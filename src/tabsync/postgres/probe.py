@@ -44,7 +44,7 @@ def _asked(conninfo: str, seconds: float) -> str:
         except TimeoutError:
             fact = f"no answer from {host}:{port} within {seconds:.0f} s"
         except OSError as error:
-            fact = f"{host}:{port}: {(error.strerror or str(error)).lower()}"
+            fact = f"{host}:{port}: {error.strerror or error}"
     return fact
 
 
