@@ -26,6 +26,28 @@ MANUAL = """# M
 - RTO: < 1 hour
 - RPO: < 15 minutes
 
+## Retention
+
+| Class | What | Frequency | Retention | Stores |
+|---|---|---|---|---|
+| full | Whole database | Daily | 30 days | Local |
+
+## Key tables
+
+- `waiting`
+
+## Runbooks
+
+### Too many orders
+
+1. Take them.
+
+## Schedule
+
+### Daily
+
+- Full backup: `tabsync backup take full`
+
 ## Metrics
 
 ### Waiting

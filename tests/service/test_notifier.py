@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
 
-from tabsync.monitoring.alerts.keep import fired
+from tabsync.kernel.clock import iso, now
+from tabsync.kernel.request import Nothing
+from tabsync.kernel.runner import run
+from tabsync.kernel.step import Context
+from tabsync.monitoring.alerts.keep import fired, open_episodes
+from tabsync.monitoring.alerts.list import look_list
+from tabsync.monitoring.alerts.marks import add_silence, add_window, end_silence
+from tabsync.monitoring.alerts.prove import Prove, plan_test
+from tabsync.monitoring.alerts.silences import silences
 from tabsync.monitoring.notify.send import HEADER
 from tabsync.service.notifier import Notifier
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
 from tests.service.test_collector import MANUAL, Watched, put
 from tests.service.told import CONTACTS, Mailbox, Told
+from tests.vanish import until
 
 
 @pytest.fixture
@@ -68,3 +79,63 @@ def test_a_condition_becomes_a_mail_and_a_webhook_and_its_end_another(told: Told
     assert told.box.subjects()[1].startswith("RECOVERED: Waiting, kitchen")
     assert {row["contact"] for row in told.rows()} == {"Admin", "Lead"}
     told.settle(lambda: all(row["state"] == "sent" for row in told.rows()))
+
+
+def test_what_is_silenced_is_kept_and_told_when_the_silence_ends(told: Told) -> None:
+    ledger = told.watched.workspace.ledger()
+    context = Context(told.watched.workspace, "", {}, lambda *_: None)
+    until = iso(now() + timedelta(hours=1))
+    silenced = add_silence(context, rule="Waiting", label="", reason="a load test", until=until)
+    put(told.watched, "kitchen", 60)
+    told.watched.look()
+    told.settle(lambda: len(told.rows()) > 0)
+    told.notifier.step()
+    assert {(row["state"], row["fact"].partition(": ")[2]) for row in told.rows()} == {("withheld", "a load test")}
+    assert told.box.got == []
+    end_silence(context, silence=silenced["id"])
+    told.settle(lambda: len(told.box.got) == 1 and len(told.hook) == 1)
+    assert silences(ledger, now()) == []
+
+
+def test_a_window_withholds_what_is_not_critical(told: Told) -> None:
+    context = Context(told.watched.workspace, "", {}, lambda *_: None)
+    begin, until = iso(now() - timedelta(minutes=1)), iso(now() + timedelta(hours=1))
+    add_window(context, reason="the disk is replaced", begin=begin, until=until, critical_too=False)
+    put(told.watched, "kitchen", 20)
+    put(told.watched, "bar", 60)
+    told.watched.look()
+    told.settle(lambda: len(told.box.got) == 1)
+    assert [one.partition(":")[0] for one in told.box.subjects()] == ["CRITICAL"]
+    withheld = [row for row in told.rows() if row["state"] == "withheld"]
+    assert [row["event"] for row in withheld] == ["start"]
+    put(told.watched, "kitchen", 1)
+    put(told.watched, "bar", 1)
+    told.watched.look()
+    told.settle(lambda: len(told.box.got) == 2)
+    told.notifier.step()
+    assert [one.partition(":")[0] for one in told.box.subjects()] == ["CRITICAL", "RECOVERED"]
+
+
+def test_an_alert_is_proven_by_a_made_up_measurement_that_everybody_is_told_of(told: Told) -> None:
+    workspace = told.watched.workspace
+    plan = plan_test(workspace, Prove("waiting", wait=20))
+    working = threading.Event()
+
+    def work() -> None:
+        while not working.is_set():
+            told.notifier.step()
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        outcome = run(plan, workspace, workspace.journal())
+        assert outcome.results["record"] == {"ok": True, "sent": 2, "all": 2}
+        until(lambda: len(told.box.got) == 2)
+    finally:
+        working.set()
+        thread.join()
+    assert [one.partition(":")[0] for one in told.box.subjects()] == ["[TEST] CRITICAL", "[TEST] RECOVERED"]
+    (bound, _) = look_list(workspace, Nothing()).data["bounds"]
+    assert bound["proven_at"]
+    assert open_episodes(workspace.ledger()) == []

@@ -163,3 +163,7 @@ select id, reason, owner, from_at, coalesce(ended_at, until_at) as until_at
   from alert_window
  where from_at < :until and coalesce(ended_at, until_at) > :since
  order by from_at, id
+
+-- name: running_since
+-- Runs that have begun since a moment, and not ended as far as is known.
+select id, procedure, actor, started_at from run where state = 'running' and started_at >= :since order by started_at

@@ -153,8 +153,11 @@ def _runbooks(manual: Manual, is_built: IsBuilt) -> Listing:
 
 
 def _contacts(manual: Manual, is_built: IsBuilt) -> Listing:
-    rows = ((one.role, one.address, one.availability, str(one.line)) for one in manual.contacts)
-    return Listing(("Role", "Contact", "Availability", "Line"), tuple(rows))
+    rows = (
+        (one.role, one.address, one.availability, str(one.order), ", ".join(one.told_of) or NONE, one.by, str(one.line))
+        for one in manual.contacts
+    )
+    return Listing(("Role", "Contact", "Availability", "Order", "Told of", "By", "Line"), tuple(rows))
 
 
 def _checklists(manual: Manual, is_built: IsBuilt) -> Listing:

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta, tzinfo
+from pathlib import Path
 from threading import Event
 
 from sqlalchemy import insert, update
@@ -22,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import TabsyncError, words_of
 from tabsync.kernel.step import Facts
+from tabsync.ledger.open import sqlite_path
 from tabsync.ledger.tables import delivery
 from tabsync.manual.load import read
 from tabsync.manual.people import Contact
@@ -29,7 +31,7 @@ from tabsync.monitoring.alerts.episode import Episode, Key, Seen, inhibited
 from tabsync.monitoring.alerts.keep import keep, open_episodes
 from tabsync.monitoring.alerts.silences import silence_of, silences, window_of, windows
 from tabsync.monitoring.notify.link import GOOD_FOR, link_for
-from tabsync.monitoring.notify.message import Part, subject_of, text_of
+from tabsync.monitoring.notify.message import MOST, Part, subject_of, text_of
 from tabsync.monitoring.notify.send import Sent, send
 from tabsync.monitoring.notify.who import Told, due_messages
 from tabsync.postgres.conninfo import place
@@ -37,6 +39,8 @@ from tabsync.service.lease import Lease, LostLease
 from tabsync.workspace import Workspace
 
 _RENEW = 5.0  # seconds between two renewals of the lease
+_LOOK = 5.0  # seconds until the ledger is read again although nobody has written it
+_LOOK_AT_SERVER = 1.0  # the same of a ledger on a server, which has no file to look at
 _GAP = 2.0  # seconds between two messages to one contact: what comes meanwhile goes into one
 _BACK_OFF = (10, 30, 60, 120, 300, 900)  # seconds until a channel that failed is tried again
 _GIVE_UP = timedelta(hours=24)
@@ -63,6 +67,8 @@ class Notifier:
     _taken_up: bool = False
     _holding: bool = False
     _renew_at: float = 0.0
+    _look_at: float = 0.0
+    _ledger_stamp: tuple[int, ...] | None = None
     _said: str = ""
 
     def __post_init__(self) -> None:
@@ -85,8 +91,9 @@ class Notifier:
                 return
             self._follow()
             self._finish()
-            self._make()
-            self._send()
+            if self._is_time():
+                self._make()
+                self._send()
             self._note("")
         except LostLease:
             self._holding, self._renew_at = False, 0.0
@@ -126,6 +133,18 @@ class Notifier:
                 if not problems or not self._contacts:
                     self._contacts = manual.contacts
                 self._stamp = stamp
+
+    def _is_time(self) -> bool:
+        """Whether to look: the ledger was written, or it is time. Looking at a file costs less than reading it."""
+        moment, path = time.monotonic(), sqlite_path(self.workspace.ledger().url)
+        stamp = _stamp_of(path) if path else None
+        if stamp == self._ledger_stamp and moment < self._look_at and path is not None and not self._on_way:
+            return False
+        if path is None and moment < self._look_at:
+            return False
+        self._ledger_stamp = stamp
+        self._look_at = moment + (_LOOK if path else _LOOK_AT_SERVER)
+        return True
 
     def _make(self) -> None:
         """Write down the messages that are to be made now, and which of them are withheld."""
@@ -195,7 +214,7 @@ class Notifier:
         parts = self._parts(rows, role)
         name = self.workspace.name or place(self.workspace.conninfo)
         subject, text = subject_of(parts, name), text_of(parts, name, self.here, now())
-        ids = ", ".join(one.id for one in parts)
+        ids = ", ".join(one.id for one in parts[:MOST])
         self._on_way[role] = (self._pool.submit(send, address, contact.address, subject, text, ids), rows)
 
     def _parts(self, rows: Sequence[Facts], role: str) -> list[Part]:
@@ -256,6 +275,15 @@ class Notifier:
         if fact != self._said:
             self._said = fact
             self.say(fact or "in order again")
+
+
+def _stamp_of(path: Path) -> tuple[int, ...]:
+    found: list[int] = []
+    for one in (path, Path(f"{path}-wal")):
+        with suppress(OSError):
+            stat = one.stat()
+            found += [stat.st_mtime_ns, stat.st_size]
+    return tuple(found)
 
 
 def _told(row: Facts) -> Told:

@@ -23,6 +23,12 @@ CALM = timedelta(seconds=60)
 """How long it must be well again before an episode ends, when its bound has no `For`; else as long as that, at most."""
 
 
+FRESH = timedelta(minutes=1)
+"""How old what is written down of an episode that goes on may be."""
+
+_INTERVALS = 3
+
+
 class State(StrEnum):
     """Where an episode stands. PENDING: its bound is exceeded, not yet for long enough; nobody has been told."""
 
@@ -46,7 +52,7 @@ class Seen:
     """What was seen of a condition. level: None: it is well; goes_on: it is not, but would not begin an episode.
 
     fresh: False when it could not be measured: then nothing is known of it, and nothing ends. hold: how long it must
-    last before it fires.
+    last before it fires; every: how often it is looked at.
     """
 
     key: Key
@@ -55,6 +61,7 @@ class Seen:
     goes_on: Severity | None = None
     fresh: bool = True
     hold: timedelta = timedelta(0)
+    every: timedelta = timedelta(minutes=1)
     facts: Facts = field(default_factory=dict)
 
 
@@ -91,11 +98,20 @@ def advance(episode: Episode | None, seen: Seen, new_id: str, subject: str, *, i
         return _begun(seen, seen.level, new_id, subject, is_test) if seen.level and seen.fresh else None
     if not seen.fresh:
         return episode
-    moment = max(seen.at, episode.seen_at)  # a clock that was set back makes no time pass, and takes none away
     level = seen.level or seen.goes_on
+    passed = _passed(episode, seen)
     if level is None:
-        return _well(episode, seen, moment)
-    return _unwell(episode, seen, level, moment)
+        return _well(episode, seen, passed)
+    return _unwell(episode, seen, level, passed)
+
+
+def _passed(episode: Episode, seen: Seen) -> float:
+    """Seconds for which what is seen now has held since it was last seen.
+
+    No more than a few intervals count: nobody looked while the collector was dead, or while a clock jumped ahead; and a
+    clock that was set back takes nothing away.
+    """
+    return min(max(0.0, (seen.at - episode.seen_at).total_seconds()), _INTERVALS * seen.every.total_seconds())
 
 
 def _begun(seen: Seen, level: Severity, new_id: str, subject: str, is_test: bool) -> Episode:
@@ -108,38 +124,39 @@ def _fired(episode: Episode, moment: datetime) -> Episode:
     return replace(episode, state=State.FIRING, fired_at=episode.fired_at or moment)
 
 
-def _unwell(episode: Episode, seen: Seen, level: Severity, moment: datetime) -> Episode:
+def _unwell(episode: Episode, seen: Seen, level: Severity, passed: float) -> Episode:
     """Its bound is exceeded, or it has not gone back far enough."""
-    facts = _merged(episode.facts, seen.facts)
-    facts.pop("well_since", None)
-    if level != episode.level:
-        # A higher level must last as long as the first one had to; a lower one is what there is now.
-        raised = facts.setdefault("raised_at", seen.at.isoformat()) if level == "critical" else None
-        if raised is None or moment - datetime.fromisoformat(raised) >= seen.hold or episode.state is State.PENDING:
-            if level == "critical" and episode.state is not State.PENDING:
-                facts.setdefault("rose", moment.isoformat())
+    facts, hold = _merged(episode.facts, seen.facts), seen.hold.total_seconds()
+    facts.pop("calm", None)
+    if level == "critical" and episode.level == "warning":
+        # It must last as long at the higher level as it had to at the first one.
+        facts["raised"] = facts.get("raised", 0.0) + (passed if "raised" in facts else 0.0)
+        if facts["raised"] >= hold or episode.state is State.PENDING:
+            if episode.state is not State.PENDING:
+                facts.setdefault("rose", seen.at.isoformat())
             episode = replace(episode, level=level)
-            facts.pop("raised_at", None)
+            del facts["raised"]
     else:
-        facts.pop("raised_at", None)
-    changed = replace(episode, seen_at=moment, facts=facts)
-    if episode.state is State.PENDING:
-        if seen.level is None:
-            return replace(changed, state=State.ENDED, ended_at=moment)  # it didn't last
-        return _fired(changed, moment) if moment - episode.began_at >= seen.hold else changed
-    return replace(changed, state=State.FIRING)
+        facts.pop("raised", None)
+        episode = replace(episode, level=level)
+    changed = replace(episode, seen_at=seen.at, facts=facts)
+    if episode.state is not State.PENDING:
+        return replace(changed, state=State.FIRING)
+    if seen.level is None:
+        return replace(changed, state=State.ENDED, ended_at=seen.at)  # it didn't last
+    facts["held"] = facts.get("held", 0.0) + passed
+    return _fired(changed, seen.at) if facts["held"] >= hold else changed
 
 
-def _well(episode: Episode, seen: Seen, moment: datetime) -> Episode:
+def _well(episode: Episode, seen: Seen, passed: float) -> Episode:
     facts = {name: value for name, value in seen.facts.items() if name in ("value", "of", "text")}
     kept = episode.facts | ({"now": facts} if facts else {})
     if episode.state is State.PENDING:
-        return replace(episode, state=State.ENDED, ended_at=moment, seen_at=moment)
-    since = kept.setdefault("well_since", moment.isoformat())
-    calm = min(seen.hold, CALM) if seen.hold else timedelta(0)
-    if moment - datetime.fromisoformat(since) >= calm:
-        return replace(episode, state=State.ENDED, ended_at=moment, seen_at=moment, facts=kept)
-    return replace(episode, state=State.RECOVERING, seen_at=moment, facts=kept)
+        return replace(episode, state=State.ENDED, ended_at=seen.at, seen_at=seen.at)
+    kept["calm"] = kept.get("calm", 0.0) + (passed if "calm" in kept else 0.0)
+    if kept["calm"] >= min(seen.hold, CALM).total_seconds():
+        return replace(episode, state=State.ENDED, ended_at=seen.at, seen_at=seen.at, facts=kept)
+    return replace(episode, state=State.RECOVERING, seen_at=seen.at, facts=kept)
 
 
 def _merged(before: Mapping[str, Any], now: Mapping[str, Any]) -> Facts:
@@ -158,16 +175,14 @@ def _merged(before: Mapping[str, Any], now: Mapping[str, Any]) -> Facts:
 
 def changed(before: Episode | None, after: Episode | None) -> bool:
     """Whether the difference has to be written down: values alone needn't be, each time."""
-    if before is None or after is None:
+    if before is None or after is None or before is after:
         return after is not before
-    same = (before.state, before.level, before.fired_at, before.ended_at) == (
-        after.state,
-        after.level,
-        after.fired_at,
-        after.ended_at,
-    )
-    marks = ("well_since", "raised_at")
-    return not same or any(before.facts.get(one) != after.facts.get(one) for one in marks)
+    if (before.state, before.level, before.ended_at) != (after.state, after.level, after.ended_at):
+        return True
+    counting = ("held", "calm", "raised")
+    if any(before.facts.get(one) != after.facts.get(one) for one in counting):
+        return True
+    return abs(after.seen_at - before.seen_at) >= FRESH
 
 
 def inhibited(episode: Episode, others: Sequence[Episode]) -> Episode | None:

@@ -35,7 +35,7 @@ _SETTLED = ("sent", "withheld", "given up")
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Prove:
     """What one may ask of alert test."""
 
     metric: Annotated[str, Argument("The metric, as alert list names its bound.")]
@@ -43,7 +43,7 @@ class Test:
     wait: Annotated[int, Option("How long to wait until everybody was told.", unit="s", minimum=0, maximum=600)] = 60
 
 
-def plan_test(workspace: Workspace, request: Test) -> Plan:
+def plan_test(workspace: Workspace, request: Prove) -> Plan:
     """Plan to let a bound fire once, marked TEST. Raises BadUsage when the manual has no such bound."""
     manual = load(workspace.manual_path)
     metric, number, row = _bound(manual, request.metric)
@@ -181,7 +181,7 @@ def record(context: Context, *, rule: str) -> Facts:
     return {"ok": ok, "sent": len(sent), "all": len(told)}
 
 
-def show(done: Done[Workspace, Test]) -> Page:
+def show(done: Done[Workspace, Prove]) -> Page:
     """Whether the alert can fire, and who was told."""
     results, rule = done.results, done.planned.plan.target["rule"]
     verdict, told = results["record"], results["told"]["told"]

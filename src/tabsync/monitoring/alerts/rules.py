@@ -89,10 +89,10 @@ def _seen(
     going = _goes_on(threshold, sample)
     if held is not None and held.level == "critical" and going == "critical":
         severity = "critical" if severity else None  # it was, and has not gone back far enough
-        return Seen(key, severity, at, goes_on=going, hold=threshold.for_, facts=facts)
+        return Seen(key, severity, at, goes_on=going, hold=threshold.for_, every=metric.every, facts=facts)
     if going == "critical":
         going = "warning" if threshold.warning else ("critical" if held is not None else None)
-    return Seen(key, severity, at, goes_on=going, hold=threshold.for_, facts=facts)
+    return Seen(key, severity, at, goes_on=going, hold=threshold.for_, every=metric.every, facts=facts)
 
 
 def _goes_on(threshold: Threshold, sample: Sample) -> Severity | None:
@@ -114,7 +114,7 @@ def _not_there(metric: Metric, threshold: Threshold, key: Key, reading: Reading,
     single = key.label == "" and metric.no_rows_ok and not reading.samples
     # A list of the worst may be full of what is worse: only if one of its rows is well, all that are left out are.
     room = not reading.samples or any(judge(threshold, one.value, one.of) is Level.OK for one in reading.samples)
-    return Seen(key, None, at, fresh=single or (metric.gone_ok and room))
+    return Seen(key, None, at, fresh=single or (metric.gone_ok and room), hold=threshold.for_, every=metric.every)
 
 
 def _blindness(metric: Metric, reading: Reading, blind: bool, before: Collection[str], at: datetime) -> Iterator[Seen]:
@@ -123,14 +123,14 @@ def _blindness(metric: Metric, reading: Reading, blind: bool, before: Collection
     hold = max(BLIND, 2 * metric.every)
     if not blind:
         if any(one.value is not None for one in reading.samples) or not reading.samples:
-            yield Seen(key, None, at, hold=hold)
+            yield Seen(key, None, at, hold=hold, every=metric.every)
         return
     if metric.title.lower() not in before:
         return
     why = reading.error or next((one.why for one in reading.samples if one.why), "the query gave no value")
     facts: Facts = {"metric": metric.title, "text": "not measured", "why": why, "meaning": metric.prose, "runbook": ""}
     facts |= {"action": "Find out why it can't be measured: nothing is known of it meanwhile"}
-    yield Seen(key, "warning", at, hold=hold, facts=facts)
+    yield Seen(key, "warning", at, hold=hold, every=metric.every, facts=facts)
 
 
 def _facts(metric: Metric, threshold: Threshold, sample: Sample, level: Severity | None) -> Facts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tabsync.kernel.clock import iso, parse_iso
 from tabsync.kernel.step import Facts
@@ -76,9 +76,16 @@ def silences(ledger: Ledger, moment: datetime) -> list[Silence]:
     ]
 
 
+OURS = ("restore in-place", "restore in-place --undo", "restore managed")
+"""What we do ourselves that disturbs whoever uses the database: alerts are expected while it runs."""
+
+_LONGEST = timedelta(hours=12)
+"""A run that is said to go on for longer has died."""
+
+
 def windows(ledger: Ledger, moment: datetime) -> list[Window]:
-    """Those that are open at a moment, or will be."""
-    return [
+    """Those that are open at a moment, or will be; and one for each restore of ours that runs."""
+    found = [
         Window(
             row["id"],
             row["reason"],
@@ -91,6 +98,13 @@ def windows(ledger: Ledger, moment: datetime) -> list[Window]:
         )
         for row in ledger.read("alert_windows", now=iso(moment))
     ]
+    running = ledger.read("running_since", since=iso(moment - _LONGEST))
+    return found + [_of_run(row) for row in running if row["procedure"] in OURS]
+
+
+def _of_run(row: Facts) -> Window:
+    begin = parse_iso(row["started_at"])
+    return Window(0, f"{row['procedure']} runs", row["actor"], "", begin, begin + _LONGEST, False, row["id"])
 
 
 def silence_of(episode: Episode, found: Iterable[Silence]) -> Silence | None:

@@ -11,6 +11,9 @@ from tabsync.kernel.units import human_seconds
 from tabsync.monitoring.alerts.episode import Episode
 from tabsync.monitoring.notify.who import END, REMINDER, RISEN
 
+MOST = 20
+"""How many alerts are told in full in one message."""
+
 _LONGEST = 200  # characters of a subject
 
 
@@ -34,8 +37,9 @@ def subject_of(parts: Sequence[Part], name: str) -> str:
 
 def text_of(parts: Sequence[Part], name: str, here: tzinfo, now: datetime) -> str:
     """The whole text: each alert with what it means, since when, its value against its bound, and what to do."""
-    blocks = ["\n".join(_lines(one, here, now)) for one in parts]
-    foot = f"{name}, told by tabsync at {_moment(now, here)}\ndelivery: {', '.join(one.id for one in parts)}"
+    blocks = ["\n".join(_lines(one, here, now)) for one in parts[:MOST]]
+    blocks += [f"and {len(parts) - MOST} more: tabsync alert list"] if len(parts) > MOST else []
+    foot = f"{name}, told by tabsync at {_moment(now, here)}\ndelivery: {', '.join(one.id for one in parts[:MOST])}"
     return "\n\n".join([*blocks, foot]) + "\n"
 
 
