@@ -16,7 +16,7 @@ from tabsync.manual.thresholds import UNIT_EXPECTED, parse_quantity, parse_unit
 EVERY = timedelta(minutes=1)
 """How often a metric is measured when the manual doesn't say."""
 
-SOURCES = ("recoverable to",)
+SOURCES = ("recoverable to", "disk", "pooler clients waiting", "pooler wait")
 """What tabsync itself can tell, where a metric says so with `Source:` instead of a query."""
 
 OLDEST = 15

@@ -6,22 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tabsync.backups.recoverable import SOURCE, recoverable_to
 from tabsync.backups.watch import contribute as backups
 from tabsync.bookkeeping.watch import contribute as ledger
-from tabsync.kernel.clock import now
 from tabsync.kernel.procedure import named
 from tabsync.kernel.request import Option
 from tabsync.manual.load import load
-from tabsync.manual.model import Manual, Metric
+from tabsync.manual.model import Manual
 from tabsync.monitoring.alerts.watch import contribute as alerts
-from tabsync.monitoring.measure import Reading, own_reading
 from tabsync.monitoring.shown import exit_code, page_of
 from tabsync.monitoring.status import look as look_at
+from tabsync.procedures.sources import contribute as sources
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tabsync.kernel.page import Page
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
@@ -33,20 +29,13 @@ def _schedule(workspace: Workspace, manual: Manual, facts: Facts) -> list[Facts]
     return found
 
 
-CONTRIBUTORS = (backups, _schedule, ledger, alerts)
+CONTRIBUTORS = (backups, _schedule, ledger, alerts, sources)
 """Each chapter that has something to say of how things stand."""
 
 
 def look(workspace: Workspace, manual: Manual) -> Facts:
     """Everything that the status shows; see monitoring.status.look."""
     return look_at(workspace, manual, CONTRIBUTORS)
-
-
-def known_to_us(workspace: Workspace, manual: Manual, metrics: Sequence[Metric], subject: str) -> list[Reading]:
-    """The metrics that have no query, as the chapters know them. subject: of which database."""
-    known = {SOURCE: recoverable_to(workspace, manual, workspace.ledger(), subject)}
-    found = [one for one in metrics if one.source]
-    return [own_reading(one, manual.thresholds_of(one.title), known.get(one.source), now()) for one in found]
 
 
 @dataclass(frozen=True, slots=True)

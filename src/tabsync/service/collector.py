@@ -28,7 +28,7 @@ from tabsync.monitoring.alerts.rules import DOWN, conditions, left_over
 from tabsync.monitoring.collect.session import Watching
 from tabsync.monitoring.measure import Reading
 from tabsync.postgres.conninfo import answers, place
-from tabsync.procedures.status import known_to_us
+from tabsync.procedures.sources import known_to_us
 from tabsync.schedule.evidence import UNTOLD
 from tabsync.schedule.record import ask_subject, known_subject
 from tabsync.service.items import conditions_of_items

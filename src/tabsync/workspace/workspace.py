@@ -55,6 +55,7 @@ class Workspace:
     heartbeat: str = ""
     channels: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     public_url: str = ""
+    pgbouncer: str = field(default="", repr=False)
     history_size: str = "1GB"
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 

@@ -1,0 +1,59 @@
+"""The disk that a server's data are on, where the server is on this machine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import psutil
+
+from tabsync.kernel.errors import NotAllowed
+from tabsync.postgres.connect import Connection
+
+_APART = 5.0  # seconds by which the clocks of kernel and server may tell the start of a process differently
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk. used, size: bytes, without what is reserved for root; path: of the data directory."""
+
+    used: int
+    size: int
+    path: str
+
+
+def disk_of(connection: Connection) -> Disk:
+    """The disk of the server's data directory. Raises NotAllowed when the server isn't here, or doesn't say where.
+
+    A path alone proves nothing: a container has the same one. The server is here when the process of our own session
+    is, and began when the server says so.
+    """
+    row = connection.execute(
+        "select pid, backend_start, current_setting('data_directory', true) from pg_stat_activity"
+        " where pid = pg_backend_pid()"
+    ).fetchone()
+    pid, started, directory = row if row else (0, None, None)
+    if not _is_here(pid, started):
+        raise NotAllowed("the server is not on this machine, so its disk can't be seen", "declare it: Of: 100 GB")
+    if not directory:
+        raise NotAllowed("the server doesn't say where its data are", "grant pg_read_all_settings to the role")
+    try:
+        found = os.statvfs(Path(directory))
+    except OSError as error:
+        raise NotAllowed(f"the disk of {directory} can't be seen: {error.strerror}") from None
+    used = (found.f_blocks - found.f_bfree) * found.f_frsize
+    return Disk(used, used + found.f_bavail * found.f_frsize, str(directory))
+
+
+def _is_here(pid: int, started: datetime | None) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return (
+            started is not None
+            and process.name().startswith("postgres")
+            and abs(process.create_time() - started.timestamp()) < _APART
+        )
+    except psutil.Error:
+        return False
