@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tabsync.kernel.clock import iso, now
+from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.request import Nothing
 from tabsync.kernel.runner import run
 from tabsync.kernel.step import Context
@@ -21,6 +22,7 @@ from tabsync.monitoring.alerts.marks import add_silence, add_window, end_silence
 from tabsync.monitoring.alerts.prove import Prove, plan_test
 from tabsync.monitoring.alerts.silences import silences
 from tabsync.monitoring.notify.send import HEADER
+from tabsync.monitoring.notify.try_out import TryOut, plan_try_out
 from tabsync.service.notifier import Notifier
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
@@ -139,3 +141,18 @@ def test_an_alert_is_proven_by_a_made_up_measurement_that_everybody_is_told_of(t
     (bound, _) = look_list(workspace, Nothing()).data["bounds"]
     assert bound["proven_at"]
     assert open_episodes(workspace.ledger()) == []
+
+
+def test_each_contact_with_a_channel_gets_a_test_message(told: Told) -> None:
+    workspace = told.watched.workspace
+    outcome = run(plan_try_out(workspace, TryOut()), workspace, workspace.journal())
+    tried = [(one["contact"], one["ok"]) for one in outcome.results["send"]["told"]]
+    assert tried == [("Admin", True), ("Lead", True), ("Boss", True)]
+    until(lambda: len(told.box.got) == 2 and len(told.hook) == 1)
+    assert all(one.startswith("[TEST] tabsync reaches") for one in told.box.subjects())
+    lacking = replace(workspace, channels=workspace.channels[:1])
+    outcome = run(plan_try_out(lacking, TryOut("lead")), lacking, workspace.journal())
+    (failed,) = outcome.results["send"]["told"]
+    assert (failed["ok"], failed["fact"]) == (False, "tabsync.toml has no channel 'hook' in [notify]")
+    with pytest.raises(BadUsage, match="no channel"):
+        plan_try_out(workspace, TryOut("supplier"))

@@ -33,10 +33,13 @@ class Show:
 def check_command(terminal: Terminal, request: Check) -> int:
     """List the errors in the manual, and the commands in it that are not built yet."""
     from tabsync.cli.usage import COMMANDS, wrong_usage
+    from tabsync.kernel.clock import now
     from tabsync.kernel.page import Page
     from tabsync.manual.check import check
     from tabsync.manual.load import read
+    from tabsync.monitoring.notify.reach import gaps
     from tabsync.procedures import is_built
+    from tabsync.system.zone import machine_zone
 
     path = _manual_path(request.file)
     manual, parsed = read(path)
@@ -48,12 +51,15 @@ def check_command(terminal: Terminal, request: Check) -> int:
         commands=COMMANDS,
         exists=lambda target: os.path.exists(path.parent / target),  # noqa: PTH110 - it raises for no name
     )
-    page = Page("", _report_json(path, manual.digest, report))
+    untold = gaps(manual.contacts, None, now(), machine_zone())
+    page = Page("", _report_json(path, manual.digest, report) | {"nobody_told": untold})
     for problem in report.problems:
         page.line(problem.described(str(path)), whole=True)
     page.line(_summary(path, report), whole=True)
     for command in report.not_built:
         page.line(f"  {path.name}:{command.line}: tabsync {command.text}", whole=True)
+    for one in untold:
+        page.note(one)
     terminal.page(page)
     return int(Exit.PROBLEM_FOUND if report.problems else Exit.DONE)
 

@@ -91,6 +91,7 @@ def page_of(facts: Facts) -> Page:
     interrupted = [f"{one['procedure']} (tabsync run show {one['id']})" for one in facts["interrupted"]]
     _add(page, "Interrupted runs", interrupted)
     _add(page, "Unknown", facts["unseen"])
+    _add(page, "Who would be told", facts.get("nobody_told", []))
     return page
 
 

@@ -13,6 +13,7 @@ from tabsync.kernel.request import Option
 from tabsync.manual.load import load
 from tabsync.manual.model import Manual
 from tabsync.monitoring.alerts.watch import contribute as alerts
+from tabsync.monitoring.notify.watch import contribute as notifications
 from tabsync.monitoring.shown import exit_code, page_of
 from tabsync.monitoring.status import look as look_at
 from tabsync.procedures.sources import contribute as sources
@@ -29,7 +30,7 @@ def _schedule(workspace: Workspace, manual: Manual, facts: Facts) -> list[Facts]
     return found
 
 
-CONTRIBUTORS = (backups, _schedule, ledger, alerts, sources)
+CONTRIBUTORS = (backups, _schedule, ledger, alerts, notifications, sources)
 """Each chapter that has something to say of how things stand."""
 
 

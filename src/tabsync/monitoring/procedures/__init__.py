@@ -7,6 +7,7 @@ from tabsync.monitoring.alerts.procedures import GROUPS as ALERT_GROUPS
 from tabsync.monitoring.alerts.procedures import PROCEDURES as ALERTS
 from tabsync.monitoring.history.procedures import GROUPS as METRIC_GROUPS
 from tabsync.monitoring.history.procedures import PROCEDURES as METRICS
+from tabsync.monitoring.notify.procedures import PROCEDURES as NOTIFICATIONS
 
 GROUPS: tuple[Group, ...] = (
     *ALERT_GROUPS,
@@ -60,5 +61,6 @@ PROCEDURES: tuple[Procedure, ...] = (
         needs="pg_monitor",
     ),
     *ALERTS,
+    *NOTIFICATIONS,
     *METRICS,
 )
