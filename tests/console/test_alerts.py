@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -12,6 +13,7 @@ from tabsync.console.serve import start
 from tabsync.kernel.clock import now
 from tabsync.monitoring.alerts.episode import Key, Seen
 from tabsync.monitoring.alerts.keep import keep, open_episodes
+from tabsync.monitoring.notify.link import link_for
 from tests.console.conftest import Pages, Site, Workspaces, enter
 
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -80,3 +82,38 @@ def test_it_fits(site: Site, pages: Pages, width: int, scheme: str) -> None:
     enter(site, page, "ana")
     page.goto(site.url("/alerts"))
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_link_of_a_message_acknowledges_once_and_not_by_being_opened(site: Site, pages: Pages) -> None:
+    ledger, home = site.workspace.ledger(), site.workspace.home
+    key = Key("threshold", "Replication lag", "standby1")
+    keep(ledger, "", [Seen(key, "critical", now(), facts={"text": "31 s", "bound": "> 30 s", "action": "Diagnose"})])
+    (alert,) = [one.id for one in open_episodes(ledger) if one.key == key]
+    link = link_for(home, site.running.url, alert, "Database Admin", now() + timedelta(days=1))
+    page = pages().page
+    page.goto(link)
+    page.goto(link)
+    expect(page.get_by_text("You are told as Database Admin.")).to_be_visible()
+    assert [one.acked_by for one in open_episodes(ledger) if one.id == alert] == [""]
+    page.get_by_role("button", name="I take care of it").click()
+    expect(page.get_by_text("Database Admin takes care of it.")).to_be_visible()
+    other = link_for(home, site.running.url, alert, "CTO", now() + timedelta(days=1))
+    page.goto(other)
+    expect(page.get_by_text("Database Admin takes care of it.")).to_be_visible()
+    origin = {"origin": site.running.url.rstrip("/")}
+    assert httpx.post(other, headers=origin, follow_redirects=True, trust_env=False).status_code == 200
+    assert [one.acked_by for one in open_episodes(ledger) if one.id == alert] == ["Database Admin"]
+    assert [one["action"] for one in ledger.read("audit", limit=1)] == ["alert ack"]
+
+
+@pytest.mark.parametrize("what", ["old", "forged", "cut", "nonsense"])
+def test_a_link_that_is_not_ours_or_too_old_opens_nothing(site: Site, what: str) -> None:
+    until = now() + timedelta(days=-1 if what == "old" else 1)
+    link = link_for(site.workspace.home, site.running.url, "0123456789ab", "CTO", until)
+    links = {"old": link, "forged": f"{link[:-1]}{'A' if link[-1] != 'A' else 'B'}", "cut": link[:-9]}
+    tried = links.get(what, f"{site.running.url.rstrip('/')}/acknowledge/%00%ff")
+    answer = httpx.get(tried, trust_env=False)
+    assert answer.status_code == 403
+    assert "tabsync alert ack" in answer.text
+    origin = {"origin": site.running.url.rstrip("/")}
+    assert httpx.post(tried, headers=origin, trust_env=False).status_code == 403

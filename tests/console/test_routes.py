@@ -111,6 +111,8 @@ def test_the_router_holds_what_we_think(door: Door) -> None:
     assert table == {
         ("GET", "anybody"),
         ("POST", "anybody"),
+        ("GET", "link_holder"),
+        ("POST", "link_holder"),
         ("GET", "viewer"),
         ("GET", "admin"),
         ("POST", "viewer_post"),

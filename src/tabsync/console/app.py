@@ -21,6 +21,7 @@ from tabsync.console.base.guard import Guard, as_json, is_for_program
 from tabsync.console.base.render import error_page, page
 from tabsync.console.base.state import new_console
 from tabsync.console.pages import (
+    acknowledge,
     alerts,
     api,
     audit,
@@ -63,6 +64,7 @@ def create_app(workspace: Workspace, *, hosts: Sequence[str]) -> FastAPI:
     app.state.console = new_console(workspace)
     for chapter in (
         probes,
+        acknowledge,
         login,
         status,
         alerts,

@@ -1,7 +1,8 @@
 """Who may use a route. Each route has one of these in its signature; create_app refuses one that has none.
 
-`Public`: anybody. `Viewer`, `Admin`: a session of at least that role. `ViewerPost`, `AdminPost`: besides, the form
-carries the session's CSRF token. A route that isn't GET takes one of the last two, or is the login itself.
+`Public`: anybody. `LinkHolder`: whoever has the link of a message. `Viewer`, `Admin`: a session of at least that role.
+`ViewerPost`, `AdminPost`: besides, the form carries the session's CSRF token. A route that isn't GET takes one of the
+last two, or is the login itself, or the link's own form.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from tabsync.console.base.state import Console, console_of
+from tabsync.kernel.clock import now
 from tabsync.ledger.operators import ROLES, Operator, Session, find_session
 from tabsync.ledger.tokens import operator_of
+from tabsync.monitoring.notify.link import key_of, read_token
 from tabsync.system.listen import is_loopback
 
 
@@ -127,6 +130,18 @@ def token_admin(who: Annotated[Operator, Depends(token_viewer)]) -> Operator:
     return who
 
 
+def link_holder(token: str, console: Annotated[Console, Depends(console_of)]) -> tuple[str, str]:
+    """Who holds a link that was sent in a message: the alert and the contact. Raises HTTPException 403.
+
+    The link is the proof, in the form that it leads to as well: no cookie goes with it, so no other site can use one.
+    """
+    try:
+        return read_token(key_of(console.workspace.home), token, now())
+    except ValueError as error:
+        told = f"{str(error).capitalize()}. On the command line: tabsync alert list, tabsync alert ack ID."
+        raise HTTPException(403, told) from None
+
+
 def masked(token: str) -> str:
     """A form's token as a page carries it: different in each response.
 
@@ -178,8 +193,9 @@ Admin = Annotated[Session, Depends(admin)]
 ViewerPost = Annotated[Session, Depends(viewer_post)]
 AdminPost = Annotated[Session, Depends(admin_post)]
 
+LinkHolder = Annotated[tuple[str, str], Depends(link_holder)]
 TokenViewer = Annotated[Operator, Depends(token_viewer)]
 TokenAdmin = Annotated[Operator, Depends(token_admin)]
 
-GUARDS = {anybody, viewer, admin, viewer_post, admin_post, token_viewer, token_admin}
-POSTING = {anybody, viewer_post, admin_post, token_admin}
+GUARDS = {anybody, link_holder, viewer, admin, viewer_post, admin_post, token_viewer, token_admin}
+POSTING = {anybody, link_holder, viewer_post, admin_post, token_admin}

@@ -25,7 +25,7 @@ def link_for(home: Path, public_url: str, episode: str, contact: str, until: dat
     """The link for a contact, "" where nobody could reach the console by it. until: how long it is good."""
     if not public_url:
         return ""
-    return f"{public_url}/acknowledge/{token_for(key_of(home), episode, contact, until)}"
+    return f"{public_url.rstrip('/')}/acknowledge/{token_for(key_of(home), episode, contact, until)}"
 
 
 def token_for(key: bytes, episode: str, contact: str, until: datetime) -> str:
