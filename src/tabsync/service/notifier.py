@@ -10,12 +10,13 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta, tzinfo
 from pathlib import Path
 from threading import Event
+from urllib.parse import quote
 
 from sqlalchemy import insert, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,13 +28,13 @@ from tabsync.ledger.open import sqlite_path
 from tabsync.ledger.tables import delivery
 from tabsync.manual.load import read
 from tabsync.manual.people import Contact
-from tabsync.monitoring.alerts.episode import Episode, Key, Seen, inhibited
+from tabsync.monitoring.alerts.episode import Episode, Key, Seen, Severity, inhibited
 from tabsync.monitoring.alerts.keep import keep, open_episodes
 from tabsync.monitoring.alerts.silences import silence_of, silences, window_of, windows
 from tabsync.monitoring.notify.link import GOOD_FOR, link_for
 from tabsync.monitoring.notify.message import MOST, Part, subject_of, text_of
-from tabsync.monitoring.notify.send import Sent, send
-from tabsync.monitoring.notify.who import Told, due_messages
+from tabsync.monitoring.notify.send import TIMEOUT, Sent, send
+from tabsync.monitoring.notify.who import REMINDER, Told, due_messages, is_acknowledged
 from tabsync.postgres.conninfo import place
 from tabsync.service.lease import Lease, LostLease
 from tabsync.workspace import Workspace
@@ -43,9 +44,13 @@ _LOOK = 5.0  # seconds until the ledger is read again although nobody has writte
 _LOOK_AT_SERVER = 1.0  # the same of a ledger on a server, which has no file to look at
 _GAP = 2.0  # seconds between two messages to one contact: what comes meanwhile goes into one
 _BACK_OFF = (10, 30, 60, 120, 300, 900)  # seconds until a channel that failed is tried again
-_GIVE_UP = timedelta(hours=24)
-_LATELY = timedelta(hours=25)
+_GIVE_UP = 100  # tries, which take a day
+_LATELY = timedelta(days=8)  # however long nobody told: whoever heard that it began hears that it has ended
 _TRIES = 2  # in vain, until a channel is said to be out of order
+_AT_ONCE = 50  # alerts in one message
+_PEOPLE = 64  # to whom messages are on their way at the same time: one that gets no answer delays nobody else
+_PATIENCE = TIMEOUT + 3  # seconds at the end for what is on its way
+_CHANNEL = "channel"  # the subject of what is about a channel: no database
 _FAILED = (SQLAlchemyError, TabsyncError, OSError)
 
 
@@ -64,7 +69,6 @@ class Notifier:
     _stamp: tuple[int, int] | None = None
     _on_way: dict[str, tuple[Future[Sent], list[Facts]]] = field(default_factory=dict)
     _last: dict[str, float] = field(default_factory=dict)
-    _taken_up: bool = False
     _holding: bool = False
     _renew_at: float = 0.0
     _look_at: float = 0.0
@@ -74,14 +78,17 @@ class Notifier:
     def __post_init__(self) -> None:
         holder = f"{self.name}/{socket.gethostname()}/{os.getpid()}/{iso(now())}"
         self._lease = Lease(self.workspace.ledger(), holder, self.workspace.home, "notifier")
-        self._pool = ThreadPoolExecutor(8, "notifier")
+        self._pool = ThreadPoolExecutor(_PEOPLE, "notifier")
 
     def run(self, pause: float = 0.5) -> None:
         """Tell until `stopping` is set, or the process that started this one is gone."""
         parent = os.getppid()
         while not self.stopping.is_set() and os.getppid() == parent:
             self.step()
-            self.stopping.wait(pause)
+            if self._on_way:  # written down as soon as it was taken: killed in between, it would be sent twice
+                wait([future for future, _ in self._on_way.values()], pause, FIRST_COMPLETED)
+            else:
+                self.stopping.wait(pause)
         self.end()
 
     def step(self) -> None:
@@ -100,7 +107,7 @@ class Notifier:
         except _FAILED as error:
             self._note(error.fact if isinstance(error, TabsyncError) else words_of(error))
 
-    def end(self, patience: float = 5.0) -> None:
+    def end(self, patience: float = _PATIENCE) -> None:
         """Let what is on its way arrive, then give the lease up. patience: seconds."""
         until = time.monotonic() + patience
         while self._on_way and time.monotonic() < until:
@@ -115,10 +122,8 @@ class Notifier:
         moment = time.monotonic()
         if self._holding and moment < self._renew_at:
             return True
-        had, self._holding = self._holding, self._lease.take()
+        self._holding = self._lease.take()
         self._renew_at = moment + _RENEW
-        if self._holding and not had:
-            self._taken_up = False
         if not self._holding:
             self._note("another process tells: this one stands by")
         return self._holding
@@ -162,54 +167,64 @@ class Notifier:
         fresh, freed = [], []
         for one in episodes:
             mine = [each for each in rows if each["episode"] == one.id]
-            withheld = reason(one)
-            if not withheld and one.is_open:
-                freed += [each["id"] for each in mine if each["state"] == "withheld"]
+            withheld = reason(one) if one.is_open else ""
             if inhibited(one, episodes) is not None:
                 continue
+            if not withheld and one.is_open and not is_acknowledged(one):
+                freed += [each["id"] for each in mine if each["state"] == "withheld"]
             for due in due_messages(one, [_told(each) for each in mine], self._contacts, moment, self.here):
+                if withheld and due.event.startswith(REMINDER):
+                    continue  # when it is no longer withheld, one of them is enough
                 row: Facts = {"episode": one.id, "contact": due.contact.role, "channel": due.contact.by}
-                row |= {"event": due.event}
-                state = "withheld" if withheld and one.is_open else "waiting"
-                row |= {"created_at": iso(moment), "due_at": iso(moment), "state": state, "tries": 0, "sent_at": None}
-                fresh.append(row | {"fact": withheld if state == "withheld" else ""})
+                row |= {"event": due.event, "created_at": iso(moment), "due_at": iso(moment), "tries": 0}
+                row |= {"state": "withheld" if withheld else "waiting", "sent_at": None, "fact": withheld}
+                fresh.append(row)
         if fresh or freed:
             with ledger.writing() as connection:
                 self._lease.check(connection)
                 if fresh:
                     connection.execute(insert(delivery), fresh)
                 if freed:
-                    waits = {"state": "waiting", "due_at": iso(moment), "fact": ""}
+                    waits = {"state": "waiting", "created_at": iso(moment), "due_at": iso(moment), "fact": ""}
                     connection.execute(update(delivery).where(delivery.c.id.in_(freed)).values(**waits))
+        self._of_channels_gone(episodes)
 
     def _send(self) -> None:
         """Send what is due, to each contact at most one message at a time."""
         ledger, moment = self.workspace.ledger(), now()
         rows = ledger.read("deliveries_since", since=iso(moment - _LATELY))
         going = {row["id"] for _, some in self._on_way.values() for row in some}
+        latest = iso(moment + timedelta(seconds=max(_BACK_OFF)))  # later than that only after the clock was set back
+        left: dict[str, list[Facts]] = {}  # by a process that died while they were on their way
         ready: dict[str, list[Facts]] = {}
         for row in rows:
-            stale = row["state"] == "sending" and row["id"] not in going  # of a process that died
-            if stale or (row["state"] == "waiting" and row["due_at"] <= iso(moment)):
+            if row["state"] == "sending" and row["id"] not in going:
+                left.setdefault(row["contact"], []).append(row)
+            elif row["state"] == "waiting" and not iso(moment) < row["due_at"] <= latest:
                 ready.setdefault(row["contact"], []).append(row)
-        for contact, some in ready.items():
+        for contact, some in (ready | left).items():  # what may have arrived goes again as it went, under the same id
             busy = contact in self._on_way or time.monotonic() - self._last.get(contact, -_GAP) < _GAP
             if not busy:
-                self._begin(contact, some)
+                self._begin(contact, some[:_AT_ONCE])
+            self._look_at = 0.0  # what waits, and what there was no room for, is looked at again
 
     def _begin(self, role: str, rows: list[Facts]) -> None:
         """Send one contact all that is due, in one message."""
         contact = next((one for one in self._contacts if one.role == role), None)
-        channel = contact.by if contact else rows[0]["channel"]
+        channel = contact.by if contact else ""
         address = next((url for name, url in self.workspace.channels if name == channel), "")
         with self.workspace.ledger().writing() as connection:
             self._lease.check(connection)
             mine = update(delivery).where(delivery.c.id.in_([row["id"] for row in rows]))
+            if contact is None or not channel:
+                told = "the manual has no such contact any more" if contact is None else "the manual names no channel"
+                connection.execute(mine.values(state="given up", fact=told))
+                return
             connection.execute(mine.values(state="sending", tries=delivery.c.tries + 1, channel=channel))
         self._last[role] = time.monotonic()
-        if contact is None or not address:
-            lacks = f"tabsync.toml has no channel {channel!r} in [notify]"
-            self._settle(rows, Sent(lacks if contact else "the manual has no such contact"))
+        rows = [row | {"channel": channel} for row in rows]
+        if not address:
+            self._settle(rows, Sent(f"tabsync.toml has no channel {channel!r} in [notify]"))
             return
         parts = self._parts(rows, role)
         name = self.workspace.name or place(self.workspace.conninfo)
@@ -225,7 +240,7 @@ class Notifier:
             Part(
                 episodes[row["episode"]],
                 row["event"],
-                f"{row['episode']}/{role}/{row['event']}",
+                f"{row['episode']}/{quote(role, safe=' ')}/{row['event']}",
                 link_for(home, url, row["episode"], role, until),
             )
             for row in rows
@@ -247,29 +262,40 @@ class Notifier:
                 if sent.ok:
                     connection.execute(mine.values(state="sent", sent_at=iso(moment), fact=""))
                     continue
-                given_up = moment - parse_iso(row["created_at"]) > _GIVE_UP
-                wait = timedelta(seconds=_BACK_OFF[min(row["tries"], len(_BACK_OFF) - 1)])
-                state = "given up" if given_up else "waiting"
-                values = {"state": state, "due_at": iso(moment + wait), "fact": sent.fact}
-                connection.execute(mine.values(**values))
+                again = iso(moment + timedelta(seconds=_BACK_OFF[min(row["tries"], len(_BACK_OFF) - 1)]))
+                state = "given up" if row["tries"] + 1 >= _GIVE_UP else "waiting"
+                # Not what another process, which holds the lease by now, sends at this moment or has sent.
+                mine = mine.where(delivery.c.state == "sending", delivery.c.tries == row["tries"] + 1)
+                connection.execute(mine.values(state=state, due_at=again, fact=sent.fact))
         self._of_channel(rows, sent)
 
     def _of_channel(self, rows: Sequence[Facts], sent: Sent) -> None:
-        """A channel that takes nothing is an alert of its own, which the others are told of."""
-        name = rows[0]["channel"]
-        key = Key("channel", name)
+        """A channel that takes nothing for a contact is an alert of its own, which the others are told of."""
+        name, role = rows[0]["channel"], rows[0]["contact"]
         if not sent.ok and max(row["tries"] for row in rows) + 1 < _TRIES:
             return
+        urgent = any(one.role == role and "critical" in one.told_of for one in self._contacts)
         facts = {
             "metric": name,
             "text": "takes no messages",
             "why": sent.fact,
-            "meaning": "Whoever is told by this channel hears of nothing.",
+            "meaning": f"Whoever is told by this channel hears of nothing: {role}.",
             "action": f"Repair it: [notify] {name} in tabsync.toml; then: tabsync alert notify-test",
             "runbook": "",
         }
-        seen = Seen(key, None if sent.ok else "warning", now(), facts=facts)
-        keep(self.workspace.ledger(), "channel", [seen], self._lease.check)
+        level: Severity = "critical" if urgent else "warning"
+        seen = Seen(Key("channel", name, role), None if sent.ok else level, now(), facts=facts)
+        keep(self.workspace.ledger(), _CHANNEL, [seen], self._lease.check)
+
+    def _of_channels_gone(self, episodes: Sequence[Episode]) -> None:
+        """That a channel takes nothing ends, too, when the contact isn't told by it any more."""
+        if not self._contacts:
+            return
+        used = {(one.by, one.role) for one in self._contacts}
+        mine = [one.key for one in episodes if one.is_open and one.key.kind == "channel"]
+        gone = [Seen(key, None, now()) for key in mine if (key.rule, key.label) not in used]
+        if gone:
+            keep(self.workspace.ledger(), _CHANNEL, gone, self._lease.check)
 
     def _note(self, fact: str) -> None:
         if fact != self._said:
@@ -287,5 +313,5 @@ def _stamp_of(path: Path) -> tuple[int, ...]:
 
 
 def _told(row: Facts) -> Told:
-    failing = row["state"] == "waiting" and row["tries"] > 0
+    failing = row["tries"] > (1 if row["state"] == "sending" else 0) and row["state"] in ("waiting", "sending")
     return Told(row["contact"], row["event"], row["state"], parse_iso(row["created_at"]), failing)

@@ -70,7 +70,7 @@ class Value:
     """What a setting is, and where that comes from: "tabsync.toml, line 3", "TABSYNC_HOME", "default"."""
 
     setting: Setting
-    value: Any
+    value: Any = field(repr=False)
     origin: str
 
     @property
@@ -80,7 +80,8 @@ class Value:
             scheme, _, rest = str(self.value).partition("://")
             return f"{scheme}://{rest.rpartition('@')[2].partition('/')[0]}/..."  # whoever knows its path may ping it
         if self.setting.name.startswith(f"{CHANNELS}."):
-            return f"{str(self.value).partition('://')[0]}://..."  # a token may stand anywhere in it
+            scheme, separator, _ = str(self.value).partition("://")
+            return f"{scheme}://..." if separator and scheme.isalnum() else "***"  # a token may stand anywhere in it
         if self.setting.secret and self.value and not self._is_directory:
             return _without_password(str(self.value))
         return ", ".join(map(str, self.value)) if isinstance(self.value, list | tuple) else str(self.value)

@@ -36,23 +36,23 @@ class Workspace:
     """
 
     home: Path
-    conninfo: str
+    conninfo: str = field(repr=False)
     store_root: Path
     manual_path: Path
-    ledger_url: str
+    ledger_url: str = field(repr=False)
     jobs: int = 2
     name: str = ""
     config_path: Path | None = None
     actor: str = ""
-    store_url: str = ""
-    stores: tuple[tuple[str, str], ...] = ()
+    store_url: str = field(default="", repr=False)
+    stores: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     keys: Keys = field(default_factory=Keys)
     wal_budget: str = "10GB"
     provider: str = ""
     project: str = ""
     service_name: str = ""
     at_once: int = 2
-    heartbeat: str = ""
+    heartbeat: str = field(default="", repr=False)
     channels: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     public_url: str = ""
     pgbouncer: str = field(default="", repr=False)

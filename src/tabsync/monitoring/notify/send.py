@@ -99,8 +99,6 @@ def _reason(told: list[str]) -> str:
 class _quiet:
     """Keeps Apprise's log, which names addresses, out of ours, and gives its lines."""
 
-    _lock = threading.Lock()
-
     def __enter__(self) -> list[str]:
         self._lines: list[str] = []
         self._handler = _Lines(self._lines)
@@ -116,7 +114,8 @@ class _quiet:
 class _Lines(logging.Handler):
     def __init__(self, lines: list[str]) -> None:
         super().__init__(logging.DEBUG)
-        self._lines = lines
+        self._lines, self._thread = lines, threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(record.getMessage())
+        if record.thread == self._thread:  # others send at the same time
+            self._lines.append(record.getMessage())

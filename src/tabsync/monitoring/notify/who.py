@@ -2,11 +2,12 @@
 
 Order 1 is told at once. Each next order is told when nobody has acknowledged for as long as the order before it says
 under After, or at once when a channel before it fails. Within an order those who are there come before those on call.
+What was acknowledged as a warning begins anew when it becomes critical: the time counts from there, for everybody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
@@ -24,7 +25,10 @@ START, RISEN, END, REMINDER = "start", "critical", "end", "reminder"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A message that was made. state: waiting, sending, sent, withheld, given up; failing: it was tried in vain."""
+    """A message that was made. state: waiting, sending, sent, withheld, given up; failing: it was tried in vain.
+
+    created_at: since when it is to be sent; one that was withheld: since when it no longer is.
+    """
 
     contact: str
     event: str
@@ -50,39 +54,54 @@ def due_messages(
     """
     if episode.fired_at is None:
         return []
-    by_role = {one.role: one for one in contacts}
+    by_role = {one.role: one for one in contacts if one.by}
     mine = [one for one in told if one.contact in by_role]
     if episode.state is State.ENDED:
         return [Due(by_role[role], END) for role in _heard(mine) if not _has(mine, role, END)]
-    found = [*_starts(episode, mine, contacts, now, here), *_rises(episode, mine, by_role)]
-    if episode.acked_at is None:
-        found += _reminders(episode, mine, by_role, now)
-    return found
+    if is_acknowledged(episode):
+        return []
+    asked = groups(episode, contacts, now, here, {one.contact for one in mine})
+    found = [*_starts(episode, mine, asked, now), *_rises(episode, mine, by_role)]
+    there = {one.role for one in _there(episode, contacts, now, here)}
+    there -= {one.contact.role for one in found}
+    return found + [one for one in _reminders(episode, mine, by_role, now) if one.contact.role in there]
 
 
-def _starts(
-    episode: Episode, told: Sequence[Told], contacts: Sequence[Contact], now: datetime, here: tzinfo
-) -> Iterator[Due]:
+def is_acknowledged(episode: Episode) -> bool:
+    """Whether somebody takes care of it, as bad as it is now."""
+    return episode.acked_at is not None and episode.acked_at >= _since(episode)
+
+
+def _since(episode: Episode) -> datetime:
+    """From when on people are told: since it fired, or since it became critical."""
+    fired = episode.fired_at or episode.began_at
+    return _rose(episode) or fired
+
+
+def _rose(episode: Episode) -> datetime | None:
+    rose = episode.facts.get("rose")
+    return datetime.fromisoformat(str(rose)) if rose and episode.level == "critical" else None
+
+
+def _starts(episode: Episode, told: Sequence[Told], asked: Sequence[Sequence[Contact]], now: datetime) -> Iterator[Due]:
     heard = {one.contact for one in told if one.event in (START, RISEN)}
-    since: datetime | None = episode.fired_at or now
-    for group in groups(episode, contacts, now, here):
-        if since is None:
-            return
-        fresh = [one for one in group if one.role not in heard]
-        if fresh and since <= now and (episode.acked_at is None or episode.acked_at > since or not heard):
-            yield from (Due(one, START) for one in fresh)
-        since = _until_next(episode, group, told, since, now)
+    since: datetime | None = _since(episode)
+    for number, group in enumerate(asked):
+        if since is None or (number and since > now):
+            return  # the first are told at once, whatever a clock that was set back says
+        yield from (Due(one, START) for one in group if one.role not in heard)
+        since = _until_next(episode, group, told, since)
 
 
-def _until_next(
-    episode: Episode, group: Sequence[Contact], told: Sequence[Told], since: datetime, now: datetime
-) -> datetime | None:
+def _until_next(episode: Episode, group: Sequence[Contact], told: Sequence[Told], since: datetime) -> datetime | None:
     """From when on the next group is told; None: it is not."""
-    if episode.acked_at is not None:
-        return None
-    mine = [one for one in told if one.contact in {each.role for each in group} and one.event in (START, RISEN)]
-    if mine and all(one.failing or one.state == "given up" for one in mine):
-        return min(now, since)  # nobody of them could be reached
+    last = {one.contact: one for one in told if one.event in (START, RISEN)}
+    mine = [last[one.role] for one in group if one.role in last]
+    if mine and all(one.state == "withheld" for one in mine):
+        return None  # for them it has not begun, and so not for the next
+    if len(mine) == len(group) and all(one.failing or one.state == "given up" for one in mine):
+        return since  # nobody of them could be reached
+    since = max([since, *(one.created_at for one in mine)])
     waits = [one.after for one in group if one.after is not None]
     if waits:
         return since + min(waits)
@@ -91,11 +110,11 @@ def _until_next(
 
 def _rises(episode: Episode, told: Sequence[Told], by_role: Mapping[str, Contact]) -> Iterator[Due]:
     """Those who were told of a warning are told that it is critical now."""
-    if episode.level != "critical" or "rose" not in episode.facts:
+    rose = _rose(episode)
+    if rose is None:
         return
     for role in _heard(told):
         started = next(one for one in told if one.contact == role and one.event in (START, RISEN))
-        rose = datetime.fromisoformat(str(episode.facts["rose"]))
         if started.created_at < rose and not _has(told, role, RISEN):
             yield Due(by_role[role], RISEN)
 
@@ -110,22 +129,34 @@ def _reminders(episode: Episode, told: Sequence[Told], by_role: Mapping[str, Con
             yield Due(by_role[role], f"{REMINDER} {count + 1}")
 
 
-def groups(episode: Episode, contacts: Sequence[Contact], moment: datetime, here: tzinfo) -> list[list[Contact]]:
+def groups(
+    episode: Episode, contacts: Sequence[Contact], moment: datetime, here: tzinfo, told: Collection[str] = ()
+) -> list[list[Contact]]:
     """The contacts who are told of an episode, in the order in which they are told.
 
     Who is not there at this hour is left out; but a critical alert for which nobody is there is told to all of the
-    first order all the same.
+    first order all the same. told: the roles of those who were told already: they keep their place when they go home.
     """
-    wanted = [one for one in contacts if one.by and _concerns(episode, one)]
+    there = {one.role for one in _there(episode, contacts, moment, here)}
+    found: dict[tuple[int, bool], list[Contact]] = {}
+    for one in _wanted(episode, contacts):
+        if one.role in there or one.role in told:
+            on_call = one.hours is not None and one.hours.kind == "on call"
+            found.setdefault((one.order, on_call), []).append(one)
+    return [found[key] for key in sorted(found)]
+
+
+def _there(episode: Episode, contacts: Sequence[Contact], moment: datetime, here: tzinfo) -> list[Contact]:
+    wanted = _wanted(episode, contacts)
     there = [one for one in wanted if one.hours is None or one.hours.reachable(moment, here)]
     if not there and episode.level == "critical":
         first = min((one.order for one in wanted), default=0)
         there = [one for one in wanted if one.order == first]
-    found: dict[tuple[int, bool], list[Contact]] = {}
-    for one in there:
-        on_call = one.hours is not None and one.hours.kind == "on call"
-        found.setdefault((one.order, on_call), []).append(one)
-    return [found[key] for key in sorted(found)]
+    return there
+
+
+def _wanted(episode: Episode, contacts: Sequence[Contact]) -> list[Contact]:
+    return [one for one in contacts if one.by and _concerns(episode, one)]
 
 
 def _concerns(episode: Episode, contact: Contact) -> bool:
