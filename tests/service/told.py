@@ -44,6 +44,7 @@ class Mailbox:
         assert isinstance(envelope.content, bytes)
         message = message_from_bytes(envelope.content)
         message["X-Rcpt"] = ", ".join(envelope.rcpt_tos)
+        message["X-Came"] = str(time.time())
         self.got.append(message)
         return "250 taken"
 
@@ -51,12 +52,16 @@ class Mailbox:
         return [str(one["subject"]) for one in self.got]
 
 
-@pytest.fixture
-def mailbox() -> Iterator[tuple[Mailbox, int]]:
-    box = Mailbox()
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def mailbox() -> Iterator[tuple[Mailbox, int]]:
+    box, port = Mailbox(), free_port()
     controller = Controller(box, hostname="127.0.0.1", port=port)
     controller.start()
     yield box, port
