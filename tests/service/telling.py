@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import signal
 import subprocess
@@ -136,7 +137,7 @@ class Telling:
         twice, strange, commit = {}, [], []
         killed = [at for at, part in self.kills if part == "notifier"]
         for id, times in came.items():
-            for (first, whole), (second, again) in zip(times, times[1:], strict=False):
+            for (first, whole), (second, again) in itertools.pairwise(times):
                 between = [at for at in killed if first <= at <= second]
                 if between and whole == again:
                     twice[id] = (between[0] - first) * 1000
