@@ -109,7 +109,9 @@ def _goes_on(threshold: Threshold, sample: Sample) -> Severity | None:
 
 def _not_there(metric: Metric, threshold: Threshold, key: Key, reading: Reading, at: datetime) -> Seen:
     """A label that fired, and is not among the rows any more. That is only well where the manual says so."""
-    if reading.error or reading.level is Level.UNKNOWN or reading.cut:
+    # One row that can't be read may be the label's: its own row says only that something is not visible.
+    hidden = any(one.value is None for one in reading.samples)
+    if reading.error or reading.level is Level.UNKNOWN or reading.cut or hidden:
         return Seen(key, None, at, fresh=False)
     single = key.label == "" and metric.no_rows_ok and not reading.samples
     # A list of the worst may be full of what is worse: only if one of its rows is well, all that are left out are.

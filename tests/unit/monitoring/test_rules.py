@@ -1,0 +1,75 @@
+"""What one reading says of the episodes that are open: a label that is not among its rows has not recovered by that."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tabsync.manual.model import Manual
+from tabsync.manual.parse import parse
+from tabsync.monitoring.alerts.episode import Episode, Key, State
+from tabsync.monitoring.alerts.rules import conditions
+from tabsync.monitoring.measure import Reading, read_samples
+from tabsync.monitoring.measure import _level as level_of
+from tabsync.postgres.readonly import Rows
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MANUAL = """# M
+
+## Metrics
+
+### Sequences
+
+Unit: count of numbers
+No rows: ok
+Gone: ok
+
+```sql
+select 1 as value
+```
+
+## Thresholds
+
+| Metric | Warning | Critical | For | Action | Runbook |
+|---|---|---|---|---|---|
+| Sequences | > 70 % | > 90 % | — | Widen | — |
+"""
+
+Row = tuple[str, float | None, float | None, str | None]
+
+
+def manual() -> Manual:
+    found, problems = parse(MANUAL)
+    assert not [one for one in problems if one.line == 0]
+    return found
+
+
+def reading_of(*rows: Row) -> Reading:
+    policy = manual()
+    (metric,) = policy.metrics
+    rules = policy.thresholds_of(metric.title)
+    samples = read_samples(metric, Rows(("label", "value", "of", "note"), rows, False, 0.0), rules)
+    return Reading(metric.title, metric.unit, samples, level_of(samples, rules), 0.0, AT)
+
+
+GONE: dict[str, tuple[tuple[Row, ...], bool]] = {
+    "nothing is left": ((), True),
+    "another one is well": ((("b", 10, 100, None),), True),
+    "all that are shown are worse": ((("b", 95, 100, None), ("c", 94, 100, None)), False),
+    "one can't be read": ((("b", 10, 100, None), ("", None, None, "the role may not read 1 sequence")), False),
+    "one can't be read, and another is critical": (
+        (("b", 95, 100, None), ("c", 10, 100, None), ("", None, None, "the role may not read 1 sequence")),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GONE)
+def test_a_label_that_is_gone_has_recovered_only_where_nothing_is_hidden(case: str) -> None:
+    rows, ended = GONE[case]
+    key = Key("threshold", "Sequences", "a")
+    began = AT - timedelta(hours=1)
+    held = {key: Episode("1", "s", key, State.FIRING, "critical", began, began, began)}
+    (seen,) = [one for one in conditions(reading_of(*rows), manual(), held, {"sequences"}) if one.key == key]
+    assert (seen.level, seen.fresh) == (None, ended)
