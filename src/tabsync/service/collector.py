@@ -65,6 +65,7 @@ class Collector:
     _session: Watching | None = None
     _kept: Memory = field(init=False)
     _next: dict[str, float] = field(default_factory=dict)
+    _missed: set[str] = field(default_factory=set)
     _tries: int = 0
     _connect_at: float = 0.0
     _renew_at: float = 0.0
@@ -156,6 +157,8 @@ class Collector:
     def _scrape(self, manual: Manual, metrics: Sequence[Metric]) -> list[Reading]:
         session = self._connected()
         if session is None:
+            self._kept.unmeasured([one.title for one in metrics], self._said.get("database", ""))
+            self._missed |= {one.title.lower() for one in metrics}
             return []
         most = min((one.every.total_seconds() for one in metrics), default=_DEADLINE)
         found = session.scrape(metrics, manual, min(_DEADLINE, most))
@@ -181,6 +184,9 @@ class Collector:
             self._note("database", error.fact)
             return None
         self._tries, self._connect_at = 0, 0.0
+        for title in self._missed:  # what is measured every hour doesn't stay unknown for another one
+            self._next.pop(title, None)
+        self._missed.clear()
         self._note("database", "")
         return self._session
 

@@ -66,6 +66,13 @@ class Memory:
         self._since, self._lost = None, 0
         yield Seen(HISTORY, None, moment)
 
+    def unmeasured(self, titles: Sequence[str], why: str) -> None:
+        """Keep that metrics could not be measured, since nobody could connect: what is kept is not of now any more."""
+        with suppress(TabsyncError):
+            history = self._opened()
+            if history is not None and titles:
+                history.append(now(), {}, tried=dict.fromkeys(titles, why))
+
     def around(self, started_at: datetime, who: Sequence[tuple[str, str, str]]) -> None:
         """Keep since when the server runs, and who is logged in; lost where the history can't be written."""
         with suppress(TabsyncError):

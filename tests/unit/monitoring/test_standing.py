@@ -130,3 +130,14 @@ def test_a_sparkline_has_its_gaps() -> None:
     assert sparkline([-1.7e308, 1.7e308, None]) == "▁█" + GAP
     assert fitting(timedelta(hours=6), timedelta(hours=1), 48) == 6, "no gaps are shown that are none"
     assert fitting(timedelta(hours=6), timedelta(seconds=15), 48) == 48
+
+
+def test_while_nobody_measures_not_even_what_is_measured_hourly_is_in_order(manual: Manual) -> None:
+    hour_old = NOW - timedelta(hours=1)
+    latest: dict[tuple[str, str], tuple[datetime, float, float | None]] = {
+        ("sequences used", "public.s"): (hour_old, 10.0, 100.0)
+    }
+    for last, level in ((NOW, Level.OK), (NOW - timedelta(minutes=3), Level.UNKNOWN)):
+        one = stands(manual, "Sequences used", Kept(latest, {"sequences used": (hour_old, "")}, last))
+        assert one.level is level
+    assert one.why == "nothing was kept for 3 min: nobody measures, or the history can't be written"

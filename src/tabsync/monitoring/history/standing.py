@@ -59,11 +59,12 @@ class Standing:
 
 def standings(manual: Manual, kept: Kept, now: datetime) -> list[Standing]:
     """How all metrics of the manual stand, in its order."""
+    nobody = _nobody(manual, kept, now)
     by_metric: dict[str, list[tuple[str, datetime, float, float | None]]] = {}
     for (title, label), (at, value, of) in kept.latest.items():
         by_metric.setdefault(title, []).append((label, at, value, of))
     return [
-        _standing(one, manual.thresholds_of(one.title), by_metric.get(one.title.lower(), ()), kept, now)
+        _standing(one, manual.thresholds_of(one.title), by_metric.get(one.title.lower(), ()), kept, nobody, now)
         for one in manual.metrics
     ]
 
@@ -107,6 +108,7 @@ def _standing(
     thresholds: tuple[Threshold, ...],
     rows: Sequence[tuple[str, datetime, float, float | None]],
     kept: Kept,
+    nobody: str,
     now: datetime,
 ) -> Standing:
     tried, why = kept.tried.get(metric.title.lower(), (None, ""))
@@ -115,13 +117,24 @@ def _standing(
         found = []  # the newest measurement had no rows, and that was in order
     samples = tuple(_sample(one, thresholds) for one in found)
     at = max((one[1] for one in found), default=tried if not why else None)
-    unknown = _unknown(metric, at, tried, why, now)
+    unknown = _unknown(metric, at, tried, why, now) or nobody
     if unknown:
         samples = tuple(replace(one, level=Level.UNKNOWN) for one in samples)
         return Standing(metric, thresholds, samples, Level.UNKNOWN, at, unknown)
     level = worst(one.level for one in samples) if samples else Level.OK if thresholds else Level.UNBOUNDED
     said = next((one.why for one in samples if one.level is level and one.why), "")
     return Standing(metric, thresholds, samples, level, at, said)
+
+
+def _nobody(manual: Manual, kept: Kept, now: datetime) -> str:
+    """Why even a value that is not old yet says nothing of now: nobody measures, or can keep what is measured."""
+    if kept.last_scrape is None:
+        return NEVER
+    old = now - kept.last_scrape
+    often = min((one.every for one in manual.metrics), default=_LEAST)
+    if old <= max(often * _LATE, _LEAST):
+        return ""
+    return f"nothing was kept for {human_seconds(old.total_seconds())}: nobody measures, or the history can't be written"
 
 
 def _unknown(metric: Metric, at: datetime | None, tried: datetime | None, why: str, now: datetime) -> str:
