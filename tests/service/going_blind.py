@@ -47,7 +47,8 @@ class Place:
     standby: embedded.Server
     workspace: Workspace
     directory: Path
-    stack: ExitStack = field(default_factory=ExitStack)
+    stack: ExitStack
+    asks: dict[Path, psycopg.Connection[Any]] = field(default_factory=dict)
 
     def run(self, *statements: str) -> None:
         with connect(self.primary.conninfo(DATABASE), "tests", limits=_NO_LIMIT) as connection:
@@ -57,20 +58,36 @@ class Place:
     def truth(self, query: str, server: embedded.Server | None = None) -> Truth | None:
         """What a superuser gets who asks directly; None where that is an error."""
         try:
-            with psycopg.connect((server or self.primary).conninfo(DATABASE), autocommit=True) as connection:
-                cursor = connection.execute(query.encode())
-                names = [one.name for one in cursor.description or ()]
-                rows = [dict(zip(names, row, strict=True)) for row in cursor]
+            cursor = self._asks(server or self.primary).execute(query.encode())
         except psycopg.Error:
             return None
+        names = [one.name for one in cursor.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor]
         found: Truth = {}
         for row in rows:
             pair = tuple(None if row.get(one) is None else float(row[one]) for one in ("value", "of"))
-            found.setdefault(str(row.get("label") or ""), []).append((pair[0], pair[1]))
+            found.setdefault(str(row.get("label") or "").removeprefix("public."), []).append((pair[0], pair[1]))
         return found
 
-    def as_watcher(self, server: embedded.Server) -> str:
-        return make_conninfo(server.conninfo(DATABASE), user=ROLE, password="x")
+    def _asks(self, server: embedded.Server) -> psycopg.Connection[Any]:
+        """The session that asks directly: a kept one, so that both count the same sessions."""
+        if server.directory not in self.asks:
+            connection = psycopg.connect(server.conninfo(DATABASE), autocommit=True)
+            self.asks[server.directory] = self.stack.enter_context(connection)
+            connection.execute("set lock_timeout = '100ms'")
+        return self.asks[server.directory]
+
+    def settle(self, server: embedded.Server | None) -> None:
+        """Wait until what was done is replayed, and who did it has left."""
+        ours = "select from pg_stat_activity where application_name = 'tabsync/tests' and state = 'idle'"
+        lag = "select from pg_stat_replication where replay_lsn < pg_current_wal_lsn()"
+        until(lambda: self._asks(self.primary).execute(lag).rowcount == 0)
+        until(lambda: self._asks(server or self.primary).execute(ours).rowcount == 0)
+
+
+def as_watcher(server: embedded.Server) -> str:
+    """How the monitor's role, which is no superuser, connects."""
+    return make_conninfo(server.conninfo(DATABASE), user=ROLE, password="x")
 
 
 def furnish(primary: embedded.Server) -> None:
@@ -83,7 +100,7 @@ def furnish(primary: embedded.Server) -> None:
         apply_schema(connection)
         generate(connection, orders=300)
         for text in (
-            "update payments set created_at = now(), status = 'FAILED' where id % 3 = 0",
+            "update payments set created_at = now(), status = 'FAILED' where id in (select id from payments order by id limit 100)",
             "update orders set created_at = now()",
             "update split_payments set created_at = now()",
             "create table littered as select generate_series(1, 5000) as g",
@@ -161,16 +178,17 @@ def lock_held(place: Place, look: Look) -> None:
 
 def time_out(place: Place, look: Look) -> None:
     """The server takes the statements, and its process doesn't go on: it is stopped."""
-    with connect(place.primary.conninfo(), "tests") as connection:
-        query = "select pid from pg_stat_activity where application_name = 'tabsync/collector'"
-        (pid,) = [row[0] for row in connection.execute(query).fetchall()]
+    query = "select pid as value from pg_stat_activity where application_name = 'tabsync/collector'"
+    found = place.truth(query) or {}
+    ((pid, _),) = found[""]
+    assert pid is not None
     before, collector._DEADLINE = collector._DEADLINE, 1.0
-    os.kill(pid, signal.SIGSTOP)
+    os.kill(int(pid), signal.SIGSTOP)
     try:
         look(None)
     finally:
         collector._DEADLINE = before
-        os.kill(pid, signal.SIGCONT)
+        os.kill(int(pid), signal.SIGCONT)
 
 
 def behind_a_pooler(place: Place, look: Look) -> None:
@@ -181,8 +199,8 @@ def behind_a_pooler(place: Place, look: Look) -> None:
 
 
 def on_a_standby(place: Place, look: Look) -> None:
-    until(lambda: place.truth("select 1 as value", place.standby) is not None)
-    look(replace(place.workspace, conninfo=place.as_watcher(place.standby)))
+    until(lambda: place.truth("select 1 as value", place.standby))
+    look(replace(place.workspace, conninfo=as_watcher(place.standby)))
 
 
 def history_full(place: Place, look: Look) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -54,7 +54,7 @@ class Sample:
 class Reading:
     """A metric, measured. error: why it could not be, "" when it was; cut: there were more rows than were kept.
 
-    failed: the kind of unknown that the error is.
+    failed: the kind of unknown that the error is; standby: whether the server was one.
     """
 
     metric: str
@@ -66,6 +66,7 @@ class Reading:
     error: str = ""
     cut: bool = False
     failed: Kind = ""
+    standby: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -112,11 +113,12 @@ def read(
     lost = reader.conn.closed
     major = 0 if lost else reader.conn.info.server_version // 10_000
     texts = [metric.sql_for(major) for metric in metrics]
-    if not lost and reader.conn.info.parameter_status("in_hot_standby") == "on":
+    standby = not lost and reader.conn.info.parameter_status("in_hot_standby") == "on"
+    if standby:
         statement = min(statement, _ON_STANDBY)
     outcomes = reader.run(texts, seconds, Bounds(statement=statement, rows=MAX_ROWS))
     return [
-        _reading(metric, manual.thresholds_of(metric.title), outcome, at)
+        replace(_reading(metric, manual.thresholds_of(metric.title), outcome, at), standby=standby)
         for metric, outcome in zip(metrics, outcomes, strict=True)
     ]
 

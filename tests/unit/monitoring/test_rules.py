@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -73,3 +74,16 @@ def test_a_label_that_is_gone_has_recovered_only_where_nothing_is_hidden(case: s
     held = {key: Episode("1", "s", key, State.FIRING, "critical", began, began, began)}
     (seen,) = [one for one in conditions(reading_of(*rows), manual(), held, {"sequences"}) if one.key == key]
     assert (seen.level, seen.fresh) == (None, ended)
+
+
+@pytest.mark.parametrize(("began_there", "looks_there", "ended"), [(0, 0, 1), (0, 1, 0), (1, 1, 1), (1, 0, 1)])
+def test_what_a_standby_does_not_have_has_not_recovered_on_its_primary(
+    began_there: int, looks_there: int, ended: int
+) -> None:
+    """A slot of the primary is not on its standby; after a failover it is gone indeed."""
+    key = Key("threshold", "Sequences", "a")
+    facts = {"standby": bool(began_there)}
+    held = {key: Episode("1", "s", key, State.FIRING, "critical", AT, AT, AT, facts=facts)}
+    reading = replace(reading_of(("b", 10, 100, None)), standby=bool(looks_there))
+    (seen,) = [one for one in conditions(reading, manual(), held, {"sequences"}) if one.key == key]
+    assert seen.fresh is bool(ended)

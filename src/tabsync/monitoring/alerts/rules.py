@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tabsync.kernel.step import Facts
@@ -40,10 +41,11 @@ def conditions(
     for number, threshold in enumerate(manual.thresholds_of(metric.title)):
         rule = rule_of(metric, number)
         for label, samples in rows.items():
-            yield _seen(metric, threshold, Key("threshold", rule, label), samples, now_open, moment)
-        for key in now_open:
+            seen = _seen(metric, threshold, Key("threshold", rule, label), samples, now_open, moment)
+            yield replace(seen, facts=seen.facts | {"standby": reading.standby}) if seen.facts else seen
+        for key, held in now_open.items():
             if key.kind == "threshold" and key.rule == rule and key.label not in rows:
-                yield _not_there(metric, threshold, key, reading, moment)
+                yield _not_there(metric, threshold, held, reading, moment)
     if before:
         yield from _blindness(metric, reading, bool(blind), before, moment)
 
@@ -107,11 +109,14 @@ def _goes_on(threshold: Threshold, sample: Sample) -> Severity | None:
     return None
 
 
-def _not_there(metric: Metric, threshold: Threshold, key: Key, reading: Reading, at: datetime) -> Seen:
+def _not_there(metric: Metric, threshold: Threshold, held: Episode, reading: Reading, at: datetime) -> Seen:
     """A label that fired, and is not among the rows any more. That is only well where the manual says so."""
+    key = held.key
+    # A standby has slots and sessions of its own: that one isn't there says nothing of those of its primary.
+    elsewhere = reading.standby and not held.facts.get("standby")
     # One row that can't be read may be the label's: its own row says only that something is not visible.
     hidden = any(one.value is None for one in reading.samples)
-    if reading.error or reading.level is Level.UNKNOWN or reading.cut or hidden:
+    if reading.error or reading.level is Level.UNKNOWN or reading.cut or hidden or elsewhere:
         return Seen(key, None, at, fresh=False)
     single = key.label == "" and metric.no_rows_ok and not reading.samples
     # A list of the worst may be full of what is worse: only if one of its rows is well, all that are left out are.

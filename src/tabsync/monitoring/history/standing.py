@@ -134,7 +134,9 @@ def _nobody(manual: Manual, kept: Kept, now: datetime) -> str:
     often = min((one.every for one in manual.metrics), default=_LEAST)
     if old <= max(often * _LATE, _LEAST):
         return ""
-    return f"nothing was kept for {human_seconds(old.total_seconds())}: nobody measures, or the history can't be written"
+    return (
+        f"nothing was kept for {human_seconds(old.total_seconds())}: nobody measures, or the history can't be written"
+    )
 
 
 def _unknown(metric: Metric, at: datetime | None, tried: datetime | None, why: str, now: datetime) -> str:
