@@ -100,7 +100,8 @@ def furnish(primary: embedded.Server) -> None:
         apply_schema(connection)
         generate(connection, orders=300)
         for text in (
-            "update payments set created_at = now(), status = 'FAILED' where id in (select id from payments order by id limit 100)",
+            "update payments set created_at = now(), status = 'FAILED'"
+            " where id in (select id from payments order by id limit 100)",
             "update orders set created_at = now()",
             "update split_payments set created_at = now()",
             "create table littered as select generate_series(1, 5000) as g",

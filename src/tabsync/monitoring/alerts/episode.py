@@ -116,6 +116,8 @@ def _passed(episode: Episode, seen: Seen) -> float:
 
 def _begun(seen: Seen, level: Severity, new_id: str, subject: str, is_test: bool) -> Episode:
     facts = dict(seen.facts)
+    if level == "critical" and seen.hold:
+        facts["raised"] = 0.0
     begun = Episode(new_id, subject, seen.key, State.PENDING, level, seen.at, seen.at, is_test=is_test, facts=facts)
     return _fired(begun, seen.at) if not seen.hold else begun
 
@@ -128,29 +130,36 @@ def _unwell(episode: Episode, seen: Seen, level: Severity, passed: float) -> Epi
     """Its bound is exceeded, or it has not gone back far enough."""
     facts, hold = _merged(episode.facts, seen.facts), seen.hold.total_seconds()
     facts.pop("calm", None)
-    if level == "critical" and episode.level == "warning":
+    pending = episode.state is State.PENDING
+    if level == "critical" and (pending or episode.level == "warning"):
         # It must last as long at the higher level as it had to at the first one.
         facts["raised"] = facts.get("raised", 0.0) + (passed if "raised" in facts else 0.0)
-        if facts["raised"] >= hold or episode.state is State.PENDING:
-            if episode.state is not State.PENDING:
-                facts.setdefault("rose", seen.at.isoformat())
+        if facts["raised"] >= hold and not pending:
+            facts.setdefault("rose", seen.at.isoformat())
             episode = replace(episode, level=level)
             del facts["raised"]
     else:
         facts.pop("raised", None)
         episode = replace(episode, level=level)
     changed = replace(episode, seen_at=seen.at, facts=facts)
-    if episode.state is not State.PENDING:
+    if not pending:
         return replace(changed, state=State.FIRING)
     if seen.level is None:
         return replace(changed, state=State.ENDED, ended_at=seen.at)  # it didn't last
     facts["held"] = facts.get("held", 0.0) + passed
-    return _fired(changed, seen.at) if facts["held"] >= hold else changed
+    lasted = level == "critical" and facts["raised"] >= hold
+    if lasted:
+        del facts["raised"]
+    changed = replace(changed, level=level)
+    if facts["held"] < hold:
+        return changed
+    return _fired(replace(changed, level="critical" if lasted else "warning"), seen.at)
 
 
 def _well(episode: Episode, seen: Seen, passed: float) -> Episode:
     facts = {name: value for name, value in seen.facts.items() if name in ("value", "of", "text")}
     kept = episode.facts | ({"now": facts} if facts else {})
+    kept.pop("raised", None)
     if episode.state is State.PENDING:
         return replace(episode, state=State.ENDED, ended_at=seen.at, seen_at=seen.at)
     kept["calm"] = kept.get("calm", 0.0) + (passed if "calm" in kept else 0.0)
@@ -182,6 +191,8 @@ def changed(before: Episode | None, after: Episode | None) -> bool:
     counting = ("held", "calm", "raised")
     if any(before.facts.get(one) != after.facts.get(one) for one in counting):
         return True
+    if after.state is not State.FIRING or "raised" in after.facts:
+        return after.seen_at != before.seen_at  # a clock that was set back: from here on the time counts
     return abs(after.seen_at - before.seen_at) >= FRESH
 
 

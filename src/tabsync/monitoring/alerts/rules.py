@@ -89,7 +89,7 @@ def _seen(
     facts = _facts(metric, threshold, sample, severity)
     held = now_open.get(key)
     going = _goes_on(threshold, sample)
-    if held is not None and held.level == "critical" and going == "critical":
+    if held is not None and held.fired_at is not None and held.level == "critical" and going == "critical":
         severity = "critical" if severity else None  # it was, and has not gone back far enough
         return Seen(key, severity, at, goes_on=going, hold=threshold.for_, every=metric.every, facts=facts)
     if going == "critical":
