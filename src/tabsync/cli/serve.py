@@ -13,6 +13,8 @@ from tabsync.kernel.errors import Exit
 from tabsync.kernel.request import Option
 
 if TYPE_CHECKING:
+    from threading import Event, Thread
+
     from tabsync.cli.terminal import Terminal
     from tabsync.service.scheduler import Scheduler
     from tabsync.workspace import Workspace
@@ -52,7 +54,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Collect:
-    """What one may ask of collector run, notifier run."""
+    """What one may ask of collector run."""
+
+    name: Annotated[str, Option("What this process is called; by default the service's name.")] = ""
+    tell: Annotated[bool, Option("Tell people of alerts too, as notifier run does.")] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """What one may ask of notifier run."""
 
     name: Annotated[str, Option("What this process is called; by default the service's name.")] = ""
 
@@ -73,7 +83,7 @@ def serve_command(terminal: Terminal, request: Serve) -> int:
             found.ledger()  # a ledger that can't be opened is told once, and not by each of the two
             words = terminal.procedure.command_line(request)[1:]
             common = _common(terminal, found)
-            others = [["scheduler", "run", *common], ["collector", "run", *common], ["notifier", "run", *common]]
+            others = [["scheduler", "run", *common], ["collector", "run", "--tell", *common]]
             serve(listening, ["console", "run", *words, *common], others, _say)
         finally:
             found.close()
@@ -87,17 +97,34 @@ def collect_command(terminal: Terminal, request: Collect) -> int:
     from tabsync.service.collector import Collector
 
     found = terminal.workspace()
-    collector = Collector(found, request.name or found.service_name, _say)
+    name = request.name or found.service_name
+    collector = Collector(found, name, _say)
+    telling = _telling(found, name, collector.stopping) if request.tell else None
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: collector.stopping.set())
     try:
         collector.run()
+        if telling is not None:
+            telling.join()
     finally:
         found.close()
     return 0
 
 
-def notify_command(terminal: Terminal, request: Collect) -> int:
+def _telling(found: Workspace, name: str, stopping: Event) -> Thread:
+    """Tell people in a thread of this process: one of its own would take as much memory again, to wait."""
+    from threading import Thread
+
+    from tabsync.service.notifier import Notifier
+    from tabsync.system.zone import machine_zone
+
+    notifier = Notifier(found, name, machine_zone(), _say, stopping)
+    thread = Thread(target=notifier.run, name="notifier")
+    thread.start()
+    return thread
+
+
+def notify_command(terminal: Terminal, request: Notify) -> int:
     """Tell people until Ctrl-C or SIGTERM."""
     import signal
 

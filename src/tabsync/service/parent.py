@@ -1,4 +1,4 @@
-"""`tabsync serve`: a small process that keeps others running, each apart: console, scheduler, collector, notifier.
+"""`tabsync serve`: a small process that keeps others running, each apart: console, scheduler, collector.
 
 It opens the console's port, so that it stays the same when the console is started again, and nobody is refused
 meanwhile. When it dies, they end by themselves; the runs that the scheduler started go on, and the next one adopts
