@@ -104,9 +104,10 @@ def collect_command(terminal: Terminal, request: Collect) -> int:
         signal.signal(number, lambda *_: collector.stopping.set())
     try:
         collector.run()
+    finally:
+        collector.stopping.set()
         if telling is not None:
             telling.join()
-    finally:
         found.close()
     return 0
 
@@ -119,7 +120,14 @@ def _telling(found: Workspace, name: str, stopping: Event) -> Thread:
     from tabsync.system.zone import machine_zone
 
     notifier = Notifier(found, name, machine_zone(), _say, stopping)
-    thread = Thread(target=notifier.run, name="notifier")
+
+    def tell() -> None:
+        try:
+            notifier.run()
+        finally:
+            stopping.set()  # nobody measures without telling: whoever started this process starts it again
+
+    thread = Thread(target=tell, name="notifier")
     thread.start()
     return thread
 
