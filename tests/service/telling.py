@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
 
 from tabsync.kernel.clock import parse_iso
+from tabsync.monitoring.notify.message import id_of
 from tabsync.monitoring.notify.send import HEADER
 from tests.conftest import run_sql
 from tests.postgres.cli.program import TABSYNC, environment
@@ -131,7 +131,7 @@ class Telling:
             for one in whole.split(", "):
                 came[one].append((float(mail["X-Came"]), whole))
         rows = self.home.rows("select episode, contact, event, sent_at, state from delivery")
-        wanted = {f"{episode}/{quote(who, safe=' ')}/{event}": sent for episode, who, event, sent, _ in rows}
+        wanted = {id_of(episode, who, event): sent for episode, who, event, sent, _ in rows}
         fired = [id for (id,) in self.home.rows("select id from episode where fired_at is not null")]
         must = {f"{id}/Admin/{event}" for id in fired for event in ("start", "end")} | set(wanted)
         twice, strange, commit = {}, [], []

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
+from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI
@@ -95,7 +96,8 @@ def start(
     listening = listening or listen(host, port, names)
     taken: int = listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
-    hosts = [f"{shown}:{taken}", f"localhost:{taken}", *names]
+    public = urlsplit(workspace.public_url).netloc  # the links in messages lead there
+    hosts = [f"{shown}:{taken}", f"localhost:{taken}", *names, *([public] if public else [])]
     try:
         app = create_app(workspace, hosts=hosts)
     except BaseException:

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta, tzinfo
 from pathlib import Path
 from threading import Event
-from urllib.parse import quote
 
 from sqlalchemy import insert, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,9 +31,9 @@ from tabsync.monitoring.alerts.episode import Episode, Key, Seen, Severity, inhi
 from tabsync.monitoring.alerts.keep import keep, open_episodes
 from tabsync.monitoring.alerts.silences import silence_of, silences, window_of, windows
 from tabsync.monitoring.notify.link import GOOD_FOR, link_for
-from tabsync.monitoring.notify.message import MOST, Part, subject_of, text_of
+from tabsync.monitoring.notify.message import MOST, Part, id_of, subject_of, text_of
 from tabsync.monitoring.notify.send import TIMEOUT, Sent, send
-from tabsync.monitoring.notify.who import REMINDER, Told, due_messages, is_acknowledged
+from tabsync.monitoring.notify.who import REMINDER, Told, due_messages
 from tabsync.postgres.conninfo import place
 from tabsync.service.lease import Lease, LostLease
 from tabsync.workspace import Workspace
@@ -170,7 +169,7 @@ class Notifier:
             withheld = reason(one) if one.is_open else ""
             if inhibited(one, episodes) is not None:
                 continue
-            if not withheld and one.is_open and not is_acknowledged(one):
+            if not withheld and one.is_open and not one.is_acknowledged:
                 freed += [each["id"] for each in mine if each["state"] == "withheld"]
             for due in due_messages(one, [_told(each) for each in mine], self._contacts, moment, self.here):
                 if withheld and due.event.startswith(REMINDER):
@@ -240,7 +239,7 @@ class Notifier:
             Part(
                 episodes[row["episode"]],
                 row["event"],
-                f"{row['episode']}/{quote(role, safe=' ')}/{row['event']}",
+                id_of(row["episode"], role, row["event"]),
                 link_for(home, url, row["episode"], role, until),
             )
             for row in rows
@@ -267,6 +266,10 @@ class Notifier:
                 # Not what another process, which holds the lease by now, sends at this moment or has sent.
                 mine = mine.where(delivery.c.state == "sending", delivery.c.tries == row["tries"] + 1)
                 connection.execute(mine.values(state=state, due_at=again, fact=sent.fact))
+            if sent.ok:  # what waits because it failed before needn't wait any longer
+                rest = update(delivery).where(delivery.c.contact == rows[0]["contact"], delivery.c.state == "waiting")
+                rest = rest.where(delivery.c.channel == rows[0]["channel"], delivery.c.due_at > iso(moment))
+                connection.execute(rest.values(due_at=iso(moment)))
         self._of_channel(rows, sent)
 
     def _of_channel(self, rows: Sequence[Facts], sent: Sent) -> None:

@@ -17,11 +17,13 @@ from fastapi import Depends, Form, HTTPException, Request
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
+from tabsync.console.base.connections import origin_of
 from tabsync.console.base.state import Console, console_of
+from tabsync.console.base.throttle import FREE_ADDRESS, Key
 from tabsync.kernel.clock import now
 from tabsync.ledger.operators import ROLES, Operator, Session, find_session
 from tabsync.ledger.tokens import operator_of
-from tabsync.monitoring.notify.link import key_of, read_token
+from tabsync.monitoring.notify.link import Link, key_of, read_token
 from tabsync.system.listen import is_loopback
 
 
@@ -130,16 +132,23 @@ def token_admin(who: Annotated[Operator, Depends(token_viewer)]) -> Operator:
     return who
 
 
-def link_holder(token: str, console: Annotated[Console, Depends(console_of)]) -> tuple[str, str]:
-    """Who holds a link that was sent in a message: the alert and the contact. Raises HTTPException 403.
+def link_holder(token: str, request: Request, console: Annotated[Console, Depends(console_of)]) -> Link:
+    """Who holds a link that was sent in a message: the alert and the contact. Raises HTTPException 403, 429.
 
     The link is the proof, in the form that it leads to as well: no cookie goes with it, so no other site can use one.
     """
+    keys = (Key(f"link from {origin_of(request.client.host if request.client else '')}", FREE_ADDRESS),)
+    seconds, _ = console.throttle.admit(keys)
+    if seconds > 0:
+        told = f"Too many attempts. Try again in {int(seconds) + 1} s."
+        raise HTTPException(429, told, {"retry-after": str(int(seconds) + 1)})
     try:
-        return read_token(key_of(console.workspace.home), token, now())
+        found = read_token(key_of(console.workspace.home), token, now())
     except ValueError as error:
         told = f"{str(error).capitalize()}. On the command line: tabsync alert list, tabsync alert ack ID."
         raise HTTPException(403, told) from None
+    console.throttle.succeeded(keys)
+    return found
 
 
 def masked(token: str) -> str:
@@ -193,7 +202,7 @@ Admin = Annotated[Session, Depends(admin)]
 ViewerPost = Annotated[Session, Depends(viewer_post)]
 AdminPost = Annotated[Session, Depends(admin_post)]
 
-LinkHolder = Annotated[tuple[str, str], Depends(link_holder)]
+LinkHolder = Annotated[Link, Depends(link_holder)]
 TokenViewer = Annotated[Operator, Depends(token_viewer)]
 TokenAdmin = Annotated[Operator, Depends(token_admin)]
 

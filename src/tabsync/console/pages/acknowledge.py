@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from sqlalchemy import update
+from sqlalchemy import or_, update
 from starlette.responses import RedirectResponse, Response
 
 from tabsync.console.base.access import LinkHolder
@@ -14,8 +14,10 @@ from tabsync.console.base.state import Console, console_of
 from tabsync.kernel.clock import iso, now
 from tabsync.ledger.evidence import add_audit
 from tabsync.ledger.tables import episode
+from tabsync.monitoring.alerts.episode import Episode
 from tabsync.monitoring.alerts.keep import one_episode
 from tabsync.monitoring.alerts.list import as_json
+from tabsync.monitoring.notify.link import Link
 
 router = APIRouter()
 
@@ -25,19 +27,33 @@ _Found = Annotated[Console, Depends(console_of)]
 @router.get("/acknowledge/{token}")
 def show(token: str, request: Request, holder: LinkHolder, console: _Found) -> Response:
     """The alert, and a button."""
-    found = one_episode(console.ledger, holder[0])
+    found = one_episode(console.ledger, holder.episode)
     if found is None:
         raise HTTPException(404, "This alert is not on record any more.")
-    return page(request, "acknowledge.html", one=as_json(found, ()), contact=holder[1], token=token)
+    return page(
+        request,
+        "acknowledge.html",
+        one=as_json(found, ()),
+        contact=holder.contact,
+        token=token,
+        newer=_is_older(found, holder),
+    )
 
 
 @router.post("/acknowledge/{token}")
 def acknowledge(token: str, holder: LinkHolder, console: _Found) -> Response:
     """Write down that this contact takes care of it; the first who says so counts."""
-    alert, contact = holder
-    free = (episode.c.id == alert, episode.c.ended_at.is_(None), episode.c.acked_at.is_(None))
-    with console.ledger.writing() as connection:
-        taken = connection.execute(update(episode).where(*free).values(acked_at=iso(now()), acked_by=contact)).rowcount
-    if taken:
-        add_audit(console.ledger, contact, "alert ack", alert, {"by": "the link of a message"})
+    found = one_episode(console.ledger, holder.episode)
+    if found is not None and not _is_older(found, holder):
+        free = or_(episode.c.acked_at.is_(None), episode.c.acked_at < iso(found.told_since))
+        mine = update(episode).where(episode.c.id == found.id, episode.c.ended_at.is_(None), free)
+        with console.ledger.writing() as connection:
+            taken = connection.execute(mine.values(acked_at=iso(now()), acked_by=holder.contact)).rowcount
+        if taken:
+            add_audit(console.ledger, holder.contact, "alert ack", found.id, {"by": "the link of a message"})
     return RedirectResponse(f"/acknowledge/{token}", 303)
+
+
+def _is_older(found: Episode, holder: Link) -> bool:
+    """Whether the link was sent before the alert became critical, and was used or could have been."""
+    return found.acked_at is not None and holder.made_at < found.told_since and not found.is_acknowledged

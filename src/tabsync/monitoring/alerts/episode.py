@@ -88,6 +88,17 @@ class Episode:
         """Whether it has not ended."""
         return self.state is not State.ENDED
 
+    @property
+    def told_since(self) -> datetime:
+        """From when on people are told: since it fired, or since it became critical."""
+        rose = self.facts.get("rose") if self.level == "critical" else None
+        return datetime.fromisoformat(str(rose)) if rose else self.fired_at or self.began_at
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether somebody takes care of it, as bad as it is now."""
+        return self.acked_at is not None and self.acked_at >= self.told_since
+
 
 def advance(episode: Episode | None, seen: Seen, new_id: str, subject: str, *, is_test: bool = False) -> Episode | None:
     """The episode after what was seen; the same object when nothing about it changed but its value.

@@ -121,7 +121,7 @@ def look_show(workspace: Workspace, request: Show) -> Page:
         page.table(("Contact", "Event", "", ""), rows, title="Told")
     else:
         page.line("Nobody was told of it.", style="warning" if one.is_open else "quiet")
-    if one.is_open and one.acked_at is None:
+    if one.is_open and not one.is_acknowledged:
         page.hint(f"to acknowledge it, so that nobody else is told: tabsync alert ack {one.id}")
     return page
 
@@ -169,7 +169,7 @@ def as_json(one: Episode, silent: Sequence[Silence]) -> Facts:
         "fired_at": iso(one.fired_at) if one.fired_at else None,
         "ended_at": iso(one.ended_at) if one.ended_at else None,
         "measured_at": iso(one.seen_at),
-        "acknowledged_by": one.acked_by,
+        "acknowledged_by": one.acked_by if one.is_acknowledged else "",
         "silenced": silence.id if silence else None,
         "test": one.is_test,
         "facts": one.facts,
@@ -187,7 +187,7 @@ def _lines(one: Episode, silent: Sequence[Silence]) -> list[str]:
         said.append(f"what to do: tabsync manual show '{facts['runbook']}'")
     if facts.get("action"):
         said.append(f"action: {facts['action']}")
-    if one.acked_at:
+    if one.acked_at and one.is_acknowledged:
         said.append(f"acknowledged by {one.acked_by}, {age(iso(one.acked_at))}")
     if silence := silence_of(one, silent):
         said.append(f"silenced by {silence.owner} until {local(iso(silence.until))}: {silence.reason}")
@@ -195,7 +195,7 @@ def _lines(one: Episode, silent: Sequence[Silence]) -> list[str]:
 
 
 def _row(one: Episode, silent: Sequence[Silence]) -> tuple[Part, ...]:
-    marks = [f"acknowledged by {one.acked_by}" if one.acked_at else "", "TEST" if one.is_test else ""]
+    marks = [f"acknowledged by {one.acked_by}" if one.is_acknowledged else "", "TEST" if one.is_test else ""]
     marks += ["silenced" if silence_of(one, silent) else "", "recovering" if one.state is State.RECOVERING else ""]
     told = ", ".join(filter(None, marks))
     value = f"{in_one_line(str(one.facts.get('text', '')))}" + (f" ({told})" if told else "")

@@ -77,7 +77,7 @@ def plan_ack(workspace: Workspace, request: Ack) -> Plan:
     one = find_episode(workspace.ledger(), request.alert)
     if not one.is_open:
         raise Refused(f"the alert {one.id} has ended", f"tabsync alert show {one.id}")
-    if one.acked_at is not None and not request.gone:
+    if one.is_acknowledged and not request.gone:
         raise Refused(f"{one.acked_by} has acknowledged {one.id} already", f"tabsync alert show {one.id}")
     what = "End" if request.gone else "Acknowledge"
     made = call(acknowledge, id=one.id, note=request.note, gone=request.gone)

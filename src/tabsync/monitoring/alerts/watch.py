@@ -56,7 +56,7 @@ def is_silent(manual: Manual, last: datetime | None, moment: datetime) -> bool:
 
 def _add(one: Episode, facts: Facts) -> None:
     """One alert that was told: put its times to what the status has measured itself, or add it."""
-    told = {"id": one.id, "since": iso(one.began_at), "acknowledged_by": one.acked_by}
+    told = {"id": one.id, "since": iso(one.began_at), "acknowledged_by": one.acked_by if one.is_acknowledged else ""}
     if one.key.kind == "threshold":
         for alert in facts["alerts"]:
             if alert["metric"] == one.facts.get("metric") and stable(alert["label"]) == one.key.label:

@@ -11,6 +11,7 @@ import os
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -34,7 +35,16 @@ def token_for(key: bytes, episode: str, contact: str, until: datetime) -> str:
     return urlsafe_b64encode(_signature(key, said) + said).decode().rstrip("=")
 
 
-def read_token(key: bytes, token: str, now: datetime) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a link is for. made_at: when it was sent in a message."""
+
+    episode: str
+    contact: str
+    made_at: datetime
+
+
+def read_token(key: bytes, token: str, now: datetime) -> Link:
     """The alert and the contact of a link. Raises ValueError, in words, when it is not ours or not good any more."""
     try:
         plain = urlsafe_b64decode(token + "=" * (-len(token) % 4))
@@ -47,7 +57,7 @@ def read_token(key: bytes, token: str, now: datetime) -> tuple[str, str]:
         raise ValueError("this link is not valid") from None
     if now > end:
         raise ValueError("this link is not good any more")
-    return episode, contact
+    return Link(episode, contact, end - GOOD_FOR)
 
 
 def key_of(home: Path) -> bytes:

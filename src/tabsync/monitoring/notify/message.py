@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -15,6 +16,7 @@ MOST = 20
 """How many alerts are told in full in one message."""
 
 _LONGEST = 200  # characters of a subject
+_ODD = re.compile(r"[^A-Za-z0-9 .-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,12 @@ class Part:
     event: str
     id: str
     link: str = ""
+
+
+def id_of(episode: str, contact: str, event: str) -> str:
+    """The id of a delivery. It goes along as a header, several of them with commas between: plain letters only."""
+    plain = _ODD.sub(lambda found: f"_{ord(found[0]):x}_", contact)
+    return f"{episode}/{plain}/{event}"
 
 
 def subject_of(parts: Sequence[Part], name: str) -> str:
@@ -83,7 +91,7 @@ def _lines(part: Part, here: tzinfo, now: datetime) -> list[str]:
         said.append(f"action: {facts['action']}")
     if facts.get("runbook"):
         said.append(f"how: tabsync manual show '{facts['runbook']}'")
-    if not episode.acked_at:
+    if not episode.is_acknowledged:
         said.append(f"to acknowledge: {part.link}" if part.link else f"to acknowledge: tabsync alert ack {episode.id}")
     return [in_one_line(one) for one in said]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass
+from typing import ClassVar
 from urllib.parse import quote, urlencode
 
 TIMEOUT = 15.0
@@ -37,7 +39,7 @@ def send(address: str, to: str, subject: str, text: str, delivery: str, timeout:
     """
     found: list[Sent] = []
     url = completed(address, to, delivery, timeout)
-    thread = threading.Thread(target=lambda: found.append(_sent(url, subject, text)), daemon=True)
+    thread = threading.Thread(target=lambda: found.append(_sent(url, subject, text, timeout)), daemon=True)
     thread.start()
     thread.join(timeout + 1)  # Apprise's own time-out is for each step of it
     return found[0] if found else Sent(f"no answer within {timeout:.0f} s")
@@ -68,9 +70,10 @@ def _says(address: str, name: str) -> bool:
     return any(one.partition("=")[0] == name for one in address.partition("?")[2].split("&"))
 
 
-def _sent(url: str, subject: str, text: str) -> Sent:
+def _sent(url: str, subject: str, text: str, timeout: float) -> Sent:
     from apprise import Apprise, NotifyFormat
 
+    began = time.monotonic()
     try:
         with _quiet() as told:
             apprise = Apprise()
@@ -80,7 +83,8 @@ def _sent(url: str, subject: str, text: str) -> Sent:
                 return Sent()
     except Exception as error:  # noqa: BLE001 - a plugin for somebody else's service may raise anything
         return Sent(f"failed: {type(error).__name__}")
-    return Sent(_reason(told))
+    late = time.monotonic() - began >= 0.9 * timeout
+    return Sent("no answer in time" if late else _reason(told))
 
 
 def _reason(told: list[str]) -> str:
@@ -88,7 +92,7 @@ def _reason(told: list[str]) -> str:
     words = " ".join(told).lower()
     known = (
         ("timed out", "no answer in time"),
-        ("refused", "connection refused"),
+        ("connection refused", "connection refused"),
         ("authentication", "it refuses the user or the password"),
         ("name or service not known", "its host is unknown"),
         ("certificate", "its certificate is not trusted"),
@@ -97,25 +101,40 @@ def _reason(told: list[str]) -> str:
 
 
 class _quiet:
-    """Keeps Apprise's log, which names addresses, out of ours, and gives its lines."""
+    """Keeps Apprise's log, which names addresses, out of ours, and gives its lines.
+
+    It sends in threads of its own, so whose lines they are is known only where nobody else sends: else it gives none.
+    """
+
+    _lock = threading.Lock()
+    _active: ClassVar[set[_Lines]] = set()
 
     def __enter__(self) -> list[str]:
         self._lines: list[str] = []
         self._handler = _Lines(self._lines)
+        with self._lock:
+            self._active.add(self._handler)
+            if len(self._active) > 1:
+                for one in self._active:
+                    one.shared = True
         self._logger = logging.getLogger("apprise")
         self._logger.propagate = False
+        self._logger.setLevel(logging.DEBUG)  # why a mail was not taken is told there only
         self._logger.addHandler(self._handler)
         return self._lines
 
     def __exit__(self, *_: object) -> None:
         self._logger.removeHandler(self._handler)
+        with self._lock:
+            self._active.discard(self._handler)
+            if self._handler.shared:
+                self._lines.clear()
 
 
 class _Lines(logging.Handler):
     def __init__(self, lines: list[str]) -> None:
         super().__init__(logging.DEBUG)
-        self._lines, self._thread = lines, threading.get_ident()
+        self._lines, self.shared = lines, False
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:  # others send at the same time
-            self._lines.append(record.getMessage())
+        self._lines.append(record.getMessage())

@@ -18,6 +18,7 @@ from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.ledger.evidence import add_evidence
 from tabsync.manual.load import load
 from tabsync.manual.people import Contact
+from tabsync.monitoring.notify.message import id_of
 from tabsync.monitoring.notify.send import Sent, send
 from tabsync.postgres.conninfo import place
 
@@ -90,7 +91,7 @@ def _tell(workspace: Workspace, contact: Contact) -> Sent:
         f"This is a TEST of the channel {contact.by}, and there is nothing to do.\n"
         f"{contact.role} is told of alerts of {name} in this way.\nsent {local(iso(now()))}\n"
     )
-    delivery = f"test-{uuid4().hex[:12]}/{contact.role}/test"
+    delivery = id_of(f"test-{uuid4().hex[:12]}", contact.role, "test")
     return send(address, contact.address, f"[TEST] tabsync reaches {contact.role} ({name})", text, delivery)
 
 

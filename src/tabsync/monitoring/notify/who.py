@@ -58,24 +58,13 @@ def due_messages(
     mine = [one for one in told if one.contact in by_role]
     if episode.state is State.ENDED:
         return [Due(by_role[role], END) for role in _heard(mine) if not _has(mine, role, END)]
-    if is_acknowledged(episode):
+    if episode.is_acknowledged:
         return []
     asked = groups(episode, contacts, now, here, {one.contact for one in mine})
     found = [*_starts(episode, mine, asked, now), *_rises(episode, mine, by_role)]
     there = {one.role for one in _there(episode, contacts, now, here)}
     there -= {one.contact.role for one in found}
     return found + [one for one in _reminders(episode, mine, by_role, now) if one.contact.role in there]
-
-
-def is_acknowledged(episode: Episode) -> bool:
-    """Whether somebody takes care of it, as bad as it is now."""
-    return episode.acked_at is not None and episode.acked_at >= _since(episode)
-
-
-def _since(episode: Episode) -> datetime:
-    """From when on people are told: since it fired, or since it became critical."""
-    fired = episode.fired_at or episode.began_at
-    return _rose(episode) or fired
 
 
 def _rose(episode: Episode) -> datetime | None:
@@ -85,7 +74,7 @@ def _rose(episode: Episode) -> datetime | None:
 
 def _starts(episode: Episode, told: Sequence[Told], asked: Sequence[Sequence[Contact]], now: datetime) -> Iterator[Due]:
     heard = {one.contact for one in told if one.event in (START, RISEN)}
-    since: datetime | None = _since(episode)
+    since: datetime | None = episode.told_since
     for number, group in enumerate(asked):
         if since is None or (number and since > now):
             return  # the first are told at once, whatever a clock that was set back says
