@@ -85,6 +85,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
     monkeypatch.setattr(module, "now", lambda: real() + passed[0])
     monkeypatch.setattr(module, "send", partial(send, timeout=1.0))
     monkeypatch.setattr(module, "_GAP", 0.0)
+    monkeypatch.setattr(module, "_LOOK", 0.0)
 
     def go_on(span: timedelta) -> None:
         passed[0] += span
