@@ -97,12 +97,16 @@ def _complete(text: str) -> bool:
 
 @dataclass
 class Stand:
-    """Where a page is carried out: a directory, a server, and what was said. address: HOST:PORT of the server."""
+    """Where a page is carried out: a directory, a server, and what was said.
+
+    address: HOST:PORT of the server; mail: of a server that takes mails.
+    """
 
     directory: Path
     address: str
     admin: str
     programs: Path
+    mail: str = ""
     said: str = ""
     moment: str = ""
     beside: list[tuple[Command, subprocess.Popen[str], Path]] = field(default_factory=list)
@@ -153,6 +157,7 @@ class Stand:
         fixed = {
             "postgresql://me@db.example.com/": f"postgresql://me@{self.address}/",
             "db.example.com:5432:": f"{host}:{port}:",
+            "mailtos://tabsync:SECRET@smtp.example.org:587?": f"mailto://{self.mail}?smtp=127.0.0.1&",
             "PASSWORD": "the password of me",
             "az://backups/production": str(self.directory / "second-store"),
         }
