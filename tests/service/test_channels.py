@@ -27,24 +27,6 @@ from tests.service.told import Mailbox, Told, free_port
 
 SECRET = "hunter2-is-secret"
 CONTACTS = """
-## Retention
-
-| Class | What | Frequency | Retention | Stores |
-|---|---|---|---|---|
-| full | Whole database | Daily | 30 days | Local |
-
-## Key tables
-
-- `waiting`
-
-## Runbooks
-
-### Look
-
-1. Look.
-
-## Schedule
-
 ## Contacts
 
 | Role | Contact | Availability | Order | After | Told of | By |
