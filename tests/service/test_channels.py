@@ -18,6 +18,7 @@ from aiosmtpd.controller import Controller
 from tabsync.kernel import clock
 from tabsync.monitoring.alerts.keep import fired
 from tabsync.monitoring.notify.send import HEADER, send
+from tabsync.service import channels
 from tabsync.service import notifier as module
 from tabsync.service.notifier import Notifier
 from tabsync.workspace import Workspace
@@ -65,6 +66,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
     passed = [timedelta(0)]
     real: Callable[[], datetime] = clock.now
     monkeypatch.setattr(module, "now", lambda: real() + passed[0])
+    monkeypatch.setattr(channels, "now", lambda: real() + passed[0])
     monkeypatch.setattr(module, "send", partial(send, timeout=1.0))
     monkeypatch.setattr(module, "_GAP", 0.0)
     monkeypatch.setattr(module, "_LOOK", 0.0)
@@ -89,11 +91,11 @@ def told(
     run_sql(conninfo, "insert into waiting values ('kitchen', 60), ('bar', 1)")
     path = directory / "manual.md"
     path.write_text(MANUAL + CONTACTS)
-    channels = (
+    wires = (
         ("mail", f"mailto://127.0.0.1:{mailbox[1]}?from=tabsync@example.org&smtp=127.0.0.1"),
         ("hook", f"json://127.0.0.1:{webhook[1]}/alerts"),
     )
-    watched = Watched(replace(workspaces(conninfo, path), channels=channels))
+    watched = Watched(replace(workspaces(conninfo, path), channels=wires))
     notifier = Notifier(watched.workspace, "test", UTC, watched.said.append)
     yield Told(watched, notifier, mailbox[0], webhook[0])
     notifier.end(patience=2)
@@ -172,8 +174,9 @@ def test_an_hour_of_time_outs_loses_nothing_and_delays_nobody(told: Told, later:
         began = clock.now()
         for _ in range(6):
             later(timedelta(minutes=10))
-            told.settle(lambda: not told.notifier._on_way)
+            told.notifier._look_at = 0.0
             told.notifier.step()
+            told.settle(lambda: not told.notifier._on_way)
         (mine,) = [one for one in told.rows() if one["contact"] == "Admin" and one["event"] == "start"][:1]
         assert mine["tries"] >= 5 and mine["state"] in ("waiting", "sending") and mine["fact"] == "no answer in time"
         put(told.watched, "bar", 60)

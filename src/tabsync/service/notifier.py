@@ -27,7 +27,7 @@ from tabsync.ledger.open import sqlite_path
 from tabsync.ledger.tables import delivery
 from tabsync.manual.load import read
 from tabsync.manual.people import Contact
-from tabsync.monitoring.alerts.episode import Episode, Key, Seen, Severity, inhibited
+from tabsync.monitoring.alerts.episode import Episode, Seen, inhibited
 from tabsync.monitoring.alerts.keep import keep, open_episodes
 from tabsync.monitoring.alerts.silences import silence_of, silences, window_of, windows
 from tabsync.monitoring.notify.link import GOOD_FOR, link_for
@@ -35,6 +35,7 @@ from tabsync.monitoring.notify.message import MOST, Part, id_of, subject_of, tex
 from tabsync.monitoring.notify.send import TIMEOUT, Sent, send
 from tabsync.monitoring.notify.who import REMINDER, Told, due_messages
 from tabsync.postgres.conninfo import place
+from tabsync.service.channels import SUBJECT, condition_of, not_used
 from tabsync.service.lease import Lease, LostLease
 from tabsync.workspace import Workspace
 
@@ -45,11 +46,9 @@ _GAP = 2.0  # seconds between two messages to one contact: what comes meanwhile 
 _BACK_OFF = (10, 30, 60, 120, 300, 900)  # seconds until a channel that failed is tried again
 _GIVE_UP = 100  # tries, which take a day
 _LATELY = timedelta(days=8)  # however long nobody told: whoever heard that it began hears that it has ended
-_TRIES = 2  # in vain, until a channel is said to be out of order
 _AT_ONCE = 50  # alerts in one message
 _PEOPLE = 64  # to whom messages are on their way at the same time: one that gets no answer delays nobody else
 _PATIENCE = TIMEOUT + 3  # seconds at the end for what is on its way
-_CHANNEL = "channel"  # the subject of what is about a channel: no database
 _FAILED = (SQLAlchemyError, TabsyncError, OSError)
 
 
@@ -186,7 +185,7 @@ class Notifier:
                 if freed:
                     waits = {"state": "waiting", "created_at": iso(moment), "due_at": iso(moment), "fact": ""}
                     connection.execute(update(delivery).where(delivery.c.id.in_(freed)).values(**waits))
-        self._of_channels_gone(episodes)
+        self._take_in(not_used(episodes, self._contacts))
 
     def _send(self) -> None:
         """Send what is due, to each contact at most one message at a time."""
@@ -270,35 +269,11 @@ class Notifier:
                 rest = update(delivery).where(delivery.c.contact == rows[0]["contact"], delivery.c.state == "waiting")
                 rest = rest.where(delivery.c.channel == rows[0]["channel"], delivery.c.due_at > iso(moment))
                 connection.execute(rest.values(due_at=iso(moment)))
-        self._of_channel(rows, sent)
+        self._take_in([*condition_of(rows, sent, self._contacts)])
 
-    def _of_channel(self, rows: Sequence[Facts], sent: Sent) -> None:
-        """A channel that takes nothing for a contact is an alert of its own, which the others are told of."""
-        name, role = rows[0]["channel"], rows[0]["contact"]
-        if not sent.ok and max(row["tries"] for row in rows) + 1 < _TRIES:
-            return
-        urgent = any(one.role == role and "critical" in one.told_of for one in self._contacts)
-        facts = {
-            "metric": name,
-            "text": "takes no messages",
-            "why": sent.fact,
-            "meaning": f"Whoever is told by this channel hears of nothing: {role}.",
-            "action": f"Repair it: [notify] {name} in tabsync.toml; then: tabsync alert notify-test",
-            "runbook": "",
-        }
-        level: Severity = "critical" if urgent else "warning"
-        seen = Seen(Key("channel", name, role), None if sent.ok else level, now(), facts=facts)
-        keep(self.workspace.ledger(), _CHANNEL, [seen], self._lease.check)
-
-    def _of_channels_gone(self, episodes: Sequence[Episode]) -> None:
-        """That a channel takes nothing ends, too, when the contact isn't told by it any more."""
-        if not self._contacts:
-            return
-        used = {(one.by, one.role) for one in self._contacts}
-        mine = [one.key for one in episodes if one.is_open and one.key.kind == "channel"]
-        gone = [Seen(key, None, now()) for key in mine if (key.rule, key.label) not in used]
-        if gone:
-            keep(self.workspace.ledger(), _CHANNEL, gone, self._lease.check)
+    def _take_in(self, seen: Sequence[Seen]) -> None:
+        if seen:
+            keep(self.workspace.ledger(), SUBJECT, seen, self._lease.check)
 
     def _note(self, fact: str) -> None:
         if fact != self._said:
