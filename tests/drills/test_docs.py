@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import missing
 from tests.drills.doc_pages import ROOT, Block, Command, Stand, blocks, commands
 from tests.servers import running_server
-from tests.service.told import Mailbox, mailbox
+from tests.service.told import Mailbox
 from tests.sessions import connect
 from tests.whole import whole
 

@@ -1,4 +1,4 @@
-"""What the notifier says of a channel: if it takes nothing for a contact, that is an alert, which others are told of."""
+"""What the notifier says of a channel: one that takes nothing for a contact is an alert, which others are told of."""
 
 from __future__ import annotations
 
