@@ -1,7 +1,8 @@
-"""What drills on object stores need."""
+"""What drills need of other tests: object stores, a mail server."""
 
 from __future__ import annotations
 
+from tests.service.told import mailbox
 from tests.store_fixtures import address, azurite, emulator, moto, nobodys_credentials, remote
 
-__all__ = ["address", "azurite", "emulator", "moto", "nobodys_credentials", "remote"]
+__all__ = ["address", "azurite", "emulator", "mailbox", "moto", "nobodys_credentials", "remote"]
