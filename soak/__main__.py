@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from soak import databases, histories, nights, notify, page, service, tests
+from soak import databases, histories, nights, noise, notify, page, service, tests
 from soak.part import Part, Say, begun
 
 _ROOT = Path(__file__).parents[1]
@@ -18,6 +18,7 @@ PARTS: Mapping[str, Callable[[Part, Say], None]] = {
     "service": service.run,
     "nights": nights.run,
     "days_off": nights.days_off,
+    "noise": noise.run,
     "notify": notify.run,
 }
 """Add a part: a module of this package with run(part, say), and its line here."""

@@ -135,7 +135,7 @@ class Restaurant:
         if 3 <= hour < 3.6:
             found["sessions"] = (self._noise(35_000, 2_000), None)  # deleted by the night, until autovacuum comes
         if day % 7 == 6 and 4 <= hour < 5:
-            found = {label: (0.0, None) for label in found}  # the weekly vacuum
+            found = dict.fromkeys(found, (0.0, None))  # the weekly vacuum
         if fault := self.fault_of("dead tuples", second):
             found["orders"] = (self._noise(12_000 + (second - fault.begin) * 4, 300), None)
         return found
