@@ -16,7 +16,7 @@ from tabsync.monitoring.alerts.episode import Episode, Key, advance
 from tabsync.monitoring.alerts.rules import conditions
 from tabsync.monitoring.judge import Level, judge, worst
 from tabsync.monitoring.measure import Reading, Sample
-from tabsync.monitoring.notify.who import RISEN, START, Told, due_messages, is_acknowledged
+from tabsync.monitoring.notify.who import RISEN, START, Told, due_messages
 from tests.unit.monitoring.restaurant import DAYS, METRICS, Fault, Restaurant, moment_of
 
 TICK = 15  # seconds, the shortest `Every:` of the profile
@@ -123,7 +123,7 @@ class _Life:
         moment = moment_of(second)
         for key, episode in self.open.items():
             told = [one for one in self.told.get(episode.id, []) if one.event in (START, RISEN)]
-            if not told or is_acknowledged(episode):
+            if not told or episode.is_acknowledged:
                 continue
             if (moment - told[-1].created_at).total_seconds() >= ACKNOWLEDGED:
                 self.open[key] = replace(episode, acked_at=moment, acked_by="Database Admin")
