@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tabsync.console.base.throttle import FREE_ADDRESS
+from tabsync.console.base.throttle import FREE_ADDRESS, LONGEST
 from tabsync.console.serve import start
 from tabsync.kernel.clock import now
 from tabsync.monitoring.alerts.episode import Episode, Key, Seen
@@ -126,3 +126,39 @@ def test_a_link_that_was_used_is_not_good_for_what_became_critical_since(site: S
         client.post(path(site, episode, "Boss"))
         found = one_episode(site.workspace.ledger(), episode.id)
         assert found is not None and found.acked_at != acked_at and found.acked_by == "Boss"
+
+
+def test_old_links_are_no_guesses_and_one_that_is_good_forgives_none(site: Site) -> None:
+    episode, clock = fire(site), [1000.0]
+    site.running.console.links.clock = lambda: clock[0]
+    good, old = path(site, episode), path(site, episode, good_for=-timedelta(seconds=1))
+    with httpx.Client(base_url=site.running.url, trust_env=False) as client:
+        for _ in range(FREE_ADDRESS + 5):  # a scanner goes through all mails of a month
+            assert client.get(old).status_code == 403
+        assert client.get(good).status_code == 200
+        for number in range(FREE_ADDRESS):
+            assert client.get(f"/acknowledge/x{number}").status_code == 403
+            assert number == FREE_ADDRESS - 1 or client.get(good).status_code == 200
+        refused = client.get(good)
+        assert (refused.status_code, 0 < int(refused.headers["retry-after"]) <= LONGEST) == (429, True)
+        assert client.get("/login").status_code == 200
+        clock[0] += LONGEST + 1
+        assert client.get(good).status_code == 200
+        client.get("/acknowledge/x")
+        assert client.get("/acknowledge/x").status_code == 429
+
+
+def test_whoever_opens_a_link_makes_no_key(site: Site) -> None:
+    token = token_for(b"", fire(site).id, "Admin", now() + GOOD_FOR)
+    answer = httpx.get(site.url(f"/acknowledge/{token}"), trust_env=False)
+    assert (answer.status_code, [*site.workspace.home.glob("*acknowledge*")]) == (403, [])
+
+
+@pytest.mark.parametrize("url", ["https://OPS.example.org:443", "http://ops.example.org:80"])
+def test_browsers_leave_the_scheme_s_own_port_out(site: Site, url: str) -> None:
+    episode, running = fire(site), start(replace(site.workspace, public_url=url))
+    try:
+        address = f"{running.url.rstrip('/')}{path(site, episode)}"
+        assert httpx.get(address, headers={"host": "ops.example.org"}, trust_env=False).status_code == 200
+    finally:
+        running.stop()

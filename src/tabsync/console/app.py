@@ -136,7 +136,9 @@ def _refused(request: Request, error: HTTPException) -> Response:
     detail = str(error.detail) if own else _FACTS.get(error.status_code, str(error.detail))
     if is_for_program(request.url.path):
         return as_json(error.status_code, detail, "", error.headers)
-    return error_page(error.status_code, detail, "", request)
+    answer = error_page(error.status_code, detail, "", request)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 def _incomplete(request: Request, error: RequestValidationError) -> Response:

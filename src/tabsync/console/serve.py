@@ -96,14 +96,21 @@ def start(
     listening = listening or listen(host, port, names)
     taken: int = listening.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
-    public = urlsplit(workspace.public_url).netloc  # the links in messages lead there
-    hosts = [f"{shown}:{taken}", f"localhost:{taken}", *names, *([public] if public else [])]
+    hosts = [f"{shown}:{taken}", f"localhost:{taken}", *names, *_public(workspace)]
     try:
         app = create_app(workspace, hosts=hosts)
     except BaseException:
         listening.close()
         raise
     return _start(app, listening, f"http://{shown}:{taken}/", limits)
+
+
+def _public(workspace: Workspace) -> list[str]:
+    """The host that the links in messages lead to, as browsers say it: a scheme's own port is left out."""
+    url = urlsplit(workspace.public_url)
+    own = {"https": ":443", "http": ":80"}.get(url.scheme, "")
+    host = url.netloc.lower()
+    return [host.removesuffix(own) if own else host] if host else []
 
 
 def _start(app: FastAPI, listening: socket.socket, url: str, limits: Limits) -> Running:

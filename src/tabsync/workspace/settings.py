@@ -128,6 +128,7 @@ def read_settings(path: Path | None) -> Settings:
         if path and values[name].value < 1:
             raise BadUsage(f"{path}: {name} is {values[name].value}", f"{values[name].setting.help}: 1 or more")
     _check_size(path, values["history.max_size"])
+    _check_url(path, values["console.public_url"])
     stores = {
         key.removeprefix(f"{STORES}."): Value(_store(key), place, f"{file}, line {lines.get(key, 1)}")
         for key, place in given.items()
@@ -174,6 +175,14 @@ def _check_size(path: Path | None, one: Value) -> None:
         pass
     hint = f"{one.setting.help}: a size such as 1GB, at least {human_bytes(LEAST_HISTORY)}"
     raise BadUsage(f"{path}: {one.setting.name} is {one.value!r}", hint)
+
+
+def _check_url(path: Path | None, one: Value) -> None:
+    scheme, mark, host = str(one.value).rstrip("/").partition("://")
+    plain = mark and scheme in ("http", "https") and re.fullmatch(r"[\w.-]+(:\d+)?|\[[0-9a-fA-F:]+\](:\d+)?", host)
+    if one.value and not plain:
+        hint = "an address such as https://ops.example.org, and no path: the console's pages begin at /"
+        raise BadUsage(f"{path}: {one.setting.name} is {one.value!r}", hint)
 
 
 def _flat(path: Path) -> tuple[dict[str, Any], dict[str, int]]:

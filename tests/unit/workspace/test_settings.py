@@ -58,3 +58,22 @@ def test_what_can_be_meant_in_two_ways_is_refused(text: str, fact: str, hint: st
     with pytest.raises(BadUsage, match=fact) as told:
         read_settings(file)
     assert told.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    "url", ["ops.example.org", "https://", "https://[", "ftp://x", "https://a b", "https://u@h", "https://h/p"]
+)
+def test_links_that_nobody_could_open_are_refused(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "tabsync.toml"
+    file.write_text(f'[console]\npublic_url = "{url}"\n')
+    with pytest.raises(BadUsage, match="public_url is"):
+        read_settings(file)
+    for good in (
+        "",
+        "https://ops.example.org",
+        "https://ops.example.org/",
+        "http://[::1]:8420",
+        "http://127.0.0.1:8420",
+    ):
+        file.write_text(f'[console]\npublic_url = "{good}"\n')
+        assert read_settings(file)["console.public_url"] == good

@@ -23,7 +23,7 @@ from tabsync.console.base.throttle import FREE_ADDRESS, Key
 from tabsync.kernel.clock import now
 from tabsync.ledger.operators import ROLES, Operator, Session, find_session
 from tabsync.ledger.tokens import operator_of
-from tabsync.monitoring.notify.link import Link, key_of, read_token
+from tabsync.monitoring.notify.link import Link, TooOld, known_key, read_token
 from tabsync.system.listen import is_loopback
 
 
@@ -138,17 +138,19 @@ def link_holder(token: str, request: Request, console: Annotated[Console, Depend
     The link is the proof, in the form that it leads to as well: no cookie goes with it, so no other site can use one.
     """
     keys = (Key(f"link from {origin_of(request.client.host if request.client else '')}", FREE_ADDRESS),)
-    seconds, _ = console.throttle.admit(keys)
+    seconds = console.links.wait(keys)  # what is wrong is counted below; what is right forgives nothing
     if seconds > 0:
         told = f"Too many attempts. Try again in {int(seconds) + 1} s."
         raise HTTPException(429, told, {"retry-after": str(int(seconds) + 1)})
     try:
-        found = read_token(key_of(console.workspace.home), token, now())
+        if not (key := known_key(console.workspace.home)):
+            raise ValueError("this link is not valid")
+        return read_token(key, token, now())
     except ValueError as error:
+        if not isinstance(error, TooOld):
+            console.links.admit(keys)
         told = f"{str(error).capitalize()}. On the command line: tabsync alert list, tabsync alert ack ID."
         raise HTTPException(403, told) from None
-    console.throttle.succeeded(keys)
-    return found
 
 
 def masked(token: str) -> str:

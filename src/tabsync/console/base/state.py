@@ -34,6 +34,8 @@ class Console:
     report: Watch
     days: Days = field(default_factory=Days)
     throttle: Throttle = field(default_factory=Throttle)
+    links: Throttle = field(default_factory=Throttle)
+    """Of the links in messages: whoever opens many old ones keeps nobody from logging in."""
     hashing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
     """Passwords that are checked at the same time: each takes 64 MiB."""
 

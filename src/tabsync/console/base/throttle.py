@@ -91,6 +91,12 @@ class Throttle:
                 if number > 0 and count > 1:
                     self._failures[key.name] = (count - 1, at)
 
+    def wait(self, keys: Sequence[Key]) -> float:
+        """Seconds to wait before another attempt; counts nothing."""
+        with self._lock:
+            moment = self.clock()
+            return max([0.0, *(self._wait(key, moment) for key in keys)])
+
     def _count(self, key: Key, moment: float) -> int:
         count, at = self._failures.get(key.name, (0, moment))
         return 0 if moment - at > FORGET else count

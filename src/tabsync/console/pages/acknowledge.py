@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from sqlalchemy import or_, update
+from sqlalchemy import insert, or_, update
 from starlette.responses import RedirectResponse, Response
 
 from tabsync.console.base.access import LinkHolder
 from tabsync.console.base.render import page
 from tabsync.console.base.state import Console, console_of
 from tabsync.kernel.clock import iso, now
-from tabsync.ledger.evidence import add_audit
-from tabsync.ledger.tables import episode
+from tabsync.ledger.tables import audit, episode
 from tabsync.monitoring.alerts.episode import Episode
 from tabsync.monitoring.alerts.keep import one_episode
 from tabsync.monitoring.alerts.list import as_json
@@ -48,9 +47,9 @@ def acknowledge(token: str, holder: LinkHolder, console: _Found) -> Response:
         free = or_(episode.c.acked_at.is_(None), episode.c.acked_at < iso(found.told_since))
         mine = update(episode).where(episode.c.id == found.id, episode.c.ended_at.is_(None), free)
         with console.ledger.writing() as connection:
-            taken = connection.execute(mine.values(acked_at=iso(now()), acked_by=holder.contact)).rowcount
-        if taken:
-            add_audit(console.ledger, holder.contact, "alert ack", found.id, {"by": "the link of a message"})
+            if connection.execute(mine.values(acked_at=iso(now()), acked_by=holder.contact)).rowcount:
+                entry = {"actor": holder.contact, "action": "alert ack", "target": found.id, "at": iso(now())}
+                connection.execute(insert(audit), [entry | {"detail": {"by": "the link of a message"}}])
     return RedirectResponse(f"/acknowledge/{token}", 303)
 
 

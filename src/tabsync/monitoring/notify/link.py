@@ -10,7 +10,6 @@ import hmac
 import os
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,6 +34,10 @@ def token_for(key: bytes, episode: str, contact: str, until: datetime) -> str:
     return urlsafe_b64encode(_signature(key, said) + said).decode().rstrip("=")
 
 
+class TooOld(ValueError):
+    """A link of ours that is not good any more: whoever opens it has guessed nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """What a link is for. made_at: when it was sent in a message."""
@@ -45,7 +48,7 @@ class Link:
 
 
 def read_token(key: bytes, token: str, now: datetime) -> Link:
-    """The alert and the contact of a link. Raises ValueError, in words, when it is not ours or not good any more."""
+    """The alert and the contact of a link. Raises ValueError, in words, when it is not ours, TooOld when it is."""
     try:
         plain = urlsafe_b64decode(token + "=" * (-len(token) % 4))
         signature, said = plain[:_BYTES], plain[_BYTES:]
@@ -56,17 +59,24 @@ def read_token(key: bytes, token: str, now: datetime) -> Link:
     except ValueError:
         raise ValueError("this link is not valid") from None
     if now > end:
-        raise ValueError("this link is not good any more")
+        raise TooOld("this link is not good any more")
     return Link(episode, contact, end - GOOD_FOR)
+
+
+def known_key(home: Path) -> bytes:
+    """The key of a home's links; b"" while no link was ever made, or when it can't be read."""
+    try:
+        found = (home / _KEY).read_bytes()
+    except OSError:
+        return b""
+    return found if len(found) == _BYTES else b""
 
 
 def key_of(home: Path) -> bytes:
     """The key of a home's links, made when it is first needed. Raises OSError."""
     path = home / _KEY
-    with suppress(FileNotFoundError):
-        found = path.read_bytes()
-        if len(found) == _BYTES:
-            return found
+    if found := known_key(home):
+        return found
     home.mkdir(parents=True, exist_ok=True)
     pending = home / f".{_KEY}.{os.getpid()}"
     file = os.open(pending, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
