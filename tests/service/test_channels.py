@@ -17,7 +17,7 @@ from aiosmtpd.controller import Controller
 
 from tabsync.kernel import clock
 from tabsync.monitoring.alerts.keep import fired
-from tabsync.monitoring.notify.send import HEADER, send
+from tabsync.monitoring.notify.send import HEADER, check, send
 from tabsync.service import channels
 from tabsync.service import notifier as module
 from tabsync.service.notifier import Notifier
@@ -62,12 +62,13 @@ def mail(port: int) -> str:
 
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
-    """Sets the notifier's clock on; a channel that does not answer has one second."""
+    """Sets the notifier's clock on; a channel that does not answer has two seconds, and imports are none of them."""
+    assert check("json://127.0.0.1") == ""
     passed = [timedelta(0)]
     real: Callable[[], datetime] = clock.now
     monkeypatch.setattr(module, "now", lambda: real() + passed[0])
     monkeypatch.setattr(channels, "now", lambda: real() + passed[0])
-    monkeypatch.setattr(module, "send", partial(send, timeout=1.0))
+    monkeypatch.setattr(module, "send", partial(send, timeout=2.0))
     monkeypatch.setattr(module, "_GAP", 0.0)
     monkeypatch.setattr(module, "_LOOK", 0.0)
 
