@@ -116,7 +116,7 @@ class Telling:
 
     def _after_a_message(self) -> None:
         """Until a message has come, and a moment more: there, a kill may come between the 250 and our commit."""
-        before, until = len(self.box.got), time.monotonic() + 4
+        before, until = len(self.box.got), time.monotonic() + 2.5
         for label in self.draw.sample(LABELS, 2):
             self.put(label, self.draw.choice(_VALUES))
         while len(self.box.got) == before and time.monotonic() < until:

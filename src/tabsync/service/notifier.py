@@ -166,8 +166,8 @@ class Notifier:
         for one in episodes:
             mine = [each for each in rows if each["episode"] == one.id]
             withheld = reason(one) if one.is_open else ""
-            if inhibited(one, episodes) is not None:
-                continue
+            if inhibited(one, episodes) is not None and (one.is_open or not mine):
+                continue  # but whoever heard that it began hears that it has ended
             if not withheld and one.is_open and not one.is_acknowledged:
                 freed += [each["id"] for each in mine if each["state"] == "withheld"]
             for due in due_messages(one, [_told(each) for each in mine], self._contacts, moment, self.here):

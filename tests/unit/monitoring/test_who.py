@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tabsync.manual.people import Contact, Hours, parse_hours
-from tabsync.monitoring.alerts.episode import Episode, Key, State
+from tabsync.monitoring.alerts.episode import Episode, Key, State, inhibited
 from tabsync.monitoring.notify.who import END, PATIENCE, REMIND, RISEN, START, Due, Told, due_messages
 
 BEGIN = datetime(2026, 12, 1, 8, 30, tzinfo=UTC)  # a Tuesday
@@ -122,7 +122,7 @@ def reachable(hours: Hours | None, moment: datetime) -> bool:
 def expected(world: World, minute: int) -> set[str]:
     """The model: to whom it has to be said at this minute that it began, as one would tell it to a colleague."""
     episode, moment = world.episode(minute), BEGIN + minute * MINUTE
-    if not episode.is_open or world.is_acked(minute):
+    if world.is_acked(minute) or (not episode.is_open and world.told):
         return set()
     concerned = [one for one in world.contacts if one.by and episode.level in one.told_of]
     knows = {one.contact for one in world.told if one.event in (START, RISEN)}
@@ -139,6 +139,8 @@ def expected(world: World, minute: int) -> set[str]:
             break
         here = [one for one in line if (one.order, one.hours == parse_hours("On-call")) == rank]
         new |= {one.role for one in here} - knows
+        if not episode.is_open:
+            break  # it is over: the first ones hear of it, and that is enough
         last = {one.contact: one for one in world.told if one.event in (START, RISEN)}
         mine = [last[one.role] for one in here if one.role in last]
         if mine and {one.state for one in mine} == {"withheld"}:
@@ -166,8 +168,8 @@ def test_it_is_as_the_model_says(world: World) -> None:
     channel = {one.role for one in world.contacts if one.by and one.told_of}
     assert {who for who, _ in told} <= channel
     for minute, _, event in world.made:
-        if event != END:
-            assert minute < world.ends and not world.is_acked(minute)
+        if event != END and minute < world.ends:
+            assert not world.is_acked(minute)
     heard = {one.contact for one in world.told if one.event in (START, RISEN) and one.state != "withheld"}
     assert {who for who, event in told if event == END} == (heard if world.ends < 240 else set())
     for role in heard:
@@ -232,3 +234,23 @@ def test_a_channel_that_fails_has_the_next_told_at_once() -> None:
     people = (contact("Admin"), contact("Lead", 2), contact("Boss", 3))
     world = World(people, "warning", NEVER, NEVER, (0, 0), NEVER, frozenset({"Admin"}))
     assert lived(world, 60) == [(0, "Admin", "start"), (1, "Lead", "start")]
+
+
+def test_what_began_and_ended_while_nobody_told_is_told() -> None:
+    people = (contact("Admin"), contact("Lead", 2))
+    world = World(people, "critical", 0, NEVER, (0, 0), 0, frozenset())
+    assert lived(world, 60) == [(0, "Admin", "start"), (0, "Admin", "end")]
+    late = World(people, "critical", 0, NEVER, (0, 0), 0, frozenset())
+    assert late.live(2 * 24 * 60) == []
+
+
+def test_what_ended_with_an_outage_is_not_told_after_it() -> None:
+    def lasting(kind: str, begin: int, end: int) -> Episode:
+        at, until = BEGIN + begin * MINUTE, BEGIN + end * MINUTE
+        key = Key(kind, "M")  # type: ignore[arg-type]
+        return Episode("e", "s", key, State.ENDED, "critical", at, until, at, until)
+
+    down = lasting("down", 10, 20)
+    assert inhibited(lasting("threshold", 11, 21), [down]) is down
+    assert inhibited(lasting("threshold", 5, 21), [down]) is None
+    assert inhibited(lasting("threshold", 11, 60), [down]) is None

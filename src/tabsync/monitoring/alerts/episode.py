@@ -27,6 +27,7 @@ FRESH = timedelta(minutes=1)
 """How old what is written down of an episode that goes on may be."""
 
 _INTERVALS = 3
+_SOON = timedelta(minutes=2)  # until all has been measured again
 
 
 class State(StrEnum):
@@ -211,5 +212,12 @@ def inhibited(episode: Episode, others: Sequence[Episode]) -> Episode | None:
     """The episode because of which nobody needs to be told of this one: the database is down, and all else follows."""
     if episode.key.kind in ("down", "channel", "item", "history"):
         return None
-    firing = (one for one in others if one.key.kind == "down" and one.is_open and one.fired_at is not None)
+    firing = (one for one in others if one.key.kind == "down" and one.fired_at is not None and _meets(one, episode))
     return next((one for one in firing if one.subject == episode.subject and one.is_test == episode.is_test), None)
+
+
+def _meets(down: Episode, episode: Episode) -> bool:
+    """Whether the database is down now; or was, at the time of an episode that has ended by now."""
+    if down.is_open or down.ended_at is None or episode.ended_at is None or episode.fired_at is None:
+        return down.is_open
+    return down.began_at <= episode.fired_at and episode.ended_at <= down.ended_at + _SOON

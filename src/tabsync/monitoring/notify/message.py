@@ -37,7 +37,7 @@ def id_of(episode: str, contact: str, event: str) -> str:
 
 def subject_of(parts: Sequence[Part], name: str) -> str:
     """The subject line. name: of the database."""
-    first = min(parts, key=lambda one: (one.event == END, one.episode.level != "critical"))
+    first = min(parts, key=_rank)
     more = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
     test = "[TEST] " if any(one.episode.is_test for one in parts) else ""
     return in_one_line(f"{test}{_word(first)}: {_what(first.episode)}{more} ({name})")[:_LONGEST]
@@ -51,9 +51,16 @@ def text_of(parts: Sequence[Part], name: str, here: tzinfo, now: datetime) -> st
     return "\n\n".join([*blocks, foot]) + "\n"
 
 
+def _rank(part: Part) -> tuple[bool, bool, bool]:
+    over = not part.episode.is_open
+    return over, part.episode.level != "critical", over and part.event != END
+
+
 def _word(part: Part) -> str:
     if part.event == END:
         return "RECOVERED"
+    if not part.episode.is_open:
+        return f"WAS {part.episode.level.upper()}"
     if part.event == RISEN:
         return "NOW CRITICAL"
     if part.event.startswith(REMINDER):
@@ -91,7 +98,7 @@ def _lines(part: Part, here: tzinfo, now: datetime) -> list[str]:
         said.append(f"action: {facts['action']}")
     if facts.get("runbook"):
         said.append(f"how: tabsync manual show '{facts['runbook']}'")
-    if not episode.is_acknowledged:
+    if episode.is_open and not episode.is_acknowledged:
         said.append(f"to acknowledge: {part.link}" if part.link else f"to acknowledge: tabsync alert ack {episode.id}")
     return [in_one_line(one) for one in said]
 

@@ -20,6 +20,9 @@ PATIENCE = timedelta(minutes=15)
 REMIND = {"critical": timedelta(minutes=30), "warning": timedelta(days=1)}
 """How often those who were told are reminded, until somebody acknowledges."""
 
+MISSED = timedelta(days=1)
+"""For how long an alert that began and ended while no notifier ran is told all the same."""
+
 START, RISEN, END, REMINDER = "start", "critical", "end", "reminder"
 
 
@@ -57,7 +60,8 @@ def due_messages(
     by_role = {one.role: one for one in contacts if one.by}
     mine = [one for one in told if one.contact in by_role]
     if episode.state is State.ENDED:
-        return [Due(by_role[role], END) for role in _heard(mine) if not _has(mine, role, END)]
+        ends = [Due(by_role[role], END) for role in _heard(mine) if not _has(mine, role, END)]
+        return ends or _missed(episode, told, contacts, now, here)
     if episode.is_acknowledged:
         return []
     asked = groups(episode, contacts, now, here, {one.contact for one in mine})
@@ -65,6 +69,17 @@ def due_messages(
     there = {one.role for one in _there(episode, contacts, now, here)}
     there -= {one.contact.role for one in found}
     return found + [one for one in _reminders(episode, mine, by_role, now) if one.contact.role in there]
+
+
+def _missed(
+    episode: Episode, told: Sequence[Told], contacts: Sequence[Contact], now: datetime, here: tzinfo
+) -> list[Due]:
+    """That it began and ended while nobody told: the first ones hear of both, at once."""
+    lately = episode.ended_at is not None and now - episode.ended_at <= MISSED
+    if told or episode.is_test or episode.is_acknowledged or not lately:
+        return []
+    first = groups(episode, contacts, now, here)[:1]
+    return [Due(one, event) for group in first for one in group for event in (START, END)]
 
 
 def _rose(episode: Episode) -> datetime | None:
