@@ -142,7 +142,7 @@ class Telling:
                 if between and whole == again:
                     twice[id] = (between[0] - first) * 1000
                 else:
-                    strange.append(id)
+                    strange.append(f"{id}: {first:.3f} {whole!r}, {second:.3f} {again!r}")
             if len(times) == 1 and wanted.get(id):
                 commit.append((parse_iso(wanted[id]).timestamp() - times[0][0]) * 1000)
         strange += [id for id in came if id not in wanted]
