@@ -31,7 +31,7 @@ from tabsync.monitoring.alerts.episode import Episode, Seen, inhibited
 from tabsync.monitoring.alerts.keep import keep, open_episodes
 from tabsync.monitoring.alerts.silences import silence_of, silences, window_of, windows
 from tabsync.monitoring.notify.link import GOOD_FOR, link_for
-from tabsync.monitoring.notify.message import MOST, Part, id_of, subject_of, text_of
+from tabsync.monitoring.notify.message import Part, id_of, subject_of, text_of
 from tabsync.monitoring.notify.send import TIMEOUT, Sent, send
 from tabsync.monitoring.notify.who import REMINDER, Told, due_messages
 from tabsync.postgres.conninfo import place
@@ -227,7 +227,7 @@ class Notifier:
         parts = self._parts(rows, role)
         name = self.workspace.name or place(self.workspace.conninfo)
         subject, text = subject_of(parts, name), text_of(parts, name, self.here, now())
-        ids = ", ".join(one.id for one in parts[:MOST])
+        ids = ", ".join(one.id for one in parts)
         self._on_way[role] = (self._pool.submit(send, address, contact.address, subject, text, ids), rows)
 
     def _parts(self, rows: Sequence[Facts], role: str) -> list[Part]:

@@ -13,7 +13,7 @@ from tabsync.monitoring.alerts.episode import Episode
 from tabsync.monitoring.notify.who import END, REMINDER, RISEN
 
 MOST = 20
-"""How many alerts are told in full in one message."""
+"""How many alerts are told in full in one message; the others in a line each."""
 
 _LONGEST = 200  # characters of a subject
 _ODD = re.compile(r"[^A-Za-z0-9 .-]")
@@ -46,7 +46,9 @@ def subject_of(parts: Sequence[Part], name: str) -> str:
 def text_of(parts: Sequence[Part], name: str, here: tzinfo, now: datetime) -> str:
     """The whole text: each alert with what it means, since when, its value against its bound, and what to do."""
     blocks = ["\n".join(_lines(one, here, now)) for one in parts[:MOST]]
-    blocks += [f"and {len(parts) - MOST} more: tabsync alert list"] if len(parts) > MOST else []
+    if rest := parts[MOST:]:  # each is named: whoever is told of it must be able to find it
+        said = [in_one_line(f"{_word(one)}: {_what(one.episode)}") for one in rest]
+        blocks.append("\n".join([*said, "all that is to know of these: tabsync alert list"]))
     foot = f"{name}, told by tabsync at {_moment(now, here)}\ndelivery: {', '.join(one.id for one in parts[:MOST])}"
     return "\n\n".join([*blocks, foot]) + "\n"
 
