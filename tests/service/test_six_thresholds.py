@@ -35,7 +35,7 @@ _TABLE = """
 | Active connections | > 80 % | > 95 % | — | Investigate, scale up | Connection pool exhausted |
 | Query duration | > {q} s | > {qq} s | — | Cancel the query, optimize it | Long-running query |
 | Database size | > 80 % | > 90 % | — | Clean up, scale up | Disk nearly full |
-| Failed payments | > 5/hour and > 2 % | > 20/hour and > 10 % | — | Investigate the gateway | All payments failing |
+| Failed payments | > 5/hour and > 5 % | > 20/hour and > 10 % | — | Investigate the gateway | All payments failing |
 | Dead tuples | > 10000 | > 50000 | — | Run VACUUM | Too many dead tuples |
 | Replication lag | > {r} s | > {rr} s | — | Check the network, diagnose | Replication lag |
 
