@@ -1,4 +1,4 @@
-"""Collector and notifier, killed 200 times while alerts fire and end: an SMTP server counts what comes."""
+"""The service, killed 200 times while alerts fire and end: an SMTP server counts what comes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from aiosmtpd.controller import Controller
 from tests.clusters import copied
 from tests.place import fast_place
-from tests.service.telling import Counted, telling
+from tests.service.telling import APART, SERVED, Counted, telling
 from tests.service.told import Mailbox, free_port
 from tests.sessions import connect
 
@@ -20,11 +20,25 @@ from tabsync.postgres.installation import installations
 from tabsync.system.claims import claim
 
 KILLS = 200
+FORMS = {"serve: killed, or what it keeps": SERVED, "collector and notifier, each alone": APART}
 _INITDB = embedded._initdb
 
 
 def run(part: Part, say: Say) -> None:
     """Kill and count; raises SystemExit when a message is lost, or comes twice for no reason."""
+    wrong: list[str] = []
+    for form, parts in FORMS.items():
+        if form not in part.done:
+            counted, kills = _killed(parts, part.seed)
+            figures = {"kills": str(kills)} | _figures(counted)
+            say(f"{form}: {figures}")
+            part.finish(form, figures)
+            wrong += [f"lost: {one}" for one in counted.lost] + [f"twice: {one}" for one in counted.strange]
+    if wrong:
+        raise SystemExit("\n".join(wrong))
+
+
+def _killed(parts: dict[str, list[str]], seed: int) -> tuple[Counted, int]:
     kills = int(os.environ.get("SOAK_KILLS", KILLS))
     with tempfile.TemporaryDirectory(prefix="tabsync-soak-", dir=fast_place()) as made:
         directory = Path(made)
@@ -42,19 +56,14 @@ def run(part: Part, say: Say) -> None:
             with connect(server.conninfo(), "soak", autocommit=True) as connection:
                 connection.execute("create database shop")
             (directory / "home").mkdir()
-            with telling(directory / "home", server.conninfo("shop"), box, port, part.seed) as place:
+            with telling(directory / "home", server.conninfo("shop"), box, port, seed, parts) as place:
                 place.live(kills)
                 place.settle(300)
-                counted = place.count()
-                figures = {"kills": str(len(place.kills))} | _figures(counted)
+                return place.count(), len(place.kills)
         finally:
             controller.stop()
             embedded.end_server(held.directory)
             held.release()
-    say(f"{figures}")
-    part.finish("collector and notifier", figures)
-    if counted.lost or counted.strange:
-        raise SystemExit(f"lost: {counted.lost}; twice for no reason: {counted.strange}")
 
 
 def _figures(found: Counted) -> Figures:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import random
 import signal
 import subprocess
@@ -24,7 +25,12 @@ from tests.service.told import CONTACTS, Mailbox
 
 LABELS = ("kitchen", "bar", "cellar", "terrace")
 _VALUES = (1, 1, 20, 60)  # well, well, warning, critical
-_PARTS = ("collector", "notifier")
+
+APART = {"collector": ["collector", "run"], "notifier": ["notifier", "run"]}
+"""The two as processes of their own."""
+
+SERVED = {"serve": ["serve", "--port", "0"]}
+"""As people run it: one command, which keeps the process in which both are."""
 
 
 @dataclass
@@ -43,11 +49,12 @@ class Counted:
 
 @dataclass
 class Telling:
-    """A home whose two processes are killed."""
+    """A home whose processes are killed. parts: them, by name, with their commands."""
 
     home: Home
     box: Mailbox
     draw: random.Random
+    parts: dict[str, list[str]]
     kills: list[tuple[float, str]] = field(default_factory=list)
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -55,7 +62,7 @@ class Telling:
         """Start a process."""
         with (self.home.directory / f"{part}.log").open("ab") as log:
             self._running[part] = subprocess.Popen(
-                [TABSYNC, part, "run"],
+                [TABSYNC, *self.parts[part]],
                 cwd=self.home.directory,
                 env=environment(self.home.directory, TZ="UTC"),
                 stdin=subprocess.DEVNULL,
@@ -66,14 +73,34 @@ class Telling:
 
     def kill(self, part: str) -> None:
         """Kill a process, and start it again."""
+        if self.parts == SERVED:
+            self._kill_served(part)
+            return
         self._running[part].send_signal(signal.SIGKILL)
         self.kills.append((time.time(), part))
         self._running[part].wait()
         self.begin(part)
 
+    def _kill_served(self, part: str) -> None:
+        """Kill `serve`, whose others end by themselves then; the process that tells, which it starts again; or both."""
+        process = self._running["serve"]
+        tells = _telling_of(process.pid)
+        if part == "serve" or tells is None:
+            process.send_signal(signal.SIGKILL)
+            part = "serve"
+        if part == "all":
+            process.send_signal(signal.SIGKILL)
+        if part != "serve" and tells is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(tells, signal.SIGKILL)
+        self.kills.append((time.time(), "serve" if part == "serve" else "notifier"))
+        if part != "notifier":
+            process.wait()
+            self.begin("serve")
+
     def live(self, kills: int) -> None:
         """Let alerts fire and end while the processes are killed; half of the kills soon after a message came."""
-        for part in _PARTS:
+        for part in self.parts:
             self.begin(part)
         for number in range(kills):
             self.put(self.draw.choice(LABELS), self.draw.choice(_VALUES))
@@ -82,7 +109,7 @@ class Telling:
                 self.kill("notifier")
             else:
                 time.sleep(self.draw.uniform(0.2, 2.5))
-                self.kill(self.draw.choice(_PARTS))
+                self.kill(self.draw.choice((*self.parts, "all") if self.parts == SERVED else (*self.parts,)))
 
     def put(self, label: str, orders: int) -> None:
         """Let a condition begin or end."""
@@ -149,8 +176,20 @@ class Telling:
         return Counted(len(fired), len(wanted), sorted(must - set(came)), twice, strange, commit)
 
 
+def _telling_of(parent: int) -> int | None:
+    """The process that measures and tells, of a `serve`; None: there is none at this moment."""
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            with contextlib.suppress(OSError):
+                if b"--tell" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
+    return None
+
+
 @contextlib.contextmanager
-def telling(directory: Path, conninfo: str, box: Mailbox, port: int, seed: int) -> Iterator[Telling]:
+def telling(
+    directory: Path, conninfo: str, box: Mailbox, port: int, seed: int, parts: dict[str, list[str]]
+) -> Iterator[Telling]:
     """A home on a database with a table whose rows are conditions."""
     run_sql(conninfo, "create table waiting (name text, orders int)")
     for label in LABELS:
@@ -158,7 +197,7 @@ def telling(directory: Path, conninfo: str, box: Mailbox, port: int, seed: int) 
     home = Home(directory, conninfo)
     home.write("", more=f'[notify]\nmail = "mailto://127.0.0.1:{port}?from=tabsync@example.org&smtp=127.0.0.1"')
     (directory / "manual.md").write_text(MANUAL + CONTACTS.replace("| hook |", "| mail |"))
-    made = Telling(home, box, random.Random(seed))
+    made = Telling(home, box, random.Random(seed), parts)
     try:
         yield made
     finally:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Databases
-from tests.service.telling import telling
+from tests.service.telling import APART, SERVED, telling
 from tests.service.told import Mailbox
 
 KILLS = 10
 SEED = 11
 
 
-def test_no_message_is_lost(databases: Databases, directory: Path, mailbox: tuple[Mailbox, int]) -> None:
+@pytest.mark.parametrize("parts", [APART, SERVED], ids=["apart", "served"])
+def test_no_message_is_lost(
+    databases: Databases, directory: Path, mailbox: tuple[Mailbox, int], parts: dict[str, list[str]]
+) -> None:
     box, port = mailbox
-    with telling(directory, databases(), box, port, SEED) as place:
+    with telling(directory, databases(), box, port, SEED, parts) as place:
         place.live(KILLS)
         place.settle()
         found = place.count()
