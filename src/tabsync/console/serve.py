@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import threading
@@ -20,6 +19,7 @@ from tabsync.console.base.connections import BIGGEST_HEAD, STANDARD, Limits, bou
 from tabsync.console.base.state import Console
 from tabsync.kernel.errors import FailedPartway
 from tabsync.system.listen import checked_proxies, listen
+from tabsync.system.parent import is_orphan
 from tabsync.workspace import Workspace
 
 PORT = 8420
@@ -53,7 +53,7 @@ def serve(
     proxies: Sequence[str] = (),
     listening: socket.socket | None = None,
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM, or until the process that started this one is gone, where that opened the port.
+    """Serve until Ctrl-C or SIGTERM, or until the process that keeps this one is gone.
 
     port: 0 picks a free one; on_ready: called with the URL once it answers; names: further Host headers to answer to,
     those of a TLS proxy; proxies: addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed;
@@ -71,12 +71,10 @@ def serve(
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         running = start(workspace, host, port, names, Limits(proxies=checked_proxies(proxies)), listening)
-        parent = os.getppid()
         try:
             on_ready(running.url)
-            while not asked.wait(1.0) and running._thread.is_alive():
-                if listening is not None and os.getppid() != parent:
-                    break
+            while not asked.wait(1.0) and running._thread.is_alive() and not is_orphan():
+                pass
         finally:
             running.stop()
     finally:

@@ -34,6 +34,7 @@ from tabsync.schedule.record import ask_subject, known_subject
 from tabsync.service.items import conditions_of_items
 from tabsync.service.lease import Lease, LostLease
 from tabsync.service.memory import Memory
+from tabsync.system.parent import is_orphan
 from tabsync.workspace import Workspace
 
 _RENEW = 5.0  # seconds between two renewals of the lease
@@ -82,9 +83,8 @@ class Collector:
         self._kept = Memory(self.workspace)
 
     def run(self, pause: float = 0.5) -> None:
-        """Collect until `stopping` is set, or the process that started this one is gone."""
-        parent = os.getppid()
-        while not self.stopping.is_set() and os.getppid() == parent:
+        """Collect until `stopping` is set, or the `serve` that keeps this process is gone."""
+        while not self.stopping.is_set() and not is_orphan():
             self.step()
             self.stopping.wait(pause)
         self.end()

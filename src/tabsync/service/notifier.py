@@ -37,6 +37,7 @@ from tabsync.monitoring.notify.who import REMINDER, Told, due_messages
 from tabsync.postgres.conninfo import place
 from tabsync.service.channels import SUBJECT, condition_of, not_used
 from tabsync.service.lease import Lease, LostLease
+from tabsync.system.parent import is_orphan
 from tabsync.workspace import Workspace
 
 _RENEW = 5.0  # seconds between two renewals of the lease
@@ -79,9 +80,8 @@ class Notifier:
         self._pool = ThreadPoolExecutor(_PEOPLE, "notifier")
 
     def run(self, pause: float = 0.5) -> None:
-        """Tell until `stopping` is set, or the process that started this one is gone."""
-        parent = os.getppid()
-        while not self.stopping.is_set() and os.getppid() == parent:
+        """Tell until `stopping` is set, or the `serve` that keeps this process is gone."""
+        while not self.stopping.is_set() and not is_orphan():
             self.step()
             if self._on_way:  # written down as soon as it was taken: killed in between, it would be sent twice
                 wait([future for future, _ in self._on_way.values()], pause, FIRST_COMPLETED)

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from socket import socket
 from types import FrameType
 
+from tabsync.system.parent import PARENT
+
 LISTENING = "TABSYNC_LISTENING"
 """Environment variable with the descriptor of the console's socket."""
 
@@ -65,7 +67,7 @@ class Part:
             stdin=subprocess.DEVNULL,
             pass_fds=self.inherits,
             start_new_session=True,  # Ctrl-C is for the parent, who ends them in order
-            env={**os.environ, **self.environment, **again},
+            env={**os.environ, **self.environment, **again, PARENT: str(os.getpid())},
         )
         self.started = moment
 

@@ -36,6 +36,7 @@ from tabsync.service.runs import Runs, environment_of, job_of
 from tabsync.service.troubles import Troubles, trouble_of
 from tabsync.service.watched import Watched
 from tabsync.system.claims import is_claimed
+from tabsync.system.parent import is_orphan
 from tabsync.workspace import Workspace
 
 AT_ONCE = 2
@@ -86,9 +87,8 @@ class Scheduler:
         self._lease = Lease(self.workspace.ledger(), holder, self.workspace.home)
 
     def run(self, pause: float = 1.0) -> None:
-        """Keep the schedule until `stopping` is set, or the process that started this one is gone."""
-        parent = os.getppid()
-        while not self.stopping.is_set() and os.getppid() == parent:
+        """Keep the schedule until `stopping` is set, or the `serve` that keeps this process is gone."""
+        while not self.stopping.is_set() and not is_orphan():
             self.step()
             self.stopping.wait(pause)
         self.end()
