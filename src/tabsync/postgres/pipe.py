@@ -27,6 +27,7 @@ from tabsync.postgres.connect import Connection
 _PATIENCE = 1.0  # seconds to cancel in, taken from the end of the time that there is; at most a quarter of it
 _AGAIN = 0.1  # seconds between two cancels: one ends one statement, and the next one of the queue begins
 LOST = "the connection is lost"
+SAVEPOINT, BACK = "savepoint tabsync_reading", "rollback to savepoint tabsync_reading"
 
 
 class TimeOver(psycopg.OperationalError):
@@ -70,6 +71,13 @@ class Pipe:
             columns, rows = self.loaded(answer.result)
             found.append([dict(zip(columns, row, strict=True)) for row in rows])
         return found
+
+    def look(self, *queries: str) -> list[list[dict[str, Any]]]:
+        """The same inside a transaction; afterwards it holds no lock of theirs, and no setting that they set.
+
+        A lock would last until the transaction ends: on a standby, the replay of what needs that table waits for it.
+        """
+        return self.rows(SAVEPOINT, *queries, BACK)[1:-1]
 
     def loaded(self, result: PGresult) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         """The names of the columns of a result, and its rows as Python values."""

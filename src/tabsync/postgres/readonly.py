@@ -24,13 +24,12 @@ from psycopg import sql as composed
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.units import parse_duration
 from tabsync.postgres.connect import Connection
-from tabsync.postgres.pipe import LOST, Answer, Pipe
+from tabsync.postgres.pipe import BACK, LOST, SAVEPOINT, Answer, Pipe
 from tabsync.postgres.readonly_kept import Here, Kept, search_path
 from tabsync.postgres.readonly_proof import Proof
 from tabsync.postgres.readonly_text import bounded, check_readonly, too_long
 
 _ROLLBACK = "rollback"
-_SAVEPOINT, _BACK = "savepoint tabsync_reading", "rollback to savepoint tabsync_reading"
 _SPARE = 5.0  # seconds beyond the limit of a single statement
 
 
@@ -139,7 +138,7 @@ def _prepared(pipe: Pipe, here: Here) -> list[str]:
     A statement that comes here calls nothing that the database's owner wrote. This is for what that look missed.
     """
     role = composed.SQL("set local role {}").format(composed.Identifier(here.reader)).as_string(pipe.conn)
-    return [*([role] if here.reader else []), _SAVEPOINT]
+    return [*([role] if here.reader else []), SAVEPOINT]
 
 
 def _groups(pipe: Pipe, texts: Sequence[str], proofs: Mapping[str, Proof], rows: int) -> list[list[str]]:
@@ -149,7 +148,7 @@ def _groups(pipe: Pipe, texts: Sequence[str], proofs: Mapping[str, Proof], rows:
         path = proofs[text].path
         names = composed.SQL(", ").join(map(composed.Identifier, path or ())).as_string(pipe.conn)
         before = [] if path is None else [search_path(pipe, names)]
-        groups += [[*before, bounded(text, rows + 1)], [_BACK]]
+        groups += [[*before, bounded(text, rows + 1)], [BACK]]
     return groups
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tabsync.postgres.pipe import Pipe
+from tabsync.postgres.pipe import BACK, SAVEPOINT, Pipe
 from tabsync.postgres.queries import named
 from tabsync.postgres.readonly_proof import Proof, judged, look_up, types_named
 from tabsync.postgres.settings import SEARCH_PATH
@@ -47,13 +47,14 @@ class Kept:
         found = pipe.rows(
             _SQL["begin"],
             pipe.filled(_SQL["bound"], bound),
+            SAVEPOINT,
             pipe.filled(_SQL["key"], {"types": sorted(self._types)}),
             _SQL["reader"],
             pipe.filled(_SESSION_SQL["as_application"], {"local": True}),
             _SQL["meant"],
-            search_path(pipe, SEARCH_PATH),
+            BACK,  # to our own search_path too
         )
-        (key,), readers, (meant,) = found[2], found[3], found[5]
+        (key,), readers, (meant,) = found[3], found[4], found[6]
         reader = str(readers[0]["rolname"]) if readers else ""
         return Here(tuple(map(str, key.values())), tuple(meant["every"]), tuple(meant["path"]), reader)
 

@@ -63,7 +63,7 @@ def look_up(pipe: Pipe, texts: Sequence[str], schemas: Collection[str]) -> Catal
         "tables": sorted({name for text in texts for name in tables_of(text)}),
     }
     asked = ("functions", "types", "is_type", "keywords", "operators", "casts", "relations", "others")
-    functions, types, type_names, keywords, operators, casts, relations, others = pipe.rows(
+    functions, types, type_names, keywords, operators, casts, relations, others = pipe.look(
         *(pipe.filled(_SQL[query], values) for query in asked)
     )
     return Catalog(
@@ -85,7 +85,7 @@ def _behind_views(pipe: Pipe, views: Sequence[int]) -> Mapping[int, Sequence[str
     if not views:
         return found
     asked = ("view_functions", "view_domains")
-    calls, domains = pipe.rows(*(pipe.filled(_SQL[query], {"views": list(views)}) for query in asked))
+    calls, domains = pipe.look(*(pipe.filled(_SQL[query], {"views": list(views)}) for query in asked))
     for row in calls:
         if reason := _reason(row):
             text = f"the view {row['view']} calls {_qualified(row)}, which {reason}"
