@@ -19,6 +19,7 @@ from benchmarks.report import drill_lines, dump_rows
 from benchmarks.rescue import lost, rows
 from benchmarks.schedule import measure_schedule
 from benchmarks.startup import start_up
+from benchmarks.telling import measure_telling
 
 
 @dataclass
@@ -106,6 +107,10 @@ def _history(bench: Bench) -> Section:
     return Section("The history", f"{SERIES} series, every 15 s", measure_history(bench.home, bench.say), [])
 
 
+def _telling(bench: Bench) -> Section:
+    return Section("Telling", "an almost empty database", measure_telling(bench.home, bench.say), [])
+
+
 PARTS: dict[str, Callable[[Bench], Section]] = {
     "dumps": _dumps,
     "azurite": _away,
@@ -118,5 +123,6 @@ PARTS: dict[str, Callable[[Bench], Section]] = {
     "schedule": _schedule,
     "collector": _collector,
     "history": _history,
+    "telling": _telling,
 }
 """By the names that --only takes; in this order, since some use what those before left."""
