@@ -35,9 +35,12 @@ SERVED = {"serve": ["serve", "--port", "0"]}
 
 @dataclass
 class Counted:
-    """What was counted. lost: ids of messages that never came; twice: of those that came again, with the gap in ms
-    between the server's 250 and the kill; strange: that came again without a kill that explains it; commit: ms between
-    the server's 250 and our commit, of the others."""
+    """What was counted.
+
+    lost: ids of messages that never came; twice: of those that came again, with the gap in ms between the server's 250
+    and the kill, below 0 when the 250 could not reach it any more; strange: that came again without a kill that
+    explains it; commit: ms between the server's 250 and our commit, of the others.
+    """
 
     episodes: int
     messages: int
@@ -152,11 +155,11 @@ class Telling:
 
     def count(self) -> Counted:
         """What came, beside what the ledger says should have come."""
-        came: dict[str, list[tuple[float, str]]] = defaultdict(list)
+        came: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
         for mail in self.box.got:
             whole = " ".join(str(mail[HEADER]).split())
             for one in whole.split(", "):
-                came[one].append((float(mail["X-Came"]), whole))
+                came[one].append((float(mail["X-Began"]), float(mail["X-Came"]), whole))
         rows = self.home.rows("select episode, contact, event, sent_at, state from delivery")
         wanted = {id_of(episode, who, event): sent for episode, who, event, sent, _ in rows}
         fired = [id for (id,) in self.home.rows("select id from episode where fired_at is not null")]
@@ -164,14 +167,14 @@ class Telling:
         twice, strange, commit = {}, [], []
         killed = [at for at, part in self.kills if part == "notifier"]
         for id, times in came.items():
-            for (first, whole), (second, again) in itertools.pairwise(times):
-                between = [at for at in killed if first <= at <= second]
+            for (began, first, whole), (_, second, again) in itertools.pairwise(times):
+                between = [at for at in killed if began <= at <= second]
                 if between and whole == again:
                     twice[id] = (between[0] - first) * 1000
                 else:
                     strange.append(f"{id}: {first:.3f} {whole!r}, {second:.3f} {again!r}")
             if len(times) == 1 and wanted.get(id):
-                commit.append((parse_iso(wanted[id]).timestamp() - times[0][0]) * 1000)
+                commit.append((parse_iso(wanted[id]).timestamp() - times[0][1]) * 1000)
         strange += [id for id in came if id not in wanted]
         return Counted(len(fired), len(wanted), sorted(must - set(came)), twice, strange, commit)
 

@@ -38,12 +38,20 @@ class Mailbox:
     got: list[Message] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
 
+    async def handle_MAIL(
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        envelope.mail_from, envelope.began = address, time.time()  # type: ignore[attr-defined]
+        envelope.mail_options.extend(options)
+        return "250 go on"
+
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         if self.answers:
             return self.answers.pop(0)
         assert isinstance(envelope.content, bytes)
         message = message_from_bytes(envelope.content)
         message["X-Rcpt"] = ", ".join(envelope.rcpt_tos)
+        message["X-Began"] = str(envelope.began)  # type: ignore[attr-defined]
         message["X-Came"] = str(time.time())
         self.got.append(message)
         return "250 taken"

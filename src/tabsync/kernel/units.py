@@ -53,7 +53,7 @@ def human_seconds(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{int(seconds)} s"
+        return f"{seconds:.1f} s" if seconds < 10 and seconds % 1 else f"{int(seconds)} s"
     if seconds < 3600:
         return _two_units(seconds, (60, "min"), (1, "s"))
     if seconds < 86400:

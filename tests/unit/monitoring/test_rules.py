@@ -87,3 +87,15 @@ def test_what_a_standby_does_not_have_has_not_recovered_on_its_primary(
     reading = replace(reading_of(("b", 10, 100, None)), standby=bool(looks_there))
     (seen,) = [one for one in conditions(reading, manual(), held, {"sequences"}) if one.key == key]
     assert seen.fresh is bool(ended)
+
+
+@pytest.mark.parametrize(
+    ("query", "episodes"),
+    [("select id as label, 1 as value from restaurant", 2), ("select pid || ' app' as label, 1 as value", 1)],
+)
+def test_a_number_is_a_name_unless_it_is_a_pid(query: str, episodes: int) -> None:
+    policy, _ = parse(MANUAL.replace("select 1 as value", query))
+    reading = reading_of(("17 app", 95, 100, None), ("18 app", 80, 100, None))
+    found = [one.key.label for one in conditions(reading, policy, {}, ()) if one.level]
+    assert len(found) == episodes
+    assert ("app" in found) == (episodes == 1)

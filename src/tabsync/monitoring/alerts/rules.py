@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,6 +21,8 @@ BLIND = timedelta(minutes=1)
 DOWN = timedelta(seconds=30)
 """How long the database must not have answered before that is told."""
 
+_PID = re.compile(r"\bpid\b", re.IGNORECASE)
+
 Open = Mapping[Key, Episode]
 
 
@@ -35,7 +38,7 @@ def conditions(
     if metric is None:
         return
     moment = at or reading.at
-    rows = _by_label(reading.samples)
+    rows = _by_label(reading.samples, metric)
     values = [one.value for one in reading.samples]
     blind = bool(reading.error) or (all(one is None for one in values) and (values or reading.level is Level.UNKNOWN))
     for number, threshold in enumerate(manual.thresholds_of(metric.title)):
@@ -64,15 +67,20 @@ def rule_of(metric: Metric, number: int) -> str:
     return metric.title if not number else f"{metric.title} ({number + 1})"
 
 
-def stable(label: str) -> str:
-    """A label without what is another one each time: numbers that stand alone, such as a pid."""
+def stable(label: str, metric: Metric) -> str:
+    """A label without what is another one each time: the numbers that stand alone, where the query reads pids.
+
+    Elsewhere a number is the name of something that stays, such as a restaurant's.
+    """
+    if not any(_PID.search(text) for text in (metric.sql, *(text for _, text, _ in metric.newer))):
+        return label
     return " ".join(word for word in label.split() if not word.isdigit())
 
 
-def _by_label(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+def _by_label(samples: Sequence[Sample], metric: Metric) -> dict[str, list[Sample]]:
     found: dict[str, list[Sample]] = {}
     for one in samples:
-        found.setdefault(stable(one.label), []).append(one)
+        found.setdefault(stable(one.label, metric), []).append(one)
     return found
 
 

@@ -32,7 +32,7 @@ def contribute(workspace: Workspace, manual: Manual, facts: Facts) -> list[Facts
     silent = is_silent(manual, last, now())
     facts["watch"] = {"measured_at": iso(last) if last else None, "silent": silent, "alerts": [one.id for one in found]}
     for one in found:
-        _add(one, facts)
+        _add(one, manual, facts)
     if last is not None and silent:
         alert = _alert(
             "critical", "Collector", f"silent, last measured {age(iso(last))}", "nothing is watched: start it again"
@@ -54,12 +54,14 @@ def is_silent(manual: Manual, last: datetime | None, moment: datetime) -> bool:
     return last is None or abs(moment - last) > silent
 
 
-def _add(one: Episode, facts: Facts) -> None:
+def _add(one: Episode, manual: Manual, facts: Facts) -> None:
     """One alert that was told: put its times to what the status has measured itself, or add it."""
     told = {"id": one.id, "since": iso(one.began_at), "acknowledged_by": one.acked_by if one.is_acknowledged else ""}
     if one.key.kind == "threshold":
-        for alert in facts["alerts"]:
-            if alert["metric"] == one.facts.get("metric") and stable(alert["label"]) == one.key.label:
+        metric = manual.metric(str(one.facts.get("metric", "")))
+        mine = [alert for alert in facts["alerts"] if metric is not None and alert["metric"] == metric.title]
+        for alert in mine:
+            if metric is not None and stable(alert["label"], metric) == one.key.label:
                 alert.update(told)
     elif one.key.kind in ("blind", "channel", "history"):
         names = {"blind": f"{one.key.rule}: not measured", "channel": f"Channel {one.key.rule}", "history": "History"}
