@@ -209,7 +209,7 @@ class Collector:
         held = {one.key: one for one in self._open()}
         manual = self._manual or Manual()
         for reading in readings:
-            yield from conditions(reading, manual, held, before)
+            yield from conditions(reading, manual, held, before, self._kept.labels())
         if readings:
             yield from left_over(manual, held, now())
 

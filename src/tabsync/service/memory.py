@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 HISTORY = Key("history", "History")
 _TIDY = 300.0  # seconds between two times of folding in what is over
+_LABELS = 100_000  # that are remembered: pids among them are new each time
 _AGAIN = 30.0  # seconds until a file that could not be opened is tried again
 
 
@@ -32,6 +33,7 @@ class Memory:
     workspace: Workspace
     _history: History | None = None
     _measured: set[str] = field(default_factory=set)
+    _labels: set[tuple[str, str]] = field(default_factory=set)
     _tidy_at: float = 0.0
     _open_at: float = 0.0
     _lost: int = 0
@@ -42,12 +44,19 @@ class Memory:
         self._opened()
         return self._measured
 
+    def labels(self) -> set[tuple[str, str]]:
+        """Each with its label."""
+        self._opened()
+        return self._labels
+
     def keep(self, readings: Sequence[Reading]) -> Iterator[Seen]:
         """Keep what was measured; what can't be kept is lost, and that is a condition of its own."""
         if not readings:
             return
-        titles = {one.metric.lower() for one in readings if any(sample.value is not None for sample in one.samples)}
-        self._measured |= titles
+        seen = {(one.metric.lower(), row.label) for one in readings for row in one.samples if row.value is not None}
+        self._measured |= {title for title, _ in seen}
+        if len(self._labels) < _LABELS:
+            self._labels |= seen
         kept, moment = split(readings), now()
         try:
             history = self._opened(must=True)
@@ -102,7 +111,9 @@ class Memory:
             self._open_at = time.monotonic() + _AGAIN
             try:
                 self._history = history_of(self.workspace, create=True)
-                self._measured |= {metric for metric, _ in self._history.latest()}
+                latest = set(self._history.latest())
+                self._measured |= {metric for metric, _ in latest}
+                self._labels |= latest
             except TabsyncError:
                 self._open_at = 0.0 if not must else self._open_at
                 if must:

@@ -99,3 +99,26 @@ def test_a_number_is_a_name_unless_it_is_a_pid(query: str, episodes: int) -> Non
     found = [one.key.label for one in conditions(reading, policy, {}, ()) if one.level]
     assert len(found) == episodes
     assert ("app" in found) == (episodes == 1)
+
+
+def test_one_label_that_went_blind_is_told() -> None:
+    reading = reading_of(("a", None, None, None), ("b", 10, 100, None), ("c", None, None, None))
+    (seen,) = [
+        one
+        for one in conditions(reading, manual(), {}, {"sequences"}, {("sequences", "a"), ("sequences", "b")})
+        if one.key.kind == "blind"
+    ]
+    assert (seen.level, seen.facts["text"]) == ("warning", "not measured for a")
+    kinds = {one.key.kind for one in conditions(reading, manual(), {}, {"sequences"}, {("sequences", "b")})}
+    assert kinds == {"threshold", "blind"}  # c and a never were measured: that is well, as far as it ever was
+    (well,) = [one for one in conditions(reading, manual(), {}, {"sequences"}) if one.key.kind == "blind"]
+    assert well.level is None
+
+
+@pytest.mark.parametrize("began_there", [True, False])
+def test_a_standby_that_is_well_ends_only_what_began_on_a_standby(began_there: bool) -> None:
+    key = Key("threshold", "Sequences", "a")
+    held = Episode("e", "s", key, State.FIRING, "warning", AT, AT, AT, facts={"standby": began_there})
+    reading = replace(reading_of(("a", 1, 100, None)), standby=True, at=AT + timedelta(minutes=5))
+    (seen,) = [one for one in conditions(reading, manual(), {key: held}, ()) if one.key == key]
+    assert (seen.level, seen.fresh) == (None, began_there)

@@ -21,18 +21,24 @@ BLIND = timedelta(minutes=1)
 DOWN = timedelta(seconds=30)
 """How long the database must not have answered before that is told."""
 
+_NAMED = 3  # labels that are named, of those that went blind
 _PID = re.compile(r"\bpid\b", re.IGNORECASE)
 
 Open = Mapping[Key, Episode]
 
 
 def conditions(
-    reading: Reading, manual: Manual, now_open: Open, before: Collection[str], at: datetime | None = None
+    reading: Reading,
+    manual: Manual,
+    now_open: Open,
+    before: Collection[str],
+    labels: Collection[tuple[str, str]] = (),
+    at: datetime | None = None,
 ) -> Iterator[Seen]:
     """What one reading says of every condition of its metric.
 
     now_open: the episodes that are open; before: titles, in lower case, of what has been measured at any time before;
-    at: when, if not when the reading was made.
+    labels: the same with each label; at: when, if not when the reading was made.
     """
     metric = manual.metric(reading.metric)
     if metric is None:
@@ -45,12 +51,17 @@ def conditions(
         rule = rule_of(metric, number)
         for label, samples in rows.items():
             seen = _seen(metric, threshold, Key("threshold", rule, label), samples, now_open, moment)
+            held = now_open.get(seen.key)
+            if seen.level is None and held is not None and _elsewhere(reading, held):
+                seen = replace(seen, fresh=False)
             yield replace(seen, facts=seen.facts | {"standby": reading.standby}) if seen.facts else seen
-        for key, held in now_open.items():
+        for key, one in now_open.items():
             if key.kind == "threshold" and key.rule == rule and key.label not in rows:
-                yield _not_there(metric, threshold, held, reading, moment)
+                yield _not_there(metric, threshold, one, reading, moment)
     if before:
-        yield from _blindness(metric, reading, bool(blind), before, moment)
+        lost = [one for one in reading.samples if one.value is None and (metric.title.lower(), one.label) in labels]
+        some = lost if manual.thresholds_of(metric.title) else []
+        yield from _blindness(metric, reading, bool(blind), some, before, moment)
 
 
 def left_over(manual: Manual, now_open: Open, at: datetime) -> Iterator[Seen]:
@@ -117,14 +128,17 @@ def _goes_on(threshold: Threshold, sample: Sample) -> Severity | None:
     return None
 
 
+def _elsewhere(reading: Reading, held: Episode) -> bool:
+    """Whether it is of a standby, which has counters, slots and sessions of its own, and the episode of its primary."""
+    return reading.standby and not held.facts.get("standby")
+
+
 def _not_there(metric: Metric, threshold: Threshold, held: Episode, reading: Reading, at: datetime) -> Seen:
     """A label that fired, and is not among the rows any more. That is only well where the manual says so."""
     key = held.key
-    # A standby has slots and sessions of its own: that one isn't there says nothing of those of its primary.
-    elsewhere = reading.standby and not held.facts.get("standby")
     # One row that can't be read may be the label's: its own row says only that something is not visible.
     hidden = any(one.value is None for one in reading.samples)
-    if reading.error or reading.level is Level.UNKNOWN or reading.cut or hidden or elsewhere:
+    if reading.error or reading.level is Level.UNKNOWN or reading.cut or hidden or _elsewhere(reading, held):
         return Seen(key, None, at, fresh=False)
     single = key.label == "" and metric.no_rows_ok and not reading.samples
     # A list of the worst may be full of what is worse: only if one of its rows is well, all that are left out are.
@@ -132,20 +146,31 @@ def _not_there(metric: Metric, threshold: Threshold, held: Episode, reading: Rea
     return Seen(key, None, at, fresh=single or (metric.gone_ok and room), hold=threshold.for_, every=metric.every)
 
 
-def _blindness(metric: Metric, reading: Reading, blind: bool, before: Collection[str], at: datetime) -> Iterator[Seen]:
-    """That a metric was measured before, and isn't any more. What never was is a matter of setting it up."""
+def _blindness(
+    metric: Metric, reading: Reading, blind: bool, lost: Sequence[Sample], before: Collection[str], at: datetime
+) -> Iterator[Seen]:
+    """That a metric was measured before, and isn't any more. What never was is a matter of setting it up.
+
+    lost: those of its labels that were measured before, and aren't any more.
+    """
     key = Key("blind", metric.title)
     hold = max(BLIND, 2 * metric.every)
-    if not blind:
+    if not blind and not lost:
         if any(one.value is not None for one in reading.samples) or not reading.samples:
             yield Seen(key, None, at, hold=hold, every=metric.every)
         return
     if metric.title.lower() not in before:
         return
-    why = reading.error or next((one.why for one in reading.samples if one.why), "the query gave no value")
-    facts: Facts = {"metric": metric.title, "text": "not measured", "why": why, "meaning": metric.prose, "runbook": ""}
+    why = reading.error or next((one.why for one in lost or reading.samples if one.why), "the query gave no value")
+    text = "not measured" if blind else f"not measured for {_some([one.label for one in lost])}"
+    facts: Facts = {"metric": metric.title, "text": text, "why": why, "meaning": metric.prose, "runbook": ""}
     facts |= {"action": "Find out why it can't be measured: nothing is known of it meanwhile"}
     yield Seen(key, "warning", at, hold=hold, every=metric.every, facts=facts)
+
+
+def _some(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
+    return ", ".join(labels[:_NAMED]) + more
 
 
 def _facts(metric: Metric, threshold: Threshold, sample: Sample, level: Severity | None) -> Facts:
