@@ -21,6 +21,7 @@ from tabsync.kernel.errors import TabsyncError
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.step import Facts
 from tabsync.manual.load import read
+from tabsync.manual.model import Metric
 from tabsync.manual.show import bounds_text, time_text, unit_text
 from tabsync.monitoring.history.history import History
 from tabsync.monitoring.history.lines import Line
@@ -34,6 +35,7 @@ from tabsync.monitoring.words import amount
 router = APIRouter()
 
 RANGES: dict[str, timedelta] = {
+    "1h": timedelta(hours=1),
     "6h": timedelta(hours=6),
     "24h": timedelta(hours=24),
     "7d": timedelta(days=7),
@@ -69,18 +71,18 @@ def one(
     request: Request,
     _: Viewer,
     console: _Found,
-    range: str = _FIRST,
+    range: str = "",
     label: str | None = None,
 ) -> Response:
     """One metric over time, with its bounds and what happened meanwhile."""
     manual, _problems = read(console.workspace.manual_path)
     metric = metric_named(manual, name)
-    word = range if range in RANGES else _FIRST
     until = now()
-    span = (until - RANGES[word], until)
     with history_of(console.workspace) as history:
         kept = Kept.of(history)
         found = next(one for one in standings(manual, kept, until) if one.metric is metric)
+        word = range if range in RANGES else _fitting(history, metric, until)
+        span = (until - RANGES[word], until)
         lines = history.series(metric.title, label, *span, fitting(RANGES[word], metric.every, _POINTS))
         marks, trouble = _marks(console, history, *span)
     drawn = _drawn(lines, found.samples)
@@ -107,6 +109,13 @@ def one(
         label=label,
         whole=_address(name, word, None),
     )
+
+
+def _fitting(history: History, metric: Metric, until: datetime) -> str:
+    """The range that is shown first: a day, or less where less is kept, so that it shows something soon."""
+    lines = history.series(metric.title, None, until - RANGES[_FIRST], until, _SMALL)
+    first = min((line.points[0].at for line in lines if line.points), default=until - RANGES[_FIRST])
+    return next(word for word, span in RANGES.items() if span >= until - first or word == _FIRST)
 
 
 def _drawn(lines: Sequence[Line], samples: Sequence[Sample]) -> list[Line]:
