@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests import forked
 from tests.postgres.cli.program import TABSYNC, Done, environment
 
 CLOCK = Path(__file__).parents[1] / "clock_site"
@@ -104,16 +105,7 @@ class Home:
     def run(self, *words: str, timeout: float = 120, **env: str) -> Done:
         """Run a command to its end."""
         given: dict[str, str] = {"TZ": "UTC"} | self.env | env
-        done = subprocess.run(
-            [TABSYNC, *words],
-            cwd=self.directory,
-            env=environment(self.directory, **given),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        done = forked.run([TABSYNC, *words], self.directory, environment(self.directory, **given), timeout)
         assert "Traceback" not in done.stderr + done.stdout, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 

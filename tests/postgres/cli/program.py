@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.forked import run
 
 TABSYNC = Path(sys.executable).with_name("tabsync")
 
@@ -35,14 +36,6 @@ def environment(directory: Path, **more: str) -> dict[str, str]:
 
 def tabsync(directory: Path, *words: str | Path, timeout: float = 60, program: Path = TABSYNC, **env: str) -> Done:
     """Run a command to its end. Whatever it was told to do, it never shows a traceback."""
-    done = subprocess.run(
-        [program, *words],
-        cwd=directory,
-        env=environment(directory, **env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
+    done = run([program, *words], directory, environment(directory, **env), timeout)
     assert "Traceback" not in done.stderr + done.stdout, done.stderr
     return Done(done.returncode, done.stdout, done.stderr)
