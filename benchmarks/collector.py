@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
@@ -99,7 +99,8 @@ def _measured(
             ours_ms.append(_server_ms(conn, scrape, ours))
             if peer is not None:
                 theirs_ms.append(_server_ms(conn, peer, theirs))
-    trips = watching.trips
+        trips = watching.trips
+        same = [_differing(conn, watching, manual, peer)] if peer is not None else []
     every = _every(conn, watching, manual)
     watching.close()
     mine = median(ours_ms)
@@ -107,7 +108,7 @@ def _measured(
     if theirs_ms:
         note = f" ({mine:.1f} ms of {median(theirs_ms):.1f} ms)"
         found.append(Measured(f"The same, against one scrape of {EXPORTER}", mine / median(theirs_ms), 0.5, "", note))
-    found.append(Measured("Round trips of it", trips, 3))
+    found += [Measured("Round trips of it", trips, 3), *same]
     lines = [
         f"{len(due)} metrics are measured every 15 or 60 s. All {every[0]} metrics of the manual, the hourly ones too,"
         f" take {every[1]:.1f} ms of server time. Server time is planning and execution by pg_stat_statements."
@@ -133,8 +134,45 @@ def _server_ms(conn: psycopg.Connection[tuple[object, ...]], scrape: Callable[[]
     return float(str(row[0])) if row else 0.0
 
 
+def _differing(
+    conn: psycopg.Connection[tuple[object, ...]], watching: Watching, manual: Manual, peer: Callable[[], str]
+) -> Measured:
+    """The figures that both give while nothing changes them: those that are not the same."""
+    with ExitStack() as sessions:
+        for number in range(5):
+            other = sessions.enter_context(psycopg.connect(conn.info.dsn, autocommit=number > 1))
+            other.execute("select 1")  # two of them stay in a transaction
+        ours = _ours(conn, watching, manual)
+        theirs = peer()
+    wrong = [f"{name} {ours[name]:.0f}/{_of(theirs, name):.0f}" for name in ours if _of(theirs, name) != ours[name]]
+    told = f" (of {len(ours)}{': ' + ', '.join(wrong) if wrong else ''})"
+    return Measured(f"Figures that {EXPORTER} and we both give, and that differ", len(wrong), 0, "", told)
+
+
+def _ours(conn: psycopg.Connection[tuple[object, ...]], watching: Watching, manual: Manual) -> dict[str, float]:
+    """By the names of the exporter, with the label that matters."""
+    asked = ("Active connections", "Connections by state", "Database size")
+    metrics = [one for one in manual.metrics if one.title in asked]
+    found = {one.metric: {row.label: row for row in one.samples} for one in watching.scrape(metrics, manual, 10)}
+    states = found["Connections by state"]
+    used, reserved = found["Active connections"][""], conn.execute("show superuser_reserved_connections").fetchone()
+    return {
+        'pg_stat_activity_count state="idle"': states["idle"].value or 0,
+        'pg_stat_activity_count state="idle in transaction"': states["idle in transaction"].value or 0,
+        'pg_database_size_bytes datname="postgres"': found["Database size"][""].value or 0,
+        "pg_settings_max_connections server=": (used.of or 0) + int(str(reserved[0] if reserved else 0)),
+    }
+
+
+def _of(text: str, name: str) -> float:
+    """The sum of the lines of a metric that have a label."""
+    metric, label = name.split(" ", 1)
+    lines = (line for line in text.splitlines() if line.startswith(f"{metric}{{") and label in line)
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
 @contextmanager
-def _exporter(conninfo: str) -> Iterator[Callable[[], object] | None]:
+def _exporter(conninfo: str) -> Iterator[Callable[[], str] | None]:
     """Scrapes the exporter, or None where it is not installed."""
     program = shutil.which(EXPORTER)
     if program is None:
@@ -150,10 +188,12 @@ def _exporter(conninfo: str) -> Iterator[Callable[[], object] | None]:
         stderr=subprocess.DEVNULL,
     )
 
-    def scrape() -> None:
+    def scrape() -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
-            if b"pg_up 1" not in answer.read():
-                raise SystemExit(f"{EXPORTER} does not reach the database")
+            text = str(answer.read().decode())
+        if "pg_up 1" not in text:
+            raise SystemExit(f"{EXPORTER} does not reach the database")
+        return text
 
     try:
         for _ in range(100):
