@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from tabsync.kernel.clock import now
 from tabsync.kernel.step import Facts
 from tabsync.manual.people import Contact
-from tabsync.monitoring.alerts.episode import Episode, Key, Seen, Severity
+from tabsync.monitoring.alerts.episode import OVER, Episode, Key, Seen, Severity
 from tabsync.monitoring.notify.send import Sent
 
 SUBJECT = "channel"
@@ -40,4 +40,5 @@ def not_used(episodes: Sequence[Episode], contacts: Sequence[Contact]) -> list[S
         return []
     used = {(one.by, one.role) for one in contacts}
     mine = [one.key for one in episodes if one.is_open and one.key.kind == "channel"]
-    return [Seen(key, None, now()) for key in mine if (key.rule, key.label) not in used]
+    over = {OVER: "nobody is told by it any more"}
+    return [Seen(key, None, now(), facts=over) for key in mine if (key.rule, key.label) not in used]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from tabsync.monitoring.alerts.episode import Episode, Key, Seen
+from tabsync.monitoring.alerts.episode import OVER, Episode, Key, Seen
 from tabsync.schedule.judge import BAD, GOOD
 from tabsync.schedule.list import newest
 from tabsync.schedule.look import look
@@ -39,7 +39,7 @@ def conditions_of_items(workspace: Workspace, now_open: Mapping[Key, Episode]) -
             yield Seen(key, None, seen.now, fresh=verdict.state in GOOD or verdict.caught_up is not None)
     for key in now_open:
         if key.kind == "item" and key != SCHEDULER and key.rule not in names:
-            yield Seen(key, None, seen.now)  # the manual doesn't ask for it any more
+            yield Seen(key, None, seen.now, facts={OVER: "the manual has no such item any more"})
     if seen.keeping is not None:
         silent = seen.keeping.is_silent(seen.now)
         facts = {

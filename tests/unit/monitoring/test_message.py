@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from tabsync.monitoring.alerts.episode import Episode, Key, State
+from tabsync.monitoring.alerts.episode import Episode, Key, Seen, State, advance
 from tabsync.monitoring.notify.message import MOST, Part, id_of, subject_of, text_of
 
 BEGAN = datetime(2026, 12, 1, 8, 30, tzinfo=UTC)
@@ -29,3 +30,18 @@ def test_a_long_message_names_each_alert() -> None:
 def test_an_id_is_plain_letters_and_two_names_are_never_one() -> None:
     assert id_of("e", "Chefe, Cozinha", "start") == "e/Chefe_2c_ Cozinha/start"
     assert id_of("e", "a,b", "end") != id_of("e", "a_b", "end") != id_of("e", "a b", "end")
+
+
+def test_what_nobody_looks_at_any_more_has_not_recovered() -> None:
+    seen = Seen(
+        Key("threshold", "M1"), None, BEGAN + timedelta(hours=1), facts={"over": "the manual has no such bound"}
+    )
+    ended = advance(_part(1).episode, seen, "", "s")
+    assert ended is not None and ended.state is State.ENDED
+    part = replace(_part(1), episode=ended, event="end")
+    assert subject_of([part], "shop") == "ENDED: M1 (shop)"
+    text = text_of([part], "shop", UTC, seen.at)
+    assert "It was not measured to be well: the manual has no bound." in text
+    assert "RECOVERED" not in text
+    well = advance(_part(1).episode, replace(seen, facts={}), "", "s")
+    assert well is not None and subject_of([replace(part, episode=well)], "shop").startswith("RECOVERED")

@@ -23,6 +23,9 @@ CALM = timedelta(seconds=60)
 """How long it must be well again before an episode ends, when its bound has no `For`; else as long as that, at most."""
 
 
+OVER = "over"
+"""The fact of an episode that ended though nothing was measured to be well: why nobody looks at it any more."""
+
 FRESH = timedelta(minutes=1)
 """How old what is written down of an episode that goes on may be."""
 
@@ -172,6 +175,8 @@ def _well(episode: Episode, seen: Seen, passed: float) -> Episode:
     facts = {name: value for name, value in seen.facts.items() if name in ("value", "of", "text")}
     kept = episode.facts | ({"now": facts} if facts else {})
     kept.pop("raised", None)
+    if seen.facts.get(OVER):
+        return replace(episode, state=State.ENDED, ended_at=seen.at, facts=kept | {OVER: seen.facts[OVER]})
     if episode.state is State.PENDING:
         return replace(episode, state=State.ENDED, ended_at=seen.at, seen_at=seen.at)
     kept["calm"] = kept.get("calm", 0.0) + (passed if "calm" in kept else 0.0)

@@ -18,7 +18,7 @@ from tabsync.ledger.evidence import latest_evidence
 from tabsync.ledger.open import Ledger
 from tabsync.manual.load import load
 from tabsync.manual.model import Manual
-from tabsync.monitoring.alerts.episode import Episode, State
+from tabsync.monitoring.alerts.episode import OVER, Episode, State
 from tabsync.monitoring.alerts.keep import fired, open_episodes
 from tabsync.monitoring.alerts.rules import rule_of
 from tabsync.monitoring.alerts.silences import Silence, silence_of, silences, windows
@@ -182,6 +182,8 @@ def _lines(one: Episode, silent: Sequence[Silence]) -> list[str]:
     said = [f"since {local(iso(one.began_at))}{end}, last measured {age(iso(one.seen_at))}"]
     if facts.get("bound"):
         said.append(f"bound: {facts['bound']}; the worst was {_worst(one)}")
+    if facts.get(OVER):
+        said.append(in_one_line(f"it was not measured to be well: {facts[OVER]}"))
     said += [in_one_line(str(facts[name])) for name in ("why", "note", "meaning") if facts.get(name)]
     if facts.get("runbook"):
         said.append(f"what to do: tabsync manual show '{facts['runbook']}'")

@@ -17,6 +17,7 @@ from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import parse_duration
 from tabsync.ledger.evidence import add_audit
 from tabsync.manual.load import load
+from tabsync.monitoring.alerts.episode import OVER
 from tabsync.monitoring.alerts.list import find_episode
 from tabsync.monitoring.alerts.silences import silences, windows
 from tabsync.system.zone import zone_name
@@ -163,15 +164,18 @@ def _plan(words: str, title: str, calls: Any) -> Plan:
 
 def acknowledge(context: Context, *, id: str, note: str, gone: bool) -> Facts:
     """Write down that somebody takes care of an alert. gone: it ends."""
-    from sqlalchemy import update
+    from sqlalchemy import select, update
 
     from tabsync.ledger.tables import episode
 
     who, moment = context.workspace.journal_actor(), iso(now())
-    ended = {"state": "ended", "ended_at": moment} if gone else {}
     ledger = context.workspace.ledger()
     with ledger.writing() as connection:
         mine = update(episode).where(episode.c.id == id, episode.c.ended_at.is_(None))
+        ended: Facts = {}
+        if gone:
+            facts = connection.execute(select(episode.c.facts).where(episode.c.id == id)).scalar() or {}
+            ended = {"state": "ended", "ended_at": moment, "facts": facts | {OVER: f"{who} said that it is gone"}}
         connection.execute(mine.values(acked_at=moment, acked_by=who, **ended))
     add_audit(ledger, who, "alert ack", id, {"note": in_one_line(note), "gone": gone})
     return {"said": f"{'Ended' if gone else 'Acknowledged'}: {id}, by {who}", "id": id, "who": who}

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from tabsync.kernel.step import Facts
 from tabsync.manual.model import Manual, Metric, Threshold
 from tabsync.manual.parts import Bound
-from tabsync.monitoring.alerts.episode import Episode, Key, Seen, Severity
+from tabsync.monitoring.alerts.episode import OVER, Episode, Key, Seen, Severity
 from tabsync.monitoring.judge import Level, judge, reached
 from tabsync.monitoring.measure import Reading, Sample
 from tabsync.monitoring.words import amount
@@ -70,7 +70,7 @@ def left_over(manual: Manual, now_open: Open, at: datetime) -> Iterator[Seen]:
     titles = {one.title for one in manual.metrics}
     for key in now_open:
         if (key.kind == "threshold" and key.rule not in rules) or (key.kind == "blind" and key.rule not in titles):
-            yield Seen(key, None, at, facts={"text": "the manual has no such bound any more"})
+            yield Seen(key, None, at, facts={OVER: "the manual has no such bound any more"})
 
 
 def rule_of(metric: Metric, number: int) -> str:
@@ -143,7 +143,9 @@ def _not_there(metric: Metric, threshold: Threshold, held: Episode, reading: Rea
     single = key.label == "" and metric.no_rows_ok and not reading.samples
     # A list of the worst may be full of what is worse: only if one of its rows is well, all that are left out are.
     room = not reading.samples or any(judge(threshold, one.value, one.of) is Level.OK for one in reading.samples)
-    return Seen(key, None, at, fresh=single or (metric.gone_ok and room), hold=threshold.for_, every=metric.every)
+    facts = {"text": "it is not there any more"} if metric.gone_ok else {}
+    well = single or (metric.gone_ok and room)
+    return Seen(key, None, at, fresh=well, hold=threshold.for_, every=metric.every, facts=facts)
 
 
 def _blindness(

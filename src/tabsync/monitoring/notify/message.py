@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.units import human_seconds
-from tabsync.monitoring.alerts.episode import Episode
+from tabsync.monitoring.alerts.episode import OVER, Episode
 from tabsync.monitoring.notify.who import END, REMINDER, RISEN
 
 MOST = 20
@@ -60,7 +60,7 @@ def _rank(part: Part) -> tuple[bool, bool, bool]:
 
 def _word(part: Part) -> str:
     if part.event == END:
-        return "RECOVERED"
+        return "ENDED" if part.episode.facts.get(OVER) else "RECOVERED"
     if not part.episode.is_open:
         return f"WAS {part.episode.level.upper()}"
     if part.event == RISEN:
@@ -88,7 +88,9 @@ def _lines(part: Part, here: tzinfo, now: datetime) -> list[str]:
         worst = (facts.get("worst") or {}).get("text", "")
         said.append(f"It lasted {human_seconds(_lasted(episode, now))}, until {_moment(episode.ended_at, here)}.")
         said += [f"The worst value was {worst}."] if worst else []
-        value = (facts.get("now") or {}).get("text", "")
+        if facts.get(OVER):
+            said.append(f"It was not measured to be well: {facts[OVER]}.")
+        value = (facts.get("now") or {}).get("text", "") if not facts.get(OVER) else ""
         return [in_one_line(one) for one in [*said, *([f"Now: {value}"] if value else [])]]
     said.append(began)
     if facts.get("bound"):
