@@ -41,7 +41,7 @@ def test_what_nobody_looks_at_any_more_has_not_recovered() -> None:
     part = replace(_part(1), episode=ended, event="end")
     assert subject_of([part], "shop") == "ENDED: M1 (shop)"
     text = text_of([part], "shop", UTC, seen.at)
-    assert "It was not measured to be well: the manual has no bound." in text
+    assert "It was not measured to be well: the manual has no such bound." in text
     assert "RECOVERED" not in text
     well = advance(_part(1).episode, replace(seen, facts={}), "", "s")
     assert well is not None and subject_of([replace(part, episode=well)], "shop").startswith("RECOVERED")
