@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.kernel.clock import now
 from tabsync.monitoring.alerts.episode import Episode, State
@@ -196,3 +199,27 @@ def test_who_is_logged_in_and_since_when_the_server_runs_is_kept(watched: Watche
     assert "orders" in {one.application for one in seen}
     assert not any(one.application.startswith("tabsync/") for one in seen)
     assert (kind, words) == ("restart", "the server was started")
+
+
+def test_the_collector_has_a_role_of_its_own(watched: Watched, directory: Path) -> None:
+    conninfo = watched.workspace.conninfo
+    role = f"watcher_{os.getpid()}"
+    run_sql(conninfo, f"create role {role} login password 'its own'; grant pg_monitor to {role}")
+    try:
+        passfile = Path(str(conninfo_to_dict(conninfo)["passfile"])).read_text()
+        (directory / "passwords").write_text(f"*:*:*:{role}:its own\n{passfile}")
+        (directory / "passwords").chmod(0o600)
+        given = make_conninfo(conninfo, passfile=str(directory / "passwords"))
+        mine = replace(watched.workspace, conninfo=given, collector_user=role, _open={})
+        collector = Collector(mine, "own", watched.said.append)
+        try:
+            collector.step()
+            with connect(conninfo, "tests") as connection:
+                asked = "select usename from pg_stat_activity where application_name = 'tabsync/collector'"
+                assert connection.execute(asked).fetchall() == [(role,)]
+            with history_of(mine) as history:
+                assert "permission denied" in history.tried()["waiting"][1]
+        finally:
+            collector.end()
+    finally:
+        run_sql(conninfo, f"drop role {role}")

@@ -52,6 +52,7 @@ def find(
         keys=_keys(settings, base),
         channels=tuple((name, one.value) for name, one in settings.channels.items()),
         public_url=settings["console.public_url"].rstrip("/"),
+        collector_user=settings["collector.user"],
         pgbouncer=settings["pgbouncer.url"],
         provider=settings["provider.name"],
         project=settings["provider.project"],

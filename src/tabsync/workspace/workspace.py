@@ -32,7 +32,8 @@ class Workspace:
     that the manual's Retention table names; keys: what encrypts and signs backups. provider, project: who runs the
     server ("supabase") and under which reference; without them the host's name tells. service_name: what this machine's
     service is called; at_once: how many runs of the schedule go at a time; heartbeat: where a sign of life is sent to;
-    history_size: how large the history of what was measured may get.
+    history_size: how large the history of what was measured may get; collector_user: the role that measures, if it is
+    another one.
     """
 
     home: Path
@@ -55,6 +56,7 @@ class Workspace:
     heartbeat: str = field(default="", repr=False)
     channels: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     public_url: str = ""
+    collector_user: str = ""
     pgbouncer: str = field(default="", repr=False)
     history_size: str = "1GB"
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -74,6 +76,18 @@ class Workspace:
         from tabsync.postgres.connect import connect
 
         return connect(self.conninfo, purpose, limits=limits)
+
+    def connect_to_measure(self, limits: Limits) -> Connection:
+        """A session of the collector to the same database, as the role that only measures where there is one."""
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+        from tabsync.postgres.connect import connect
+
+        parts = conninfo_to_dict(self.conninfo)
+        if self.collector_user:
+            parts |= {"user": self.collector_user}
+            parts.pop("password", None)  # that of the other role; its own is in the passfile
+        return connect(make_conninfo("", **parts) if self.collector_user else self.conninfo, "collector", limits=limits)
 
     def conninfo_to(self, database: str) -> str:
         """A connection string to another database of the same server."""

@@ -33,7 +33,7 @@ class Watching:
     @classmethod
     def open(cls, workspace: Workspace) -> Watching:
         """Open it. Raises CannotConnect with what to check, Refused behind a pooler in transaction mode."""
-        return cls(workspace.connect("collector", LIMITS))
+        return cls(workspace.connect_to_measure(LIMITS))
 
     def scrape(
         self, metrics: Sequence[Metric], manual: Manual, deadline_seconds: float, clock: Clock = now
