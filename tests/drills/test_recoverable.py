@@ -76,7 +76,7 @@ def test_a_backup_counts_when_it_is_proven_and_is_as_old_as_its_snapshot(
     assert reading["level"] == "critical"
     alert = next(one for one in facts["alerts"] if one["metric"] == METRIC)
     assert alert["command"] == "tabsync backup window"
-    assert "of 1.0 s" in alert["value"]
+    assert "of 1 s" in alert["value"]
 
 
 def test_what_was_proven_is_known_while_the_database_is_down(

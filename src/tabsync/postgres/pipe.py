@@ -27,6 +27,7 @@ from tabsync.postgres.connect import Connection
 _PATIENCE = 1.0  # seconds to cancel in, taken from the end of the time that there is; at most a quarter of it
 _AGAIN = 0.1  # seconds between two cancels: one ends one statement, and the next one of the queue begins
 LOST = "the connection is lost"
+ROLLBACK = "rollback"
 SAVEPOINT, BACK = "savepoint tabsync_reading", "rollback to savepoint tabsync_reading"
 
 

@@ -24,12 +24,12 @@ from psycopg import sql as composed
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.units import parse_duration
 from tabsync.postgres.connect import Connection
-from tabsync.postgres.pipe import BACK, LOST, SAVEPOINT, Answer, Pipe
-from tabsync.postgres.readonly_kept import Here, Kept, search_path
+from tabsync.postgres.pipe import BACK, LOST, ROLLBACK, SAVEPOINT, Answer, Pipe
+from tabsync.postgres.readonly_kept import Here, Kept, opening, search_path
 from tabsync.postgres.readonly_proof import Proof
 from tabsync.postgres.readonly_text import bounded, check_readonly, too_long
 
-_ROLLBACK = "rollback"
+_NOTHING = ""  # a rollback without a transaction would be a warning in the server's log
 _SPARE = 5.0  # seconds beyond the limit of a single statement
 
 
@@ -75,7 +75,10 @@ class Reader:
     _kept: Kept = field(default_factory=Kept)
 
     def run(self, texts: Sequence[str], seconds: float, bounds: Bounds) -> list[Outcome]:
-        """Check statements and run them in one READ ONLY transaction, which is always rolled back; each fails alone.
+        """Check statements and run them in a READ ONLY transaction, which is always rolled back; each fails alone.
+
+        On a standby each has a transaction of its own. Replay that is in the way of a snapshot waits until the whole
+        transaction ends: https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-CONFLICT
 
         seconds: for all of them together; then what runs is cancelled. Each has its outcome, in their order: Refused
         when it does not only read, psycopg.Error when the server refuses it. Closes the session when it is lost, or
@@ -95,20 +98,29 @@ class Reader:
             return dict.fromkeys(texts, Outcome(None, psycopg.OperationalError(LOST), 0.0))
         if self.conn.info.transaction_status != pq.TransactionStatus.IDLE:
             raise ValueError("a read-only transaction can't be opened inside another")
+        alone = self.conn.info.parameter_status("in_hot_standby") == "on"
+        limits = bounds.settings(seconds)
         outcomes: dict[str, Outcome] = {}
+        groups: list[list[str]] = []
+        good: list[str] = []
         try:
-            here = self._kept.begin(pipe, texts, bounds.settings(seconds))
-            proofs = self._kept.proofs(pipe, texts, here)
+            here = self._kept.begin(pipe, texts, limits, alone=alone)
+            proofs = self._kept.proofs(pipe, texts, here, limits, alone=alone)
+            outcomes = {text: _refused(proofs[text].told) for text in texts if proofs[text].told}
+            good = [text for text in texts if text not in outcomes]
+            role = _giving_up(pipe, here)
+            if good and alone:
+                before = (*opening(pipe, limits), *role)
+                groups = [[_NOTHING], *_groups(pipe, good, proofs, bounds.rows, before, ROLLBACK)]
+            elif good:
+                groups = [[*role, SAVEPOINT], *_groups(pipe, good, proofs, bounds.rows, (), BACK)]
         except psycopg.Error as error:
             outcomes = dict.fromkeys(texts, Outcome(None, error, 0.0))
-            proofs = {}
-        good = [text for text in texts if text not in outcomes and not proofs[text].told]
-        groups = [_prepared(pipe, here), *_groups(pipe, good, proofs, bounds.rows)] if good else []
         if not self.conn.closed:
-            answers = pipe.run([*groups, [_ROLLBACK]])
-            outcomes |= _outcomes(pipe, good, answers, bounds.rows) if good else {}
-        refused = {text: _refused(proofs[text].told) for text in texts if text in proofs and proofs[text].told}
-        return outcomes | refused
+            is_open = self.conn.info.transaction_status != pq.TransactionStatus.IDLE
+            answers = pipe.run([*groups, [ROLLBACK if is_open else _NOTHING]])
+            outcomes |= _outcomes(pipe, good, answers, bounds.rows) if groups else {}
+        return outcomes
 
 
 def run_readonly(
@@ -132,23 +144,25 @@ def run_readonly(
     return outcome.rows
 
 
-def _prepared(pipe: Pipe, here: Here) -> list[str]:
+def _giving_up(pipe: Pipe, here: Here) -> list[str]:
     """What goes before all statements: a superuser gives its rights up, where there is a role that may read all.
 
     A statement that comes here calls nothing that the database's owner wrote. This is for what that look missed.
     """
     role = composed.SQL("set local role {}").format(composed.Identifier(here.reader)).as_string(pipe.conn)
-    return [*([role] if here.reader else []), SAVEPOINT]
+    return [role] if here.reader else []
 
 
-def _groups(pipe: Pipe, texts: Sequence[str], proofs: Mapping[str, Proof], rows: int) -> list[list[str]]:
-    """Each statement, then the way back to where the next one begins."""
+def _groups(
+    pipe: Pipe, texts: Sequence[str], proofs: Mapping[str, Proof], rows: int, first: Sequence[str], after: str
+) -> list[list[str]]:
+    """Each statement with what goes before it, then the way back to where the next one begins."""
     groups = []
     for text in texts:
         path = proofs[text].path
         names = composed.SQL(", ").join(map(composed.Identifier, path or ())).as_string(pipe.conn)
         before = [] if path is None else [search_path(pipe, names)]
-        groups += [[*before, bounded(text, rows + 1)], [BACK]]
+        groups += [[*first, *before, bounded(text, rows + 1)], [after]]
     return groups
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tabsync.postgres.pipe import BACK, SAVEPOINT, Pipe
+from tabsync.postgres.pipe import BACK, ROLLBACK, SAVEPOINT, Pipe
 from tabsync.postgres.queries import named
 from tabsync.postgres.readonly_proof import Proof, judged, look_up, types_named
 from tabsync.postgres.settings import SEARCH_PATH
@@ -40,28 +40,31 @@ class Kept:
     _proofs: dict[str, Proof] = field(default_factory=dict)
     _types: frozenset[str] = frozenset()
 
-    def begin(self, pipe: Pipe, texts: Iterable[str], limits: Mapping[str, str]) -> Here:
-        """Open a reading transaction and see what holds there, in one round trip. Raises psycopg.Error."""
+    def begin(self, pipe: Pipe, texts: Iterable[str], limits: Mapping[str, str], *, alone: bool) -> Here:
+        """Open a reading transaction and see what holds there, in one round trip. Raises psycopg.Error.
+
+        alone: it is for this only, and has ended.
+        """
         self._types |= types_named(texts)
-        bound = {"search_path": SEARCH_PATH, **limits}
         found = pipe.rows(
-            _SQL["begin"],
-            pipe.filled(_SQL["bound"], bound),
+            *opening(pipe, limits),
             SAVEPOINT,
             pipe.filled(_SQL["key"], {"types": sorted(self._types)}),
             _SQL["reader"],
             pipe.filled(_SESSION_SQL["as_application"], {"local": True}),
             _SQL["meant"],
-            BACK,  # to our own search_path too
+            ROLLBACK if alone else BACK,  # to our own search_path too
         )
         (key,), readers, (meant,) = found[3], found[4], found[6]
         reader = str(readers[0]["rolname"]) if readers else ""
         return Here(tuple(map(str, key.values())), tuple(meant["every"]), tuple(meant["path"]), reader)
 
-    def proofs(self, pipe: Pipe, texts: Sequence[str], here: Here) -> Mapping[str, Proof]:
+    def proofs(
+        self, pipe: Pipe, texts: Sequence[str], here: Here, limits: Mapping[str, str], *, alone: bool
+    ) -> Mapping[str, Proof]:
         """The proofs of statements, made anew where they are missing or what they depend on has changed.
 
-        Raises psycopg.Error when the server can't be asked.
+        alone: in a transaction of its own. Raises psycopg.Error when the server can't be asked.
         """
         key = (here.key, here.every, here.path)
         if key != self._key:
@@ -69,9 +72,18 @@ class Kept:
             self._key = key
         missing = [text for text in texts if text not in self._proofs]
         if missing:
+            if alone:
+                pipe.rows(*opening(pipe, limits))
             catalog = look_up(pipe, missing, here.every)
+            if alone:
+                pipe.rows(ROLLBACK)
             self._proofs |= {text: judged(text, catalog, here.every, here.path) for text in missing}
         return self._proofs
+
+
+def opening(pipe: Pipe, limits: Mapping[str, str]) -> tuple[str, str]:
+    """The statements that open a reading transaction and bound it."""
+    return _SQL["begin"], pipe.filled(_SQL["bound"], {"search_path": SEARCH_PATH, **limits})
 
 
 def search_path(pipe: Pipe, path: str) -> str:
