@@ -13,7 +13,7 @@ SEED = 1
 
 
 def test_ten_faults_are_told_and_next_to_nothing_else() -> None:
-    month = lived(SEED, at_least=timedelta(minutes=1))
+    month = lived(SEED, at_least=timedelta(minutes=2))
     print(f"seed {SEED}: {len(month.messages)} messages, {len(month.false)} false, {dict(month.begun)}")
     assert len(month.restaurant.faults) == 10
     assert month.missed == []

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from tabsync.kernel.step import Facts
 from tabsync.manual.model import Manual, Metric, Threshold
@@ -83,9 +84,14 @@ def stable(label: str, metric: Metric) -> str:
 
     Elsewhere a number is the name of something that stays, such as a restaurant's.
     """
-    if not any(_PID.search(text) for text in (metric.sql, *(text for _, text, _ in metric.newer))):
+    if not any(_reads_pids(text) for text in (metric.sql, *(text for _, text, _ in metric.newer))):
         return label
     return " ".join(word for word in label.split() if not word.isdigit())
+
+
+@lru_cache
+def _reads_pids(query: str) -> bool:
+    return _PID.search(query) is not None
 
 
 def _by_label(samples: Sequence[Sample], metric: Metric) -> dict[str, list[Sample]]:
