@@ -51,7 +51,7 @@ def manual(size_of: int) -> str:
     text = re.sub(
         r"### Contacts\n.*?(?=\n### )", CONTACTS.replace("## Contacts", "### Contacts").strip(), text, flags=re.DOTALL
     )
-    return text.replace("Of: not declared", f"Of: {size_of} B")
+    return text.replace("Of: disk", f"Of: {size_of} B")
 
 
 class Restaurant:

@@ -92,12 +92,9 @@ def _write_config(place: Place, server: embedded.Server) -> None:
 
 
 def _write_manual(place: Place) -> None:
-    """The profile's manual, with this machine's disk as the limit that no SQL can see; one that is there stays."""
-    if place.manual.exists():
-        return
-    size = max(1, shutil.disk_usage(place.server).total >> 30)
-    text = with_a_night(PROFILE_MANUAL.read_text(encoding="utf-8"))
-    place.manual.write_text(text.replace("\nOf: not declared\n", f"\nOf: {size} GB\n"), encoding="utf-8")
+    """The profile's manual with a night that comes round soon; one that is there stays."""
+    if not place.manual.exists():
+        place.manual.write_text(with_a_night(PROFILE_MANUAL.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _remove_half_made(directory: Path) -> None:

@@ -16,8 +16,19 @@ from tabsync.manual.thresholds import UNIT_EXPECTED, parse_quantity, parse_unit
 EVERY = timedelta(minutes=1)
 """How often a metric is measured when the manual doesn't say."""
 
-SOURCES = ("recoverable to", "disk", "pooler clients waiting", "pooler wait")
+SOURCES = (
+    "recoverable to",
+    "disk",
+    "cpu",
+    "memory",
+    "pooler clients",
+    "pooler clients waiting",
+    "pooler wait",
+)
 """What tabsync itself can tell, where a metric says so with `Source:` instead of a query."""
+
+DISK = "disk"
+"""What `Of:` may name instead of a quantity: the size of the disk that the server's data are on."""
 
 OLDEST = 15
 """The oldest version of PostgreSQL that is looked after."""
@@ -54,6 +65,7 @@ def metric(section: Section, problems: list[Problem]) -> Metric | None:
         prose=prose,
         every=(duration_in(every_text, every_line, problems) if every_line else None) or EVERY,
         of=_denominator(of_text, of_line, unit, problems),
+        of_source=DISK if _is_disk(of_text) else "",
         of_line=of_line,
         no_rows_ok=no_rows_line > 0 and no_rows.lower() == "ok",
         gone_ok=gone_line > 0 and gone.lower() == "ok",
@@ -117,8 +129,17 @@ def _fields(section: Section) -> tuple[dict[str, tuple[str, int]], str]:
 def _denominator(text: str, line: int, unit: Unit, problems: list[Problem]) -> float | None:
     if not line or text.lower().startswith("not declared"):
         return None
+    if _is_disk(text):
+        if unit.kind != "bytes":
+            what = f"'Of: {text}' is a size, and the metric is in {unit.kind}"
+            problems.append(Problem(line, what, "'Unit: bytes', or another limit"))
+        return None
     try:
         return parse_quantity(text, unit.kind)
     except ValueError as error:
-        problems.append(Problem(line, f"Of: {error}", f"a quantity in {unit.kind}, or 'not declared'"))
+        problems.append(Problem(line, f"Of: {error}", f"a quantity in {unit.kind}, 'disk', or 'not declared'"))
         return None
+
+
+def _is_disk(text: str) -> bool:
+    return text.strip().lower() == DISK

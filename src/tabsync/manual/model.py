@@ -101,7 +101,8 @@ class Metric(Policy):
     """A measurement.
 
     sql gives one row with `value` (and `of`, what it is a part of), or several rows with `label` besides.
-    of: the denominator that the manual declares, in the metric's unit; of_line: the line that speaks of it, 0 if none.
+    of: the denominator that the manual declares, in the metric's unit; of_source: what tabsync has to ask for it
+    instead ("disk"), "" if nothing; of_line: the line that speaks of it, 0 if none.
     no_rows_ok: whether it is in order that there is nothing to measure (no standby, no order yet); gone_ok: whether a
     label that isn't there any more is in order: a slot that was dropped, but no standby that was cut off.
     source: what tabsync itself knows, instead of a query; "" where there is one; newer: queries for newer servers, by
@@ -121,6 +122,7 @@ class Metric(Policy):
     sql_line: int
     newer: tuple[tuple[int, str, int], ...] = ()
     gone_ok: bool = False
+    of_source: str = ""
 
     def sql_for(self, major: int) -> str:
         """The query for a server of a major version: that of the newest version that it has reached."""

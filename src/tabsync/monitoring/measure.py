@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -48,6 +48,15 @@ class Sample:
     def percent(self) -> float | None:
         """The value as a percentage of `of`, when there is one."""
         return None if self.value is None or not self.of else self.value * 100 / self.of
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What `Of: disk` stands for, in the metric's base unit. value: None where it is unknown; why, kind: then."""
+
+    value: float | None
+    why: str = ""
+    kind: Kind = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +133,41 @@ def read(
 
 
 def own_reading(metric: Metric, thresholds: Sequence[Threshold], known: Facts | None, at: datetime) -> Reading:
-    """A metric that tabsync itself knows. known: {"value", "of", "note"}, None where nobody could tell."""
+    """A metric that tabsync itself knows.
+
+    known: {"value", "of", "note"}, and "kind" of an unknown one; None where nobody could tell.
+    """
     if known is None:
         return Reading(metric.title, metric.unit, (), Level.UNKNOWN, 0.0, at, "nobody could tell", failed="failed")
     sample = _sample(metric, known, thresholds)
+    if sample.value is None:  # a note says why, and not, as in a query, that a privilege is missing
+        sample = replace(sample, kind=known.get("kind") or "failed")
     return Reading(metric.title, metric.unit, (sample,), _level([sample], thresholds), 0.0, at)
+
+
+def with_limits(readings: Sequence[Reading], manual: Manual, limits: Mapping[str, Limit]) -> list[Reading]:
+    """The same readings, those with `Of: disk` compared with what that is. limits: by what the manual calls it."""
+    return [_limited(one, manual, limits) for one in readings]
+
+
+def _limited(reading: Reading, manual: Manual, limits: Mapping[str, Limit]) -> Reading:
+    metric = manual.metric(reading.metric)
+    if metric is None or not metric.of_source or not reading.samples:
+        return reading
+    limit = limits.get(metric.of_source, Limit(None, *_without_limit(metric, {})))
+    thresholds = manual.thresholds_of(metric.title)
+    samples = tuple(one if one.of is not None else _with_limit(one, limit, thresholds) for one in reading.samples)
+    return replace(reading, samples=samples, level=_level(samples, thresholds))
+
+
+def _with_limit(sample: Sample, limit: Limit, thresholds: Sequence[Threshold]) -> Sample:
+    if sample.value is None:
+        return sample
+    level = worst(judge(threshold, sample.value, limit.value) for threshold in thresholds)
+    unknown = level is Level.UNKNOWN
+    return replace(
+        sample, of=limit.value, level=level, why=limit.why if unknown else "", kind=limit.kind if unknown else ""
+    )
 
 
 def _reading(metric: Metric, thresholds: Sequence[Threshold], outcome: Outcome, at: datetime) -> Reading:
@@ -206,6 +245,8 @@ def _odd(value: object) -> str:
 
 
 def _without_limit(metric: Metric, row: dict[str, Any]) -> tuple[str, Kind]:
+    if metric.of_source:
+        return f"nobody asked for the {metric.of_source} that it is a part of", "failed"
     if metric.of_line:
         return f"the bound is in percent, but line {metric.of_line} of the manual declares no limit (Of:)", "declare"
     why = "the bound is in percent, but there is no limit (Of:) to compare the value with"

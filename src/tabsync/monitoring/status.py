@@ -6,7 +6,7 @@ how do I get back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -21,7 +21,7 @@ from tabsync.ledger.evidence import add_evidence, latest_evidence
 from tabsync.ledger.runs import recent_runs
 from tabsync.manual.model import Manual
 from tabsync.monitoring.judge import Level, judge
-from tabsync.monitoring.measure import Reading, measure, own_reading
+from tabsync.monitoring.measure import Limit, Reading, measure, own_reading, with_limits
 from tabsync.monitoring.words import amount
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection
@@ -47,8 +47,16 @@ Contributor: TypeAlias = Callable[["Workspace", Manual, Facts], list[Facts]]
 """
 
 
-def look(workspace: Workspace, manual: Manual, contributors: Sequence[Contributor] = ()) -> Facts:
-    """Everything the page shows, as JSON; never raises for a database that is down: that is what it is for."""
+def look(
+    workspace: Workspace,
+    manual: Manual,
+    contributors: Sequence[Contributor] = (),
+    limits: Callable[[Workspace, Manual], Mapping[str, Limit]] = lambda _workspace, _manual: {},
+) -> Facts:
+    """Everything the page shows, as JSON; never raises for a database that is down: that is what it is for.
+
+    limits: asks for what the manual's `Of: disk` stands for.
+    """
     facts: Facts = {"version": VERSION, "kind": "status", "checked_at": iso(now()), "unseen": []}
     facts |= {"alerts": [], "blockers": [], "changes": [], "readings": []}
     facts["database"] = {"reachable": False, "place": place(workspace.conninfo), "identity": None, "error": None}
@@ -57,7 +65,7 @@ def look(workspace: Workspace, manual: Manual, contributors: Sequence[Contributo
             hint = "check host, port and firewall, and that the server is running"
             raise CannotConnect(f"can't connect to {place(workspace.conninfo)}: {fact}", hint)
         with workspace.connect("status", _LIMITS) as connection:
-            _look_inside(connection, manual, facts)
+            _look_inside(connection, manual, facts, limits(workspace, manual))
     except CannotConnect as error:
         facts["database"]["error"] = {"fact": error.fact, "hint": error.hint}
         facts["unseen"].append("everything in the database: no connection")
@@ -110,10 +118,10 @@ def _since(workspace: Workspace, facts: Facts) -> str | None:
     return min(str(last["at"]), str(facts["checked_at"])) if last else None  # it is noted after the check
 
 
-def _look_inside(connection: Connection, manual: Manual, facts: Facts) -> None:
+def _look_inside(connection: Connection, manual: Manual, facts: Facts, limits: Mapping[str, Limit]) -> None:
     identity = catalog.identity(connection)
     facts["database"] |= {"reachable": True, "identity": identity}
-    for reading in measure(connection, manual):
+    for reading in with_limits(measure(connection, manual), manual, limits):
         _add_reading(reading, manual, facts)
     facts["alerts"].sort(key=lambda one: one["level"] != "critical")
     facts["blockers"] = _blockers(connection, facts)

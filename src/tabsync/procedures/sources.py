@@ -1,85 +1,155 @@
-"""What a metric with `Source:` says instead of a query: what the chapters and providers know."""
+"""What a metric with `Source:` says instead of a query, and `Of: disk` instead of a size: what tabsync knows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import psycopg
 
+from tabsync.backups.provider import project_of
 from tabsync.backups.recoverable import SOURCE, recoverable_to
-from tabsync.kernel.clock import now
-from tabsync.kernel.errors import TabsyncError, words_of
+from tabsync.kernel.clock import age, iso, now
+from tabsync.kernel.errors import BadUsage, NotAllowed, TabsyncError, words_of
 from tabsync.kernel.step import Facts
 from tabsync.manual.model import Manual, Metric
-from tabsync.monitoring.measure import Reading, own_reading
+from tabsync.monitoring.measure import Limit, Reading, own_reading
+from tabsync.monitoring.status import Contributor
+from tabsync.monitoring.unknown import Kind, kind_of
 from tabsync.postgres.settings import Limits
+from tabsync.procedures.at_supabase import AtSupabase
 
 if TYPE_CHECKING:
+    from tabsync.providers.supabase_metrics import Used
     from tabsync.workspace import Workspace
 
 _LIMITS = Limits(lock_timeout=50, statement_timeout=5_000)
+_CPU = "cpu"
 
 
-def known_to_us(workspace: Workspace, manual: Manual, metrics: Sequence[Metric], subject: str) -> list[Reading]:
-    """The metrics that have no query, as chapters and providers know them. subject: of which database."""
-    known: dict[str, Facts] = {}
-    for source in {one.source for one in metrics if one.source}:
+class Beside:
+    """What is beside a database: its disk, its machine, its pooler. Kept by whoever looks more than once."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._provider: AtSupabase | None = None
+
+    def of(self, source: str) -> Facts:
+        """A source of the manual: value, of, note, command. Unknown where it can't be asked, with reason and kind."""
+        try:
+            found = _ASK[source](self)
+        except (TabsyncError, psycopg.Error) as error:
+            return {"value": None, "of": None, "note": _told(error), "command": "", "kind": _kind(error)}
+        return {"value": found.value, "of": found.of, "note": found.note, "command": ""}
+
+    def limits(self, metrics: Sequence[Metric]) -> dict[str, Limit]:
+        """What `Of:` names in some metrics instead of a quantity."""
+        found = {}
+        for source in {one.of_source for one in metrics if one.of_source}:
+            known = self.of(source)
+            found[source] = Limit(known["of"], known["note"], known.get("kind", ""))
+        return found
+
+    def disk(self) -> Used:
+        """The disk of the server's data: the provider's, or that of this machine if the server is here."""
+        from tabsync.providers.disk import disk_of
+        from tabsync.providers.supabase_metrics import Used
+
+        if (provider := self.provider()) is not None:
+            return provider.machine().disk()
+        with self.workspace.connect("disk", _LIMITS) as connection:
+            found = disk_of(connection)
+        return Used(found.used, found.size, f"of {found.path}")
+
+    def pooler(self) -> tuple[Used, Used]:
+        """The clients that wait for a connection, and how long: by PgBouncer's console where it is named."""
+        from tabsync.providers.pgbouncer import waiting
+        from tabsync.providers.supabase_metrics import Used
+
+        if self.workspace.pgbouncer:
+            found = waiting(self.workspace.pgbouncer)
+            note = f"the pool {found.pool}" if found.pool else ""
+            return Used(found.clients, None, note), Used(found.seconds, None, note)
+        if (provider := self.provider()) is not None:
+            return provider.machine().waiting(), provider.machine().wait()
+        raise BadUsage("tabsync.toml doesn't say where PgBouncer's console is", "set url in [pgbouncer]")
+
+    def provider(self) -> AtSupabase | None:
+        """The provider's own figures; None where nobody runs the server for us. Raises BadUsage, NotAllowed."""
+        if self._provider is None and (project := project_of(self.workspace)) is not None:
+            self._provider = AtSupabase(project, self.workspace.metrics_key)
+        return self._provider
+
+    def at_provider(self) -> AtSupabase:
+        """The same, where nothing else could tell."""
+        found = self.provider()
+        if found is None:
+            raise NotAllowed("only Supabase says this of its machines", "remove the metric from the manual")
+        return found
+
+
+_ASK: Mapping[str, Callable[[Beside], Used]] = {
+    "disk": lambda beside: beside.disk(),
+    _CPU: lambda beside: beside.at_provider().cpu(),
+    "memory": lambda beside: beside.at_provider().machine().memory(),
+    "pooler clients": lambda beside: beside.at_provider().machine().clients(),
+    "pooler clients waiting": lambda beside: beside.pooler()[0],
+    "pooler wait": lambda beside: beside.pooler()[1],
+}
+
+
+def known_to_us(
+    beside: Beside, manual: Manual, metrics: Sequence[Metric], subject: str, more: Mapping[str, Facts] | None = None
+) -> list[Reading]:
+    """The metrics that have no query, as chapters and providers know them.
+
+    subject: of which database; more: what whoever asks knows already, by source.
+    """
+    known: dict[str, Facts] = dict(more or {})
+    workspace = beside.workspace
+    for source in {one.source for one in metrics if one.source} - known.keys():
         if source == SOURCE:
             known[source] = recoverable_to(workspace, manual, workspace.ledger(), subject)
-        else:
-            known[source] = of_provider(workspace, source)
+        elif source in _ASK:
+            known[source] = beside.of(source)
     found = [one for one in metrics if one.source]
     return [own_reading(one, manual.thresholds_of(one.title), known.get(one.source), now()) for one in found]
 
 
-def of_provider(workspace: Workspace, source: str) -> Facts:
-    """What is beside the database: its disk, its pooler. Unknown where it can't be asked, with the reason."""
+def contribute_to(beside: Beside) -> Contributor:
+    """What puts the values of these metrics to those of the status."""
+
+    def contribute(workspace: Workspace, manual: Manual, facts: Facts) -> list[Facts]:
+        for source in {one.source for one in manual.metrics} & _ASK.keys():
+            kept = _kept(workspace, manual) if source == _CPU else None
+            facts["known"][source] = kept or beside.of(source)
+        return []
+
+    return contribute
+
+
+def _kept(workspace: Workspace, manual: Manual) -> Facts | None:
+    """How much of the processors is used, as the collector measured it last: it takes two looks to tell."""
+    from tabsync.monitoring.history.place import history_of
+    from tabsync.monitoring.history.standing import Kept, standings
+
     try:
-        return {"value": None, "of": None, "note": "", "command": ""} | _ASK[source](workspace)
-    except TabsyncError as error:
-        return {"value": None, "of": None, "note": error.fact, "command": ""}
-    except psycopg.Error as error:
-        return {"value": None, "of": None, "note": words_of(error), "command": ""}
+        with history_of(workspace) as history:
+            found = [one for one in standings(manual, Kept.of(history), now()) if one.metric.source == _CPU]
+    except TabsyncError:
+        return None
+    for one in found:
+        if one.worst is not None and one.worst.value is not None and one.at is not None and not one.why:
+            note = f"measured {age(iso(one.at))}"
+            return {"value": one.worst.value, "of": one.worst.of, "note": note, "command": ""}
+    return None
 
 
-def _disk(workspace: Workspace) -> Facts:
-    from tabsync.providers.disk import disk_of
-
-    with workspace.connect("disk", _LIMITS) as connection:
-        found = disk_of(connection)
-    return {"value": found.used, "of": found.size, "note": f"of {found.path}"}
+def _told(error: TabsyncError | psycopg.Error) -> str:
+    if isinstance(error, psycopg.Error):
+        return words_of(error)
+    return f"{error.fact}; {error.hint}" if isinstance(error, NotAllowed | BadUsage) and error.hint else error.fact
 
 
-def _pooler(workspace: Workspace) -> tuple[int, float, str]:
-    from tabsync.kernel.errors import BadUsage
-    from tabsync.providers.pgbouncer import waiting
-
-    if not workspace.pgbouncer:
-        raise BadUsage("tabsync.toml doesn't say where PgBouncer's console is", "set url in [pgbouncer]")
-    found = waiting(workspace.pgbouncer)
-    return found.clients, found.seconds, f"the pool {found.pool}" if found.pool else ""
-
-
-def _clients(workspace: Workspace) -> Facts:
-    clients, _, note = _pooler(workspace)
-    return {"value": clients, "note": note}
-
-
-def _wait(workspace: Workspace) -> Facts:
-    _, seconds, note = _pooler(workspace)
-    return {"value": seconds, "note": note}
-
-
-_ASK: dict[str, Callable[[Workspace], Facts]] = {
-    "disk": _disk,
-    "pooler clients waiting": _clients,
-    "pooler wait": _wait,
-}
-
-
-def contribute(workspace: Workspace, manual: Manual, facts: Facts) -> list[Facts]:
-    """Put the values of these metrics to those of the status."""
-    for source in {one.source for one in manual.metrics} & _ASK.keys():
-        facts["known"][source] = of_provider(workspace, source)
-    return []
+def _kind(error: TabsyncError | psycopg.Error) -> Kind:
+    return "declare" if isinstance(error, BadUsage) else kind_of(error)

@@ -16,7 +16,7 @@ from tabsync.monitoring.alerts.watch import contribute as alerts
 from tabsync.monitoring.notify.watch import contribute as notifications
 from tabsync.monitoring.shown import exit_code, page_of
 from tabsync.monitoring.status import look as look_at
-from tabsync.procedures.sources import contribute as sources
+from tabsync.procedures.sources import Beside, contribute_to
 
 if TYPE_CHECKING:
     from tabsync.kernel.page import Page
@@ -30,13 +30,16 @@ def _schedule(workspace: Workspace, manual: Manual, facts: Facts) -> list[Facts]
     return found
 
 
-CONTRIBUTORS = (backups, _schedule, ledger, alerts, notifications, sources)
+CONTRIBUTORS = (backups, _schedule, ledger, alerts, notifications)
 """Each chapter that has something to say of how things stand."""
 
 
 def look(workspace: Workspace, manual: Manual) -> Facts:
     """Everything that the status shows; see monitoring.status.look."""
-    return look_at(workspace, manual, CONTRIBUTORS)
+    beside = Beside(workspace)
+    return look_at(
+        workspace, manual, (*CONTRIBUTORS, contribute_to(beside)), lambda _, found: beside.limits(found.metrics)
+    )
 
 
 @dataclass(frozen=True, slots=True)

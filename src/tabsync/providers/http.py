@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import re
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,16 @@ PAUSE = 0.5
 
 _LONGEST_PAUSE = 30.0
 _CONNECT, _ANSWER = 5.0, 20.0  # seconds
+_under_way: dict[str, threading.Thread] = {}  # by what is asked; one that gets no answer is not asked once more
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer that was read whole. kind: its media type, without parameters."""
+
+    status: int
+    kind: str
+    body: bytes
 
 
 def ask(
@@ -62,6 +74,73 @@ def ask(
             if answer is not None and (last or not _again(method, answer)):
                 return answer
             time.sleep(pause(attempt, answer.headers.get("retry-after") if answer is not None else None, now()))
+
+
+def fetch(url: str, user: str, password: str, *, seconds: float, most: int) -> Fetched:
+    """The answer to one GET with basic authentication, whatever its status. No redirect is followed.
+
+    seconds: for all of it; most: bytes that it may have. Raises CannotConnect when there is no whole answer in that
+    time, or a longer one. What is asked and doesn't answer holds up nobody: it is left behind, and asked again only
+    when it has ended.
+    """
+    place = "/".join(url.split("/", 3)[:3])
+    earlier = _under_way.get(url)
+    if earlier is not None:
+        earlier.join(seconds)  # two who look at the same time are in order
+    if earlier is not None and earlier.is_alive():
+        raise CannotConnect(f"no answer from {place}: it was asked before and has not ended", "check the network")
+    found: list[Fetched | CannotConnect] = []
+
+    def get() -> None:
+        try:
+            found.append(_fetched(url, place, (user, password), time.monotonic() + seconds, most))
+        except CannotConnect as error:
+            found.append(error)
+
+    _under_way[url] = thread = threading.Thread(target=get, name="fetch", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not found:
+        raise CannotConnect(f"no answer from {place} within {seconds:g} s", "check the network")
+    if isinstance(found[0], CannotConnect):
+        raise found[0] from None
+    return found[0]
+
+
+def _fetched(url: str, place: str, auth: tuple[str, str], until: float, most: int) -> Fetched:
+    import httpx
+
+    # Not compressed: a small answer could be one of a gigabyte.
+    headers = {"accept": "text/plain", "accept-encoding": "identity"}
+    limits = httpx.Timeout(max(0.1, until - time.monotonic()), connect=_CONNECT)
+    try:
+        with (
+            httpx.Client(timeout=limits, headers=headers, auth=auth, follow_redirects=False) as client,
+            client.stream("GET", url) as answer,
+        ):
+            body = b"".join(_bounded(answer, place, until, most))
+            kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+            return Fetched(answer.status_code, kind, body)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise CannotConnect(f"no answer from {place}: {_kind(error)}", "check the network") from None
+
+
+def _bounded(answer: httpx.Response, place: str, until: float, most: int) -> Iterator[bytes]:
+    """The body as it comes. Raises CannotConnect for one that is too long, too slow, or could be cut unnoticed."""
+    coded = answer.headers.get("content-encoding", "identity").strip().lower()
+    if coded not in ("", "identity"):
+        raise CannotConnect(f"{place} answers compressed, which it was asked not to do", "look for a newer tabsync")
+    chunked = "chunked" in answer.headers.get("transfer-encoding", "").lower()
+    if not chunked and "content-length" not in answer.headers:
+        raise CannotConnect(f"{place} doesn't say how long its answer is: it may be cut", "look for a newer tabsync")
+    size = 0
+    for part in answer.iter_raw():
+        size += len(part)
+        if size > most:
+            raise CannotConnect(f"the answer from {place} is longer than {most} bytes", "look for a newer tabsync")
+        if time.monotonic() > until:
+            raise CannotConnect(f"no whole answer from {place} in time", "check the network")
+        yield part
 
 
 def pause(attempt: int, retry_after: str | None, moment: datetime) -> float:

@@ -150,23 +150,31 @@ class Project:
 
 def open_project(ref: str, attempts: int = 4) -> Project:
     """A project by its reference. Raises NotAllowed when there is no token, BadUsage when something is misspelled."""
-    if not _REF.fullmatch(ref):
-        raise BadUsage(
-            f"{ref!r} is not the reference of a project",
-            "the reference is the 20 letters in the address of the project's dashboard",
-        )
+    check_ref(ref)
     token = os.environ.get(TOKEN, "").strip()
     if not token:
         raise NotAllowed(f"{TOKEN} is not set", "create a token at https://supabase.com/dashboard/account/tokens")
     if not token.isascii() or not token.isprintable():
         raise BadUsage(f"the value of {TOKEN} is not a token", "copy it again")
-    url = os.environ.get(_URL_OVERRIDE, URL).rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+    return Project(ref, place_of(_URL_OVERRIDE, URL), token, attempts)
+
+
+def check_ref(ref: str) -> None:
+    """Raises BadUsage for what is no reference of a project: it becomes a part of an address."""
+    if not _REF.fullmatch(ref):
         raise BadUsage(
-            f"{_URL_OVERRIDE} is neither https nor loopback", "use https: the token would be sent unencrypted"
+            f"{ref!r} is not the reference of a project",
+            "the reference is the 20 letters in the address of the project's dashboard",
         )
-    return Project(ref, url, token, attempts)
+
+
+def place_of(variable: str, url: str) -> str:
+    """Where to ask: the URL, or what an environment variable says instead. Raises BadUsage for what isn't safe."""
+    found = os.environ.get(variable, url).rstrip("/")
+    parts = urlsplit(found)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise BadUsage(f"{variable} is neither https nor loopback", "use https: the token would be sent unencrypted")
+    return found
 
 
 def project_of(conninfo: str) -> str | None:

@@ -26,9 +26,9 @@ from tabsync.monitoring.alerts.episode import Episode, Key, Seen
 from tabsync.monitoring.alerts.keep import keep, of_subject, open_episodes
 from tabsync.monitoring.alerts.rules import DOWN, conditions, left_over
 from tabsync.monitoring.collect.session import Watching
-from tabsync.monitoring.measure import Reading
+from tabsync.monitoring.measure import Reading, with_limits
 from tabsync.postgres.conninfo import answers, place
-from tabsync.procedures.sources import known_to_us
+from tabsync.procedures.sources import Beside, known_to_us
 from tabsync.schedule.evidence import UNTOLD
 from tabsync.schedule.record import ask_subject, known_subject
 from tabsync.service.items import conditions_of_items
@@ -65,6 +65,7 @@ class Collector:
     _stamp: tuple[int, int] | None = None
     _session: Watching | None = None
     _kept: Memory = field(init=False)
+    _beside: Beside = field(init=False)
     _next: dict[str, float] = field(default_factory=dict)
     _missed: set[str] = field(default_factory=set)
     _tries: int = 0
@@ -81,6 +82,7 @@ class Collector:
         holder = f"{self.name}/{socket.gethostname()}/{os.getpid()}/{iso(now())}"
         self._lease = Lease(self.workspace.ledger(), holder, self.workspace.home, "collector")
         self._kept = Memory(self.workspace)
+        self._beside = Beside(self.workspace)
 
     def run(self, pause: float = 0.5) -> None:
         """Collect until `stopping` is set, or the `serve` that keeps this process is gone."""
@@ -152,7 +154,7 @@ class Collector:
         queries = [one for one in due if one.sql]
         readings = self._scrape(manual, queries) if queries else []
         own = [one for one in due if one.source]
-        return readings + (known_to_us(self.workspace, manual, own, self._subject()) if own else [])
+        return readings + (known_to_us(self._beside, manual, own, self._subject()) if own else [])
 
     def _scrape(self, manual: Manual, metrics: Sequence[Metric]) -> list[Reading]:
         session = self._connected()
@@ -162,6 +164,7 @@ class Collector:
             return []
         most = min((one.every.total_seconds() for one in metrics), default=_DEADLINE)
         found = session.scrape(metrics, manual, min(_DEADLINE, most))
+        found = with_limits(found, manual, self._beside.limits(metrics))
         if time.monotonic() >= self._around_at and not session.lost:
             self._around_at = time.monotonic() + _AROUND
             with suppress(psycopg.Error):

@@ -56,6 +56,7 @@ def find(
         pgbouncer=settings["pgbouncer.url"],
         provider=settings["provider.name"],
         project=settings["provider.project"],
+        metrics_key=_from(base, settings, "provider.metrics_key_file"),
         manual_path=(base / settings["manual"]).resolve() if settings["manual"] else _own_manual(path),
         ledger_url=settings["ledger"] or f"sqlite:///{home / 'ledger.sqlite'}",
         jobs=settings["jobs"],

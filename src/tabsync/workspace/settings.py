@@ -51,6 +51,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("provider.name", "who runs the server: supabase", before="provider"),
     Setting("provider.project", "its reference there", before="project"),
     Setting("collector.user", "the role that measures, its password in the passfile; by default that of database"),
+    Setting("provider.metrics_key_file", "the file with the secret key of the project, for Supabase's Metrics API"),
     Setting("pgbouncer.url", "connection string of PgBouncer's console, database pgbouncer", secret=True),
     Setting("service.name", "what this machine's service is called, for items of the schedule that are on one"),
     Setting("service.at_once", "how many runs of the schedule go at the same time", int, 2),

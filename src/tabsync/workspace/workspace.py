@@ -33,7 +33,7 @@ class Workspace:
     server ("supabase") and under which reference; without them the host's name tells. service_name: what this machine's
     service is called; at_once: how many runs of the schedule go at a time; heartbeat: where a sign of life is sent to;
     history_size: how large the history of what was measured may get; collector_user: the role that measures, if it is
-    another one.
+    another one; metrics_key: the file with the key for the provider's figures of its machine.
     """
 
     home: Path
@@ -59,6 +59,7 @@ class Workspace:
     collector_user: str = ""
     pgbouncer: str = field(default="", repr=False)
     history_size: str = "1GB"
+    metrics_key: Path | None = None
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def servers(self) -> Path:

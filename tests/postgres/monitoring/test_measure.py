@@ -86,15 +86,16 @@ def test_who_may_not_see_other_sessions_is_told_so(connection: Connection, manua
     assert "permission denied" in readings["Failed payments"].error
 
 
-def test_the_size_has_no_limit_until_the_manual_declares_one(connection: Connection, manual: Manual) -> None:
+def test_the_size_has_no_limit_until_the_manual_declares_one(connection: Connection) -> None:
+    text = PROFILE_MANUAL.read_text(encoding="utf-8")
+    manual, _ = parse(text.replace("Of: disk", "Of: not declared"))
     (reading,) = measure(connection, manual, only=["Database size"])
     size = manual.metric("Database size")
     assert size is not None
     assert reading.samples[0].why == (
         f"the bound is in percent, but line {size.of_line} of the manual declares no limit (Of:)"
     )
-    text = PROFILE_MANUAL.read_text(encoding="utf-8").replace("Of: not declared", "Of: 8 GB")
-    declared, _ = parse(text)
+    declared, _ = parse(text.replace("Of: disk", "Of: 8 GB"))
     (reading,) = measure(connection, declared, only=["Database size"])
     assert (reading.level, reading.samples[0].of) == (Level.OK, 8 * 1024**3)
 

@@ -18,7 +18,7 @@ from tabsync.manual.load import load
 from tabsync.manual.model import Manual, Metric
 from tabsync.manual.parts import Unit
 from tabsync.monitoring.judge import Level
-from tabsync.procedures.sources import known_to_us
+from tabsync.procedures.sources import Beside, known_to_us
 from tabsync.providers.pgbouncer import read_pools, waiting
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, missing
@@ -68,7 +68,9 @@ def test_clients_that_wait_are_counted(
         assert (found.clients, found.pool.partition(" of ")[0]) == (1, parts["dbname"])
         workspace = replace(workspaces(databases()), pgbouncer=console)
         manual = _manual(workspace)
-        clients, seconds = known_to_us(workspace, manual, [metric("pooler clients waiting"), metric("pooler wait")], "")
+        clients, seconds = known_to_us(
+            Beside(workspace), manual, [metric("pooler clients waiting"), metric("pooler wait")], ""
+        )
         assert clients.samples[0].value == 1
         assert (seconds.samples[0].value or 0) > 0
         holder.rollback()
@@ -78,13 +80,12 @@ def test_clients_that_wait_are_counted(
         late.close()
     with pytest.raises(CannotConnect, match="can't ask PgBouncer"):
         waiting(console)
-    (unknown,) = known_to_us(workspace, manual, [metric("pooler wait")], "")
+    (unknown,) = known_to_us(Beside(workspace), manual, [metric("pooler wait")], "")
     assert unknown.level is Level.UNKNOWN
     assert unknown.samples[0].value is None
 
 
 def _manual(workspace: Workspace) -> Manual:
-
     return load(workspace.manual_path)
 
 
@@ -96,7 +97,7 @@ def test_what_is_no_list_of_pools_is_refused() -> None:
 
 def test_the_disk_of_a_server_that_is_here(databases: Databases, workspaces: Callable[..., Workspace]) -> None:
     workspace = workspaces(databases())
-    (found,) = known_to_us(workspace, _manual(workspace), [metric("disk")], "")
+    (found,) = known_to_us(Beside(workspace), _manual(workspace), [metric("disk")], "")
     (sample,) = found.samples
     assert sample.value and sample.of and 0 < sample.value < sample.of
     with workspace.connect("tests") as connection:
@@ -111,6 +112,6 @@ def test_the_disk_of_a_server_elsewhere_is_unknown(
 ) -> None:
     monkeypatch.setattr("tabsync.providers.disk._APART", -1.0)  # as if the process of that number were another one
     workspace = workspaces(databases())
-    (found,) = known_to_us(workspace, _manual(workspace), [metric("disk")], "")
+    (found,) = known_to_us(Beside(workspace), _manual(workspace), [metric("disk")], "")
     assert (found.level, found.samples[0].value) == (Level.UNKNOWN, None)
     assert "not on this machine" in found.samples[0].why

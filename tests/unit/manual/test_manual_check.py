@@ -92,6 +92,8 @@ def test_every_mistake_is_told_at_once_with_its_line() -> None:
         ("├── CLERK ", "├── OWNER ", "the role OWNER is listed twice"),
         ("- `orders`: what was sold", "- orders: what was sold", "names no table"),
         ("Of: 8 GB", "Of: much", "Of:"),
+        ("Of: 8 GB", "Of: disks", "Of:"),
+        ("Unit: count of sessions", "Unit: count of sessions\nOf: disk", "'Of: disk' is a size"),
         ("No rows: ok", "No rows: fine", "is unknown"),
         ("Every: 15 s", "Every: now and then", "is not a duration"),
         ("- Last updated: 2026-01-02", "- Last updated: soon", "last updated is 'soon'"),
@@ -159,3 +161,9 @@ def test_the_profile_s_manual_carries_the_policy_of_the_first_one() -> None:
     assert owners <= {contact.role for contact in manual.contacts}
     emergencies = [runbook for runbook in manual.runbooks if runbook.chapter == "Emergencies"]
     assert [len(runbook.steps) for runbook in emergencies] == [3, 5, 5, 4, 5]
+
+
+def test_of_disk_is_asked_for_and_declares_nothing() -> None:
+    manual, problems = parse(GOOD.replace("Of: 8 GB", "Of: Disk"))
+    size = manual.metric("Size")
+    assert size is not None and (size.of, size.of_source, problems) == (None, "disk", [])
