@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,9 +15,14 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.kernel.clock import now
+from tabsync.kernel.request import Nothing
+from tabsync.kernel.step import Facts
+from tabsync.manual.load import read
 from tabsync.monitoring.alerts.episode import Episode, State
 from tabsync.monitoring.alerts.keep import fired, open_episodes
+from tabsync.monitoring.history.looks import look_list
 from tabsync.monitoring.history.place import history_of
+from tabsync.procedures.status import look
 from tabsync.service.collector import Collector
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
@@ -223,3 +229,34 @@ def test_the_collector_has_a_role_of_its_own(watched: Watched, directory: Path) 
             collector.end()
     finally:
         run_sql(conninfo, f"drop role {role}")
+
+
+def test_its_own_share_of_the_server_s_time_is_a_metric(watched: Watched) -> None:
+    """A metric that works for half a second is most of what it takes; the status shows what was measured last."""
+    manual = watched.workspace.manual_path
+    slow = "select count(*) as value from generate_series(1, 2000000) a where a % 7 = 3"
+    own = "### Own\n\nUnit: percent\nEvery: 1 s\nSource: collector\n\n"
+    own += f"### Slow\n\nUnit: count of rows\nEvery: 1 s\n\n```sql\n{slow}\n```\n\n"
+    manual.write_text(MANUAL.replace("## Thresholds", own + "## Thresholds"))
+    once = known(watched)
+    assert (once["value"], once["error"]) == ("0 %", "")  # nobody collects, so it takes nothing
+    watched.look()  # it has only just begun
+    assert known(watched)["level"] == "unknown"
+    before = time.monotonic()
+    spent = watched.collector._session.server_seconds  # type: ignore[union-attr]
+    watched.look()
+    took = time.monotonic() - before
+    spent = watched.collector._session.server_seconds - spent  # type: ignore[union-attr]
+    assert 0 < spent <= took
+    with history_of(watched.workspace) as history:
+        _, value, of = history.latest_of()["own", ""]
+    assert of == 100 and 0 < value <= 100
+    found = known(watched)
+    assert (found["samples"][0]["value"], found["error"]) == (value, "")
+    (listed,) = [one for one in look_list(watched.workspace, Nothing()).data["metrics"] if one["metric"] == "Own"]
+    assert listed["samples"][0]["value"] == value
+
+
+def known(watched: Watched) -> Facts:
+    facts = look(watched.workspace, read(watched.workspace.manual_path)[0])
+    return next(one for one in facts["readings"] if one["metric"] == "Own")

@@ -24,6 +24,7 @@ SOURCES = (
     "pooler clients",
     "pooler clients waiting",
     "pooler wait",
+    "collector",
 )
 """What tabsync itself can tell, where a metric says so with `Source:` instead of a query."""
 

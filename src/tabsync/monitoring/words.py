@@ -12,6 +12,8 @@ def amount(unit: Unit, sample: Sample) -> str:
     if sample.value is None:
         return "unknown"
     text = quantity(unit, sample.value)
+    if unit.kind == "percent" and sample.of == 100:
+        return text
     if sample.of is not None:
         text += f" of {quantity(unit, sample.of)}"
     if unit.kind == "count" and unit.noun:
@@ -28,5 +30,6 @@ def quantity(unit: Unit, value: float) -> str:
         return human_bytes(value)
     if unit.kind == "seconds":
         return human_seconds(value)
-    number = f"{value:,.0f}" if value == int(value) or abs(value) >= 100 else f"{value:,.1f}"
+    digits = 0 if value == int(value) or abs(value) >= 100 else 2 if abs(value) < 1 and unit.kind == "percent" else 1
+    number = f"{value:,.{digits}f}"
     return f"{number} %" if unit.kind == "percent" else number

@@ -68,10 +68,14 @@ class Outcome:
 
 @dataclass(slots=True)
 class Reader:
-    """Runs reading statements in one session, and keeps what was proven of them. trips: round trips of the last run."""
+    """Runs reading statements in one session, and keeps what was proven of them.
+
+    trips: round trips of the last run; server_seconds: for how long the server has worked for all runs; see Pipe.
+    """
 
     conn: Connection
     trips: int = 0
+    server_seconds: float = 0.0
     _kept: Kept = field(default_factory=Kept)
 
     def run(self, texts: Sequence[str], seconds: float, bounds: Bounds) -> list[Outcome]:
@@ -91,6 +95,7 @@ class Reader:
         if good:
             found = self._run(pipe, good, seconds, bounds)
         self.trips = pipe.trips
+        self.server_seconds += pipe.server_seconds
         return [found[text] if not told[text] else _not_read_only(told[text]) for text in texts]
 
     def _run(self, pipe: Pipe, texts: Sequence[str], seconds: float, bounds: Bounds) -> dict[str, Outcome]:

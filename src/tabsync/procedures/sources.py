@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _LIMITS = Limits(lock_timeout=50, statement_timeout=5_000)
 _CPU = "cpu"
 
+COLLECTOR = "collector"
+"""The share of the server's time that the collector itself takes."""
+
 
 class Beside:
     """What is beside a database: its disk, its machine, its pooler. Kept by whoever looks more than once."""
@@ -120,22 +123,35 @@ def contribute_to(beside: Beside) -> Contributor:
     """What puts the values of these metrics to those of the status."""
 
     def contribute(workspace: Workspace, manual: Manual, facts: Facts) -> list[Facts]:
-        for source in {one.source for one in manual.metrics} & _ASK.keys():
-            kept = _kept(workspace, manual) if source == _CPU else None
-            facts["known"][source] = kept or beside.of(source)
+        sources = {one.source for one in manual.metrics}
+        for source in sources & _ASK.keys():
+            facts["known"][source] = (source == _CPU and _kept(workspace, manual, source)) or beside.of(source)
+        if COLLECTOR in sources:
+            facts["known"][COLLECTOR] = _kept(workspace, manual, COLLECTOR) or _nobody_collects(workspace)
         return []
 
     return contribute
 
 
-def _kept(workspace: Workspace, manual: Manual) -> Facts | None:
-    """How much of the processors is used, as the collector measured it last: it takes two looks to tell."""
+def _nobody_collects(workspace: Workspace) -> Facts:
+    """Where nobody has ever measured, that takes nothing; where somebody has and now doesn't, nothing is known."""
+    from tabsync.monitoring.alerts.watch import last_scrape
+
+    told: Facts = {"value": None, "of": 100.0, "note": "the collector has not measured it lately", "command": ""}
+    try:
+        return told if last_scrape(workspace) is not None else told | {"value": 0.0, "note": "nobody collects here"}
+    except TabsyncError as error:
+        return told | {"note": error.fact}
+
+
+def _kept(workspace: Workspace, manual: Manual, source: str) -> Facts | None:
+    """What the collector measured last of what a single look can't tell; None when that isn't of now."""
     from tabsync.monitoring.history.place import history_of
     from tabsync.monitoring.history.standing import Kept, standings
 
     try:
         with history_of(workspace) as history:
-            found = [one for one in standings(manual, Kept.of(history), now()) if one.metric.source == _CPU]
+            found = [one for one in standings(manual, Kept.of(history), now()) if one.metric.source == source]
     except TabsyncError:
         return None
     for one in found:

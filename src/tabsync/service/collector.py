@@ -28,12 +28,13 @@ from tabsync.monitoring.alerts.rules import DOWN, conditions, left_over
 from tabsync.monitoring.collect.session import Watching
 from tabsync.monitoring.measure import Reading, with_limits
 from tabsync.postgres.conninfo import answers, place
-from tabsync.procedures.sources import Beside, known_to_us
+from tabsync.procedures.sources import COLLECTOR, Beside, known_to_us
 from tabsync.schedule.evidence import UNTOLD
 from tabsync.schedule.record import ask_subject, known_subject
 from tabsync.service.items import conditions_of_items
 from tabsync.service.lease import Lease, LostLease
 from tabsync.service.memory import Memory
+from tabsync.service.spent import Spent
 from tabsync.system.parent import is_orphan
 from tabsync.workspace import Workspace
 
@@ -77,6 +78,7 @@ class Collector:
     _ask_at: float = 0.0
     _around_at: float = 0.0
     _said: dict[str, str] = field(default_factory=dict)
+    _spent: Spent = field(default_factory=Spent)
 
     def __post_init__(self) -> None:
         holder = f"{self.name}/{socket.gethostname()}/{os.getpid()}/{iso(now())}"
@@ -153,8 +155,11 @@ class Collector:
         due = self._due(manual)
         queries = [one for one in due if one.sql]
         readings = self._scrape(manual, queries) if queries else []
-        own = [one for one in due if one.source]
-        return readings + (known_to_us(self._beside, manual, own, self._subject()) if own else [])
+        own, more = [one for one in due if one.source], {}
+        if any(one.source == COLLECTOR for one in own):
+            more[COLLECTOR] = self._spent.share(time.monotonic(), self._session)
+            own = [one for one in own if one.source != COLLECTOR or more[COLLECTOR]]
+        return readings + (known_to_us(self._beside, manual, own, self._subject(), more) if own else [])
 
     def _scrape(self, manual: Manual, metrics: Sequence[Metric]) -> list[Reading]:
         session = self._connected()
@@ -196,6 +201,7 @@ class Collector:
     def _disconnect(self) -> None:
         session, self._session = self._session, None
         if session is not None:
+            self._spent.ends(session)
             with suppress(psycopg.Error):
                 session.close()
 

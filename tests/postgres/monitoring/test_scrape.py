@@ -420,3 +420,20 @@ def test_the_other_versions_do_the_same(databases: Databases, major: int) -> Non
         owner.execute("create or replace view seen as select act() as n")
         (reading,) = scraped(watching, statements[0])
         assert "seen calls public.act" in reading.error
+
+
+def test_the_network_is_no_time_of_the_server(monitoring_tcp: embedded.Server) -> None:
+    """Each round trip takes 50 ms more; what the server works is counted, and none of that."""
+    work = "select count(*) as value from generate_series(1, 300000) a where a > {}"
+    with relayed(monitoring_tcp) as relay, closing(connect(relay.conninfo, "collector", limits=LIMITS)) as connection:
+        watching = Watching(connection)
+        scraped(watching, work.format(1))
+        turns, spent, began = relay.turns, watching.server_seconds, time.monotonic()
+        readings = scraped(watching, work.format(1), work.format(2))
+        took, spent = time.monotonic() - began, watching.server_seconds - spent
+        assert relay.turns - turns >= 2
+        worked = sum(one.seconds for one in readings)
+        assert worked <= spent <= took - (relay.turns - turns) * 0.05
+        before = watching.server_seconds
+        watching.around()
+        assert watching.server_seconds > before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from tabsync.kernel.clock import Clock, now
 from tabsync.manual.model import Manual, Metric
 from tabsync.monitoring.measure import Reading, read
 from tabsync.postgres.connect import Connection
+from tabsync.postgres.pipe import Pipe
 from tabsync.postgres.queries import named
 from tabsync.postgres.readonly import Reader
 from tabsync.postgres.settings import Limits
@@ -62,9 +64,22 @@ class Watching:
 
         Raises psycopg.Error, as when the session is lost.
         """
-        rows = self._reader.conn.execute(_SQL["around"]).fetchall()
-        who = [(str(role or ""), str(name or ""), str(where or "")) for _, role, name, where in rows if role or name]
-        return rows[0][0], who
+        pipe = Pipe(self._reader.conn, time.monotonic() + _STATEMENT)
+        try:
+            _, rows, _ = pipe.rows("begin read only", _SQL["around"], "rollback")
+        finally:
+            self._reader.server_seconds += pipe.server_seconds
+        who = [tuple(str(row[name] or "") for name in ("role", "application", "address")) for row in rows]
+        return rows[0]["started_at"], [(role, name, where) for role, name, where in who if role or name]
+
+    @property
+    def server_seconds(self) -> float:
+        """For how long the server has worked for this session so far, or has waited for a lock.
+
+        It is measured here, between the first and the last answer of each round trip: that needs no extension, no
+        privilege and no statement. pg_stat_statements would leave out parsing and cost more to read than a scrape.
+        """
+        return self._reader.server_seconds
 
     @property
     def lost(self) -> bool:
