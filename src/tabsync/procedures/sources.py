@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -45,7 +45,7 @@ class Beside:
             return {"value": None, "of": None, "note": _told(error), "command": "", "kind": _kind(error)}
         return {"value": found.value, "of": found.of, "note": found.note, "command": ""}
 
-    def limits(self, metrics: Sequence[Metric]) -> dict[str, Limit]:
+    def limits(self, metrics: Iterable[Metric]) -> dict[str, Limit]:
         """What `Of:` names in some metrics instead of a quantity."""
         found = {}
         for source in {one.of_source for one in metrics if one.of_source}:

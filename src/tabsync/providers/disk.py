@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import psutil
-
 from tabsync.kernel.errors import NotAllowed
 from tabsync.postgres.connect import Connection
 
@@ -48,12 +46,36 @@ def disk_of(connection: Connection) -> Disk:
 
 
 def _is_here(pid: int, started: datetime | None) -> bool:
+    found = _process(pid)
+    return (
+        started is not None
+        and found is not None
+        and found[0].startswith("postgres")
+        and abs(found[1] - started.timestamp()) < _APART
+    )
+
+
+def _process(pid: int) -> tuple[str, float] | None:
+    """The name of a process, and when it began, in seconds since 1970; None when there is none."""
+    try:
+        return _in_proc(pid)
+    except FileNotFoundError:
+        if Path("/proc/stat").exists():
+            return None
+    except (OSError, ValueError, IndexError):
+        return None
+    import psutil  # a system without /proc; elsewhere this look needn't wait for its import
+
     try:
         process = psutil.Process(pid)
-        return (
-            started is not None
-            and process.name().startswith("postgres")
-            and abs(process.create_time() - started.timestamp()) < _APART
-        )
+        return process.name(), process.create_time()
     except psutil.Error:
-        return False
+        return None
+
+
+def _in_proc(pid: int) -> tuple[str, float]:
+    """The same as Linux says it: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html"""
+    head, _, rest = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")
+    booted = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
+    ticks = int(rest.split()[19])
+    return head.partition("(")[2], int(booted.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")

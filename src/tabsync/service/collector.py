@@ -155,11 +155,13 @@ class Collector:
         due = self._due(manual)
         queries = [one for one in due if one.sql]
         readings = self._scrape(manual, queries) if queries else []
-        own, more = [one for one in due if one.source], {}
-        if any(one.source == COLLECTOR for one in own):
-            more[COLLECTOR] = self._spent.share(time.monotonic(), self._session)
-            own = [one for one in own if one.source != COLLECTOR or more[COLLECTOR]]
-        return readings + (known_to_us(self._beside, manual, own, self._subject(), more) if own else [])
+        own = [one for one in due if one.source]
+        return readings + (known_to_us(self._beside, manual, own, self._subject(), self._known(own)) if own else [])
+
+    def _known(self, metrics: Sequence[Metric]) -> dict[str, Facts]:
+        """What only the collector knows: how much of the server's time it takes itself."""
+        every = [one.every.total_seconds() for one in metrics if one.source == COLLECTOR]
+        return {COLLECTOR: self._spent.share(self._session, min(every))} if every else {}
 
     def _scrape(self, manual: Manual, metrics: Sequence[Metric]) -> list[Reading]:
         session = self._connected()
