@@ -36,6 +36,7 @@ def check_command(terminal: Terminal, request: Check) -> int:
     from tabsync.kernel.clock import now
     from tabsync.kernel.page import Page
     from tabsync.manual.check import check
+    from tabsync.manual.declare import to_declare
     from tabsync.manual.load import read
     from tabsync.monitoring.notify.reach import gaps
     from tabsync.procedures import is_built
@@ -51,14 +52,15 @@ def check_command(terminal: Terminal, request: Check) -> int:
         commands=COMMANDS,
         exists=lambda target: os.path.exists(path.parent / target),  # noqa: PTH110 - it raises for no name
     )
+    open_ = to_declare(manual)
     untold = gaps(manual.contacts, None, now(), machine_zone())
-    page = Page("", _report_json(path, manual.digest, report) | {"nobody_told": untold})
+    page = Page("", _report_json(path, manual.digest, report) | {"nobody_told": untold, "to_declare": open_})
     for problem in report.problems:
         page.line(problem.described(str(path)), whole=True)
     page.line(_summary(path, report), whole=True)
     for command in report.not_built:
         page.line(f"  {path.name}:{command.line}: tabsync {command.text}", whole=True)
-    for one in untold:
+    for one in [*open_, *untold]:
         page.note(one)
     terminal.page(page)
     return int(Exit.PROBLEM_FOUND if report.problems else Exit.DONE)

@@ -121,6 +121,10 @@ select id, subject, kind, rule, label, state, level, began_at, fired_at, ended_a
   from episode
  where id = :id
 
+-- name: last_notice
+-- The newest of a kind that is told once and is no alert.
+select began_at from episode where kind = :kind and subject = :subject order by began_at desc limit 1
+
 -- name: deliveries
 -- Of one episode, in the order in which they were made.
 select id, episode, contact, channel, event, created_at, due_at, state, tries, sent_at, fact

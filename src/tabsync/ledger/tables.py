@@ -168,7 +168,7 @@ episode = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("subject", Text, nullable=False),
-    Column("kind", Text, nullable=False),  # threshold, blind, down, item, channel, history
+    Column("kind", Text, nullable=False),  # threshold, blind, down, item, channel, history, hidden, report
     Column("rule", Text, nullable=False),  # the metric's title, the item's short name, the channel's name
     Column("label", Text, nullable=False),
     Column("state", Text, nullable=False),  # pending, firing, recovering, ended
@@ -192,7 +192,7 @@ delivery = Table(
     Column("episode", Text, ForeignKey("episode.id", ondelete="CASCADE"), nullable=False),
     Column("contact", Text, nullable=False),
     Column("channel", Text, nullable=False),
-    Column("event", Text, nullable=False),  # start, critical, end, reminder 2
+    Column("event", Text, nullable=False),  # start, critical, end, reminder 2, notice
     Column("created_at", Text, nullable=False),
     Column("due_at", Text, nullable=False),
     Column("state", Text, nullable=False),  # waiting, sending, sent, withheld, given up

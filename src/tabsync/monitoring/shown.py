@@ -90,7 +90,9 @@ def page_of(facts: Facts) -> Page:
     _add_recovery(page, facts)
     interrupted = [f"{one['procedure']} (tabsync run show {one['id']})" for one in facts["interrupted"]]
     _add(page, "Interrupted runs", interrupted)
-    _add(page, "Unknown", facts["unseen"])
+    declare = facts.get("to_declare", [])
+    _add(page, "Unknown", [one for one in facts["unseen"] if one not in declare])
+    _add(page, "To declare", declare)
     _add(page, "Who would be told", facts.get("nobody_told", []))
     return page
 

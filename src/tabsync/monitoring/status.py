@@ -57,7 +57,7 @@ def look(
 
     limits: asks for what the manual's `Of: disk` stands for.
     """
-    facts: Facts = {"version": VERSION, "kind": "status", "checked_at": iso(now()), "unseen": []}
+    facts: Facts = {"version": VERSION, "kind": "status", "checked_at": iso(now()), "unseen": [], "to_declare": []}
     facts |= {"alerts": [], "blockers": [], "changes": [], "readings": []}
     facts["database"] = {"reachable": False, "place": place(workspace.conninfo), "identity": None, "error": None}
     try:
@@ -134,6 +134,8 @@ def _add_reading(reading: Reading, manual: Manual, facts: Facts, command: str = 
         facts["alerts"].append(_alert(reading, manual) | ({"command": command} if command else {}))
     elif reading.level is Level.UNKNOWN:
         facts["unseen"].append(f"{reading.metric}: {_why_unknown(reading)}")
+        if reading.kind == "declare":
+            facts["to_declare"].append(facts["unseen"][-1])
 
 
 def _add_known(manual: Manual, facts: Facts) -> None:

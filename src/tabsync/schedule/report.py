@@ -50,7 +50,17 @@ class Told:
 
 def look_report(workspace: Workspace, request: Report) -> Page:
     """Last night: from yesterday's noon to today's, or to now."""
-    seen = look(workspace)
+    page = report_of(workspace, look(workspace))
+    if request.html is not None:
+        from tabsync.workspace.html import write
+
+        write(request.html, page, f"Last night: {workspace.name or 'this database'}")
+        page.line(f"Written to {request.html}.", whole=True)
+    return page
+
+
+def report_of(workspace: Workspace, seen: Look) -> Page:
+    """The report of the last night, as the schedule stands."""
     start, end = night_of(seen)
     found = judged(workspace, seen, start - timedelta(days=1), end)
     last = [one for one in found if one.occurrence.due >= start and one.state is not State.EXPECTED]
@@ -74,11 +84,6 @@ def look_report(workspace: Workspace, request: Report) -> Page:
     for text, style in rest:
         page.line((text, style))
     zone_told(page, seen.zone)
-    if request.html is not None:
-        from tabsync.workspace.html import write
-
-        write(request.html, page, f"Last night: {workspace.name or 'this database'}")
-        page.line(f"Written to {request.html}.", whole=True)
     return page
 
 

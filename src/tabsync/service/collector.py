@@ -30,10 +30,12 @@ from tabsync.monitoring.measure import Reading, with_limits
 from tabsync.postgres.conninfo import answers, place
 from tabsync.procedures.sources import COLLECTOR, Beside, known_to_us
 from tabsync.schedule.evidence import UNTOLD
+from tabsync.schedule.look import look
 from tabsync.schedule.record import ask_subject, known_subject
 from tabsync.service.items import conditions_of_items
 from tabsync.service.lease import Lease, LostLease
 from tabsync.service.memory import Memory
+from tabsync.service.notices import Notices
 from tabsync.service.spent import Spent
 from tabsync.system.parent import is_orphan
 from tabsync.workspace import Workspace
@@ -67,6 +69,7 @@ class Collector:
     _session: Watching | None = None
     _kept: Memory = field(init=False)
     _beside: Beside = field(init=False)
+    _notices: Notices = field(init=False)
     _next: dict[str, float] = field(default_factory=dict)
     _missed: set[str] = field(default_factory=set)
     _tries: int = 0
@@ -85,6 +88,7 @@ class Collector:
         self._lease = Lease(self.workspace.ledger(), holder, self.workspace.home, "collector")
         self._kept = Memory(self.workspace)
         self._beside = Beside(self.workspace)
+        self._notices = Notices(self.workspace, self._lease.check)
 
     def run(self, pause: float = 0.5) -> None:
         """Collect until `stopping` is set, or the `serve` that keeps this process is gone."""
@@ -212,6 +216,8 @@ class Collector:
         seen = [*self._of_metrics(readings, before), *self._of_items(), *self._kept.keep(readings)]
         if seen:
             keep(self.workspace.ledger(), self._subject(), seen, self._lease.check)
+        self._notices.see(readings, before, self._kept.labels())
+        self._notices.say_hidden(self._manual or Manual(), self._session)
         for words in self._kept.said():
             self.say(words)
 
@@ -238,7 +244,9 @@ class Collector:
         if time.monotonic() < self._items_at:
             return
         self._items_at = time.monotonic() + _ITEMS
-        yield from conditions_of_items(self.workspace, {one.key: one for one in self._open()})
+        seen = look(self.workspace)
+        yield from conditions_of_items(self.workspace, seen, {one.key: one for one in self._open()})
+        self._notices.say_night(seen)
 
     def _open(self) -> list[Episode]:
         found = of_subject(open_episodes(self.workspace.ledger()), self._subject())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tabsync.monitoring.alerts.episode import OVER, Episode, Key, Seen
 from tabsync.schedule.judge import BAD, GOOD
 from tabsync.schedule.list import newest
-from tabsync.schedule.look import look
+from tabsync.schedule.look import Look
 from tabsync.schedule.words import told
 
 if TYPE_CHECKING:
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 SCHEDULER = Key("item", "Scheduler")
 
 
-def conditions_of_items(workspace: Workspace, now_open: Mapping[Key, Episode]) -> Iterator[Seen]:
+def conditions_of_items(workspace: Workspace, seen: Look, now_open: Mapping[Key, Episode]) -> Iterator[Seen]:
     """Each item that was ever due: well by its next done, and by nothing else. Raises TabsyncError."""
-    seen = look(workspace)
     names = set()
     for standing in newest(workspace, seen).values():
         verdict = standing.settled

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from threading import Event
 
@@ -27,13 +27,14 @@ from tabsync.ledger.open import sqlite_path
 from tabsync.ledger.tables import delivery
 from tabsync.manual.load import read
 from tabsync.manual.people import Contact
-from tabsync.monitoring.alerts.episode import Episode, Seen, inhibited
+from tabsync.monitoring.alerts.episode import NOTICES, Episode, Seen, inhibited
 from tabsync.monitoring.alerts.keep import keep, open_episodes
 from tabsync.monitoring.alerts.silences import silence_of, silences, window_of, windows
 from tabsync.monitoring.notify.link import GOOD_FOR, link_for
 from tabsync.monitoring.notify.message import Part, id_of, subject_of, text_of
+from tabsync.monitoring.notify.notices import due_notices
 from tabsync.monitoring.notify.send import TIMEOUT, Sent, send
-from tabsync.monitoring.notify.who import REMINDER, Told, due_messages
+from tabsync.monitoring.notify.who import REMINDER, Due, Told, due_messages
 from tabsync.postgres.conninfo import place
 from tabsync.service.channels import SUBJECT, condition_of, not_used
 from tabsync.service.lease import Lease, LostLease
@@ -165,6 +166,10 @@ class Notifier:
         fresh, freed = [], []
         for one in episodes:
             mine = [each for each in rows if each["episode"] == one.id]
+            if one.key.kind in NOTICES:
+                made = due_notices(one, [_told(each) for each in mine], self._contacts, moment, self.here)
+                fresh += [_row(one, due, moment) for due in made]
+                continue
             withheld = reason(one) if one.is_open else ""
             if inhibited(one, episodes) is not None and (one.is_open or not mine):
                 continue  # but whoever heard that it began hears that it has ended
@@ -173,10 +178,7 @@ class Notifier:
             for due in due_messages(one, [_told(each) for each in mine], self._contacts, moment, self.here):
                 if withheld and due.event.startswith(REMINDER):
                     continue  # when it is no longer withheld, one of them is enough
-                row: Facts = {"episode": one.id, "contact": due.contact.role, "channel": due.contact.by}
-                row |= {"event": due.event, "created_at": iso(moment), "due_at": iso(moment), "tries": 0}
-                row |= {"state": "withheld" if withheld else "waiting", "sent_at": None, "fact": withheld}
-                fresh.append(row)
+                fresh.append(_row(one, due, moment, withheld))
         if fresh or freed:
             with ledger.writing() as connection:
                 self._lease.check(connection)
@@ -288,6 +290,13 @@ def _stamp_of(path: Path) -> tuple[int, ...]:
             stat = one.stat()
             found += [stat.st_mtime_ns, stat.st_size]
     return tuple(found)
+
+
+def _row(episode: Episode, due: Due, moment: datetime, withheld: str = "") -> Facts:
+    """The row of a message that is made. withheld: why it isn't sent, "" when it is."""
+    row: Facts = {"episode": episode.id, "contact": due.contact.role, "channel": due.contact.by, "event": due.event}
+    row |= {"created_at": iso(moment), "due_at": iso(moment), "tries": 0, "sent_at": None, "fact": withheld}
+    return row | {"state": "withheld" if withheld else "waiting"}
 
 
 def _told(row: Facts) -> Told:

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from tabsync.kernel.errors import BadUsage, CannotConnect, NotAllowed, TabsyncError
+from tabsync.kernel.page import Line
 from tabsync.manual.parse import parse
 from tabsync.monitoring.collect.session import Watching
 from tabsync.monitoring.judge import Level
 from tabsync.monitoring.measure import Reading
+from tabsync.monitoring.shown import page_of
 from tabsync.procedures import at_supabase
 from tabsync.procedures.at_supabase import AtSupabase
 from tabsync.procedures.sources import Beside, known_to_us
@@ -254,6 +256,17 @@ def test_of_disk_is_unknown_where_nobody_asks(metrics: Metrics, shop: Workspace)
     session.close()
     assert (found.level, found.kind) == (Level.UNKNOWN, "failed")
     assert "nobody asked for the disk" in found.samples[0].why
+
+
+def test_what_is_to_be_declared_stands_in_a_list_of_its_own(shop: Workspace, metrics: Metrics) -> None:
+    facts = look(replace(shop, provider="", project=""), parse(MANUAL + BOUNDS)[0])
+    waiting = "pooler clients waiting: tabsync.toml doesn't say where"
+    assert facts["to_declare"][0].startswith(waiting) and len(facts["to_declare"]) == 2
+    assert set(facts["to_declare"]) < set(facts["unseen"])  # nothing of it is fine
+    lines = [one.text.strip() for one in page_of(facts).blocks if isinstance(one, Line)]
+    unknown, declare = lines.index("Unknown"), lines.index("To declare")
+    assert lines[declare + 1].startswith(waiting)
+    assert not any(one.startswith("pooler w") for one in lines[unknown:declare])
 
 
 def test_a_database_that_is_not_supabase_s_says_so(shop: Workspace, metrics: Metrics) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tabsync.manual.check import Report, check
+from tabsync.manual.declare import to_declare
 from tabsync.manual.load import read
 from tabsync.manual.parse import parse
 from tabsync.workspace import PROFILE_MANUAL
@@ -167,3 +168,12 @@ def test_of_disk_is_asked_for_and_declares_nothing() -> None:
     manual, problems = parse(GOOD.replace("Of: 8 GB", "Of: Disk"))
     size = manual.metric("Size")
     assert size is not None and (size.of, size.of_source, problems) == (None, "disk", [])
+
+
+def test_what_is_to_be_declared_is_a_list_and_no_problem() -> None:
+    for of, told in (("Of: 8 GB", 0), ("Of: disk", 0), ("Of: not declared", 1)):
+        manual, problems = parse(GOOD.replace("Of: 8 GB", of))
+        assert (len(to_declare(manual)), problems) == (told, [])
+    assert to_declare(manual)[0].startswith(f"line {line_of(GOOD, 'Of: 8 GB')}: Size has a bound in percent")
+    manual, _ = parse(GOOD.replace("Of: 8 GB", "Of: not declared").replace("| Size | > 80 % |", "| Size | > 8 GB |"))
+    assert to_declare(manual) == []

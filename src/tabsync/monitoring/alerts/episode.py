@@ -14,9 +14,11 @@ from typing import Any, Literal
 
 from tabsync.kernel.step import Facts
 
-Kind = Literal["threshold", "blind", "down", "item", "channel", "history"]
+Kind = Literal["threshold", "blind", "down", "item", "channel", "history", "hidden", "report"]
 """What an episode is about: a bound of the manual; a metric that went blind; a database that doesn't answer; an item of
-the schedule; a channel that takes no messages; the history."""
+the schedule; a channel that takes no messages; the history. The last two are notices; see notices.py."""
+
+NOTICES: tuple[Kind, ...] = ("hidden", "report")
 
 Severity = Literal["warning", "critical"]
 CALM = timedelta(seconds=60)

@@ -46,8 +46,7 @@ def conditions(
         return
     moment = at or reading.at
     rows = _by_label(reading.samples, metric)
-    values = [one.value for one in reading.samples]
-    blind = bool(reading.error) or (all(one is None for one in values) and (values or reading.level is Level.UNKNOWN))
+    blind = is_blind(reading)
     for number, threshold in enumerate(manual.thresholds_of(metric.title)):
         rule = rule_of(metric, number)
         for label, samples in rows.items():
@@ -62,7 +61,14 @@ def conditions(
     if before:
         lost = [one for one in reading.samples if one.value is None and (metric.title.lower(), one.label) in labels]
         some = lost if manual.thresholds_of(metric.title) else []
-        yield from _blindness(metric, reading, bool(blind), some, before, moment)
+        yield from _blindness(metric, reading, blind, some, before, moment)
+
+
+def is_blind(reading: Reading) -> bool:
+    """Whether nothing of a metric could be measured."""
+    values = [one.value for one in reading.samples]
+    nothing = all(one is None for one in values) and (bool(values) or reading.level is Level.UNKNOWN)
+    return bool(reading.error) or nothing
 
 
 def left_over(manual: Manual, now_open: Open, at: datetime) -> Iterator[Seen]:

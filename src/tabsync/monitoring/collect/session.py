@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tabsync.kernel.clock import Clock, now
 from tabsync.manual.model import Manual, Metric
+from tabsync.monitoring.collect.granting import Unseen, remedies
 from tabsync.monitoring.measure import Reading, read
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.pipe import Pipe
@@ -71,6 +72,18 @@ class Watching:
             self._reader.server_seconds += pipe.server_seconds
         who = [tuple(str(row[name] or "") for name in ("role", "application", "address")) for row in rows]
         return rows[0]["started_at"], [(role, name, where) for role, name, where in who if role or name]
+
+    def remedies(self, unseen: Sequence[Unseen]) -> tuple[str, dict[str, list[str]]]:
+        """Which role looks, and the statements that would let it see what some metrics need; see granting.py.
+
+        Raises psycopg.Error.
+        """
+        return remedies(Pipe(self._reader.conn, time.monotonic() + _STATEMENT), unseen)
+
+    @property
+    def major(self) -> int:
+        """The major version of the server."""
+        return self._reader.conn.info.server_version // 10_000
 
     @property
     def server_seconds(self) -> float:

@@ -10,6 +10,7 @@ from datetime import datetime, tzinfo
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.units import human_seconds
 from tabsync.monitoring.alerts.episode import OVER, Episode
+from tabsync.monitoring.alerts.episode import NOTICES, Episode
 from tabsync.monitoring.notify.who import END, REMINDER, RISEN
 
 MOST = 20
@@ -40,14 +41,14 @@ def subject_of(parts: Sequence[Part], name: str) -> str:
     first = min(parts, key=_rank)
     more = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
     test = "[TEST] " if any(one.episode.is_test for one in parts) else ""
-    return in_one_line(f"{test}{_word(first)}: {_what(first.episode)}{more} ({name})")[:_LONGEST]
+    return in_one_line(f"{test}{_headline(first)}{more} ({name})")[:_LONGEST]
 
 
 def text_of(parts: Sequence[Part], name: str, here: tzinfo, now: datetime) -> str:
     """The whole text: each alert with what it means, since when, its value against its bound, and what to do."""
     blocks = ["\n".join(_lines(one, here, now)) for one in parts[:MOST]]
     if rest := parts[MOST:]:  # each is named: whoever is told of it must be able to find it
-        said = [in_one_line(f"{_word(one)}: {_what(one.episode)}") for one in rest]
+        said = [in_one_line(_headline(one)) for one in rest]
         blocks.append("\n".join([*said, "all that is to know of these: tabsync alert list"]))
     foot = f"{name}, told by tabsync at {_moment(now, here)}\ndelivery: {', '.join(one.id for one in parts[:MOST])}"
     return "\n\n".join([*blocks, foot]) + "\n"
@@ -56,6 +57,12 @@ def text_of(parts: Sequence[Part], name: str, here: tzinfo, now: datetime) -> st
 def _rank(part: Part) -> tuple[bool, bool, bool]:
     over = not part.episode.is_open
     return over, part.episode.level != "critical", over and part.event != END
+
+
+def _headline(part: Part) -> str:
+    if part.episode.key.kind in NOTICES:
+        return str(part.episode.facts.get("text", ""))
+    return f"{_word(part)}: {_what(part.episode)}"
 
 
 def _word(part: Part) -> str:
@@ -80,7 +87,9 @@ def _what(episode: Episode) -> str:
 
 def _lines(part: Part, here: tzinfo, now: datetime) -> list[str]:
     episode, facts = part.episode, part.episode.facts
-    said = [f"{_word(part)}: {_what(episode)}"]
+    said = [_headline(part)]
+    if episode.key.kind in NOTICES:
+        return [in_one_line(one) for one in [*said, *map(str, facts.get("lines", ()))]]
     if episode.is_test:
         said.append("This is a TEST: the value is made up, and there is nothing to do.")
     began = f"since {_moment(episode.began_at, here)}, {human_seconds(_lasted(episode, now))}"
