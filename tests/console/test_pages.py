@@ -135,7 +135,8 @@ def test_the_manual_with_live_values_beside_its_rows(site: Site, pages: Pages, d
     expect(page.locator("#now-metric-active-connections")).not_to_contain_text("…")
     connections = page.inner_text("#now-metric-active-connections")
     assert " connections (" in connections and connections.strip().startswith("✓") and "ok" in connections
-    assert "unknown" in page.inner_text("#now-metric-database-size")  # the manual declares no limit
+    size = page.inner_text("#now-metric-database-size")
+    assert " of " in size and size.strip().endswith("ok")  # of the disk of this machine
     assert "read in" in page.inner_text("#now-table-orders")
     assert "proven" in page.inner_text("#now-class-full")
     assert "kept by the provider: Supabase" in page.inner_text("#now-class-pitr")

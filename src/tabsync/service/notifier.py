@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 from pathlib import Path
 from threading import Event
 
 from sqlalchemy import insert, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from tabsync.kernel.clock import iso, now, parse_iso
+from tabsync.kernel.clock import iso, now
 from tabsync.kernel.errors import TabsyncError, words_of
 from tabsync.kernel.step import Facts
 from tabsync.ledger.open import sqlite_path
@@ -34,10 +34,11 @@ from tabsync.monitoring.notify.link import GOOD_FOR, link_for
 from tabsync.monitoring.notify.message import Part, id_of, subject_of, text_of
 from tabsync.monitoring.notify.notices import due_notices
 from tabsync.monitoring.notify.send import TIMEOUT, Sent, send
-from tabsync.monitoring.notify.who import REMINDER, Due, Told, due_messages
+from tabsync.monitoring.notify.who import REMINDER, due_messages
 from tabsync.postgres.conninfo import place
 from tabsync.service.channels import SUBJECT, condition_of, not_used
 from tabsync.service.lease import Lease, LostLease
+from tabsync.service.message_rows import as_told, message_row
 from tabsync.system.parent import is_orphan
 from tabsync.workspace import Workspace
 
@@ -167,18 +168,18 @@ class Notifier:
         for one in episodes:
             mine = [each for each in rows if each["episode"] == one.id]
             if one.key.kind in NOTICES:
-                made = due_notices(one, [_told(each) for each in mine], self._contacts, moment, self.here)
-                fresh += [_row(one, due, moment) for due in made]
+                made = due_notices(one, [as_told(each) for each in mine], self._contacts, moment, self.here)
+                fresh += [message_row(one, due, moment) for due in made]
                 continue
             withheld = reason(one) if one.is_open else ""
             if inhibited(one, episodes) is not None and (one.is_open or not mine):
                 continue  # but whoever heard that it began hears that it has ended
             if not withheld and one.is_open and not one.is_acknowledged:
                 freed += [each["id"] for each in mine if each["state"] == "withheld"]
-            for due in due_messages(one, [_told(each) for each in mine], self._contacts, moment, self.here):
+            for due in due_messages(one, [as_told(each) for each in mine], self._contacts, moment, self.here):
                 if withheld and due.event.startswith(REMINDER):
                     continue  # when it is no longer withheld, one of them is enough
-                fresh.append(_row(one, due, moment, withheld))
+                fresh.append(message_row(one, due, moment, withheld))
         if fresh or freed:
             with ledger.writing() as connection:
                 self._lease.check(connection)
@@ -290,15 +291,3 @@ def _stamp_of(path: Path) -> tuple[int, ...]:
             stat = one.stat()
             found += [stat.st_mtime_ns, stat.st_size]
     return tuple(found)
-
-
-def _row(episode: Episode, due: Due, moment: datetime, withheld: str = "") -> Facts:
-    """The row of a message that is made. withheld: why it isn't sent, "" when it is."""
-    row: Facts = {"episode": episode.id, "contact": due.contact.role, "channel": due.contact.by, "event": due.event}
-    row |= {"created_at": iso(moment), "due_at": iso(moment), "tries": 0, "sent_at": None, "fact": withheld}
-    return row | {"state": "withheld" if withheld else "waiting"}
-
-
-def _told(row: Facts) -> Told:
-    failing = row["tries"] > (1 if row["state"] == "sending" else 0) and row["state"] in ("waiting", "sending")
-    return Told(row["contact"], row["event"], row["state"], parse_iso(row["created_at"]), failing)

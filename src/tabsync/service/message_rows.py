@@ -1,0 +1,23 @@
+"""A message as the ledger has it: a row that is there before it is sent, and until its channel has taken it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tabsync.kernel.clock import iso, parse_iso
+from tabsync.kernel.step import Facts
+from tabsync.monitoring.alerts.episode import Episode
+from tabsync.monitoring.notify.who import Due, Told
+
+
+def message_row(episode: Episode, due: Due, moment: datetime, withheld: str = "") -> Facts:
+    """The row of a message that is made. withheld: why it isn't sent, "" when it is."""
+    row: Facts = {"episode": episode.id, "contact": due.contact.role, "channel": due.contact.by, "event": due.event}
+    row |= {"created_at": iso(moment), "due_at": iso(moment), "tries": 0, "sent_at": None, "fact": withheld}
+    return row | {"state": "withheld" if withheld else "waiting"}
+
+
+def as_told(row: Facts) -> Told:
+    """What a row says of a message that was made."""
+    failing = row["tries"] > (1 if row["state"] == "sending" else 0) and row["state"] in ("waiting", "sending")
+    return Told(row["contact"], row["event"], row["state"], parse_iso(row["created_at"]), failing)
