@@ -15,6 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.kernel.clock import now
+from tabsync.kernel.errors import Exit
 from tabsync.kernel.request import Nothing
 from tabsync.kernel.step import Facts
 from tabsync.manual.load import read
@@ -22,6 +23,8 @@ from tabsync.monitoring.alerts.episode import Episode, State
 from tabsync.monitoring.alerts.keep import fired, open_episodes
 from tabsync.monitoring.history.looks import look_list
 from tabsync.monitoring.history.place import history_of
+from tabsync.monitoring.history.who import Who, look_sessions
+from tabsync.postgres.connect import Connection
 from tabsync.procedures.status import look
 from tabsync.service.collector import Collector
 from tabsync.workspace import Workspace
@@ -259,3 +262,39 @@ def test_its_own_share_of_the_server_s_time_is_a_metric(watched: Watched) -> Non
 def known(watched: Watched) -> Facts:
     facts = look(watched.workspace, read(watched.workspace.manual_path)[0])
     return next(one for one in facts["readings"] if one["metric"] == "Own")
+
+
+def test_sessions_that_come_and_go_between_two_looks_are_counted(watched: Watched) -> None:
+    conninfo = watched.workspace.conninfo
+    assert look_sessions(watched.workspace, Who()).exit_code == Exit.UNKNOWN
+
+    def look_around() -> Facts:
+        watched.collector._around_at = 0.0
+        watched.look()
+        page = look_sessions(watched.workspace, Who())
+        assert page.exit_code == Exit.DONE
+        return page.data
+
+    with connect(conninfo, "x") as counting:
+        counting.execute("set application_name = 'counting'")
+        assert look_around()["established"] is None
+        look_around()  # what the first look has opened itself is counted by now
+        earlier, before = look_around(), sessions_of(counting)
+        began, unseen = earlier["established"] or 0, earlier["unseen"] or 0
+        for _ in range(5):
+            with connect(conninfo, "x"):
+                pass
+        with connect(conninfo, "x") as stays:
+            stays.execute("set application_name = 'stays'")
+            found = look_around()
+            assert found["established"] - began == sessions_of(counting) - before == 6
+            assert found["unseen"] - unseen == 5
+    names = {one["application"] for one in found["sessions"]}
+    assert {"counting", "stays"} <= names and not any(one.startswith("tabsync/") for one in names)
+
+
+def sessions_of(connection: Connection) -> int:
+    connection.execute("select pg_stat_clear_snapshot()")
+    row = connection.execute("select sessions from pg_stat_database where datname = current_database()").fetchone()
+    assert row is not None
+    return int(row[0])

@@ -179,7 +179,7 @@ class Collector:
         if time.monotonic() >= self._around_at and not session.lost:
             self._around_at = time.monotonic() + _AROUND
             with suppress(psycopg.Error):
-                self._kept.around(*session.around())
+                self._kept.around(session.around(self._kept.looked_around()))
         if session.lost:
             self._disconnect()
         return found

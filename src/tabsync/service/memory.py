@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from tabsync.kernel.clock import now
 from tabsync.kernel.errors import TabsyncError
 from tabsync.monitoring.alerts.episode import Key, Seen
+from tabsync.monitoring.collect.session import Around
 from tabsync.monitoring.history.history import History
+from tabsync.monitoring.history.logins import counted_before
 from tabsync.monitoring.history.place import history_of
 from tabsync.monitoring.history.readings import split
 from tabsync.monitoring.measure import Reading
@@ -82,13 +84,23 @@ class Memory:
             if history is not None and titles:
                 history.append(now(), {}, tried=dict.fromkeys(titles, why))
 
-    def around(self, started_at: datetime, who: Sequence[tuple[str, str, str]]) -> None:
+    def around(self, found: Around) -> None:
         """Keep since when the server runs, and who is logged in; lost where the history can't be written."""
         with suppress(TabsyncError):
             history = self._opened()
             if history is not None:
-                history.happened(started_at, "restart", "the server was started")
-                history.saw(who, now())
+                history.happened(found.started_at, "restart", "the server was started")
+                history.saw(found.sessions, now())
+                if found.counted is not None:
+                    history.counted(found.counted, now())
+
+    def looked_around(self) -> datetime | None:
+        """When that was done last, by the server's clock."""
+        with suppress(TabsyncError):
+            history = self._opened()
+            before = counted_before(history.state("logins")) if history is not None else None
+            return before.at if before is not None else None
+        return None
 
     def said(self) -> list[str]:
         """What a person has to know of the file, once."""

@@ -24,6 +24,7 @@ from tabsync.monitoring.history.codec import Sample
 from tabsync.monitoring.history.errors import NotKept, Unreadable
 from tabsync.monitoring.history.history import History
 from tabsync.monitoring.history.lines import Line
+from tabsync.monitoring.history.logins import Counted, Passed
 from tabsync.monitoring.history.moments import ticks
 from tabsync.monitoring.history.rollup import rolled, width_of
 from tests.service.disk import small_disk
@@ -264,7 +265,7 @@ def test_an_older_file_is_brought_up_to_date(history: History, path: Path) -> No
     history.append(START, {CONNECTIONS: 1.0})
     history.close()
     older = sqlite3.connect(path)
-    older.executescript("drop table event; pragma user_version=1")
+    older.executescript("drop table event; drop table login; pragma user_version=1")
     older.close()
     with pytest.raises(Refused, match="older tabsync"):
         History.open(path, create=False)
@@ -400,3 +401,21 @@ def test_killed_at_any_moment_it_has_what_it_said_it_has(path: Path) -> None:
                 for line in reader.series("m", None, *whole, points):
                     assert sum(one.count for one in line.points) == kept, line.label
                     assert {one.low for one in line.points} == {float(line.label)}
+
+
+def test_how_many_sessions_passed_unseen_is_known_while_somebody_counts(history: History) -> None:
+    def at(minute: int, sessions: int, fresh: int | None, key: str = "5 1") -> Passed:
+        moment = START + timedelta(minutes=minute)
+        history.counted(Counted(sessions, key, moment, fresh), moment)
+        return history.logins(START)
+
+    assert at(0, 100, 3) == Passed(0, 0)  # of what was before nothing is known
+    assert (at(1, 110, 2).unseen, at(2, 111, 1).unseen) == (8, 8)
+    assert at(3, 113, 5).unseen == 8  # no more are there than began: the others' count comes a moment later
+    assert at(4, 7, 1, "5 2").established == 13  # the statistics were reset, or it is another database
+    assert at(5, 6, 0, "5 2").established == 13
+    assert at(5, 9, 0, "5 2").established == 13  # the clock stood still
+    assert at(6, 19, 1, "5 2").unseen == 8 + 9
+    found = at(7, 29, None, "5 2")
+    assert (found.established, found.unseen, found.since) == (33, None, START.replace(minute=0))
+    assert history.logins(START + timedelta(hours=1)) == Passed(0, 0)

@@ -28,6 +28,7 @@ from tabsync.monitoring.history.lines import Line
 from tabsync.monitoring.history.place import history_of
 from tabsync.monitoring.history.spark import fitting
 from tabsync.monitoring.history.standing import Kept, Standing, metric_named, standings
+from tabsync.monitoring.history.who import has_looked, rows_of, unseen_text
 from tabsync.monitoring.judge import Level
 from tabsync.monitoring.measure import Sample
 from tabsync.monitoring.words import amount
@@ -61,8 +62,11 @@ def show(request: Request, _: Viewer, console: _Found) -> Response:
         found = standings(manual, kept, until)
         names = {(one.metric.title.lower(), one.worst.label) for one in found if one.worst}
         lines = history.many(names, since, until, _SMALL)
+        week = until - RANGES["7d"]
+        who, unseen = history.sessions(week), unseen_text(history.logins(week)) if has_looked(history) else ""
     rows = [_row(one, lines, since, until) for one in found]
-    return page(request, "metrics.html", rows=rows, measured=kept.last_scrape is not None, said=said)
+    sessions = {"rows": rows_of(who[:_LISTED]), "more": max(0, len(who) - _LISTED), "unseen": unseen}
+    return page(request, "metrics.html", rows=rows, measured=kept.last_scrape is not None, said=said, sessions=sessions)
 
 
 @router.get("/metrics/{name}")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tabsync.kernel.clock import Clock, now
 from tabsync.manual.model import Manual, Metric
 from tabsync.monitoring.collect.granting import Unseen, remedies
+from tabsync.monitoring.history.logins import Counted
 from tabsync.monitoring.measure import Reading, read
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.pipe import Pipe
@@ -24,6 +26,15 @@ _SQL = named(__package__, "session.sql")
 LIMITS = Limits(lock_timeout=50, statement_timeout=5_000, idle_in_transaction_timeout=10_000)
 _STATEMENT = 5.0  # seconds; no metric may take longer
 _SLOW = 1.0  # seconds from which a metric has to wait for the others
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Since when the server runs, (role, application, address) of who is logged in but us, and how many have been."""
+
+    started_at: datetime
+    sessions: list[tuple[str, str, str]]
+    counted: Counted | None
 
 
 class Watching:
@@ -60,18 +71,20 @@ class Watching:
         self._slow |= {one.metric: one.seconds if one.seconds >= _SLOW else 0.0 for one in found}
         return [readings[number] for number in range(len(metrics))]
 
-    def around(self) -> tuple[datetime, list[tuple[str, str, str]]]:
-        """Since when the server runs, and (role, application, address) of who is logged in but us.
+    def around(self, since: datetime | None = None) -> Around:
+        """Who is logged in, and since when the server runs. since: the last look, by the server's clock.
 
         Raises psycopg.Error, as when the session is lost.
         """
         pipe = Pipe(self._reader.conn, time.monotonic() + _STATEMENT)
         try:
-            _, rows, _ = pipe.rows("begin read only", _SQL["around"], "rollback")
+            logins = pipe.filled(_SQL["logins"], {"since": since})
+            _, rows, counted, _ = pipe.rows("begin read only", _SQL["around"], logins, "rollback")
         finally:
             self._reader.server_seconds += pipe.server_seconds
         who = [tuple(str(row[name] or "") for name in ("role", "application", "address")) for row in rows]
-        return rows[0]["started_at"], [(role, name, where) for role, name, where in who if role or name]
+        sessions = [(role, name, where) for role, name, where in who if role or name]
+        return Around(rows[0]["started_at"], sessions, Counted(**counted[0]) if counted else None)
 
     def remedies(self, unseen: Sequence[Unseen]) -> tuple[str, dict[str, list[str]]]:
         """Which role looks, and the statements that would let it see what some metrics need; see granting.py.

@@ -5,3 +5,14 @@ select s.started_at, a.role, a.application, a.address
   left join (select distinct usename::text as role, application_name as application, client_addr::text as address
                from pg_stat_activity
               where backend_type = 'client backend' and application_name not like 'tabsync/%') a on true
+
+-- name: logins
+-- How many sessions this database has had, since when that is counted, and how many that are there began after a moment.
+select d.sessions, d.datid::text || ' ' || coalesce(extract(epoch from d.stats_reset)::text, '') as key,
+       clock_timestamp() as at,
+       case when pg_has_role('pg_read_all_stats', 'usage')
+            then (select count(*) from pg_stat_activity a
+                   where a.datid = d.datid and a.backend_type = 'client backend' and a.backend_start > %(since)s)
+       end as fresh
+  from pg_stat_database d
+ where d.datname = current_database()

@@ -19,7 +19,7 @@ from tabsync.postgres.queries import named
 
 NAME = "history.sqlite"
 SQL = named(__package__, "history.sql")
-_SCHEMAS = ("schema", "schema_2")
+_SCHEMAS = ("schema", "schema_2", "schema_3")
 """Each brings the file of the version before it up to date."""
 VERSION = len(_SCHEMAS)
 

@@ -21,6 +21,7 @@ from tabsync.monitoring.history.codec import Scraped, pack_scrape
 from tabsync.monitoring.history.errors import is_corrupt, not_kept, unreadable
 from tabsync.monitoring.history.file import SQL, move_away, open_to_read, open_to_write
 from tabsync.monitoring.history.lines import Line, read_lines, read_many
+from tabsync.monitoring.history.logins import Counted, Passed, read_logins, write_logins
 from tabsync.monitoring.history.moments import moment_of, ticks
 from tabsync.monitoring.history.sessions import SeenSession, Triple, read_sessions, write_sessions
 from tabsync.monitoring.history.tidy import Tidied, tidy
@@ -160,6 +161,20 @@ class History:
         """Note who is logged in: (role, application, address) of each session. Raises NotKept."""
         with self._written() as connection:
             write_sessions(connection, sessions, ticks(at))
+
+    def counted(self, counted: Counted, at: datetime) -> None:
+        """Note what the server has counted of its sessions, and so how many began since the look before.
+
+        Raises NotKept.
+        """
+        with self._written() as connection:
+            row = connection.execute(SQL["state"], {"name": "logins"}).fetchone()
+            write_logins(connection, counted, str(row[0]) if row else "", ticks(at))
+
+    def logins(self, since: datetime) -> Passed:
+        """How many sessions began since the hour of a moment, and how many of them were seen. Raises Unreadable."""
+        with self._read() as connection:
+            return read_logins(connection, ticks(since)) if connection else Passed(0, None)
 
     def sessions(self, since: datetime) -> list[SeenSession]:
         """Who was seen since a moment, the newest first. Raises Unreadable."""

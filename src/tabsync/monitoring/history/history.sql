@@ -26,6 +26,25 @@ create table state (name text primary key, value not null) without rowid;
 -- event: what a chart of this time should show besides, such as a restart of the server.
 create table event (at integer, kind text, words text, primary key (at, kind, words)) without rowid
 
+-- name: schema_3
+-- login: how many sessions began in an hour by the server's own count, and how many of them were seen, null where that is unknown.
+create table login (hour integer primary key, established integer not null, seen integer)
+
+-- name: add_logins
+insert into login (hour, established, seen) values (:hour, :established, :seen)
+    on conflict (hour) do update set
+        established = established + excluded.established, seen = seen + excluded.seen
+
+-- name: logins
+-- sum() leaves out what is null: what was not seen in one hour is unknown in all.
+select min(hour), coalesce(sum(established), 0),
+       case when count(*) = count(seen) then coalesce(sum(seen), 0) end
+  from login
+ where hour >= :since
+
+-- name: drop_old_logins
+delete from login where hour < :before
+
 -- name: all_series
 select id, metric, label from series
 

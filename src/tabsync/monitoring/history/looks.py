@@ -129,7 +129,7 @@ def look_history(workspace: Workspace, request: Past) -> Page:
     """A metric over time: one line for each of its labels."""
     manual, _ = read(workspace.manual_path)
     until = now()
-    since = until - _span(request.since)
+    since = until - span_of(request.since)
     with history_of(workspace) as history:
         metric, title = _meant(manual, history, request.name)
         every = metric.every if metric else timedelta(minutes=5)
@@ -233,7 +233,8 @@ def _meant(manual: Manual, history: History, name: str) -> tuple[Metric | None, 
     return metric, metric.title
 
 
-def _span(text: str) -> timedelta:
+def span_of(text: str) -> timedelta:
+    """How far back somebody wants to look. Raises BadUsage."""
     try:
         found = parse_duration(text)
         if timedelta(0) < found <= timedelta(days=3660):

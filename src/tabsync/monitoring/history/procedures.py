@@ -44,4 +44,18 @@ PROCEDURES: tuple[Procedure, ...] = (
         takes="json",
         needs=_HOME,
     ),
+    Procedure(
+        words="metrics sessions",
+        summary="Show who logs in: role, application, address, first and last seen; and how many passed unseen.",
+        example="tabsync metrics sessions --since 30d",
+        details=(
+            "The collector looks every half minute, and the server counts all sessions: those that began and ended "
+            "between two looks are known by their number only.\n\nExit code 6: nobody has looked yet."
+        ),
+        request="tabsync.monitoring.history.who:Who",
+        read="tabsync.monitoring.history.who:look_sessions",
+        operator="viewer",
+        takes="json",
+        needs=_HOME,
+    ),
 )

@@ -112,6 +112,7 @@ def _drop_old(connection: sqlite3.Connection, horizon: int) -> None:
     connection.execute(SQL["drop_old_readings"], {"before": horizon - HOURS_KEPT})
     connection.execute(SQL["drop_old_events"], {"before": horizon - HOURS_KEPT})
     connection.execute(SQL["drop_old_sessions"], {"before": horizon - SESSIONS_KEPT})
+    connection.execute(SQL["drop_old_logins"], {"before": (horizon - SESSIONS_KEPT) // HOUR})
     for metric, labels in connection.execute(SQL["crowded"], {"most": LABELS}).fetchall():
         crowd = {"metric": metric, "count": labels - LABELS}
         for (series,) in connection.execute(SQL["longest_unseen"], crowd).fetchall():
