@@ -9,8 +9,7 @@ from datetime import datetime, tzinfo
 
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.units import human_seconds
-from tabsync.monitoring.alerts.episode import OVER, Episode
-from tabsync.monitoring.alerts.episode import NOTICES, Episode
+from tabsync.monitoring.alerts.episode import NOTICES, OVER, Episode
 from tabsync.monitoring.notify.who import END, REMINDER, RISEN
 
 MOST = 20
