@@ -20,6 +20,7 @@ from tabsync.postgres.settings import Limits
 from tabsync.procedures.at_supabase import AtSupabase
 
 if TYPE_CHECKING:
+    from tabsync.monitoring.collect.session import Watching
     from tabsync.providers.supabase_metrics import Used
     from tabsync.workspace import Workspace
 
@@ -31,10 +32,15 @@ COLLECTOR = "collector"
 
 
 class Beside:
-    """What is beside a database: its disk, its machine, its pooler. Kept by whoever looks more than once."""
+    """What is beside a database: its disk, its machine, its pooler. Kept by whoever looks more than once.
 
-    def __init__(self, workspace: Workspace) -> None:
+    session: the one that whoever looks has open, None where there is none: at the limit of connections there is no
+    other one to be had.
+    """
+
+    def __init__(self, workspace: Workspace, session: Callable[[], Watching | None] = lambda: None) -> None:
         self.workspace = workspace
+        self.session = session
         self._provider: AtSupabase | None = None
 
     def of(self, source: str) -> Facts:
@@ -55,13 +61,18 @@ class Beside:
 
     def disk(self) -> Used:
         """The disk of the server's data: the provider's, or that of this machine if the server is here."""
-        from tabsync.providers.disk import disk_of
+        from tabsync.providers.disk import WHERE, disk_at, disk_of
         from tabsync.providers.supabase_metrics import Used
 
         if (provider := self.provider()) is not None:
             return provider.machine().disk()
-        with self.workspace.connect("disk", _LIMITS) as connection:
-            found = disk_of(connection)
+        session = self.session()
+        if session is not None and not session.lost:
+            (row,) = session.rows(WHERE)
+            found = disk_at(row["pid"], row["backend_start"], row["directory"])
+        else:
+            with self.workspace.connect("disk", _LIMITS) as connection:
+                found = disk_of(connection)
         return Used(found.used, found.size, f"of {found.path}")
 
     def pooler(self) -> tuple[Used, Used]:

@@ -10,6 +10,12 @@ from pathlib import Path
 from tabsync.kernel.errors import NotAllowed
 from tabsync.postgres.connect import Connection
 
+WHERE = (
+    "select pid, backend_start, current_setting('data_directory', true) as directory from pg_stat_activity"
+    " where pid = pg_backend_pid()"
+)
+"""What a session is asked: its process, since when, and where the data are."""
+
 _APART = 5.0  # seconds by which the clocks of kernel and server may tell the start of a process differently
 
 
@@ -28,11 +34,12 @@ def disk_of(connection: Connection) -> Disk:
     A path alone proves nothing: a container has the same one. The server is here when the process of our own session
     is, and began when the server says so.
     """
-    row = connection.execute(
-        "select pid, backend_start, current_setting('data_directory', true) from pg_stat_activity"
-        " where pid = pg_backend_pid()"
-    ).fetchone()
-    pid, started, directory = row if row else (0, None, None)
+    row = connection.execute(WHERE).fetchone()
+    return disk_at(*row) if row else disk_at(0, None, None)
+
+
+def disk_at(pid: int, started: datetime | None, directory: str | None) -> Disk:
+    """The same by what WHERE has told of a session."""
     if not _is_here(pid, started):
         raise NotAllowed("the server is not on this machine, so its disk can't be seen", "declare it: Of: 100 GB")
     if not directory:

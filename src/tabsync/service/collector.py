@@ -87,7 +87,7 @@ class Collector:
         holder = f"{self.name}/{socket.gethostname()}/{os.getpid()}/{iso(now())}"
         self._lease = Lease(self.workspace.ledger(), holder, self.workspace.home, "collector")
         self._kept = Memory(self.workspace)
-        self._beside = Beside(self.workspace)
+        self._beside = Beside(self.workspace, lambda: self._session)
         self._notices = Notices(self.workspace, self._lease.check)
 
     def run(self, pause: float = 0.5) -> None:

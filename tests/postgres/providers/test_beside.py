@@ -17,6 +17,7 @@ from tabsync.kernel.errors import CannotConnect
 from tabsync.manual.load import load
 from tabsync.manual.model import Manual, Metric
 from tabsync.manual.parts import Unit
+from tabsync.monitoring.collect.session import Watching
 from tabsync.monitoring.judge import Level
 from tabsync.procedures.sources import Beside, known_to_us
 from tabsync.providers.pgbouncer import read_pools, waiting
@@ -115,3 +116,18 @@ def test_the_disk_of_a_server_elsewhere_is_unknown(
     (found,) = known_to_us(Beside(workspace), _manual(workspace), [metric("disk")], "")
     assert (found.level, found.samples[0].value) == (Level.UNKNOWN, None)
     assert "not on this machine" in found.samples[0].why
+
+
+def test_the_collector_asks_for_the_disk_by_the_session_that_it_has(
+    databases: Databases, workspaces: Callable[..., Workspace]
+) -> None:
+    """At the limit of connections there is no other one."""
+    workspace = workspaces(databases())
+    session = Watching.open(workspace)
+    beside = Beside(workspace, lambda: session)
+    nowhere = replace(workspace, conninfo="host=127.0.0.1 port=1 dbname=nowhere connect_timeout=1")
+    beside.workspace = nowhere
+    asked = beside.of("disk")
+    assert asked["value"] and asked["of"]
+    session.close()
+    assert beside.of("disk")["value"] is None

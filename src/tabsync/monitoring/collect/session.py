@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tabsync.kernel.clock import Clock, now
 from tabsync.manual.model import Manual, Metric
@@ -92,6 +92,14 @@ class Watching:
         Raises psycopg.Error.
         """
         return remedies(Pipe(self._reader.conn, time.monotonic() + _STATEMENT), unseen)
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """The rows of a query of ours, within a time. Raises psycopg.Error."""
+        pipe = Pipe(self._reader.conn, time.monotonic() + _STATEMENT)
+        try:
+            return pipe.rows("begin read only", query, "rollback")[1]
+        finally:
+            self._reader.server_seconds += pipe.server_seconds
 
     @property
     def major(self) -> int:
