@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from tabsync.console.serve import start
 from tabsync.kernel.clock import iso, now
 from tabsync.ledger.tables import manual_version, run
+from tabsync.monitoring.history.logins import Counted
 from tabsync.monitoring.history.place import history_of
 from tabsync.workspace import Workspace
 from tests.console.conftest import Pages, Site, Workspaces, enter
@@ -52,6 +53,10 @@ def fill(workspace: Workspace) -> None:
         )
         history.tidy(now())
         history.happened(moment - timedelta(hours=1), "restart", "PostgreSQL was started")
+        history.saw([("app", EVIL, "10.0.0.7"), ("app", "a" * 60, "2001:db8::1")], moment)
+        for sessions, minutes in ((10, 9), (19, 0)):
+            at = moment - timedelta(minutes=minutes)
+            history.counted(Counted(sessions, "5 1", at, 2), at)
     ran: dict[str, Any] = {
         "id": "20261129T000000Z-abcdef",
         "procedure": "backup take full",
@@ -119,6 +124,9 @@ def test_the_list_says_how_each_stands_and_why_one_is_unknown(measured: Site, pa
     for title, one in articles.items():
         if title not in ("Active connections", "Dead tuples"):
             assert "ok" not in one.inner_text().split(), f"{title} was not measured"
+    who = page.locator("section", has=page.locator("#sessions")).inner_text()
+    assert "<img src=x onerror=alert(1)>" in who and "10.0.0.7" in who
+    assert "9 sessions began, and 7 of them ended between two looks" in who
     page.get_by_role("link", name="Dead tuples", exact=True).click()
     expect(page.locator("h1")).to_contain_text("Dead tuples")
 

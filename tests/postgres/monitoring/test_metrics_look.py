@@ -19,8 +19,10 @@ from tabsync.kernel.page import Line, Page, Table
 from tabsync.kernel.request import Nothing
 from tabsync.manual.load import read
 from tabsync.manual.show import render
+from tabsync.monitoring.history.logins import Counted
 from tabsync.monitoring.history.looks import Past, Show, look_history, look_list, look_show
 from tabsync.monitoring.history.place import history_of
+from tabsync.monitoring.history.who import Who, look_sessions
 from tabsync.workspace import Workspace
 
 EVIL = "\x1b]0;owned\x07=cmd|'/c calc'!A0\nMetric  ok"
@@ -138,3 +140,21 @@ def test_the_manual_says_the_same(workspace: Workspace) -> None:
         row = next(line for line in shown.splitlines() if line.startswith(f"{one['metric']}  "))
         assert f"  {one['unit']}  " in row
         assert all(each in row for bound in one["bounds"] for each in (bound["warning"], bound["critical"]))
+
+
+def test_who_logs_in_is_shown_as_other_people_s_words(workspace: Workspace) -> None:
+    moment = now()
+    with history_of(workspace, create=True) as history:
+        history.saw([("app", EVIL, "10.0.0.7"), ("", "", "")], moment - timedelta(days=2))
+        history.saw([("old", "psql", "")], moment - timedelta(days=20))
+        history.counted(Counted(10, "5 1", moment - timedelta(minutes=9), 0), moment - timedelta(minutes=9))
+        history.counted(Counted(19, "5 1", moment, 2), moment)
+    page = look_sessions(workspace, Who())
+    text = text_of(page)
+    assert "app" in text and "\x1b" not in text and "\nMetric" not in text and "psql" not in text
+    assert "9 sessions began, and 7 of them ended between two looks" in text
+    assert (page.data["established"], page.data["unseen"]) == (9, 7)
+    assert [one["application"] for one in page.data["sessions"]] == ["", EVIL]
+    assert "psql" in text_of(look_sessions(workspace, Who("30d")))
+    with pytest.raises(BadUsage, match="--since"):
+        look_sessions(workspace, Who("soon"))
