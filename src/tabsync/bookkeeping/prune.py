@@ -1,4 +1,4 @@
-"""tabsync ledger prune: records of runs that are older than the manual keeps them. What was proven stays for ever."""
+"""tabsync ledger prune: runs and alerts that are older than the manual keeps them. What was proven stays for ever."""
 
 from __future__ import annotations
 
@@ -36,28 +36,31 @@ class Prune:
 
 
 def plan_prune(workspace: Workspace, request: Prune) -> Planned[Workspace]:
-    """Plan to delete the runs, their steps and outputs, that are older than the manual keeps them."""
+    """Plan to delete the runs, their steps and outputs, and the alerts, that are older than the manual keeps them."""
     manual, _ = read(workspace.manual_path)
     row = next((one for one in manual.retention if one.name.lower() == CLASS), None)
     before = iso(now() - (row.retention if row else KEPT))
     counted = workspace.ledger().read("old_runs", before=before)[0]["count"]
+    alerts = workspace.ledger().read("old_alerts", before=before)[0]["count"]
     plan = Plan(
         procedure="ledger prune",
-        title=f"Delete the records of {counted} runs from before {before[:10]}; what they proved stays",
+        title=f"Delete {counted} runs and {alerts} alerts from before {before[:10]}; what was proven stays",
         target={"before": before},
         confirm="ledger",
         steps=(
             Step(
                 "delete",
-                f"Delete {counted} runs with their steps, the output of scheduled runs, and the reports of drills",
+                f"Delete {counted} runs with their steps, the output of scheduled runs, the reports of drills, and"
+                f" {alerts} alerts that have ended, with who was told of them",
                 call(delete, before=before),
-                f"rows of step and run, output of occurrence, reports/, of before {before}; evidence and audit stay",
+                f"rows of step, run, episode and delivery, output of occurrence, reports/, of before {before};"
+                " evidence and audit stay",
                 risk=Risk.DESTRUCTIVE,
                 undo="no undo: they are in the copies of the ledger that the store has",
             ),
         ),
     )
-    return Planned(plan, only_look=not request.apply, about={"runs": counted, "before": before})
+    return Planned(plan, only_look=not request.apply, about={"runs": counted, "alerts": alerts, "before": before})
 
 
 def delete(context: Context, *, before: str) -> Facts:
@@ -65,7 +68,7 @@ def delete(context: Context, *, before: str) -> Facts:
     from sqlalchemy import delete as delete_from
     from sqlalchemy import select, update
 
-    from tabsync.ledger.tables import evidence, occurrence, run, step
+    from tabsync.ledger.tables import episode, evidence, occurrence, run, step
 
     old = select(run.c.id).where(run.c.started_at < before, run.c.state != "running")
     with context.workspace.ledger().writing() as connection:
@@ -74,7 +77,14 @@ def delete(context: Context, *, before: str) -> Facts:
         runs = connection.execute(delete_from(run).where(run.c.started_at < before, run.c.state != "running")).rowcount
         silenced = update(occurrence).where(occurrence.c.started_at < before).values(output="")
         connection.execute(silenced)
-    return {"runs": runs, "reports": _delete_reports(context.workspace.home / "reports", compact(parse_iso(before)))}
+        # Deliveries go with them. What was a test stays: it says when an alert was last proven to fire.
+        ended = delete_from(episode).where(episode.c.ended_at < before, episode.c.is_test.is_(False))
+        alerts = connection.execute(ended).rowcount
+    return {
+        "runs": runs,
+        "alerts": alerts,
+        "reports": _delete_reports(context.workspace.home / "reports", compact(parse_iso(before))),
+    }
 
 
 def _delete_reports(directory: Path, before: str) -> int:
@@ -90,8 +100,12 @@ def show_prune(done: Done[Workspace, Prune]) -> Page:
     about = done.planned.about
     page = Page("ledger prune", about | {"deleted": done.results.get("delete", {}).get("runs", 0)})
     if done.outcome is None:
-        page.line(f"{about['runs']} runs are older than the manual keeps them. Nothing was deleted.")
+        page.line(f"{_counted(about)} are older than the manual keeps them. Nothing was deleted.")
         page.hint("tabsync ledger prune --apply")
     else:
-        page.line((f"Deleted the records of {done.results['delete']['runs']} runs; what they proved stays.", "good"))
+        page.line((f"Deleted the records of {_counted(done.results['delete'])}; what runs proved stays.", "good"))
     return page
+
+
+def _counted(facts: Facts) -> str:
+    return f"{facts['runs']} runs and {facts['alerts']} alerts"

@@ -98,6 +98,9 @@ select name, holder, fence, until from lease where name = :name
 -- name: old_runs
 select count(*) as count from run where started_at < :before and state <> 'running'
 
+-- name: old_alerts
+select count(*) as count from episode where ended_at < :before and not is_test
+
 -- name: open_episodes
 -- What has not ended, and what ended lately: someone may have to be told of its end.
 select id, subject, kind, rule, label, state, level, began_at, fired_at, ended_at, seen_at, acked_at, acked_by, is_test,

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, select
 
 from tabsync.bookkeeping.copy import KEPT, Fetch, look_fetch, plan_copy
 from tabsync.bookkeeping.prune import Prune, plan_prune
@@ -18,8 +19,12 @@ from tabsync.kernel.errors import BadUsage, ProblemFound
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.request import Nothing
 from tabsync.kernel.runner import run
+from tabsync.kernel.step import Facts
 from tabsync.ledger.evidence import add_evidence, latest_evidence
 from tabsync.ledger.runs import recent_runs
+from tabsync.ledger.tables import delivery, episode
+from tabsync.monitoring.alerts.episode import Episode, Key, State
+from tabsync.monitoring.alerts.keep import row_of
 from tabsync.stores.keys import Keys, new_identity
 from tabsync.workspace import Workspace
 
@@ -86,11 +91,25 @@ def test_pruning_deletes_old_runs_and_no_proof(workspaces: Callable[..., Workspa
     kept = [f"drill-{compact(now())}-0a1b2c.html", "drill-of-mine.html", "notes.txt"]
     for name in (*kept, f"drill-{compact(now() - timedelta(days=400))}-0a1b2c.json"):
         (reports / name).touch()
+    ages = {"old": 400, "new": 4, "proof": 400, "open": 400}
+    for name, age in ages.items():
+        at = now() - timedelta(days=age)
+        state = State.FIRING if name == "open" else State.ENDED
+        ended = None if name == "open" else at
+        one = Episode(name, "s", Key("threshold", name), state, "warning", at, at, at, ended, is_test=name == "proof")
+        message: Facts = {"episode": name, "contact": "DBA", "channel": "mail", "event": "start", "created_at": iso(at)}
+        message |= {"due_at": iso(at), "state": "sent", "tries": 1, "sent_at": iso(at), "fact": ""}
+        with workspace.ledger().writing() as connection:
+            connection.execute(insert(episode).values(**row_of(one), acked_at=None, acked_by=""))
+            connection.execute(insert(delivery).values(**message))
     looked = plan_prune(workspace, Prune())
     assert looked.only_look
-    assert looked.about["runs"] == 1
+    assert (looked.about["runs"], looked.about["alerts"]) == (1, 1)
     pruned = carried_out(workspace, plan_prune(workspace, Prune(apply=True)).plan)
     assert {one["id"] for one in recent_runs(workspace.ledger())} == {fresh, pruned}
+    with workspace.ledger().writing() as connection:
+        assert set(connection.execute(select(delivery.c.episode)).scalars()) == {"new", "proof", "open"}
+        assert set(connection.execute(select(episode.c.id)).scalars()) == {"new", "proof", "open"}
     assert {one.name for one in reports.iterdir()} == {*kept}
     assert [one["facts"] for one in workspace.ledger().read("evidence_from", kind="drill", since="")] == [
         {"sentence": "proven"}
