@@ -215,6 +215,8 @@ def read_samples(metric: Metric, rows: Rows, thresholds: Sequence[Threshold]) ->
 
 def _sample(metric: Metric, row: dict[str, Any], thresholds: Sequence[Threshold]) -> Sample:
     value, of = _number(row["value"]), _number(row["of"]) if "of" in row else metric.of
+    if of is None and metric.unit.kind == "percent" and "of" not in row:
+        of = 100.0  # what is in percent is a part of a hundred: a bound in percent is meant like that
     note = str(row.get("note") or "")
     level = worst(judge(threshold, value, of) for threshold in thresholds)
     why: str = ""

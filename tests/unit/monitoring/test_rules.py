@@ -11,8 +11,10 @@ from tabsync.manual.model import Manual
 from tabsync.manual.parse import parse
 from tabsync.monitoring.alerts.episode import Episode, Key, State
 from tabsync.monitoring.alerts.rules import conditions
+from tabsync.monitoring.judge import Level
 from tabsync.monitoring.measure import Reading, read_samples
 from tabsync.monitoring.measure import _level as level_of
+from tabsync.monitoring.words import amount
 from tabsync.postgres.readonly import Rows
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -122,3 +124,12 @@ def test_a_standby_that_is_well_ends_only_what_began_on_a_standby(began_there: b
     reading = replace(reading_of(("a", 1, 100, None)), standby=True, at=AT + timedelta(minutes=5))
     (seen,) = [one for one in conditions(reading, manual(), {key: held}, ()) if one.key == key]
     assert (seen.level, seen.fresh) == (None, began_there)
+
+
+@pytest.mark.parametrize(("value", "level"), [(69, Level.OK), (71, Level.WARNING), (91, Level.CRITICAL)])
+def test_a_value_in_percent_needs_no_whole(value: float, level: Level) -> None:
+    policy, _ = parse(MANUAL.replace("Unit: count of numbers", "Unit: percent"))
+    (metric,) = policy.metrics
+    rows = Rows(("value",), ((value,),), False, 0.0)
+    (sample,) = read_samples(metric, rows, policy.thresholds_of(metric.title))
+    assert (sample.level, amount(metric.unit, sample)) == (level, f"{value} %")
