@@ -157,7 +157,7 @@ class Telling:
         """What came, beside what the ledger says should have come."""
         came: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
         for mail in self.box.got:
-            whole = " ".join(str(mail[HEADER]).split())
+            whole = ", ".join(" ".join(str(value).split()) for name, value in mail.items() if name.startswith(HEADER))
             for one in whole.split(", "):
                 came[one].append((float(mail["X-Began"]), float(mail["X-Came"]), whole))
         rows = self.home.rows("select episode, contact, event, sent_at, state from delivery")

@@ -91,6 +91,14 @@ select name as label, orders as value from waiting
 | Retries | > 1000 | — | — | | Look | — |
 """
 
+NOBODY = """
+## Contacts
+
+| Role | Contact | Availability |
+|---|---|---|
+| DBA | dba@example.org | 24/7 |
+"""
+
 
 class Watched:
     """A collector that measures whenever it is asked to."""
@@ -120,7 +128,7 @@ def watched(databases: Databases, workspaces: Callable[..., Workspace], director
     run_sql(conninfo, "create table waiting (name text, orders int)")
     run_sql(conninfo, "insert into waiting values ('kitchen', 1), ('bar', 1)")
     path = directory / "manual.md"
-    path.write_text(MANUAL)
+    path.write_text(MANUAL + NOBODY)
     found = Watched(workspaces(conninfo, path))
     yield found
     found.collector.end()
@@ -240,7 +248,7 @@ def test_its_own_share_of_the_server_s_time_is_a_metric(watched: Watched) -> Non
     slow = "select count(*) as value from generate_series(1, 2000000) a where a % 7 = 3"
     own = "### Own\n\nUnit: percent\nEvery: 1 s\nSource: collector\n\n"
     own += f"### Slow\n\nUnit: count of rows\nEvery: 1 s\n\n```sql\n{slow}\n```\n\n"
-    manual.write_text(MANUAL.replace("## Thresholds", own + "## Thresholds"))
+    manual.write_text(MANUAL.replace("## Thresholds", own + "## Thresholds") + NOBODY)
     once = known(watched)
     assert (once["value"], once["error"]) == ("0 %", "")  # nobody collects, so it takes nothing
     watched.look()
@@ -298,3 +306,30 @@ def sessions_of(connection: Connection) -> int:
     row = connection.execute("select sessions from pg_stat_database where datname = current_database()").fetchone()
     assert row is not None
     return int(row[0])
+
+
+@pytest.mark.parametrize("broken", ["> 50 boxes", "> 50 orders", "nothing"])
+def test_a_manual_that_is_not_valid_at_the_start_ends_nothing(watched: Watched, broken: str) -> None:
+    put(watched, "kitchen", 60)
+    watched.look()
+    path = watched.workspace.manual_path
+    text = path.read_text()
+    row = next(line for line in text.splitlines() if line.startswith("| Waiting |"))
+    cells = row.split("|")
+    cells[3] = f" {broken} "
+    if broken == "nothing":
+        cells[1] = " Wating "
+    before = watched.episodes()
+    assert {one.level for one in before.values()} == {"critical"}
+    path.write_text(text.replace(row, "|".join(cells)))
+    watched.collector.end()
+    watched.collector = Collector(watched.workspace, "another", watched.said.append)
+    put(watched, "kitchen", 20)
+    watched.look()
+    watched.look()
+    assert {key: (one.state, one.level) for key, one in watched.episodes().items()} == {
+        key: (one.state, one.level) for key, one in before.items()
+    }
+    path.write_text(text)
+    watched.look()
+    assert watched.episodes()["Waiting", "kitchen"].level == "warning", watched.said

@@ -13,7 +13,7 @@ from tabsync.postgres import embedded
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
 from tests.servers import running_server, standby_of
-from tests.service.test_collector import MANUAL, Watched
+from tests.service.test_collector import MANUAL, NOBODY, Watched
 from tests.sessions import connect
 from tests.vanish import until
 
@@ -24,7 +24,7 @@ def test_a_role_at_its_connection_limit_is_said_once_and_tried_ever_less_often(
     conninfo = databases()
     run_sql(conninfo, "create table waiting as select 'kitchen' as name, 20 as orders")
     path = directory / "manual.md"
-    path.write_text(MANUAL)
+    path.write_text(MANUAL + NOBODY)
     run_sql(conninfo, "drop role if exists limited")
     run_sql(conninfo, "create role limited login password 'x' connection limit 1")
     run_sql(conninfo, "grant select on waiting to limited")
@@ -60,7 +60,7 @@ def test_after_a_failover_the_promoted_standby_goes_on_with_the_same_episodes(
         run_sql(primary.conninfo(), "create table waiting as select 'kitchen' as name, 20 as orders")
         with standby_of(primary, "successor") as standby:
             path = directory / "manual.md"
-            path.write_text(MANUAL)
+            path.write_text(MANUAL + NOBODY)
             watched = Watched(workspaces(primary.conninfo(), path))
             watched.look()
             (before,) = watched.episodes().values()

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
@@ -67,13 +68,20 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+@contextmanager
+def receiving(box: Mailbox, port: int) -> Iterator[None]:
+    """Let it listen."""
+    controller = Controller(box, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield
+    controller.stop()
+
+
 @pytest.fixture
 def mailbox() -> Iterator[tuple[Mailbox, int]]:
     box, port = Mailbox(), free_port()
-    controller = Controller(box, hostname="127.0.0.1", port=port)
-    controller.start()
-    yield box, port
-    controller.stop()
+    with receiving(box, port):
+        yield box, port
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.kernel.clock import age
-from tabsync.kernel.errors import Exit
+from tabsync.kernel.errors import Exit, TabsyncError
 from tabsync.kernel.page import Cell, Page, Style
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.request import Option
@@ -36,7 +36,12 @@ def look_health(workspace: Workspace, request: Health) -> Page:
     """Whether the database answers and the manual's key tables can be read."""
     from tabsync.monitoring.health import check_health
 
-    facts = check_health(workspace, load(workspace.manual_path))
+    try:
+        facts = check_health(workspace, load(workspace.manual_path))
+    except TabsyncError as error:
+        if not request.nagios:
+            raise
+        return _unknown_to_nagios(error)
     page = Page("health", facts)
     if request.nagios:
         return _for_nagios(page, facts)
@@ -59,6 +64,13 @@ def _for_nagios(page: Page, facts: Facts) -> Page:
     word = "CRITICAL" if failed else "OK"
     page.line(f"TABSYNC {word} - {in_one_line(told).replace('|', '/')} | {times}".rstrip(" |"), whole=True)
     page.exit_code = Exit.USAGE if failed else Exit.DONE  # 2 is critical there
+    return page
+
+
+def _unknown_to_nagios(error: TabsyncError) -> Page:
+    page = Page("health", {"healthy": None, "error": error.fact})
+    page.line(f"TABSYNC UNKNOWN - {in_one_line(error.fact).replace('|', '/')}", whole=True)
+    page.exit_code = Exit.NOT_ALLOWED  # 3 is unknown there
     return page
 
 

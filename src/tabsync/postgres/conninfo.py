@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.kernel.errors import BadUsage
 
+_PING = 3  # seconds; libpq takes no less than 2
 _SECRET = {"password", "sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"}
 
 _OF_OTHERS = (
@@ -179,8 +180,9 @@ def place(conninfo: str) -> str:
 
 
 def answers(conninfo: str) -> bool:
-    """Whether a server answers there at all, be it with a refusal; found without reading its words.
+    """Whether a server answers there at all within a second or two, be it with a refusal; its words are not read.
 
-    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PQPING
+    Without a bound one that is frozen would keep us for ever. https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PQPING
     """
-    return pq.PGconn.ping(conninfo.encode()) == pq.Ping.OK  # the C implementation gives a bare number
+    bounded = make_conninfo(conninfo, connect_timeout=_PING)
+    return pq.PGconn.ping(bounded.encode()) == pq.Ping.OK  # the C implementation gives a bare number

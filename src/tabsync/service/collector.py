@@ -24,7 +24,7 @@ from tabsync.manual.load import read
 from tabsync.manual.model import Manual, Metric
 from tabsync.monitoring.alerts.episode import Episode, Key, Seen
 from tabsync.monitoring.alerts.keep import keep, of_subject, open_episodes
-from tabsync.monitoring.alerts.rules import DOWN, conditions, left_over
+from tabsync.monitoring.alerts.rules import DOWN, conditions, left_over, worse_only
 from tabsync.monitoring.collect.session import Watching
 from tabsync.monitoring.measure import Reading, with_limits
 from tabsync.postgres.conninfo import answers, place
@@ -65,6 +65,7 @@ class Collector:
     stopping: Event = field(default_factory=Event)
     _lease: Lease = field(init=False)
     _manual: Manual | None = None
+    _is_half: bool = False  # what could be read of a manual that is not valid: it lacks rows, and bounds of rows
     _stamp: tuple[int, int] | None = None
     _session: Watching | None = None
     _kept: Memory = field(init=False)
@@ -72,6 +73,7 @@ class Collector:
     _notices: Notices = field(init=False)
     _next: dict[str, float] = field(default_factory=dict)
     _missed: set[str] = field(default_factory=set)
+    _slow: dict[str, float] = field(default_factory=dict)
     _tries: int = 0
     _connect_at: float = 0.0
     _renew_at: float = 0.0
@@ -139,7 +141,7 @@ class Collector:
                 self._stamp = stamp
                 self._note("manual", f"the manual is not valid: {problems[0].described(path.name)}" if problems else "")
                 if not problems or self._manual is None:
-                    self._manual = manual
+                    self._manual, self._is_half = manual, bool(problems)
         except (OSError, TabsyncError) as error:
             self._note("manual", error.fact if isinstance(error, TabsyncError) else f"the manual: {words_of(error)}")
             self._stamp = None
@@ -191,7 +193,7 @@ class Collector:
         if time.monotonic() < self._connect_at:
             return None
         try:
-            self._session = Watching.open(self.workspace)
+            self._session = Watching.open(self.workspace, self._slow)
         except (CannotConnect, Refused) as error:
             self._connect_at = time.monotonic() + _AGAIN[min(self._tries, len(_AGAIN) - 1)]
             self._tries += 1
@@ -226,8 +228,9 @@ class Collector:
         held = {one.key: one for one in self._open()}
         manual = self._manual or Manual()
         for reading in readings:
-            yield from conditions(reading, manual, held, before, self._kept.labels())
-        if readings:
+            for seen in conditions(reading, manual, held, before, self._kept.labels()):
+                yield worse_only(seen, held.get(seen.key)) if self._is_half else seen
+        if readings and not self._is_half:
             yield from left_over(manual, held, now())
 
     def _of_database(self, readings: Sequence[Reading]) -> Iterator[Seen]:
@@ -272,12 +275,13 @@ def _facts_of_database(key: Key, workspace: Workspace, fact: str) -> Facts:
     if key is DATABASE:
         meaning, text = "Nothing that needs the database works.", "does not answer"
     else:
-        meaning, text = "The database runs, and nobody watches it.", "can't be measured: the collector is not let in"
+        meaning = "A server or a pooler answers there, and nothing of the database is known."
+        text = "can't be measured: the collector is not let in"
     return {
         "metric": f"{place(workspace.conninfo)}",
         "text": text,
         "why": fact,
         "meaning": meaning,
         "action": "See whether the server runs, and whether it can be reached",
-        "runbook": "Server doesn't answer" if key is DATABASE else "",
+        "runbook": "Server doesn't answer",
     }

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from tabsync.kernel.clock import iso, parse_iso
 from tabsync.kernel.step import Facts
 from tabsync.monitoring.alerts.episode import Episode
+from tabsync.monitoring.notify.message import id_of
+from tabsync.monitoring.notify.send import MOST_IDS
 from tabsync.monitoring.notify.who import Due, Told
+
+_AT_ONCE = 50  # alerts in one message
 
 
 def message_row(episode: Episode, due: Due, moment: datetime, withheld: str = "") -> Facts:
@@ -21,3 +26,15 @@ def as_told(row: Facts) -> Told:
     """What a row says of a message that was made."""
     failing = row["tries"] > (1 if row["state"] == "sending" else 0) and row["state"] in ("waiting", "sending")
     return Told(row["contact"], row["event"], row["state"], parse_iso(row["created_at"]), failing)
+
+
+def fitting(role: str, rows: Sequence[Facts]) -> list[Facts]:
+    """As many of the messages to a contact as go into one."""
+    found: list[Facts] = []
+    length = 0
+    for row in rows[:_AT_ONCE]:
+        length += len(id_of(row["episode"], role, row["event"])) + 2
+        if found and length > MOST_IDS:
+            break
+        found.append(row)
+    return found

@@ -33,12 +33,13 @@ from tabsync.monitoring.alerts.silences import silence_of, silences, window_of, 
 from tabsync.monitoring.notify.link import GOOD_FOR, link_for
 from tabsync.monitoring.notify.message import Part, id_of, subject_of, text_of
 from tabsync.monitoring.notify.notices import due_notices
-from tabsync.monitoring.notify.send import TIMEOUT, Sent, send
+from tabsync.monitoring.notify.send import MAIL_TIMEOUT, Sent, send
+from tabsync.monitoring.notify.try_out import address_of
 from tabsync.monitoring.notify.who import REMINDER, due_messages
 from tabsync.postgres.conninfo import place
 from tabsync.service.channels import SUBJECT, condition_of, not_used
 from tabsync.service.lease import Lease, LostLease
-from tabsync.service.message_rows import as_told, message_row
+from tabsync.service.message_rows import as_told, fitting, message_row
 from tabsync.system.parent import is_orphan
 from tabsync.workspace import Workspace
 
@@ -49,9 +50,8 @@ _GAP = 2.0  # seconds between two messages to one contact: what comes meanwhile 
 _BACK_OFF = (10, 30, 60, 120, 300, 900)  # seconds until a channel that failed is tried again
 _GIVE_UP = 100  # tries, which take a day
 _LATELY = timedelta(days=8)  # however long nobody told: whoever heard that it began hears that it has ended
-_AT_ONCE = 50  # alerts in one message
 _PEOPLE = 64  # to whom messages are on their way at the same time: one that gets no answer delays nobody else
-_PATIENCE = TIMEOUT + 3  # seconds at the end for what is on its way
+_PATIENCE = MAIL_TIMEOUT + 3  # seconds at the end for what is on its way
 _FAILED = (SQLAlchemyError, TabsyncError, OSError)
 
 
@@ -67,6 +67,7 @@ class Notifier:
     _lease: Lease = field(init=False)
     _pool: ThreadPoolExecutor = field(init=False)
     _contacts: tuple[Contact, ...] = ()
+    _is_half: bool = False  # those of a manual that is not valid: some may be missing
     _stamp: tuple[int, int] | None = None
     _on_way: dict[str, tuple[Future[Sent], list[Facts]]] = field(default_factory=dict)
     _last: dict[str, float] = field(default_factory=dict)
@@ -136,7 +137,7 @@ class Notifier:
             if (stamp := (stat.st_mtime_ns, stat.st_size)) != self._stamp:
                 manual, problems = read(path)
                 if not problems or not self._contacts:
-                    self._contacts = manual.contacts
+                    self._contacts, self._is_half = manual.contacts, bool(problems)
                 self._stamp = stamp
 
     def _is_time(self) -> bool:
@@ -188,7 +189,8 @@ class Notifier:
                 if freed:
                     waits = {"state": "waiting", "created_at": iso(moment), "due_at": iso(moment), "fact": ""}
                     connection.execute(update(delivery).where(delivery.c.id.in_(freed)).values(**waits))
-        self._take_in(not_used(episodes, self._contacts))
+        if not self._is_half:
+            self._take_in(not_used(episodes, self._contacts))
 
     def _send(self) -> None:
         """Send what is due, to each contact at most one message at a time."""
@@ -206,14 +208,14 @@ class Notifier:
         for contact, some in (ready | left).items():  # what may have arrived goes again as it went, under the same id
             busy = contact in self._on_way or time.monotonic() - self._last.get(contact, -_GAP) < _GAP
             if not busy:
-                self._begin(contact, some[:_AT_ONCE])
+                self._begin(contact, fitting(contact, some))
             self._look_at = 0.0  # what waits, and what there was no room for, is looked at again
 
     def _begin(self, role: str, rows: list[Facts]) -> None:
         """Send one contact all that is due, in one message."""
         contact = next((one for one in self._contacts if one.role == role), None)
         channel = contact.by if contact else ""
-        address = next((url for name, url in self.workspace.channels if name == channel), "")
+        address, trouble = address_of(self.workspace, channel)
         with self.workspace.ledger().writing() as connection:
             self._lease.check(connection)
             mine = update(delivery).where(delivery.c.id.in_([row["id"] for row in rows]))
@@ -224,8 +226,8 @@ class Notifier:
             connection.execute(mine.values(state="sending", tries=delivery.c.tries + 1, channel=channel))
         self._last[role] = time.monotonic()
         rows = [row | {"channel": channel} for row in rows]
-        if not address:
-            self._settle(rows, Sent(f"tabsync.toml has no channel {channel!r} in [notify]"))
+        if trouble:
+            self._settle(rows, Sent(trouble))
             return
         parts = self._parts(rows, role)
         name = self.workspace.name or place(self.workspace.conninfo)

@@ -82,6 +82,8 @@ class Value:
             scheme, _, rest = str(self.value).partition("://")
             return f"{scheme}://{rest.rpartition('@')[2].partition('/')[0]}/..."  # whoever knows its path may ping it
         if self.setting.name.startswith(f"{CHANNELS}."):
+            if not self.value:
+                return "unknown"
             scheme, separator, _ = str(self.value).partition("://")
             return f"{scheme}://..." if separator and scheme.isalnum() else "***"  # a token may stand anywhere in it
         if self.setting.secret and self.value and not self._is_directory:
@@ -153,20 +155,19 @@ def _channels(path: Path | None, given: Mapping[str, Any], lines: Mapping[str, i
         if address := os.environ.get(variable, ""):
             found[name] = Value(setting, address, variable)
         elif how == "file":
-            found[name] = Value(
-                setting, _address_in(path.parent / Path(value).expanduser(), path), f"{origin}: {value}"
-            )
+            address, trouble = _address_in(path.parent / Path(value).expanduser())
+            found[name] = Value(setting, address, f"{origin}: {value}{trouble}")
         else:
             found[name] = Value(setting, value, origin)
     return found
 
 
-def _address_in(file: Path, path: Path) -> str:
+def _address_in(file: Path) -> tuple[str, str]:
+    """The address that a file holds, or why it can't be read, which keeps no other command from working."""
     try:
-        return file.read_text(encoding="utf-8").strip()
+        return file.read_text(encoding="utf-8").strip(), ""
     except (OSError, UnicodeDecodeError) as error:
-        told = getattr(error, "strerror", None) or "it is no text"
-        raise BadUsage(f"{path}: can't read {file}, which a channel is in: {told}", "check its permissions") from None
+        return "", f", which can't be read: {getattr(error, 'strerror', None) or 'it is no text'}"
 
 
 def _check_size(path: Path | None, one: Value) -> None:

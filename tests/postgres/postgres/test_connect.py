@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from tabsync.kernel.errors import CannotConnect, Exit, NotAllowed
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import allowed, connect, program_environment
-from tabsync.postgres.conninfo import check_conninfo, without_defences
+from tabsync.postgres.conninfo import answers, check_conninfo, without_defences
 from tabsync.postgres.settings import Limits
 from tabsync.system.programs import run_program
 
@@ -50,6 +50,13 @@ def test_refused(server: embedded.Server, change: dict[str, str], fact: str, hin
     assert "\n" not in error.fact + error.hint
     assert "canary" not in error.fact + error.hint
     assert error.__cause__ is None  # whoever prints the chain prints no connection string either
+
+
+def test_whether_a_frozen_server_answers_is_not_waited_for() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        assert not answers(f"host=127.0.0.1 port={silent.getsockname()[1]}")  # it would wait for ever
 
 
 def test_a_server_that_does_not_answer_is_given_up_on() -> None:

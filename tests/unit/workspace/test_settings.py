@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tabsync.kernel.errors import BadUsage
+from tabsync.monitoring.notify.try_out import address_of
 from tabsync.workspace import find
 from tabsync.workspace.settings import read_settings
 
@@ -77,3 +78,16 @@ def test_links_that_nobody_could_open_are_refused(url: str, tmp_path: Path) -> N
     ):
         file.write_text(f'[console]\npublic_url = "{good}"\n')
         assert read_settings(file)["console.public_url"] == good
+
+
+def test_a_channels_file_that_can_not_be_read_keeps_no_command_from_working(tmp_path: Path) -> None:
+    file = tmp_path / "tabsync.toml"
+    file.write_text('database = "host=/nowhere"\nnotify.mail = { file = "mail.url" }\n')
+    assert find(file).channels == (("mail", ""),)
+    (shown,) = read_settings(file).channels.values()
+    assert shown.shown == "unknown"
+    assert "mail.url, which can't be read: No such file" in shown.origin
+    assert address_of(find(file), "mail") == ("", "the file of the channel 'mail' can't be read, or is empty")
+    (tmp_path / "mail.url").write_text("mailto://u:secret@example.org\n")
+    assert address_of(find(file), "mail") == ("mailto://u:secret@example.org", "")
+    assert address_of(find(file), "hook")[1].startswith("tabsync.toml has no channel 'hook'")

@@ -14,13 +14,13 @@ from tabsync.kernel.errors import TabsyncError
 router = APIRouter()
 
 
-@router.get("/healthz")
+@router.api_route("/healthz", methods=["GET", "HEAD"])
 def alive(_: Public) -> Response:
     """Whether the console answers; the database may be down, and the console is what says so."""
     return PlainTextResponse("ok\n")
 
 
-@router.get("/readyz")
+@router.api_route("/readyz", methods=["GET", "HEAD"])
 def ready(_: Public, console: Annotated[Console, Depends(console_of)]) -> Response:
     """Whether people can use it: whether the ledger can be read, without which nobody can log in."""
     try:

@@ -107,7 +107,10 @@ def plan_unsilence(workspace: Workspace, request: Loud) -> Plan:
 def plan_open(workspace: Workspace, request: Open) -> Plan:
     """Plan to open a window. Raises BadUsage when its times can't be read, or it would last too long."""
     begin = _moment(request.begin) if request.begin else now()
-    until = begin + _span(request.lasting)
+    try:
+        until = begin + _span(request.lasting)
+    except OverflowError:
+        raise BadUsage("there is no time after the year 9999", "--from an earlier moment") from None
     if until <= now():
         raise BadUsage("the window would have ended already", "--from a later moment")
     reason, critical = _reason(request.reason), request.critical_too

@@ -80,6 +80,12 @@ def left_over(manual: Manual, now_open: Open, at: datetime) -> Iterator[Seen]:
             yield Seen(key, None, at, facts={OVER: "the manual has no such bound any more"})
 
 
+def worse_only(seen: Seen, held: Episode | None) -> Seen:
+    """What was seen by a manual that lacks bounds: it may begin and worsen what is there, and ends nothing."""
+    milder = seen.level is None or (held is not None and held.level == "critical" and seen.level == "warning")
+    return replace(seen, level=None, goes_on=None, fresh=False) if milder else seen
+
+
 def rule_of(metric: Metric, number: int) -> str:
     """The name of a threshold: its metric's title; a second one on the same metric has a number."""
     return metric.title if not number else f"{metric.title} ({number + 1})"

@@ -40,14 +40,17 @@ class Around:
 class Watching:
     """A session to the watched database, which also keeps what was proven of the metrics' statements."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, slow: dict[str, float] | None = None) -> None:
         self._reader = Reader(connection)
-        self._slow: dict[str, float] = {}
+        self._slow = {} if slow is None else slow
 
     @classmethod
-    def open(cls, workspace: Workspace) -> Watching:
-        """Open it. Raises CannotConnect with what to check, Refused behind a pooler in transaction mode."""
-        return cls(workspace.connect_to_measure(LIMITS))
+    def open(cls, workspace: Workspace, slow: dict[str, float] | None = None) -> Watching:
+        """Open it. slow: how long metrics took, by their titles; whoever keeps it knows it in the next session too.
+
+        Raises CannotConnect with what to check, Refused behind a pooler in transaction mode.
+        """
+        return cls(workspace.connect_to_measure(LIMITS), slow)
 
     def scrape(
         self, metrics: Sequence[Metric], manual: Manual, deadline_seconds: float, clock: Clock = now
@@ -69,6 +72,8 @@ class Watching:
         )
         readings = dict(zip(order, found, strict=True))
         self._slow |= {one.metric: one.seconds if one.seconds >= _SLOW else 0.0 for one in found}
+        if self.lost:  # by the first one that has no answer, most likely: it would take the next session from all again
+            self._slow |= {one.metric: deadline_seconds for one in [one for one in found if one.error][:1]}
         return [readings[number] for number in range(len(metrics))]
 
     def around(self, since: datetime | None = None) -> Around:

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 from urllib.parse import quote, urlencode
 
 TIMEOUT = 15.0
 """Seconds after which a channel that does not answer has failed."""
 
+MAIL_TIMEOUT = 30.0
+"""The same of a mail server, which may think: it greets late on purpose, and looks into a mail before it takes it.
+
+What it has taken while we waited no longer would come again: https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3.2
+"""
+
 HEADER = "X-TabSync-Delivery"
-"""What makes a message that came twice recognisable."""
+"""What makes a message that came twice recognisable; ids that don't fit go on in HEADER-2, and so on."""
+
+MOST_IDS = 6_000
+"""Characters of all ids together: web servers take 8 kB of headers."""
+
+_LINE = 900  # characters of a header: https://www.rfc-editor.org/rfc/rfc5322#section-2.1.1
+_ADDRESSES = re.compile(r"[^\s,;?&<>@]+@[^\s,;?&<>@]+(?:[\s,;]+[^\s,;?&<>@]+@[^\s,;?&<>@]+)*")
 
 _MAILS = ("mailto", "mailtos")
 _WEBHOOKS = ("json", "jsons", "xml", "xmls", "form", "forms")
@@ -31,31 +45,46 @@ class Sent:
         return not self.fact
 
 
-def send(address: str, to: str, subject: str, text: str, delivery: str, timeout: float = TIMEOUT) -> Sent:
+def send(address: str, to: str, subject: str, text: str, delivery: str, timeout: float = 0.0) -> Sent:
     """Send one message. Never raises.
 
     address: of the channel, as Apprise writes it; to: the contact's own address, for a channel of mails; delivery: the
-    id that goes along as a header; timeout: seconds, for all of it.
+    ids that go along as headers, with commas between; timeout: seconds, for all of it; 0: as long as its kind may take.
     """
+    is_mail = _scheme(address) in _MAILS
+    seconds = timeout or (MAIL_TIMEOUT if is_mail else TIMEOUT)
+    if is_mail and not _says(address, "to") and not _ADDRESSES.fullmatch(to.strip()):
+        return Sent("the contact has no mail address in the manual")
     found: list[Sent] = []
-    url = completed(address, to, delivery, timeout)
-    thread = threading.Thread(target=lambda: found.append(_sent(url, subject, text, timeout)), daemon=True)
+    url = completed(address, to.strip(), delivery, seconds)
+    # A daemon: what drips on for hours keeps nobody from ending.
+    thread = threading.Thread(target=lambda: found.append(_sent(url, subject, text, seconds)), daemon=True)
     thread.start()
-    thread.join(timeout + 1)  # Apprise's own time-out is for each step of it
-    return found[0] if found else Sent(f"no answer within {timeout:.0f} s")
+    thread.join(seconds + 1)  # Apprise's own time-out is for each step of it
+    return found[0] if found else Sent(f"no answer within {seconds:.0f} s")
 
 
 def completed(address: str, to: str, delivery: str, timeout: float) -> str:
     """The address of Apprise for one message. https://github.com/caronc/apprise/wiki/URLBasics"""
-    scheme = address.partition("://")[0].lower()
-    asked = {"cto": f"{min(timeout, 5):.0f}", "rto": f"{timeout:.0f}"}
+    scheme = _scheme(address)
+    asked = {"cto": f"{timeout if scheme in _MAILS else min(timeout, 5):.0f}", "rto": f"{timeout:.0f}"}
     if scheme in _MAILS:
-        asked |= {"to": to} if "@" in to and not _says(address, "to") else {}
-        asked |= {f"+{HEADER}": delivery, "format": "text"}
-    elif scheme in _WEBHOOKS:
-        asked |= {f"+{HEADER}": delivery}
+        asked |= {"to": to} if not _says(address, "to") else {}
+        asked |= {"format": "text"}
+    if scheme in (*_MAILS, *_WEBHOOKS):
+        asked |= {f"+{name}": ids for name, ids in headers(delivery).items()}
     joined = urlencode(asked, safe="+@", quote_via=quote)
     return f"{address}{'&' if '?' in address else '?'}{joined}"
+
+
+def headers(delivery: str) -> dict[str, str]:
+    """The ids of a message as headers, none longer than a line of a mail may be."""
+    lines = [""]
+    for one in delivery.split(", "):
+        if lines[-1] and len(lines[-1]) + len(one) + 2 > _LINE:
+            lines.append("")
+        lines[-1] += f", {one}" if lines[-1] else one
+    return {f"{HEADER}-{number}" if number > 1 else HEADER: line for number, line in enumerate(lines, 1)}
 
 
 def check(address: str) -> str:
@@ -76,15 +105,32 @@ def _sent(url: str, subject: str, text: str, timeout: float) -> Sent:
     began = time.monotonic()
     try:
         with _quiet() as told:
-            apprise = Apprise()
-            if not apprise.add(url):
+            _follow_nobody()
+            # Not by Apprise.notify(): it has six threads for the whole process, and each channel that drips keeps one.
+            channel = Apprise.instantiate(url)
+            if channel is None:
                 return Sent("its address is none that Apprise knows")
-            if apprise.notify(body=text, title=subject, body_format=NotifyFormat.TEXT):
+            if channel.notify(body=text, title=subject, body_format=NotifyFormat.TEXT):
                 return Sent()
     except Exception as error:  # noqa: BLE001 - a plugin for somebody else's service may raise anything
         return Sent(f"failed: {type(error).__name__}")
     late = time.monotonic() - began >= 0.9 * timeout
     return Sent("no answer in time" if late else _reason(told))
+
+
+@cache
+def _follow_nobody() -> None:
+    """See that no channel of this process follows a redirect.
+
+    It would ask for that page without the message, and take the answer for "told": a login page says 200 too.
+    """
+    from requests.sessions import Session
+
+    Session.get_redirect_target = lambda _session, _response: None  # type: ignore[method-assign, assignment]
+
+
+def _scheme(address: str) -> str:
+    return address.partition("://")[0].lower()
 
 
 def _reason(told: list[str]) -> str:

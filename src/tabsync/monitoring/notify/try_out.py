@@ -82,10 +82,18 @@ def send_to_each(context: Context, *, roles: list[str]) -> Facts:
     return {"told": told}
 
 
+def address_of(workspace: Workspace, channel: str) -> tuple[str, str]:
+    """The address of a channel, or why there is none."""
+    found = dict(workspace.channels)
+    if channel not in found:
+        return "", f"tabsync.toml has no channel {channel!r} in [notify]"
+    return found[channel], "" if found[channel] else f"the file of the channel {channel!r} can't be read, or is empty"
+
+
 def _tell(workspace: Workspace, contact: Contact) -> Sent:
-    address = next((url for name, url in workspace.channels if name == contact.by), "")
-    if not address:
-        return Sent(f"tabsync.toml has no channel {contact.by!r} in [notify]")
+    address, trouble = address_of(workspace, contact.by)
+    if trouble:
+        return Sent(trouble)
     name = workspace.name or place(workspace.conninfo)
     text = (
         f"This is a TEST of the channel {contact.by}, and there is nothing to do.\n"

@@ -16,6 +16,6 @@ if TYPE_CHECKING:
 
 def contribute(workspace: Workspace, manual: Manual, facts: Facts) -> list[Facts]:
     """Add for each severity why or when nobody would be told."""
-    channels = [name for name, _ in workspace.channels]
+    channels = [name for name, address in workspace.channels if address]
     facts["nobody_told"] = gaps(manual.contacts, channels, now(), machine_zone())
     return []
