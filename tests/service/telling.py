@@ -113,6 +113,16 @@ class Telling:
             else:
                 time.sleep(self.draw.uniform(0.2, 2.5))
                 self.kill(self.draw.choice((*self.parts, "all") if self.parts == SERVED else (*self.parts,)))
+        self._until_told()
+
+    def _until_told(self, seconds: float = 90) -> None:
+        """On a slow machine each may have been killed before it had told anybody of anything."""
+        for label in LABELS:
+            self.put(label, 60)
+        until = time.monotonic() + seconds
+        while not self.box.got:
+            assert time.monotonic() < until, "nobody was told of anything"
+            time.sleep(0.2)
 
     def put(self, label: str, orders: int) -> None:
         """Let a condition begin or end."""
