@@ -6,6 +6,8 @@ from tabsync.kernel.units import human_bytes, human_seconds
 from tabsync.manual.parts import Unit
 from tabsync.monitoring.measure import Sample
 
+_LABEL = 120  # characters of a label
+
 
 def amount(unit: Unit, sample: Sample) -> str:
     """The value of a sample in words, with what it is a part of where that is known."""
@@ -33,3 +35,8 @@ def quantity(unit: Unit, value: float) -> str:
     digits = 0 if value == int(value) or abs(value) >= 100 else 2 if abs(value) < 1 and unit.kind == "percent" else 1
     number = f"{value:,.{digits}f}"
     return f"{number} %" if unit.kind == "percent" else number
+
+
+def shortened(label: str) -> str:
+    """A label as it is told: whoever named it may have been long-winded, or mean."""
+    return label if len(label) <= _LABEL else f"{label[:_LABEL]}..."

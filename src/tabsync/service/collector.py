@@ -106,7 +106,8 @@ class Collector:
                 return ()
             readings = self._measure()
             self._take_in(readings)
-            self._note("ledger", "")
+            if readings:  # where there was nothing to write, nothing is known of whether it could be written
+                self._note("ledger", "")
         except LostLease:
             self._holding, self._renew_at = False, 0.0
             return ()

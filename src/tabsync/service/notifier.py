@@ -102,7 +102,7 @@ class Notifier:
             if self._is_time():
                 self._make()
                 self._send()
-            self._note("")
+                self._note("")
         except LostLease:
             self._holding, self._renew_at = False, 0.0
         except _FAILED as error:

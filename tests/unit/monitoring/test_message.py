@@ -45,3 +45,10 @@ def test_what_nobody_looks_at_any_more_has_not_recovered() -> None:
     assert "RECOVERED" not in text
     well = advance(_part(1).episode, replace(seen, facts={}), "", "s")
     assert well is not None and subject_of([replace(part, episode=well)], "shop").startswith("RECOVERED")
+
+
+def test_a_label_that_never_ends_is_cut() -> None:
+    part = _part(1)
+    part = replace(part, episode=replace(part.episode, key=Key("threshold", "M1", "x" * 3_000)))
+    text = text_of([part], "shop", UTC, BEGAN)
+    assert max(map(len, text.splitlines())) < 200

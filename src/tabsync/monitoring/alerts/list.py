@@ -16,13 +16,14 @@ from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds, parse_duration
 from tabsync.ledger.evidence import latest_evidence
 from tabsync.ledger.open import Ledger
-from tabsync.manual.load import load
+from tabsync.manual.load import read
 from tabsync.manual.model import Manual
 from tabsync.monitoring.alerts.episode import OVER, Episode, State
 from tabsync.monitoring.alerts.keep import fired, open_episodes
 from tabsync.monitoring.alerts.rules import rule_of
 from tabsync.monitoring.alerts.silences import Silence, silence_of, silences, windows
 from tabsync.monitoring.alerts.watch import is_silent, last_scrape
+from tabsync.monitoring.words import shortened
 
 if TYPE_CHECKING:
     from tabsync.kernel.request import Nothing
@@ -56,9 +57,10 @@ def look_list(workspace: Workspace, _request: Nothing) -> Page:
     ledger = workspace.ledger()
     moment = now()
     found = [one for one in open_episodes(ledger) if one.state is not State.PENDING]
+    found.sort(key=lambda one: (one.level != "critical", one.began_at))
     waiting = [one for one in open_episodes(ledger) if one.state is State.PENDING]
     silent, expected = silences(ledger, moment), windows(ledger, moment)
-    manual = load(workspace.manual_path)
+    manual, problems = read(workspace.manual_path)  # what fires is shown whatever an edit has broken
     bounds = _bounds(ledger, manual)
     data: Facts = {
         "alerts": [as_json(one, silent) for one in found],
@@ -67,6 +69,9 @@ def look_list(workspace: Workspace, _request: Nothing) -> Page:
     data |= {"silences": [one.to_json() for one in silent], "windows": [one.to_json() for one in expected]}
     data |= {"bounds": bounds}
     page = Page("alert list", data)
+    if problems:
+        page.line(("The manual is not valid", "warning"), f": {problems[0].described(workspace.manual_path.name)}")
+        page.hint("tabsync manual check")
     blind = _not_measured(workspace, manual, data, moment)
     if blind:
         page.line(("UNKNOWN", "strong warning"), f": {blind}")
@@ -206,7 +211,7 @@ def _row(one: Episode, silent: Sequence[Silence]) -> tuple[Part, ...]:
 
 def _name(one: Episode) -> str:
     what = {"blind": "not measured: ", "item": "schedule: ", "channel": "channel: "}.get(one.key.kind, "")
-    return in_one_line(f"{what}{one.key.rule}" + (f", {one.key.label}" if one.key.label else ""))
+    return in_one_line(f"{what}{one.key.rule}" + (f", {shortened(one.key.label)}" if one.key.label else ""))
 
 
 def _worst(one: Episode) -> str:

@@ -11,6 +11,7 @@ from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.units import human_seconds
 from tabsync.monitoring.alerts.episode import NOTICES, OVER, Episode
 from tabsync.monitoring.notify.who import END, REMINDER, RISEN
+from tabsync.monitoring.words import shortened
 
 MOST = 20
 """How many alerts are told in full in one message; the others in a line each."""
@@ -78,7 +79,7 @@ def _word(part: Part) -> str:
 
 def _what(episode: Episode) -> str:
     names = {"blind": "not measured: ", "item": "schedule: ", "channel": "channel: "}
-    label = f", {episode.key.label}" if episode.key.label else ""
+    label = f", {shortened(episode.key.label)}" if episode.key.label else ""
     metric = episode.facts.get("metric") or episode.key.rule
     text = episode.facts.get("text", "")
     return f"{names.get(episode.key.kind, '')}{metric}{label}" + (f": {text}" if text else "")
