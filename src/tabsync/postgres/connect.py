@@ -66,6 +66,10 @@ class _Takes(Enum):
         return {**settings.ALWAYS, **since_17}
 
 
+class Shared(Refused):
+    """A pooler gives our backend to others between transactions, with all that we set in it."""
+
+
 @dataclass(slots=True)
 class _Server:
     """What is known of a server as one user sees it. preset: what programs behind a pooler would run under."""
@@ -110,6 +114,28 @@ def connect(
         raise cannot_connect(error, conninfo) from None
     connection.autocommit = autocommit
     return connection
+
+
+def connect_to_look(conninfo: str, purpose: str, limits: Limits) -> tuple[Connection, tuple[str, ...]]:
+    """A session that is only read in, also behind a pooler in transaction mode. Gives what its transactions begin with.
+
+    That is nothing where the session has its settings itself. Where its backend is shared, nothing may be set but for
+    the time of a transaction, and what another client has left there must not decide what a statement of ours means:
+    these are the first statements of each one, and nothing is asked outside of one. Raises CannotConnect.
+    """
+    try:
+        return connect(conninfo, purpose, limits=limits), ()
+    except Shared:
+        server = _servers[_key(conninfo)]
+        wanted = limits.settings()
+        try:
+            connection = _start(conninfo, purpose, wanted, _Takes.NOTHING)
+        except psycopg.Error as error:
+            raise cannot_connect(error, conninfo) from None
+        filled = psycopg.ClientCursor(connection).mogrify
+        here = {"search_path": SEARCH_PATH, "local": True}
+        first = filled(_SQL["role"].encode(), here), filled(_SQL["settle"].encode(), _settling(server, wanted) | here)
+        return connection, first
 
 
 def program_environment(conninfo: str, purpose: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -236,20 +262,24 @@ def _settle(connection: Connection, conninfo: str, purpose: str, wanted: dict[st
     pooled = backend != connection.info.backend_pid
     takes = server.takes
     if pooled and shares_backends(connection, lambda: _start(conninfo, purpose, wanted, takes)):
-        raise Refused(
+        raise Shared(
             f"a pooler in transaction mode is in front of {place(conninfo)}: the application would get our settings",
             "connect to the server itself (PostgreSQL's own port, usually 5432) or to a pool in session mode",
         )
     if pooled:
-        connection.execute(_SQL["role"], here)
-    given = dict(settings.ALWAYS) | settings.OURS | settings.WHERE_KNOWN | settings.SINCE_17 | wanted
-    if server.superuser:
-        given |= settings.SUPERUSER | settings.SUPERUSER_SINCE_17
-    changed = connection.execute(_SQL["settle"], {"names": list(given), "values": list(given.values())}).fetchall()
+        connection.execute(_SQL["role"], here | {"local": False})
+    changed = connection.execute(_SQL["settle"], _settling(server, wanted) | {"local": False}).fetchall()
     if not arrived:
         server.takes = _Takes.NOTHING
         server.preset = tuple(sorted({row[0] for row in changed} & settings.DECIDE))
     server.met = True
+
+
+def _settling(server: _Server, wanted: dict[str, str]) -> dict[str, list[str]]:
+    given = dict(settings.ALWAYS) | settings.OURS | settings.WHERE_KNOWN | settings.SINCE_17 | wanted
+    if server.superuser:
+        given |= settings.SUPERUSER | settings.SUPERUSER_SINCE_17
+    return {"names": list(given), "values": list(given.values())}
 
 
 def _met(conninfo: str, purpose: str) -> _Server:

@@ -25,7 +25,7 @@ from tabsync.kernel.errors import Refused
 from tabsync.kernel.units import parse_duration
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.pipe import BACK, LOST, ROLLBACK, SAVEPOINT, Answer, Pipe
-from tabsync.postgres.readonly_kept import Here, Kept, opening, search_path
+from tabsync.postgres.readonly_kept import Here, Kept, search_path
 from tabsync.postgres.readonly_proof import Proof
 from tabsync.postgres.readonly_text import bounded, check_readonly, too_long
 
@@ -70,13 +70,29 @@ class Outcome:
 class Reader:
     """Runs reading statements in one session, and keeps what was proven of them.
 
-    trips: round trips of the last run; server_seconds: for how long the server has worked for all runs; see Pipe.
+    first: what each transaction begins with, see connect_to_look(); trips: round trips of the last run;
+    server_seconds: for how long the server has worked for all runs, see Pipe.
     """
 
     conn: Connection
+    first: tuple[str, ...] = ()
     trips: int = 0
     server_seconds: float = 0.0
-    _kept: Kept = field(default_factory=Kept)
+    _kept: Kept = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._kept = Kept(self.first)
+
+    def look(self, seconds: float, *queries: str) -> list[list[dict[str, Any]]]:
+        """The rows of queries of ours, in a transaction of their own. Raises psycopg.Error.
+
+        seconds: for all of them.
+        """
+        pipe = Pipe(self.conn, time.monotonic() + seconds)
+        try:
+            return pipe.rows("begin read only", *self.first, *queries, ROLLBACK)[1 + len(self.first) : -1]
+        finally:
+            self.server_seconds += pipe.server_seconds
 
     def run(self, texts: Sequence[str], seconds: float, bounds: Bounds) -> list[Outcome]:
         """Check statements and run them in a READ ONLY transaction, which is always rolled back; each fails alone.
@@ -115,7 +131,7 @@ class Reader:
             good = [text for text in texts if text not in outcomes]
             role = _giving_up(pipe, here)
             if good and alone:
-                before = (*opening(pipe, limits), *role)
+                before = (*self._kept.opening(pipe, limits), *role)
                 groups = [[_NOTHING], *_groups(pipe, good, proofs, bounds.rows, before, ROLLBACK)]
             elif good:
                 groups = [[*role, SAVEPOINT], *_groups(pipe, good, proofs, bounds.rows, (), BACK)]

@@ -34,11 +34,19 @@ class Here:
 
 @dataclass(slots=True)
 class Kept:
-    """The proofs of one session to one database, and by what key they were made. types: the names it looks after."""
+    """The proofs of one session to one database, and by what key they were made. types: the names it looks after.
 
+    first: what each transaction begins with; see connect_to_look().
+    """
+
+    first: tuple[str, ...] = ()
     _key: tuple[Any, ...] = ()
     _proofs: dict[str, Proof] = field(default_factory=dict)
     _types: frozenset[str] = frozenset()
+
+    def opening(self, pipe: Pipe, limits: Mapping[str, str]) -> tuple[str, ...]:
+        """The statements that open a reading transaction and bound it."""
+        return _SQL["begin"], *self.first, pipe.filled(_SQL["bound"], {"search_path": SEARCH_PATH, **limits})
 
     def begin(self, pipe: Pipe, texts: Iterable[str], limits: Mapping[str, str], *, alone: bool) -> Here:
         """Open a reading transaction and see what holds there, in one round trip. Raises psycopg.Error.
@@ -47,7 +55,7 @@ class Kept:
         """
         self._types |= types_named(texts)
         found = pipe.rows(
-            *opening(pipe, limits),
+            *self.opening(pipe, limits),
             SAVEPOINT,
             pipe.filled(_SQL["key"], {"types": sorted(self._types)}),
             _SQL["reader"],
@@ -55,7 +63,7 @@ class Kept:
             _SQL["meant"],
             ROLLBACK if alone else BACK,  # to our own search_path too
         )
-        (key,), readers, (meant,) = found[3], found[4], found[6]
+        (key,), readers, (meant,) = found[-5], found[-4], found[-2]
         reader = str(readers[0]["rolname"]) if readers else ""
         return Here(tuple(map(str, key.values())), tuple(meant["every"]), tuple(meant["path"]), reader)
 
@@ -73,17 +81,12 @@ class Kept:
         missing = [text for text in texts if text not in self._proofs]
         if missing:
             if alone:
-                pipe.rows(*opening(pipe, limits))
+                pipe.rows(*self.opening(pipe, limits))
             catalog = look_up(pipe, missing, here.every)
             if alone:
                 pipe.rows(ROLLBACK)
             self._proofs |= {text: judged(text, catalog, here.every, here.path) for text in missing}
         return self._proofs
-
-
-def opening(pipe: Pipe, limits: Mapping[str, str]) -> tuple[str, str]:
-    """The statements that open a reading transaction and bound it."""
-    return _SQL["begin"], pipe.filled(_SQL["bound"], {"search_path": SEARCH_PATH, **limits})
 
 
 def search_path(pipe: Pipe, path: str) -> str:

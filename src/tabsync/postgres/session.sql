@@ -8,7 +8,7 @@ select pg_catalog.pg_backend_pid(),
 
 -- name: role
 -- The rights of the user who logged in, and the search_path: the first thing that is set behind a pooler.
-select pg_catalog.set_config('search_path', %(search_path)s, false), pg_catalog.set_config('role', 'none', false)
+select pg_catalog.set_config('search_path', %(search_path)s, %(local)s), pg_catalog.set_config('role', 'none', %(local)s)
 
 -- name: settle
 -- Sets what a session of ours depends on, and takes back what else the role or the database presets. An application's own
@@ -32,7 +32,7 @@ with ours as (
      and s.name not in ('search_path', 'client_encoding')
      and s.name not in (select name from ours)
 )
-select c.name, pg_catalog.set_config(c.name, c.value, false) from chosen c
+select c.name, pg_catalog.set_config(c.name, c.value, %(local)s) from chosen c
 
 -- name: search_path
 -- Sets only this.

@@ -78,17 +78,21 @@ class Workspace:
 
         return connect(self.conninfo, purpose, limits=limits)
 
-    def connect_to_measure(self, limits: Limits) -> Connection:
-        """A session of the collector to the same database, as the role that only measures where there is one."""
+    def connect_to_measure(self, limits: Limits) -> tuple[Connection, tuple[str, ...]]:
+        """A session of the collector to the same database, as the role that only measures where there is one.
+
+        Gives it with what its transactions begin with; see connect_to_look().
+        """
         from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-        from tabsync.postgres.connect import connect
+        from tabsync.postgres.connect import connect_to_look
 
-        parts = conninfo_to_dict(self.conninfo)
+        given = self.conninfo
         if self.collector_user:
-            parts |= {"user": self.collector_user}
+            parts = conninfo_to_dict(given) | {"user": self.collector_user}
             parts.pop("password", None)  # that of the other role; its own is in the passfile
-        return connect(make_conninfo("", **parts) if self.collector_user else self.conninfo, "collector", limits=limits)
+            given = make_conninfo("", **parts)
+        return connect_to_look(given, "collector", limits)
 
     def conninfo_to(self, database: str) -> str:
         """A connection string to another database of the same server."""

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from tabsync.postgres.pipe import Pipe
 from tabsync.postgres.queries import named
+from tabsync.postgres.readonly import Reader
 from tabsync.postgres.readonly_text import statements
 
 _SQL = named(__package__, "granting.sql")
@@ -29,15 +30,15 @@ class Unseen:
     sql: str = ""
 
 
-def remedies(pipe: Pipe, unseen: Sequence[Unseen]) -> tuple[str, dict[str, list[str]]]:
+def remedies(reader: Reader, seconds: float, unseen: Sequence[Unseen]) -> tuple[str, dict[str, list[str]]]:
     """Which role looks, and for each metric the statements that would let it see what that needs; [] for none known.
 
     Raises psycopg.Error when the server can't be asked.
     """
     wanted = {one.title: relations_in(one.sql) for one in unseen}
     names = sorted({name for tables in wanted.values() for _, name in tables})
-    asked = pipe.filled(_SQL["relations"], {"names": names})
-    _, whoami, found, _ = pipe.rows("begin read only", _SQL["whoami"], asked, "rollback")
+    asked = psycopg.ClientCursor(reader.conn).mogrify(_SQL["relations"].encode(), {"names": names})
+    whoami, found = reader.look(seconds, _SQL["whoami"], asked)
     role = str(whoami[0]["role"])
     told = {}
     for one in unseen:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import psycopg
 
 from tabsync.kernel.clock import Clock, now
 from tabsync.manual.model import Manual, Metric
@@ -14,7 +15,6 @@ from tabsync.monitoring.collect.granting import Unseen, remedies
 from tabsync.monitoring.history.logins import Counted
 from tabsync.monitoring.measure import Reading, read
 from tabsync.postgres.connect import Connection
-from tabsync.postgres.pipe import Pipe
 from tabsync.postgres.queries import named
 from tabsync.postgres.readonly import Reader
 from tabsync.postgres.settings import Limits
@@ -40,17 +40,20 @@ class Around:
 class Watching:
     """A session to the watched database, which also keeps what was proven of the metrics' statements."""
 
-    def __init__(self, connection: Connection, slow: dict[str, float] | None = None) -> None:
-        self._reader = Reader(connection)
+    def __init__(
+        self, connection: Connection, slow: dict[str, float] | None = None, first: tuple[str, ...] = ()
+    ) -> None:
+        self._reader = Reader(connection, first)
         self._slow = {} if slow is None else slow
 
     @classmethod
     def open(cls, workspace: Workspace, slow: dict[str, float] | None = None) -> Watching:
         """Open it. slow: how long metrics took, by their titles; whoever keeps it knows it in the next session too.
 
-        Raises CannotConnect with what to check, Refused behind a pooler in transaction mode.
+        Raises CannotConnect with what to check.
         """
-        return cls(workspace.connect_to_measure(LIMITS), slow)
+        connection, first = workspace.connect_to_measure(LIMITS)
+        return cls(connection, slow, first)
 
     def scrape(
         self, metrics: Sequence[Metric], manual: Manual, deadline_seconds: float, clock: Clock = now
@@ -81,30 +84,23 @@ class Watching:
 
         Raises psycopg.Error, as when the session is lost.
         """
-        pipe = Pipe(self._reader.conn, time.monotonic() + _STATEMENT)
-        try:
-            logins = pipe.filled(_SQL["logins"], {"since": since})
-            _, rows, counted, _ = pipe.rows("begin read only", _SQL["around"], logins, "rollback")
-        finally:
-            self._reader.server_seconds += pipe.server_seconds
+        logins = psycopg.ClientCursor(self._reader.conn).mogrify(_SQL["logins"].encode(), {"since": since})
+        rows, counted = self._reader.look(_STATEMENT, _SQL["around"], logins)
         who = [tuple(str(row[name] or "") for name in ("role", "application", "address")) for row in rows]
         sessions = [(role, name, where) for role, name, where in who if role or name]
-        return Around(rows[0]["started_at"], sessions, Counted(**counted[0]) if counted else None)
+        logged_in = Counted(**counted[0] | {"at": _moment(counted[0]["at"])}) if counted else None
+        return Around(_moment(rows[0]["started_at"]), sessions, logged_in)
 
     def remedies(self, unseen: Sequence[Unseen]) -> tuple[str, dict[str, list[str]]]:
         """Which role looks, and the statements that would let it see what some metrics need; see granting.py.
 
         Raises psycopg.Error.
         """
-        return remedies(Pipe(self._reader.conn, time.monotonic() + _STATEMENT), unseen)
+        return remedies(self._reader, _STATEMENT, unseen)
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         """The rows of a query of ours, within a time. Raises psycopg.Error."""
-        pipe = Pipe(self._reader.conn, time.monotonic() + _STATEMENT)
-        try:
-            return pipe.rows("begin read only", query, "rollback")[1]
-        finally:
-            self._reader.server_seconds += pipe.server_seconds
+        return self._reader.look(_STATEMENT, query)[0]
 
     @property
     def major(self) -> int:
@@ -133,3 +129,7 @@ class Watching:
     def close(self) -> None:
         """End the session."""
         self._reader.conn.close()
+
+
+def _moment(epoch: float) -> datetime:
+    return datetime.fromtimestamp(epoch, UTC)
