@@ -119,15 +119,13 @@ def connect(
 def connect_to_look(conninfo: str, purpose: str, limits: Limits) -> tuple[Connection, tuple[str, ...]]:
     """A session that is only read in, also behind a pooler in transaction mode. Gives what its transactions begin with.
 
-    That is nothing where the session has its settings itself. Where its backend is shared, nothing may be set but for
-    the time of a transaction, and what another client has left there must not decide what a statement of ours means:
-    these are the first statements of each one, and nothing is asked outside of one. Raises CannotConnect.
+    That is nothing where the session has its settings itself. Where its backend is shared, they last for a transaction,
+    and decide what it means whatever others left there; nothing is asked outside of one. Raises CannotConnect.
     """
     try:
         return connect(conninfo, purpose, limits=limits), ()
     except Shared:
-        server = _servers[_key(conninfo)]
-        wanted = limits.settings()
+        server, wanted = _servers[_key(conninfo)], limits.settings()
         try:
             connection = _start(conninfo, purpose, wanted, _Takes.NOTHING)
         except psycopg.Error as error:

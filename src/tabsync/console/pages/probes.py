@@ -14,13 +14,13 @@ from tabsync.kernel.errors import TabsyncError
 router = APIRouter()
 
 
-@router.api_route("/healthz", methods=["GET", "HEAD"])
+@router.get("/healthz")
 def alive(_: Public) -> Response:
     """Whether the console answers; the database may be down, and the console is what says so."""
     return PlainTextResponse("ok\n")
 
 
-@router.api_route("/readyz", methods=["GET", "HEAD"])
+@router.get("/readyz")
 def ready(_: Public, console: Annotated[Console, Depends(console_of)]) -> Response:
     """Whether people can use it: whether the ledger can be read, without which nobody can log in."""
     try:
