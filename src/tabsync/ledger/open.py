@@ -26,7 +26,7 @@ from tabsync.system.place import place_id
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration; a test holds it to what Alembic says."""
 
 _SQL = named(__package__, "ledger.sql")
