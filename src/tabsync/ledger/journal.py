@@ -57,7 +57,7 @@ class LedgerJournal:
         if held is None:
             raise RuntimeError(f"run {run_id} is already in use")  # ids are random: this can't be a user's doing
         self._claims[run_id] = held
-        entry = self._begins(run_id, plan, approval, moment)
+        entry = self.begins(run_id, plan, approval, moment)
         if threading.current_thread() is not threading.main_thread():
             (held.directory / THREAD).touch()  # a signal would end more than this run
         try:
@@ -75,22 +75,23 @@ class LedgerJournal:
 
     def step_started(self, run_id: str, number: int, step: Step) -> None:
         """Record the intent to run a step."""
-        self._write(entries.step(run_id, number, state="running", started_at=iso(now())))
+        self.ledger.write(run_id, entries.step(run_id, number, state="running", started_at=iso(now())))
 
     def step_finished(self, run_id: str, number: int, facts: Facts, seconds: float) -> None:
         """Record what a step did."""
-        self._write(entries.step(run_id, number, state="done", facts=facts, seconds=seconds))
+        self.ledger.write(run_id, entries.step(run_id, number, state="done", facts=facts, seconds=seconds))
 
     def step_failed(self, run_id: str, number: int, fact: str, hint: str, seconds: float) -> None:
         """Record why a step failed."""
-        self._write(entries.step(run_id, number, state="failed", fact=fact, hint=hint, seconds=seconds))
+        self.ledger.write(run_id, entries.step(run_id, number, state="failed", fact=fact, hint=hint, seconds=seconds))
 
     def finish(self, run_id: str, state: str) -> None:
         """Record the end and let go of the run's claim."""
-        self._write(entries.end(run_id, state=state, finished_at=iso(now())))
+        self.ledger.write(run_id, entries.end(run_id, state=state, finished_at=iso(now())))
         self._claims.pop(run_id).remove()
 
-    def _begins(self, run_id: str, plan: Plan, approval: str, moment: datetime) -> Facts:
+    def begins(self, run_id: str, plan: Plan, approval: str, moment: datetime) -> Facts:
+        """What is written down of a plan that is about to run."""
         row = {
             "id": run_id,
             "procedure": plan.procedure,
@@ -112,10 +113,6 @@ class LedgerJournal:
             for number, one in enumerate(plan.steps, start=1)
         )
         return entries.begin(row, steps, begun(self.actor, plan, run_id))
-
-    def _write(self, entry: Facts) -> None:
-        with self.ledger.engine.begin() as connection:
-            entries.write(connection, entry)
 
 
 def begun(actor: str, plan: Plan, run_id: str) -> Facts:

@@ -106,6 +106,13 @@ class Ledger:
         with self._translated(), self.engine.begin() as connection:
             yield connection
 
+    def write(self, run_id: str, entry: Facts) -> None:
+        """Write an entry of a run down: see entries.py. Raises FailedPartway when it can't be written."""
+        from tabsync.ledger.entries import write
+
+        with self.writing() as connection:
+            write(connection, entry)
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:

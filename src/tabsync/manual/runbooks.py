@@ -29,6 +29,8 @@ def runbook(section: Section, problems: list[Problem]) -> Runbook | None:
     steps = tuple(step for node in section.of_type("ordered_list") for step in steps_of(node, problems))
     if not steps:
         return None
+    if len({one.number for one in steps}) < len(steps):  # several lists that each begin at 1
+        steps = tuple(one.model_copy(update={"number": number}) for number, one in enumerate(steps, start=1))
     prose, symptoms, recovers = [], [], []
     for node in section.of_type("paragraph"):
         for text, quoted, line in _entries(node):

@@ -33,7 +33,8 @@ class Workspace:
     server ("supabase") and under which reference; without them the host's name tells. service_name: what this machine's
     service is called; at_once: how many runs of the schedule go at a time; heartbeat: where a sign of life is sent to;
     history_size: how large the history of what was measured may get; collector_user: the role that measures, if it is
-    another one; metrics_key: the file with the key for the provider's figures of its machine.
+    another one; metrics_key: the file with the key for the provider's figures of its machine; parent_run: the run that
+    what is run in it belongs to.
     """
 
     home: Path
@@ -60,6 +61,7 @@ class Workspace:
     pgbouncer: str = field(default="", repr=False)
     history_size: str = "1GB"
     metrics_key: Path | None = None
+    parent_run: str = ""
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def servers(self) -> Path:
@@ -115,7 +117,7 @@ class Workspace:
 
         if not self.store_url:  # often on the same disk, and what is run now may be what makes room on it
             self.store().make_room()
-        return LedgerJournal(self.ledger(), self.journal_actor(), self.manual_digest())
+        return LedgerJournal(self.ledger(), self.journal_actor(), self.manual_digest(), self.parent_run)
 
     def journal_actor(self) -> str:
         """In whose name this workspace is used."""
