@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 
-_STYLES: dict[str, Style] = {"done": "good", "failed": "bad", "interrupted": "warning", "running": "strong"}
+_STYLES: dict[str, Style] = {
+    "done": "good",
+    "failed": "bad",
+    "interrupted": "warning",
+    "running": "strong",
+    "open": "strong",
+    "stopped": "warning",
+    "skipped": "quiet",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,9 @@ class Resume:
     """What one may ask of runbook resume."""
 
     run: Annotated[str, Argument("The run's id, from: tabsync run list; or latest")] = "latest"
-    step: Annotated[int, Option("The step to go on with, also one that was done: it is planned anew.", minimum=1)] = 0
+    step: Annotated[
+        int | None, Option("The step to go on with, also one that was done: it is planned anew.", minimum=1)
+    ] = None
     done: Annotated[str, Option("The step was done by hand: what was done.", metavar="NOTE")] = ""
     skip: Annotated[str, Option("Leave the step out: why.", metavar="WHY")] = ""
     stop: Annotated[str, Option("End the run here: why.", metavar="WHY")] = ""

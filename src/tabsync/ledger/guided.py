@@ -21,7 +21,7 @@ from tabsync.kernel.step import Facts
 from tabsync.ledger import entries
 from tabsync.ledger.journal import LedgerJournal
 from tabsync.ledger.open import Ledger
-from tabsync.ledger.runs import one_run
+from tabsync.ledger.runs import one_run, recent_runs
 from tabsync.system.claims import Claim, claim
 
 _PATIENCE = 30.0  # seconds for whoever has a run to let go of it
@@ -36,22 +36,31 @@ class Guided:
     actor: str
     manual_digest: str
 
-    def begin(self, plan: Plan) -> str:
-        """Record a run that people will go through; returns its id."""
+    def begin(self, plan: Plan) -> tuple[str, Claim]:
+        """Record a run that people will go through; returns its id and the claim to it."""
         moment = now()
         run_id = f"{compact(moment)}-{secrets.token_hex(3)}"
+        held = claim(self.ledger.claims / run_id)
+        if held is None:
+            raise RuntimeError(f"run {run_id} is already in use")  # ids are random: this can't be a user's doing
+        self._sign(run_id)
         journal = LedgerJournal(self.ledger, self.actor, self.manual_digest)
         entry = journal.begins(run_id, plan, "each step for itself", moment)
         self.ledger.write(run_id, entry | {"run": entry["run"] | {"state": "open"}})
-        return run_id
+        return run_id, held
+
+    def let_go(self, run_id: str, held: Claim) -> None:
+        """Give the claim to a run up: anybody may take it up now."""
+        self.ledger.emergency.let_go(run_id)
+        held.remove()
 
     def read(self, run_id: str) -> Facts:
         """The run with its steps. run_id: "latest" is the newest that is open. Raises BadUsage when there is none."""
         if run_id == "latest":
-            newest = self.ledger.read("open_runs")
-            if not newest:
+            newest = next((one for one in recent_runs(self.ledger, 1000) if one["state"] == "open"), None)
+            if newest is None:
                 raise BadUsage("no runbook is being run", "to start one: tabsync runbook run NAME")
-            run_id = newest[0]["id"]
+            run_id = newest["id"]
         found = one_run(self.ledger, run_id)
         if found is None:
             raise BadUsage(f"there is no run {run_id!r}", "tabsync run list")
@@ -71,9 +80,7 @@ class Guided:
                 f"{self.who_has(run_id)} is carrying this run out",
                 f"to watch: tabsync run show {run_id}; to take over: tabsync runbook resume {run_id} --take-over",
             )
-        threaded = threading.current_thread() is not threading.main_thread()
-        with suppress(OSError):
-            (place / _WHO).write_text(f"{self.actor}\n{0 if threaded else os.getpid()}", encoding="utf-8")
+        self._sign(run_id)
         for step in self.read(run_id)["steps"]:
             if step["state"] == "running":
                 self._check_place(run_id, step, over=over)
@@ -101,6 +108,12 @@ class Guided:
         """Record the end of the run: done, failed, or stopped. facts: what came of it; they go to its target."""
         target = self.read(run_id)["target"] | facts
         self.ledger.write(run_id, entries.end(run_id, state=state, target=target, finished_at=iso(now())))
+
+    def _sign(self, run_id: str) -> None:
+        threaded = threading.current_thread() is not threading.main_thread()
+        with suppress(OSError):
+            text = f"{self.actor}\n{0 if threaded else os.getpid()}"
+            (self.ledger.claims / run_id / _WHO).write_text(text, encoding="utf-8")
 
     def _check_place(self, run_id: str, step: Facts, *, over: bool) -> None:
         """On another host nobody's claim can be seen from here: only a person can say that it died."""

@@ -17,12 +17,13 @@ from pathlib import Path
 from sqlalchemy import Connection, select, text
 
 from tabsync.kernel.clock import compact, iso, now, parse_iso
-from tabsync.kernel.errors import Refused
+from tabsync.kernel.errors import NotRecorded, Refused
 from tabsync.kernel.plan import Plan, plan_from_json
 from tabsync.kernel.step import Facts, Step
 from tabsync.ledger import entries
 from tabsync.ledger.moved import MOVED
 from tabsync.ledger.open import Ledger
+from tabsync.ledger.runs import one_run
 from tabsync.ledger.stop import THREAD
 from tabsync.ledger.tables import run
 from tabsync.system.claims import Claim, claim, is_claimed
@@ -61,10 +62,7 @@ class LedgerJournal:
         if threading.current_thread() is not threading.main_thread():
             (held.directory / THREAD).touch()  # a signal would end more than this run
         try:
-            with self.ledger.engine.begin() as connection:
-                if plan.claims:
-                    _check_claims(connection, self.ledger, plan)
-                entries.write(connection, entry)
+            self._record(run_id, plan, entry)
         except BaseException:
             self._claims.pop(run_id).remove()
             raise
@@ -89,6 +87,16 @@ class LedgerJournal:
         """Record the end and let go of the run's claim."""
         self.ledger.write(run_id, entries.end(run_id, state=state, finished_at=iso(now())))
         self._claims.pop(run_id).remove()
+
+    def _record(self, run_id: str, plan: Plan, entry: Facts) -> None:
+        try:
+            with self.ledger.writing() as connection:
+                if plan.claims:
+                    _check_claims(connection, self.ledger, plan)
+                entries.write(connection, entry)
+        except NotRecorded:
+            _check_kept(self.ledger, plan)
+            self.ledger.emergency.append(run_id, entry)
 
     def begins(self, run_id: str, plan: Plan, approval: str, moment: datetime) -> Facts:
         """What is written down of a plan that is about to run."""
@@ -138,6 +146,19 @@ def _check_claims(connection: Connection, ledger: Ledger, plan: Plan) -> None:
                 f"{one.procedure} by {one.actor} uses {min(both)} since {day} UTC",
                 f"wait until it ends: tabsync run list; or end it: tabsync run stop {one.id}",
             )
+
+
+def _check_kept(ledger: Ledger, plan: Plan) -> None:
+    """The same by what can be seen without a ledger that can be written: what it holds, and the emergency journal."""
+    try:
+        running = [one["id"] for one in ledger.read("running", **ledger.here)]
+    except NotRecorded:
+        running = []
+    for run_id in {*running, *ledger.emergency.runs()}:
+        one = one_run(ledger, run_id)
+        both = plan.claims & plan_from_json(one["plan"], MOVED).claims if one and one["state"] == "running" else ()
+        if one and both and is_claimed(ledger.claims / run_id):
+            raise Refused(f"{one['procedure']} by {one['actor']} uses {min(both)}", f"tabsync run stop {run_id}")
 
 
 def _lives(run_id: str, host: str, home: str, started_at: str, ledger: Ledger) -> bool:

@@ -38,10 +38,6 @@ select id, procedure, title, state, approval, actor, host, pid, target, plan, pl
 -- The runs that belong to a run, in order.
 select id, procedure, title, state, actor, started_at, finished_at from run where parent = :parent order by started_at
 
--- name: open_runs
--- Those that people go through step by step, the newest first.
-select id, procedure, title, state, actor, host, target, started_at from run where state = 'open' order by started_at desc
-
 -- name: steps
 -- Of a run, in order.
 select run_id, number, key, title, state, started_at, seconds, facts, fact, hint

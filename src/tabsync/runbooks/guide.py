@@ -145,7 +145,7 @@ class Guide:
     def let_go(self) -> None:
         """Give the run's claim up: anybody may take the run up now."""
         if self.held is not None:
-            self.held.remove()
+            self.record.let_go(self.id, self.held)
             self.held = None
 
     def _leave(
@@ -173,9 +173,11 @@ def begin(workspace: Workspace, title: str, alert: str = "", alert_facts: Facts 
     before = recovery.look(workspace, manual, runbook.recovers)
     target: Facts = {"database": str(conninfo_to_dict(workspace.conninfo).get("dbname") or workspace.name)}
     target |= {"before": [one.to_json() for one in before], "alert_facts": alert_facts or {}}
-    record = Guided(workspace.ledger(), workspace.journal_actor(), workspace.manual_digest())
-    run_id = record.begin(plan_of_runbook(runbook, target, alert))
-    return take(workspace, run_id)
+    record = Guided(workspace.record(), workspace.journal_actor(), workspace.manual_digest())
+    run_id, held = record.begin(plan_of_runbook(runbook, target, alert))
+    guide = watch(workspace, run_id)
+    guide.record, guide.held = record, held
+    return guide
 
 
 def take(workspace: Workspace, run_id: str, *, over: bool = False) -> Guide:
@@ -190,7 +192,7 @@ def take(workspace: Workspace, run_id: str, *, over: bool = False) -> Guide:
 
 def watch(workspace: Workspace, run_id: str) -> Guide:
     """Look at a run, whoever carries it out. Raises BadUsage when there is none of that id."""
-    record = Guided(workspace.ledger(), workspace.journal_actor(), workspace.manual_digest())
+    record = Guided(workspace.record(), workspace.journal_actor(), workspace.manual_digest())
     run = record.read(run_id)
     runbook = runbook_of(run)
     return Guide(replace(workspace, parent_run=str(run["id"])), load(workspace.manual_path), runbook, record, run)

@@ -34,7 +34,7 @@ class Workspace:
     service is called; at_once: how many runs of the schedule go at a time; heartbeat: where a sign of life is sent to;
     history_size: how large the history of what was measured may get; collector_user: the role that measures, if it is
     another one; metrics_key: the file with the key for the provider's figures of its machine; parent_run: the run that
-    what is run in it belongs to.
+    what is run in it belongs to; emergency_journal: the directory for records while the ledger can't be written.
     """
 
     home: Path
@@ -62,6 +62,7 @@ class Workspace:
     history_size: str = "1GB"
     metrics_key: Path | None = None
     parent_run: str = ""
+    emergency_journal: str = ""
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def servers(self) -> Path:
@@ -107,9 +108,18 @@ class Workspace:
         from tabsync.ledger.open import open_ledger
 
         if "ledger" not in self._open:
-            self._open["ledger"] = open_ledger(self.ledger_url, self.home / "runs")
+            self._open["ledger"] = open_ledger(self.ledger_url, self.home / "runs", self.emergency_journal)
         ledger: Ledger = self._open["ledger"]
         return ledger
+
+    def record(self) -> Ledger:
+        """The ledger for whoever records a run; where it can't be opened, that goes to the emergency journal."""
+        from tabsync.ledger.open import CannotOpen, unopened
+
+        try:
+            return self.ledger()
+        except CannotOpen as error:
+            return unopened(self.ledger_url, self.home / "runs", self.emergency_journal, error.fact)
 
     def journal(self) -> LedgerJournal:
         """A journal for the runner, in the name of whoever uses this workspace."""
@@ -117,7 +127,7 @@ class Workspace:
 
         if not self.store_url:  # often on the same disk, and what is run now may be what makes room on it
             self.store().make_room()
-        return LedgerJournal(self.ledger(), self.journal_actor(), self.manual_digest(), self.parent_run)
+        return LedgerJournal(self.record(), self.journal_actor(), self.manual_digest(), self.parent_run)
 
     def journal_actor(self) -> str:
         """In whose name this workspace is used."""
