@@ -114,7 +114,8 @@ class Workspace:
 
     def record(self) -> Ledger:
         """The ledger for whoever records a run; where it can't be opened, that goes to the emergency journal."""
-        from tabsync.ledger.open import CannotOpen, unopened
+        from tabsync.ledger.open import unopened
+        from tabsync.ledger.sqlite_file import CannotOpen
 
         try:
             return self.ledger()
