@@ -18,6 +18,8 @@ from tabsync.procedures.own import GROUPS as OWN_GROUPS
 from tabsync.procedures.own import PROCEDURES as OWN
 from tabsync.procedures.scheduled import GROUPS as SCHEDULE_GROUPS
 from tabsync.procedures.scheduled import PROCEDURES as SCHEDULED
+from tabsync.sessions.procedures import GROUPS as SESSION_GROUPS
+from tabsync.sessions.procedures import PROCEDURES as SESSIONS
 
 if TYPE_CHECKING:
     from tabsync.kernel.page import Page
@@ -25,8 +27,15 @@ if TYPE_CHECKING:
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 
-GROUPS: tuple[Group, ...] = (*MONITORING_GROUPS, *BACKUP_GROUPS, *SCHEDULE_GROUPS, *LEDGER_GROUPS, *OWN_GROUPS)
-PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *BACKUPS, *SCHEDULED, *LEDGER, *OWN, *INIT)
+GROUPS: tuple[Group, ...] = (
+    *MONITORING_GROUPS,
+    *SESSION_GROUPS,
+    *BACKUP_GROUPS,
+    *SCHEDULE_GROUPS,
+    *LEDGER_GROUPS,
+    *OWN_GROUPS,
+)
+PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *SESSIONS, *BACKUPS, *SCHEDULED, *LEDGER, *OWN, *INIT)
 _BY_WORDS = {one.words: one for one in PROCEDURES}
 
 
