@@ -20,6 +20,8 @@ from tabsync.procedures.runbooks import GROUPS as RUNBOOK_GROUPS
 from tabsync.procedures.runbooks import PROCEDURES as RUNBOOKS
 from tabsync.procedures.scheduled import GROUPS as SCHEDULE_GROUPS
 from tabsync.procedures.scheduled import PROCEDURES as SCHEDULED
+from tabsync.sessions.procedures import GROUPS as SESSION_GROUPS
+from tabsync.sessions.procedures import PROCEDURES as SESSIONS
 
 if TYPE_CHECKING:
     from tabsync.kernel.page import Page
@@ -29,13 +31,14 @@ if TYPE_CHECKING:
 
 GROUPS: tuple[Group, ...] = (
     *MONITORING_GROUPS,
+    *SESSION_GROUPS,
     *RUNBOOK_GROUPS,
     *BACKUP_GROUPS,
     *SCHEDULE_GROUPS,
     *LEDGER_GROUPS,
     *OWN_GROUPS,
 )
-PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *RUNBOOKS, *BACKUPS, *SCHEDULED, *LEDGER, *OWN, *INIT)
+PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *SESSIONS, *RUNBOOKS, *BACKUPS, *SCHEDULED, *LEDGER, *OWN, *INIT)
 _BY_WORDS = {one.words: one for one in PROCEDURES}
 
 

@@ -129,8 +129,8 @@ def test_runbook_steps(manual: Manual) -> None:
     ]
     first, *_, last = runbook.steps
     assert first.text == "Look closely.\nBy hand: psql."
-    assert first.commands[0].words == ("connections", "show")
-    assert first.commands[0].line == line_with("connections show")
+    assert first.commands[0].words == ("kitchen", "close")
+    assert first.commands[0].line == line_with("kitchen close")
     assert last.text == "Tell the people\n- on the phone\n- by mail"
     assert last.line == line_with("5. Tell")
 
