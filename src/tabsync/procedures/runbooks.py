@@ -6,6 +6,7 @@ from tabsync.kernel.procedure import Group, Procedure
 
 GROUPS: tuple[Group, ...] = (
     Group("runbook", "What to do about a condition: find the runbook, run it, go on with it.", "tabsync runbook list"),
+    Group("gameday", "Bring a condition about for real, and time what the manual says to do.", "tabsync gameday list"),
 )
 
 _LEDGER = "nothing: the database may be down"
@@ -57,5 +58,28 @@ PROCEDURES: tuple[Procedure, ...] = (
         command="tabsync.cli.runbook:resume_command",
         records=True,
         needs=_EACH,
+    ),
+    Procedure(
+        words="gameday list",
+        summary="List the game days, and what came of each the last time.",
+        example="tabsync gameday list",
+        read="tabsync.gamedays.run:look_list",
+        takes="json",
+        operator="viewer",
+        needs=_LEDGER,
+    ),
+    Procedure(
+        words="gameday run",
+        summary="Bring a condition about on a server of its own, wait for the message, run the runbook, time it.",
+        example="tabsync gameday run connections",
+        details=(
+            "It starts a PostgreSQL of its own, as the demo does, with the profile's schema and a collector, and "
+            "deletes all of it at the end: no database of yours is touched.\n\nExit code 0: told, recovered, nothing "
+            "ended that was not to be. 1: not so."
+        ),
+        request="tabsync.cli.gameday:Run",
+        takes="json",
+        command="tabsync.cli.gameday:run_command",
+        needs="nothing: it has a server of its own",
     ),
 )
