@@ -9,7 +9,7 @@ import click
 
 from tabsync.kernel.procedure import Group, Procedure, Surface
 from tabsync.procedures import GROUPS, PROCEDURES, find
-from tabsync.procedures.typed import COMMON, WithHelp, parameter
+from tabsync.procedures.typed import COMMON, WithHelp, parameter, taken_by
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _HELP = "Run your database operations manual: backups, restores and drills, each previewed and recorded."
@@ -118,7 +118,7 @@ def _command(procedure: Procedure) -> click.Command:
 
 def _body(procedure: Procedure) -> dict[str, Any]:
     params = [parameter(one) for one in procedure.fields]
-    taken = [name for name in COMMON if name == "config" or procedure.has(name)]
+    taken = taken_by(procedure)
     params += [click.Option(COMMON[name][0], **COMMON[name][1]) for name in taken if not procedure.has(f"no-{name}")]
     text = f"{procedure.summary}\n\n{procedure.details}" if procedure.details else procedure.summary
     return {

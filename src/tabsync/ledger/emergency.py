@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import secrets
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tabsync.kernel.clock import iso, now
 from tabsync.kernel.errors import NotRecorded
 from tabsync.kernel.step import Facts
 from tabsync.ledger import chain
@@ -42,29 +45,41 @@ class Kept:
 
 @dataclass(slots=True)
 class Emergency:
-    """The journal of one ledger. places: directories, the first that can be written is used; of: which ledger."""
+    """The journal of one ledger. places: directories, the first that can be written is used; of: which ledger.
+
+    unrecorded: why somebody has what they do carried out even where none of these can be written, "" where nobody has.
+    """
 
     places: tuple[Path, ...]
     of: str
+    unrecorded: str = ""
+    loose: str = field(default_factory=lambda: f"loose-{secrets.token_hex(6)}")
+    _spoken: dict[str, list[Facts]] = field(default_factory=dict, repr=False)
     _open: dict[str, chain.Chain] = field(default_factory=dict, repr=False)
     _looked: set[str] = field(default_factory=set, repr=False)
 
     def has(self, run_id: str) -> bool:
         """Whether this process writes the entries of a run here: those that follow must come after them."""
-        if run_id in self._open:
+        if run_id in self._open or run_id in self._spoken:
             return True
         if run_id in self._looked:
             return False
         self._looked.add(run_id)
         return run_id in self.runs()  # another process may have begun it, and its entries come first
 
-    def append(self, run_id: str, entry: Facts) -> Path:
-        """Write an entry down; gives the file. Raises NotRecorded when none of the places can be written."""
+    def append(self, run_id: str, entry: Facts, *, harmless: bool = True) -> None:
+        """Write an entry down. Raises NotRecorded when none of the places can be written.
+
+        harmless: what is written down destroys nothing, so it may go on then: the entry is printed, to be kept.
+        """
+        if run_id in self._spoken:
+            self._speak(run_id, entry)
+            return
         writing = self._open.get(run_id)
         if writing is not None:
             with contextlib.suppress(OSError):
                 writing.append(entry)
-                return writing.path
+                return
             writing.close()  # its disk is full by now; what is cut off at its end is left out by who reads
         last, count = self._end_of(run_id)
         failed = []
@@ -76,10 +91,13 @@ class Emergency:
                 failed.append(f"{place}: {error.strerror}")
                 continue
             self._open[run_id] = fresh
-            return fresh.path
+            return
+        if harmless or self.unrecorded:
+            self._speak(run_id, entry)
+            return
         raise NotRecorded(
             f"neither the ledger nor the emergency journal can be written: {'; '.join(failed)}",
-            "make room on one of these disks, or name another place: journal in [emergency] of tabsync.toml",
+            "make room on one of these disks, or name another place: journal in [emergency]; or --unrecorded WHY",
         )
 
     def runs(self) -> dict[str, Kept]:
@@ -92,7 +110,11 @@ class Emergency:
             header = one.entries[0][1]
             if header.get("do") == "of" and header.get("ledger") == self.of:
                 found.setdefault(str(header["run_id"]), []).append(one)
-        return {run_id: _joined(run_id, reads) for run_id, reads in found.items()}
+        kept = {run_id: _joined(run_id, reads) for run_id, reads in found.items()}
+        for run_id, entries in self._spoken.items():  # of this process alone: another can't go on with it
+            before = kept.get(run_id, Kept(run_id, (), (), chain.START))
+            kept[run_id] = Kept(run_id, (*before.entries, *entries), before.files, before.last, before.broken)
+        return kept
 
     def let_go(self, run_id: str) -> None:
         """This process writes no more of a run for now: others may, and take it into the ledger."""
@@ -107,6 +129,13 @@ class Emergency:
         for path in kept.files:
             with contextlib.suppress(OSError):
                 path.unlink()
+
+    def _speak(self, run_id: str, entry: Facts) -> None:
+        """Print what should have been recorded, for whoever can keep it."""
+        told = {"unrecorded": self.unrecorded or "nothing could be written", "run": run_id, "at": iso(now())}
+        sys.stderr.write(json.dumps(told | {"entry": entry}) + "\n")
+        sys.stderr.flush()
+        self._spoken.setdefault(run_id, []).append(entry)
 
     def _end_of(self, run_id: str) -> tuple[str, int]:
         kept = self.runs().get(run_id)

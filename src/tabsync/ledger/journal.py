@@ -19,7 +19,7 @@ from sqlalchemy import Connection, select, text
 from tabsync.kernel.clock import compact, iso, now, parse_iso
 from tabsync.kernel.errors import NotRecorded, Refused
 from tabsync.kernel.plan import Plan, plan_from_json
-from tabsync.kernel.step import Facts, Step
+from tabsync.kernel.step import Facts, Risk, Step
 from tabsync.ledger import entries
 from tabsync.ledger.moved import MOVED
 from tabsync.ledger.open import Ledger
@@ -73,7 +73,8 @@ class LedgerJournal:
 
     def step_started(self, run_id: str, number: int, step: Step) -> None:
         """Record the intent to run a step."""
-        self.ledger.write(run_id, entries.step(run_id, number, state="running", started_at=iso(now())))
+        entry = entries.step(run_id, number, state="running", started_at=iso(now()))
+        self.ledger.write(run_id, entry, harmless=step.risk is not Risk.DESTRUCTIVE)
 
     def step_finished(self, run_id: str, number: int, facts: Facts, seconds: float) -> None:
         """Record what a step did."""
@@ -96,7 +97,7 @@ class LedgerJournal:
                 entries.write(connection, entry)
         except NotRecorded:
             _check_kept(self.ledger, plan)
-            self.ledger.emergency.append(run_id, entry)
+            self.ledger.emergency.append(run_id, entry, harmless=plan.risk is not Risk.DESTRUCTIVE)
 
     def begins(self, run_id: str, plan: Plan, approval: str, moment: datetime) -> Facts:
         """What is written down of a plan that is about to run."""

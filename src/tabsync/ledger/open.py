@@ -109,18 +109,19 @@ class Ledger:
         with self._translated(), self.engine.begin() as connection:
             yield connection
 
-    def write(self, run_id: str, entry: Facts) -> None:
+    def write(self, run_id: str, entry: Facts, *, harmless: bool = True) -> None:
         """Write an entry of a run down, see entries.py: here, or in the emergency journal while that can't be.
 
-        Raises NotRecorded when neither can be written.
+        run_id: "" for what belongs to no run; harmless: see Emergency.append. Raises NotRecorded.
         """
+        run_id = run_id or self.emergency.loose
         from tabsync.ledger.entries import write
 
         if not self.emergency.has(run_id):
             with contextlib.suppress(NotRecorded), self.writing() as connection:
                 write(connection, entry)
                 return
-        self.emergency.append(run_id, entry)
+        self.emergency.append(run_id, entry, harmless=harmless)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -31,6 +31,10 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     ),
     "dry-run": (("--dry-run",), {"is_flag": True, "help": "Show the plan and change nothing."}),
     "yes": (("--yes",), {"is_flag": True, "help": "Confirm a destructive plan without asking; this is recorded."}),
+    "unrecorded": (
+        ("--unrecorded",),
+        {"metavar": "WHY", "help": "Do it though nothing can be recorded; what should have been is printed."},
+    ),
     "json": (("--json",), {"is_flag": True, "help": "Print JSON for programs, with a version number."}),
 }
 """The options that several commands take, by name: see Procedure.takes."""
@@ -88,6 +92,12 @@ def _type_of(one: Field) -> Any:
     return {"text": str, "integer": int, "number": float}.get(one.kind, str)
 
 
+def taken_by(procedure: Procedure) -> list[str]:
+    """The common options that a procedure takes; what may destroy something takes --unrecorded too."""
+    given = {"config", *(["unrecorded"] if procedure.has("yes") else [])}
+    return [name for name in COMMON if name in given or procedure.has(name)]
+
+
 @dataclass(frozen=True, slots=True)
 class Typed:
     """A command that was understood. common: what it says beside its request: "database", "store"."""
@@ -105,7 +115,7 @@ def understood(words: Sequence[str]) -> Typed:
     if found is None:
         raise BadUsage(f"this version has no command `tabsync {' '.join(words)}`", "to list them: tabsync procedures")
     procedure, rest = found
-    taken = [name for name in COMMON if name == "config" or procedure.has(name)]
+    taken = taken_by(procedure)
     options = [click.Option(COMMON[name][0], **COMMON[name][1]) for name in taken]
     command = click.Command(
         procedure.words, params=[*map(parameter, procedure.fields), *options], add_help_option=False

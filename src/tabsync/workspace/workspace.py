@@ -34,7 +34,8 @@ class Workspace:
     service is called; at_once: how many runs of the schedule go at a time; heartbeat: where a sign of life is sent to;
     history_size: how large the history of what was measured may get; collector_user: the role that measures, if it is
     another one; metrics_key: the file with the key for the provider's figures of its machine; parent_run: the run that
-    what is run in it belongs to; emergency_journal: the directory for records while the ledger can't be written.
+    what is run in it belongs to; emergency_journal: the directory for records while the ledger can't be written; unrecorded: why
+    somebody has a plan carried out that can't be recorded anywhere.
     """
 
     home: Path
@@ -63,6 +64,7 @@ class Workspace:
     metrics_key: Path | None = None
     parent_run: str = ""
     emergency_journal: str = ""
+    unrecorded: str = ""
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def servers(self) -> Path:
@@ -110,6 +112,7 @@ class Workspace:
         if "ledger" not in self._open:
             self._open["ledger"] = open_ledger(self.ledger_url, self.home / "runs", self.emergency_journal)
         ledger: Ledger = self._open["ledger"]
+        ledger.emergency.unrecorded = self.unrecorded
         return ledger
 
     def record(self) -> Ledger:
@@ -120,7 +123,9 @@ class Workspace:
         try:
             return self.ledger()
         except CannotOpen as error:
-            return unopened(self.ledger_url, self.home / "runs", self.emergency_journal, error.fact)
+            closed = unopened(self.ledger_url, self.home / "runs", self.emergency_journal, error.fact)
+            closed.emergency.unrecorded = self.unrecorded
+            return closed
 
     def journal(self) -> LedgerJournal:
         """A journal for the runner, in the name of whoever uses this workspace."""

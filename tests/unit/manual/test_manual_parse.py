@@ -244,7 +244,9 @@ def _runbook(text: str) -> tuple[Runbook | None, list[str]]:
 
 def test_symptoms_and_recoveries_are_lines_of_their_own() -> None:
     """Also within one paragraph; a line that begins with no word of ours goes on with what was before it."""
-    text = "Symptoms: `too slow` (P1),\nor `still too slow`\nSymptom: no answer\nRecovers: Load < 80 % for 1 min\n\nWait."
+    text = (
+        "Symptoms: `too slow` (P1),\nor `still too slow`\nSymptom: no answer\nRecovers: Load < 80 % for 1 min\n\nWait."
+    )
     found, problems = _runbook(text)
     assert found is not None
     assert not problems
