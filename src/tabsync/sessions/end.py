@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -55,7 +55,7 @@ def ending_steps(choice: Choice, server: Facts) -> tuple[Step, ...]:
     """The steps that end sessions and count the connections again. server: as here() found it."""
     count = len(choice.ending)
     target = {name: server[name] for name in ("system_identifier", "database", "database_oid")}
-    chosen = [one.to_json() for one in choice.ending]
+    chosen = [one.to_record() for one in choice.ending]
     made = call(end, target=target, planned_at=server["now"], sessions=chosen)
     title = f"End {count} session{'s' if count != 1 else ''}, each only if it is still as it is now"
     undo = _RECONNECT if choice.risk is Risk.REVERSIBLE else _LOST
@@ -77,11 +77,11 @@ def end(context: Context, *, target: Facts, planned_at: str, sessions: list[Fact
         check_fresh(server["now"], planned_at)
         values = [{key: one[key] for key in ("pid", "backend_start", "state", "state_change")} for one in sessions]
         said = way.ask("end_one", values)
-        signalled = [one for one, answer in zip(sessions, said, strict=True) if _found(answer)[0] == "planned"]
-        remaining = _wait(context, way, signalled, len(sessions))
+        signalled = [one for one, answer in zip(sessions, said, strict=True) if found_by(answer)[0] == "planned"]
+        remaining = still_ending(way, signalled, lambda ended: context.report(ended, len(sessions), "sessions"))
     ended, left = [], []
     for one, answer in zip(sessions, said, strict=True):
-        found, why = _found(answer)
+        found, why = found_by(answer)
         if found == "planned" and one["pid"] not in remaining:
             ended.append(one)
         else:
@@ -107,14 +107,14 @@ def check_fresh(now: str, planned_at: str) -> None:
         )
 
 
-def _wait(context: Context, way: Way, signalled: Sequence[Facts], total: int) -> set[int]:
-    """The process ids of those that have not ended in time."""
+def still_ending(way: Way, signalled: Sequence[Facts], report: Callable[[int], None] = lambda _ended: None) -> set[int]:
+    """The process ids of those that have not ended in time. report: called with how many have ended so far."""
     pids, starts = [one["pid"] for one in signalled], [one["backend_start"] for one in signalled]
     until = time.monotonic() + _PATIENCE
     looks = 0
     while pids:
         remaining = {int(row["pid"]) for row in way.rows("still_there", pids=pids, starts=starts)}
-        context.report(len(pids) - len(remaining), total, "sessions")
+        report(len(pids) - len(remaining))
         if not remaining or time.monotonic() > until:
             return remaining
         time.sleep(_LOOKS[min(looks, len(_LOOKS) - 1)])
@@ -122,7 +122,7 @@ def _wait(context: Context, way: Way, signalled: Sequence[Facts], total: int) ->
     return set()
 
 
-def _found(answer: Said) -> tuple[str, str]:
+def found_by(answer: Said) -> tuple[str, str]:
     """What the statement found, and in words why it left the session."""
     if answer.sqlstate == NOT_ALLOWED:
         return "not allowed", WHY["not allowed"]

@@ -75,8 +75,12 @@ class Session:
         return f"{who}, {self.state_told}{since}"
 
     def to_json(self) -> Facts:
-        """The session for programs and for the record."""
+        """The session for programs."""
         return asdict(self)
+
+    def to_record(self) -> Facts:
+        """The session for the record: without its statement, which may hold what is nobody's business in a year."""
+        return asdict(self) | {"query": ""}
 
 
 _FIELDS = [one.name for one in fields(Session)]
@@ -93,6 +97,11 @@ def sessions(way: Way, pids: Iterable[int] = ()) -> list[Session]:
     return [
         session_from_json(row | {"application": row["application"] or "", "query": row["query"] or ""}) for row in rows
     ]
+
+
+def by_pid(way: Way, pids: Iterable[int] = ()) -> dict[int, Session]:
+    """The same by their process ids."""
+    return {one.pid: one for one in sessions(way, pids)}
 
 
 def short(text: str, most: int) -> str:

@@ -82,3 +82,19 @@ select found.is, found.state, case when found.is = 'planned' then pg_terminate_b
 select a.pid
   from rows from (unnest(%(pids)s::int[]), unnest(%(starts)s::timestamptz[])) p(pid, backend_start)
   join pg_stat_activity a on a.pid = p.pid and a.backend_start = p.backend_start
+
+-- name: alive
+-- Whether the session is there.
+select 1 as alive
+
+-- name: prospects
+-- What our role may do when all connections are in use. pg_use_reserved_connections exists on 16 and later.
+-- https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-RESERVED-CONNECTIONS
+select current_user::text as "user",
+       (select rolsuper from pg_roles where rolname = current_user) as superuser,
+       current_setting('superuser_reserved_connections')::int as superuser_reserved,
+       coalesce(current_setting('reserved_connections', true)::int, 0) as reserved,
+       coalesce((select pg_has_role(oid, 'usage') from pg_roles where rolname = 'pg_use_reserved_connections'), false)
+         as uses_reserved,
+       pg_has_role('pg_signal_backend', 'usage') as signals_all,
+       current_setting('server_version_num')::int / 10000 as major

@@ -22,7 +22,7 @@ from tabsync.postgres.settings import Limits
 if TYPE_CHECKING:
     from tabsync.postgres.connect import Connection
 
-SQL = named(__package__, "sessions.sql")
+SQL = {**named(__package__, "sessions.sql"), **named(__package__, "queries.sql")}
 """What may be asked; through the service's session, nothing else."""
 
 LIMITS = Limits(lock_timeout=1_000, statement_timeout=5_000, idle_in_transaction_timeout=10_000)

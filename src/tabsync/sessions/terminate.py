@@ -115,21 +115,22 @@ def _check(request: Terminate) -> None:
 def _named(request: Terminate, found: Sequence[Session], server: Facts) -> tuple[Choice, list[str], int]:
     """Those of some process ids, whatever they are, but our own."""
     by_pid = {one.pid: one for one in found}
-    chosen = []
-    for pid in dict.fromkeys(request.pids):
-        one = by_pid.get(pid)
-        if one is None:
-            raise Refused(f"there is no session with the process id {pid}; nothing was changed", _SHOW)
-        if one.kind == "this one":
-            raise Refused(f"{pid} is the session of this command; nothing was changed", _SHOW)
-        if one.backend_start is None:
-            grant = f"grant pg_monitor to {quoted(str(server['user']))}"
-            raise NotAllowed(f"what session {pid} does is not visible to this role; nothing was changed", grant)
-        chosen.append(one)
-    shut = [one for one in chosen if not one.may_signal]
-    if shut:
-        raise NotAllowed(*_why_shut(shut[0], server))
-    return Choice(chosen), [_warning(one, server) for one in chosen if _warning(one, server)], 0
+    chosen = [check_may_end(pid, by_pid.get(pid), server) for pid in dict.fromkeys(request.pids)]
+    return Choice(chosen), [told for one in chosen if (told := warning_of(one, server))], 0
+
+
+def check_may_end(pid: int, one: Session | None, server: Facts) -> Session:
+    """A session that somebody names. Raises Refused when there is none or it is our own, NotAllowed with what lacks."""
+    if one is None:
+        raise Refused(f"there is no session with the process id {pid}; nothing was changed", _SHOW)
+    if one.kind == "this one":
+        raise Refused(f"{pid} is the session of this command; nothing was changed", _SHOW)
+    if one.backend_start is None:
+        grant = f"grant pg_monitor to {quoted(str(server['user']))}"
+        raise NotAllowed(f"what session {pid} does is not visible to this role; nothing was changed", grant)
+    if not one.may_signal:
+        raise NotAllowed(*_why_shut(one, server))
+    return one
 
 
 def _why_shut(one: Session, server: Facts) -> tuple[str, str]:
@@ -142,7 +143,7 @@ def _why_shut(one: Session, server: Facts) -> tuple[str, str]:
     return fact, f"grant pg_signal_backend to {user}; for a superuser's session that is not enough"
 
 
-def _warning(one: Session, server: Facts) -> str:
+def warning_of(one: Session, server: Facts) -> str:
     """What a person should know of a session that was named."""
     if one.kind == "client":
         elsewhere = one.database is not None and one.database != server["database"]

@@ -53,6 +53,8 @@ def find(
         channels=tuple((name, one.value) for name, one in settings.channels.items()),
         public_url=settings["console.public_url"].rstrip("/"),
         collector_user=settings["collector.user"],
+        emergency=tuple(settings["emergency.databases"]),
+        emergency_user=settings["emergency.user"],
         pgbouncer=settings["pgbouncer.url"],
         provider=settings["provider.name"],
         project=settings["provider.project"],

@@ -33,9 +33,11 @@ class Workspace:
     server ("supabase") and under which reference; without them the host's name tells. service_name: what this machine's
     service is called; at_once: how many runs of the schedule go at a time; heartbeat: where a sign of life is sent to;
     history_size: how large the history of what was measured may get; collector_user: the role that measures, if it is
-    another one; metrics_key: the file with the key for the provider's figures of its machine; parent_run: the run that
-    what is run in it belongs to; emergency_journal: the directory for records while the ledger can't be written; unrecorded: why
-    somebody has a plan carried out that can't be recorded anywhere.
+    another one; metrics_key: the file with the key for the provider's figures of its machine. emergency: connection
+    strings that may still get in when all connections are in use; emergency_user: the role of the session that the
+    service keeps for then, if it is another one; emergency_journal: the directory for records while the ledger can't be
+    written; unrecorded: why somebody has a plan carried out that can't be recorded anywhere; parent_run: the run that
+    what is run in it belongs to.
     """
 
     home: Path
@@ -59,6 +61,8 @@ class Workspace:
     channels: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     public_url: str = ""
     collector_user: str = ""
+    emergency: tuple[str, ...] = field(default=(), repr=False)
+    emergency_user: str = ""
     pgbouncer: str = field(default="", repr=False)
     history_size: str = "1GB"
     metrics_key: Path | None = None
@@ -88,16 +92,19 @@ class Workspace:
 
         Gives it with what its transactions begin with; see connect_to_look().
         """
-        from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
         from tabsync.postgres.connect import connect_to_look
 
-        given = self.conninfo
-        if self.collector_user:
-            parts = conninfo_to_dict(given) | {"user": self.collector_user}
-            parts.pop("password", None)  # that of the other role; its own is in the passfile
-            given = make_conninfo("", **parts)
-        return connect_to_look(given, "collector", limits)
+        return connect_to_look(self.conninfo_as(self.collector_user), "collector", limits)
+
+    def conninfo_as(self, user: str) -> str:
+        """The connection string of the database as another role, whose password is in the passfile; "": as it is."""
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+        if not user:
+            return self.conninfo
+        parts = conninfo_to_dict(self.conninfo) | {"user": user}
+        parts.pop("password", None)
+        return make_conninfo("", **parts)
 
     def conninfo_to(self, database: str) -> str:
         """A connection string to another database of the same server."""

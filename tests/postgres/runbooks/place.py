@@ -38,9 +38,9 @@ class Place:
         config = f'database = "{self.conninfo}"\nname = "shop"\nmanual = "manual.md"\nhome = "home"\n'
         (self.directory / "tabsync.toml").write_text(config)
 
-    def run(self, *words: str, **env: str) -> Done:
+    def run(self, *words: str) -> Done:
         """Run a command to its end."""
-        return tabsync(self.directory, *words, **env)
+        return tabsync(self.directory, *words)
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Start a command as a program of its own."""
