@@ -9,6 +9,8 @@ from tabsync.kernel.request import Argument, Option
 
 if TYPE_CHECKING:
     from tabsync.cli.terminal import Terminal
+    from tabsync.kernel.request import Nothing
+    from tabsync.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ def run_command(terminal: Terminal, request: Run) -> int:
     from tabsync.gamedays.run import game_day_named, play
 
     one = game_day_named(request.name)
-    workspace = terminal.workspace()
+    workspace = _workspace(terminal)
     place = workspace.home / "gamedays"
 
     def say(text: str) -> None:
@@ -34,3 +36,24 @@ def run_command(terminal: Terminal, request: Run) -> int:
     page = play(workspace, one, say, real_time=request.real_time, place=place)
     terminal.page(page)
     return int(page.exit_code)
+
+
+def list_command(terminal: Terminal, _request: Nothing) -> int:
+    """The game days, and what came of them."""
+    from tabsync.gamedays.run import look_list
+
+    terminal.page(look_list(_workspace(terminal)))
+    return 0
+
+
+def _workspace(terminal: Terminal) -> Workspace:
+    """The workspace whose ledger keeps what came of a game day; without a tabsync.toml, one in this directory."""
+    from pathlib import Path
+
+    from tabsync.workspace import PROFILE_MANUAL, Workspace
+    from tabsync.workspace.find import config_path
+
+    if terminal.config or config_path(None):
+        return terminal.workspace()
+    home = Path(".tabsync").resolve()
+    return Workspace(home, "", home / "store", PROFILE_MANUAL, f"sqlite:///{home / 'ledger.sqlite'}")

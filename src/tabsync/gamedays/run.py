@@ -16,7 +16,6 @@ from tabsync.kernel.units import human_seconds
 from tabsync.ledger.evidence import NO_DATABASE, add_evidence, latest_evidence
 
 if TYPE_CHECKING:
-    from tabsync.kernel.request import Nothing
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 
@@ -77,7 +76,7 @@ def page_of(one: GameDay, facts: Facts, *, ok: bool) -> Page:
     return page
 
 
-def look_list(workspace: Workspace, _request: Nothing) -> Page:
+def look_list(workspace: Workspace) -> Page:
     """The game days, and what came of each the last time."""
     rows: list[tuple[Cell, ...]] = []
     told: list[Facts] = []

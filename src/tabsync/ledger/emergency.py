@@ -91,6 +91,7 @@ class Emergency:
                 failed.append(f"{place}: {error.strerror}")
                 continue
             self._open[run_id] = fresh
+            sys.stderr.write(f"note: the ledger can't be written; this is recorded in {fresh.path}\n")
             return
         if harmless or self.unrecorded:
             self._speak(run_id, entry)
