@@ -123,8 +123,10 @@ class AtTerminal:
                 err=True,
             )
 
-    def fills(self, step: Step, likely: Mapping[str, list[str]]) -> Mapping[str, str] | None:
+    def fills(self, step: Step, likely: Mapping[str, list[str]]) -> Mapping[str, str] | Choice:
         """Ask for each value, with what is likely as the default."""
+        from tabsync.runbooks.going import Choice
+
         found = {}
         for name, offered in likely.items():
             if name in self.values:
@@ -133,12 +135,12 @@ class AtTerminal:
                 more = f" (or {', '.join(_plain(one) for one in offered[1:])})" if offered[1:] else ""
                 told = click.prompt(f"{name}{more}", default=_plain(offered[0]) if offered else "", err=True)
                 if not told:
-                    return None
+                    return Choice("stop")
                 found[name] = told
             else:
                 seen = f"; likely: {', '.join(_plain(one) for one in offered)}" if offered else ""
                 self.terminal.note(f"this step needs a value for <{name}>{seen}: --set {name}=...", "hint")
-                return None
+                return Choice("stop")
         return found
 
     def decides(self, step: Step, what: Prepared, *, needless: bool) -> Choice:

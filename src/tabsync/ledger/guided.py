@@ -22,7 +22,8 @@ from tabsync.ledger import entries
 from tabsync.ledger.journal import LedgerJournal
 from tabsync.ledger.open import Ledger
 from tabsync.ledger.runs import one_run, recent_runs
-from tabsync.system.claims import Claim, claim
+from tabsync.ledger.stop import STOP
+from tabsync.system.claims import Claim, claim, is_claimed
 
 _PATIENCE = 30.0  # seconds for whoever has a run to let go of it
 _WHO = "who"
@@ -87,6 +88,10 @@ class Guided:
                 self.ledger.write(run_id, entries.step(run_id, step["number"], state="interrupted"))
         return held
 
+    def is_held(self, run_id: str) -> bool:
+        """Whether somebody carries a run out just now, as far as is known here."""
+        return is_claimed(self.ledger.claims / run_id)
+
     def who_has(self, run_id: str) -> str:
         """Who carries a run out just now."""
         return self._has(run_id)[0] or "somebody"
@@ -127,10 +132,12 @@ class Guided:
     def _taken_over(self, run_id: str) -> Claim | None:
         _, pid = self._has(run_id)
         try:
-            if pid and pid != os.getpid():
+            if pid:
                 os.kill(pid, signal.SIGTERM)  # it unwinds as from Ctrl-C; its lock says that the pid is its own
-        except ProcessLookupError:
-            pass
+            else:  # a thread of the console, which looks for this
+                (self.ledger.claims / run_id / STOP).write_text(self.actor, encoding="utf-8")
+        except (ProcessLookupError, FileNotFoundError):
+            pass  # it ended just now
         except PermissionError:
             raise NotAllowed(f"this run is of another user's process {pid}", "ask as that user") from None
         until = time.monotonic() + _PATIENCE

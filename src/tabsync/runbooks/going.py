@@ -33,8 +33,8 @@ class Person(Protocol):
     def meets(self, guide: Guide, step: Step) -> None:
         """The next step is this one."""
 
-    def fills(self, step: Step, likely: Mapping[str, list[str]]) -> Mapping[str, str] | None:
-        """Values for what a step leaves open; None: stop here."""
+    def fills(self, step: Step, likely: Mapping[str, list[str]]) -> Mapping[str, str] | Choice:
+        """Values for what a step leaves open, or what becomes of the step without."""
 
     def decides(self, step: Step, what: Prepared, *, needless: bool) -> Choice:
         """Whether a plan is carried out. needless: what the runbook is for holds already."""
@@ -108,8 +108,8 @@ def _through(guide: Guide, person: Person, step: Step) -> bool | None:
 def _carried_out(guide: Guide, person: Person, step: Step) -> Choice:
     """Plan, show, ask, do. Gives "done" with approval "read" when nothing was changed."""
     values = person.fills(step, guide.likely(step)) if open_in(step) else {}
-    if values is None:
-        return Choice("stop")
+    if isinstance(values, Choice):
+        return values
     whole = filled(step, values)
     guide.begin_step(step, dict(values))
     results: list[Result] = []
