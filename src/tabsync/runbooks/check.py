@@ -36,8 +36,8 @@ class Check:
 def look_check(workspace: Workspace, request: Check) -> Page:
     """Plan each step, run what only reads; change nothing.
 
-    A step whose command refuses because there is nothing to do at the moment is in order; so is one that needs somebody's
-    session when nobody is connected.
+    A step whose command refuses because there is nothing to do at the moment is in order; so is one for which a
+    session is needed when nobody is connected.
     """
     manual = load(workspace.manual_path)
     chosen = [runbook_named(manual, request.runbook)] if request.runbook else runbooks_of(manual)
