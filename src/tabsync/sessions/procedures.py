@@ -43,6 +43,22 @@ PROCEDURES: tuple[Procedure, ...] = (
         needs="pg_signal_backend and pg_monitor",
     ),
     Procedure(
+        words="connections limit",
+        summary="Limit a role's connections for a while; the limit of before is set back by itself.",
+        example="tabsync connections limit app 20 --for 15min",
+        details=(
+            "After its sessions were ended, a pool opens new ones at once: this holds it back. Sessions that are open "
+            "stay. When the time is over, tabsync serve sets the limit of before back, or else the next command, "
+            "whichever it is. Superusers pass every limit."
+        ),
+        request="tabsync.sessions.limit:Limit",
+        takes="database dry-run json",
+        plan="tabsync.sessions.limit:plan_limit",
+        show="tabsync.sessions.limit:show_limit",
+        surfaces=ON_REQUEST,
+        needs="CREATEROLE, and ADMIN on the role",
+    ),
+    Procedure(
         words="queries show",
         summary="Show which statements run, for how long, what they wait for and whom they block.",
         example="tabsync queries show",
