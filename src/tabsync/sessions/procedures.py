@@ -85,6 +85,21 @@ PROCEDURES: tuple[Procedure, ...] = (
         needs="pg_signal_backend and pg_monitor",
     ),
     Procedure(
+        words="queries explain",
+        summary="Show the plan of the statement that a session runs, without running it.",
+        example="tabsync queries explain 4711",
+        details=(
+            "As the session's own role, read-only, in 2 seconds at most. EXPLAIN itself runs functions, so a statement "
+            "that calls others than PostgreSQL's own is refused, also where an index, a view, a policy or a default "
+            "behind it does. Parameters are unknown: the plan is the generic one."
+        ),
+        request="tabsync.sessions.explain:Explain",
+        takes="database json",
+        read="tabsync.sessions.explain:look_explain",
+        operator="viewer",
+        needs="pg_monitor, and membership in the session's role",
+    ),
+    Procedure(
         words="locks show",
         summary="Show who waits for a lock, and whom for: the session that blocks the others first.",
         example="tabsync locks show --json",
