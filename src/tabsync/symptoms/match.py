@@ -15,6 +15,9 @@ _GAP = 160
 _TRIES = 40
 """How often the beginning of a pattern is looked for before it is given up: a text of its beginnings costs no more."""
 
+_SHAPE = 60
+"""What the length of a message says that came as nothing but question marks: less than any word."""
+
 _LATER = 6
 """What each further cause of one sign is less likely than the one before."""
 
@@ -66,8 +69,10 @@ def _hits(sign: Sign, pasted: Pasted) -> Iterator[_Hit]:
     if any(word in pasted.words for word in sign.unless):
         return
     for pattern in sign.patterns:
-        start, end = find(pattern, pasted.words)
-        if start >= 0:
+        start, end = find(pattern, pasted)
+        if start >= 0 and pattern.whole:
+            yield _Hit(min(_SHAPE, sign.strength), f"question marks as many as in “{pattern.shown}”", start, end)
+        elif start >= 0:
             yield _Hit(sign.strength, f"the words “{pattern.shown}”", start, end)
     for code in sorted(sign.codes & pasted.codes):
         yield _Hit(sign.strength, f"the code {code}")
@@ -95,15 +100,17 @@ def _is_quoted(hit: _Hit, hits: list[tuple[Sign, _Hit]], pasted: Pasted) -> bool
     return False
 
 
-def find(pattern: Pattern, words: str) -> tuple[int, int]:
+def find(pattern: Pattern, pasted: Pasted) -> tuple[int, int]:
     """Where a pattern is in a text, (-1, -1) when it isn't."""
-    start = -1
+    words, start = pasted.words, -1
+    if pattern.key and pattern.key not in pasted.known:
+        return -1, -1
     for _ in range(_TRIES):
         start = words.find(pattern.parts[0], start + 1)
         if start < 0:
             return -1, -1
         end = _end(pattern, words, start)
-        if end >= 0 and not (pattern.whole and _goes_on(words, start, end)):
+        if end >= 0 and not (pattern.whole and not _is_whole(pasted, start, end)):
             return start, end
     return -1, -1
 
@@ -118,5 +125,7 @@ def _end(pattern: Pattern, words: str, start: int) -> int:
     return end
 
 
-def _goes_on(words: str, start: int, end: int) -> bool:
-    return words[start - 1 : start] == "?" or words[end : end + 1] == "?"
+def _is_whole(pasted: Pasted, start: int, end: int) -> bool:
+    """Whether that is a message to its end: nothing but a quote or the end of the line follows, and a colon is before."""
+    ends = end >= len(pasted.words) or pasted.words[end] in "'\"," or end + 1 in pasted.lines
+    return ends and pasted.words[max(0, start - 2) : start].strip("'\" ")[-1:] in (":", "")

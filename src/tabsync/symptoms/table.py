@@ -13,6 +13,7 @@ A sign names `causes`, the likeliest first, and has one or more of:
     routines, tags      PostgreSQL's C functions; what psql says of a statement that ran
     with, unless        one of these must be in the text, none of these may be
     connecting          true: only while a connection was made; false: only later
+    login               true: the server says it before anybody is logged in, so that it may come as nothing but ????
     strength            0 to 100, how much it says; 80 if it says nothing
 """
 
@@ -27,7 +28,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from tabsync.symptoms.text import normal
+from tabsync.symptoms.text import WORD, normal
 
 USUAL = 80
 _PLACE = re.compile(r"%(?:\d+\$)?[-+ #0]?\d*(?:\.\d+)?(?:l{1,2}|z|h)?[sdiuxXcmfgp]")
@@ -47,11 +48,15 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A text that is looked for. parts: between its wildcards; shown: as a person reads it; whole: no other "?" beside it."""
+    """A text that is looked for.
+
+    parts: between its wildcards; shown: as a person reads it; whole: nothing stands beside it; key: a word of it.
+    """
 
     parts: tuple[str, ...]
     shown: str
     whole: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +125,10 @@ def _sign(row: dict[str, Any], causes: dict[str, Cause]) -> Sign:
         for original in row.get(catalogue, ()):
             for text in (original, *_localised().get(original, ())):
                 for one in _variants(_PLACE.sub("*", text), _PLACE.sub("…", " ".join(original.split()))):
-                    patterns.setdefault(one.parts, one)
+                    if not one.whole or row.get("login"):
+                        patterns.setdefault(one.parts, one)
     for text in row.get("words", ()):
-        one = Pattern(_parts(text), text)
+        one = Pattern(parts := _parts(text), text, key=_key(parts))
         patterns.setdefault(one.parts, one)
 
     def names(key: str) -> frozenset[str]:
@@ -146,20 +152,30 @@ def _sign(row: dict[str, Any], causes: dict[str, Cause]) -> Sign:
 def _variants(text: str, shown: str) -> Iterator[Pattern]:
     """A text as it comes, and as a server whose LC_CTYPE is C sends it before anybody has logged in: with ? for é."""
     if says_enough(parts := _parts(text)):
-        yield Pattern(parts, shown)
+        yield Pattern(parts, shown, key=_key(parts))
     if not text.isascii():
         plain = text.replace("«", "<<").replace("»", ">>").replace("„", ",,").translate(_ACCENTED)
         asked = "".join(one if one.isascii() else "?" for one in plain)
         parts = _parts(asked)
         letters = sum(one.isalpha() for part in parts for one in part)
         if letters >= 8:
-            yield Pattern(parts, shown)
-        elif len(parts) == 1 and len(parts[0]) >= 8:  # nothing but question marks: known by its length
-            yield Pattern(parts, shown, whole=True)
+            yield Pattern(parts, shown, key=_key(parts))
+        elif sum(map(len, parts)) >= 8 and _is_fixed(parts):
+            yield Pattern(parts, shown, True)
+
+
+def _is_fixed(parts: tuple[str, ...]) -> bool:
+    """Whether question marks can be counted: what differs between messages stands between quotes."""
+    return all(one[-1] == '"' and two[0] == '"' for one, two in zip(parts, parts[1:], strict=False))
 
 
 def _parts(text: str) -> tuple[str, ...]:
     return tuple(part for one in text.split("*") if (part := normal(one)))
+
+
+def _key(parts: tuple[str, ...]) -> str:
+    """The longest word that stands between two others: a text without it has not the pattern."""
+    return max((word for part in parts for word in WORD.findall(part)[1:-1]), key=len, default="")
 
 
 def says_enough(parts: tuple[str, ...]) -> bool:

@@ -32,6 +32,7 @@ _STATEMENT = re.compile(
 )
 _ESCAPES = re.compile(r"\\u([0-9a-fA-F]{4})")
 _COLOURS = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
+_EMPTY = re.compile(r"\n{2,}")
 _TAGS = re.compile(r"</?[a-zA-Z][^<>]{0,300}>")
 _VALUE = re.compile(r"=\([^()\n]{0,500}\)")
 _STATE = re.compile(r"\b[0-9A-Z]{5}\b")
@@ -40,6 +41,7 @@ _SAID = re.compile(
 )
 _NAMES = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+(?:Error)?\b|\b[a-z]+(?:_[a-z]+){1,6}\b")
 _ROUTINE = re.compile(r"routine['\"]?\s?[:=]\s?['\"]?(\w{3,60})|['\"]R['\"]: ?['\"](\w{3,60})|LOCATION: {1,2}(\w{3,60}),")
+WORD = re.compile("[a-z]{3,}")
 _CODE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,60}")
 _TAG = re.compile(r"(DELETE|UPDATE) [1-9]\d{0,18}|DROP (?:TABLE|SCHEMA|DATABASE|OWNED)|TRUNCATE TABLE")
 _ROWS = re.compile(r"^\(\d+ \w+\)$", re.MULTILINE)
@@ -60,7 +62,7 @@ class Pasted:
 
     words: in lower case, in one line, without stack frames and statements; lines: where in it each line begins; codes:
     words that stand alone; states: SQLSTATEs; routines: PostgreSQL's own; tags: what psql says of a statement that
-    ran; connecting: whether it failed while a connection was made; rows: whether it shows rows.
+    ran; connecting: whether it failed while a connection was made; rows: whether it shows rows; known: each of its words once.
     """
 
     words: str
@@ -71,6 +73,7 @@ class Pasted:
     tags: frozenset[str]
     connecting: bool
     rows: bool
+    known: frozenset[str]
 
 
 def read(text: str) -> Pasted:
@@ -96,6 +99,7 @@ def read(text: str) -> Pasted:
         frozenset(tags),
         any(mark in text for mark in _CONNECTING),
         bool(_ROWS.search(whole)),
+        frozenset(WORD.findall(" ".join(words))),
     )
 
 
@@ -111,13 +115,13 @@ def _plain(text: str) -> str:
     text = _COLOURS.sub("", text.encode("utf-8", "replace").decode("utf-8"))
     if "</" in text or "&#" in text or "&quot;" in text:
         text = html.unescape(_TAGS.sub("\n", text))
-    if "\\n" in text or "\\u" in text or '\\"' in text:
+    if any(mark in text for mark in ("\\n", "\\u", '\\"', "\\'")):
         text = _ESCAPES.sub(lambda found: chr(int(found[1], 16)), text)
-        text = text.replace("\\r", "").replace("\\n", "\n").replace("\\t", " ").replace('\\"', '"')
+        text = text.replace("\\r", "").replace("\\n", "\n").replace("\\t", " ").replace('\\"', '"').replace("\\'", "'")
         text = text.encode("utf-8", "replace").decode("utf-8")
     if any(mark in text for mark in ("Ã", "Ð", "â€")):
         text = "\n".join(_repaired(line) for line in text.split("\n"))
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    return _EMPTY.sub("\n", text.replace("\r", "\n").replace("\0", ""))
 
 
 def _repaired(line: str) -> str:
