@@ -8,7 +8,7 @@ PARTS ?=
 # Containers often set it: then every process that a test starts would compile all of our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup emulators demo wheel check docs test coverage lint bench soak lock clean
+.PHONY: help setup emulators demo wheel check docs test gamedays coverage lint bench soak lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ emulators: setup # what tests and benchmarks store into
 test: setup emulators ## Run all tests (as root on Debian it first installs chromium and postgresql-15)
 	@sh scripts/test-packages.sh
 	@$(BIN)/python -m pytest -n 4 $(ARGS)
+
+gamedays: setup ## Bring conditions about for real, run their runbooks, print the times (half a minute)
+	@$(BIN)/tabsync gameday run connections
 
 coverage: setup emulators ## All tests, with lines and branches counted: a third slower, so nightly and not in each CI run
 	@sh scripts/test-packages.sh

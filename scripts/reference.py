@@ -182,6 +182,7 @@ def _chapters() -> Iterator[tuple[str, tuple[Procedure, ...]]]:
         if package.ispkg and find_spec(f"tabsync.{package.name}.procedures"):
             declared = getattr(import_module(f"tabsync.{package.name}.procedures"), "PROCEDURES", ())
             yield package.name.replace("_", " ").capitalize(), declared
+    yield "Runbooks", import_module("tabsync.procedures.runbooks").PROCEDURES  # they start what other chapters declare
 
 
 def _group(procedure: Procedure) -> Group | None:

@@ -47,14 +47,14 @@ class Site:
 
 @pytest.fixture(scope="session")
 def console_workspaces(place: Path) -> Iterator[Workspaces]:
-    """Workspaces by name, each with two operators: ana, who is admin, and vic, who is viewer."""
+    """Workspaces by name, each with three operators: ana (admin), rob (responder) and vic (viewer)."""
     made: list[Workspace] = []
 
     def make(name: str, conninfo: str) -> Workspace:
         home = place / f"console-{name}"
         home.mkdir(mode=0o755)
         workspace = Workspace(home, conninfo, home / "store", PROFILE_MANUAL, f"sqlite:///{home / 'ledger.sqlite'}")
-        for operator, role in (("ana", "admin"), ("vic", "viewer")):
+        for operator, role in (("ana", "admin"), ("rob", "responder"), ("vic", "viewer")):
             add_operator(workspace.ledger(), operator, PASSWORD, role, by="tests")
         made.append(workspace)
         return workspace

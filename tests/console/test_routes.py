@@ -95,7 +95,7 @@ def knock(door: Door, method: str, path: str, who: Visitor) -> httpx.Response:
     if method == "GET":
         return door.client.get(path, headers=headers)
     headers["origin"] = f"http://{host}" if who.origin is None else who.origin
-    form = {"csrf": who.csrf and masked(who.csrf), "procedure": "drill"}
+    form = {"csrf": who.csrf and masked(who.csrf), "procedure": "alert ack"}
     return door.client.request(method, path, headers=headers, data=form)
 
 
@@ -114,8 +114,10 @@ def test_the_router_holds_what_we_think(door: Door) -> None:
         ("GET", "link_holder"),
         ("POST", "link_holder"),
         ("GET", "viewer"),
+        ("GET", "responder"),
         ("GET", "admin"),
         ("POST", "viewer_post"),
+        ("POST", "responder_post"),
         ("POST", "admin_post"),
         ("GET", "token_viewer"),
         ("POST", "token_admin"),
@@ -124,16 +126,20 @@ def test_the_router_holds_what_we_think(door: Door) -> None:
     assert open_to_all == ["/healthz", "/readyz", "/login", "/login"]
     filled_in = "20261122T181500Z-a1b2c3"
     assert {(method, path) for method, path, guard in door.routes if guard.startswith("admin")} == {
+        ("GET", f"/backups/{filled_in}/restore"),
+        ("POST", f"/runs/{filled_in}/stop"),
+        ("POST", "/schedule/gates"),
+        *(("POST", f"/schedule/items/{filled_in}/{word}") for word in ("run", "skip", "done", "approve")),
+    }
+    assert {(method, path) for method, path, guard in door.routes if guard.startswith("responder")} == {
         ("POST", f"/alerts/{filled_in}/ack"),
         ("POST", f"/alerts/{filled_in}/silence"),
-        ("GET", f"/backups/{filled_in}/restore"),
         ("GET", f"/procedures/{filled_in}"),
         ("POST", "/plans"),
         ("GET", f"/plans/{filled_in}"),
         ("POST", f"/plans/{filled_in}/run"),
-        ("POST", f"/runs/{filled_in}/stop"),
-        ("POST", "/schedule/gates"),
-        *(("POST", f"/schedule/items/{filled_in}/{word}") for word in ("run", "skip", "done", "approve")),
+        ("POST", f"/runbooks/{filled_in}/run"),
+        *(("POST", f"/runbook-runs/{filled_in}/{word}") for word in ("answer", "resume", "go-on")),
     }
     assert {(method, path) for method, path, guard in door.routes if guard.startswith("token")} == {
         ("POST", "/api/v1/plans"),
@@ -154,9 +160,11 @@ def test_every_route_and_everybody(door: Door) -> None:
             "forged": Visitor("x" * 43, "x" * 43),
             "expired": visitor(door, "ana", idle=IDLE + timedelta(seconds=1)),
             "viewer": visitor(door, "vic"),
+            "responder": visitor(door, "rob"),
             "admin": visitor(door, "ana"),
         }
-        may = {"anybody": set(everybody), "viewer": {"viewer", "admin"}, "admin": {"admin"}}.get(
+        roles = ["viewer", "responder", "admin"]
+        may = {"anybody": set(everybody), **{role: set(roles[at:]) for at, role in enumerate(roles)}}.get(
             guard.removesuffix("_post"),
             set(),  # a session's cookie opens nothing to programs: see test_programs_send_a_token
         )
@@ -267,5 +275,5 @@ def test_programs_send_a_token(door: Door) -> None:
 def _ask(door: Door, method: str, path: str, authorization: str, cookie: str = "", origin: str = "") -> int:
     sent = {"host": door.host, "authorization": authorization, "cookie": cookie, "origin": origin}
     headers = {name: value for name, value in sent.items() if value}
-    body = {"procedure": "drill"} if path.endswith("/plans") else {}
+    body = {"procedure": "alert ack"} if path.endswith("/plans") else {}
     return door.client.request(method, path, headers=headers, json=body).status_code

@@ -27,6 +27,7 @@ def init_command(terminal: Terminal, request: Init) -> None:
     """Plan the two files, and write them; their ledger is the one of the directory that they are written into."""
     from tabsync.init.plan import plan_init
     from tabsync.kernel.page import Page
+    from tabsync.sessions.watch import prospects
     from tabsync.workspace import Workspace
 
     base = request.directory.resolve()
@@ -45,6 +46,8 @@ def init_command(terminal: Terminal, request: Init) -> None:
         "Next: read manual.md, which is now your policy; then run: tabsync manual check, tabsync health, tabsync drill"
     )
     page.line("To keep its Schedule, beginning with a backup at once: tabsync serve", whole=True)
+    if told := prospects(found):
+        page.line(f"When all connections are in use: {told['told']}.", whole=True)
     terminal.page(page)
 
 

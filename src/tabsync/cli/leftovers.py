@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -16,17 +17,21 @@ def delete_leftovers(found: Workspace) -> None:
         return
     from tabsync.backups.restore.leftovers import sweep, sweep_warm
     from tabsync.demo.place import end_orphan
-    from tabsync.kernel.errors import Refused
+    from tabsync.kernel.errors import NotRecorded, Refused
+    from tabsync.ledger.merge import merge
     from tabsync.ledger.runs import mark_interrupted
 
     swept = sweep(found)
     sweep_warm(found)
     if end_orphan(found.servers() / "demo"):
         _note("an earlier demo died: its server was stopped (to start it again: tabsync demo)")
-    try:
-        marked = mark_interrupted(found.ledger()) if found.home.exists() else []
-    except Refused:
-        marked = []  # who needs the ledger says that it can't be opened; status works without
+    marked: list[str] = []
+    with suppress(Refused, NotRecorded):  # who needs the ledger says that it can't be used; status works without
+        if found.home.exists():
+            if merged := merge(found.ledger()):
+                many = f"{len(merged)} runs" if len(merged) > 1 else "a run"
+                _note(f"the ledger can be written again: {many} of the emergency journal was taken into it")
+            marked = mark_interrupted(found.ledger())
     if swept or marked:
         parts = [f"{len(marked)} interrupted run" + ("s" if len(marked) > 1 else "")] if marked else []
         more = f" and {len(swept) - 3} more" if len(swept) > 3 else ""

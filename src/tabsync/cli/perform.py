@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tabsync.kernel.procedure import Planned
     from tabsync.workspace import Workspace
 
-_COMMON = ("config", "database", "store", "dry_run", "yes", "json")
+_COMMON = ("config", "database", "store", "dry_run", "yes", "unrecorded", "json")
 
 
 def perform(procedure: Procedure, values: dict[str, Any]) -> int:

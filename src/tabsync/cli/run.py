@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 
-_STYLES: dict[str, Style] = {"done": "good", "failed": "bad", "interrupted": "warning", "running": "strong"}
+_STYLES: dict[str, Style] = {
+    "done": "good",
+    "failed": "bad",
+    "interrupted": "warning",
+    "stopped": "warning",
+    "running": "strong",
+    "open": "strong",
+    "skipped": "quiet",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,13 @@ def look_show(workspace: Workspace, request: Show) -> Page:
     page = Page("run", {"run": found})
     page.line((found["title"], "strong"), ": ", (found["state"], _STYLES[found["state"]]))
     page.table(("", "Step", "State", "Time", "Error"), map(_step, found["steps"]))
+    if found["parent"]:
+        page.line(f"A step of run {found['parent']}", style="quiet", whole=True)
+    if under := workspace.ledger().read("runs_under", parent=found["id"]):
+        page.data["runs"] = under
+        page.table(("Run", "Started (UTC)", "State", "What", "By"), map(_listed, under), title="What its steps did")
+    if found.get("journal"):
+        page.note(f"the ledger can't be written: this is in {', '.join(found['journal'])}")
     return page
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tabsync.service.scheduler import Scheduler
     from tabsync.workspace import Workspace
 
+_LEAVES = 2.0  # seconds for the kept session to end in order
+
 
 @dataclass(frozen=True, slots=True)
 class Console:
@@ -95,10 +97,12 @@ def collect_command(terminal: Terminal, request: Collect) -> int:
     import signal
 
     from tabsync.service.collector import Collector
+    from tabsync.service.kept import Kept
 
     found = terminal.workspace()
     name = request.name or found.service_name
     collector = Collector(found, name, _say)
+    kept = Kept(found, _say, collector.stopping).start()
     telling = _telling(found, name, collector.stopping) if request.tell else None
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: collector.stopping.set())
@@ -108,6 +112,7 @@ def collect_command(terminal: Terminal, request: Collect) -> int:
         collector.stopping.set()
         if telling is not None:
             telling.join()
+        kept.join(_LEAVES)
         found.close()
     return 0
 

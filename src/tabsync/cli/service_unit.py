@@ -129,7 +129,7 @@ def unit_text(workspace: Workspace, user: str, words: Sequence[str]) -> str:
 
 def writable(workspace: Workspace) -> list[Path]:
     """The directories that a service of a workspace writes into, without those within another of them."""
-    from tabsync.ledger.open import sqlite_path
+    from tabsync.ledger.sqlite_file import sqlite_path
 
     places = [workspace.home, *(() if workspace.store_url else (workspace.store_root,))]
     places += [Path(place) for _, place in workspace.stores if "://" not in place]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ class Terminal:
     store: str | None = None
     dry_run: bool = False
     yes: bool = False
+    unrecorded: str | None = None
     json: bool = False
 
     def workspace(self) -> Workspace:
@@ -43,7 +44,7 @@ class Terminal:
 
         found = find(self.config, database=self.database, store=self.store)
         delete_leftovers(found)
-        return found
+        return replace(found, unrecorded=self.unrecorded or "")
 
     def run(self, workspace: Workspace, plan: Plan, listener: Listener | None = None) -> Outcome:
         """Have a plan approved where it is destructive, and run it. listener: who shows it."""

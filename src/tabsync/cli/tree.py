@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
 from tabsync.kernel.procedure import Group, Procedure, Surface
-from tabsync.kernel.request import Argument, Field, Option
 from tabsync.procedures import GROUPS, PROCEDURES, find
+from tabsync.procedures.typed import COMMON, WithHelp, parameter, taken_by
 
-_CONFIG = "The tabsync.toml to use (default: the one in this directory, else the demo's)."
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _HELP = "Run your database operations manual: backups, restores and drills, each previewed and recorded."
 _EXAMPLE = "tabsync init postgresql://me@db.example.com/shop, then: tabsync drill"
-
-_COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
-    "config": (
-        ("--config",),
-        {
-            "type": click.Path(path_type=Path),
-            "help": "The tabsync.toml to use (default: the one in this directory, else the demo's).",
-        },
-    ),
-    "database": (
-        ("--database", "-d"),
-        {"help": "Connection string: URL, 'service=NAME' or keywords; PG* variables complete it."},
-    ),
-    "store": (
-        ("--store",),
-        {"help": "Where backups are: a name in [stores], a directory, az://, s3:// or gs:// with a prefix."},
-    ),
-    "dry-run": (("--dry-run",), {"is_flag": True, "help": "Show the plan and change nothing."}),
-    "yes": (("--yes",), {"is_flag": True, "help": "Confirm a destructive plan without asking; this is recorded."}),
-    "json": (("--json",), {"is_flag": True, "help": "Print JSON for programs, with a version number."}),
-}
 
 
 class _Helpful:
@@ -45,7 +22,7 @@ class _Helpful:
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         arguments, options = [], []
         for one in self.params:  # type: ignore[attr-defined]
-            if isinstance(one, _Argument):
+            if isinstance(one, WithHelp):
                 arguments.append((one.make_metavar(context), one.described()))
             elif record := one.get_help_record(context):
                 options.append(record)
@@ -91,23 +68,6 @@ class Tree(_Helpful, click.Group):
         if names:
             with formatter.section("Commands"):
                 formatter.write_dl([(name, summary_of((*self.words, name))) for name in names])
-
-
-class _Argument(click.Argument):
-    """An argument with a help of its own."""
-
-    def __init__(self, name: str, asked: Argument, **options: Any) -> None:
-        super().__init__([name], **options)
-        self.asked = asked
-
-    def get_error_hint(self, ctx: click.Context | None) -> str:
-        """Its name, as the help lists it."""
-        return repr(self.human_readable_name if self.metavar else self.name)
-
-    def described(self) -> str:
-        """Its help, with its default."""
-        shown = f"  [default: {self.default}]" if isinstance(self.default, str) and self.default else ""
-        return f"{self.asked.help}{'  [required]' if self.required else shown}"
 
 
 def program() -> click.Group:
@@ -157,9 +117,9 @@ def _command(procedure: Procedure) -> click.Command:
 
 
 def _body(procedure: Procedure) -> dict[str, Any]:
-    params = [_parameter(one) for one in procedure.fields]
-    taken = [name for name in _COMMON if name == "config" or procedure.has(name)]
-    params += [click.Option(_COMMON[name][0], **_COMMON[name][1]) for name in taken if not procedure.has(f"no-{name}")]
+    params = [parameter(one) for one in procedure.fields]
+    taken = taken_by(procedure)
+    params += [click.Option(COMMON[name][0], **COMMON[name][1]) for name in taken if not procedure.has(f"no-{name}")]
     text = f"{procedure.summary}\n\n{procedure.details}" if procedure.details else procedure.summary
     return {
         "help": text,
@@ -185,40 +145,6 @@ def _refuse_options_before(context: click.Context, values: dict[str, Any]) -> No
     if any(values.values()):
         name = f"{context.info_name} {context.invoked_subcommand}"
         raise BadUsage(f"write the options after the name of the {context.info_name}", f"tabsync {name} --help")
-
-
-def _parameter(one: Field) -> click.Parameter:
-    kind = _type_of(one)
-    if isinstance(one.asked, Argument):
-        many = -1 if one.many else 1
-        default = {} if one.required or one.many else {"default": one.default}
-        metavar = one.asked.metavar or None
-        return _Argument(one.name, one.asked, type=kind, nargs=many, required=one.required, metavar=metavar, **default)
-    flag = one.kind == "flag"
-    # A default of None is a default to click: the option would not be missing any more.
-    default = {} if one.required or one.many else {"default": one.default}
-    return click.Option(
-        [*one.flags, one.name],
-        type=None if flag else kind,
-        is_flag=flag,
-        multiple=one.many,
-        required=one.required,
-        show_default=not flag and one.default not in (None, "", ()),
-        help=one.asked.help,
-        metavar=one.asked.metavar or None,
-        **default,
-    )
-
-
-def _type_of(one: Field) -> Any:
-    if one.kind == "choice":
-        return click.Choice(one.choices)
-    if one.kind == "path":
-        return click.Path(path_type=Path)
-    low, high = (one.asked.minimum, one.asked.maximum) if isinstance(one.asked, Option) else (None, None)
-    if one.kind in ("integer", "number") and (low is not None or high is not None):
-        return (click.IntRange if one.kind == "integer" else click.FloatRange)(low, high)  # type: ignore[arg-type]
-    return {"text": str, "integer": int, "number": float}.get(one.kind, str)
 
 
 def _version(context: click.Context, _option: click.Parameter, shown: bool) -> None:

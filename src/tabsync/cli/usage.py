@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -16,6 +17,10 @@ from tabsync.manual.when import When
 from tabsync.procedures import named_in
 from tabsync.schedule.items import barred, without_secrets
 
+_PLACEHOLDER = re.compile("<[^<>]+>")
+_NUMBER = "1"
+"""What a person may put in for `<pid>`; where text is asked for, `<pid>` itself is as good."""
+
 
 def wrong_usage(words: Sequence[str]) -> str:
     """What is wrong with the options and arguments that some words give a command of ours, or ""."""
@@ -23,8 +28,13 @@ def wrong_usage(words: Sequence[str]) -> str:
     command = build(found[0].words.split()) if found else None
     if found is None or command is None or {"-h", "--help"} & {*found[1]}:  # it would be printed here
         return ""
+    wrong = _wrong(command, found[1])
+    return wrong and _wrong(command, [_NUMBER if _PLACEHOLDER.fullmatch(word) else word for word in found[1]])
+
+
+def _wrong(command: click.Command, words: Sequence[str]) -> str:
     try:
-        command.make_context(command.name, list(found[1]))
+        command.make_context(command.name, list(words))
     except click.UsageError as error:
         message = error.format_message().rstrip(".")
         return message[:1].lower() + message[1:]

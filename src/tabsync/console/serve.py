@@ -40,6 +40,7 @@ class Running:
     def stop(self) -> None:
         """Answer what was asked, stop what runs, close the port. A run that doesn't end in time is swept later."""
         self._server.should_exit = True
+        self.console.guides.stop(_LET_TIDY)
         self.console.worker.stop(_LET_TIDY)
         self._thread.join(_LET_FINISH + 5)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
 
 from tabsync.kernel.errors import Exit, TabsyncError
 from tabsync.kernel.plan import Plan
@@ -124,3 +124,28 @@ def page_of_plan(plan: Plan) -> Page:
             page.line(f"    {line}", style="quiet", whole=True)  # a command is copied: it is never broken
     page.line(f"Nothing was changed. Plan {plan.digest()[:12]}.")
     return page
+
+
+def blocks_to_json(page: Page) -> list[Facts]:
+    """What a page shows, as JSON, so that it can be shown again later."""
+    return [{"block": type(one).__name__.lower(), **asdict(one)} for one in page.blocks]
+
+
+def page_of_blocks(kind: str, blocks: Iterable[Facts]) -> Page:
+    """A page that shows what was kept; the inverse of blocks_to_json."""
+    page = Page(kind)
+    for one in blocks:
+        given = {key: value for key, value in one.items() if key != "block"}
+        if one["block"] == "line":
+            page.blocks.append(Line(tuple(_part(part) for part in given["parts"]), given["whole"]))
+        elif one["block"] == "note":
+            page.blocks.append(Note(**given))
+        else:
+            rows = tuple(tuple(_part(cell) for cell in row) for row in given["rows"])
+            many = {name: tuple(given[name]) for name in ("columns", "right", "whole")}
+            page.blocks.append(Table(rows=rows, heading=given["heading"], title=given["title"], **many))
+    return page
+
+
+def _part(found: Any) -> Part:
+    return found if isinstance(found, str) else (found[0], found[1])

@@ -104,7 +104,8 @@ class Procedure:
     whoever started it; read: f(workspace, request) -> Page, of one that has no plan since it only looks.
     command: f(terminal, request) -> exit code, where the command line does more than plan, run and show; records: that
     function runs a plan, though no plan is declared.
-    needs: the least role in the database, in words; operator: the role that an operator needs to start it; hidden: it
+    needs: the least role in the database, in words; operator: the role that an operator needs to start it, which for a
+    destructive plan is an admin's; hidden: it
     is only reached from where it follows, and listed nowhere; shows_failure: `show` also has something to say of a run
     that failed.
     evidence: the kind of evidence that it leaves in the ledger, "" when that is only what it printed; evidence_for: the
@@ -128,7 +129,7 @@ class Procedure:
     records: bool = False
     surfaces: frozenset[Surface] = CLI_ONLY
     needs: str = ""
-    operator: Literal["viewer", "admin"] = "admin"
+    operator: Literal["viewer", "responder", "admin"] = "admin"
     hidden: bool = False
     shows_failure: bool = False
     evidence: str = ""

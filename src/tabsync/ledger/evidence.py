@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tabsync.kernel.clock import iso, now
 from tabsync.kernel.step import Facts
+from tabsync.ledger import entries
 from tabsync.ledger.open import Ledger
 
 NO_DATABASE = ""
@@ -15,11 +16,8 @@ def add_evidence(
 ) -> None:
     """Record one piece of evidence. kind: "backup" or "drill"; subject: see stores.manifest.subject_of; at: when it was
     proven, ISO, where that wasn't now."""
-    from tabsync.ledger.tables import evidence
-
     row = {"at": at or iso(now()), "kind": kind, "subject": subject, "ok": ok, "facts": facts, "run_id": run_id}
-    with ledger.writing() as connection:
-        connection.execute(evidence.insert(), [row])
+    ledger.write(run_id or "", entries.said("evidence", row))
 
 
 def latest_evidence(ledger: Ledger, kind: str, subject: str | None = None, *, ok: bool | None = None) -> Facts | None:
@@ -37,11 +35,8 @@ def evidence_since(
 
 def add_audit(ledger: Ledger, actor: str, action: str, target: str, detail: Facts) -> None:
     """Record who did something that is not a run: a login, an operator made."""
-    from tabsync.ledger.tables import audit
-
     row = {"at": iso(now()), "actor": actor, "action": action, "target": target, "detail": detail}
-    with ledger.writing() as connection:
-        connection.execute(audit.insert(), [row])
+    ledger.write("", entries.said("audit", row))
 
 
 def recent_audit(ledger: Ledger, limit: int = 100) -> list[Facts]:

@@ -14,16 +14,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, select, text
 
 from tabsync.kernel.clock import compact, iso, now, parse_iso
-from tabsync.kernel.errors import Refused
+from tabsync.kernel.errors import NotRecorded, Refused
 from tabsync.kernel.plan import Plan, plan_from_json
-from tabsync.kernel.step import Facts, Step
+from tabsync.kernel.step import Facts, Risk, Step
+from tabsync.ledger import entries
 from tabsync.ledger.moved import MOVED
 from tabsync.ledger.open import Ledger
+from tabsync.ledger.runs import one_run
 from tabsync.ledger.stop import THREAD
-from tabsync.ledger.tables import audit, run, step
+from tabsync.ledger.tables import run
 from tabsync.system.claims import Claim, claim, is_claimed
 
 _LOCK = 8420_0010
@@ -34,11 +36,15 @@ _FOREIGN = timedelta(days=1)
 
 @dataclass(slots=True)
 class LedgerJournal:
-    """The runner's journal, kept in the ledger. While a run is open its claim is held, so that death shows."""
+    """The runner's journal, kept in the ledger. While a run goes its claim is held, so that death shows.
+
+    parent: the id of the run that its runs belong to, "" for those that stand alone.
+    """
 
     ledger: Ledger
     actor: str
     manual_digest: str
+    parent: str = ""
     _claims: dict[str, Claim] = field(default_factory=dict)
 
     def begin(self, plan: Plan, approval: str) -> str:
@@ -52,17 +58,11 @@ class LedgerJournal:
         if held is None:
             raise RuntimeError(f"run {run_id} is already in use")  # ids are random: this can't be a user's doing
         self._claims[run_id] = held
+        entry = self.begins(run_id, plan, approval, moment)
         if threading.current_thread() is not threading.main_thread():
             (held.directory / THREAD).touch()  # a signal would end more than this run
         try:
-            with self.ledger.engine.begin() as connection:
-                if plan.claims:
-                    _check_claims(connection, self.ledger, plan)
-                connection.execute(insert(run), [_run_row(run_id, plan, self, approval, moment)])
-                for number, one in enumerate(plan.steps, start=1):
-                    row = {"run_id": run_id, "number": number, "key": one.key, "title": one.title, "state": "waiting"}
-                    connection.execute(insert(step), [row])
-                _audit(connection, self.actor, f"{plan.procedure}: begin", plan, run_id)
+            self._record(run_id, plan, entry)
         except BaseException:
             self._claims.pop(run_id).remove()
             raise
@@ -73,25 +73,62 @@ class LedgerJournal:
 
     def step_started(self, run_id: str, number: int, step: Step) -> None:
         """Record the intent to run a step."""
-        self._update_step(run_id, number, state="running", started_at=iso(now()))
+        entry = entries.step(run_id, number, state="running", started_at=iso(now()))
+        self.ledger.write(run_id, entry, harmless=step.risk is not Risk.DESTRUCTIVE)
 
     def step_finished(self, run_id: str, number: int, facts: Facts, seconds: float) -> None:
         """Record what a step did."""
-        self._update_step(run_id, number, state="done", facts=facts, seconds=seconds)
+        self.ledger.write(run_id, entries.step(run_id, number, state="done", facts=facts, seconds=seconds))
 
     def step_failed(self, run_id: str, number: int, fact: str, hint: str, seconds: float) -> None:
         """Record why a step failed."""
-        self._update_step(run_id, number, state="failed", fact=fact, hint=hint, seconds=seconds)
+        self.ledger.write(run_id, entries.step(run_id, number, state="failed", fact=fact, hint=hint, seconds=seconds))
 
     def finish(self, run_id: str, state: str) -> None:
         """Record the end and let go of the run's claim."""
-        with self.ledger.engine.begin() as connection:
-            connection.execute(update(run).where(run.c.id == run_id).values(state=state, finished_at=iso(now())))
+        self.ledger.write(run_id, entries.end(run_id, state=state, finished_at=iso(now())))
         self._claims.pop(run_id).remove()
 
-    def _update_step(self, run_id: str, number: int, **values: object) -> None:
-        with self.ledger.engine.begin() as connection:
-            connection.execute(update(step).where(step.c.run_id == run_id, step.c.number == number).values(**values))
+    def _record(self, run_id: str, plan: Plan, entry: Facts) -> None:
+        try:
+            with self.ledger.writing() as connection:
+                if plan.claims:
+                    _check_claims(connection, self.ledger, plan)
+                entries.write(connection, entry)
+        except NotRecorded:
+            _check_kept(self.ledger, plan)
+            self.ledger.emergency.append(run_id, entry, harmless=plan.risk is not Risk.DESTRUCTIVE)
+
+    def begins(self, run_id: str, plan: Plan, approval: str, moment: datetime) -> Facts:
+        """What is written down of a plan that is about to run."""
+        row = {
+            "id": run_id,
+            "procedure": plan.procedure,
+            "title": plan.title,
+            "state": "running",
+            "approval": approval,
+            "actor": self.actor,
+            **self.ledger.here,
+            "pid": os.getpid(),
+            "target": plan.target,
+            "plan": plan.to_json(),
+            "plan_digest": plan.digest(),
+            "manual_digest": self.manual_digest,
+            "started_at": iso(moment),
+            "parent": self.parent,
+        }
+        steps = (
+            {"run_id": run_id, "number": number, "key": one.key, "title": one.title, "state": "waiting"}
+            for number, one in enumerate(plan.steps, start=1)
+        )
+        return entries.begin(row, steps, begun(self.actor, plan, run_id))
+
+
+def begun(actor: str, plan: Plan, run_id: str) -> Facts:
+    """What the audit says of a run that begins."""
+    target = str(plan.target.get("database", ""))
+    row = {"at": iso(now()), "actor": actor, "action": f"{plan.procedure}: begin", "target": target, "run_id": run_id}
+    return row | {"detail": {"plan_digest": plan.digest(), "risk": plan.risk.value}}
 
 
 def _check_claims(connection: Connection, ledger: Ledger, plan: Plan) -> None:
@@ -112,31 +149,20 @@ def _check_claims(connection: Connection, ledger: Ledger, plan: Plan) -> None:
             )
 
 
+def _check_kept(ledger: Ledger, plan: Plan) -> None:
+    """The same by what can be seen without a ledger that can be written: what it holds, and the emergency journal."""
+    try:
+        running = [one["id"] for one in ledger.read("running", **ledger.here)]
+    except NotRecorded:
+        running = []
+    for run_id in {*running, *ledger.emergency.runs()}:
+        one = one_run(ledger, run_id)
+        both = plan.claims & plan_from_json(one["plan"], MOVED).claims if one and one["state"] == "running" else ()
+        if one and both and is_claimed(ledger.claims / run_id):
+            raise Refused(f"{one['procedure']} by {one['actor']} uses {min(both)}", f"tabsync run stop {run_id}")
+
+
 def _lives(run_id: str, host: str, home: str, started_at: str, ledger: Ledger) -> bool:
     if ledger.is_here(host, home):
         return is_claimed(ledger.claims / run_id)
     return now() - parse_iso(started_at) < _FOREIGN
-
-
-def _run_row(run_id: str, plan: Plan, journal: LedgerJournal, approval: str, moment: datetime) -> Facts:
-    return {
-        "id": run_id,
-        "procedure": plan.procedure,
-        "title": plan.title,
-        "state": "running",
-        "approval": approval,
-        "actor": journal.actor,
-        **journal.ledger.here,
-        "pid": os.getpid(),
-        "target": plan.target,
-        "plan": plan.to_json(),
-        "plan_digest": plan.digest(),
-        "manual_digest": journal.manual_digest,
-        "started_at": iso(moment),
-    }
-
-
-def _audit(connection: Connection, actor: str, action: str, plan: Plan, run_id: str) -> None:
-    target = str(plan.target.get("database", ""))
-    row = {"at": iso(now()), "actor": actor, "action": action, "target": target, "run_id": run_id}
-    connection.execute(insert(audit), [row | {"detail": {"plan_digest": plan.digest(), "risk": plan.risk.value}}])

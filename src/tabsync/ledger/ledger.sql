@@ -15,7 +15,7 @@ select id, at, actor, action, target, detail, run_id from audit order by id desc
 -- name: runs
 -- The newest first, without their plans, which are long. procedure: null for any.
 select id, procedure, title, state, approval, actor, host, pid, target, plan_digest, manual_digest,
-       started_at, finished_at
+       started_at, finished_at, parent
   from run
  where procedure = coalesce(:procedure, procedure)
  order by started_at desc
@@ -30,9 +30,13 @@ select id from run order by started_at desc limit 1
 
 -- name: run
 select id, procedure, title, state, approval, actor, host, pid, target, plan, plan_digest, manual_digest,
-       started_at, finished_at
+       started_at, finished_at, parent
   from run
  where id = :id
+
+-- name: runs_under
+-- The runs that belong to a run, in order.
+select id, procedure, title, state, actor, started_at, finished_at from run where parent = :parent order by started_at
 
 -- name: steps
 -- Of a run, in order.

@@ -8,31 +8,29 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from tabsync.kernel.errors import NotRecorded, Refused, TabsyncError, words_of
 from tabsync.kernel.step import Facts
+from tabsync.ledger.emergency import Emergency, of_ledger, places_for
+from tabsync.ledger.sqlite_file import PATIENCE, CannotOpen, make_private, reading, set_up, sqlite_path, version_of
 from tabsync.postgres.queries import named
 from tabsync.system.place import place_id
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration; a test holds it to what Alembic says."""
 
 _SQL = named(__package__, "ledger.sql")
-_SQLITE = "sqlite:///"
 _MIGRATING = 0x7461627379  # the key of the lock under which a PostgreSQL ledger is brought up to date
-_PATIENCE = 10  # seconds to wait for who writes
 _JSON: Mapping[str, Collection[str]] = {
     "evidence": ("facts",),
     "audit": ("detail",),
@@ -52,10 +50,15 @@ _JSON: Mapping[str, Collection[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """An open ledger. url: SQLAlchemy's; claims: directory where running runs hold their claim (see system/claims)."""
+    """An open ledger. url: SQLAlchemy's; claims: directory where running runs hold their claim (see system/claims).
+
+    emergency: where the entries of runs go while it can't be written; broken: why it can't even be opened.
+    """
 
     url: str
     claims: Path
+    emergency: Emergency = field(compare=False, repr=False)
+    broken: str = ""
     _open: dict[str, Engine] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -95,7 +98,7 @@ class Ledger:
             with self._translated(), self.engine.connect() as connection:
                 found = [[dict(row._mapping) for row in connection.execute(query, dict(one))] for one in values]
         else:
-            with self._translated(), _reading(path) as reader:
+            with self._translated(), reading(path) as reader:
                 found = [[dict(row) for row in reader.execute(_SQL[statement], one)] for one in values]
         columns = _JSON.get(statement, ())
         return [[_decoded(row, columns) for row in rows] for rows in found]
@@ -106,8 +109,24 @@ class Ledger:
         with self._translated(), self.engine.begin() as connection:
             yield connection
 
+    def write(self, run_id: str, entry: Facts, *, harmless: bool = True) -> None:
+        """Write an entry of a run down, see entries.py: here, or in the emergency journal while that can't be.
+
+        run_id: "" for what belongs to no run; harmless: see Emergency.append. Raises NotRecorded.
+        """
+        run_id = run_id or self.emergency.loose
+        from tabsync.ledger.entries import write
+
+        if not self.emergency.has(run_id):
+            with contextlib.suppress(NotRecorded), self.writing() as connection:
+                write(connection, entry)
+                return
+        self.emergency.append(run_id, entry, harmless=harmless)
+
     @contextmanager
     def _translated(self) -> Iterator[None]:
+        if self.broken:
+            raise NotRecorded(self.broken, "check that it can be written: its disk, its permissions")
         try:
             yield
         except sqlite3.Error as error:
@@ -132,16 +151,17 @@ def ledger_failed(error: BaseException) -> NotRecorded:
     )
 
 
-def open_ledger(url: str, claims: Path) -> Ledger:
+def open_ledger(url: str, claims: Path, journal: str = "") -> Ledger:
     """Open a ledger by SQLAlchemy URL and bring its tables up to date.
 
-    Raises Refused when it was written by a newer version, or can't be opened.
+    journal: a place for the emergency journal, before all others. Raises Refused when it was written by a newer
+    version, or can't be opened.
     """
-    ledger = Ledger(url, claims)
+    ledger = unopened(url, claims, journal)
     path = sqlite_path(url)
     if path is not None:
-        _make_private(path)
-        if _version_of(path) == HEAD:
+        make_private(path)
+        if version_of(path) == HEAD:
             return ledger  # the everyday case, without importing anything
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -152,30 +172,10 @@ def open_ledger(url: str, claims: Path) -> Ledger:
     return ledger
 
 
-def sqlite_path(url: str) -> Path | None:
-    """The file of a ledger that is SQLite; None for any other, and for one whose URL holds more than a path."""
-    name = url.removeprefix(_SQLITE)
-    return None if name in (url, "", ":memory:") or "?" in name else Path(name)
-
-
-def _reading(path: Path) -> closing[sqlite3.Connection]:
-    """A connection of one read. Never kept: the console's threads must not share one, and it costs nothing to open."""
-    # Never made by reading, and able to take a killed writer's journal back, as mode=ro is not.
-    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=_PATIENCE)
-    connection.row_factory = sqlite3.Row
-    connection.execute("pragma query_only=on")
-    connection.execute("pragma cache_size=-32000")  # kB: rows of one kind are all over it, and it is gone at the close
-    return closing(connection)
-
-
-def _version_of(path: Path) -> str | None:
-    """The migration that a SQLite ledger is at; None when there is none, or when SQLAlchemy had better tell why."""
-    try:
-        with _reading(path) as connection:
-            row = connection.execute("select version_num from alembic_version").fetchone()
-    except sqlite3.Error:
-        return None
-    return str(row[0]) if row else None
+def unopened(url: str, claims: Path, journal: str = "", broken: str = "") -> Ledger:
+    """A ledger as it is before anything is asked of it. broken: why nothing can be."""
+    home = claims.parent
+    return Ledger(url, claims, Emergency(places_for(home, journal), of_ledger(url, home)), broken)
 
 
 def _decoded(row: Facts, columns: Collection[str]) -> Facts:
@@ -189,38 +189,20 @@ def _decoded(row: Facts, columns: Collection[str]) -> Facts:
     return row
 
 
-def _cannot_open(url: str, error: Exception) -> Refused:
+def _cannot_open(url: str, error: Exception) -> CannotOpen:
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError, DBAPIError
 
     try:
         where = make_url(url).render_as_string()  # with *** for its password
     except (ArgumentError, ValueError):
-        return Refused("can't open the ledger: its URL is not valid", "set ledger in tabsync.toml: sqlite:///PATH")
+        return CannotOpen("can't open the ledger: its URL is not valid", "set ledger in tabsync.toml: sqlite:///PATH")
     cause = error.orig if isinstance(error, DBAPIError) else error
     fact = f"can't open the ledger {where}: {cause}".splitlines()[0]
     if not url.startswith("sqlite"):
-        return Refused(fact, "check ledger in tabsync.toml, and that its user may create tables there")
+        return CannotOpen(fact, "check ledger in tabsync.toml, and that its user may create tables there")
     corrupt = "if the file is corrupt, move it away, and tabsync creates a new one"
-    return Refused(fact, f"check ledger in tabsync.toml; {corrupt}")
-
-
-def _make_private(path: Path) -> None:
-    try:
-        if not path.parent.is_dir():
-            path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_file():
-            # Never opened here: to close it would drop the locks of a connection that this process has, and another
-            # one would take its writes away from under it. https://www.sqlite.org/howtocorrupt.html (2.2)
-            if not os.access(path, os.R_OK | os.W_OK):
-                raise PermissionError(0, "Permission denied")
-            return
-        with contextlib.suppress(FileExistsError):  # another command was faster
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except OSError as error:
-        raise Refused(
-            f"can't write the ledger {path}: {error.strerror}", "set TABSYNC_HOME to a writable directory"
-        ) from None
+    return CannotOpen(fact, f"check ledger in tabsync.toml; {corrupt}")
 
 
 def _engine_of(url: str) -> Engine:
@@ -231,7 +213,7 @@ def _engine_of(url: str) -> Engine:
         return create_engine(url, creator=lambda: _session(given))
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "connect", set_up)
     return engine
 
 
@@ -245,7 +227,7 @@ def _session(url: URL) -> Any:
 
     many = {name: one if isinstance(one, str) else ",".join(one) for name, one in url.query.items()}
     conninfo = make_conninfo(**url.translate_connect_args(username="user", database="dbname"), **many)
-    limits = Limits(_PATIENCE * 1000, statement_timeout=60_000)
+    limits = Limits(PATIENCE * 1000, statement_timeout=60_000)
     try:
         session = connect(conninfo, "ledger", limits=limits)
         session.execute("select pg_catalog.set_config('search_path', '\"$user\", public', false)")
@@ -253,13 +235,6 @@ def _session(url: URL) -> Any:
     except TabsyncError as error:
         raise psycopg.OperationalError(error.fact) from None  # as SQLAlchemy knows it: see ledger_failed
     return session
-
-
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=wal", f"busy_timeout={_PATIENCE}000", "foreign_keys=on", "synchronous=full"):
-        cursor.execute(f"pragma {pragma}")
-    cursor.close()
 
 
 def _migrate(engine: Engine) -> None:

@@ -25,7 +25,7 @@ from tabsync.ledger.evidence import add_audit
 from tabsync.ledger.open import Ledger
 from tabsync.ledger.tables import operator, session
 
-ROLES = ("viewer", "admin")
+ROLES = ("viewer", "responder", "admin")
 """A viewer sees everything; an admin may also start what the console can start."""
 
 IDLE = timedelta(minutes=30)
@@ -54,6 +54,11 @@ class Session:
     token_hash: str
     csrf_token: str
     operator: Operator
+
+
+def may(operator: Operator, role: str) -> bool:
+    """Whether an operator may do what needs a role: the roles stand one above the other."""
+    return ROLES.index(operator.role) >= ROLES.index(role)
 
 
 def add_operator(ledger: Ledger, name: str, password: str, role: str, *, by: str) -> Operator:

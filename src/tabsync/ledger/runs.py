@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tabsync.kernel.clock import iso, now
+from tabsync.kernel.errors import NotRecorded
 from tabsync.kernel.plan import Plan, plan_from_json
 from tabsync.kernel.step import Facts
 from tabsync.ledger.moved import MOVED
@@ -41,8 +42,25 @@ def _mark(ledger: Ledger, dead: list[str]) -> list[str]:
 
 
 def recent_runs(ledger: Ledger, limit: int = 20, procedure: str | None = None) -> list[Facts]:
-    """The newest runs first, without their plans."""
-    return ledger.read("runs", limit=limit, procedure=procedure)
+    """The newest runs first, without their plans; with those that only the emergency journal has so far."""
+    kept = ledger.emergency.runs()
+    try:
+        found = ledger.read("runs", limit=limit, procedure=procedure)
+    except NotRecorded:
+        if not kept:
+            raise
+        found = []
+    if not kept:
+        return found
+    known = {one["id"]: one | {"steps": []} for one in found}
+    wanted = {run_id: kept.get(run_id) for run_id in [*known, *kept]}
+    each = (_lively(ledger, one.onto(known.get(run_id)) if one else known[run_id]) for run_id, one in wanted.items())
+    shown = [
+        {name: one[name] for name in one if name not in ("plan", "steps")}
+        for one in each
+        if one and procedure in (None, one["procedure"])
+    ]
+    return sorted(shown, key=lambda one: str(one["started_at"]), reverse=True)[:limit]
 
 
 def plan_of(run: Facts) -> Plan:
@@ -51,7 +69,30 @@ def plan_of(run: Facts) -> Plan:
 
 
 def one_run(ledger: Ledger, run_id: str) -> Facts | None:
-    """A run with its steps under "steps", or None. run_id: "latest" is the newest."""
-    newest = ledger.read("newest_run") if run_id == "latest" else []
-    found = ledger.read("run", id=newest[0]["id"] if newest else run_id)
-    return found[0] | {"steps": ledger.read("steps", run_id=found[0]["id"])} if found else None
+    """A run with its steps under "steps", or None. run_id: "latest" is the newest.
+
+    What only the emergency journal has of it so far is in it, and then "journal" names the files.
+    """
+    kept = ledger.emergency.runs()
+    try:
+        if run_id == "latest":
+            newest = recent_runs(ledger, 1)
+            run_id = newest[0]["id"] if newest else run_id
+        rows = ledger.read("run", id=run_id)
+        found = rows[0] | {"steps": ledger.read("steps", run_id=run_id)} if rows else None
+    except NotRecorded:
+        if run_id not in kept:
+            raise
+        found = None
+    if run_id in kept:
+        found = _lively(ledger, kept[run_id].onto(found))
+        found = found and found | {"journal": [str(path) for path in kept[run_id].files]}
+    return found
+
+
+def _lively(ledger: Ledger, run: Facts | None) -> Facts | None:
+    """A run of the journal; one whose process is gone was interrupted, which nobody could write down."""
+    if run is None or run["state"] != "running" or is_claimed(ledger.claims / run["id"]):
+        return run
+    steps = [one | {"state": "interrupted"} if one["state"] == "running" else one for one in run["steps"]]
+    return run | {"state": "interrupted", "steps": steps}

@@ -21,7 +21,9 @@ from tabsync.system.claims import is_claimed
 THREAD = "thread"
 """The file in a run's claim that says that it is a thread of a process that does more."""
 
-_STOP = "stop"
+STOP = "stop"
+"""The file in a claim by which somebody asks a thread to end."""
+
 _LOOK = 0.2  # seconds between two looks at whether it has ended
 
 
@@ -47,7 +49,7 @@ def ask_to_stop(ledger: Ledger, run_id: str, who: str) -> Facts:
     add_audit(ledger, who, "run stop", str(found["target"].get("database", "")), {"run": known})
     try:
         if (place / THREAD).exists():
-            (place / _STOP).write_text(who, encoding="utf-8")
+            (place / STOP).write_text(who, encoding="utf-8")
         else:
             os.kill(found["pid"], signal.SIGTERM)  # SIGINT is ignored by what a script started in the background
     except (ProcessLookupError, FileNotFoundError):
@@ -73,6 +75,6 @@ def wait_until_ended(ledger: Ledger, run_id: str, seconds: float) -> Facts | Non
 def who_stops(place: Path) -> str:
     """Who asked the run of that claim to end; "" when nobody did."""
     try:
-        return (place / _STOP).read_text(encoding="utf-8") or "somebody"
+        return (place / STOP).read_text(encoding="utf-8") or "somebody"
     except OSError:
         return ""

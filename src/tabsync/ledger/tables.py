@@ -12,7 +12,7 @@ run = Table(
     Column("id", Text, primary_key=True),
     Column("procedure", Text, nullable=False),
     Column("title", Text, nullable=False),
-    Column("state", Text, nullable=False),  # running, done, failed, interrupted
+    Column("state", Text, nullable=False),  # running, done, failed, interrupted; open: between two of its steps
     Column("approval", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("host", Text, nullable=False),
@@ -24,6 +24,8 @@ run = Table(
     Column("started_at", Text, nullable=False),
     Column("finished_at", Text),
     Column("home", Text, nullable=False, server_default=""),  # see system.place
+    Column("parent", Text, nullable=False, server_default=""),  # the run that it belongs to
+    Index("run_parent", "parent"),
 )
 
 step = Table(
@@ -33,7 +35,7 @@ step = Table(
     Column("number", Integer, primary_key=True),
     Column("key", Text, nullable=False),
     Column("title", Text, nullable=False),
-    Column("state", Text, nullable=False),  # waiting, running, done, failed, interrupted
+    Column("state", Text, nullable=False),  # waiting, running, done, failed, interrupted, skipped
     Column("started_at", Text),
     Column("seconds", Float),
     Column("facts", JSON),

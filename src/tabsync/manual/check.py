@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from tabsync.manual.check_schedule import Commands, check_schedule
-from tabsync.manual.model import Manual, StepKind, Threshold
-from tabsync.manual.parts import Command
+from tabsync.manual.model import Manual, Metric, StepKind, Threshold
+from tabsync.manual.parts import Bound, Command
 from tabsync.manual.sections import Problem
 from tabsync.manual.thresholds import comparable, is_milder
 from tabsync.postgres.readonly_text import check_readonly, check_sql
@@ -56,6 +56,7 @@ def check(
     where the manual is.
     """
     problems = [*parsed, *_duplicates(manual), *_thresholds(manual), *_roles(manual), *_sql(manual)]
+    problems += _recoveries(manual)
     problems += _links(manual, exists)
     problems += check_schedule(manual, commands) if commands else ()
     named = list(manual.commands())
@@ -108,12 +109,26 @@ def _bounds(manual: Manual, row: Threshold) -> Iterator[Problem]:
     if metric is None:
         yield Problem(row.line, f"a threshold on the unknown metric {row.metric!r}", "the title of a metric")
         return
-    for bound in (row.warning, row.critical):
-        for comparison in bound.comparisons if bound else ():
+    yield from _units([bound for bound in (row.warning, row.critical) if bound], metric, row.line)
+
+
+def _units(bounds: Iterable[Bound], metric: Metric, line: int) -> Iterator[Problem]:
+    for bound in bounds:
+        for comparison in bound.comparisons:
             if not comparable(comparison.unit, metric.unit):
                 unit = " per ".join(filter(None, (metric.unit.kind, metric.unit.per)))
-                what = f"the bound {bound.text if bound else ''!r} is not in the unit of {metric.title!r}"
-                yield Problem(row.line, what, f"{unit}, or percent")
+                what = f"the bound {bound.text!r} is not in the unit of {metric.title!r}"
+                yield Problem(line, what, f"{unit}, or percent")
+
+
+def _recoveries(manual: Manual) -> Iterator[Problem]:
+    for runbook in manual.runbooks:
+        for one in runbook.recovers:
+            metric = manual.metric(one.metric)
+            if metric is None:
+                yield Problem(one.line, f"Recovers: there is no metric {one.metric!r}", "the title of a metric")
+            else:
+                yield from _units([one.bound], metric, one.line)
 
 
 def _roles(manual: Manual) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""The sections that are lists or prose: targets, roles, key tables, checklists, schedule, metrics, runbooks."""
+"""The sections that are lists or prose: targets, roles, key tables, checklists, schedule."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import date
 from markdown_it.tree import SyntaxTreeNode
 
 from tabsync.manual.almost import almost
-from tabsync.manual.model import Hierarchy, KeyTable, Role, Runbook, Target, Targets
+from tabsync.manual.model import Hierarchy, KeyTable, Role, Target, Targets
 from tabsync.manual.parts import Checklist, ChecklistItem, Command, Document
-from tabsync.manual.sections import Problem, Section, items_of, line_of, normalized, text_of, unnumbered
-from tabsync.manual.steps import parse_command, steps_of
+from tabsync.manual.sections import Problem, Section, items_of, line_of, normalized, unnumbered
+from tabsync.manual.steps import parse_command
 from tabsync.manual.tables import duration_in
 from tabsync.manual.terms import ScheduleItem, Terms, parse_terms
 from tabsync.manual.when import When, parse_when
@@ -24,7 +24,6 @@ _FREQUENCY_EXPECTED = (
     "or 'Before ...'"
 )
 _TERMS_EXPECTED = "(at 02:30, within 2 hours, retry 2, on NAME, owner NAME)"
-_SYMPTOMS = re.compile(r"Symptoms?:\s*(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def targets(section: Section, problems: list[Problem]) -> Targets | None:
@@ -177,24 +176,6 @@ def _schedule_command(code: str, line: int, problems: list[Problem]) -> Command 
     except ValueError as error:
         problems.append(Problem(line, f"the command {code!r} can't be read: {error}", "a tabsync command"))
         return None
-
-
-def runbook(section: Section, problems: list[Problem]) -> Runbook | None:
-    """A heading with a numbered list under it, or None when there is no such list."""
-    steps = tuple(step for node in section.of_type("ordered_list") for step in steps_of(node, problems))
-    if not steps:
-        return None
-    paragraphs = [text_of(node) for node in section.of_type("paragraph")]
-    symptoms = [match[1] for text in paragraphs if (match := _SYMPTOMS.fullmatch(text))]
-    prose = [text for text in paragraphs if not _SYMPTOMS.fullmatch(text)]
-    return Runbook(
-        title=section.title,
-        chapter=section.above[1] if len(section.above) > 1 else "",
-        symptoms=" ".join(symptoms),
-        prose="\n\n".join(prose),
-        steps=steps,
-        line=section.line,
-    )
 
 
 def document(section: Section, problems: list[Problem]) -> Document:

@@ -179,12 +179,29 @@ class Step(Policy):
     block_line: int
 
 
+class Recovery(Policy):
+    """When a runbook has worked. lasting: how long its bound must hold; within: until when, after its last step."""
+
+    metric: str
+    bound: Bound
+    lasting: timedelta
+    within: timedelta
+    text: str
+    line: int
+
+
 class Runbook(Policy):
-    """A numbered list under a heading."""
+    """A numbered list under a heading.
+
+    symptoms: what it looks like from outside, a text for each line; quoted: what stands in backticks in them, which is
+    what a message says word by word; recovers: what must hold when it has worked.
+    """
 
     title: str
     chapter: str
-    symptoms: str
+    symptoms: tuple[str, ...] = ()
+    quoted: tuple[str, ...] = ()
+    recovers: tuple[Recovery, ...] = ()
     prose: str
     steps: tuple[Step, ...]
     line: int

@@ -11,6 +11,7 @@ from tabsync.manual.contacts import contacts
 from tabsync.manual.metrics import metric
 from tabsync.manual.model import Manual
 from tabsync.manual.parts import Heading, Link
+from tabsync.manual.runbooks import runbook
 from tabsync.manual.sections import Problem, Section, links_of, normalized, split, unclosed_fences
 
 HEADINGS: dict[str, tuple[str, ...]] = {
@@ -109,9 +110,9 @@ def _read(section: Section, draft: _Draft, problems: list[Problem]) -> None:
 
 def _read_procedure(section: Section, draft: _Draft, problems: list[Problem], *, expected: bool) -> None:
     """Numbered lists and boxes count under any heading; a heading among the runbooks must have steps."""
-    runbook = lists.runbook(section, problems)
-    if runbook is not None:
-        draft.gathered["runbooks"].append(runbook)
+    found = runbook(section, problems)
+    if found is not None:
+        draft.gathered["runbooks"].append(found)
     elif expected:
         problems.append(Problem(section.line, f"the runbook {section.title!r} has no steps", "a numbered list"))
     checklist = lists.checklist(section)

@@ -210,8 +210,8 @@ def _is_built(commands: tuple[Command, ...], is_built: IsBuilt) -> bool:
 
 def _runbook(runbook: Runbook, is_built: IsBuilt) -> RenderableType:
     parts: list[RenderableType] = [Text(f"{runbook.title} (line {runbook.line})", style="bold")]
-    if runbook.symptoms:
-        parts.append(Text(f"Symptoms: {runbook.symptoms}"))
+    parts += [Text(f"Symptoms: {one}") for one in runbook.symptoms]
+    parts += [Text(f"Recovers: {one.text}") for one in runbook.recovers]
     if runbook.prose:
         parts.append(Text(runbook.prose))
     for step in runbook.steps:

@@ -30,7 +30,8 @@ def parse_command(text: str, line: int) -> Command:
             raise ValueError(f"{word!r} needs a shell, and the program does not use one")
     if not words:
         raise ValueError("there is no command")
-    return Command(text=shlex.join(words).replace("'<", "<").replace(">'", ">"), words=tuple(words), line=line)
+    text = " ".join(word if _PLACEHOLDER.fullmatch(word) else shlex.quote(word) for word in words)
+    return Command(text=text, words=tuple(words), line=line)
 
 
 def steps_of(ordered_list: SyntaxTreeNode, problems: list[Problem]) -> tuple[Step, ...]:

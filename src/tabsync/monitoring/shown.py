@@ -106,6 +106,7 @@ def page_of(facts: Facts) -> Page:
     _add(page, "Unknown", [one for one in facts["unseen"] if one not in declare])
     _add(page, "To declare", declare)
     _add(page, "Who would be told", facts.get("nobody_told", []))
+    _add(page, "When all connections are in use", [facts["way_in"]["told"]] if facts.get("way_in") else [])
     return page
 
 

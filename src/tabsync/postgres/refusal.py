@@ -13,6 +13,12 @@ import psycopg
 from tabsync.kernel.errors import CannotConnect
 from tabsync.postgres.conninfo import place
 
+_FULL = (
+    "too many c|too many clients|remaining connection slots|query_wait_timeout|no more connections allowed"
+    "|zu viele Verbindungen|trop de clients|demasiados clientes|muitos clientes|クライアント数が多すぎます"
+)
+"""What is said where there is no room: by the server (SQLSTATE 53300), or by a pooler."""
+
 _HINTS: tuple[tuple[str, str], ...] = (
     (
         "password authentication failed|Passwort-Authentifizierung|authentification par mot de passe"
@@ -34,9 +40,8 @@ _HINTS: tuple[tuple[str, str], ...] = (
     ("timeout expired|timed out", "check host, port and firewall; a paused managed database needs resuming first"),
     ("no pg_hba.conf entry", "the server's pg_hba.conf has no entry for this user, database and address"),
     (
-        "too many clients|remaining connection slots|zu viele Verbindungen|trop de clients|demasiados clientes"
-        "|muitos clientes|クライアント数が多すぎます",
-        "all connections are in use; a superuser can use the reserved ones to end sessions, see pg_stat_activity",
+        _FULL,
+        "all connections are in use; to see by whom, and to end some: tabsync connections show",
     ),
     ("server does not support SSL", "the server does not support TLS; remove sslmode, or turn TLS on in the server"),
     ("certificate", "check sslmode and sslrootcert"),
@@ -52,6 +57,17 @@ def cannot_connect(error: psycopg.Error, conninfo: str) -> CannotConnect:
         (hint for pattern, hint in _HINTS if re.search(pattern, str(error))), "try psql with the same connection string"
     )
     return CannotConnect(f"can't connect to {place(conninfo)}: {fact}", hint)
+
+
+def may_be_full(error: CannotConnect) -> bool:
+    """Whether a refusal may mean that there is no room, so that it is worth while to look for another way in.
+
+    The text is all there is, and before the login it comes in any language and any encoding ("????"). So what is known
+    to mean something else is excluded, and the rest may be this.
+    """
+    if re.search(_FULL, error.fact):
+        return True
+    return not any(re.search(pattern, error.fact) for pattern, _ in _HINTS)
 
 
 def _first_fact(message: str) -> str:

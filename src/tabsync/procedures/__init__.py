@@ -16,8 +16,12 @@ from tabsync.monitoring.procedures import GROUPS as MONITORING_GROUPS
 from tabsync.monitoring.procedures import PROCEDURES as MONITORING
 from tabsync.procedures.own import GROUPS as OWN_GROUPS
 from tabsync.procedures.own import PROCEDURES as OWN
+from tabsync.procedures.runbooks import GROUPS as RUNBOOK_GROUPS
+from tabsync.procedures.runbooks import PROCEDURES as RUNBOOKS
 from tabsync.procedures.scheduled import GROUPS as SCHEDULE_GROUPS
 from tabsync.procedures.scheduled import PROCEDURES as SCHEDULED
+from tabsync.sessions.procedures import GROUPS as SESSION_GROUPS
+from tabsync.sessions.procedures import PROCEDURES as SESSIONS
 
 if TYPE_CHECKING:
     from tabsync.kernel.page import Page
@@ -25,8 +29,16 @@ if TYPE_CHECKING:
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
 
-GROUPS: tuple[Group, ...] = (*MONITORING_GROUPS, *BACKUP_GROUPS, *SCHEDULE_GROUPS, *LEDGER_GROUPS, *OWN_GROUPS)
-PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *BACKUPS, *SCHEDULED, *LEDGER, *OWN, *INIT)
+GROUPS: tuple[Group, ...] = (
+    *MONITORING_GROUPS,
+    *SESSION_GROUPS,
+    *RUNBOOK_GROUPS,
+    *BACKUP_GROUPS,
+    *SCHEDULE_GROUPS,
+    *LEDGER_GROUPS,
+    *OWN_GROUPS,
+)
+PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *SESSIONS, *RUNBOOKS, *BACKUPS, *SCHEDULED, *LEDGER, *OWN, *INIT)
 _BY_WORDS = {one.words: one for one in PROCEDURES}
 
 

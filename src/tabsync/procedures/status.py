@@ -17,6 +17,7 @@ from tabsync.monitoring.notify.watch import contribute as notifications
 from tabsync.monitoring.shown import exit_code, page_of
 from tabsync.monitoring.status import look as look_at
 from tabsync.procedures.sources import Beside, contribute_to
+from tabsync.sessions.watch import contribute as sessions
 
 if TYPE_CHECKING:
     from tabsync.kernel.page import Page
@@ -30,7 +31,7 @@ def _schedule(workspace: Workspace, manual: Manual, facts: Facts) -> list[Facts]
     return found
 
 
-CONTRIBUTORS = (backups, _schedule, ledger, alerts, notifications)
+CONTRIBUTORS = (backups, _schedule, ledger, alerts, notifications, sessions)
 """Each chapter that has something to say of how things stand."""
 
 

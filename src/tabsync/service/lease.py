@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabsync.kernel.errors import Refused
-from tabsync.ledger.open import Ledger, sqlite_path
+from tabsync.ledger.open import Ledger
+from tabsync.ledger.sqlite_file import sqlite_path
 from tabsync.system.boot import boot_id
 from tabsync.system.claims import Claim, claim
 

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tabsync.kernel.clock import iso, now
 from tabsync.kernel.errors import TabsyncError, words_of
 from tabsync.kernel.step import Facts
-from tabsync.ledger.open import sqlite_path
+from tabsync.ledger.sqlite_file import sqlite_path
 from tabsync.ledger.tables import delivery
 from tabsync.manual.load import read
 from tabsync.manual.people import Contact

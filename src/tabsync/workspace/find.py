@@ -53,6 +53,8 @@ def find(
         channels=tuple((name, one.value) for name, one in settings.channels.items()),
         public_url=settings["console.public_url"].rstrip("/"),
         collector_user=settings["collector.user"],
+        emergency=tuple(settings["emergency.databases"]),
+        emergency_user=settings["emergency.user"],
         pgbouncer=settings["pgbouncer.url"],
         provider=settings["provider.name"],
         project=settings["provider.project"],
@@ -65,6 +67,7 @@ def find(
         service_name=settings["service.name"] or socket.gethostname(),
         at_once=settings["service.at_once"],
         history_size=settings["history.max_size"],
+        emergency_journal=str(base / Path(journal).expanduser()) if (journal := settings["emergency.journal"]) else "",
         heartbeat=settings["heartbeat.url"],
         config_path=path.resolve() if path else None,
     )

@@ -51,10 +51,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("provider.name", "who runs the server: supabase", before="provider"),
     Setting("provider.project", "its reference there", before="project"),
     Setting("collector.user", "the role that measures, its password in the passfile; by default that of database"),
+    Setting("emergency.databases", "where to get in when all connections are in use, in order", list, (), secret=True),
+    Setting("emergency.user", "the role of the session that tabsync serve keeps for then; by default that of database"),
     Setting("provider.metrics_key_file", "the file with the secret key of the project, for Supabase's Metrics API"),
     Setting("pgbouncer.url", "connection string of PgBouncer's console, database pgbouncer", secret=True),
     Setting("service.name", "what this machine's service is called, for items of the schedule that are on one"),
     Setting("service.at_once", "how many runs of the schedule go at the same time", int, 2),
+    Setting("emergency.journal", "the directory where runs are recorded while the ledger can't be written"),
     Setting("history.max_size", "how large the history of what was measured may get", default="1GB"),
     Setting("console.public_url", "where people reach the console: https://..., for the links in messages"),
     Setting("heartbeat.url", "where a sign of life is sent to: a check of healthchecks.io or the like", secret=True),
@@ -86,6 +89,8 @@ class Value:
                 return "unknown"
             scheme, separator, _ = str(self.value).partition("://")
             return f"{scheme}://..." if separator and scheme.isalnum() else "***"  # a token may stand anywhere in it
+        if self.setting.secret and isinstance(self.value, list | tuple):
+            return ", ".join(_without_password(str(one)) for one in self.value)
         if self.setting.secret and self.value and not self._is_directory:
             return _without_password(str(self.value))
         return ", ".join(map(str, self.value)) if isinstance(self.value, list | tuple) else str(self.value)

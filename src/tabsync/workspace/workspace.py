@@ -33,7 +33,11 @@ class Workspace:
     server ("supabase") and under which reference; without them the host's name tells. service_name: what this machine's
     service is called; at_once: how many runs of the schedule go at a time; heartbeat: where a sign of life is sent to;
     history_size: how large the history of what was measured may get; collector_user: the role that measures, if it is
-    another one; metrics_key: the file with the key for the provider's figures of its machine.
+    another one; metrics_key: the file with the key for the provider's figures of its machine. emergency: connection
+    strings that may still get in when all connections are in use; emergency_user: the role of the session that the
+    service keeps for then, if it is another one; emergency_journal: the directory for records while the ledger can't be
+    written; unrecorded: why somebody has a plan carried out that can't be recorded anywhere; parent_run: the run that
+    what is run in it belongs to.
     """
 
     home: Path
@@ -57,9 +61,14 @@ class Workspace:
     channels: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     public_url: str = ""
     collector_user: str = ""
+    emergency: tuple[str, ...] = field(default=(), repr=False)
+    emergency_user: str = ""
     pgbouncer: str = field(default="", repr=False)
     history_size: str = "1GB"
     metrics_key: Path | None = None
+    parent_run: str = ""
+    emergency_journal: str = ""
+    unrecorded: str = ""
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def servers(self) -> Path:
@@ -83,16 +92,19 @@ class Workspace:
 
         Gives it with what its transactions begin with; see connect_to_look().
         """
-        from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
         from tabsync.postgres.connect import connect_to_look
 
-        given = self.conninfo
-        if self.collector_user:
-            parts = conninfo_to_dict(given) | {"user": self.collector_user}
-            parts.pop("password", None)  # that of the other role; its own is in the passfile
-            given = make_conninfo("", **parts)
-        return connect_to_look(given, "collector", limits)
+        return connect_to_look(self.conninfo_as(self.collector_user), "collector", limits)
+
+    def conninfo_as(self, user: str) -> str:
+        """The connection string of the database as another role, whose password is in the passfile; "": as it is."""
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+        if not user:
+            return self.conninfo
+        parts = conninfo_to_dict(self.conninfo) | {"user": user}
+        parts.pop("password", None)
+        return make_conninfo("", **parts)
 
     def conninfo_to(self, database: str) -> str:
         """A connection string to another database of the same server."""
@@ -105,9 +117,22 @@ class Workspace:
         from tabsync.ledger.open import open_ledger
 
         if "ledger" not in self._open:
-            self._open["ledger"] = open_ledger(self.ledger_url, self.home / "runs")
+            self._open["ledger"] = open_ledger(self.ledger_url, self.home / "runs", self.emergency_journal)
         ledger: Ledger = self._open["ledger"]
+        ledger.emergency.unrecorded = self.unrecorded
         return ledger
+
+    def record(self) -> Ledger:
+        """The ledger for whoever records a run; where it can't be opened, that goes to the emergency journal."""
+        from tabsync.ledger.open import unopened
+        from tabsync.ledger.sqlite_file import CannotOpen
+
+        try:
+            return self.ledger()
+        except CannotOpen as error:
+            closed = unopened(self.ledger_url, self.home / "runs", self.emergency_journal, error.fact)
+            closed.emergency.unrecorded = self.unrecorded
+            return closed
 
     def journal(self) -> LedgerJournal:
         """A journal for the runner, in the name of whoever uses this workspace."""
@@ -115,7 +140,7 @@ class Workspace:
 
         if not self.store_url:  # often on the same disk, and what is run now may be what makes room on it
             self.store().make_room()
-        return LedgerJournal(self.ledger(), self.journal_actor(), self.manual_digest())
+        return LedgerJournal(self.record(), self.journal_actor(), self.manual_digest(), self.parent_run)
 
     def journal_actor(self) -> str:
         """In whose name this workspace is used."""

@@ -17,7 +17,7 @@ from tabsync.cli.usage import wrong_usage
 from tabsync.console.pages.plans import startable
 from tabsync.console.serve import start as start_console
 from tabsync.kernel.procedure import Group, Procedure, Surface
-from tabsync.ledger.operators import add_operator
+from tabsync.ledger.operators import Operator, add_operator
 from tabsync.ledger.runs import one_run
 from tabsync.ledger.tokens import add_token
 from tabsync.workspace import Workspace
@@ -123,4 +123,4 @@ def test_through_the_api(added: Procedure, here: Workspace) -> None:
 
 def test_in_the_console(added: Procedure, here: Workspace) -> None:
     assert added in collected.on(Surface.CONSOLE)
-    assert startable("greet guests") is added
+    assert startable("greet guests", Operator(1, "ana", "admin", "")) is added

@@ -127,11 +127,19 @@ def test_reading_makes_no_ledger_and_says_what_is_wrong(ledger: Ledger, director
     assert list((directory / "state").iterdir()) == []
 
 
-def test_a_ledger_that_cannot_be_written_is_told(ledger: Ledger, directory: Path) -> None:
+def test_a_ledger_that_cannot_be_written_is_told(
+    ledger: Ledger, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was proven is kept in the emergency journal."""
+    ledger.emergency.places = (directory / "state",)
     with ledger.engine.begin() as connection:
         connection.execute(text("drop table evidence"))
     with pytest.raises(FailedPartway, match="no such table: evidence"):
-        add_evidence(ledger, "drill", "73/shop", ok=True, facts={})
+        latest_evidence(ledger, "drill")
+    add_evidence(ledger, "drill", "73/shop", ok=True, facts={})
+    assert "the ledger can't be written; this is recorded in" in capsys.readouterr().err
+    (kept,) = ledger.emergency.runs().values()
+    assert [one["row"]["kind"] for one in kept.entries] == ["drill"]
 
 
 def test_only_its_owner_can_read_it(ledger: Ledger, directory: Path) -> None:

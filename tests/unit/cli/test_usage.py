@@ -21,3 +21,9 @@ def test_what_is_wrong_is_told_once_and_not_raised(words: str) -> None:
     assert wrong_usage(words.split())
     assert asked_by(words.split())
     assert feeds(words.split(), ()) == ""
+
+
+def test_a_placeholder_stands_for_a_number_too() -> None:
+    assert wrong_usage(["connections", "terminate", "<pid>"]) == ""
+    assert "pid" in wrong_usage(["connections", "terminate", "pid"])
+    assert wrong_usage(["connections", "terminate", "<pid>", "--limit", "<many>", "--nothing"])

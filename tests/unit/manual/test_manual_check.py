@@ -22,7 +22,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     ("Unit: count of sessions", "Unit: furlongs", "unknown unit"),
     ("| Sessions | > 80 | > 95 |", "| Sesions | > 80 | > 95 |", "unknown metric 'Sesions'"),
     ("| Size | > 80 % | — |", "| Size | > 80 % | > 70 % |", "not below critical"),
-    ("   connections show", "   connections show | grep x", "can't be read"),
+    ("   kitchen close", "   kitchen close | grep x", "can't be read"),
     ("   select 1", "   delete from t", "is not a read-only statement"),
     ("| DBA | dba@example.com | 24/7 |", "| DBA | somebody | 24/7 |", "has no address"),
     ("### Daily", "### Fortnightly", "unknown frequency"),
@@ -47,7 +47,7 @@ def test_a_good_manual_has_no_problems() -> None:
     report = checked(GOOD, "health", "backup take full")
     assert report.problems == ()
     assert report.procedures == 3
-    assert [command.text for command in report.not_built] == ["connections show"]
+    assert [command.text for command in report.not_built] == ["kitchen close"]
 
 
 def test_every_mistake_is_told_at_once_with_its_line() -> None:
@@ -88,7 +88,7 @@ def test_every_mistake_is_told_at_once_with_its_line() -> None:
         ("   select 1", "   select pg_terminate_backend(1)", "pg_terminate_backend has side effects"),
         ("   update t set a = 1", "   update set where", "can't be parsed"),
         ("   ```sql write", "   ```sql writes", "marked 'sql writes'"),
-        ("   connections show", "", "an empty tabsync block"),
+        ("   kitchen close", "", "an empty tabsync block"),
         ("## Document", "```\nnever closed\n\n## Document", "never closed"),
         ("├── CLERK ", "├── OWNER ", "the role OWNER is listed twice"),
         ("- `orders`: what was sold", "- orders: what was sold", "names no table"),

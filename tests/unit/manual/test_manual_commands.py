@@ -70,7 +70,7 @@ def test_check_counts_what_is_not_built(file: Path) -> None:
     result = manual("check", str(file))
     assert result.exit_code == 0
     assert "manual.md: no problems; 3 procedures, 1 not built yet:" in result.output
-    assert "tabsync connections show" in result.output
+    assert "tabsync kitchen close" in result.output
 
 
 def test_check_names_file_and_line_and_ends_with_one(file: Path) -> None:
@@ -88,7 +88,7 @@ def test_check_as_json(file: Path) -> None:
     result = manual("check", str(file), "--json")
     found = json.loads(result.output)
     assert (found["version"], found["problems"], found["procedures"]) == (1, [], 3)
-    assert [one["command"] for one in found["not_built"]] == ["connections show"]
+    assert [one["command"] for one in found["not_built"]] == ["kitchen close"]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_check_as_json(file: Path) -> None:
         ("key-tables", "what was sold"),
         ("Key Tables", "what was sold"),
         ("runbooks", "Too many sessions"),
-        ("too many sessions", "tabsync connections show  (not built yet)"),
+        ("too many sessions", "tabsync kitchen close  (not built yet)"),
         ("too many sessions", "5. Tell the people"),
         ("contacts", "dba@example.com"),
         ("checklists", "[ ] Sleep"),

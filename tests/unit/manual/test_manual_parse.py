@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabsync.manual.model import Hierarchy, Manual, Role, StepKind
+from tabsync.manual.model import Hierarchy, Manual, Role, Runbook, StepKind
 from tabsync.manual.parse import parse
 from tabsync.manual.sections import Problem
 from tabsync.manual.steps import parse_command
@@ -117,7 +117,7 @@ def test_thresholds(manual: Manual) -> None:
 
 def test_runbook_steps(manual: Manual) -> None:
     (runbook,) = manual.runbooks
-    assert runbook.symptoms == "too many clients"
+    assert runbook.symptoms == ("too many clients",)
     assert runbook.prose == "Some prose."
     assert runbook.chapter == "Runbooks"
     assert [step.kind for step in runbook.steps] == [
@@ -129,8 +129,8 @@ def test_runbook_steps(manual: Manual) -> None:
     ]
     first, *_, last = runbook.steps
     assert first.text == "Look closely.\nBy hand: psql."
-    assert first.commands[0].words == ("connections", "show")
-    assert first.commands[0].line == line_with("connections show")
+    assert first.commands[0].words == ("kitchen", "close")
+    assert first.commands[0].line == line_with("kitchen close")
     assert last.text == "Tell the people\n- on the phone\n- by mail"
     assert last.line == line_with("5. Tell")
 
@@ -235,3 +235,41 @@ def test_a_metric_that_tabsync_itself_knows_names_its_source_instead_of_a_query(
 def test_a_source_that_there_is_not_is_a_problem(lines: str, told: str) -> None:
     _, problems = parse(f"# M\n\n## Metrics\n\n### X\n\nUnit: seconds\n{lines}\n")
     assert [(one.line, one.what) for one in problems if one.line > 1] == [(8, told)]
+
+
+def _runbook(text: str) -> tuple[Runbook | None, list[str]]:
+    manual, problems = parse(f"# Manual\n\n## Runbooks\n\n### It is slow\n\n{text}\n\n1. Look.\n")
+    return manual.runbook("It is slow"), [one.what for one in problems if one.line > 4]
+
+
+def test_symptoms_and_recoveries_are_lines_of_their_own() -> None:
+    """Also within one paragraph; a line that begins with no word of ours goes on with what was before it."""
+    text = (
+        "Symptoms: `too slow` (P1),\nor `still too slow`\nSymptom: no answer\nRecovers: Load < 80 % for 1 min\n\nWait."
+    )
+    found, problems = _runbook(text)
+    assert found is not None
+    assert not problems
+    assert found.symptoms == ("too slow (P1), or still too slow", "no answer")
+    assert found.quoted == ("too slow", "still too slow")
+    assert found.prose == "Wait."
+    (one,) = found.recovers
+    assert (one.metric, one.bound.text, one.lasting.seconds, one.within.seconds) == ("Load", "< 80 %", 60, 180)
+    assert one.line == 10
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("Recovers: soon", "'soon' is not understood"),
+        ("Recovers: Load < 80 % for ever", "'ever'"),
+        ("Recovers: Load < quickly", "not a bound"),
+        ("Recovers: Load < 80 % for 2 min within 1 min", "can't be seen to hold"),
+    ],
+)
+def test_a_recovery_that_is_not_understood_is_a_problem(text: str, what: str) -> None:
+    """Not prose: the runbook would never be said to have worked."""
+    found, problems = _runbook(text)
+    assert found is not None
+    assert not found.recovers
+    assert any(what in one for one in problems), problems

@@ -1,8 +1,8 @@
 """Who may use a route. Each route has one of these in its signature; create_app refuses one that has none.
 
-`Public`: anybody. `LinkHolder`: whoever has the link of a message. `Viewer`, `Admin`: a session of at least that role.
-`ViewerPost`, `AdminPost`: besides, the form carries the session's CSRF token. A route that isn't GET takes one of the
-last two, or is the login itself, or the link's own form.
+`Public`: anybody. `LinkHolder`: whoever has the link of a message. `Viewer`, `Responder`, `Admin`: a session of that
+role or a higher one. `ViewerPost`, `ResponderPost`, `AdminPost`: besides, the form carries the session's CSRF token. A
+route that isn't GET takes one of the last three, or is the login itself, or the link's own form.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tabsync.console.base.connections import origin_of
 from tabsync.console.base.state import Console, console_of
 from tabsync.console.base.throttle import FREE_ADDRESS, Key
 from tabsync.kernel.clock import now
-from tabsync.ledger.operators import ROLES, Operator, Session, find_session
+from tabsync.ledger.operators import Operator, Session, find_session, may
 from tabsync.ledger.tokens import operator_of
 from tabsync.monitoring.notify.link import Link, TooOld, known_key, read_token
 from tabsync.system.listen import is_loopback
@@ -88,10 +88,17 @@ def viewer(request: Request, console: Annotated[Console, Depends(console_of)]) -
     return session
 
 
+def responder(session: Annotated[Session, Depends(viewer)]) -> Session:
+    """A session of a responder or an admin. Raises HTTPException 403."""
+    if not may(session.operator, "responder"):
+        raise HTTPException(403, f"{session.operator.name} is a viewer; a responder or an admin may do this.")
+    return session
+
+
 def admin(session: Annotated[Session, Depends(viewer)]) -> Session:
     """A session of an admin. Raises HTTPException 403."""
-    if ROLES.index(session.operator.role) < ROLES.index("admin"):
-        raise HTTPException(403, f"{session.operator.name} is a viewer; only an admin may do this.")
+    if not may(session.operator, "admin"):
+        raise HTTPException(403, f"{session.operator.name} is a {session.operator.role}; only an admin may do this.")
     return session
 
 
@@ -104,6 +111,12 @@ def viewer_post(session: Annotated[Session, Depends(viewer)], csrf: Annotated[st
 async def sent_form(request: Request) -> FormData:
     """All fields of the form that was sent."""
     return await request.form()
+
+
+def responder_post(session: Annotated[Session, Depends(responder)], csrf: Annotated[str, Form()] = "") -> Session:
+    """A form that was sent by a responder's or an admin's session."""
+    check_csrf(csrf, session.csrf_token)
+    return session
 
 
 def admin_post(session: Annotated[Session, Depends(admin)], csrf: Annotated[str, Form()] = "") -> Session:
@@ -127,8 +140,8 @@ def token_viewer(request: Request, console: Annotated[Console, Depends(console_o
 
 def token_admin(who: Annotated[Operator, Depends(token_viewer)]) -> Operator:
     """The same, of an admin. Raises HTTPException 403."""
-    if ROLES.index(who.role) < ROLES.index("admin"):
-        raise HTTPException(403, f"{who.name} is a viewer; only an admin may do this.")
+    if not may(who, "admin"):
+        raise HTTPException(403, f"{who.name} is a {who.role}; only an admin may do this.")
     return who
 
 
@@ -203,10 +216,23 @@ Viewer = Annotated[Session, Depends(viewer)]
 Admin = Annotated[Session, Depends(admin)]
 ViewerPost = Annotated[Session, Depends(viewer_post)]
 AdminPost = Annotated[Session, Depends(admin_post)]
+Responder = Annotated[Session, Depends(responder)]
+ResponderPost = Annotated[Session, Depends(responder_post)]
 
 LinkHolder = Annotated[Link, Depends(link_holder)]
 TokenViewer = Annotated[Operator, Depends(token_viewer)]
 TokenAdmin = Annotated[Operator, Depends(token_admin)]
 
-GUARDS = {anybody, link_holder, viewer, admin, viewer_post, admin_post, token_viewer, token_admin}
-POSTING = {anybody, link_holder, viewer_post, admin_post, token_admin}
+GUARDS = {
+    anybody,
+    link_holder,
+    viewer,
+    responder,
+    admin,
+    viewer_post,
+    responder_post,
+    admin_post,
+    token_viewer,
+    token_admin,
+}
+POSTING = {anybody, link_holder, viewer_post, responder_post, admin_post, token_admin}

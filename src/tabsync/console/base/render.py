@@ -16,7 +16,9 @@ from tabsync.console.base.access import masked
 from tabsync.console.base.assets import url_of
 from tabsync.kernel.clock import now, parse_iso
 from tabsync.kernel.units import human_bytes, human_seconds
+from tabsync.ledger.operators import Operator, may
 from tabsync.monitoring.history.standing import address_of
+from tabsync.procedures import find
 
 _BACKUP = re.compile(r"\b\d{8}T\d{6}Z-[0-9a-f]{4}\b")
 """The id of a backup; that of a run is longer."""
@@ -33,6 +35,9 @@ MARKS = {
     "damaged": "✕",
     "unknown": "?",
     "running": "▶",
+    "open": "▶",
+    "stopped": "▲",
+    "skipped": "–",
     "waiting": "·",
     "no bound": "·",
 }
@@ -50,6 +55,12 @@ def error_page(status: int, fact: str, hint: str, request: Request | None = None
     session = getattr(request.state, "session", None) if request else None
     context = {"status": status, "fact": fact, "hint": hint, "session": session, "request": request}
     return HTMLResponse(_environment().get_template("error.html").render(context), status_code=status)
+
+
+def _may_start(operator: Operator, words: str) -> bool:
+    """Whether an operator may start a procedure."""
+    found = find(words)
+    return found is not None and may(operator, found.operator)
 
 
 def age(moment: str) -> str:
@@ -85,5 +96,5 @@ def _environment() -> Environment:
     )
     environment.filters |= {"human_bytes": human_bytes, "human_seconds": human_seconds, "age": age, "utc": utc}
     environment.filters |= {"address": address_of, "slug": slug, "masked": masked, "linked": linked}
-    environment.globals |= {"marks": MARKS, "version": __version__, "asset": url_of}
+    environment.globals |= {"may_start": _may_start, "marks": MARKS, "version": __version__, "asset": url_of}
     return environment

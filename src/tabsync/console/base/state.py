@@ -10,6 +10,7 @@ from fastapi import Request
 from tabsync.backups.provider import provider_state
 from tabsync.backups.wal.window import window
 from tabsync.console.base.days import Days
+from tabsync.console.base.guiding import Guides
 from tabsync.console.base.throttle import Throttle
 from tabsync.console.base.watch import Watch
 from tabsync.console.base.worker import Worker
@@ -30,6 +31,7 @@ class Console:
     status: Watch
     health: Watch
     worker: Worker
+    guides: Guides
     windows: Watch
     report: Watch
     days: Days = field(default_factory=Days)
@@ -62,7 +64,7 @@ def new_console(workspace: Workspace) -> Console:
 
     windows = Watch(see_windows, fresh=60.0)  # it asks others, who don't like to be asked often
     report = Watch(lambda: {"page": look_report(workspace, Report())}, fresh=15.0)
-    return Console(workspace, Watch(look_now), Watch(check_now), Worker(workspace), windows, report)
+    return Console(workspace, Watch(look_now), Watch(check_now), Worker(workspace), Guides(workspace), windows, report)
 
 
 def console_of(request: Request) -> Console:

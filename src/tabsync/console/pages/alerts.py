@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from tabsync.console.base.access import AdminPost, Viewer
+from tabsync.console.base.access import ResponderPost, Viewer
 from tabsync.console.base.render import page
 from tabsync.console.base.state import Console, console_of
 from tabsync.kernel.clock import now
@@ -49,7 +49,7 @@ def one(alert: str, request: Request, _: Viewer, console: _Found) -> Response:
 
 
 @router.post("/alerts/{alert}/ack")
-def ack(alert: str, session: AdminPost, console: _Found, note: Annotated[str, Form()] = "") -> Response:
+def ack(alert: str, session: ResponderPost, console: _Found, note: Annotated[str, Form()] = "") -> Response:
     """Say that somebody takes care of it."""
     return _written(console, session.operator.name, "alert ack", {"alert": alert, "note": note.strip()}, alert)
 
@@ -57,7 +57,7 @@ def ack(alert: str, session: AdminPost, console: _Found, note: Annotated[str, Fo
 @router.post("/alerts/{alert}/silence")
 def silence(
     alert: str,
-    session: AdminPost,
+    session: ResponderPost,
     console: _Found,
     reason: Annotated[str, Form()] = "",
     lasting: Annotated[str, Form()] = "1h",

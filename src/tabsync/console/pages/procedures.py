@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from tabsync.console.base.access import Admin, Viewer
+from tabsync.console.base.access import Responder, Viewer
 from tabsync.console.base.render import page
 from tabsync.console.base.state import Console, console_of
 from tabsync.console.pages.plans import startable
@@ -24,7 +24,7 @@ def show(request: Request, _: Viewer, console: Annotated[Console, Depends(consol
 
 
 @router.get("/procedures/{words}")
-def one(words: str, request: Request, _: Admin, console: Annotated[Console, Depends(console_of)]) -> Response:
+def one(words: str, request: Request, session: Responder, console: Annotated[Console, Depends(console_of)]) -> Response:
     """The form of one procedure. Fields may be given in the query."""
-    procedure = startable(words)
+    procedure = startable(words, session.operator)
     return page(request, "procedure.html", procedure=procedure, given=dict(request.query_params))

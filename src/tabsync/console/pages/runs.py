@@ -20,6 +20,7 @@ from tabsync.ledger.operators import Session
 from tabsync.ledger.runs import mark_interrupted, one_run, recent_runs
 from tabsync.ledger.stop import ask_to_stop, who_stops
 from tabsync.procedures import page_of
+from tabsync.runbooks.parent import WORDS
 
 router = APIRouter()
 
@@ -40,6 +41,8 @@ def show(request: Request, _: Viewer, console: Annotated[Console, Depends(consol
 def one(run: str, request: Request, session: Viewer, console: Annotated[Console, Depends(console_of)]) -> Response:
     """One run; while it runs, the page follows it."""
     mark_interrupted(console.ledger)
+    if _found(console, run)["procedure"] == WORDS:
+        return RedirectResponse(f"/runbook-runs/{_found(console, run)['id']}", 303)
     return page(request, "run.html", **_context(console, run, session))
 
 

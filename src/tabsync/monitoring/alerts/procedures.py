@@ -50,6 +50,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         plan=f"{_MARKS}:plan_ack",
         show=f"{_MARKS}:show",
         surfaces=ON_REQUEST,
+        operator="responder",
         needs=_LEDGER,
     ),
     Procedure(
@@ -61,6 +62,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         plan=f"{_MARKS}:plan_silence",
         show=f"{_MARKS}:show",
         surfaces=ON_REQUEST,
+        operator="responder",
         needs=_LEDGER,
     ),
     Procedure(
@@ -72,6 +74,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         plan=f"{_MARKS}:plan_unsilence",
         show=f"{_MARKS}:show",
         surfaces=ON_REQUEST,
+        operator="responder",
         needs=_LEDGER,
     ),
     Procedure(

@@ -1,0 +1,280 @@
+"""tabsync runbook run, resume: through a runbook at a terminal, or without one as far as nobody has to be asked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+import click
+
+from tabsync.kernel.request import Argument, Option
+
+if TYPE_CHECKING:
+    from tabsync.cli.terminal import Terminal
+    from tabsync.kernel.errors import TabsyncError
+    from tabsync.kernel.runner import Listener
+    from tabsync.manual.model import Step
+    from tabsync.runbooks.going import Choice
+    from tabsync.runbooks.guide import Guide
+    from tabsync.runbooks.recovery import Waited
+    from tabsync.runbooks.step import Prepared, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one may ask of runbook run."""
+
+    runbook: Annotated[str, Argument("The runbook: its title, or a part of it that no other has.")]
+    first: Annotated[int, Option("The step to begin with.", ("--from",), minimum=1, metavar="STEP")] = 1
+    alert: Annotated[str, Option("The alert that it answers: its id; what it is about is offered to each step.")] = ""
+    values: Annotated[
+        tuple[str, ...], Option("A value for what a step leaves open: pid=4711.", ("--set",), metavar="NAME=VALUE")
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """What one may ask of runbook resume."""
+
+    run: Annotated[str, Argument("The run's id, from: tabsync run list; or latest")] = "latest"
+    step: Annotated[
+        int | None, Option("The step to go on with, also one that was done: it is planned anew.", minimum=1)
+    ] = None
+    done: Annotated[str, Option("The step was done by hand: what was done.", metavar="NOTE")] = ""
+    skip: Annotated[str, Option("Leave the step out: why.", metavar="WHY")] = ""
+    stop: Annotated[str, Option("End the run here: why.", metavar="WHY")] = ""
+    take_over: Annotated[bool, Option("Take it away from whoever carries it out.")] = False
+    values: Annotated[
+        tuple[str, ...], Option("A value for what a step leaves open: pid=4711.", ("--set",), metavar="NAME=VALUE")
+    ] = ()
+
+
+def run_command(terminal: Terminal, request: Run) -> int:
+    """Go through a runbook."""
+    from tabsync.runbooks.begin import alert_facts
+    from tabsync.runbooks.guide import begin
+
+    workspace = terminal.workspace()
+    if terminal.dry_run:
+        from tabsync.runbooks.dry_run import look_dry_run
+
+        terminal.page(look_dry_run(workspace, request.runbook, request.first, _values(request.values)))
+        return 0
+    person = AtTerminal(terminal, _values(request.values))
+    guide = begin(workspace, request.runbook, request.alert, alert_facts(workspace, request.alert))
+    return person.go(guide, request.first if request.first > 1 else 0)
+
+
+def resume_command(terminal: Terminal, request: Resume) -> int:
+    """Go on with a run that is open."""
+    from tabsync.runbooks.guide import take
+
+    guide = take(terminal.workspace(), request.run, over=request.take_over)
+    person = AtTerminal(terminal, _values(request.values))
+    if request.stop:
+        guide.finish(None, request.stop)
+        return person.end(guide, None)
+    step = guide.step(request.step) if request.step else guide.next_step()
+    if step is not None and request.done:
+        guide.tick(step, request.done)
+    elif step is not None and request.skip:
+        guide.skip(step, request.skip)
+    elif step is not None:
+        return person.go(guide, step.number)
+    return person.go(guide, 0)
+
+
+@dataclass(slots=True)
+class AtTerminal:
+    """A person at a terminal; without one, a script that can't be asked. values: for what steps leave open."""
+
+    terminal: Terminal
+    values: Mapping[str, str]
+    asks: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.asks = sys.stdin.isatty() and sys.stderr.isatty() and not self.terminal.json and not self.terminal.yes
+
+    def go(self, guide: Guide, first: int) -> int:
+        """Through the steps that are open, and say how it ended."""
+        from tabsync.runbooks.going import go
+        from tabsync.runbooks.show import heading
+
+        self._page(heading(guide))
+        return self.end(guide, go(guide, self, first))
+
+    def end(self, guide: Guide, waited: Waited | None) -> int:
+        """Say how it ended; returns the exit code."""
+        from tabsync.runbooks.show import ending
+
+        guide.let_go()
+        page = ending(guide, waited)
+        self.terminal.page(page)
+        return int(page.exit_code)
+
+    def meets(self, guide: Guide, step: Step) -> None:
+        """The heading of a step."""
+        if not self.terminal.json:
+            click.echo(err=True)
+            click.echo(
+                click.style(f"Step {step.number} of {guide.runbook.steps[-1].number}: ", bold=True) + _plain(step.text),
+                err=True,
+            )
+
+    def fills(self, step: Step, likely: Mapping[str, list[str]]) -> Mapping[str, str] | Choice:
+        """Ask for each value, with what is likely as the default."""
+        from tabsync.runbooks.going import Choice
+
+        found = {}
+        for name, offered in likely.items():
+            if name in self.values:
+                found[name] = self.values[name]
+            elif self.asks:
+                more = f" (or {', '.join(_plain(one) for one in offered[1:])})" if offered[1:] else ""
+                told = click.prompt(f"{name}{more}", default=_plain(offered[0]) if offered else "", err=True)
+                if not told:
+                    return Choice("stop")
+                found[name] = told
+            else:
+                seen = f"; likely: {', '.join(_plain(one) for one in offered)}" if offered else ""
+                self.terminal.note(f"this step needs a value for <{name}>{seen}: --set {name}=...", "hint")
+                return Choice("stop")
+        return found
+
+    def decides(self, step: Step, what: Prepared, *, needless: bool) -> Choice:
+        """Show the plan, and ask."""
+        from tabsync.kernel.step import Risk
+        from tabsync.runbooks.going import Choice
+
+        self._page(what.page)
+        if needless:
+            self.terminal.note("what this runbook is for holds already: this step would change nothing about it")
+        plan = what.plan
+        if self.terminal.yes:
+            return Choice("skip", "not needed: it holds already") if needless else Choice("do", approval="--yes")
+        if not self.asks:
+            self.terminal.note("this step changes something: a terminal is needed to be asked, or --yes", "hint")
+            return Choice("stop")
+        if plan is not None and what.risk is Risk.DESTRUCTIVE:
+            typed = click.prompt(f"Type {plan.confirm!r} to do it, s to skip it, q to stop here", err=True, default="q")
+            return Choice("do", approval="typed") if typed == plan.confirm else self._other(typed)
+        return self._asked(
+            "Do it? [y]es, [s]kip it, [q] stop here", "s" if needless else "y", {"y": Choice("do", approval="asked")}
+        )
+
+    def does(self, step: Step) -> Choice:
+        """Ask whether a person has done it."""
+        from tabsync.runbooks.going import Choice
+
+        if step.block and not self.terminal.json:
+            click.echo(_plain(step.block), err=True)
+        if not self.asks:
+            self.terminal.note("a person does this step", "hint")
+            return Choice("stop")
+        choice = self._asked("Done? [d]one, [s]kip it, [q] stop here", "", {"d": Choice("done")})
+        if choice.what != "done":
+            return choice
+        return Choice("done", click.prompt("What was done", default="", show_default=False, err=True))
+
+    def sees(self, step: Step, result: Result) -> None:
+        """What came of it."""
+        if result.page is not None:
+            self._page(result.page)
+        if result.error is not None:
+            self.terminal.note(result.error.fact, "error")
+            if result.error.hint:
+                self.terminal.note(result.error.hint, "hint")
+
+    def after_failure(self, step: Step, error: TabsyncError | None) -> Choice:
+        """Ask whether to try it again; a script goes on after what only looks, and stops at what was to act."""
+        from tabsync.kernel.step import Risk
+        from tabsync.runbooks.going import Choice
+        from tabsync.runbooks.parent import risk_of
+
+        if self.asks:
+            again = {"a": Choice("again"), "g": Choice("skip", "went on after it failed")}
+            return self._asked("It failed. [a]gain, [g]o on with the next, [q] stop here", "a", again)
+        if risk_of(step) is Risk.READ:
+            return Choice("skip", "went on after it failed")
+        return Choice("stop")
+
+    def listener(self) -> Listener:
+        """The terminal's own."""
+        return self.terminal.listener()
+
+    def waits(self, guide: Guide) -> Waited | None:
+        """Wait for the metric; Ctrl-C goes on without."""
+        from tabsync.runbooks.recovery import told
+
+        lines = "; ".join(one.text for one in guide.runbook.recovers)
+        stop = " (Ctrl-C: don't wait)" if self.asks else ""
+        self.terminal.note(f"waiting for: {lines}{stop}")
+        try:
+            waited = guide.wait(_Held(quiet=self.terminal.json))
+        except KeyboardInterrupt:
+            if not self.asks:
+                raise
+            return None
+        self.terminal.note(told(waited))
+        return waited
+
+    def recovered(self, guide: Guide, waited: Waited) -> bool:
+        """Whether to stop; a script does, and leaves the rest open for a person."""
+        step = guide.next_step()
+        if not self.asks or step is None:
+            return True
+        told = f"It has recovered. Go on with step {step.number} all the same?"
+        return not click.confirm(told, default=False, err=True)
+
+    def _asked(self, question: str, default: str, choices: Mapping[str, Choice]) -> Choice:
+        while True:
+            typed = click.prompt(question, default=default, show_default=bool(default), err=True).strip().lower()[:1]
+            if typed in choices:
+                return choices[typed]
+            if typed in ("s", "q"):
+                return self._other(typed)
+
+    def _other(self, typed: str) -> Choice:
+        from tabsync.runbooks.going import Choice
+
+        if typed == "s":
+            return Choice("skip", click.prompt("Why", default="", show_default=False, err=True))
+        return Choice("stop")
+
+    def _page(self, page: object) -> None:
+        if not self.terminal.json:
+            self.terminal.page(page)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class _Held:
+    """Says now and then for how long it has held."""
+
+    quiet: bool
+    last: int = -1
+
+    def __call__(self, done: float, total: float, _unit: str) -> None:
+        tens = int(done // 10)
+        if tens != self.last and done and not self.quiet:
+            click.echo(f"  held for {done:.0f} of {total:.0f} s", err=True)
+        self.last = tens
+
+
+def _values(given: tuple[str, ...]) -> dict[str, str]:
+    from tabsync.kernel.errors import BadUsage
+
+    found = {}
+    for one in given:
+        name, mark, value = one.partition("=")
+        if not (mark and name):
+            raise BadUsage(f"--set {one!r} has no value", "--set NAME=VALUE, for example --set pid=4711")
+        found[name.strip("<>")] = value
+    return found
+
+
+def _plain(text: str) -> str:
+    from tabsync.kernel.plain import plain
+
+    return plain(text)

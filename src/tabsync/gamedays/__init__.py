@@ -1,0 +1,1 @@
+"""Game days: a condition is brought about for real, and what the manual says about it is timed."""

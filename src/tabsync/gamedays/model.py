@@ -1,0 +1,66 @@
+"""What a game day is, and what came of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from tabsync.gamedays.ground import Ground
+    from tabsync.kernel.step import Facts
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One condition of a game day. play: brings it about, and goes through what the manual says."""
+
+    name: str
+    title: str
+    play: Callable[[Ground, bool, Say], Played]
+
+
+@dataclass(frozen=True, slots=True)
+class GameDay:
+    """Conditions that one runbook is for. manual: what its manual says otherwise, when nobody can wait."""
+
+    name: str
+    title: str
+    runbook: str
+    metric: str
+    parts: tuple[Part, ...]
+    changes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(slots=True)
+class Played:
+    """What came of a condition. Times in seconds.
+
+    detect: from the condition to the first message; diagnose: from the message to the sentence that names the cause;
+    recover: from the message until its Recovers held; wrong: what was not as it should be.
+    """
+
+    detect: float | None = None
+    diagnose: float | None = None
+    recover: float | None = None
+    cause: str = ""
+    facts: Facts = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything was as it should be."""
+        return not self.wrong
+
+    @property
+    def verdict(self) -> Literal["PASSED", "FAILED"]:
+        """In one word."""
+        return "PASSED" if self.ok else "FAILED"
+
+    def to_json(self) -> Facts:
+        """As evidence."""
+        times = {"detect": self.detect, "diagnose": self.diagnose, "recover": self.recover}
+        rounded = {name: None if one is None else round(one, 2) for name, one in times.items()}
+        return {"ok": self.ok, **rounded, "cause": self.cause, "wrong": self.wrong, **self.facts}

@@ -1,0 +1,101 @@
+"""Plays a game day, and keeps what came of it as evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tabsync.gamedays import connections
+from tabsync.gamedays.faster import faster
+from tabsync.gamedays.ground import ground
+from tabsync.gamedays.model import GameDay, Played, Say
+from tabsync.kernel.clock import iso, now, parse_iso
+from tabsync.kernel.errors import BadUsage, Exit
+from tabsync.kernel.page import Cell, Page
+from tabsync.kernel.units import human_seconds
+from tabsync.ledger.evidence import NO_DATABASE, add_evidence, latest_evidence
+
+if TYPE_CHECKING:
+    from tabsync.kernel.step import Facts
+    from tabsync.workspace import Workspace
+
+KIND = "gameday"
+GAME_DAYS: tuple[GameDay, ...] = (connections.GAME_DAY,)
+
+
+def game_day_named(name: str) -> GameDay:
+    """A game day. Raises BadUsage when there is none of that name."""
+    found = next((one for one in GAME_DAYS if one.name == name), None)
+    if found is None:
+        names = ", ".join(one.name for one in GAME_DAYS)
+        raise BadUsage(f"there is no game day {name!r}", f"there are: {names}")
+    return found
+
+
+def play(workspace: Workspace, one: GameDay, say: Say, *, real_time: bool, place: Path) -> Page:
+    """Play each of its conditions on a ground of its own; gives the page, with its evidence on record.
+
+    place: a directory in which the ground is made; real_time: with the times of the manual, which takes many minutes.
+    """
+    began = now()
+    found: list[tuple[str, str, Played]] = []
+    for part in one.parts:
+        say(part.title)
+        changed = (lambda text: text) if real_time else (lambda text: faster(text, one.metric, one.changes))
+        with ground(place, changed, say) as there:
+            found.append((part.name, part.title, part.play(there, real_time, say)))
+    ok = all(played.ok for _, _, played in found)
+    facts: Facts = {
+        "game_day": one.name,
+        "runbook": one.runbook,
+        "real_time": real_time,
+        "began": iso(began),
+        "parts": [{"part": name, "title": title, **played.to_json()} for name, title, played in found],
+    }
+    add_evidence(workspace.ledger(), KIND, NO_DATABASE, ok=ok, facts=facts)
+    return page_of(one, facts, ok=ok)
+
+
+def page_of(one: GameDay, facts: Facts, *, ok: bool) -> Page:
+    """What came of a game day."""
+    page = Page("gameday", facts | {"ok": ok})
+    page.line(
+        (f"{'PASSED' if ok else 'FAILED'}", "strong good" if ok else "strong bad"),
+        f": {one.title}, {facts['began'][:10]}",
+    )
+    rows = [_row(part) for part in facts["parts"]]
+    page.table(("Condition", "", "Told after", "Recovered after"), rows, right=("Told after", "Recovered after"))
+    for part in facts["parts"]:
+        for wrong in part["wrong"]:
+            page.line((f"{part['title']}: {wrong}", "bad"))
+    page.line(
+        f"Runbook: {one.runbook}; {'the times of the manual' if facts['real_time'] else 'its times made shorter'}.",
+        style="quiet",
+    )
+    page.exit_code = Exit.DONE if ok else Exit.PROBLEM_FOUND
+    return page
+
+
+def look_list(workspace: Workspace) -> Page:
+    """The game days, and what came of each the last time."""
+    rows: list[tuple[Cell, ...]] = []
+    told: list[Facts] = []
+    for one in GAME_DAYS:
+        last = latest_evidence(workspace.ledger(), KIND)
+        told.append({"name": one.name, "title": one.title, "runbook": one.runbook, "last": last})
+        when: Cell = ("never", "warning") if last is None else f"{parse_iso(last['at']):%Y-%m-%d}"
+        came: Cell = "" if last is None else ("passed", "good") if last["ok"] else ("failed", "bad")
+        rows.append((one.name, one.title, one.runbook, when, came))
+    page = Page("gameday list", {"game_days": told})
+    page.table(("Game day", "Condition", "Runbook", "Last played", ""), rows)
+    page.hint("to play one: tabsync gameday run NAME")
+    return page
+
+
+def _row(part: Facts) -> tuple[Cell, ...]:
+    verdict: Cell = ("passed", "good") if part["ok"] else ("failed", "bad")
+    return part["title"], verdict, *(_time(part[name]) for name in ("detect", "recover"))
+
+
+def _time(seconds: float | None) -> str:
+    return "-" if seconds is None else human_seconds(seconds)

@@ -1,0 +1,75 @@
+"""The file of a ledger that is SQLite: how it is opened, read without SQLAlchemy, and kept ours alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from tabsync.kernel.errors import Refused
+
+PATIENCE = 10
+"""Seconds to wait for who writes."""
+
+_SQLITE = "sqlite:///"
+
+
+class CannotOpen(Refused):
+    """The ledger can't be opened (exit 4): its disk, its permissions, its server."""
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a ledger that is SQLite; None for any other, and for one whose URL holds more than a path."""
+    name = url.removeprefix(_SQLITE)
+    return None if name in (url, "", ":memory:") or "?" in name else Path(name)
+
+
+def reading(path: Path) -> closing[sqlite3.Connection]:
+    """A connection of one read. Never kept: the console's threads must not share one, and it costs nothing to open."""
+    # Never made by reading, and able to take a killed writer's journal back, as mode=ro is not.
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=PATIENCE)
+    connection.row_factory = sqlite3.Row
+    connection.execute("pragma query_only=on")
+    connection.execute("pragma cache_size=-32000")  # kB: rows of one kind are all over it, and it is gone at the close
+    return closing(connection)
+
+
+def version_of(path: Path) -> str | None:
+    """The migration that a SQLite ledger is at; None when there is none, or when SQLAlchemy had better tell why."""
+    try:
+        with reading(path) as connection:
+            row = connection.execute("select version_num from alembic_version").fetchone()
+    except sqlite3.Error:
+        return None
+    return str(row[0]) if row else None
+
+
+def make_private(path: Path) -> None:
+    """See that the file is there and ours alone. Raises CannotOpen."""
+    try:
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            # Never opened here: to close it would drop the locks of a connection that this process has, and another
+            # one would take its writes away from under it. https://www.sqlite.org/howtocorrupt.html (2.2)
+            if not os.access(path, os.R_OK | os.W_OK):
+                raise PermissionError(0, "Permission denied")
+            return
+        with contextlib.suppress(FileExistsError):  # another command was faster
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as error:
+        raise CannotOpen(
+            f"can't write the ledger {path}: {error.strerror}", "set TABSYNC_HOME to a writable directory"
+        ) from None
+
+
+def set_up(connection: Any, _record: Any) -> None:
+    """What each connection that writes begins with."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=wal", f"busy_timeout={PATIENCE}000", "foreign_keys=on", "synchronous=full"):
+        cursor.execute(f"pragma {pragma}")
+    cursor.close()

@@ -1,0 +1,85 @@
+"""Runbooks, declared: they start what other chapters do, so they stand above them."""
+
+from __future__ import annotations
+
+from tabsync.kernel.procedure import Group, Procedure
+
+GROUPS: tuple[Group, ...] = (
+    Group("runbook", "What to do about a condition: find the runbook, run it, go on with it.", "tabsync runbook list"),
+    Group("gameday", "Bring a condition about for real, and time what the manual says to do.", "tabsync gameday list"),
+)
+
+_LEDGER = "nothing: the database may be down"
+_EACH = "what its steps need"
+
+PROCEDURES: tuple[Procedure, ...] = (
+    Procedure(
+        words="runbook list",
+        summary="List the runbooks of the manual.",
+        example="tabsync runbook list",
+        read="tabsync.runbooks.show:look_list",
+        takes="json",
+        operator="viewer",
+        needs=_LEDGER,
+    ),
+    Procedure(
+        words="runbook show",
+        summary="Show one runbook, each step as it can be copied.",
+        example='tabsync runbook show "Connection pool exhausted"',
+        request="tabsync.runbooks.show:Show",
+        read="tabsync.runbooks.show:look_show",
+        takes="json",
+        operator="viewer",
+        needs=_LEDGER,
+    ),
+    Procedure(
+        words="runbook run",
+        summary="Go through a runbook: what only looks is done at once, what changes something is asked for.",
+        example='tabsync runbook run "Connection pool exhausted"',
+        details=(
+            "Each step is planned when its turn comes, shown, done and recorded, under one run. A step that ends "
+            "sessions clients come back from is asked for; one that destroys something asks for the database's name. "
+            "The runbook has worked when what it says under Recovers holds.\n\nWithout a terminal it stops at the "
+            "first step that changes something, unless --yes is given, and at the first that a person does.\n\n"
+            "Exit code 0: it has worked. 1: it has not, or stands open."
+        ),
+        request="tabsync.cli.runbook:Run",
+        takes="database dry-run yes json",
+        command="tabsync.cli.runbook:run_command",
+        records=True,
+        needs=_EACH,
+    ),
+    Procedure(
+        words="runbook resume",
+        summary="Go on with a run of a runbook where it stands, or take it over.",
+        example="tabsync runbook resume latest",
+        request="tabsync.cli.runbook:Resume",
+        takes="database yes json",
+        command="tabsync.cli.runbook:resume_command",
+        records=True,
+        needs=_EACH,
+    ),
+    Procedure(
+        words="gameday list",
+        summary="List the game days, and what came of each the last time.",
+        example="tabsync gameday list",
+        command="tabsync.cli.gameday:list_command",
+        takes="json",
+        operator="viewer",
+        needs=_LEDGER,
+    ),
+    Procedure(
+        words="gameday run",
+        summary="Bring a condition about on a server of its own, wait for the message, run the runbook, time it.",
+        example="tabsync gameday run connections",
+        details=(
+            "It starts a PostgreSQL of its own, as the demo does, with the profile's schema and a collector, and "
+            "deletes all of it at the end: no database of yours is touched.\n\nExit code 0: told, recovered, nothing "
+            "ended that was not to be. 1: not so."
+        ),
+        request="tabsync.cli.gameday:Run",
+        takes="json",
+        command="tabsync.cli.gameday:run_command",
+        needs="nothing: it has a server of its own",
+    ),
+)

@@ -1,0 +1,225 @@
+"""Goes through a runbook with whoever carries it out: the terminal, the console, a game day. Each step is on record.
+
+A run stands in the ledger alone. Killed at any moment, it is taken up at its open step, here or by somebody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from psycopg.conninfo import conninfo_to_dict
+
+from tabsync.kernel.errors import BadUsage, Refused
+from tabsync.kernel.page import blocks_to_json
+from tabsync.kernel.plain import in_one_line
+from tabsync.kernel.step import Facts
+from tabsync.ledger.guided import Guided
+from tabsync.manual.load import load
+from tabsync.manual.model import Manual, Runbook, Step
+from tabsync.runbooks import recovery
+from tabsync.runbooks.parent import plan_of_runbook, runbook_of
+from tabsync.runbooks.placeholders import candidates, open_in
+from tabsync.runbooks.step import Prepared, Result, done
+
+if TYPE_CHECKING:
+    from tabsync.kernel.runner import Listener
+    from tabsync.system.claims import Claim
+    from tabsync.workspace import Workspace
+
+SETTLED = ("done", "skipped")
+_LONGEST = 200_000  # characters of what a step has shown that are kept
+
+
+@dataclass(slots=True)
+class Guide:
+    """A runbook's run in the hands of somebody. run: as the record has it; held: the claim, None for who only looks."""
+
+    workspace: Workspace
+    manual: Manual
+    runbook: Runbook
+    record: Guided
+    run: Facts
+    held: Claim | None = None
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return str(self.run["id"])
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is anything left to do."""
+        return bool(self.run["state"] == "open")
+
+    def row(self, number: int) -> Facts:
+        """What the record has of a step."""
+        found: Facts = next(one for one in self.run["steps"] if one["key"] == f"step-{number}")
+        return found
+
+    def step(self, number: int) -> Step:
+        """A step, by its number in the manual. Raises BadUsage when there is none."""
+        found = next((one for one in self.runbook.steps if one.number == number), None)
+        if found is None:
+            numbers = ", ".join(str(one.number) for one in self.runbook.steps)
+            raise BadUsage(f"{self.runbook.title!r} has no step {number}", f"its steps: {numbers}")
+        return found
+
+    def next_step(self, after: int = 0) -> Step | None:
+        """The first step that is neither done nor skipped; None when all are."""
+        left = (one for one in self.runbook.steps if not _is_settled(self.row(one.number)))
+        return next((one for one in left if one.number > after), None)
+
+    def likely(self, step: Step) -> dict[str, list[str]]:
+        """What a step leaves open, each with what is likely meant."""
+        before = [one["facts"].get("data", {}) for one in self.run["steps"] if one["facts"]]
+        return {name: candidates(name, [*before, self.run["target"].get("alert_facts", {})]) for name in open_in(step)}
+
+    def begin_step(self, step: Step, values: Facts) -> None:
+        """Write down that a step begins. values: for what it leaves open."""
+        self._check_held()
+        self.record.start(self.id, self._number(step), {"values": values} if values else {})
+        self._read()
+
+    def carry_out(self, what: Prepared, listener: Listener | None, approval: str) -> Result:
+        """Do what was prepared of a step: its run belongs to this one."""
+        self._check_held()
+        return done(replace(what, workspace=replace(what.workspace, parent_run=self.id)), listener, approval)
+
+    def pause(self, step: Step) -> None:
+        """Somebody looked at what a step would do, and did not have it done."""
+        self._leave(step, "waiting", {})
+
+    def ended(self, step: Step, results: Sequence[Result], approval: str = "") -> None:
+        """Write down what came of a step."""
+        good = all(one.is_good for one in results)
+        stopped = next((one.error for one in results if one.error), None)
+        exit_code = next((int(one.exit_code) for one in results if one.exit_code), 0)
+        values = (self.row(step.number)["facts"] or {}).get("values", {})
+        pages = [one.page for one in results if one.page]
+        facts = {"exit": exit_code, "runs": [one.run_id for one in results if one.run_id], "values": values}
+        facts |= {"approval": approval, "data": _kept([one.data for one in pages])}
+        facts |= {"output": _kept([blocks_to_json(one) for one in pages])}
+        seconds = sum(one.seconds for one in results)
+        fact = stopped.fact if stopped else "" if good else f"it ended with exit code {exit_code}"
+        hint = stopped.hint if stopped else ""
+        self._leave(step, "done" if good else "failed", facts, seconds, fact, hint)
+
+    def could_not_begin(self, step: Step, error: Exception) -> None:
+        """Write down that a step could not even be planned."""
+        fact, hint = getattr(error, "fact", str(error)), getattr(error, "hint", "")
+        self._leave(step, "failed", {"exit": int(getattr(error, "exit_code", 5))}, 0.0, fact, hint)
+
+    def tick(self, step: Step, note: str) -> None:
+        """A person has done a step."""
+        self._leave(step, "done", {"note": in_one_line(note)})
+
+    def skip(self, step: Step, why: str) -> None:
+        """A person leaves a step out, or goes on after it has failed, which it stays."""
+        row = self.row(step.number)
+        failed = row["state"] == "failed"
+        facts = (row["facts"] or {}) | {"note": in_one_line(why) or "left out"}
+        self._leave(
+            step, "failed" if failed else "skipped", facts, row["seconds"] or 0.0, row["fact"] or "", row["hint"] or ""
+        )
+
+    def look(self) -> tuple[recovery.Now, ...]:
+        """What its Recovers are about, measured now."""
+        return recovery.look(self.workspace, self.manual, self.runbook.recovers)
+
+    def wait(self, report: recovery.Report) -> recovery.Waited:
+        """Wait until it has recovered; see recovery.wait()."""
+        return recovery.wait(self.workspace, self.manual, self.runbook.recovers, report)
+
+    def finish(self, waited: recovery.Waited | None, why: str = "") -> str:
+        """End the run: done when it has recovered, or when nothing says what that is and every step was settled."""
+        settled = all(one["state"] in SETTLED for one in self.run["steps"])
+        state = "stopped" if why else "done" if (waited.recovered if waited else settled) else "failed"
+        facts = {"recovery": recovery.as_json(waited)} if waited else {}
+        self.record.end(self.id, state, facts | ({"stopped": in_one_line(why)} if why else {}))
+        self._read()
+        self.let_go()
+        return state
+
+    def let_go(self) -> None:
+        """Give the run's claim up: anybody may take the run up now."""
+        if self.held is not None:
+            self.record.let_go(self.id, self.held)
+            self.held = None
+
+    def _leave(
+        self, step: Step, state: str, facts: Facts, seconds: float = 0.0, fact: str = "", hint: str = ""
+    ) -> None:
+        self._check_held()
+        self.record.leave(self.id, self._number(step), state, facts, seconds, fact, hint)
+        self._read()
+
+    def _number(self, step: Step) -> int:
+        return int(self.row(step.number)["number"])
+
+    def _check_held(self) -> None:
+        if self.held is None:
+            raise Refused("this run is only being watched", f"tabsync runbook resume {self.id}")
+
+    def _read(self) -> None:
+        self.run = self.record.read(self.id)
+
+
+def begin(workspace: Workspace, title: str, alert: str = "", alert_facts: Facts | None = None) -> Guide:
+    """Begin to run a runbook. alert: the id of the alert that it answers. Raises BadUsage when there is none such."""
+    manual = load(workspace.manual_path)
+    runbook = runbook_named(manual, title)
+    before = recovery.look(workspace, manual, runbook.recovers)
+    target: Facts = {"database": str(conninfo_to_dict(workspace.conninfo).get("dbname") or workspace.name)}
+    target |= {"before": [one.to_json() for one in before], "alert_facts": alert_facts or {}}
+    record = Guided(workspace.record(), workspace.journal_actor(), workspace.manual_digest())
+    run_id, held = record.begin(plan_of_runbook(runbook, target, alert))
+    guide = watch(workspace, run_id)
+    guide.record, guide.held = record, held
+    return guide
+
+
+def take(workspace: Workspace, run_id: str, *, over: bool = False) -> Guide:
+    """Take a run up where it is. over: take it away from whoever has it. Raises Refused, BadUsage, NotAllowed."""
+    guide = watch(workspace, run_id)
+    if not guide.is_open:
+        raise Refused(f"the run {guide.id} has ended: {guide.run['state']}", f"tabsync run show {guide.id}")
+    guide.held = guide.record.take(guide.id, over=over)
+    guide._read()
+    return guide
+
+
+def watch(workspace: Workspace, run_id: str) -> Guide:
+    """Look at a run, whoever carries it out. Raises BadUsage when there is none of that id."""
+    record = Guided(workspace.record(), workspace.journal_actor(), workspace.manual_digest())
+    run = record.read(run_id)
+    runbook = runbook_of(run)
+    return Guide(replace(workspace, parent_run=str(run["id"])), load(workspace.manual_path), runbook, record, run)
+
+
+def runbook_named(manual: Manual, title: str) -> Runbook:
+    """The runbook that somebody means: its title, or words that only one title has. Raises BadUsage."""
+    from difflib import get_close_matches
+
+    plain = " ".join(title.lower().replace("-", " ").split())
+    titles = {one.title.lower(): one for one in manual.runbooks}
+    alike = [one for name, one in titles.items() if plain and plain in " ".join(name.replace("-", " ").split())]
+    exact = [one for one in alike if " ".join(one.title.lower().replace("-", " ").split()) == plain]
+    if found := exact or (alike if len(alike) == 1 else []):
+        return found[0]
+    near = [one.title for one in alike] or [titles[one].title for one in get_close_matches(plain, titles, 3, 0.5)]
+    hint = f"did you mean {', '.join(repr(one) for one in near[:3])}?" if near else "to list them: tabsync runbook list"
+    raise BadUsage(f"the manual has no runbook {title!r}", hint)
+
+
+def _is_settled(row: Facts) -> bool:
+    """Whether nothing is left to do about a step: it was done or left out, or somebody went on after it failed."""
+    return row["state"] in SETTLED or (row["state"] == "failed" and bool((row["facts"] or {}).get("note")))
+
+
+def _kept(value: list[object]) -> list[object]:
+    """What was shown, unless it is very long: the record is no store."""
+    import json
+
+    return value if len(json.dumps(value, default=str)) <= _LONGEST else ["(too long to be kept)"]

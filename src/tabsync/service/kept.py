@@ -1,0 +1,204 @@
+"""The session that is kept for the hour in which nobody gets in any more, and the socket through which one asks it.
+
+It only answers the named statements of sessions/, for processes of our own account. It is in a thread beside the
+collector, which it never waits for and never delays.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Event, Thread
+
+import psycopg
+
+from tabsync.kernel.errors import TabsyncError, words_of
+from tabsync.postgres.connect import Connection, connect
+from tabsync.postgres.pipe import LOST
+from tabsync.sessions.emergency import LONGEST, answer_of, checked, place_of, refusal_of, socket_of
+from tabsync.sessions.statements import LIMITS, ask
+from tabsync.system.claims import Claim, claim
+from tabsync.system.local import listen_at, may_ask
+from tabsync.workspace import Workspace
+
+_PAUSE = 1.0  # seconds between two looks whether it is to end
+_AGAIN = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds until it is tried again
+_ALIVE = 60.0  # seconds after which a session that nobody asked is asked whether it is there
+_TALK = 20.0  # seconds that one who asks may take between two questions
+
+
+@dataclass(slots=True)
+class Kept:
+    """The session of one home. say: where a person reads what is wrong; stopping: set to end it."""
+
+    workspace: Workspace
+    say: Callable[[str], None]
+    stopping: Event
+    _held: Claim | None = None
+    _listening: socket.socket | None = None
+    _session: Connection | None = None
+    _place: list[str] = field(default_factory=list)
+    _tries: int = 0
+    _connect_at: float = 0.0
+    _listen_at: float = 0.0
+    _alive_at: float = 0.0
+    _said: str = ""
+
+    def start(self) -> Thread:
+        """Keep it in a thread, which ends with the process."""
+        thread = Thread(target=self.run, name="kept session", daemon=True)
+        thread.start()
+        return thread
+
+    def run(self) -> None:
+        """Keep a session and answer, until `stopping` is set."""
+        try:
+            while not self.stopping.is_set():
+                self.step(_PAUSE)
+        finally:
+            self.close()
+
+    def step(self, seconds: float) -> None:
+        """See to the socket and the session, and answer whoever asks within some seconds. Never raises for either."""
+        if not self._listens():
+            self.stopping.wait(seconds)
+            return
+        self._connected()
+        try:
+            ready, _, _ = select.select([one for one in (self._listening, self._session) if one], [], [], seconds)
+        except (OSError, ValueError, psycopg.Error):  # the session ended on its own side
+            self._lose()
+            return
+        if self._session in ready:
+            self._hear()
+        if self._listening in ready:
+            self._answer()
+        elif self._session is not None and time.monotonic() >= self._alive_at:
+            self._ask_alive()
+
+    def close(self) -> None:
+        """End the session, and let go of the socket."""
+        self._lose()
+        if self._listening is not None:
+            with suppress(OSError):
+                socket_of(self.workspace).unlink()
+            self._listening.close()
+        if self._held is not None:
+            self._held.release()
+        self._listening = self._held = None
+
+    def _listens(self) -> bool:
+        """Whether the socket is ours; another process of this home may have it, and then keeps the session too."""
+        if self._listening is not None:
+            return True
+        if time.monotonic() < self._listen_at:
+            return False
+        self._listen_at = time.monotonic() + _AGAIN[-1]
+        try:
+            self._held = self._held or claim(self.workspace.home / "emergency")
+            if self._held is None:
+                return False
+            self._listening = listen_at(socket_of(self.workspace))
+            self._place = place_of(self.workspace.conninfo)
+        except (OSError, TabsyncError) as error:
+            self._note(f"no socket for emergencies: {words_of(error)}")
+            return False
+        return True
+
+    def _connected(self) -> None:
+        if self._session is not None or time.monotonic() < self._connect_at:
+            return
+        try:
+            given = self.workspace.conninfo_as(self.workspace.emergency_user)
+            self._session = connect(given, "emergency", limits=LIMITS)
+        except (TabsyncError, psycopg.Error, OSError) as error:
+            self._connect_at = time.monotonic() + _AGAIN[min(self._tries, len(_AGAIN) - 1)]
+            self._tries += 1
+            fact = error.fact if isinstance(error, TabsyncError) else words_of(error)
+            self._note(f"no session is kept for emergencies: {fact}")
+            return
+        self._tries, self._connect_at = 0, 0.0
+        self._alive_at = time.monotonic() + _ALIVE
+        self._look_around()
+
+    def _look_around(self) -> None:
+        """Say beforehand when it could look and not act."""
+        if self._session is None:
+            return
+        (said,) = ask(self._session, (), "here", [{}])
+        if said.rows and not (said.rows[0]["signals_all"] and said.rows[0]["sees_all"]):
+            user = said.rows[0]["user"]
+            self._note(
+                f"the session kept for emergencies may not end others': grant pg_monitor, pg_signal_backend to {user}"
+            )
+        elif said.rows:
+            self._note("")
+
+    def _hear(self) -> None:
+        """What comes without being asked for is the end of the session, or a notice."""
+        if self._session is None:
+            return
+        with suppress(psycopg.Error):
+            self._session.pgconn.consume_input()
+        if self._session.closed:
+            self._lose()
+
+    def _ask_alive(self) -> None:
+        """A network that is cut says nothing by itself."""
+        self._alive_at = time.monotonic() + _ALIVE
+        if self._session is not None and ask(self._session, (), "alive", [{}])[0].error:
+            self._lose()
+
+    def _lose(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            with suppress(psycopg.Error):
+                session.close()
+
+    def _answer(self) -> None:
+        if self._listening is None:
+            return
+        with suppress(OSError):
+            asking, _ = self._listening.accept()
+            with asking:
+                if may_ask(asking):
+                    asking.settimeout(_TALK)
+                    self._talk(asking)
+
+    def _talk(self, asking: socket.socket) -> None:
+        """Answer the questions of one process, one after another, until it hangs up."""
+        with asking.makefile("rb") as reading:
+            while not self.stopping.is_set():
+                line = reading.readline(LONGEST)
+                if not line.endswith(b"\n"):
+                    return
+                asking.sendall(self._answer_to(line))
+
+    def _answer_to(self, line: bytes) -> bytes:
+        try:
+            name, values = checked(line, self._place)
+        except ValueError as error:
+            return refusal_of(str(error))
+        self._connected()
+        if self._session is None:
+            return refusal_of(self._said or "the service has no session itself")
+        try:
+            said = ask(self._session, (), name, values)
+        except (psycopg.Error, TypeError, KeyError) as error:
+            return refusal_of(f"the values do not fit {name}: {words_of(error)}")
+        self._alive_at = time.monotonic() + _ALIVE
+        if self._session.closed:
+            self._lose()
+        if said and all(one.error == LOST for one in said):
+            self._connect_at = 0.0
+        return answer_of(said)
+
+    def _note(self, fact: str) -> None:
+        """Say once what is wrong."""
+        if fact and fact != self._said:
+            self.say(fact)
+        self._said = fact

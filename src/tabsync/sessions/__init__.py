@@ -1,0 +1,1 @@
+"""Sessions: who is connected, what it does and waits for, and how one is ended."""

@@ -1,0 +1,234 @@
+"""The emergency journal: a ledger that is full, locked or broken loses nothing, and no line changes unseen."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tabsync.kernel.errors import NotRecorded
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.step import Risk, Step, call
+from tabsync.ledger import chain, merge, sqlite_file
+from tabsync.ledger.emergency import Emergency
+from tabsync.ledger.journal import LedgerJournal
+from tabsync.ledger.open import Ledger, open_ledger
+from tabsync.ledger.runs import one_run, recent_runs
+from tests.service.disk import small_disk
+
+
+def note(_context: object, *, text: str) -> dict[str, Any]:
+    return {"text": text}
+
+
+def plan_of(risk: Risk = Risk.READ, claims: tuple[str, ...] = ()) -> Plan:
+    undo = "" if risk is Risk.READ else "no undo: it is a test"
+    steps = tuple(
+        Step(key, f"Note {key}", call(note, text=key), risk=risk, undo=undo, claims=claims) for key in ("a", "b")
+    )
+    return Plan("note", "Note something", steps, {"database": "shop"}, confirm="shop")
+
+
+@pytest.fixture
+def ledger(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    monkeypatch.setenv("XDG_STATE_HOME", str(directory / "state"))
+    monkeypatch.setattr(sqlite_file, "PATIENCE", 0)
+    found = open_ledger(f"sqlite:///{directory / 'home' / 'ledger.sqlite'}", directory / "home" / "runs")
+    found.emergency.places = (directory / "first", directory / "second")
+    return found
+
+
+def locked(ledger: Ledger) -> sqlite3.Connection:
+    """A session that keeps everybody else from writing."""
+    held = sqlite3.connect(ledger.url.removeprefix("sqlite:///"), isolation_level=None)
+    held.execute("begin immediate")
+    return held
+
+
+def run_all(ledger: Ledger, plan: Plan) -> str:
+    journal = LedgerJournal(ledger, "ana", "digest")
+    run_id = journal.begin(plan, "typed")
+    for number, step in enumerate(plan.steps, start=1):
+        journal.step_started(run_id, number, step)
+        journal.step_finished(run_id, number, {"text": step.key}, 0.5)
+    journal.finish(run_id, "done")
+    return run_id
+
+
+def test_a_locked_ledger_loses_nothing(ledger: Ledger) -> None:
+    """The same run, recorded by the ledger and by the journal, reads the same; so it does when it was merged."""
+    plain = one_run(ledger, run_all(ledger, plan_of()))
+    held = locked(ledger)
+    run_id = run_all(ledger, plan_of())
+    kept = one_run(ledger, run_id)
+    assert kept is not None
+    assert plain is not None
+    kept.pop("home")
+    assert kept.pop("journal")
+    assert _alike(kept) == _alike(plain)
+    assert [one["id"] for one in recent_runs(ledger)] == [run_id, plain["id"]]
+    held.rollback()
+    assert merge.merge(ledger) == [run_id]
+    assert merge.merge(ledger) == []
+    merged = one_run(ledger, run_id)
+    assert merged == kept
+    assert not list(ledger.emergency.places[0].iterdir())
+
+
+def test_a_ledger_that_fails_in_the_middle_of_a_run(ledger: Ledger) -> None:
+    journal, plan = LedgerJournal(ledger, "ana", "digest"), plan_of()
+    run_id = journal.begin(plan, "typed")
+    journal.step_started(run_id, 1, plan.steps[0])
+    held = locked(ledger)
+    journal.step_finished(run_id, 1, {"text": "a"}, 0.5)
+    held.rollback()
+    journal.step_started(run_id, 2, plan.steps[1])  # the ledger is back, but its entries must come in order
+    assert merge.merge(ledger) == [], "its process lives, and writes there"
+    journal.step_finished(run_id, 2, {"text": "b"}, 0.5)
+    journal.finish(run_id, "done")
+    found = one_run(ledger, run_id)
+    assert found is not None
+    assert [one["state"] for one in found["steps"]] == ["done", "done"]
+    assert merge.merge(ledger) == [run_id]
+    assert [one["facts"] for one in (one_run(ledger, run_id) or {})["steps"]] == [{"text": "a"}, {"text": "b"}]
+
+
+def test_killed_between_merging_and_deleting_it_is_merged_once(ledger: Ledger) -> None:
+    held = locked(ledger)
+    run_all(ledger, plan_of())
+    held.rollback()
+    (kept,) = ledger.emergency.runs().values()
+    merge._merge(ledger, kept)
+    merge._merge(ledger, kept)
+    assert len(ledger.read("audit", limit=10)) == 2  # that it began, and that it was merged
+
+
+def test_a_run_that_died_is_shown_as_interrupted(ledger: Ledger) -> None:
+    held = locked(ledger)
+    journal, plan = LedgerJournal(ledger, "ana", "digest"), plan_of()
+    run_id = journal.begin(plan, "typed")
+    journal.step_started(run_id, 1, plan.steps[0])
+    journal._claims.pop(run_id).release()
+    found = one_run(ledger, run_id)
+    held.rollback()
+    assert found is not None
+    assert found["state"] == "interrupted"
+    assert [one["state"] for one in found["steps"]] == ["interrupted", "waiting"]
+
+
+def test_two_that_claim_the_same_see_each_other_without_the_ledger(ledger: Ledger) -> None:
+    held = locked(ledger)
+    journal = LedgerJournal(ledger, "ana", "digest")
+    journal.begin(plan_of(claims=("database:shop",)), "typed")
+    with pytest.raises(Exception, match="note by ana uses database:shop"):
+        journal.begin(plan_of(claims=("database:shop",)), "typed")
+    held.rollback()
+
+
+def test_where_the_first_place_is_full_the_second_goes_on(ledger: Ledger, directory: Path) -> None:
+    """The disk becomes full in the middle of a line: that line is written whole in the next place."""
+    held = locked(ledger)
+    with small_disk(directory / "first", "1m") as disk:
+        journal, plan = LedgerJournal(ledger, "ana", "digest"), plan_of()
+        run_id = journal.begin(plan, "typed")
+        disk.fill()
+        for number, step in enumerate(plan.steps, start=1):
+            journal.step_started(run_id, number, step)
+            journal.step_finished(run_id, number, {"text": "x" * 5000}, 0.5)
+        journal.finish(run_id, "done")
+        assert len(list((directory / "second").iterdir())) == 1
+        held.rollback()
+        assert merge.merge(ledger) == [run_id]
+    found = one_run(ledger, run_id)
+    assert found is not None
+    assert (found["state"], [one["state"] for one in found["steps"]]) == ("done", ["done", "done"])
+
+
+def test_nowhere_to_write(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    """What destroys nothing goes on, and prints what it would have recorded; the rest is refused."""
+    held = locked(ledger)
+    ledger.emergency.places = (Path("/proc/nowhere"),)
+    run_id = run_all(ledger, plan_of())
+    printed = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [one["entry"]["do"] for one in printed] == ["begin", "step", "step", "step", "step", "run"]
+    assert {one["run"] for one in printed} == {run_id}
+    with pytest.raises(NotRecorded, match="neither the ledger nor the emergency journal"):
+        run_all(ledger, plan_of(Risk.DESTRUCTIVE))
+    ledger.emergency.unrecorded = "the disk burns"
+    run_all(ledger, plan_of(Risk.DESTRUCTIVE))
+    assert "the disk burns" in capsys.readouterr().err
+    held.rollback()
+
+
+@given(
+    st.lists(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=9), max_size=3), max_size=6),
+    st.data(),
+)
+def test_no_byte_of_it_changes_unseen(
+    tmp_path_factory: pytest.TempPathFactory, told: list[Any], data: st.DataObject
+) -> None:
+    """Whatever one byte is changed to, what is read is a beginning of what was written, never anything else."""
+    path = tmp_path_factory.mktemp("chain") / "file"
+    writing = chain.create(path)
+    for one in told:
+        writing.append(one)
+    writing.close()
+    found = chain.read(path)
+    assert found is not None
+    assert [entry for _, entry in found.entries] == told
+    assert not found.broken
+    content = bytearray(path.read_bytes())
+    if not content:
+        return
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] = data.draw(st.integers(0, 255).filter(lambda byte: byte != content[at]))
+    path.write_bytes(bytes(content))
+    again = chain.read(path)
+    assert again is not None
+    entries = [entry for _, entry in again.entries]
+    assert entries == told[: len(entries)]
+    assert again.broken or len(entries) == len(told) or content[-1:] != b"\n"
+    for cut in range(len(content)):
+        path.write_bytes(bytes(content[:cut]))
+        short = chain.read(path)
+        assert short is not None
+        assert [entry for _, entry in short.entries] == told[: len(short.entries)]
+
+
+def test_files_that_are_not_ours_are_not_read(ledger: Ledger, directory: Path) -> None:
+    """A link, a second name, one that others may write: none is read, and none is written through."""
+    held = locked(ledger)
+    run_id = run_all(ledger, plan_of())
+    held.rollback()
+    (path,) = ledger.emergency.places[0].iterdir()
+    assert path.stat().st_mode & 0o777 == 0o600
+    second = path.with_name(f"{path.name}-2")
+    os.link(path, second)
+    assert ledger.emergency.runs() == {}
+    second.unlink()
+    path.chmod(0o620)
+    assert ledger.emergency.runs() == {}
+    path.chmod(0o600)
+    moved = directory / "moved"
+    path.rename(moved)
+    path.symlink_to(moved)
+    assert ledger.emergency.runs() == {}
+    with pytest.raises(FileExistsError):
+        chain.create(path)
+    path.unlink()
+    moved.rename(path)
+    assert [*ledger.emergency.runs()] == [run_id]
+    other = Emergency(ledger.emergency.places, "of another ledger")
+    assert other.runs() == {}
+
+
+def _alike(run: dict[str, Any]) -> dict[str, Any]:
+    """A run without what differs between two runs of one plan."""
+    steps = [{**one, "started_at": None, "run_id": None} for one in run["steps"]]
+    return {**run, "id": None, "started_at": None, "finished_at": None, "steps": steps}

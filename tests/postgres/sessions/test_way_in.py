@@ -1,0 +1,212 @@
+"""All connections are in use: who still gets in, and who can't says what is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from tabsync.kernel.errors import CannotConnect, FailedPartway, Refused
+from tabsync.kernel.procedure import Done
+from tabsync.kernel.runner import run
+from tabsync.service.kept import Kept
+from tabsync.sessions.emergency import SOCKET, call, place_of, socket_of
+from tabsync.sessions.show import Show, look_show
+from tabsync.sessions.terminate import Terminate, plan_terminate, show_terminate
+from tabsync.sessions.way_in import way_in
+from tabsync.system.local import connect_to
+from tabsync.workspace import Workspace
+from tests.conftest import run_sql
+from tests.servers import running_server
+
+Workspaces = Callable[..., Workspace]
+
+
+@pytest.fixture(scope="module")
+def small() -> Iterator[dict[str, str]]:
+    """A server with 9 slots for ordinary users; connection strings as its superuser, as ops and as the application."""
+    with running_server("small", max_connections="12", superuser_reserved_connections="3") as server:
+        root = server.conninfo()
+        run_sql(root, "create database shop")
+        for name, of in (("ops", "pg_monitor, pg_signal_backend"), ("app", "pg_read_all_data")):
+            run_sql(root, f"create role {name} login password 'secret'")
+            run_sql(root, f"grant {of} to {name}")
+        shop = server.conninfo("shop")
+        yield {"root": shop} | {name: make_conninfo(shop, user=name, password="secret") for name in ("ops", "app")}
+
+
+@contextmanager
+def full(conninfo: str) -> Iterator[list[psycopg.Connection[Any]]]:
+    """All slots that an ordinary user can get, taken by the application."""
+    with ExitStack() as stack:
+        taken = []
+        while True:
+            try:
+                made = psycopg.connect(conninfo, application_name="web", autocommit=True)
+            except psycopg.OperationalError:
+                break
+            taken.append(stack.enter_context(made))
+        yield taken
+
+
+@contextmanager
+def kept(workspace: Workspace) -> Iterator[Kept]:
+    """The service's session, as the collector's process keeps it."""
+    said: list[str] = []
+    one = Kept(workspace, said.append, Event())
+    one.step(0)
+    thread = one.start()
+    try:
+        assert not said
+        yield one
+    finally:
+        one.stopping.set()
+        thread.join()
+
+
+def test_through_the_services_session(small: dict[str, str], workspaces: Workspaces) -> None:
+    workspace = workspaces(small["ops"])
+    with kept(workspace), full(small["app"]) as taken:
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(small["ops"])
+        page = look_show(workspace, Show())
+        assert page.data["through"] == "the session that tabsync serve keeps, as ops"
+        assert sum(one["application"] == "web" for one in page.data["sessions"]) == len(taken) == 8
+        request = Terminate(idle_for="1ms", app="web", limit=5)
+        made = plan_terminate(workspace, request)
+        outcome = run(made.plan, workspace, workspace.journal())
+        done = show_terminate(Done(workspace, request, made, outcome))
+        assert len(done.data["ended"]) == 5
+        psycopg.connect(small["ops"]).close()
+        assert look_show(workspace, Show()).data["through"] == ""
+
+
+def test_the_session_is_the_services_own_and_is_never_ended_by_a_rule(
+    small: dict[str, str], workspaces: Workspaces
+) -> None:
+    workspace = workspaces(small["ops"])
+    with kept(workspace):
+        assert not plan_terminate(workspace, Terminate(idle_for="1ms")).plan.steps
+
+
+def test_by_a_superusers_slots(small: dict[str, str], workspaces: Workspaces) -> None:
+    workspace = replace(workspaces(small["ops"]), emergency=("host=nowhere.invalid", small["root"]))
+    with full(small["app"]), way_in(workspace, "tests") as way:
+        assert way.told.startswith("[emergency] databases, shop on ")
+        assert way.one("here")["user"] == "postgres"
+
+
+def test_nobody_gets_in_and_it_says_what_is_missing(small: dict[str, str], workspaces: Workspaces) -> None:
+    workspace = workspaces(small["ops"])
+    with full(small["app"]), pytest.raises(CannotConnect) as refused:
+        look_show(workspace, Show())
+    assert "too many clients" in refused.value.fact or "remaining connection slots" in refused.value.fact
+    assert "no tabsync serve keeps a session" in refused.value.fact
+    assert "[emergency] databases names nothing" in refused.value.fact
+    assert "grant pg_use_reserved_connections, pg_signal_backend to ops" in refused.value.hint
+
+
+def test_a_refusal_of_another_kind_looks_for_no_other_way(small: dict[str, str], workspaces: Workspaces) -> None:
+    with kept(workspaces(small["ops"])), pytest.raises(CannotConnect, match="password"):
+        look_show(workspaces(make_conninfo(small["ops"], password="wrong")), Show())
+    with kept(workspaces(small["ops"])), pytest.raises(CannotConnect, match="does not exist"):
+        look_show(workspaces(make_conninfo(small["ops"], dbname="another")), Show())
+
+
+def test_it_is_kept_again_after_the_server_ended_it(small: dict[str, str], workspaces: Workspaces) -> None:
+    workspace = workspaces(small["ops"])
+    with kept(workspace):
+        for _ in range(2):
+            run_sql(
+                small["root"],
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+                "where application_name = 'tabsync/emergency'",
+            )
+            service = call(workspace)
+            try:
+                service.hello()
+            except (Refused, FailedPartway):  # the end had not come to its ears yet
+                assert service.hello()["user"] == "ops"
+            finally:
+                service.close()
+
+
+def asked(workspace: Workspace, **question: Any) -> dict[str, Any]:
+    with connect_to(socket_of(workspace), 10) as connected, connected.makefile("rb") as reading:
+        connected.sendall(json.dumps(question).encode() + b"\n")
+        answer: dict[str, Any] = json.loads(reading.readline())
+        return answer
+
+
+def test_it_answers_named_statements_with_values_and_nothing_else(
+    small: dict[str, str], workspaces: Workspaces
+) -> None:
+    workspace = workspaces(small["ops"])
+    place = place_of(small["ops"])
+    with kept(workspace):
+        assert asked(workspace, place=place, name="alive", values=[{}]) == {
+            "said": [{"rows": [{"alive": 1}], "error": "", "sqlstate": ""}]
+        }
+        for name in ("select 1", "alive; drop database shop", ["alive"], None):
+            assert "no such statement" in asked(workspace, place=place, name=name, values=[{}])["refused"]
+        assert "another database" in asked(workspace, place=place[:-1] + ["x"], name="alive", values=[{}])["refused"]
+        assert "no question" in asked(workspace, place=place, name="alive", values=[{}], sql="select 1")["refused"]
+        assert "no values" in asked(workspace, place=place, name="alive", values={"a": 1})["refused"]
+        assert "do not fit" in asked(workspace, place=place, name="still_there", values=[{}])["refused"]
+        mean = {"pids": [1], "starts": ["'); select pg_terminate_backend(1); --"]}
+        (said,) = asked(workspace, place=place, name="still_there", values=[mean])["said"]
+        assert said["sqlstate"] == "22007"  # it stayed a value, and is no time
+
+
+def test_the_socket_is_our_accounts_own_also_in_a_long_home(small: dict[str, str], directory: Path) -> None:
+    home = directory / ("a long name " * 10)
+    workspace = Workspace(home, small["ops"], directory, directory, "")
+    with kept(workspace):
+        assert len(os.fsencode(home / SOCKET)) > 107
+        assert stat.S_IMODE((home / SOCKET).stat().st_mode) == 0o600
+        service = call(workspace)
+        assert service.hello()["user"] == "ops"
+        service.close()
+        # A second service of the same home leaves it to the first.
+        another = Kept(workspace, lambda _line: None, Event())
+        another.step(0)
+        assert another._listening is None
+        another.close()
+        assert (home / SOCKET).exists()
+    assert not (home / SOCKET).exists()
+    with pytest.raises(OSError, match=r".*"):
+        call(workspace)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed")
+def test_another_user_is_not_answered(small: dict[str, str], directory: Path) -> None:
+    workspace = Workspace(directory / "home", small["ops"], directory, directory, "")
+    with kept(workspace):
+        path = socket_of(workspace)
+        path.chmod(0o666)
+        path.parent.chmod(0o755)
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setuid(65534)
+                with socket.socket(socket.AF_UNIX) as connected:
+                    connected.connect(str(path))
+                    question = {"place": place_of(small["ops"]), "name": "alive", "values": [{}]}
+                    connected.sendall(json.dumps(question).encode() + b"\n")
+                    os._exit(0 if connected.recv(1) == b"" else 1)
+            except (BrokenPipeError, ConnectionResetError):
+                os._exit(0)
+            except BaseException:  # noqa: BLE001 - a child of a test
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
