@@ -31,10 +31,11 @@ _STOP = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Runbook:
-    """A runbook of the manual. symptoms: what stands behind "Symptoms:", of several such lines all."""
+    """A runbook of the manual. symptoms: what stands behind "Symptoms:", a text for each line; quoted: word for word."""
 
     title: str
-    symptoms: str
+    symptoms: tuple[str, ...] = ()
+    quoted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,10 @@ def spoken_of(pasted: Pasted, runbooks: Iterable[Runbook]) -> dict[str, Said]:
 
 
 def _literal(pasted: Pasted, runbook: Runbook) -> Said | None:
-    phrases = [phrase for one in _PHRASES.split(runbook.symptoms) if _has(pasted, phrase := one.strip())]
-    codes = [code for code in _CODES.findall(runbook.symptoms) if code in pasted.codes | pasted.states]
+    symptoms = "\n".join(runbook.symptoms)
+    said = dict.fromkeys([*runbook.quoted, *(one.strip() for one in _PHRASES.split(symptoms))])
+    phrases = [one for one in said if _has(pasted, one)]
+    codes = [code for code in dict.fromkeys(_CODES.findall(symptoms)) if code in pasted.codes | pasted.states]
     because = [f"the manual's symptom “{one}”" for one in phrases] + [f"the manual's code {code}" for code in codes]
     if not because:
         return None
@@ -71,7 +74,7 @@ def _literal(pasted: Pasted, runbook: Runbook) -> Said | None:
 
 
 def _spoken(pasted: Pasted, runbook: Runbook) -> Said | None:
-    asked, known = _stems(pasted.words), _stems(f"{runbook.title} {runbook.symptoms}")
+    asked, known = _stems(pasted.words), _stems(f"{runbook.title} {' '.join(runbook.symptoms)}")
     same = asked & known
     if not same or (len(same) < 2 < len(asked)):
         return None
