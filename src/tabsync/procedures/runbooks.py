@@ -33,6 +33,24 @@ PROCEDURES: tuple[Procedure, ...] = (
         needs=_LEDGER,
     ),
     Procedure(
+        words="runbook find",
+        summary="Find the runbook for an error message, a stack trace or a few words.",
+        example='tabsync runbook find "FATAL: sorry, too many clients already"',
+        details=(
+            "Without a text, or with -, it is read from standard input: kubectl logs app | tabsync runbook find. Known "
+            "are SQLSTATEs, the codes of clients, and the texts of PostgreSQL (in its languages), of clients and of "
+            "poolers; and what the manual says under Symptoms. An alert that fires now counts for its runbook. Where "
+            "the same words have several causes, all are named, with what tells them apart.\n\nExit code 0: a runbook "
+            "fits. 1: none does, and the text is known: the database only refuses what it was asked. 6: unknown."
+        ),
+        request="tabsync.runbooks.find:Find",
+        read="tabsync.runbooks.find:look_find",
+        command="tabsync.cli.runbook_find:find_command",
+        takes="json",
+        operator="viewer",
+        needs=_LEDGER,
+    ),
+    Procedure(
         words="runbook run",
         summary="Go through a runbook: what only looks is done at once, what changes something is asked for.",
         example='tabsync runbook run "Connection pool exhausted"',
