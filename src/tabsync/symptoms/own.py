@@ -24,8 +24,52 @@ _PHRASES = re.compile(r"`|[()“”\"\n]|[,;.]\s|\bor\s|\bsymptoms?:|\bfatal:|\b
 _CODES = re.compile(r"\b[A-Z]{1,6}[0-9]{2,5}\b|\b[0-9]{2}[0-9A-Z]{3}\b|\bE[A-Z]{5,20}\b")
 _WORDS = re.compile(r"[^\W\d_]{3,}")
 _STOP = frozenset(
-    "the and are for was were not with have has had this that all any can our its out from into but too very more than when"
-    " where what why how you your there here now error errors database postgres postgresql server fatal back".split()
+    [
+        "the",
+        "and",
+        "are",
+        "for",
+        "was",
+        "were",
+        "not",
+        "with",
+        "have",
+        "has",
+        "had",
+        "this",
+        "that",
+        "all",
+        "any",
+        "can",
+        "our",
+        "its",
+        "out",
+        "from",
+        "into",
+        "but",
+        "too",
+        "very",
+        "more",
+        "than",
+        "when",
+        "where",
+        "what",
+        "why",
+        "how",
+        "you",
+        "your",
+        "there",
+        "here",
+        "now",
+        "error",
+        "errors",
+        "database",
+        "postgres",
+        "postgresql",
+        "server",
+        "fatal",
+        "back",
+    ]
 )
 
 
@@ -92,5 +136,3 @@ def _stems(text: str) -> set[str]:
     """Words without their endings, so that "payment fails" is "payments failing"."""
     words = {word for word in _WORDS.findall(text.lower()) if word not in _STOP}
     return {re.sub(r"(?:ings?|ed|es|s|e|ion|ions)$", "", word) if len(word) > 4 else word for word in words}
-
-
