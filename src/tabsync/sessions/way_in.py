@@ -1,7 +1,7 @@
 """The way in: how the commands of this chapter reach the server, also when it takes no more connections.
 
 As always; else through the session that the service keeps; else by what `[emergency] databases` names: a superuser's
-slots, or a pooler's own pool. Why each of them can get in: docs/decisions/0029-way-in.md.
+slots, or a pooler's own pool. Why each of them can get in: docs/decisions/0030-a-way-in.md.
 """
 
 from __future__ import annotations
