@@ -27,7 +27,8 @@ _NOISE = re.compile(
     re.IGNORECASE,
 )
 _STATEMENT = re.compile(
-    r"(?<![^\s\]|>])(?:STATEMENT|ANWEISUNG|INSTRUCTION|SENTENCIA|ISTRUZIONE|SATS|COMANDO|ОПЕРАТОР|ІНСТРУКЦІЯ|ステートメント|文|语句|명령 구문)"
+    r"(?<![^\s\]|>])(?:STATEMENT|ANWEISUNG|INSTRUCTION|SENTENCIA|ISTRUZIONE|SATS|COMANDO"
+    r"|ОПЕРАТОР|ІНСТРУКЦІЯ|ステートメント|文|语句|명령 구문)"
     r"\s*[:：]\s|Failed process was running:|Command was:"
 )
 _ESCAPES = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -40,7 +41,9 @@ _SAID = re.compile(
     r"(?:\b(?:code|state|error|fatal|panic|warning|fehler|erreur|errno)|['\"]c['\"])[^\w\n]{0,6}$", re.IGNORECASE
 )
 _NAMES = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+(?:Error)?\b|\b[a-z]+(?:_[a-z]+){1,6}\b")
-_ROUTINE = re.compile(r"routine['\"]?\s?[:=]\s?['\"]?(\w{3,60})|['\"]R['\"]: ?['\"](\w{3,60})|LOCATION: {1,2}(\w{3,60}),")
+_ROUTINE = re.compile(
+    r"routine['\"]?\s?[:=]\s?['\"]?(\w{3,60})|['\"]R['\"]: ?['\"](\w{3,60})|LOCATION: {1,2}(\w{3,60}),"
+)
 WORD = re.compile("[a-z]{3,}")
 _CODE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,60}")
 _TAG = re.compile(r"(DELETE|UPDATE) [1-9]\d{0,18}|DROP (?:TABLE|SCHEMA|DATABASE|OWNED)|TRUNCATE TABLE")
@@ -62,7 +65,8 @@ class Pasted:
 
     words: in lower case, in one line, without stack frames and statements; lines: where in it each line begins; codes:
     words that stand alone; states: SQLSTATEs; routines: PostgreSQL's own; tags: what psql says of a statement that
-    ran; connecting: whether it failed while a connection was made; rows: whether it shows rows; known: each of its words once.
+    ran; connecting: whether it failed while a connection was made; rows: whether it shows rows; known: each of its
+    words once.
     """
 
     words: str
@@ -89,7 +93,7 @@ def read(text: str) -> Pasted:
             lines.append(at)
             at += len(flat) + 1
     whole = "\n".join(kept)
-    tags = {" ".join(found[0].split()[:1 if found[1] else 2]).lower() for line in kept if (found := _tag(line))}
+    tags = {" ".join(found[0].split()[: 1 if found[1] else 2]).lower() for line in kept if (found := _tag(line))}
     return Pasted(
         " ".join(words),
         tuple(lines),
@@ -155,7 +159,9 @@ def _told(text: str) -> list[str]:
 
 def _states(text: str) -> set[str]:
     found = {
-        one[0] for one in _STATE.finditer(text) if _known(one[0]) and _SAID.search(text[max(0, one.start() - 24) : one.start()])
+        one[0]
+        for one in _STATE.finditer(text)
+        if _known(one[0]) and _SAID.search(text[max(0, one.start() - 24) : one.start()])
     }
     return found | {state for name in set(_NAMES.findall(text)) if (state := state_of(name))}
 
