@@ -1,4 +1,4 @@
-"""What this chapter adds to the status: how old the copy of the ledger is."""
+"""What this chapter adds to the status: how old the copy of the ledger is, and what is recorded elsewhere."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _ALLOWED = timedelta(days=2)  # it is made each night
 
 
 def contribute(workspace: Workspace, _manual: Manual, facts: Facts) -> list[Facts]:
-    """Add how old the newest copy is; an alert when nights went by without one."""
+    """Add how old the newest copy is; alerts when nights went by without one, and when a run is recorded elsewhere."""
     facts["ledger_copy"] = None
+    facts["alerts"] += _elsewhere(workspace)
     try:
         found = latest_evidence(workspace.ledger(), "ledger", ok=True)
     except TabsyncError:
@@ -32,3 +33,18 @@ def contribute(workspace: Workspace, _manual: Manual, facts: Facts) -> list[Fact
         alert |= {"level": "warning", "action": "copy it", "runbook": "", "command": "tabsync ledger copy"}
         facts["alerts"].append(alert)
     return []
+
+
+def _elsewhere(workspace: Workspace) -> list[Facts]:
+    """An alert when the emergency journal holds what the ledger did not take, or took only a part of."""
+    kept = workspace.record().emergency.runs().values()
+    if not kept:
+        return []
+    broken = [one.broken for one in kept if one.broken]
+    value = f"{len(kept)} runs are recorded in the emergency journal" if len(kept) > 1 else "a run is recorded there"
+    alert = {"metric": "Emergency journal", "label": "", "value": broken[0] if broken else value, "bound": "none"}
+    alert |= {"level": "critical" if broken else "warning", "runbook": "", "command": "tabsync run list"}
+    action = (
+        "keep the file, somebody changed it" if broken else "make room for the ledger: they go into it by themselves"
+    )
+    return [alert | {"action": action}]

@@ -32,11 +32,23 @@ def delete_leftovers(found: Workspace) -> None:
                 many = f"{len(merged)} runs" if len(merged) > 1 else "a run"
                 _note(f"the ledger can be written again: {many} of the emergency journal was taken into it")
             marked = mark_interrupted(found.ledger())
+    _undo_limits(found)
     if swept or marked:
         parts = [f"{len(marked)} interrupted run" + ("s" if len(marked) > 1 else "")] if marked else []
         more = f" and {len(swept) - 3} more" if len(swept) > 3 else ""
         parts += [f"left-over files ({', '.join(swept[:3])}{more})"] if swept else []
         _note(f"an earlier command died: cleaned up {' and '.join(parts)} (tabsync run list)")
+
+
+def _undo_limits(found: Workspace) -> None:
+    """Set connection limits back whose time is over."""
+    from tabsync.sessions.limits import to_undo
+
+    if found.home.exists() and to_undo(found):
+        from tabsync.sessions.limit import undo_what_is_over
+
+        for line in undo_what_is_over(found):
+            _note(line)
 
 
 def _note(text: str) -> None:

@@ -60,7 +60,10 @@ class LedgerJournal:
         self._claims[run_id] = held
         entry = self.begins(run_id, plan, approval, moment)
         if threading.current_thread() is not threading.main_thread():
-            (held.directory / THREAD).touch()  # a signal would end more than this run
+            try:
+                (held.directory / THREAD).touch()  # a signal would end more than this run
+            except OSError:
+                entry["run"]["pid"] = 0  # nobody can ask it to end
         try:
             self._record(run_id, plan, entry)
         except BaseException:

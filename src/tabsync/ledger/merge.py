@@ -19,14 +19,15 @@ def merge(ledger: Ledger) -> list[str]:
     done = []
     for kept in ledger.emergency.runs().values():
         if not is_claimed(ledger.claims / kept.run_id):
-            _merge(ledger, kept)
-            ledger.emergency.forget(kept)
-            done.append(kept.run_id)
+            if _merge(ledger, kept):
+                done.append(kept.run_id)
+            if not kept.broken:  # a file that somebody changed is kept, and the status says so until it is gone
+                ledger.emergency.forget(kept)
     return done
 
 
-def _merge(ledger: Ledger, kept: Kept) -> None:
-    """One run, in one transaction. Killed before its files were deleted, it is not written twice."""
+def _merge(ledger: Ledger, kept: Kept) -> bool:
+    """One run, in one transaction; False when a process that was killed before it deleted the files has done it."""
     from sqlalchemy import select
 
     from tabsync.ledger.tables import audit, run
@@ -36,7 +37,7 @@ def _merge(ledger: Ledger, kept: Kept) -> None:
             select(audit.c.detail).where(audit.c.action == _ACTION, audit.c.run_id == kept.run_id)
         )
         if any(row.detail.get("last") == kept.last for row in known):
-            return
+            return False
         begun = connection.execute(select(run.c.id).where(run.c.id == kept.run_id)).first() is not None
         for entry in kept.entries:
             if entry["do"] != "begin" or not begun:
@@ -44,3 +45,4 @@ def _merge(ledger: Ledger, kept: Kept) -> None:
         detail = {"last": kept.last, "entries": len(kept.entries), "broken": kept.broken or None}
         row = {"at": iso(now()), "actor": "tabsync", "action": _ACTION, "target": "", "run_id": kept.run_id}
         entries.write(connection, entries.said("audit", row | {"detail": detail}))
+    return True

@@ -46,6 +46,8 @@ def ask_to_stop(ledger: Ledger, run_id: str, who: str) -> Facts:
         raise Refused(f"run {known} is on {found['host']}, of another home", f"there: tabsync run stop {known}")
     if not is_claimed(place):
         return found  # it ended between the two looks
+    if not found["pid"]:
+        raise Refused(f"run {known} is a thread that can't be asked to end: its disk is full", "stop tabsync serve")
     add_audit(ledger, who, "run stop", str(found["target"].get("database", "")), {"run": known})
     try:
         if (place / THREAD).exists():

@@ -9,6 +9,7 @@ https://www.postgresql.org/docs/current/sql-syntax-lexical.html
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -131,3 +132,53 @@ def bare(sql: str) -> str:
         if match and match.lastgroup not in ("space", "comment") and match[0] != ";":
             end = position
     return sql[:end]
+
+
+_PARAMETER = re.compile(r"\$(\d{1,5})(?![A-Za-z0-9_$\x80-\U0010ffff])")
+
+
+def without_parameters(sql: str) -> str:
+    """A SQL text as it can be scanned and judged. Raises ValueError as scan().
+
+    Its parameters ($1) are null, and the table of `insert into t (a)` has an alias, or it would look like a call.
+    """
+    found, place = [], 0  # how far we are in: insert into name . name (
+    for part, number in _parts(sql):
+        blank = part.isspace() or part.startswith(("--", "/*"))
+        if not blank:
+            follows = _INSERT.get((place, _sort_of(part)), 0)
+            if place in (3, 5) and part == "(":
+                found.append(f" as {TARGET} ")
+            place = follows
+        found.append("null" if number else part)
+    return "".join(found)
+
+
+TARGET = "tabsync_target"
+"""The alias."""
+
+_INSERT = {(0, "insert"): 1, (1, "into"): 2, (2, "name"): 3, (3, "."): 4, (4, "name"): 5}
+
+
+def _sort_of(part: str) -> str:
+    word = part.lower()
+    return word if word in ("insert", "into", ".") else "name" if re.match(r"[A-Za-z_\"]", part) else ""
+
+
+def parameters(sql: str) -> int:
+    """How many parameters a SQL text has: the highest number. Raises ValueError as scan()."""
+    return max((number for _, number in _parts(sql)), default=0)
+
+
+def _parts(sql: str) -> Iterator[tuple[str, int]]:
+    """The lexemes of a text, each with the number of the parameter that it is, 0 when it is none."""
+    position, after_word = 0, False
+    while position < len(sql):
+        match = _LEXEME.match(sql, position)
+        parameter = None if match or after_word else _PARAMETER.match(sql, position)
+        found = match or parameter
+        if found is None:
+            raise ValueError(f"{sql[position : position + 10]!r} is not allowed in a read-only statement")
+        position = found.end()
+        after_word = match is not None and match.lastgroup in ("word", "quoted", "number")
+        yield found[0], int(parameter[1]) if parameter else 0

@@ -78,6 +78,17 @@ PROCEDURES: tuple[Procedure, ...] = (
         needs=_EACH,
     ),
     Procedure(
+        words="runbook check",
+        summary="See whether each step of each runbook could be carried out; what only reads is run.",
+        example="tabsync runbook check",
+        details="Nothing is changed. Exit code 1: a step can't be planned, or nobody can say what it leaves open.",
+        request="tabsync.runbooks.check:Check",
+        read="tabsync.runbooks.check:look_check",
+        takes="database json",
+        operator="viewer",
+        needs=_EACH,
+    ),
+    Procedure(
         words="gameday list",
         summary="List the game days, and what came of each the last time.",
         example="tabsync gameday list",

@@ -19,6 +19,7 @@ from tabsync.ledger.guided import Guided
 from tabsync.manual.load import load
 from tabsync.manual.model import Manual, Runbook, Step
 from tabsync.runbooks import recovery
+from tabsync.runbooks.candidates import known
 from tabsync.runbooks.parent import plan_of_runbook, runbook_of
 from tabsync.runbooks.placeholders import candidates, open_in
 from tabsync.runbooks.step import Prepared, Result, done
@@ -74,7 +75,8 @@ class Guide:
     def likely(self, step: Step) -> dict[str, list[str]]:
         """What a step leaves open, each with what is likely meant."""
         before = [one["facts"].get("data", {}) for one in self.run["steps"] if one["facts"]]
-        return {name: candidates(name, [*before, self.run["target"].get("alert_facts", {})]) for name in open_in(step)}
+        facts = [*before, self.run["target"].get("alert_facts", {})]
+        return {name: candidates(name, facts) or known(self.workspace, self.manual, name)[:1] for name in open_in(step)}
 
     def begin_step(self, step: Step, values: Facts) -> None:
         """Write down that a step begins. values: for what it leaves open."""

@@ -13,6 +13,7 @@ from tabsync.manual.load import load
 from tabsync.manual.model import Runbook, Step, StepKind
 from tabsync.procedures import is_built
 from tabsync.runbooks import recovery
+from tabsync.runbooks.check import runbooks_of
 from tabsync.runbooks.guide import Guide, runbook_named
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ class Show:
 def look_list(workspace: Workspace, _request: Nothing) -> Page:
     """The runbooks of the manual."""
     manual = load(workspace.manual_path)
-    rows = [_listed(one) for one in manual.runbooks if one.symptoms or one.recovers or _is_named(one, manual)]
-    page = Page("runbook list", {"runbooks": [_as_json(one) for one in manual.runbooks]})
+    found = runbooks_of(manual)
+    rows = [_listed(one) for one in found]
+    page = Page("runbook list", {"runbooks": [_as_json(one) for one in found]})
     page.table(("Runbook", "Steps", "Recovers", "Symptoms"), rows, right=("Steps",))
     page.hint("to run one: tabsync runbook run NAME; to find one by an error message: tabsync runbook find")
     return page
@@ -141,10 +143,6 @@ def _listed(one: Runbook) -> tuple[Cell, ...]:
     symptoms = "; ".join(one.symptoms)
     short = symptoms if len(symptoms) <= 60 else f"{symptoms[:57]}..."
     return one.title, steps, "; ".join(each.text for each in one.recovers) or "-", short or "-"
-
-
-def _is_named(one: Runbook, manual: object) -> bool:
-    return any(row.runbook.lower() == one.title.lower() for row in getattr(manual, "thresholds", ()))
 
 
 def _as_json(one: Runbook) -> Facts:

@@ -43,6 +43,22 @@ PROCEDURES: tuple[Procedure, ...] = (
         needs="pg_signal_backend and pg_monitor",
     ),
     Procedure(
+        words="connections limit",
+        summary="Limit a role's connections for a while; the limit of before is set back by itself.",
+        example="tabsync connections limit app 20 --for 15min",
+        details=(
+            "After its sessions were ended, a pool opens new ones at once: this holds it back. Sessions that are open "
+            "stay. When the time is over, tabsync serve sets the limit of before back, or else the next command, "
+            "whichever it is. Superusers pass every limit."
+        ),
+        request="tabsync.sessions.limit:Limit",
+        takes="database dry-run json",
+        plan="tabsync.sessions.limit:plan_limit",
+        show="tabsync.sessions.limit:show_limit",
+        surfaces=ON_REQUEST,
+        needs="CREATEROLE, and ADMIN on the role",
+    ),
+    Procedure(
         words="queries show",
         summary="Show which statements run, for how long, what they wait for and whom they block.",
         example="tabsync queries show",
@@ -67,6 +83,21 @@ PROCEDURES: tuple[Procedure, ...] = (
         show="tabsync.sessions.cancel:show_cancel",
         surfaces=ON_REQUEST,
         needs="pg_signal_backend and pg_monitor",
+    ),
+    Procedure(
+        words="queries explain",
+        summary="Show the plan of the statement that a session runs, without running it.",
+        example="tabsync queries explain 4711",
+        details=(
+            "As the session's own role, read-only, in 2 seconds at most. EXPLAIN itself runs functions, so a statement "
+            "that calls others than PostgreSQL's own is refused, also where an index, a view, a policy or a default "
+            "behind it does. Parameters are unknown: the plan is the generic one."
+        ),
+        request="tabsync.sessions.explain:Explain",
+        takes="database json",
+        read="tabsync.sessions.explain:look_explain",
+        operator="viewer",
+        needs="pg_monitor, and membership in the session's role",
     ),
     Procedure(
         words="locks show",

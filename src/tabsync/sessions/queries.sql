@@ -52,3 +52,12 @@ select a.pid
    and a.backend_start = %(backend_start)s::timestamptz
    and a.state = 'active'
    and a.state_change = %(state_change)s::timestamptz
+
+-- name: statement_of
+-- The statement that a session runs, or ran last, as far as it is kept: a longer one is cut.
+-- https://www.postgresql.org/docs/current/runtime-config-statistics.html#GUC-TRACK-ACTIVITY-QUERY-SIZE
+select a.pid, a.usename::text as "user", a.datname::text as database, a.state, a.query,
+       a.backend_start is not null as visible,
+       octet_length(a.query) >= pg_size_bytes(current_setting('track_activity_query_size')) - 1 as cut
+  from pg_stat_activity a
+ where a.pid = %(pid)s::int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.kernel.page import Page, Part
@@ -12,6 +12,7 @@ from tabsync.kernel.request import Option
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.postgres.catalog import quoted
+from tabsync.sessions.limits import in_force
 from tabsync.sessions.seen import Session, sessions, short
 from tabsync.sessions.way_in import here, way_in
 
@@ -45,6 +46,10 @@ def look_show(workspace: Workspace, request: Show) -> Page:
     else:
         _groups(page, found)
     _idle_in_transaction(page, found)
+    limits = in_force(workspace)
+    data["limits"] = [asdict(one) for one in limits]
+    for one in limits:
+        page.note(one.told())
     remarks(page, server, found)
     return page
 

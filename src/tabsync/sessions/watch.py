@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from tabsync.kernel.clock import now
 from tabsync.kernel.errors import TabsyncError
 from tabsync.kernel.step import Facts
 from tabsync.manual.model import Manual
 from tabsync.postgres.catalog import quoted
 from tabsync.sessions.emergency import call
+from tabsync.sessions.limits import in_force
 from tabsync.sessions.way_in import way_in
 
 if TYPE_CHECKING:
@@ -16,8 +19,16 @@ if TYPE_CHECKING:
 
 
 def contribute(workspace: Workspace, _manual: Manual, facts: Facts) -> list[Facts]:
-    """Add whether we would get in."""
+    """Add whether we would get in, and the connection limits that we have set; an alert for one that is overdue."""
     facts["way_in"] = prospects(workspace) if facts["database"]["reachable"] else None
+    limits, moment = in_force(workspace), now()
+    facts["connection_limits"] = [asdict(one) for one in limits]
+    for one in limits:
+        if one.is_overdue(moment):
+            command = f"tabsync connections limit {one.role} --undo"
+            alert = {"metric": "Connection limit", "label": one.role, "value": one.told(), "bound": "undone by then"}
+            alert |= {"level": "warning", "action": "undo it", "runbook": "", "command": command}
+            facts["alerts"].append(alert)
     return []
 
 

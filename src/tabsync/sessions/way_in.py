@@ -1,7 +1,7 @@
 """The way in: how the commands of this chapter reach the server, also when it takes no more connections.
 
 As always; else through the session that the service keeps; else by what `[emergency] databases` names: a superuser's
-slots, or a pooler's own pool. Why each of them can get in: docs/decisions/0029-way-in.md.
+slots, or a pooler's own pool. Why each of them can get in: docs/decisions/0030-a-way-in.md.
 """
 
 from __future__ import annotations
@@ -91,6 +91,15 @@ def _otherwise(workspace: Workspace, purpose: str, stack: ExitStack, first: Cann
         tried.append("no tabsync serve keeps a session in this home")
     except TabsyncError as error:
         tried.append(error.fact)
+    if found := _emergency(workspace, purpose, tried):
+        return _through(found[0], stack, f"[emergency] databases, {found[1]}")
+    if not workspace.emergency:
+        tried.append("[emergency] databases names nothing")
+    raise CannotConnect(f"{first.fact}; and there is no other way in: {'; '.join(tried)}", missing(workspace))
+
+
+def _emergency(workspace: Workspace, purpose: str, tried: list[str]) -> tuple[_Opened, str] | None:
+    """The first session that [emergency] databases gives, and where to. tried: gets why the others gave none."""
     for given in workspace.emergency:
         conninfo = _same_database(given, workspace.conninfo)
         try:
@@ -98,10 +107,25 @@ def _otherwise(workspace: Workspace, purpose: str, stack: ExitStack, first: Cann
         except (CannotConnect, Refused) as error:
             tried.append(error.fact)
         else:
-            return _through(found, stack, f"[emergency] databases, {place(conninfo)}")
-    if not workspace.emergency:
-        tried.append("[emergency] databases names nothing")
-    raise CannotConnect(f"{first.fact}; and there is no other way in: {'; '.join(tried)}", missing(workspace))
+            return found, place(conninfo)
+    return None
+
+
+@contextmanager
+def session_in(workspace: Workspace, purpose: str) -> Iterator[Connection]:
+    """A session for what has to be named in its SQL, so that the service can't be asked for it.
+
+    Raises CannotConnect, and Refused where a pooler gives our session to others.
+    """
+    with ExitStack() as stack:
+        try:
+            connection = workspace.connect(purpose, LIMITS)
+        except CannotConnect as error:
+            found = _emergency(workspace, purpose, []) if may_be_full(error) else None
+            if found is None or found[0][1]:
+                raise
+            connection = found[0][0]
+        yield stack.enter_context(connection)
 
 
 def missing(workspace: Workspace) -> str:

@@ -3,21 +3,32 @@
 The kernel drops the lock when the holder dies, however it dies, so a directory without a held lock is an orphan: no
 pid file has to be believed. Children get the directory's path in their environment (MARK), so that what a killed
 process left running can be found and ended.
+
+Where the disk takes no file any more, a name in the kernel stands for the lock: a socket in the abstract namespace,
+which is gone with its process too. https://man7.org/linux/man-pages/man7/unix.7.html
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import hashlib
 import os
 import shutil
 import signal
+import socket
+import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 MARK = "TABSYNC_CLAIM"
 """Environment variable that names the claimed directory a child process works for."""
+
+
+_NO_DISK = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EIO})
 
 
 @dataclass(slots=True)
@@ -45,7 +56,12 @@ class Claim:
 
 
 def claim(directory: Path) -> Claim | None:
-    """Claim a directory, making it if need be; None when somebody else holds it."""
+    """Claim a directory, making it if need be; None when somebody else holds it.
+
+    Where its disk takes no file, the claim is held all the same, and there may be no directory.
+    """
+    if _is_named(directory):
+        return None
     while True:
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -54,6 +70,10 @@ def claim(directory: Path) -> Claim | None:
             if os.path.lexists(directory) and not directory.is_dir():
                 raise
             continue  # the directory was swept between two of these calls
+        except OSError as error:
+            if error.errno in _NO_DISK and sys.platform == "linux":
+                return _by_name(directory)
+            raise
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(fd).st_ino == (directory / "lock").stat().st_ino:
@@ -69,7 +89,7 @@ def claim(directory: Path) -> Claim | None:
 def is_claimed(directory: Path) -> bool:
     """Whether a living process holds the directory."""
     if not (directory / "lock").exists():
-        return False
+        return _is_named(directory)
     held = claim(directory)
     if held is None:
         return True
@@ -108,3 +128,36 @@ def end_marked(directory: Path) -> int:
             ended.append(process)
     wait_ended(ended, timeout=10)
     return len(ended)
+
+
+def _by_name(directory: Path) -> Claim | None:
+    """Hold a claim without its disk. None when somebody else does."""
+    held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        held.bind(_name(directory))
+        held.listen(8)
+    except OSError:
+        held.close()
+        return None
+    return Claim(directory, held.detach())
+
+
+def _is_named(directory: Path) -> bool:
+    """Whether a process of this account holds a claim without its disk; anybody may take a name, only ours counts."""
+    if sys.platform != "linux":
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.setblocking(False)
+        try:
+            asking.connect(_name(directory))
+        except BlockingIOError:
+            return True  # so many ask at once that its queue is full
+        except OSError:
+            return False
+        size = struct.calcsize("3i")
+        _, uid, _ = struct.unpack("3i", asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+        return int(uid) == os.geteuid()
+
+
+def _name(directory: Path) -> str:
+    return "\0tabsync-claim-" + hashlib.sha256(os.fsencode(directory.absolute())).hexdigest()[:40]

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from tabsync.system.claims import MARK, Claim, claim, end_marked, is_claimed, unclaimed
+from tests.service.disk import small_disk
 
 _HOLD = """
 import sys, time
@@ -173,3 +174,32 @@ def test_what_was_started_for_a_directory_is_ended_and_nothing_else(directory: P
         other.kill()
     held.remove()
     assert not directory.exists()
+
+
+def test_a_claim_without_its_disk(directory: Path) -> None:
+    """On a disk that takes nothing the kernel holds the claim: seen by others, and gone with its process."""
+    with small_disk(directory / "disk") as disk:
+        taken = disk.place / "runs" / "one"
+        subprocess.run(["mount", "-o", "remount,ro", str(disk.place)], check=True)
+        program = f"""
+import sys, time
+from pathlib import Path
+from tabsync.system.claims import claim
+assert claim(Path({str(taken)!r})) is not None
+print("held", flush=True)
+time.sleep(100)
+"""
+        process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        assert is_claimed(taken)
+        assert claim(taken) is None
+        subprocess.run(["mount", "-o", "remount,rw", str(disk.place)], check=True)
+        assert claim(taken) is None, "its disk is back, and it is still held"
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        assert not is_claimed(taken)
+        held = claim(taken)
+        assert held is not None
+        held.remove()

@@ -166,3 +166,20 @@ def _busy(ground: Place) -> bool:
     with connect(ground.conninfo, "tests") as connection:
         asked = "select from pg_stat_activity where query like '%a + b = -1%' and state = 'active'"
         return connection.execute(f"{asked} and pid <> pg_backend_pid()".encode()).fetchone() is not None
+
+
+def test_the_check_finds_what_could_not_be_done_tonight(ground: Place) -> None:
+    """A word that nobody knows, a command that can't be planned, SQL that fails; what is well is not listed."""
+    look = "1. Look.\n   ```sql\n   select relname from pg_class limit 1\n   ```\n"
+    bad = "2. Look.\n   ```sql\n   select nothing from nowhere\n   ```\n3. Fill.\n   ```tabsync\n   alert ack <riddle>\n   ```\n"
+    more = (
+        "4. Wrong.\n   ```tabsync\n   alert ack nosuch\n   ```\n5. Tell.\n6. Back.\n   ```tabsync\n   health\n   ```\n"
+    )
+    ground.manual(look + bad + more)
+    found = ground.run("runbook", "check", "too slow")
+    assert found.code == 1
+    assert "3 of 5 steps could not be carried out" in found.out
+    for text in ("nowhere", "nobody can say what <riddle> could be", "nosuch"):
+        assert text in found.out
+    assert ground.run("runbook", "check", "too slow", "--json").json["steps"][4]["said"] == "ok"
+    assert ground.run("run", "list", "--json").json["runs"] == []
