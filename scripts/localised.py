@@ -47,7 +47,9 @@ def _forms(text: str) -> tuple[str, ...]:
 def main() -> None:
     """Write the file."""
     found = {text: list(dict.fromkeys(translations(catalogue, text))) for catalogue, text in table.originals()}
-    lines = [f" {json.dumps(text)}: {json.dumps(found[text], ensure_ascii=False)}" for text in sorted(found) if found[text]]
+    lines = [
+        f" {json.dumps(text)}: {json.dumps(found[text], ensure_ascii=False)}" for text in sorted(found) if found[text]
+    ]
     (HERE / "localised.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 

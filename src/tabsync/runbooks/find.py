@@ -96,7 +96,7 @@ def _fits(page: Page, found: Answer) -> None:
         page.line(f"   by {_listed(one.because)}", style="quiet")
     first = next((one.runbook for one in found.fits if one.runbook), "")
     if first:
-        page.hint(f"to begin: tabsync runbook run {shlex.quote(first)}")
+        page.hint(f"to begin: tabsync runbook run {_quoted(first)}")
     if any(one.found and one.found.cause.pool for one in found.fits):
         page.hint("to see which pool is full: tabsync connections diagnose")
 
@@ -105,6 +105,11 @@ def _title(fit: Fit) -> str:
     if fit.runbook or fit.found is None:
         return fit.runbook
     return f"{fit.found.cause.runbooks[0]} (this manual has no such runbook)"
+
+
+def _quoted(title: str) -> str:
+    """A title as one types it: in the quotes that leave an apostrophe alone."""
+    return shlex.quote(title) if set(title) & set('"$`\\!') else f'"{title}"'
 
 
 def _listed(because: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tabsync.symptoms.match import Found, causes_of
+from tabsync.symptoms.match import Found, causes_of, hits_of
 from tabsync.symptoms.own import Runbook, Said, said_of, spoken_of
 from tabsync.symptoms.text import read
 
@@ -66,8 +66,9 @@ class Answer:
 def answer(text: str, runbooks: Iterable[Runbook], firing: Mapping[str, str] | None = None) -> Answer:
     """Find the runbooks that fit a pasted text. firing: what alerts say now, by the title of their runbook."""
     pasted, known, firing = read(text), tuple(runbooks), dict(firing or {})
-    found = causes_of(pasted)
-    said = said_of(pasted, known) or ({} if found else spoken_of(pasted, known))
+    hits = hits_of(pasted)
+    found = causes_of(pasted, hits)
+    said = said_of(pasted, hits, known) or ({} if found else spoken_of(pasted, known))
     best = max([one.score for one in found] + [one.score for one in said.values()], default=0)
     if found and not found[0].cause.runbooks and all(one.score < found[0].score for one in said.values()):
         return Answer(refused=tuple(one for one in found if not one.cause.runbooks and one.score > best - 20)[:_MOST])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from tabsync.symptoms.table import Cause, Pattern, Sign, table
 from tabsync.symptoms.text import Pasted
@@ -32,36 +33,45 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hit:
+class Hit:
+    """A sign that is in a text: how much it says, in words, and where it stands, -1 where that does not matter."""
+
     strength: int
     because: str
     start: int = -1
     end: int = -1
 
 
-def causes_of(pasted: Pasted) -> list[Found]:
+Hits: TypeAlias = list[tuple[Sign, Hit]]
+
+
+def hits_of(pasted: Pasted) -> Hits:
+    """All signs that are in a text."""
+    return [(sign, hit) for sign in table() for hit in _hits(sign, pasted)]
+
+
+def causes_of(pasted: Pasted, hits: Hits) -> list[Found]:
     """The causes that a text points to, the likeliest first."""
-    hits = [(sign, hit) for sign in table() for hit in _hits(sign, pasted)]
-    counted = [(sign, hit) for sign, hit in hits if not _is_quoted(hit, hits, pasted)]
-    by_cause: dict[str, list[_Hit]] = {}
+    counted = [(sign, hit) for sign, hit in hits if not is_quoted(hit.start, hits, pasted)]
+    by_cause: dict[str, list[Hit]] = {}
     known: dict[str, Cause] = {}
     for sign, hit in counted:
         for place, cause in enumerate(sign.causes):
             known[cause.name] = cause
             by_cause.setdefault(cause.name, []).append(
-                _Hit(hit.strength - _LATER * place, hit.because, hit.start, hit.end)
+                Hit(hit.strength - _LATER * place, hit.because, hit.start, hit.end)
             )
     found = [_found(known[name], one) for name, one in by_cause.items()]
     return sorted(found, key=lambda one: -one.score)
 
 
-def _found(cause: Cause, hits: list[_Hit]) -> Found:
+def _found(cause: Cause, hits: list[Hit]) -> Found:
     hits = sorted(hits, key=lambda one: -one.strength)
     because = tuple(dict.fromkeys(one.because for one in hits))
     return Found(cause, hits[0].strength + min(6, 2 * (len(because) - 1)), because)
 
 
-def _hits(sign: Sign, pasted: Pasted) -> Iterator[_Hit]:
+def _hits(sign: Sign, pasted: Pasted) -> Iterator[Hit]:
     if sign.connecting is not None and sign.connecting != pasted.connecting:
         return
     if sign.needs and not any(word in pasted.words for word in sign.needs):
@@ -71,31 +81,31 @@ def _hits(sign: Sign, pasted: Pasted) -> Iterator[_Hit]:
     for pattern in sign.patterns:
         start, end = find(pattern, pasted)
         if start >= 0 and pattern.whole:
-            yield _Hit(min(_SHAPE, sign.strength), f"question marks as many as in “{pattern.shown}”", start, end)
+            yield Hit(min(_SHAPE, sign.strength), f"question marks as many as in “{pattern.shown}”", start, end)
         elif start >= 0:
-            yield _Hit(sign.strength, f"the words “{pattern.shown}”", start, end)
+            yield Hit(sign.strength, f"the words “{pattern.shown}”", start, end)
     for code in sorted(sign.codes & pasted.codes):
-        yield _Hit(sign.strength, f"the code {code}")
+        yield Hit(sign.strength, f"the code {code}")
     for state in sorted(pasted.states):
         if state in sign.states or state[:2] in sign.classes:
-            yield _Hit(sign.strength, f"SQLSTATE {state}")
+            yield Hit(sign.strength, f"SQLSTATE {state}")
     for routine in sorted(sign.routines & pasted.routines):
-        yield _Hit(sign.strength, f"PostgreSQL's routine {routine}")
+        yield Hit(sign.strength, f"PostgreSQL's routine {routine}")
     for tag in sorted(sign.tags & pasted.tags):
-        yield _Hit(sign.strength, f"psql's answer {tag.upper()}")
+        yield Hit(sign.strength, f"psql's answer {tag.upper()}")
     if "rows" in sign.tags and pasted.rows:
-        yield _Hit(sign.strength, "rows, and no error")
+        yield Hit(sign.strength, "rows, and no error")
 
 
-def _is_quoted(hit: _Hit, hits: list[tuple[Sign, _Hit]], pasted: Pasted) -> bool:
-    """Whether words only stand in a value that another message of the same line quotes."""
-    if hit.start < 0:
+def is_quoted(start: int, hits: Hits, pasted: Pasted) -> bool:
+    """Whether what stands at a place is only in a value that another message of the same line quotes."""
+    if start < 0:
         return False
-    line = bisect_right(pasted.lines, hit.start)
+    line = bisect_right(pasted.lines, start)
     for _, other in hits:
-        if other.start < 0 or other.end > hit.start or bisect_right(pasted.lines, other.start) != line:
+        if other.start < 0 or other.end > start or bisect_right(pasted.lines, other.start) != line:
             continue
-        if pasted.words.count('"', other.start, hit.start) % 2 == 1 and other.strength >= 60:
+        if pasted.words.count('"', other.start, start) % 2 == 1 and other.strength >= 60:
             return True
     return False
 
@@ -126,6 +136,6 @@ def _end(pattern: Pattern, words: str, start: int) -> int:
 
 
 def _is_whole(pasted: Pasted, start: int, end: int) -> bool:
-    """Whether that is a message to its end: nothing but a quote or the end of the line follows, and a colon is before."""
+    """Whether that is a whole message: a colon is before it, and a quote or the end of the line behind it."""
     ends = end >= len(pasted.words) or pasted.words[end] in "'\"," or end + 1 in pasted.lines
     return ends and pasted.words[max(0, start - 2) : start].strip("'\" ")[-1:] in (":", "")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tabsync.symptoms.match import find
+from tabsync.symptoms.match import Hits, find, is_quoted
 from tabsync.symptoms.table import Pattern, says_enough
 from tabsync.symptoms.text import Pasted, normal
 
@@ -24,58 +24,16 @@ _PHRASES = re.compile(r"`|[()“”\"\n]|[,;.]\s|\bor\s|\bsymptoms?:|\bfatal:|\b
 _CODES = re.compile(r"\b[A-Z]{1,6}[0-9]{2,5}\b|\b[0-9]{2}[0-9A-Z]{3}\b|\bE[A-Z]{5,20}\b")
 _WORDS = re.compile(r"[^\W\d_]{3,}")
 _STOP = frozenset(
-    [
-        "the",
-        "and",
-        "are",
-        "for",
-        "was",
-        "were",
-        "not",
-        "with",
-        "have",
-        "has",
-        "had",
-        "this",
-        "that",
-        "all",
-        "any",
-        "can",
-        "our",
-        "its",
-        "out",
-        "from",
-        "into",
-        "but",
-        "too",
-        "very",
-        "more",
-        "than",
-        "when",
-        "where",
-        "what",
-        "why",
-        "how",
-        "you",
-        "your",
-        "there",
-        "here",
-        "now",
-        "error",
-        "errors",
-        "database",
-        "postgres",
-        "postgresql",
-        "server",
-        "fatal",
-        "back",
-    ]
+    _WORDS.findall(
+        "the and are for was were not with have has had this that all any can our its out from into but too very more"
+        " than when where what why how you your there here now error errors database postgres postgresql server fatal"
+    )
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Runbook:
-    """A runbook of the manual. symptoms: what stands behind "Symptoms:", a text for each line; quoted: word for word."""
+    """A runbook of the manual. symptoms: each of its Symptoms lines; quoted: what stands in them word for word."""
 
     title: str
     symptoms: tuple[str, ...] = ()
@@ -90,9 +48,9 @@ class Said:
     because: tuple[str, ...]
 
 
-def said_of(pasted: Pasted, runbooks: Iterable[Runbook]) -> dict[str, Said]:
+def said_of(pasted: Pasted, hits: Hits, runbooks: Iterable[Runbook]) -> dict[str, Said]:
     """The runbooks whose symptoms are in a text word for word, by their titles."""
-    found = {one.title: _literal(pasted, one) for one in runbooks}
+    found = {one.title: _literal(pasted, hits, one) for one in runbooks}
     return {title: one for title, one in found.items() if one is not None}
 
 
@@ -105,10 +63,10 @@ def spoken_of(pasted: Pasted, runbooks: Iterable[Runbook]) -> dict[str, Said]:
     return {title: one for title, one in found.items() if one.score > best * 2 / 3}
 
 
-def _literal(pasted: Pasted, runbook: Runbook) -> Said | None:
+def _literal(pasted: Pasted, hits: Hits, runbook: Runbook) -> Said | None:
     symptoms = "\n".join(runbook.symptoms)
     said = dict.fromkeys([*runbook.quoted, *(one.strip() for one in _PHRASES.split(symptoms))])
-    phrases = [one for one in said if _has(pasted, one)]
+    phrases = [one for one in said if _has(pasted, hits, one)]
     codes = [code for code in dict.fromkeys(_CODES.findall(symptoms)) if code in pasted.codes | pasted.states]
     because = [f"the manual's symptom “{one}”" for one in phrases] + [f"the manual's code {code}" for code in codes]
     if not because:
@@ -126,10 +84,13 @@ def _spoken(pasted: Pasted, runbook: Runbook) -> Said | None:
     return Said(round(SPOKEN * share), (f"its own words: {', '.join(sorted(same))}",)) if share >= 0.4 else None
 
 
-def _has(pasted: Pasted, phrase: str) -> bool:
+def _has(pasted: Pasted, hits: Hits, phrase: str) -> bool:
     """Whether a symptom is in a text; what says too little, like "time-outs", counts nowhere."""
     parts = (normal(phrase),)
-    return len(phrase) >= 12 and says_enough(parts) and find(Pattern(parts, phrase), pasted)[0] >= 0
+    if len(phrase) < 12 or not says_enough(parts):
+        return False
+    start, _ = find(Pattern(parts, phrase), pasted)
+    return start >= 0 and not is_quoted(start, hits, pasted)
 
 
 def _stems(text: str) -> set[str]:

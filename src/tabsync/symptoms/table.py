@@ -1,13 +1,13 @@
 """The table of what texts mean: signs/*.toml, and what PostgreSQL says in other languages: localised.json.
 
-A cause has `name`, `is` (one sentence), `apart` (what tells it from others with the same words), `runbooks` (titles that
-manuals give to it, none where no runbook helps) and `pool` (server, pooler, application).
+A cause has `name`, `is` (one sentence), `apart` (what tells it from others with the same words), `runbooks` (titles
+that manuals give to it, none where no runbook helps) and `pool` (server, pooler, application).
 
 A sign names `causes`, the likeliest first, and has one or more of:
 
     server, libpq, os   texts of PostgreSQL, of its client library, of the operating system, as their catalogues have
                         them (%s stands for anything); other languages come from localised.json
-    words               other texts, in lower case; * stands for up to 160 characters, none of them a quote between quotes
+    words               other texts, in lower case; * stands for up to 160 characters, and within quotes for none
     codes               words that stand alone: P1001, ECONNREFUSED, the class of an exception
     states, classes     SQLSTATEs, and the first two characters of them
     routines, tags      PostgreSQL's C functions; what psql says of a statement that ran
@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from typing import Any
 
 from tabsync.symptoms.text import WORD, normal
@@ -166,7 +167,7 @@ def _variants(text: str, shown: str) -> Iterator[Pattern]:
 
 def _is_fixed(parts: tuple[str, ...]) -> bool:
     """Whether question marks can be counted: what differs between messages stands between quotes."""
-    return all(one[-1] == '"' and two[0] == '"' for one, two in zip(parts, parts[1:], strict=False))
+    return all(one[-1] == '"' and two[0] == '"' for one, two in pairwise(parts))
 
 
 def _parts(text: str) -> tuple[str, ...]:

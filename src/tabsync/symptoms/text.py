@@ -27,7 +27,8 @@ _NOISE = re.compile(
     re.IGNORECASE,
 )
 _STATEMENT = re.compile(
-    r"(?<![^\s\]|>])(?:STATEMENT|ANWEISUNG|INSTRUCTION|SENTENCIA|ISTRUZIONE|SATS|COMANDO|ОПЕРАТОР|ІНСТРУКЦІЯ|ステートメント|文|语句|명령 구문)"
+    r"(?<![^\s\]|>])(?:STATEMENT|ANWEISUNG|INSTRUCTION|SENTENCIA|ISTRUZIONE|SATS|COMANDO"
+    r"|ОПЕРАТОР|ІНСТРУКЦІЯ|ステートメント|文|语句|명령 구문)"
     r"\s*[:：]\s|Failed process was running:|Command was:"
 )
 _ESCAPES = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -64,7 +65,8 @@ class Pasted:
 
     words: in lower case, in one line, without stack frames and statements; lines: where in it each line begins; codes:
     words that stand alone; states: SQLSTATEs; routines: PostgreSQL's own; tags: what psql says of a statement that
-    ran; connecting: whether it failed while a connection was made; rows: whether it shows rows; known: each of its words once.
+    ran; connecting: whether it failed while a connection was made; rows: whether it shows rows; known: each of its
+    words once.
     """
 
     words: str
