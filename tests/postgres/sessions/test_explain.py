@@ -142,8 +142,9 @@ def conninfo(request: pytest.FixtureRequest, databases: Databases, servers: Serv
         with psycopg.connect(conninfo, autocommit=True) as making:
             (name,) = making.execute("select current_database()").fetchone() or ("",)
             making.execute(f"alter database {name} owner to mallory")
-            making.execute("set role mallory")
-            making.execute(PLANTED.replace("PROOF", str(proof)))
+            mallory = make_conninfo(conninfo, user="mallory", password="secret", passfile="")
+            with psycopg.connect(mallory, autocommit=True) as planting:
+                planting.execute(PLANTED.replace("PROOF", str(proof)))
             making.execute(f'alter role mallory in database {name} set search_path to shop, "$user", public')
             making.execute("analyze shop.plain")
         yield conninfo
