@@ -121,7 +121,7 @@ def _plan(procedure: str, statement: str, found: Sequence[Facts], target: Facts)
     what = str(Relation(found[0]["schema"], found[0]["name"])) if len(found) == 1 else f"{len(found)} tables"
     step = Step(
         "work",
-        f"{verb} {what}, {human_bytes(sum(one['bytes'] for one in found))}",
+        f"{verb} {what}{_size(found)}",
         call(work, target=target, statement=statement, tables=tables),
         _preview(statement, found),
         Risk.REVERSIBLE,
@@ -129,6 +129,11 @@ def _plan(procedure: str, statement: str, found: Sequence[Facts], target: Facts)
         repeatable=True,
     )
     return Plan(procedure, f"{verb} {what} of {target['database']}", (step,), target)
+
+
+def _size(found: Sequence[Facts]) -> str:
+    size = sum(one["bytes"] for one in found)
+    return f", about {human_bytes(size)}" if size else ""
 
 
 def _preview(statement: str, found: Sequence[Facts]) -> str:

@@ -49,11 +49,10 @@ def look_explain(workspace: Workspace, request: Explain) -> Page:
     page.note(
         f"planned as {quoted(one['user'])}, with the search_path that it has after login: {', '.join(found.path)}"
     )
-    page.note("the values of parameters are not visible: this is the generic plan" if "$" in one["query"] else _SAME)
+    if found.parameters:
+        page.note("the values of parameters are not visible: this is the generic plan")
+    page.note("the session may have settings of its own, which are not visible")
     return page
-
-
-_SAME = "the session may have settings of its own, which are not visible"
 
 
 def _checked(pid: int, one: Facts | None, server: Facts) -> Facts:

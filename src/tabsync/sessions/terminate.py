@@ -183,10 +183,10 @@ def _notes(
         told.append(f"{len(marked)} more may not be ended by this role: the plan lists them")
     if hidden := sum(one.kind == "not visible" for one in asked):
         user = quoted(str(server["user"]))
-        told.append(f"{hidden} sessions of other users are not visible, and are left: grant pg_monitor to {user}")
+        told.append(f"not visible, and left: sessions of other users, {hidden}: grant pg_monitor to {user}")
     elsewhere = [one for one in asked if one.database not in (None, server["database"]) and one.state == "idle"]
     if elsewhere := [one for one in elsewhere if (one.state_seconds or 0.0) >= least]:
-        told.append(f"{len(elsewhere)} idle sessions of other databases are left")
+        told.append(f"left: idle sessions of other databases, {len(elsewhere)}")
     holding = [one for one in asked if one.is_in_transaction and (one.state_seconds or 0.0) >= least]
     for one in sorted(holding, key=lambda one: -(one.state_seconds or 0.0))[:5]:
         told.append(f"not ended, since it holds locks: {one.described()}: tabsync connections terminate {one.pid}")
