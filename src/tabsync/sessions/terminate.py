@@ -97,10 +97,11 @@ def _what_came(done: Done[Workspace, Terminate]) -> tuple[list[Facts], list[Fact
 
 def _count(page: Page, facts: Facts, again: Facts, ended: int) -> None:
     before, after = facts["used_before"], again["used"]
-    back = ended - (before - after)
+    others = (before - facts["ours_before"]) - (after - again["ours"])  # our own sessions come and go
+    back = ended - others
     page.line(f"Connections: {before} of {facts['slots']} before, {after} now")
     if back > 0:
-        page.note(f"{back} new ones were opened meanwhile")
+        page.note(f"opened anew since: {back}")
         page.hint("a pool opens its connections again at once: to hold a role back: tabsync connections limit")
 
 

@@ -89,6 +89,7 @@ def test_through_the_services_session(small: dict[str, str], workspaces: Workspa
         outcome = run(made.plan, workspace, workspace.journal())
         done = show_terminate(Done(workspace, request, made, outcome))
         assert len(done.data["ended"]) == 5
+        assert not any("opened anew" in getattr(block, "text", "") for block in done.blocks)
         psycopg.connect(small["ops"]).close()
         assert look_show(workspace, Show()).data["through"] == ""
 
