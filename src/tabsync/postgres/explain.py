@@ -26,7 +26,7 @@ from tabsync.postgres.known_functions import SIDE_EFFECTS_NOT_VOLATILE
 from tabsync.postgres.pipe import ROLLBACK, Pipe
 from tabsync.postgres.queries import named
 from tabsync.postgres.readonly_kept import search_path
-from tabsync.postgres.readonly_proof import Catalog, could_act, look_up
+from tabsync.postgres.readonly_proof import VOLATILE, Catalog, could_act, look_up
 from tabsync.postgres.readonly_text import names_of, statements
 from tabsync.postgres.scan import TARGET, parameters, without_parameters
 from tabsync.postgres.settings import SEARCH_PATH
@@ -45,10 +45,11 @@ _NAME = "tabsync_explained"
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A plan, line by line. path: where its names were looked up."""
+    """A plan, line by line. path: where its names were looked up; parameters: how many, whose values are unknown."""
 
     lines: tuple[str, ...]
     path: tuple[str, ...]
+    parameters: int
 
 
 def explain(connection: Connection, text: str, role: str) -> Explained:
@@ -73,7 +74,7 @@ def explain(connection: Connection, text: str, role: str) -> Explained:
         if not connection.closed:
             after = [[f"deallocate {_NAME}"]] if parameters(text) else []  # it outlives its transaction
             pipe.run([[ROLLBACK], *after])
-    return Explained(tuple(str(next(iter(row.values()))) for row in rows), tuple(path))
+    return Explained(tuple(str(next(iter(row.values()))) for row in rows), tuple(path), parameters(text))
 
 
 def stored_reasons(rows: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -140,8 +141,12 @@ def _explaining(text: str) -> list[str]:
 
 
 def _foreign(told: Sequence[str]) -> list[str]:
-    """Why its names can't be trusted. The alias that we gave the table of an INSERT is no function."""
-    return [reason for reason in told if reason != f"the function {TARGET} does not exist here"]
+    """Why its names can't be trusted.
+
+    The alias that we gave the table of an INSERT is no function, and what is volatile is never computed by the planner.
+    """
+    ours = f"the function {TARGET} does not exist here"
+    return [reason for reason in told if reason != ours and not reason.endswith(VOLATILE)]
 
 
 def _assigned(plain: str, catalog: Catalog) -> list[str]:

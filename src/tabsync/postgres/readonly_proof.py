@@ -21,6 +21,9 @@ _SQL = named(__package__, "readonly.sql")
 _IMPLICIT = frozenset({"=", "<>", "<", "<=", ">", ">=", "~~", "!~~", "~~*", "!~~*", "~"})
 """Operators that are used without being written: they stand behind IN, BETWEEN, LIKE, CASE, NULLIF."""
 
+VOLATILE = "has side effects, or may have"
+"""Said of PostgreSQL's own volatile functions, but those that only look."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -150,7 +153,7 @@ def _reason(row: Row) -> str:
         if SIDE_EFFECTS_NOT_VOLATILE.fullmatch(name):
             return "runs other SQL or assigns a transaction id"
         looks = not row["volatile"] or name in ALLOWED_VOLATILE or name.startswith("pg_stat_get_")
-        return "" if looks else "has side effects, or may have"
+        return "" if looks else VOLATILE
     if (row["extname"], name) in ALLOWED_OF_EXTENSIONS:
         return ""
     return "is not one of PostgreSQL's functions, so its effects are unknown"
