@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from tabsync.app.procedures import GROUPS as APP_GROUPS
+from tabsync.app.procedures import PROCEDURES as APP
 from tabsync.backups.procedures import GROUPS as BACKUP_GROUPS
 from tabsync.backups.procedures import PROCEDURES as BACKUPS
 from tabsync.bookkeeping.procedures import GROUPS as LEDGER_GROUPS
@@ -32,13 +34,24 @@ if TYPE_CHECKING:
 GROUPS: tuple[Group, ...] = (
     *MONITORING_GROUPS,
     *SESSION_GROUPS,
+    *APP_GROUPS,
     *RUNBOOK_GROUPS,
     *BACKUP_GROUPS,
     *SCHEDULE_GROUPS,
     *LEDGER_GROUPS,
     *OWN_GROUPS,
 )
-PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *SESSIONS, *RUNBOOKS, *BACKUPS, *SCHEDULED, *LEDGER, *OWN, *INIT)
+PROCEDURES: tuple[Procedure, ...] = (
+    *MONITORING,
+    *SESSIONS,
+    *APP,
+    *RUNBOOKS,
+    *BACKUPS,
+    *SCHEDULED,
+    *LEDGER,
+    *OWN,
+    *INIT,
+)
 _BY_WORDS = {one.words: one for one in PROCEDURES}
 
 
