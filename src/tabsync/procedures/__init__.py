@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from tabsync.app.procedures import GROUPS as APP_GROUPS
+from tabsync.app.procedures import PROCEDURES as APP
 from tabsync.backups.procedures import GROUPS as BACKUP_GROUPS
 from tabsync.backups.procedures import PROCEDURES as BACKUPS
 from tabsync.bookkeeping.procedures import GROUPS as LEDGER_GROUPS
@@ -35,6 +37,7 @@ GROUPS: tuple[Group, ...] = (
     *MONITORING_GROUPS,
     *SESSION_GROUPS,
     *MAINTENANCE_GROUPS,
+    *APP_GROUPS,
     *RUNBOOK_GROUPS,
     *BACKUP_GROUPS,
     *SCHEDULE_GROUPS,
@@ -45,6 +48,7 @@ PROCEDURES: tuple[Procedure, ...] = (
     *MONITORING,
     *SESSIONS,
     *MAINTENANCE,
+    *APP,
     *RUNBOOKS,
     *BACKUPS,
     *SCHEDULED,
