@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import ExitStack, suppress
 
 import psycopg
 
+from tabsync.gamedays import pools
 from tabsync.gamedays.ground import Ground
 from tabsync.gamedays.model import GameDay, Part, Played, Say
-from tabsync.kernel.step import Facts
+from tabsync.gamedays.runbook import RUNBOOK, run_runbook
 
 METRIC = "Active connections"
-RUNBOOK = "Connection pool exhausted"
 _FULL = "53300"  # too_many_connections
 _IDLE = 5 * 60.0  # seconds after which the manual ends an idle session
 _KEPT = 2  # sessions that must live on: one in a transaction, one that works
 _ALERT = 240.0  # seconds for the first message
-_RUN = 900.0  # seconds for the runbook
 
 
 def _slots_full(ground: Ground, real_time: bool, say: Say) -> Played:
@@ -36,7 +34,7 @@ def _slots_full(ground: Ground, real_time: bool, say: Say) -> Played:
             return played
         played.detect = message[0] - began
         say(f"Told after {played.detect:.1f} s; running the runbook {RUNBOOK!r}")
-        _run(ground, played, message[0])
+        run_runbook(ground, played, message[0])
         _check(ground, busy, played)
     return played
 
@@ -77,22 +75,6 @@ def _close(connection: psycopg.Connection[tuple[object, ...]]) -> None:
         connection.close()
 
 
-def _run(ground: Ground, played: Played, told_at: float) -> None:
-    ran = ground.command("runbook", "run", RUNBOOK, "--yes", "--json", seconds=_RUN)
-    try:
-        outcome: Facts = json.loads(ran.stdout)
-    except ValueError:
-        played.wrong.append(f"the runbook ended with exit code {ran.returncode}: {ran.stderr.strip()[-300:]}")
-        return
-    played.recover = time.monotonic() - told_at
-    played.facts["run"] = outcome.get("run")
-    steps = outcome.get("steps", [])
-    played.facts["steps"] = [{name: one[name] for name in ("number", "state", "seconds")} for one in steps]
-    if outcome.get("state") != "done" or not (outcome.get("recovery") or {}).get("recovered"):
-        said = "; ".join(f"step {one['number']}: {one['fact']}" for one in steps if one.get("fact"))
-        played.wrong.append(f"the runbook has not helped: {outcome.get('state')}; {said or ran.stderr.strip()[-300:]}")
-
-
 def _check(ground: Ground, busy: list[psycopg.Connection[tuple[object, ...]]], played: Played) -> None:
     """The application gets in again, and no session was ended that was not idle."""
     try:
@@ -114,7 +96,11 @@ GAME_DAY = GameDay(
     "Nobody gets in any more",
     RUNBOOK,
     METRIC,
-    (Part("slots", "All connections of the server are taken (53300)", _slots_full),),
+    (
+        Part("slots", "All connections of the server are taken (53300)", _slots_full),
+        Part("pooler", "The pool of PgBouncer is full", pools.pooler_full, pools.with_pooler, True, pools.needs_pooler),
+        Part("application", "The application's own pool is full", pools.application_full),
+    ),
     changes=(
         ("connections terminate --idle-for 5min", "connections terminate --idle-for 2s"),
         (f"Recovers: {METRIC} < 80 % for 1 min", f"Recovers: {METRIC} < 80 % for 5 s"),

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -73,6 +74,8 @@ class Ground:
     workspace: Workspace
     config: Path
     told: Told
+    port: int = 0
+    """Where its pooler will listen; 0: it has none."""
 
     def application(self) -> str:
         """A connection string of the application."""
@@ -91,8 +94,13 @@ class Ground:
 
 
 @contextmanager
-def ground(place: Path, manual: Callable[[str], str], say: Callable[[str], None]) -> Iterator[Ground]:
-    """Bring up a ground that is deleted at the end of the block. place: a directory; manual: changes the profile's."""
+def ground(
+    place: Path, manual: Callable[[str], str], say: Callable[[str], None], *, pooled: bool = False
+) -> Iterator[Ground]:
+    """Bring up a ground that is deleted at the end of the block.
+
+    place: a directory; manual: changes the profile's; pooled: its configuration names a pooler's console.
+    """
     home = place / secrets.token_hex(4)
     where = Place(home, reachable_place(home / "servers") / "gameday")
     where.server.parent.mkdir(parents=True, mode=0o711)
@@ -104,11 +112,12 @@ def ground(place: Path, manual: Callable[[str], str], say: Callable[[str], None]
             where.manual.write_text(manual(PROFILE_MANUAL.read_text(encoding="utf-8")), encoding="utf-8")
             server = database.bring_up(where, ORDERS, lambda *_: None)
             _operator(server)
-            config = _config(where, server, port)
+            pooler = free_port() if pooled else 0
+            config = _config(where, server, port, pooler)
             workspace = find(config)
             say("Starting the collector and the notifier")
             with collecting(config, workspace):
-                yield Ground(server, workspace, config, told)
+                yield Ground(server, workspace, config, told, pooler)
             workspace.close()
     finally:
         embedded.end_server(where.server)
@@ -165,6 +174,18 @@ def collecting(config: Path, workspace: Workspace) -> Iterator[None]:
             process.wait()
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def console_at(port: int) -> str:
+    """The connection string of a pooler's console, as tabsync uses it."""
+    return make_conninfo("", host="127.0.0.1", port=port, user=OPERATOR, dbname="pgbouncer")
+
+
 def _operator(server: embedded.Server) -> None:
     """The role that tabsync uses, with a password in the server's passfile."""
     password = secrets.token_urlsafe(24)
@@ -177,7 +198,7 @@ def _operator(server: embedded.Server) -> None:
     pgpass.write_text(f"{pgpass.read_text()}*:*:*:{OPERATOR}:{password}\n")
 
 
-def _config(place: Place, server: embedded.Server, port: int) -> Path:
+def _config(place: Place, server: embedded.Server, port: int, pooler: int) -> Path:
     conninfo = make_conninfo(server.tcp_conninfo(DATABASE), user=OPERATOR)
     lines = [
         "# A game day's own: deleted when it ends.",
@@ -188,6 +209,8 @@ def _config(place: Place, server: embedded.Server, port: int) -> Path:
         "[notify]",
         f'{_CHANNEL} = "json://127.0.0.1:{port}/"',
     ]
+    if pooler:
+        lines += ["[pgbouncer]", f"url = {json.dumps(console_at(pooler))}"]
     place.config.write_text("\n".join(lines) + "\n", encoding="utf-8")
     place.config.chmod(0o600)
     return place.config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tabsync.gamedays.ground import Ground
@@ -15,11 +15,18 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One condition of a game day. play: brings it about, and goes through what the manual says."""
+    """One condition of a game day.
+
+    play: brings it about, and goes through what the manual says; manual: what its manual says besides; pooled: it needs
+    a pooler; needs: what is missing on this machine for it, "" when nothing is.
+    """
 
     name: str
     title: str
     play: Callable[[Ground, bool, Say], Played]
+    manual: Callable[[str], str] = str
+    pooled: bool = False
+    needs: Callable[[], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,8 @@ class Played:
     """What came of a condition. Times in seconds.
 
     detect: from the condition to the first message; diagnose: from the message to the sentence that names the cause;
-    recover: from the message until its Recovers held; wrong: what was not as it should be.
+    recover: from the message until its Recovers held; missing: why it was not played; wrong: what was not as it should
+    be.
     """
 
     detect: float | None = None
@@ -47,6 +55,7 @@ class Played:
     recover: float | None = None
     cause: str = ""
     facts: Facts = field(default_factory=dict)
+    missing: str = ""
     wrong: list[str] = field(default_factory=list)
 
     @property
@@ -54,13 +63,15 @@ class Played:
         """Whether everything was as it should be."""
         return not self.wrong
 
-    @property
-    def verdict(self) -> Literal["PASSED", "FAILED"]:
-        """In one word."""
-        return "PASSED" if self.ok else "FAILED"
-
     def to_json(self) -> Facts:
         """As evidence."""
         times = {"detect": self.detect, "diagnose": self.diagnose, "recover": self.recover}
         rounded = {name: None if one is None else round(one, 2) for name, one in times.items()}
-        return {"ok": self.ok, **rounded, "cause": self.cause, "wrong": self.wrong, **self.facts}
+        return {
+            "ok": self.ok,
+            **rounded,
+            "cause": self.cause,
+            "missing": self.missing,
+            "wrong": self.wrong,
+            **self.facts,
+        }

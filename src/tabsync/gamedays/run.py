@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabsync.gamedays import connections
 from tabsync.gamedays.faster import faster
 from tabsync.gamedays.ground import ground
-from tabsync.gamedays.model import GameDay, Played, Say
+from tabsync.gamedays.model import GameDay, Part, Played, Say
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import BadUsage, Exit
 from tabsync.kernel.page import Cell, Page
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 KIND = "gameday"
+_TIMES = ("Told after", "Named after", "Recovered after")
 GAME_DAYS: tuple[GameDay, ...] = (connections.GAME_DAY,)
 
 
@@ -41,8 +43,10 @@ def play(workspace: Workspace, one: GameDay, say: Say, *, real_time: bool, place
     found: list[tuple[str, str, Played]] = []
     for part in one.parts:
         say(part.title)
-        changed = (lambda text: text) if real_time else (lambda text: faster(text, one.metric, one.changes))
-        with ground(place, changed, say) as there:
+        if missing := part.needs():
+            found.append((part.name, part.title, Played(missing=missing)))
+            continue
+        with ground(place, partial(_manual, one, part, real_time), say, pooled=part.pooled) as there:
             found.append((part.name, part.title, part.play(there, real_time, say)))
     ok = all(played.ok for _, _, played in found)
     facts: Facts = {
@@ -56,6 +60,11 @@ def play(workspace: Workspace, one: GameDay, say: Say, *, real_time: bool, place
     return page_of(one, facts, ok=ok)
 
 
+def _manual(one: GameDay, part: Part, real_time: bool, text: str) -> str:
+    """The manual of a condition."""
+    return part.manual(text if real_time else faster(text, one.metric, one.changes))
+
+
 def page_of(one: GameDay, facts: Facts, *, ok: bool) -> Page:
     """What came of a game day."""
     page = Page("gameday", facts | {"ok": ok})
@@ -64,8 +73,12 @@ def page_of(one: GameDay, facts: Facts, *, ok: bool) -> Page:
         f": {one.title}, {facts['began'][:10]}",
     )
     rows = [_row(part) for part in facts["parts"]]
-    page.table(("Condition", "", "Told after", "Recovered after"), rows, right=("Told after", "Recovered after"))
+    page.table(("Condition", "", "Told after", "Named after", "Recovered after"), rows, right=_TIMES)
     for part in facts["parts"]:
+        if part["cause"]:
+            page.line(f"{part['title']}: {part['cause']}", style="quiet")
+        if part["missing"]:
+            page.line((f"{part['title']}: not played: {part['missing']}", "warning"))
         for wrong in part["wrong"]:
             page.line((f"{part['title']}: {wrong}", "bad"))
     page.line(
@@ -94,7 +107,9 @@ def look_list(workspace: Workspace) -> Page:
 
 def _row(part: Facts) -> tuple[Cell, ...]:
     verdict: Cell = ("passed", "good") if part["ok"] else ("failed", "bad")
-    return part["title"], verdict, *(_time(part[name]) for name in ("detect", "recover"))
+    if part["missing"]:
+        verdict = ("not played", "warning")
+    return part["title"], verdict, *(_time(part[name]) for name in ("detect", "diagnose", "recover"))
 
 
 def _time(seconds: float | None) -> str:
