@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from tabsync.kernel.errors import Exit
 from tabsync.kernel.page import Page
 from tabsync.kernel.request import Option
-from tabsync.sessions.evidence import Opening, gather
+from tabsync.sessions.evidence import gather
 from tabsync.sessions.found import Verdict
 from tabsync.sessions.judge import judge, meaning
 from tabsync.sessions.way_in import way_in
@@ -24,10 +24,10 @@ class Diagnose:
     text: Annotated[str, Option("What the application says, whole, stack trace and all.", metavar="MESSAGE")] = ""
 
 
-def look_diagnose(workspace: Workspace, request: Diagnose, opening: Opening = way_in) -> Page:
-    """What stands in the way of a connection. opening: how one gets in when the server is full."""
+def look_diagnose(workspace: Workspace, request: Diagnose) -> Page:
+    """What stands in the way of a connection."""
     said = meaning(request.text) if request.text.strip() else ()
-    seen = gather(workspace, said, opening, asked=bool(request.text.strip()))
+    seen = gather(workspace, said, way_in, asked=bool(request.text.strip()))
     return page_of(judge(seen))
 
 

@@ -36,6 +36,8 @@ SECONDS = 8.0
 
 _KNOCK = 3.0  # seconds for the network alone
 _SETTLED = 2.0  # seconds after which a session that isn't there yet waits in the pooler's queue, if there is one
+_HOPE = 1.0  # seconds for a session to an address that does not even answer
+_AGAIN = 1.2  # seconds after which clients that waited for a moment only don't wait any more
 _PATTERNS = ("/var/lib/postgresql/*/*/postmaster.pid", "/var/lib/pgsql/*/data/postmaster.pid")
 _LOCAL = ("localhost", "127.0.0.1", "::1", "")
 
@@ -67,16 +69,20 @@ def gather(workspace: Workspace, said: tuple[str, ...], opening: Opening, *, ask
     until = time.monotonic() + SECONDS
     host, port = address(workspace.conninfo)
     network = _Task(lambda: _network(workspace.conninfo, host))
-    session = _Task(lambda: _asked(workspace, opening))
-    session.done(min(until, time.monotonic() + _SETTLED))
-    pooler = _Task(lambda: _pooler(workspace.pgbouncer)) if workspace.pgbouncer else None
-    is_in = session.done(until) and session.found
-    room, through, refusal, free = session.found[0] if is_in else (None, "", _why(session.error), None)
-    network.done(until)
-    reached, told = network.found[0] if network.found else ("unknown", "")
-    console = None
-    if pooler is not None:
-        console = pooler.found[0] if pooler.done(until + 0.5) and pooler.found else Pooler(error=_why(pooler.error))
+    console = _console(workspace, until)
+    through_it = bool(workspace.pgbouncer) and address(workspace.pgbouncer) == (host, port)
+    session = (
+        None if through_it and console and console.stuck else _Task(lambda: _asked(workspace, opening))
+    )  # it would only stand in the same queue
+    reached, told = network.found[0] if network.done(until) and network.found else ("unknown", "")
+    if reached not in ("answers", "unknown"):
+        until = min(until, time.monotonic() + _HOPE)
+    if session and console and not session.done(time.monotonic() + _SETTLED):
+        console = _console(workspace, until)  # now it may be we who wait
+        until = time.monotonic() if through_it and console and console.stuck else until
+    found = session.found[0] if session and session.done(until) and session.found else None
+    refusal = _why(session.error) if session else ""
+    room, through, refusal, free = found or (None, "", refusal, None)
     last = last_answer(workspace)
     near = () if room else _here(host, last.directory if last else "")
     if room is None and free is None:
@@ -163,9 +169,21 @@ def _free(directory: str) -> int | None:
     return found.f_bavail * found.f_frsize
 
 
+def _console(workspace: Workspace, until: float) -> Pooler | None:
+    """What the pooler's console says; None where there is none."""
+    if not workspace.pgbouncer:
+        return None
+    asking = _Task(lambda: _pooler(workspace.pgbouncer))
+    asking.done(min(until, time.monotonic() + _KNOCK))
+    return asking.found[0] if asking.found else Pooler(error=_why(asking.error))
+
+
 def _pooler(conninfo: str) -> Pooler:
     try:
         found = look(conninfo)
+        if any(one.waiting and one.seconds < 1 for one in found.pools):
+            time.sleep(_AGAIN)
+            found = look(conninfo)
     except CannotConnect as error:
         return Pooler(error=error.fact)
     pools = tuple(Pool(one.pool, one.waiting, one.active, one.servers, one.seconds) for one in found.pools)

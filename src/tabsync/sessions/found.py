@@ -51,8 +51,9 @@ class Pooler:
 
     @property
     def stuck(self) -> Pool | None:
-        """The pool whose clients wait, the longest first."""
-        return max((one for one in self.pools if one.waiting), key=lambda one: (one.longest, one.waiting), default=None)
+        """The pool whose clients wait for long, or for a server that isn't there; the worst of several."""
+        stuck = [one for one in self.pools if one.waiting and (one.longest >= 1 or not one.servers)]
+        return max(stuck, key=lambda one: (one.longest, one.waiting), default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,8 @@ def _pooler(seen: Evidence, pooler: Pooler) -> Verdict | None:
     stuck = pooler.stuck
     if stuck and stuck.servers == 0:
         says = "The pooler answers, and the server behind it does not."
-        because = (f"{stuck.waiting} clients wait in the pool {stuck.name}, which has no connection to the server",)
-        return _named("behind the pooler down", says, because)
+        waits = f"{stuck.waiting} clients wait in the pool {stuck.name}, which has no connection to the server"
+        return _named("behind the pooler down", says, (waits,))
     if seen.room and (seen.room.is_full or seen.room.at_limit):
         return None  # the pool waits for the server
     if stuck:
