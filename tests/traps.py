@@ -15,7 +15,7 @@ from psycopg import sql
 import tabsync
 
 SCHEMAS = ("hostile", "public")
-ASKING = ("postgres", "copies", "backups", "monitoring", "init")
+ASKING = ("postgres", "copies", "backups", "monitoring", "init", "sessions", "maintenance")
 """The folders whose SQL reaches a database of somebody else."""
 
 _MAKE = """

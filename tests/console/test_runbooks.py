@@ -153,3 +153,19 @@ def test_a_console_that_was_stopped_leaves_the_run_open(site: Site, pages: Pages
         expect(other.locator(row(other, 2))).to_contain_text("Silenced")
     finally:
         again.stop()
+
+
+def test_a_pasted_message_leads_to_its_runbook(site: Site, pages: Pages) -> None:
+    """From the first page: what the manual's own Symptoms say, and what nothing fits."""
+    page = pages(width=390).page
+    enter(site, page, "vic")
+    page.goto(site.url("/"))
+    page.get_by_label("An error message").fill("Error at kitchen.js:14: the kitchen is on fire")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("link", name="Too many shops").click()
+    expect(page.locator("h1")).to_have_text("Too many shops")
+    page.goto(site.url("/runbooks"))
+    page.get_by_label("An error message").fill("<b>all is well</b>")
+    page.get_by_role("button", name="Find").click()
+    expect(page.locator("main")).to_contain_text("nothing in this text is known")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

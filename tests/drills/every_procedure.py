@@ -27,10 +27,17 @@ from tabsync.backups.wal.slot import DEFAULT_SLOT
 from tabsync.backups.wal.status import wal_status
 from tabsync.init.plan import plan_init
 from tabsync.kernel.plan import Plan
+from tabsync.kernel.request import Nothing
 from tabsync.kernel.runner import Outcome, run
+from tabsync.maintenance.indexes import Indexes, plan_indexes
+from tabsync.maintenance.vacuum import Vacuum, plan_vacuum
 from tabsync.manual.load import load
 from tabsync.monitoring.health import check_health
 from tabsync.procedures.status import look
+from tabsync.sessions.locks import look_locks
+from tabsync.sessions.queries import Queries, look_queries
+from tabsync.sessions.show import Show, look_show
+from tabsync.sessions.terminate import Terminate, plan_terminate
 from tabsync.workspace import Workspace
 
 CONTENT = """
@@ -69,6 +76,7 @@ def every_procedure(
     yield "drill"
     report = carried_out(workspace, plan_drill(workspace, manual))
     assert report.results["rows"]["total"] == 100
+    yield from _sessions(workspace)
     yield from _restores(workspace, damage)
     yield from _clusters(workspace, directory)
 
@@ -92,6 +100,23 @@ def _backups(workspace: Workspace, directory: Path) -> Iterator[str]:
     yield "backup query"
     with answered(workspace, "latest", "select count(*) from people", timeout=30, limit=10) as answer:
         assert next(iter(answer.rows))[0] in ("50", 50)
+
+
+def _sessions(workspace: Workspace) -> Iterator[str]:
+    yield "connections show"
+    assert look_show(workspace, Show(each=True)).data["sessions"]
+    yield "queries show"
+    look_queries(workspace, Queries(all=True))
+    yield "locks show"
+    look_locks(workspace, Nothing())
+    yield "connections terminate"
+    with workspace.connect("victim") as victim:
+        made = plan_terminate(workspace, Terminate((victim.info.backend_pid,))).plan
+        assert len(carried_out(workspace, made).results["end"]["ended"]) == 1
+    yield "maintenance vacuum"
+    assert not carried_out(workspace, plan_vacuum(workspace, Vacuum(analyze=True)).plan).results["work"]["failed"]
+    yield "maintenance indexes"
+    assert not plan_indexes(workspace, Indexes(rebuild=True)).plan.steps
 
 
 def _restores(workspace: Workspace, damage: Callable[[], None]) -> Iterator[str]:

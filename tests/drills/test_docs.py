@@ -20,6 +20,7 @@ PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 _LONG = (
     "alerts",
     "api",
+    "connections",
     "encrypt",
     "manual",
     "own-database",
@@ -46,6 +47,7 @@ _GIVEN = {
     ),
     "alerts.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "api.md": ("tabsync init postgresql://me@db.example.com/shop",),
+    "connections.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "manual.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "schedule.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "encrypt.md": ("tabsync init postgresql://me@db.example.com/shop", "tabsync backup take full"),

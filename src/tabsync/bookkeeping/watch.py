@@ -44,7 +44,5 @@ def _elsewhere(workspace: Workspace) -> list[Facts]:
     value = f"{len(kept)} runs are recorded in the emergency journal" if len(kept) > 1 else "a run is recorded there"
     alert = {"metric": "Emergency journal", "label": "", "value": broken[0] if broken else value, "bound": "none"}
     alert |= {"level": "critical" if broken else "warning", "runbook": "", "command": "tabsync run list"}
-    action = (
-        "keep the file, somebody changed it" if broken else "make room for the ledger: they go into it by themselves"
-    )
+    action = "keep the file: somebody changed it" if broken else "make room for the ledger: it takes them by itself"
     return [alert | {"action": action}]

@@ -20,6 +20,7 @@ def show_command(terminal: Terminal, _request: Nothing) -> None:
     settings = read_settings(path)
     named = {f"stores.{name}": one for name, one in settings.stores.items()}
     named |= {f"notify.{name}": one for name, one in settings.channels.items()}
+    named |= {f"app.{name}": one for name, one in settings.apps.items()}
     found = [(name, one) for name, one in {**settings.values, **named}.items()]
     listed = [{"name": name, "value": one.shown, "from": one.origin, "help": one.setting.help} for name, one in found]
     page = Page("config", {"file": str(path) if path else None, "settings": listed})

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -22,11 +21,10 @@ from sqlglot.errors import SqlglotError
 
 from tabsync.kernel.errors import NotAllowed, Refused, words_of
 from tabsync.postgres.connect import Connection
-from tabsync.postgres.known_functions import SIDE_EFFECTS_NOT_VOLATILE
 from tabsync.postgres.pipe import ROLLBACK, Pipe
 from tabsync.postgres.queries import named
 from tabsync.postgres.readonly_kept import search_path
-from tabsync.postgres.readonly_proof import Catalog, could_act, look_up
+from tabsync.postgres.readonly_proof import COMPUTED_TO_READ, VOLATILE, Catalog, could_act, look_up, stored_with
 from tabsync.postgres.readonly_text import names_of, statements
 from tabsync.postgres.scan import TARGET, parameters, without_parameters
 from tabsync.postgres.settings import SEARCH_PATH
@@ -41,14 +39,16 @@ _NEVER = (exp.Into, exp.Create, exp.Command, exp.Copy)
 _FIRST = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(\w+|.)", re.DOTALL)
 _WORDS = ("select", "with", "values", "table", "(", "insert", "update", "delete", "merge")
 _NAME = "tabsync_explained"
+_STORED = COMPUTED_TO_READ | {"a constraint", "a default", "a policy", "a rule"}
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A plan, line by line. path: where its names were looked up."""
+    """A plan, line by line. path: where its names were looked up; parameters: how many, whose values are unknown."""
 
     lines: tuple[str, ...]
     path: tuple[str, ...]
+    parameters: int
 
 
 def explain(connection: Connection, text: str, role: str) -> Explained:
@@ -62,30 +62,19 @@ def explain(connection: Connection, text: str, role: str) -> Explained:
     try:
         every, path = _begin(pipe, role)
         catalog = look_up(pipe, [plain], every)
-        stored = pipe.look(pipe.filled(_SQL["stored"], {"words": sorted(names_of(plain).words)}))[0]
-        told = [*_foreign(could_act(plain, catalog, every)), *_assigned(plain, catalog), *stored_reasons(stored)]
+        names = names_of(plain)
+        stored = stored_with(names, names.words | set(every), catalog, _STORED)
+        told = [*_foreign(could_act(plain, catalog, every)), *_assigned(plain, catalog), *stored]
         if told:
             raise _refused(told)
-        names = sql.SQL(", ").join(map(sql.Identifier, path)).as_string(connection)
-        before = [search_path(pipe, names), _SQL["policies"]]
+        schemas = sql.SQL(", ").join(map(sql.Identifier, path)).as_string(connection)
+        before = [search_path(pipe, schemas), _SQL["as_usual"]]
         rows = pipe.rows(*before, *_explaining(text))[-1]
     finally:
         if not connection.closed:
             after = [[f"deallocate {_NAME}"]] if parameters(text) else []  # it outlives its transaction
             pipe.run([[ROLLBACK], *after])
-    return Explained(tuple(str(next(iter(row.values()))) for row in rows), tuple(path))
-
-
-def stored_reasons(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Why what is stored with the relations can't be trusted; [] when it can."""
-    found = []
-    for row in rows:
-        name = row["proname"] if row["builtin"] else f"{row['nspname']}.{row['proname']}"
-        if row["builtin"] and not SIDE_EFFECTS_NOT_VOLATILE.fullmatch(row["proname"]):
-            continue
-        if not row["is_never_computed"]:
-            found.append(f"{row['what']} of {row['relation']} calls {name}")
-    return found
+    return Explained(tuple(str(next(iter(row.values()))) for row in rows), tuple(path), parameters(text))
 
 
 def _checked(text: str) -> str:
@@ -140,8 +129,12 @@ def _explaining(text: str) -> list[str]:
 
 
 def _foreign(told: Sequence[str]) -> list[str]:
-    """Why its names can't be trusted. The alias that we gave the table of an INSERT is no function."""
-    return [reason for reason in told if reason != f"the function {TARGET} does not exist here"]
+    """Why its names can't be trusted.
+
+    The alias that we gave the table of an INSERT is no function, and what is volatile is never computed by the planner.
+    """
+    ours = f"the function {TARGET} does not exist here"
+    return [reason for reason in told if reason != ours and not reason.endswith(VOLATILE)]
 
 
 def _assigned(plain: str, catalog: Catalog) -> list[str]:

@@ -4,13 +4,14 @@ begin transaction isolation level read committed, read only
 
 -- name: bound
 -- The bounds of one reading transaction. With row_security off a policy that would hide rows is an error instead of a
--- smaller number, and no function of a policy runs. A client that is gone ends what still runs for it; only Linux lets
+-- smaller number, and no function of a policy runs; with constraint_exclusion off, none of a CHECK does. A client that is gone ends what still runs for it; only Linux lets
 -- the server see that: https://www.postgresql.org/docs/current/runtime-config-connection.html
 select pg_catalog.set_config('search_path', %(search_path)s, true),
        pg_catalog.set_config('statement_timeout', %(statement_timeout)s, true),
        pg_catalog.set_config('lock_timeout', %(lock_timeout)s, true),
        pg_catalog.set_config('jit', 'off', true),
        pg_catalog.set_config('row_security', 'off', true),
+       pg_catalog.set_config('constraint_exclusion', 'off', true),
        pg_catalog.set_config('standard_conforming_strings', 'on', true),
        case when pg_catalog.strpos(pg_catalog.version(), 'linux') operator(pg_catalog.>) 0
             then pg_catalog.set_config('client_connection_check_interval', '500', true) end
@@ -25,7 +26,7 @@ select pg_catalog.current_schemas(true) as every, pg_catalog.current_schemas(fal
 -- sum can't come back by itself. Renaming counts too, which for views and foreign tables is a change of pg_class alone,
 -- and for all that is in a schema one of pg_namespace. %(types)s: the names that the statements use as types.
 -- 16384 is FirstNormalObjectId: what initdb made lies below (src/include/access/transam.h).
-select p.functions, o.operators, c.casts, v.views, i.parents, f.foreign_tables, n.schemas, t.types
+select p.functions, o.operators, c.casts, v.views, i.parents, f.foreign_tables, n.schemas, t.types, s.stored
   from (select count(*) || ' ' || coalesce(sum(xmin::text::int8), 0) as functions
           from pg_catalog.pg_proc where oid >= 16384) p,
        (select count(*) || ' ' || coalesce(sum(xmin::text::int8), 0) as operators
@@ -42,7 +43,21 @@ select p.functions, o.operators, c.casts, v.views, i.parents, f.foreign_tables, 
           from pg_catalog.pg_namespace) n,
        (select count(*) || ' ' || coalesce(sum(xmin::text::int8), 0) as types
           from pg_catalog.pg_type where oid >= 16384 and typtype in ('d', 'c', 'r', 'm')
-           and typname = any(%(types)s::name[])) t
+           and typname = any(%(types)s::name[])) t,
+       (select count(*) || ' ' || coalesce(sum(e.xmin::text::int8 + r.xmin::text::int8), 0) as stored
+          from (select indrelid as oid, xmin from pg_catalog.pg_index
+                 where indexprs is not null or indpred is not null
+                 union all
+                select stxrelid, xmin from pg_catalog.pg_statistic_ext where stxexprs is not null
+                 union all
+                select partrelid, xmin from pg_catalog.pg_partitioned_table where partexprs is not null
+                 union all
+                select d.adrelid, d.xmin
+                  from pg_catalog.pg_attrdef d
+                  join pg_catalog.pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
+                 where a.attgenerated <> '') e
+          join pg_catalog.pg_class r on r.oid = e.oid
+         where r.oid >= 16384) s
 
 -- name: bounded
 -- A statement, held to a number of rows and to a length of each. The rows are cut before they are looked at, so that
@@ -180,3 +195,65 @@ where c.oid >= 16384
   and c.castfunc >= 16384
   and not exists (select from pg_catalog.pg_depend d
                   where d.classid = 'pg_catalog.pg_cast'::regclass and d.objid = c.oid and d.deptype = 'e')
+
+-- name: stored
+-- The functions in the expressions that are stored with relations: the planner computes what does not depend on rows, in
+-- the rights of whoever asks. Of those that a statement can name (root, nspname), and of the views, partitions, parents
+-- and children behind them. A function of an extension in C that is volatile is never computed.
+with recursive reached(root, nspname, oid) as (
+    select c.relname, n.nspname, c.oid
+      from pg_class c
+      join pg_namespace n on n.oid = c.relnamespace
+     where c.oid >= 16384
+       and c.relname = any(%(words)s::name[])
+       and (n.nspname = any(%(schemas)s::name[]) or n.nspname = any(%(words)s::name[]))
+  union
+    select r.root, r.nspname, next.oid
+      from reached r
+     cross join lateral (
+           select i.inhrelid as oid from pg_inherits i where i.inhparent = r.oid
+           union all
+           select i.inhparent from pg_inherits i where i.inhrelid = r.oid
+           union all
+           select d.refobjid
+             from pg_rewrite w
+             join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
+            where w.ev_class = r.oid and d.refclassid = 'pg_class'::regclass) next
+), relations(oid) as (
+    select distinct oid from reached
+), trees(oid, what, tree) as (
+    select x.indrelid, 'an index', concat(x.indexprs::text, x.indpred::text)
+      from pg_index x join relations on relations.oid = x.indrelid
+    union all
+    select k.conrelid, 'a constraint', k.conbin::text from pg_constraint k join relations on relations.oid = k.conrelid
+    union all
+    select d.adrelid, case when a.attgenerated <> '' then 'a generated column' else 'a default' end, d.adbin::text
+      from pg_attrdef d
+      join relations on relations.oid = d.adrelid
+      join pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum
+    union all
+    select p.polrelid, 'a policy', concat(p.polqual::text, p.polwithcheck::text)
+      from pg_policy p join relations on relations.oid = p.polrelid
+    union all
+    select w.ev_class, 'a rule', concat(w.ev_action::text, w.ev_qual::text)
+      from pg_rewrite w join relations on relations.oid = w.ev_class
+    union all
+    select s.stxrelid, 'statistics', s.stxexprs::text
+      from pg_statistic_ext s join relations on relations.oid = s.stxrelid
+    union all
+    select t.partrelid, 'a partition key', t.partexprs::text
+      from pg_partitioned_table t join relations on relations.oid = t.partrelid
+)
+select distinct r.root::text, r.nspname::text as root_schema, t.oid::regclass::text as relation, t.what,
+       p.proname::text, n.nspname::text, p.oid < 16384 as builtin,
+       p.provolatile = 'v' and e.extname is not null and l.lanname in ('c', 'internal') as is_never_computed
+  from trees t
+  join reached r on r.oid = t.oid
+ cross join lateral regexp_matches(t.tree, ':(?:funcid|opfuncid|aggfnoid|winfnoid|hashfuncid|negfuncid) (\d+)', 'g')
+       found(ids)
+  join pg_proc p on p.oid = found.ids[1]::oid
+  join pg_namespace n on n.oid = p.pronamespace
+  join pg_language l on l.oid = p.prolang
+  left join pg_depend d on d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
+  left join pg_extension e on e.oid = d.refobjid
+ where p.oid >= 16384 or p.proname ~ '_to_xml|^txid_current|^pg_current_xact_id'

@@ -21,6 +21,13 @@ _SQL = named(__package__, "readonly.sql")
 _IMPLICIT = frozenset({"=", "<>", "<", "<=", ">", ">=", "~~", "!~~", "~~*", "!~~*", "~"})
 """Operators that are used without being written: they stand behind IN, BETWEEN, LIKE, CASE, NULLIF."""
 
+COMPUTED_TO_READ = frozenset({"an index", "statistics", "a partition key", "a generated column"})
+"""The stored expressions of which the planner computes a part when a table is read; policies and CHECKs are left out
+by the settings of a reading transaction, and views are looked into."""
+
+VOLATILE = "has side effects, or may have"
+"""Said of PostgreSQL's own volatile functions, but those that only look."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -44,6 +51,7 @@ class Catalog:
     operators: Sequence[Row]
     casts: Sequence[Row]
     relations: Sequence[Row]
+    stored: Sequence[Row]
     strangers: frozenset[str]
     behind: Mapping[int, Sequence[str]]
 
@@ -62,8 +70,8 @@ def look_up(pipe: Pipe, texts: Sequence[str], schemas: Collection[str]) -> Catal
         "called": sorted({name for one in names for name in one.called}),
         "tables": sorted({name for text in texts for name in tables_of(text)}),
     }
-    asked = ("functions", "types", "is_type", "keywords", "operators", "casts", "relations", "others")
-    functions, types, type_names, keywords, operators, casts, relations, others = pipe.look(
+    asked = ("functions", "types", "is_type", "keywords", "operators", "casts", "relations", "stored", "others")
+    functions, types, type_names, keywords, operators, casts, relations, stored, others = pipe.look(
         *(pipe.filled(_SQL[query], values) for query in asked)
     )
     return Catalog(
@@ -74,6 +82,7 @@ def look_up(pipe: Pipe, texts: Sequence[str], schemas: Collection[str]) -> Catal
         operators,
         casts,
         relations,
+        stored,
         frozenset(row["name"] for row in others),
         _behind_views(pipe, sorted({row["oid"] for row in relations if row["kind"] == "v"})),
     )
@@ -136,6 +145,7 @@ def could_act(sql: str, catalog: Catalog, schemas: Sequence[str]) -> list[str]:
     refused |= {
         f"the cast {row['name']} calls a function" for row in catalog.casts if written or row["castcontext"] == "i"
     }
+    refused |= set(stored_with(names, reached, catalog, COMPUTED_TO_READ))
     return sorted(refused | set(_behind_relations(names, reached, catalog)))
 
 
@@ -150,7 +160,7 @@ def _reason(row: Row) -> str:
         if SIDE_EFFECTS_NOT_VOLATILE.fullmatch(name):
             return "runs other SQL or assigns a transaction id"
         looks = not row["volatile"] or name in ALLOWED_VOLATILE or name.startswith("pg_stat_get_")
-        return "" if looks else "has side effects, or may have"
+        return "" if looks else VOLATILE
     if (row["extname"], name) in ALLOWED_OF_EXTENSIONS:
         return ""
     return "is not one of PostgreSQL's functions, so its effects are unknown"
@@ -169,6 +179,17 @@ def _behind_relations(names: Names, reached: Collection[str], catalog: Catalog) 
         if row["kind"] == "f":
             yield f"{row['name']} is a foreign table: reading it connects to another system"
         yield from catalog.behind.get(row["oid"], ())
+
+
+def stored_with(names: Names, reached: Collection[str], catalog: Catalog, kinds: Collection[str]) -> Iterator[str]:
+    """Why what is stored with the relations that a statement can name can't be trusted. kinds: of expressions."""
+    for row in catalog.stored:
+        if row["what"] not in kinds or row["root"] not in names.words or row["root_schema"] not in reached:
+            continue
+        if row["builtin"] and not SIDE_EFFECTS_NOT_VOLATILE.fullmatch(row["proname"]):
+            continue
+        if not row["is_never_computed"]:
+            yield f"{row['what']} of {row['relation']} calls {_qualified(row)}"
 
 
 def types_named(texts: Iterable[str]) -> set[str]:

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from tabsync.app.procedures import GROUPS as APP_GROUPS
+from tabsync.app.procedures import PROCEDURES as APP
 from tabsync.backups.procedures import GROUPS as BACKUP_GROUPS
 from tabsync.backups.procedures import PROCEDURES as BACKUPS
 from tabsync.bookkeeping.procedures import GROUPS as LEDGER_GROUPS
 from tabsync.bookkeeping.procedures import PROCEDURES as LEDGER
 from tabsync.init.procedures import PROCEDURES as INIT
 from tabsync.kernel.procedure import Done, Group, Planned, Procedure, Surface, named, planned
+from tabsync.maintenance.procedures import GROUPS as MAINTENANCE_GROUPS
+from tabsync.maintenance.procedures import PROCEDURES as MAINTENANCE
 from tabsync.monitoring.procedures import GROUPS as MONITORING_GROUPS
 from tabsync.monitoring.procedures import PROCEDURES as MONITORING
 from tabsync.procedures.own import GROUPS as OWN_GROUPS
@@ -32,13 +36,26 @@ if TYPE_CHECKING:
 GROUPS: tuple[Group, ...] = (
     *MONITORING_GROUPS,
     *SESSION_GROUPS,
+    *MAINTENANCE_GROUPS,
+    *APP_GROUPS,
     *RUNBOOK_GROUPS,
     *BACKUP_GROUPS,
     *SCHEDULE_GROUPS,
     *LEDGER_GROUPS,
     *OWN_GROUPS,
 )
-PROCEDURES: tuple[Procedure, ...] = (*MONITORING, *SESSIONS, *RUNBOOKS, *BACKUPS, *SCHEDULED, *LEDGER, *OWN, *INIT)
+PROCEDURES: tuple[Procedure, ...] = (
+    *MONITORING,
+    *SESSIONS,
+    *MAINTENANCE,
+    *APP,
+    *RUNBOOKS,
+    *BACKUPS,
+    *SCHEDULED,
+    *LEDGER,
+    *OWN,
+    *INIT,
+)
 _BY_WORDS = {one.words: one for one in PROCEDURES}
 
 

@@ -16,6 +16,8 @@ from tabsync.kernel.clock import now
 from tabsync.kernel.errors import CannotConnect, TabsyncError
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 PAUSE = 0.5
@@ -43,11 +45,14 @@ def ask(
     headers: Mapping[str, str],
     attempts: int,
     unknown: Callable[[str], TabsyncError],
+    tls: ssl.SSLContext | None = None,
+    form: Mapping[str, str] | None = None,
 ) -> httpx.Response:
     """The answer to a request, whatever its status.
 
     attempts: of a request that only reads, and of one that was turned away unread (429); unknown: the error for a
-    request that changes something and got no answer: whether it was taken isn't known, so it is sent once.
+    request that changes something and got no answer: whether it was taken isn't known, so it is sent once. tls: for a
+    server whose certificate no public authority signed; form: what is sent instead of a JSON body.
     Raises CannotConnect when nobody answers.
     """
     import httpx
@@ -55,14 +60,15 @@ def ask(
     place = url.split("/", 3)
     base = "/".join(place[:3])
     limits = httpx.Timeout(_ANSWER, connect=_CONNECT)
-    with httpx.Client(timeout=limits, headers=dict(headers), follow_redirects=False) as client:
+    trust = True if tls is None else tls
+    with httpx.Client(timeout=limits, headers=dict(headers), follow_redirects=False, verify=trust) as client:
         attempt = 0
         while True:
             attempt += 1
             last = attempt >= attempts
             answer = None
             try:
-                answer = client.request(method, url, json=body)
+                answer = client.request(method, url, json=body, data=form)
             except httpx.ConnectError as error:
                 if last:
                     raise CannotConnect(f"can't reach {base}: {_kind(error)}", "check the network") from None

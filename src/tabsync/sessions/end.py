@@ -86,14 +86,15 @@ def end(context: Context, *, target: Facts, planned_at: str, sessions: list[Fact
             ended.append(one)
         else:
             left.append(one | ({"found": found, "why": why} if found != "planned" else _not_ended()))
-    return {"used_before": server["used"], "slots": server["slots"], "ended": ended, "left": left}
+    before = {"used_before": server["used"], "ours_before": server["ours"], "slots": server["slots"]}
+    return {**before, "ended": ended, "left": left}
 
 
 def count_again(context: Context) -> Facts:
     """How many connections are used now."""
     with way_in(context.workspace, "connections") as way:
         server = here(way)
-    return {"used": server["used"], "slots": server["slots"]}
+    return {"used": server["used"], "ours": server["ours"], "slots": server["slots"]}
 
 
 def check_fresh(now: str, planned_at: str) -> None:

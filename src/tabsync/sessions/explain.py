@@ -12,7 +12,6 @@ from tabsync.kernel.page import Page
 from tabsync.kernel.request import Argument
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import quoted
-from tabsync.postgres.explain import explain
 from tabsync.sessions.seen import short
 from tabsync.sessions.way_in import here, session_in, way_in
 
@@ -31,6 +30,8 @@ class Explain:
 
 def look_explain(workspace: Workspace, request: Explain) -> Page:
     """The plan of the statement that a session runs, or ran last. Raises Refused and NotAllowed with the reason."""
+    from tabsync.postgres.explain import explain  # a parser of SQL: whoever only asks for help does not wait for it
+
     with way_in(workspace, "queries") as way:
         server = here(way)
         rows = way.rows("statement_of", pid=request.pid)
@@ -49,11 +50,10 @@ def look_explain(workspace: Workspace, request: Explain) -> Page:
     page.note(
         f"planned as {quoted(one['user'])}, with the search_path that it has after login: {', '.join(found.path)}"
     )
-    page.note("the values of parameters are not visible: this is the generic plan" if "$" in one["query"] else _SAME)
+    if found.parameters:
+        page.note("the values of parameters are not visible: this is the generic plan")
+    page.note("the session may have settings of its own, which are not visible")
     return page
-
-
-_SAME = "the session may have settings of its own, which are not visible"
 
 
 def _checked(pid: int, one: Facts | None, server: Facts) -> Facts:

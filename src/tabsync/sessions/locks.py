@@ -111,6 +111,8 @@ def look_locks(workspace: Workspace, _request: Nothing) -> Page:
     data: Facts = {"server": server, "through": way.told, "tree": [asdict(one) for one in nodes]}
     data |= {"waiting": [asdict(one) for one in found.values()], "sessions": [one.to_json() for one in involved]}
     page = Page("locks show", data)
+    if way.told:
+        page.line(f"Through {way.told}.", style="quiet")
     if not found:
         page.line(("NOBODY WAITS", "strong good"), " for a lock")
         return page

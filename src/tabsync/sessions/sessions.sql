@@ -11,6 +11,8 @@ select current_database()::text as database,
        clock_timestamp()::text as now,
        (select count(*) from pg_stat_activity
          where backend_type = 'client backend' or backend_type is null and datid is not null)::int as used,
+       (select count(*) from pg_stat_activity
+         where backend_type = 'client backend' and application_name like 'tabsync/%%')::int as ours,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
          - coalesce(current_setting('reserved_connections', true)::int, 0) as slots,
        pg_has_role('pg_read_all_stats', 'usage') as sees_all,

@@ -97,10 +97,11 @@ def _what_came(done: Done[Workspace, Terminate]) -> tuple[list[Facts], list[Fact
 
 def _count(page: Page, facts: Facts, again: Facts, ended: int) -> None:
     before, after = facts["used_before"], again["used"]
-    back = ended - (before - after)
+    others = (before - facts["ours_before"]) - (after - again["ours"])  # our own sessions come and go
+    back = ended - others
     page.line(f"Connections: {before} of {facts['slots']} before, {after} now")
     if back > 0:
-        page.note(f"{back} new ones were opened meanwhile")
+        page.note(f"opened anew since: {back}")
         page.hint("a pool opens its connections again at once: to hold a role back: tabsync connections limit")
 
 
@@ -183,10 +184,10 @@ def _notes(
         told.append(f"{len(marked)} more may not be ended by this role: the plan lists them")
     if hidden := sum(one.kind == "not visible" for one in asked):
         user = quoted(str(server["user"]))
-        told.append(f"{hidden} sessions of other users are not visible, and are left: grant pg_monitor to {user}")
+        told.append(f"not visible, and left: sessions of other users, {hidden}: grant pg_monitor to {user}")
     elsewhere = [one for one in asked if one.database not in (None, server["database"]) and one.state == "idle"]
     if elsewhere := [one for one in elsewhere if (one.state_seconds or 0.0) >= least]:
-        told.append(f"{len(elsewhere)} idle sessions of other databases are left")
+        told.append(f"left: idle sessions of other databases, {len(elsewhere)}")
     holding = [one for one in asked if one.is_in_transaction and (one.state_seconds or 0.0) >= least]
     for one in sorted(holding, key=lambda one: -(one.state_seconds or 0.0))[:5]:
         told.append(f"not ended, since it holds locks: {one.described()}: tabsync connections terminate {one.pid}")

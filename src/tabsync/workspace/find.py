@@ -56,6 +56,7 @@ def find(
         emergency=tuple(settings["emergency.databases"]),
         emergency_user=settings["emergency.user"],
         pgbouncer=settings["pgbouncer.url"],
+        apps={name: one.value for name, one in settings.apps.items()},
         provider=settings["provider.name"],
         project=settings["provider.project"],
         metrics_key=_from(base, settings, "provider.metrics_key_file"),

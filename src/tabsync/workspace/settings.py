@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.units import human_bytes, parse_bytes
+from tabsync.workspace.apps import APPS, check_app, shown_app
+from tabsync.workspace.lines import lines_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Value:
         if self.setting.name == "heartbeat.url" and self.value:
             scheme, _, rest = str(self.value).partition("://")
             return f"{scheme}://{rest.rpartition('@')[2].partition('/')[0]}/..."  # whoever knows its path may ping it
+        if self.setting.name.startswith(f"{APPS}."):
+            return shown_app(self.value)
         if self.setting.name.startswith(f"{CHANNELS}."):
             if not self.value:
                 return "unknown"
@@ -104,13 +108,15 @@ class Value:
 class Settings:
     """All settings of a command.
 
-    values: by name; stores: places by name; channels: addresses by name; path: the file that was read, if any.
+    values: by name; stores: places by name; channels: addresses by name; apps: their tables by name; path: the file
+    that was read, if any.
     """
 
     values: Mapping[str, Value]
     stores: Mapping[str, Value]
     path: Path | None
     channels: Mapping[str, Value] = field(default_factory=dict)
+    apps: Mapping[str, Value] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name].value
@@ -138,12 +144,22 @@ def read_settings(path: Path | None) -> Settings:
             raise BadUsage(f"{path}: {name} is {values[name].value}", f"{values[name].setting.help}: 1 or more")
     _check_size(path, values["history.max_size"])
     _check_url(path, values["console.public_url"])
-    stores = {
-        key.removeprefix(f"{STORES}."): Value(_store(key), place, f"{file}, line {lines.get(key, 1)}")
-        for key, place in given.items()
-        if key.startswith(f"{STORES}.")
+    stores = _tables(STORES, _store, file, given, lines)
+    apps = _tables(APPS, _app, file, given, lines)
+    return Settings(values, stores, path, _channels(path, given, lines), apps)
+
+
+def _tables(
+    table: str, setting: Callable[[str], Setting], file: str, given: Mapping[str, Any], lines: Mapping[str, int]
+) -> dict[str, Value]:
+    """What a table has, each by its name."""
+    return {
+        key.removeprefix(f"{table}."): Value(
+            setting(key), value, f"{file}, line {lines.get(key, lines.get(f'{key}.kind', 1))}"
+        )
+        for key, value in given.items()
+        if key.startswith(f"{table}.")
     }
-    return Settings(values, stores, path, _channels(path, given, lines))
 
 
 def _channels(path: Path | None, given: Mapping[str, Any], lines: Mapping[str, int]) -> dict[str, Value]:
@@ -209,7 +225,7 @@ def _flat(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     for one in SETTINGS:
         if one.before and one.before in given and one.name in given:
             raise BadUsage(f"{path}: {one.before} and {one.name} are the same setting", f"delete {one.before}")
-    return given, _lines(text)
+    return given, lines_of(text, STORES)
 
 
 def _dotted(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -219,6 +235,8 @@ def _dotted(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, 
             yield name, value["place"] if [*value] == ["place"] else value  # [stores.NAME] with place = "..."
         elif isinstance(value, dict) and above == CHANNELS:
             yield (f"{name}.file", value["file"]) if [*value] == ["file"] else (name, value)
+        elif isinstance(value, dict) and above == APPS:
+            yield name, value
         elif isinstance(value, dict):
             yield from _dotted(value, name)
         else:
@@ -226,6 +244,9 @@ def _dotted(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, 
 
 
 def _check(path: Path, key: str, value: Any, known: Mapping[str, Setting]) -> None:
+    if key == APPS or key.startswith(f"{APPS}."):
+        check_app(path, key, value)
+        return
     kind = str if key.startswith((f"{STORES}.", f"{CHANNELS}.")) else known[key].kind if key in known else None
     if key.startswith(f"{STORES}.") and isinstance(value, dict):
         stray = ", ".join(repr(one) for one in value if one != "place") or "place"
@@ -238,12 +259,11 @@ def _check(path: Path, key: str, value: Any, known: Mapping[str, Setting]) -> No
             f'[{CHANNELS}]\n  mail = "mailto://user@example.org"\n  chat = {{ file = "chat.url" }}',
         )
     if kind is None:
-        near = get_close_matches(key, [*known, STORES, CHANNELS], 1, 0.5)
+        near = get_close_matches(key, [*known, STORES, CHANNELS, APPS], 1, 0.5)
         about = f"did you mean {near[0]}? " if near else ""
         names = ", ".join(one.name for one in SETTINGS)
-        raise BadUsage(
-            f"{path}: {key!r} is not a setting", f"{about}the settings are {names}, [{STORES}], [{CHANNELS}]"
-        )
+        tables = f"[{STORES}], [{CHANNELS}], [{APPS}.NAME]"
+        raise BadUsage(f"{path}: {key!r} is not a setting", f"{about}the settings are {names}, {tables}")
     if type(value) is not kind:  # to isinstance, true would be a number
         given = type(value).__name__
         raise BadUsage(f"{path}: {key} must be of type {kind.__name__}", f"it is of type {given}")
@@ -251,22 +271,12 @@ def _check(path: Path, key: str, value: Any, known: Mapping[str, Setting]) -> No
         raise BadUsage(f"{path}: {key} must contain only strings", f'{key} = ["...", "..."]')
 
 
-def _lines(text: str) -> dict[str, int]:
-    """In which line each key stands; good enough to show it to a person."""
-    found: dict[str, int] = {}
-    table = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        words = line.strip()
-        if words.startswith("["):
-            table = words.strip("[] ").replace('"', "")
-        elif "=" in words and not words.startswith("#"):
-            key = words.partition("=")[0].strip().strip('"')
-            found.setdefault(table if table.startswith(f"{STORES}.") else f"{table}.{key}" if table else key, number)
-    return found
-
-
 def _store(key: str) -> Setting:
     return Setting(key, "where this store is", secret=True)
+
+
+def _app(key: str) -> Setting:
+    return Setting(key, "an application: how it is restarted", dict, secret=True)
 
 
 def _without_password(text: str) -> str:

@@ -6,6 +6,7 @@ import atexit
 import getpass
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -37,7 +38,7 @@ class Workspace:
     strings that may still get in when all connections are in use; emergency_user: the role of the session that the
     service keeps for then, if it is another one; emergency_journal: the directory for records while the ledger can't be
     written; unrecorded: why somebody has a plan carried out that can't be recorded anywhere; parent_run: the run that
-    what is run in it belongs to.
+    what is run in it belongs to. apps: the tables of the applications, by name.
     """
 
     home: Path
@@ -64,6 +65,7 @@ class Workspace:
     emergency: tuple[str, ...] = field(default=(), repr=False)
     emergency_user: str = ""
     pgbouncer: str = field(default="", repr=False)
+    apps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     history_size: str = "1GB"
     metrics_key: Path | None = None
     parent_run: str = ""

@@ -109,6 +109,19 @@ def test_killed_between_merging_and_deleting_it_is_merged_once(ledger: Ledger) -
     assert len(ledger.read("audit", limit=10)) == 2  # that it began, and that it was merged
 
 
+def test_a_file_that_somebody_changed_is_kept(ledger: Ledger) -> None:
+    """What is before the change is taken into the ledger, once; the file stays for whoever looks into it."""
+    held = locked(ledger)
+    run_id = run_all(ledger, plan_of())
+    held.rollback()
+    (path,) = ledger.emergency.places[0].iterdir()
+    path.write_text(path.read_text().replace('"done"', '"gone"'))
+    assert merge.merge(ledger) == [run_id]
+    assert merge.merge(ledger) == []
+    assert path.exists()
+    assert ledger.emergency.runs()[run_id].broken
+
+
 def test_a_run_that_died_is_shown_as_interrupted(ledger: Ledger) -> None:
     held = locked(ledger)
     journal, plan = LedgerJournal(ledger, "ana", "digest"), plan_of()

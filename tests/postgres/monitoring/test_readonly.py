@@ -48,6 +48,17 @@ create function to_colour(int) returns colour immutable language plpgsql
   as 'begin perform traps.spring(); return ''red''; end';
 create aggregate trap_sum(int) (sfunc = plus, stype = int, initcond = '0');
 create table parent (a int) partition by range (a);
+create table predicated (a int);
+create index on predicated (a) where a > traps.immutable_liar(1);
+create table expressed (a int);
+create index on expressed ((a + traps.immutable_liar(1)));
+create view over_predicated as select a from predicated;
+create table counted (a int);
+create statistics many on (a + traps.immutable_liar(1)), a from counted;
+create table keyed (a int) partition by range ((a + traps.immutable_liar(1)));
+create table part_of_keyed partition of keyed for values from (1) to (2);
+create table checked (a int check (a > traps.immutable_liar(0)));
+create table checked_child () inherits (checked);
 create extension file_fdw;
 create server files foreign data wrapper file_fdw;
 create foreign table programs (line text) server files options (program 'false');
@@ -86,6 +97,12 @@ REFUSED = [
     "select trap_domain '1'",
     "select '{1}'::trap_domain[]",
     "select '(1)'::trap_row",
+    "select * from predicated where a < 5",
+    "select count(*) from expressed",
+    "select * from over_predicated where a < 5",
+    "select a from counted group by a",
+    "select * from keyed where a = 1",
+    "select * from part_of_keyed where a = 1",
     "select * from programs",
     "select * from parent",
     "select * from victim, lateral spring() s",
@@ -102,6 +119,7 @@ REFUSED = [
 
 READING = [
     "select count(*) as value, max(a) as of from victim",
+    "select a from checked where a = 3",
     "select value from harmless",
     "select coalesce(nullif(a, 1), 2), greatest(a, 3), extract(epoch from clock_timestamp()) from victim",
     "with x(a, b) as (select 1, 2) select a, b from x",
@@ -162,6 +180,10 @@ SPRINGING = [
     "select * from view_of_domain",
     "select 1::trap_domain",
     "select '(1)'::trap_row",
+    "select * from predicated where a < 5",
+    "select count(*) from expressed",
+    "select a from counted group by a",
+    "select * from keyed where a = 1",
     "select * from programs",
     "select * from parent",
 ]

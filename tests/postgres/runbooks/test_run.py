@@ -170,12 +170,13 @@ def _busy(ground: Place) -> bool:
 
 def test_the_check_finds_what_could_not_be_done_tonight(ground: Place) -> None:
     """A word that nobody knows, a command that can't be planned, SQL that fails; what is well is not listed."""
-    look = "1. Look.\n   ```sql\n   select relname from pg_class limit 1\n   ```\n"
-    bad = "2. Look.\n   ```sql\n   select nothing from nowhere\n   ```\n3. Fill.\n   ```tabsync\n   alert ack <riddle>\n   ```\n"
-    more = (
-        "4. Wrong.\n   ```tabsync\n   alert ack nosuch\n   ```\n5. Tell.\n6. Back.\n   ```tabsync\n   health\n   ```\n"
-    )
-    ground.manual(look + bad + more)
+
+    def block(number: int, kind: str, text: str) -> str:
+        return f"{number}. Do it.\n   ```{kind}\n   {text}\n   ```\n"
+
+    steps = block(1, "sql", "select relname from pg_class limit 1") + block(2, "sql", "select nothing from nowhere")
+    steps += block(3, "tabsync", "alert ack <riddle>") + block(4, "tabsync", "alert ack nosuch")
+    ground.manual(f"{steps}5. Tell.\n{block(6, 'tabsync', 'health')}")
     found = ground.run("runbook", "check", "too slow")
     assert found.code == 1
     assert "3 of 5 steps could not be carried out" in found.out

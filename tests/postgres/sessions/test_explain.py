@@ -119,6 +119,7 @@ EXPLAINED = [
     ("select a from plain where a = $1 for update skip locked", "LockRows"),
     ("select * from fair limit $1", "app.tenant"),
     ("select * from clean where b like 'x%' -- and more", "Scan on plain"),
+    ("select pg_sleep(100), lo_create(4711), a from plain", "Scan on plain"),
     ("values (1), (2)", "Values Scan"),
     ("select 1", "Result"),
 ]
@@ -142,8 +143,9 @@ def conninfo(request: pytest.FixtureRequest, databases: Databases, servers: Serv
         with psycopg.connect(conninfo, autocommit=True) as making:
             (name,) = making.execute("select current_database()").fetchone() or ("",)
             making.execute(f"alter database {name} owner to mallory")
-            making.execute("set role mallory")
-            making.execute(PLANTED.replace("PROOF", str(proof)))
+            mallory = make_conninfo(conninfo, user="mallory", password="secret", passfile="")
+            with psycopg.connect(mallory, autocommit=True) as planting:
+                planting.execute(PLANTED.replace("PROOF", str(proof)))
             making.execute(f'alter role mallory in database {name} set search_path to shop, "$user", public')
             making.execute("analyze shop.plain")
         yield conninfo
@@ -182,6 +184,7 @@ def test_what_is_postgresqls_own_is_explained_and_not_run(conninfo: str, proof: 
             found = explain(connection, text, "mallory")
             assert any(words in line for line in found.lines), (text, found.lines)
         assert connection.execute("select count(*), max(b) from shop.plain").fetchone() == (500, "99")
+        assert connection.execute("select count(*) from pg_largeobject_metadata").fetchone() == (0,)
         assert connection.execute("select current_user::text").fetchone() == ("postgres",)
     assert proof.read_text() == ""
 

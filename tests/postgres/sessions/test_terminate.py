@@ -91,6 +91,7 @@ def test_idle_ones_are_ended_and_the_connections_are_counted_again(
     assert {one["pid"] for one in page.data["ended"]} == {pid(one) for one in idle}
     assert [is_alive(one) for one in (*idle, busy, other)] == [False, False, False, True, True]
     assert page.headline.startswith("ENDED 3 SESSIONS")
+    assert not any("opened anew" in getattr(block, "text", "") for block in page.blocks)
 
 
 def test_a_session_that_became_active_is_left(

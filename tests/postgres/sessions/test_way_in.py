@@ -28,6 +28,7 @@ from tabsync.sessions.way_in import way_in
 from tabsync.system.local import connect_to
 from tabsync.workspace import Workspace
 from tests.conftest import run_sql
+from tests.pooler import pgbouncer
 from tests.servers import running_server
 
 Workspaces = Callable[..., Workspace]
@@ -88,6 +89,7 @@ def test_through_the_services_session(small: dict[str, str], workspaces: Workspa
         outcome = run(made.plan, workspace, workspace.journal())
         done = show_terminate(Done(workspace, request, made, outcome))
         assert len(done.data["ended"]) == 5
+        assert not any("opened anew" in getattr(block, "text", "") for block in done.blocks)
         psycopg.connect(small["ops"]).close()
         assert look_show(workspace, Show()).data["through"] == ""
 
@@ -105,6 +107,24 @@ def test_by_a_superusers_slots(small: dict[str, str], workspaces: Workspaces) ->
     with full(small["app"]), way_in(workspace, "tests") as way:
         assert way.told.startswith("[emergency] databases, shop on ")
         assert way.one("here")["user"] == "postgres"
+
+
+def test_a_pooler_whose_pool_is_full(
+    small: dict[str, str], workspaces: Workspaces, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tabsync.sessions.way_in._PATIENCE", 0.5)
+    with pgbouncer(directory, small["root"], "transaction", default_pool_size="1") as through:
+        workspace = replace(workspaces(through), emergency=(small["root"],))
+        said: list[str] = []
+        one = Kept(workspace, said.append, Event())
+        one.step(0)  # behind a pooler in transaction mode there is no session to keep
+        one.close()
+        assert any("transaction mode" in line for line in said)
+        with psycopg.connect(through) as holding:
+            holding.execute("select 1")
+            with way_in(workspace, "tests") as way:
+                assert way.told.startswith("[emergency] databases")
+                assert way.one("here")["database"] == "shop"
 
 
 def test_nobody_gets_in_and_it_says_what_is_missing(small: dict[str, str], workspaces: Workspaces) -> None:

@@ -92,7 +92,7 @@ def test_what_is_left_is_told() -> None:
         replace(IDLE, pid=5, state="idle in transaction"),
     ]
     notes = " | ".join(_idle(FIVE, left, SERVER)[1])
-    for words in ("1 more may not be ended", "1 sessions of other users", "1 idle sessions of other", "terminate 5"):
+    for words in ("1 more may not be ended", "other users, 1", "other databases, 1", "terminate 5"):
         assert words in notes
 
 

@@ -7,8 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from tabsync.kernel.errors import Refused
 from tabsync.postgres.refusal import cannot_connect, may_be_full
 from tabsync.sessions.watch import judged
+from tabsync.sessions.way_in import prove_same
 
 ROLE: dict[str, Any] = {
     "user": "ops",
@@ -70,3 +72,13 @@ def test_beforehand() -> None:
     weak = judged(ROLE | {"signals_all": False}, {"user": "ops", "signals_all": False}, 0)
     assert weak["told"].endswith("but to end no sessions: grant pg_signal_backend to ops")
     assert not weak["acts"]
+
+
+def test_the_same_server_as_far_as_is_known() -> None:
+    here = {"system_identifier": "7", "database": "shop", "database_oid": 5}
+    prove_same(here, here)
+    prove_same(here | {"system_identifier": None}, here)
+    prove_same(here, here | {"system_identifier": None})
+    for what in here:
+        with pytest.raises(Refused, match=what):
+            prove_same(here | {what: "8"}, here)

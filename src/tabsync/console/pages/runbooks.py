@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
-from tabsync.console.base.access import ResponderPost, Viewer, sent_form
+from tabsync.console.base.access import ResponderPost, Viewer, ViewerPost, sent_form
 from tabsync.console.base.guiding import Answer
 from tabsync.console.base.render import page
 from tabsync.console.base.state import Console, console_of
@@ -20,6 +20,7 @@ from tabsync.ledger.runs import recent_runs
 from tabsync.manual.load import read
 from tabsync.manual.model import Runbook
 from tabsync.runbooks.begin import alert_facts
+from tabsync.runbooks.find import Find, look_find
 from tabsync.runbooks.guide import Guide, runbook_named, watch
 from tabsync.runbooks.parent import WORDS
 from tabsync.runbooks.show import copied
@@ -38,6 +39,18 @@ def all_of_them(request: Request, _: Viewer, console: Annotated[Console, Depends
     manual, _problems = read(console.workspace.manual_path)
     runs = [one for one in recent_runs(console.ledger, _RUNS, WORDS) if one["state"] == "open"]
     return page(request, "runbooks.html", runbooks=manual.runbooks, runs=runs)
+
+
+@router.post("/runbooks/find")
+def find(
+    request: Request, _: ViewerPost, console: Annotated[Console, Depends(console_of)], text: Annotated[str, Form()] = ""
+) -> Response:
+    """Which runbooks fit a message that somebody has pasted."""
+    found = look_find(console.workspace, Find(text))
+    manual, _problems = read(console.workspace.manual_path)
+    fits = dict.fromkeys(str(title) for one in found.data["fits"] if (title := one.get("runbook")))
+    titles = [title for title in fits if manual.runbook(title)]
+    return page(request, "runbook_found.html", found=found, titles=titles, text=text)
 
 
 @router.get("/runbooks/{title}")

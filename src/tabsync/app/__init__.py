@@ -1,0 +1,1 @@
+"""The application beside the database: restart it, read its log, give it another database."""

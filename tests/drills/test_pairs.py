@@ -1,0 +1,121 @@
+"""Two things are broken at once: the ledger is full, nobody serves, no connection is left. A runbook still runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from tabsync.postgres import embedded
+from tests.conftest import run_sql
+from tests.postgres.runbooks.place import Place, killed
+from tests.servers import running_server
+from tests.service.disk import small_disk
+
+HEAD = "#### Too many sessions\n\nRecovers: Active connections < 50 % for 1 s within 20 s\n\n"
+STEPS = """1. Who is there?
+   ```tabsync
+   connections show
+   ```
+2. End what idles.
+   ```tabsync
+   connections terminate --idle-for 1s
+   ```
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[embedded.Server]:
+    """A server on which few can connect, with the role of an application and that of tabsync."""
+    with running_server("pairs", max_connections="12", superuser_reserved_connections="3") as found:
+        for name in ("application", "operator"):
+            run_sql(found.conninfo(), "create role {} login", name)
+        run_sql(found.conninfo(), "grant pg_monitor, pg_signal_backend to operator")
+        hba = found.data / "pg_hba.conf"
+        hba.write_text(f"local all application,operator trust\n{hba.read_text()}")
+        run_sql(found.conninfo(), "select pg_reload_conf()")
+        yield found
+
+
+@contextmanager
+def taken(server: embedded.Server, left: int) -> Iterator[None]:
+    """Sessions that idle, on all connections but some; at the end they are gone, whoever ended them."""
+    opened = []
+    try:
+        with suppress(psycopg.OperationalError):
+            while True:
+                opened.append(psycopg.connect(make_conninfo(server.conninfo(), user="application")))
+        for one in opened[:left]:
+            one.close()
+        yield
+    finally:
+        for one in opened:
+            one.close()
+
+
+@contextmanager
+def collecting(ground: Place) -> Iterator[subprocess.Popen[bytes]]:
+    """What keeps a session for when no connection is left."""
+    process = ground.start("collector", "run")
+    try:
+        ground.waits(lambda: (ground.directory / "disk" / "home" / "emergency.sock").exists())
+        yield process
+    finally:
+        killed(process)
+
+
+@pytest.mark.parametrize("broken", [("ledger", "slots"), ("ledger", "service"), ("service", "slots")])
+def test_a_runbook_runs_and_nothing_of_its_record_is_lost(
+    directory: Path, server: embedded.Server, broken: tuple[str, str]
+) -> None:
+    ground = Place(directory, make_conninfo(server.conninfo(), user="operator", connect_timeout=5))
+    ground.manual(STEPS, HEAD)
+    with small_disk(directory / "disk", "16m") as disk, ExitStack() as stack:
+        settings = f'\n[emergency]\ndatabases = ["{server.conninfo()}"]\n' if "service" in broken else "\n"
+        config = (directory / "tabsync.toml").read_text().replace('home = "home"', 'home = "disk/home"') + settings
+        (directory / "tabsync.toml").write_text(config)
+        assert ground.run("run", "list").code == 0  # the ledger is there, as it would be
+        if "service" not in broken:
+            stack.enter_context(collecting(ground))
+        stack.enter_context(taken(server, 0 if "slots" in broken else 1))
+        if "slots" in broken:
+            assert _refused(ground.conninfo)
+        if "ledger" in broken:
+            disk.fill()
+        time.sleep(1.2)  # they must have idled for longer than the step says
+        told = _runs(ground)
+        if broken == ("ledger", "service"):
+            assert ground.run("run", "show", told["run"], "--json").json["run"]["journal"]
+        if "ledger" in broken:
+            disk.empty()
+            ground.run("run", "list")  # with room again, the next command takes everything into the ledger
+        shown = ground.shown(told["run"])
+        assert "journal" not in shown
+        assert [{name: one[name] for name in told["steps"][0]} for one in shown["steps"]] == told["steps"]
+        assert (shown["state"], [one["state"] for one in shown["steps"]]) == ("done", ["done", "done"])
+        assert shown["target"]["recovery"]["recovered"] is True
+        (under,) = shown["runs"]
+        assert (under["procedure"], under["state"]) == ("connections terminate", "done")
+
+
+def _runs(ground: Place) -> Any:
+    done = ground.run("runbook", "run", "too many sessions", "--yes", "--json")
+    told = json.loads(done.out)
+    assert (done.code, told["state"]) == (0, "done"), (done.err, told)
+    return told
+
+
+def _refused(conninfo: str) -> bool:
+    try:
+        psycopg.connect(conninfo).close()
+    except psycopg.OperationalError:
+        return True
+    return False
