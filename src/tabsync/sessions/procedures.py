@@ -26,6 +26,23 @@ PROCEDURES: tuple[Procedure, ...] = (
         needs="pg_monitor",
     ),
     Procedure(
+        words="connections diagnose",
+        summary="Find out why one can't connect: the server, its limits, the pooler, or the application's own pool.",
+        example='tabsync connections diagnose --text "couldn\'t get a connection after 30.00 sec"',
+        details=(
+            "One sentence with its evidence, what could not be seen, and the step that fits, within 10 seconds. It "
+            "ends nothing. A server that is stopped and a wrong port look alike: they are told apart by where the "
+            "database answered last, or by postmaster.pid on the same machine; else both are named. The application's "
+            "own pool is visible to no database: give its message with --text.\n\nExit code 0: connections are used "
+            "up, and ending sessions helps. 1: it is something else, which is named. 6: unknown."
+        ),
+        request="tabsync.sessions.diagnose:Diagnose",
+        takes="database json",
+        read="tabsync.sessions.diagnose:look_diagnose",
+        operator="viewer",
+        needs="pg_monitor; it also says what it can without a session",
+    ),
+    Procedure(
         words="connections terminate",
         summary="End sessions: by process id, or those that have been idle for long.",
         example="tabsync connections terminate --idle-for 5min --dry-run",

@@ -22,7 +22,7 @@ from tabsync.postgres.settings import Limits
 if TYPE_CHECKING:
     from tabsync.postgres.connect import Connection
 
-SQL = {**named(__package__, "sessions.sql"), **named(__package__, "queries.sql")}
+SQL = {**named(__package__, "sessions.sql"), **named(__package__, "queries.sql"), **named(__package__, "diagnose.sql")}
 """What may be asked; through the service's session, nothing else. Statements that are composed are not among them."""
 
 LIMITS = Limits(lock_timeout=1_000, statement_timeout=5_000, idle_in_transaction_timeout=10_000)

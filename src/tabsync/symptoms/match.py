@@ -78,6 +78,10 @@ def _hits(sign: Sign, pasted: Pasted) -> Iterator[Hit]:
         return
     if any(word in pasted.words for word in sign.unless):
         return
+    if sign.frames and not any(one in pasted.frames for one in sign.frames):
+        return
+    if any(one in pasted.frames for one in sign.no_frames):
+        return
     for pattern in sign.patterns:
         start, end = find(pattern, pasted)
         if start >= 0 and pattern.whole:

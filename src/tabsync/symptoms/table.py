@@ -11,6 +11,7 @@ A sign names `causes`, the likeliest first, and has one or more of:
     codes               words that stand alone: P1001, ECONNREFUSED, the class of an exception
     states, classes     SQLSTATEs, and the first two characters of them
     routines, tags      PostgreSQL's C functions; what psql says of a statement that ran
+    frames, no_frames   parts of stack frames: one of these must be in the text, none of these may be
     with, unless        one of these must be in the text, none of these may be
     connecting          true: only while a connection was made; false: only later
     login               true: the server says it before anybody is logged in, so that it may come as nothing but ????
@@ -74,6 +75,8 @@ class Sign:
     tags: frozenset[str]
     needs: tuple[str, ...]
     unless: tuple[str, ...]
+    frames: tuple[str, ...]
+    no_frames: tuple[str, ...]
     connecting: bool | None
 
 
@@ -146,6 +149,8 @@ def _sign(row: dict[str, Any], causes: dict[str, Cause]) -> Sign:
         names("tags"),
         tuple(row.get("with", ())),
         tuple(row.get("unless", ())),
+        tuple(row.get("frames", ())),
+        tuple(row.get("no_frames", ())),
         row.get("connecting"),
     )
 

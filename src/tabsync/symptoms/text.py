@@ -16,6 +16,9 @@ import psycopg.errors
 LONGEST = 1_000_000
 """Characters that are read; of a longer text the beginning and the end, where the error stands."""
 
+_FRAMES = 100_000
+"""Characters of stack frames that are looked at."""
+
 _FRAME = re.compile(r'\s*(?:\|\s*)?File "[^"]*", line \d+')
 _NOISE = re.compile(
     r"(?:\s{2,8}|\t)\s{0,8}at \S|\s*at \S{1,200} \(.{0,300}:\d+"  # a frame of Java, Node or .NET
@@ -66,7 +69,7 @@ class Pasted:
     words: in lower case, in one line, without stack frames and statements; lines: where in it each line begins; codes:
     words that stand alone; states: SQLSTATEs; routines: PostgreSQL's own; tags: what psql says of a statement that
     ran; connecting: whether it failed while a connection was made; rows: whether it shows rows; known: each of its
-    words once.
+    words once; frames: the stack frames that were left out, which tell where it failed.
     """
 
     words: str
@@ -78,12 +81,14 @@ class Pasted:
     connecting: bool
     rows: bool
     known: frozenset[str]
+    frames: str
 
 
 def read(text: str) -> Pasted:
     """Read a text that was pasted. No text is refused."""
     text = _plain(text)
-    kept = [_VALUE.sub("=()", line) for line in _told(text)]
+    told, frames = _told(text)
+    kept = [_VALUE.sub("=()", line) for line in told]
     words, lines = [], []
     at = 0
     for line in kept:
@@ -104,6 +109,7 @@ def read(text: str) -> Pasted:
         any(mark in text for mark in _CONNECTING),
         bool(_ROWS.search(whole)),
         frozenset(WORD.findall(" ".join(words))),
+        "\n".join(frames)[:_FRAMES],
     )
 
 
@@ -137,9 +143,10 @@ def _repaired(line: str) -> str:
     return line
 
 
-def _told(text: str) -> list[str]:
-    """The lines that tell what happened: no stack frames with their source, no statements, which may quote anything."""
+def _told(text: str) -> tuple[list[str], list[str]]:
+    """The lines that tell what happened, and stack frames. Statements are in neither: they may quote anything."""
     kept: list[str] = []
+    frames: list[str] = []
     below: int | None = None  # lines that are further in than this belong to what was left out
     for line in text.split("\n"):
         start = line[:2000]  # whatever is longer is no frame
@@ -149,12 +156,15 @@ def _told(text: str) -> list[str]:
         below = None
         if _FRAME.match(start):
             below = indent
+            frames.append(start)
         elif found := _STATEMENT.search(start):
             kept.append(line[: found.start()])
             below = indent
-        elif not _NOISE.match(start):
+        elif _NOISE.match(start):
+            frames.append(start)
+        else:
             kept.append(line)
-    return kept
+    return kept, frames
 
 
 def _states(text: str) -> set[str]:

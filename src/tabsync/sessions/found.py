@@ -1,0 +1,116 @@
+"""What connections diagnose has found out, and what it says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Network = Literal["answers", "refused", "silent", "no name", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the server says of its sessions. at_limit: roles and databases whose limit is reached, in words."""
+
+    used: int
+    slots: int
+    active: int = 0
+    idle: int = 0
+    in_transaction: int = 0
+    waiting: int = 0
+    standby: bool = False
+    read_only: str = ""
+    sees_all: bool = True
+    at_limit: tuple[str, ...] = ()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether an ordinary user gets no session any more."""
+        return self.used >= self.slots
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A pool of PgBouncer, as SHOW POOLS has it. servers: connections to the server, of any state."""
+
+    name: str
+    waiting: int
+    active: int
+    servers: int
+    longest: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pooler:
+    """What PgBouncer's console says. error: why it says nothing; clients, most: of all pools, and their limit."""
+
+    pools: tuple[Pool, ...] = ()
+    clients: int = 0
+    most: int = 0
+    error: str = ""
+
+    @property
+    def stuck(self) -> Pool | None:
+        """The pool whose clients wait for long, or for a server that isn't there; the worst of several."""
+        stuck = [one for one in self.pools if one.waiting and (one.longest >= 1 or not one.servers)]
+        return max(stuck, key=lambda one: (one.longest, one.waiting), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """Where the database answered last. at: when, in words."""
+
+    host: str
+    port: str
+    at: str
+    directory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A data directory on this machine. port: of its postmaster.pid, "" without one; runs: its process is there."""
+
+    directory: str
+    port: str = ""
+    runs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What could be found out.
+
+    network: how the address answers before any login; refusal: why no ordinary session was possible, "" when one was;
+    through: what else let us in; disk_free: bytes; said: causes that a message points to; asked: there is a message.
+    """
+
+    host: str
+    port: str
+    network: Network = "unknown"
+    network_says: str = ""
+    refusal: str = ""
+    through: str = ""
+    room: Room | None = None
+    pooler: Pooler | None = None
+    last: Last | None = None
+    here: tuple[Here, ...] = ()
+    disk_free: int | None = None
+    said: tuple[str, ...] = ()
+    asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What it is. causes: names of the table of symptoms, two where they can't be told apart; helps: ending
+    sessions does; unknown: it was not found out.
+
+    says: one sentence; because: its evidence; unseen: what could not be seen; next: what to do.
+    """
+
+    causes: tuple[str, ...]
+    says: str
+    because: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    next: tuple[str, ...] = ()
+    helps: bool = False
+    unknown: bool = False
+    runbooks: tuple[str, ...] = ()

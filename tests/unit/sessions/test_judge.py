@@ -1,0 +1,73 @@
+"""From the evidence to the cause, in their order: what tests on real servers bring about, and its neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tabsync.sessions.found import Evidence, Here, Last, Pool, Pooler, Room
+from tabsync.sessions.judge import judge, meaning
+from tabsync.symptoms.table import causes
+
+SEEN = Evidence("db", "5432", "answers")
+ROOM = Room(12, 97, active=3, idle=9)
+LAST = Last("db", "5432", "2026-11-29 09:00")
+STUCK = Pooler((Pool("shop of app", 5, 2, 2, 7.0),))
+DEAD = Pooler((Pool("shop of app", 5, 0, 0),))
+REFUSED = replace(SEEN, network="refused", refusal="Connection refused")
+
+CASES: list[tuple[Evidence, list[str]]] = [
+    (replace(SEEN, network="no name"), ["name unknown"]),
+    (REFUSED, ["server stopped", "wrong port"]),
+    (replace(REFUSED, last=LAST), ["server stopped"]),
+    (replace(REFUSED, last=replace(LAST, port="5433")), ["wrong port"]),
+    (replace(REFUSED, last=replace(LAST, host="other")), ["server stopped", "wrong port"]),
+    (replace(REFUSED, here=(Here("/d", "5432"),)), ["server stopped"]),
+    (replace(REFUSED, here=(Here("/d", "5433", runs=True),)), ["wrong port"]),
+    (replace(REFUSED, disk_free=1000, last=LAST), ["disk full"]),
+    (replace(SEEN, network="silent", refusal="no answer within 8 s"), ["no answer in time"]),
+    (replace(SEEN, refusal="FATAL: the database system is starting up"), ["starting"]),
+    (replace(SEEN, refusal="Das Datenbanksystem startet"), ["starting"]),
+    (replace(SEEN, refusal='FATAL: too many connections for role "app"'), ["role limit"]),
+    (replace(SEEN, refusal="sorry, too many clients already"), ["server slots full"]),
+    (replace(SEEN, refusal="sorry, too many clients already", pooler=DEAD), ["behind the pooler down"]),
+    (replace(SEEN, refusal="Tenant or user not found"), ["project paused"]),
+    (replace(SEEN, room=ROOM, pooler=STUCK), ["pooler pool full"]),
+    (replace(SEEN, room=replace(ROOM, used=97), pooler=STUCK), ["server slots full"]),
+    (replace(SEEN, room=ROOM, pooler=Pooler(clients=100, most=100)), ["pooler client limit"]),
+    (replace(SEEN, room=replace(ROOM, at_limit=("database d has 1 of its 1 connections",))), ["database limit"]),
+    (replace(SEEN, room=replace(ROOM, standby=True), said=("read-only",)), ["read-only"]),
+    (replace(SEEN, room=replace(ROOM, standby=True)), []),
+    (replace(SEEN, room=ROOM, disk_free=0), ["disk full"]),
+    (replace(SEEN, room=ROOM, said=("application pool full",), asked=True), ["application pool full"]),
+    (replace(SEEN, room=ROOM), []),
+]
+
+
+@pytest.mark.parametrize("case", range(len(CASES)))
+def test_the_cause_that_the_evidence_leaves(case: int) -> None:
+    seen, expected = CASES[case]
+    found = judge(seen)
+    assert list(found.causes) == expected
+    assert found.says.endswith(".")
+    assert found.next
+    assert all(one in causes() or one == "wrong port" for one in found.causes)
+
+
+def test_ending_sessions_helps_only_where_connections_are_used_up() -> None:
+    helped = {found.causes[0] for seen, _ in CASES if (found := judge(seen)).causes and found.helps}
+    assert helped == {"server slots full", "role limit", "database limit", "pooler pool full"}
+
+
+def test_what_is_not_known_is_unknown() -> None:
+    assert judge(replace(SEEN, refusal="nobody knows")).unknown
+    assert judge(replace(SEEN, room=ROOM, asked=True)).unknown
+    assert not judge(replace(SEEN, room=ROOM)).unknown
+    assert meaning("nobody knows") == ()
+
+
+def test_what_could_not_be_seen_is_said() -> None:
+    assert any("[pgbouncer]" in one for one in judge(replace(SEEN, room=ROOM)).unseen)
+    broken = replace(SEEN, room=ROOM, pooler=Pooler(error="no password"))
+    assert any("no password" in one for one in judge(broken).unseen)
