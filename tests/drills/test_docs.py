@@ -48,6 +48,7 @@ _GIVEN = {
     "alerts.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "api.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "connections.md": ("tabsync init postgresql://me@db.example.com/shop",),
+    "runbooks.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "manual.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "schedule.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "encrypt.md": ("tabsync init postgresql://me@db.example.com/shop", "tabsync backup take full"),

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,7 +23,7 @@ from psycopg.conninfo import make_conninfo
 
 from tabsync.demo import database
 from tabsync.demo.place import DATABASE, Place
-from tabsync.kernel.errors import FailedPartway
+from tabsync.kernel.errors import FailedPartway, TabsyncError
 from tabsync.monitoring.alerts.watch import last_scrape
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
@@ -158,7 +158,7 @@ def collecting(config: Path, workspace: Workspace) -> Iterator[None]:
     )
     try:
         until = time.monotonic() + _PATIENCE
-        while last_scrape(workspace) is None:
+        while not _has_measured(workspace):
             if process.poll() is not None or time.monotonic() > until:
                 raise FailedPartway(
                     "the collector did not begin to measure", f"tabsync collector run --config {config}"
@@ -172,6 +172,12 @@ def collecting(config: Path, workspace: Workspace) -> Iterator[None]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _has_measured(workspace: Workspace) -> bool:
+    with suppress(TabsyncError):  # the file of the history is only just being made
+        return last_scrape(workspace) is not None
+    return False
 
 
 def free_port() -> int:
