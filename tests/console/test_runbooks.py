@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 from psycopg.conninfo import conninfo_to_dict
@@ -169,3 +170,34 @@ def test_a_pasted_message_leads_to_its_runbook(site: Site, pages: Pages) -> None
     page.get_by_role("button", name="Find").click()
     expect(page.locator("main")).to_contain_text("nothing in this text is known")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_sessions_are_seen_and_ended(site: Site, pages: Pages) -> None:
+    """A responder ends one that idles; one in a transaction is an admin's; a viewer sees no statement."""
+    with (
+        psycopg.connect(site.workspace.conninfo, application_name="till", autocommit=True) as till,
+        psycopg.connect(site.workspace.conninfo, application_name="kitchen") as kitchen,
+    ):
+        till.execute("select 'the till'")
+        kitchen.execute("select 'the kitchen'")
+        viewer, responder = pages(width=390).page, pages().page
+        for page, name in ((viewer, "vic"), (responder, "rob")):
+            enter(site, page, name)
+            page.goto(site.url("/sessions"))
+            expect(page.locator("main")).to_contain_text("connections are in use")
+        expect(viewer.get_by_role("button", name="End")).to_have_count(0)
+        assert viewer.evaluate("document.documentElement.scrollWidth") <= 390
+        row = responder.get_by_role("row").filter(has_text="till")
+        row.get_by_role("button", name="End").click()
+        responder.get_by_role("button", name="Run this step").or_(
+            responder.get_by_role("button", name="Run these")
+        ).click()
+        expect(responder.locator("main")).to_contain_text("ENDED 1 SESSION")
+        with pytest.raises(psycopg.OperationalError):
+            till.execute("select 1")
+        responder.goto(site.url("/sessions"))
+        responder.get_by_role("row").filter(has_text="kitchen").get_by_role("button", name="End").click()
+        responder.get_by_label("Type").fill(database_of(site))
+        responder.get_by_role("button", name="Run").click()
+        expect(responder.locator("main")).to_contain_text("only an admin may have it done")
+        kitchen.execute("select 1")

@@ -35,6 +35,7 @@ from tabsync.console.pages import (
     runbooks,
     runs,
     schedule,
+    sessions,
     status,
 )
 from tabsync.kernel.errors import BadUsage, NotAllowed, ProblemFound, Refused, TabsyncError
@@ -77,6 +78,7 @@ def create_app(workspace: Workspace, *, hosts: Sequence[str]) -> FastAPI:
         plans,
         runbooks,
         runs,
+        sessions,
         audit,
         api,
     ):

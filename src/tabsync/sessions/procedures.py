@@ -58,6 +58,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         show="tabsync.sessions.terminate:show_terminate",
         surfaces=ON_REQUEST,
         needs="pg_signal_backend and pg_monitor",
+        operator="responder",
     ),
     Procedure(
         words="connections limit",
@@ -74,6 +75,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         show="tabsync.sessions.limit:show_limit",
         surfaces=ON_REQUEST,
         needs="CREATEROLE, and ADMIN on the role",
+        operator="responder",
     ),
     Procedure(
         words="queries show",
@@ -100,6 +102,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         show="tabsync.sessions.cancel:show_cancel",
         surfaces=ON_REQUEST,
         needs="pg_signal_backend and pg_monitor",
+        operator="responder",
     ),
     Procedure(
         words="queries explain",

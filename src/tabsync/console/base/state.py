@@ -14,12 +14,16 @@ from tabsync.console.base.guiding import Guides
 from tabsync.console.base.throttle import Throttle
 from tabsync.console.base.watch import Watch
 from tabsync.console.base.worker import Worker
+from tabsync.kernel.request import Nothing
 from tabsync.kernel.step import Facts
 from tabsync.ledger.open import Ledger
 from tabsync.manual.load import read
 from tabsync.monitoring.health import check_health
 from tabsync.procedures.status import look
 from tabsync.schedule.report import Report, look_report
+from tabsync.sessions.locks import look_locks
+from tabsync.sessions.queries import Queries, look_queries
+from tabsync.sessions.show import Show, look_show
 from tabsync.workspace import Workspace
 
 
@@ -34,6 +38,7 @@ class Console:
     guides: Guides
     windows: Watch
     report: Watch
+    sessions: Watch
     days: Days = field(default_factory=Days)
     throttle: Throttle = field(default_factory=Throttle)
     links: Throttle = field(default_factory=Throttle)
@@ -64,7 +69,17 @@ def new_console(workspace: Workspace) -> Console:
 
     windows = Watch(see_windows, fresh=60.0)  # it asks others, who don't like to be asked often
     report = Watch(lambda: {"page": look_report(workspace, Report())}, fresh=15.0)
-    return Console(workspace, Watch(look_now), Watch(check_now), Worker(workspace), Guides(workspace), windows, report)
+    sessions = Watch(lambda: _sessions(workspace), fresh=2.0)
+    return Console(
+        workspace, Watch(look_now), Watch(check_now), Worker(workspace), Guides(workspace), windows, report, sessions
+    )
+
+
+def _sessions(workspace: Workspace) -> Facts:
+    """Who is connected, what runs, and who waits for whom."""
+    locks = look_locks(workspace, Nothing())
+    connections, running = look_show(workspace, Show()), look_queries(workspace, Queries())
+    return {"connections": connections.data, "queries": running.data, "locks_page": locks}
 
 
 def console_of(request: Request) -> Console:
