@@ -20,6 +20,7 @@ PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 _LONG = (
     "alerts",
     "api",
+    "application",
     "encrypt",
     "manual",
     "own-database",
@@ -45,6 +46,7 @@ _GIVEN = {
         " --command \"delete from users where email = 'ana@example.com'\"",
     ),
     "alerts.md": ("tabsync init postgresql://me@db.example.com/shop",),
+    "application.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "api.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "manual.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "schedule.md": ("tabsync init postgresql://me@db.example.com/shop",),
