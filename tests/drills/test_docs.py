@@ -20,7 +20,11 @@ PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 _LONG = (
     "alerts",
     "api",
+<<<<<<< HEAD
     "connections",
+=======
+    "application",
+>>>>>>> app
     "encrypt",
     "manual",
     "own-database",
@@ -46,6 +50,7 @@ _GIVEN = {
         " --command \"delete from users where email = 'ana@example.com'\"",
     ),
     "alerts.md": ("tabsync init postgresql://me@db.example.com/shop",),
+    "application.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "api.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "connections.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "runbooks.md": ("tabsync init postgresql://me@db.example.com/shop",),

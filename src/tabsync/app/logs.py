@@ -23,7 +23,7 @@ class Logs:
 
     name: Annotated[str, Argument("The application, as [app.NAME] in tabsync.toml calls it.")]
     grep: Annotated[str, Option("Only lines that contain this text, in capitals or not.", metavar="TEXT")] = ""
-    lines: Annotated[int, Option("How many lines at most, the last ones.", minimum=1, maximum=2000)] = 100
+    lines: Annotated[int, Option("How many lines of each replica, the last ones.", minimum=1, maximum=2000)] = 100
 
 
 def look_logs(workspace: Workspace, request: Logs) -> Page:
@@ -31,7 +31,8 @@ def look_logs(workspace: Workspace, request: Logs) -> Page:
     one = application(workspace, request.name)
     log = one.logs(max(request.lines, _SEARCHED) if request.grep else request.lines)
     shown = [(which, _safe(line, workspace)) for which, line in log.lines]
-    wanted = [(which, line) for which, line in shown if request.grep.casefold() in line.casefold()][-request.lines :]
+    fitting = [(which, line) for which, line in shown if request.grep.casefold() in line.casefold()]
+    wanted = [line for which in dict(fitting) for line in _of(which, fitting)[-request.lines :]]
     listed = [{"replica": which, "line": line} for which, line in wanted]
     data = {"app": request.name, "grep": request.grep, "searched": len(shown), "lines": listed, "notes": log.notes}
     page = Page("app logs", data)
@@ -44,6 +45,10 @@ def look_logs(workspace: Workspace, request: Logs) -> Page:
     for note in log.notes:
         page.note(note)
     return page
+
+
+def _of(replica: str, lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(which, line) for which, line in lines if which == replica]
 
 
 def _safe(line: str, workspace: Workspace) -> str:
