@@ -20,11 +20,8 @@ PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 _LONG = (
     "alerts",
     "api",
-<<<<<<< HEAD
-    "connections",
-=======
     "application",
->>>>>>> app
+    "connections",
     "encrypt",
     "manual",
     "own-database",
