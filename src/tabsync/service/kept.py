@@ -20,6 +20,7 @@ from tabsync.kernel.errors import TabsyncError, words_of
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.pipe import LOST
 from tabsync.sessions.emergency import LONGEST, answer_of, checked, place_of, refusal_of, socket_of
+from tabsync.sessions.evidence import note_answer
 from tabsync.sessions.statements import LIMITS, ask
 from tabsync.system.claims import Claim, claim
 from tabsync.system.local import listen_at, may_ask
@@ -124,6 +125,7 @@ class Kept:
         self._tries, self._connect_at = 0, 0.0
         self._alive_at = time.monotonic() + _ALIVE
         self._look_around()
+        self._note_answer()
 
     def _look_around(self) -> None:
         """Say beforehand when it could look and not act."""
@@ -152,6 +154,16 @@ class Kept:
         self._alive_at = time.monotonic() + _ALIVE
         if self._session is not None and ask(self._session, (), "alive", [{}])[0].error:
             self._lose()
+        else:
+            self._note_answer()
+
+    def _note_answer(self) -> None:
+        """Where it answers now is what tells a stopped server from a wrong port, when it doesn't answer any more."""
+        if self._session is None:
+            return
+        (said,) = ask(self._session, (), "room", [{}])
+        if said.rows:
+            note_answer(self.workspace, said.rows[0])
 
     def _lose(self) -> None:
         session, self._session = self._session, None

@@ -125,9 +125,8 @@ def _asked(workspace: Workspace, opening: Opening) -> tuple[Room, str, str, int 
         found, row = here(way), way.one("room")
     refusal = _refused_directly(workspace) if way.told else ""
     free = _disk(row)
-    host, port = address(workspace.conninfo)
     if not way.told:
-        remember(workspace, host, port, str(row["directory"] or "") if free is not None else "")
+        note_answer(workspace, row)
     limits = (*(row["roles"] or ()), *(row["databases"] or ()))
     room = Room(
         found["used"],
@@ -142,6 +141,12 @@ def _asked(workspace: Workspace, opening: Opening) -> tuple[Room, str, str, int 
         limits,
     )
     return room, way.told, refusal, free
+
+
+def note_answer(workspace: Workspace, row: Facts) -> None:
+    """Note where the database answers now, and where its data are if they are on this machine. row: of `room`."""
+    host, port = address(workspace.conninfo)
+    remember(workspace, host, port, str(row["directory"] or "") if _disk(row) is not None else "")
 
 
 def _refused_directly(workspace: Workspace) -> str:

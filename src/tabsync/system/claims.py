@@ -28,6 +28,8 @@ MARK = "TABSYNC_CLAIM"
 """Environment variable that names the claimed directory a child process works for."""
 
 
+_TRIES = 100
+
 _NO_DISK = frozenset({errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EIO})
 
 
@@ -62,12 +64,18 @@ def claim(directory: Path) -> Claim | None:
     """
     if _is_named(directory):
         return None
+    tries = 0
     while True:
+        tries += 1
         try:
             directory.mkdir(parents=True, exist_ok=True)
             fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)  # not inherited by children: PEP 446
         except (FileNotFoundError, FileExistsError):
             if os.path.lexists(directory) and not directory.is_dir():
+                raise
+            if tries > _TRIES:  # no directory can be made there at all, as in /proc
+                if sys.platform == "linux":
+                    return _by_name(directory)
                 raise
             continue  # the directory was swept between two of these calls
         except OSError as error:

@@ -20,8 +20,11 @@ from psycopg.conninfo import make_conninfo
 from tabsync.kernel.errors import CannotConnect, FailedPartway, Refused
 from tabsync.kernel.procedure import Done
 from tabsync.kernel.runner import run
+from tabsync.postgres.conninfo import libpq_environment
 from tabsync.service.kept import Kept
+from tabsync.sessions.diagnose import Diagnose, look_diagnose
 from tabsync.sessions.emergency import SOCKET, call, place_of, socket_of
+from tabsync.sessions.last_answer import last_answer
 from tabsync.sessions.show import Show, look_show
 from tabsync.sessions.terminate import Terminate, plan_terminate, show_terminate
 from tabsync.sessions.way_in import way_in
@@ -79,6 +82,9 @@ def kept(workspace: Workspace) -> Iterator[Kept]:
 def test_through_the_services_session(small: dict[str, str], workspaces: Workspaces) -> None:
     workspace = workspaces(small["ops"])
     with kept(workspace), full(small["app"]) as taken:
+        noted = last_answer(workspace)
+        assert noted is not None and noted.port == libpq_environment(small["ops"])["PGPORT"]
+        assert look_diagnose(workspace, Diagnose()).data["causes"] == ["server slots full"]
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(small["ops"])
         page = look_show(workspace, Show())
