@@ -150,10 +150,12 @@ class AtTerminal:
 
         self._page(what.page)
         if needless:
-            self.terminal.note("what this runbook is for holds already: this step would change nothing about it")
+            self.terminal.note(
+                "this step would help nobody: what the runbook is for holds already, or a step before has said so"
+            )
         plan = what.plan
         if self.terminal.yes:
-            return Choice("skip", "not needed: it holds already") if needless else Choice("do", approval="--yes")
+            return Choice("skip", "it would help nobody") if needless else Choice("do", approval="--yes")
         if not self.asks:
             self.terminal.note("this step changes something: a terminal is needed to be asked, or --yes", "hint")
             return Choice("stop")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -16,6 +17,8 @@ from tabsync.ledger.evidence import latest_evidence
 from tabsync.manual.model import Manual
 from tabsync.postgres.queries import named
 from tabsync.postgres.settings import Limits
+from tabsync.sessions.seen import Session, sessions
+from tabsync.sessions.way_in import here, way_in
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -48,6 +51,22 @@ def _asked(statement: str) -> Finder:
     return ask
 
 
+def _clients(workspace: Workspace) -> list[Session]:
+    """The clients of the database, also when it takes no more connections: who holds locks first, then who idles."""
+    with way_in(workspace, "runbook") as way:
+        database = here(way)["database"]
+        found = [one for one in sessions(way) if one.kind == "client" and one.database == database]
+    return sorted(found, key=lambda one: (not str(one.state).startswith("idle in"), -(one.state_seconds or 0.0)))
+
+
+def _pids(workspace: Workspace, _manual: Manual) -> list[str]:
+    return [str(one.pid) for one in _clients(workspace)][:5]
+
+
+def _roles(workspace: Workspace, _manual: Manual) -> list[str]:
+    return [str(name) for name, _ in Counter(one.user for one in _clients(workspace)).most_common(5)]
+
+
 def _backup(workspace: Workspace, _manual: Manual) -> list[str]:
     proven = latest_evidence(workspace.ledger(), "drill", ok=True)
     found = str((proven or {}).get("facts", {}).get("backup", ""))
@@ -59,8 +78,8 @@ def _database(workspace: Workspace, _manual: Manual) -> list[str]:
 
 
 _FINDERS: Mapping[str, Finder] = {
-    "pid": _asked("sessions"),
-    "role": _asked("roles"),
+    "pid": _pids,
+    "role": _roles,
     "index": _asked("invalid_indexes"),
     "slot": _asked("slots"),
     "table": lambda _, manual: [one.name for one in manual.key_tables],

@@ -1,18 +1,5 @@
 -- What a step of a runbook may be about, the likeliest first.
 
--- name: sessions
--- Those of clients: the longest transaction first.
-select pid
-  from pg_stat_activity
- where backend_type = 'client backend' and pid <> pg_backend_pid() and application_name not like 'tabsync/%'
-   and datname = current_database()
- order by xact_start nulls last, state_change
- limit 5
-
--- name: roles
--- Those with the most sessions.
-select usename from pg_stat_activity where usename is not null group by usename order by count(*) desc limit 5
-
 -- name: invalid_indexes
 select quote_ident(n.nspname) || '.' || quote_ident(c.relname)
   from pg_index x

@@ -121,7 +121,7 @@ def _carried_out(guide: Guide, person: Person, step: Step) -> Choice:
             guide.could_not_begin(step, error)
             return person.after_failure(step, error)
         if what.risk is not Risk.READ:
-            choice = person.decides(step, what, needless=_needless(guide))
+            choice = person.decides(step, what, needless=_needless(guide, what))
             if choice.what != "do":
                 guide.pause(step)
                 return choice
@@ -138,8 +138,15 @@ def _carried_out(guide: Guide, person: Person, step: Step) -> Choice:
     return Choice("done", approval=approval)
 
 
-def _needless(guide: Guide) -> bool:
-    """Whether what the runbook is for holds before anything was changed: then acting would help nobody."""
+def _needless(guide: Guide, what: Prepared) -> bool:
+    """Whether acting would help nobody: a step before has said so, or what the runbook is for holds already.
+
+    That it holds counts before anything was changed.
+    """
+    words = what.procedure.words if what.procedure else ""
+    said = [data for one in guide.run["steps"] for data in (one["facts"] or {}).get("data", ())]
+    if any(words in data.get("advises_against", ()) for data in said if isinstance(data, dict)):
+        return True
     acted = any((one["facts"] or {}).get("approval", "read") not in ("read", "") for one in guide.run["steps"])
     return not acted and recovery.holds(guide.look()) is True
 

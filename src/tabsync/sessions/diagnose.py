@@ -40,6 +40,7 @@ def page_of(found: Verdict) -> Page:
         "unseen": list(found.unseen),
         "next": list(found.next),
         "ending_sessions_helps": found.helps,
+        "advises_against": [] if found.helps or found.unknown else ["connections terminate", "connections limit"],
         "runbooks": list(found.runbooks),
     }
     page = Page("connections diagnose", data)
