@@ -221,18 +221,21 @@ class Guides:
         found = self._going.get(run)
         return found[0] if found and found[1].is_alive() else None
 
-    def answer(self, run: str, number: int, given: Answer) -> None:
-        """Answer what a run asks. Raises BadUsage when nobody goes through it here."""
+    def answer(self, run: str, operator: str, number: int, given: Answer) -> None:
+        """Answer what a run asks. Raises BadUsage when nobody goes through it here, Refused when another one does."""
+        self._mine(run, operator).answer(number, given)
+
+    def go_on(self, run: str, operator: str) -> None:
+        """Wait no longer for what a run waits for. Raises as answer()."""
+        self._mine(run, operator).impatient.set()
+
+    def _mine(self, run: str, operator: str) -> InBrowser:
         person = self.of(run)
         if person is None:
             raise BadUsage("nobody goes through this run here any more", "take it up again")
-        person.answer(number, given)
-
-    def go_on(self, run: str) -> None:
-        """Wait no longer for what a run waits for."""
-        person = self.of(run)
-        if person is not None:
-            person.impatient.set()
+        if person.operator != operator:  # what is done is on record in their name
+            raise Refused(f"{person.operator} is carrying this run out", "take it over first")
+        return person
 
     def stop(self, timeout: float) -> None:
         """Let go of all runs: they stay open."""

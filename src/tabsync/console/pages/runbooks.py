@@ -112,14 +112,14 @@ def answer(
         values,
         session.operator.role == "admin",
     )
-    console.guides.answer(run_id, int(number) if number.isdecimal() else 0, given)
+    console.guides.answer(run_id, session.operator.name, int(number) if number.isdecimal() else 0, given)
     return RedirectResponse(f"/runbook-runs/{run_id}", 303)
 
 
 @router.post("/runbook-runs/{run_id}/go-on")
-def go_on(run_id: str, _: ResponderPost, console: Annotated[Console, Depends(console_of)]) -> Response:
+def go_on(run_id: str, session: ResponderPost, console: Annotated[Console, Depends(console_of)]) -> Response:
     """Wait no longer until it has recovered: the next step."""
-    console.guides.go_on(run_id)
+    console.guides.go_on(run_id, session.operator.name)
     return RedirectResponse(f"/runbook-runs/{run_id}", 303)
 
 
