@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from tests.conftest import run_sql
@@ -184,3 +185,26 @@ def test_the_check_finds_what_could_not_be_done_tonight(ground: Place) -> None:
         assert text in found.out
     assert ground.run("runbook", "check", "too slow", "--json").json["steps"][4]["said"] == "ok"
     assert ground.run("run", "list", "--json").json["runs"] == []
+
+
+def test_what_a_look_advises_against_is_not_done_by_a_script(ground: Place) -> None:
+    """The server has room, so ending sessions helps nobody: also where the runbook's metric is beyond its bound."""
+    steps = "1. Why?\n   ```tabsync\n   connections diagnose\n   ```\n"
+    steps += "2. End them.\n   ```tabsync\n   connections terminate --idle-for 1s\n   ```\n"
+    ground.manual(steps, NEVER)
+    with psycopg.connect(ground.conninfo, application_name="till", autocommit=True) as idle:
+        idle.execute("select 1")
+        ground.waits(lambda: _idle_for(ground) > 1.2)
+        ended = ground.run("runbook", "run", "too slow", "--yes", "--json")
+        idle.execute("select 1")
+    assert ended.json["state"] == "failed"
+    assert ground.states() == ["done", "skipped"]
+    assert ended.json["steps"][1]["facts"]["note"] == "it would help nobody"
+
+
+def _idle_for(ground: Place) -> float:
+    with connect(ground.conninfo, "tests") as connection:
+        asked = "select coalesce(max(extract(epoch from now() - state_change)), 0)::float8 from pg_stat_activity"
+        row = connection.execute(f"{asked} where state = 'idle' and datname = current_database()".encode()).fetchone()
+    assert row is not None
+    return float(row[0])
