@@ -120,6 +120,7 @@ def test_the_router_holds_what_we_think(door: Door) -> None:
         ("POST", "responder_post"),
         ("POST", "admin_post"),
         ("GET", "token_viewer"),
+        ("POST", "token_responder"),
         ("POST", "token_admin"),
     }
     open_to_all = [path for method, path, guard in door.routes if guard == "anybody"]
@@ -243,7 +244,7 @@ def test_no_password_of_the_connection_is_on_any_page(console_workspaces: Worksp
 
 def test_programs_send_a_token(door: Door) -> None:
     """Who has one passes; a cookie, another scheme, or a page of somebody else's does not."""
-    tokens = {name: add_token(door.workspace.ledger(), name, by="test") for name in ("ana", "vic")}
+    tokens = {name: add_token(door.workspace.ledger(), name, by="test") for name in ("ana", "rob", "vic")}
     session = visitor(door, "ana")
     for method, path, guard in door.routes:
         if not guard.startswith("token"):
@@ -252,7 +253,8 @@ def test_programs_send_a_token(door: Door) -> None:
         ask = partial(_ask, door, method, path)
         assert ask(f"Bearer {tokens['ana']}") not in (401, 403)
         seen = 200 if path.endswith("/schedule") else 404  # nothing else of what is filled in is there
-        assert ask(f"Bearer {tokens['vic']}") == (403 if guard == "token_admin" else seen)
+        assert ask(f"Bearer {tokens['vic']}") == (seen if guard == "token_viewer" else 403)
+        assert (ask(f"Bearer {tokens['rob']}") == 403) == (guard == "token_admin")
         wrong = (
             "",
             "Bearer",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from playwright.sync_api import Page, expect
@@ -14,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from tabsync.console.serve import start
 from tabsync.kernel.clock import now
 from tabsync.ledger.runs import recent_runs
+from tabsync.ledger.tokens import add_token
 from tabsync.monitoring.alerts.episode import Key, Seen
 from tabsync.monitoring.alerts.keep import keep, open_episodes
 from tests.conftest import Databases, run_sql
@@ -178,6 +180,7 @@ def test_sessions_are_seen_and_ended(site: Site, pages: Pages) -> None:
         psycopg.connect(site.workspace.conninfo, application_name="till", autocommit=True) as till,
         psycopg.connect(site.workspace.conninfo, application_name="kitchen") as kitchen,
     ):
+        till_pid = till.info.backend_pid
         till.execute("select 'the till'")
         kitchen.execute("select 'the kitchen'")
         viewer, responder = pages(width=390).page, pages().page
@@ -200,4 +203,19 @@ def test_sessions_are_seen_and_ended(site: Site, pages: Pages) -> None:
         responder.get_by_label("Type").fill(database_of(site))
         responder.get_by_role("button", name="Run").click()
         expect(responder.locator("main")).to_contain_text("only an admin may have it done")
+        assert _by_program(site, "rob", "connections terminate", pids=[till_pid]) == 409  # it is gone
+        assert _by_program(site, "rob", "connections terminate", pids=[kitchen.info.backend_pid]) == 403
+        assert _by_program(site, "rob", "backup take") == 403
         kitchen.execute("select 1")
+
+
+def _by_program(site: Site, operator: str, procedure: str, **values: object) -> int:
+    """The status that a program gets which makes a plan in an operator's name and runs it."""
+    token = add_token(site.workspace.ledger(), operator, by="tests")
+    headers = {"authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=site.running.url, headers=headers, trust_env=False, timeout=60) as client:
+        made = client.post("/api/v1/plans", json={"procedure": procedure, "values": values})
+        if made.status_code != 201:
+            return made.status_code
+        confirm = {"confirm": database_of(site)}
+        return client.post(f"/api/v1/plans/{made.json()['digest']}/run", json=confirm).status_code

@@ -26,7 +26,7 @@ from tabsync.ledger.open import Ledger
 from tabsync.ledger.tables import operator, session
 
 ROLES = ("viewer", "responder", "admin")
-"""A viewer sees everything; an admin may also start what the console can start."""
+"""A viewer sees everything; a responder may start what can be taken back; an admin all that the console can start."""
 
 IDLE = timedelta(minutes=30)
 ABSOLUTE = timedelta(hours=12)

@@ -14,7 +14,7 @@ import tabsync.cli.tree as tree
 import tabsync.procedures as collected
 from tabsync.cli.procedures import as_json
 from tabsync.cli.usage import wrong_usage
-from tabsync.console.pages.plans import startable
+from tabsync.console.base.allowed import startable
 from tabsync.console.serve import start as start_console
 from tabsync.kernel.procedure import Group, Procedure, Surface
 from tabsync.ledger.operators import Operator, add_operator
@@ -123,4 +123,4 @@ def test_through_the_api(added: Procedure, here: Workspace) -> None:
 
 def test_in_the_console(added: Procedure, here: Workspace) -> None:
     assert added in collected.on(Surface.CONSOLE)
-    assert startable("greet guests", Operator(1, "ana", "admin", "")) is added
+    assert startable("greet guests", Operator(1, "ana", "admin", ""), Surface.CONSOLE) is added

@@ -138,6 +138,13 @@ def token_viewer(request: Request, console: Annotated[Console, Depends(console_o
     return found
 
 
+def token_responder(who: Annotated[Operator, Depends(token_viewer)]) -> Operator:
+    """The same, of a responder or an admin. Raises HTTPException 403."""
+    if not may(who, "responder"):
+        raise HTTPException(403, f"{who.name} is a viewer; a responder or an admin may do this.")
+    return who
+
+
 def token_admin(who: Annotated[Operator, Depends(token_viewer)]) -> Operator:
     """The same, of an admin. Raises HTTPException 403."""
     if not may(who, "admin"):
@@ -221,6 +228,7 @@ ResponderPost = Annotated[Session, Depends(responder_post)]
 
 LinkHolder = Annotated[Link, Depends(link_holder)]
 TokenViewer = Annotated[Operator, Depends(token_viewer)]
+TokenResponder = Annotated[Operator, Depends(token_responder)]
 TokenAdmin = Annotated[Operator, Depends(token_admin)]
 
 GUARDS = {
@@ -233,6 +241,7 @@ GUARDS = {
     responder_post,
     admin_post,
     token_viewer,
+    token_responder,
     token_admin,
 }
-POSTING = {anybody, link_holder, viewer_post, responder_post, admin_post, token_admin}
+POSTING = {anybody, link_holder, viewer_post, responder_post, admin_post, token_responder, token_admin}

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, HTTPException
 from starlette.responses import JSONResponse, Response
 
-from tabsync.console.base.access import TokenAdmin, TokenViewer
+from tabsync.console.base.access import TokenAdmin, TokenResponder, TokenViewer
+from tabsync.console.base.allowed import check_may_run, startable
 from tabsync.console.base.gates import begin_missing, gate_now
 from tabsync.console.base.guard import as_json
 from tabsync.console.base.state import Console, console_of
@@ -19,7 +20,7 @@ from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.procedure import Surface
 from tabsync.kernel.step import Facts
 from tabsync.ledger.runs import mark_interrupted, one_run
-from tabsync.procedures import find, on, page_of, prepare, request_of
+from tabsync.procedures import page_of, prepare, request_of
 from tabsync.schedule.gate import gate_named
 from tabsync.schedule.list import List, look_list
 from tabsync.schedule.look import look
@@ -31,16 +32,13 @@ _CREATED = 201
 
 @router.post("/plans")
 def plan(
-    operator: TokenAdmin,
+    operator: TokenResponder,
     console: Annotated[Console, Depends(console_of)],
     procedure: Annotated[str, Body()],
     values: Annotated[dict[str, Any] | None, Body()] = None,
 ) -> JSONResponse:
     """Make a plan. procedure: its words; values: by the names of its request's fields. It only reads."""
-    found = find(procedure)
-    if found is None or not found.plan or Surface.API not in found.surfaces:
-        names = ", ".join(one.words for one in on(Surface.API))
-        raise BadUsage(f"the API can't start {procedure!r}", f"it can start: {names}")
+    found = startable(procedure, operator, Surface.API)
     request = request_of(found, values or {}, console.workspace)
     made = prepare(found, console.workspace, request)
     digest = console.worker.show(found, request, made, operator.name)
@@ -52,11 +50,12 @@ def plan(
 @router.post("/plans/{digest}/run")
 def run(
     digest: str,
-    operator: TokenAdmin,
+    operator: TokenResponder,
     console: Annotated[Console, Depends(console_of)],
     confirm: Annotated[str | None, Body(embed=True)] = None,
 ) -> JSONResponse:
     """Run the plan of that digest. confirm: the words that a destructive plan asks for."""
+    check_may_run(console.worker.shown(digest, operator.name).plan, operator)
     run_id = console.worker.start(digest, operator.name, confirm)
     return JSONResponse({"version": 1, "kind": "run", "run": run_id}, _CREATED)
 

@@ -10,13 +10,11 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from tabsync.console.base.access import Responder, ResponderPost, sent_form
+from tabsync.console.base.allowed import check_may_run, startable
 from tabsync.console.base.render import page
 from tabsync.console.base.state import Console, console_of
-from tabsync.kernel.errors import BadUsage, NotAllowed
 from tabsync.kernel.procedure import Procedure, Surface
-from tabsync.kernel.step import Risk
-from tabsync.ledger.operators import Operator, may
-from tabsync.procedures import find, on, prepare, request_of
+from tabsync.procedures import prepare, request_of
 
 router = APIRouter()
 
@@ -28,7 +26,7 @@ def make(
     form: Annotated[FormData, Depends(sent_form)],
 ) -> Response:
     """Make a plan: it only reads. The form names the procedure, and the fields of its request."""
-    procedure = startable(str(form.get("procedure", "")), session.operator)
+    procedure = startable(str(form.get("procedure", "")), session.operator, Surface.CONSOLE)
     request = request_of(procedure, _values(procedure, form), console.workspace)
     made = prepare(procedure, console.workspace, request)
     digest = console.worker.show(procedure, request, made, session.operator.name)
@@ -54,22 +52,8 @@ def run(
 ) -> Response:
     """Run the plan of that digest, which is the one that was shown; no other can be named."""
     shown = console.worker.shown(digest, session.operator.name)
-    if shown.plan.risk is Risk.DESTRUCTIVE and not may(session.operator, "admin"):
-        raise NotAllowed("this plan destroys something: only an admin may have it done", "ask an admin")
+    check_may_run(shown.plan, session.operator)
     return RedirectResponse(f"/runs/{console.worker.start(digest, session.operator.name, typed)}", 303)
-
-
-def startable(words: str, operator: Operator) -> Procedure:
-    """A procedure that the console can start for an operator. Raises BadUsage for any other, NotAllowed."""
-    found = find(words)
-    if found is None or not found.plan or Surface.CONSOLE not in found.surfaces:
-        names = ", ".join(one.words for one in on(Surface.CONSOLE))
-        raise BadUsage(f"the console can't start {words!r}", f"it can start: {names}")
-    if not may(operator, found.operator):
-        raise NotAllowed(
-            f"{operator.name} is a {operator.role}; {words} needs a role of {found.operator}", "ask an admin"
-        )
-    return found
 
 
 def _values(procedure: Procedure, form: FormData) -> dict[str, object]:

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from tabsync.console.base.access import Responder, Viewer
+from tabsync.console.base.allowed import startable
 from tabsync.console.base.render import page
 from tabsync.console.base.state import Console, console_of
-from tabsync.console.pages.plans import startable
 from tabsync.kernel.procedure import Surface
 from tabsync.procedures import on
 
@@ -26,5 +26,5 @@ def show(request: Request, _: Viewer, console: Annotated[Console, Depends(consol
 @router.get("/procedures/{words}")
 def one(words: str, request: Request, session: Responder, console: Annotated[Console, Depends(console_of)]) -> Response:
     """The form of one procedure. Fields may be given in the query."""
-    procedure = startable(words, session.operator)
+    procedure = startable(words, session.operator, Surface.CONSOLE)
     return page(request, "procedure.html", procedure=procedure, given=dict(request.query_params))
