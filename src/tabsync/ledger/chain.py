@@ -6,10 +6,12 @@ A line that was changed, removed or put in later shows, since each carries the S
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import stat
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +20,10 @@ from tabsync.kernel.step import Facts
 
 START = "0" * 64
 """What the first line names as the one before it."""
+
+
+class Taken(Exception):
+    """The file is not there any more."""
 
 
 @dataclass(slots=True)
@@ -30,7 +36,19 @@ class Chain:
     _fd: int = field(default=-1, repr=False)
 
     def append(self, entry: Facts) -> None:
-        """Add a line, and have it on the disk. Raises OSError; then a part of it may stand at the end of the file."""
+        """Add a line, and have it on the disk. Raises OSError; then a part of it may stand at the end of the file.
+
+        Raises Taken when the file was taken into the ledger and deleted meanwhile: what is written there is lost.
+        """
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        try:
+            if os.fstat(self._fd).st_nlink == 0:
+                raise Taken
+            self._append(entry)
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def _append(self, entry: Facts) -> None:
         body = {"n": self.count, "at": iso(now()), "before": self.last, "entry": entry}
         line = json.dumps(body | {"hash": _hash(body)}, separators=(",", ":")).encode() + b"\n"
         view = memoryview(line)
@@ -48,10 +66,13 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a file holds. entries: with their numbers; broken: what is wrong with it after these, "" when nothing is."""
+    """What a file holds. entries: with the hashes of their lines; last: the hash of the last.
+
+    broken: what is wrong with it after these, "" when nothing is.
+    """
 
     path: Path
-    entries: tuple[tuple[int, Facts], ...]
+    entries: tuple[tuple[str, Facts], ...]
     last: str
     broken: str = ""
 
@@ -90,16 +111,15 @@ def read(path: Path) -> Read | None:
             return None
         content = file.read()
     *lines, _torn = content.split(b"\n")
-    entries: list[tuple[int, Facts]] = []
-    last = ""
+    entries: list[tuple[str, Facts]] = []
+    last, count = "", 0
     for number, line in enumerate(lines, start=1):
         try:
             body = json.loads(line)
             found = body.pop("hash")
-            good = found == _hash(body) and (
-                not entries or (body["before"] == last and body["n"] == entries[-1][0] + 1)
-            )
-            entry = (int(body["n"]), dict(body["entry"]))
+            good = found == _hash(body) and (not entries or (body["before"] == last and body["n"] == count + 1))
+            entry = (found, dict(body["entry"]))
+            count = int(body["n"])
         except (ValueError, KeyError, TypeError, AttributeError):
             good = False
         if not good:
@@ -107,6 +127,17 @@ def read(path: Path) -> Read | None:
         entries.append(entry)
         last = found
     return Read(path, tuple(entries), last)
+
+
+@contextlib.contextmanager
+def held(paths: Sequence[Path]) -> Iterator[None]:
+    """Keep others from adding lines to some files meanwhile; who wanted to then sees whether they were deleted."""
+    with contextlib.ExitStack() as stack:
+        for path in paths:
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            stack.callback(os.close, fd)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
 
 
 def _hash(body: Facts) -> str:

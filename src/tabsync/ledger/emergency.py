@@ -14,7 +14,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tabsync.kernel.clock import iso, now
@@ -24,17 +24,28 @@ from tabsync.ledger import chain
 from tabsync.ledger.entries import onto
 
 _PREFIX = "tabsync-emergency-"
+_LOOSE = "loose-"
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the journal has of one run. state: the run as it is after these entries, None if it began in the ledger."""
+    """What the journal has of one run. hashes: of its lines; number, after: how many were before, and the last one.
+
+    broken: what is wrong with the files after these entries, "" when nothing is.
+    """
 
     run_id: str
     entries: tuple[Facts, ...]
     files: tuple[Path, ...]
-    last: str
+    hashes: tuple[str, ...] = ()
+    number: int = 0
+    after: str = chain.START
     broken: str = ""
+
+    @property
+    def last(self) -> str:
+        """The hash of the last line."""
+        return self.hashes[-1] if self.hashes else self.after
 
     def onto(self, run: Facts | None) -> Facts | None:
         """A run of the ledger, or none, with what the journal has of it besides."""
@@ -53,10 +64,14 @@ class Emergency:
     places: tuple[Path, ...]
     of: str
     unrecorded: str = ""
-    loose: str = field(default_factory=lambda: f"loose-{secrets.token_hex(6)}")
+    loose: str = field(default_factory=lambda: f"{_LOOSE}{secrets.token_hex(6)}")
     _spoken: dict[str, list[Facts]] = field(default_factory=dict, repr=False)
     _open: dict[str, chain.Chain] = field(default_factory=dict, repr=False)
     _looked: set[str] = field(default_factory=set, repr=False)
+
+    def is_loose(self, run_id: str) -> bool:
+        """Whether it stands for what belongs to no run, and so has no claim."""
+        return run_id.startswith(_LOOSE)
 
     def has(self, run_id: str) -> bool:
         """Whether this process writes the entries of a run here: those that follow must come after them."""
@@ -70,17 +85,21 @@ class Emergency:
     def append(self, run_id: str, entry: Facts, *, harmless: bool = True) -> None:
         """Write an entry down. Raises NotRecorded when none of the places can be written.
 
-        harmless: what is written down destroys nothing, so it may go on then: the entry is printed, to be kept.
+        harmless: what is written down destroys nothing, so it may go on then: the entry is printed, to be kept. Raises
+        chain.Taken when another process has taken the file into the ledger meanwhile.
         """
         if run_id in self._spoken:
             self._speak(run_id, entry)
             return
         writing = self._open.get(run_id)
         if writing is not None:
-            with contextlib.suppress(OSError):
+            try:
                 writing.append(entry)
+            except OSError:
+                pass  # its disk is full by now; what is cut off at its end is left out by who reads
+            else:
                 return
-            writing.close()  # its disk is full by now; what is cut off at its end is left out by who reads
+            writing.close()
         last, count = self._end_of(run_id)
         failed = []
         for place in self.places:
@@ -113,8 +132,9 @@ class Emergency:
                 found.setdefault(str(header["run_id"]), []).append(one)
         kept = {run_id: _joined(run_id, reads) for run_id, reads in found.items()}
         for run_id, entries in self._spoken.items():  # of this process alone: another can't go on with it
-            before = kept.get(run_id, Kept(run_id, (), (), chain.START))
-            kept[run_id] = Kept(run_id, (*before.entries, *entries), before.files, before.last, before.broken)
+            before = kept.get(run_id, Kept(run_id, (), ()))
+            names = tuple(f"{self.loose}:{number}" for number in range(len(entries)))
+            kept[run_id] = replace(before, entries=(*before.entries, *entries), hashes=(*before.hashes, *names))
         return kept
 
     def let_go(self, run_id: str) -> None:
@@ -140,7 +160,7 @@ class Emergency:
 
     def _end_of(self, run_id: str) -> tuple[str, int]:
         kept = self.runs().get(run_id)
-        return (kept.last, len(kept.entries)) if kept else (chain.START, 0)
+        return (kept.last, kept.number + len(kept.entries)) if kept else (chain.START, 0)
 
     def _created(self, place: Path, run_id: str, last: str, count: int) -> chain.Chain:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -173,14 +193,21 @@ def of_ledger(url: str, home: Path) -> str:
 
 
 def _joined(run_id: str, reads: Sequence[chain.Read]) -> Kept:
-    """The files of one run in their order: each names how many entries were before it, and the last of them."""
-    entries: list[Facts] = []
-    last, broken = chain.START, ""
-    for one in sorted(reads, key=lambda one: int(one.entries[0][1]["from"])):
+    """The files of one run in their order: each names how many entries were before it, and the last of them.
+
+    Those before the first may be in the ledger already: who takes the files into it checks that.
+    """
+    reads = sorted(reads, key=lambda one: int(one.entries[0][1]["from"]))
+    first = reads[0].entries[0][1]
+    number, after = int(first["from"]), str(first["after"])
+    found: list[tuple[str, Facts]] = []
+    broken = ""
+    for one in reads:
         header = one.entries[0][1]
-        if header["from"] != len(entries) or header["after"] != last:
+        if header["from"] != number + len(found) or header["after"] != (found[-1][0] if found else after):
             broken = broken or f"{one.path} does not follow what is before it"
             continue
-        entries += [entry for _, entry in one.entries[1:]]
-        last, broken = one.last, broken or (f"{one.path}: {one.broken}" if one.broken else "")
-    return Kept(run_id, tuple(entries), tuple(one.path for one in reads), last, broken)
+        found += one.entries[1:]
+        broken = broken or (f"{one.path}: {one.broken}" if one.broken else "")
+    hashes, entries = tuple(one for one, _ in found), tuple(one for _, one in found)
+    return Kept(run_id, entries, tuple(one.path for one in reads), hashes, number, after, broken)

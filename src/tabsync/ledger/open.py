@@ -115,13 +115,20 @@ class Ledger:
         run_id: "" for what belongs to no run; harmless: see Emergency.append. Raises NotRecorded.
         """
         run_id = run_id or self.emergency.loose
+        from tabsync.ledger.chain import Taken
         from tabsync.ledger.entries import write
 
-        if not self.emergency.has(run_id):
-            with contextlib.suppress(NotRecorded), self.writing() as connection:
-                write(connection, entry)
+        while True:
+            if not self.emergency.has(run_id):
+                with contextlib.suppress(NotRecorded), self.writing() as connection:
+                    write(connection, entry)
+                    return
+            try:
+                self.emergency.append(run_id, entry, harmless=harmless)
+            except Taken:
+                self.emergency.let_go(run_id)  # what is before it is in the ledger now
+            else:
                 return
-        self.emergency.append(run_id, entry, harmless=harmless)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

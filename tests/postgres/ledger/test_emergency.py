@@ -17,6 +17,7 @@ from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Risk, Step, call
 from tabsync.ledger import chain, merge, sqlite_file
 from tabsync.ledger.emergency import Emergency
+from tabsync.ledger.evidence import add_audit
 from tabsync.ledger.journal import LedgerJournal
 from tabsync.ledger.open import Ledger, open_ledger
 from tabsync.ledger.runs import one_run, recent_runs
@@ -104,9 +105,79 @@ def test_killed_between_merging_and_deleting_it_is_merged_once(ledger: Ledger) -
     run_all(ledger, plan_of())
     held.rollback()
     (kept,) = ledger.emergency.runs().values()
-    merge._merge(ledger, kept)
-    merge._merge(ledger, kept)
+    assert merge._write(ledger, kept)
+    assert not merge._write(ledger, kept)
     assert len(ledger.read("audit", limit=10)) == 2  # that it began, and that it was merged
+
+
+def _another(ledger: Ledger) -> Ledger:
+    """The same ledger, as another process has it."""
+    found = open_ledger(ledger.url, ledger.claims)
+    found.emergency.places = ledger.emergency.places
+    return found
+
+
+def _notes(ledger: Ledger) -> list[str]:
+    rows = [one["action"] for one in reversed(ledger.read("audit", limit=100))]
+    return [one for one in rows if one != merge._ACTION]
+
+
+@pytest.mark.parametrize("died", [False, True])
+def test_what_another_process_takes_while_it_is_written_is_not_lost(ledger: Ledger, *, died: bool) -> None:
+    """A process that lives for long notes what belongs to no run; another takes that into the ledger meanwhile.
+
+    died: the other one was killed before it deleted the files.
+    """
+    other = _another(ledger)
+    for number in range(4):
+        held = locked(ledger)
+        add_audit(ledger, "ana", f"note {number}", "", {})
+        held.rollback()
+        if died and number < 3:
+            merge._write(other, *other.emergency.runs().values())
+        else:
+            assert len(merge.merge(other)) == 1
+            assert not other.emergency.runs()
+    add_audit(ledger, "ana", "note 4", "", {})
+    assert _notes(ledger) == [f"note {number}" for number in range(5)]
+
+
+def test_a_line_that_follows_what_was_just_taken(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new file names the end of one that is gone by then: the ledger knows that end, so nothing is missing."""
+    other = _another(ledger)
+    held = locked(ledger)
+    add_audit(ledger, "ana", "before", "", {})
+    ledger.emergency.let_go(ledger.emergency.loose)
+    end_of = type(ledger.emergency)._end_of
+
+    def late(self: Emergency, run_id: str) -> tuple[str, int]:
+        found = end_of(self, run_id)
+        held.rollback()
+        merge.merge(other)
+        return found
+
+    monkeypatch.setattr(Emergency, "_end_of", late)
+    add_audit(ledger, "ana", "after", "", {})
+    monkeypatch.undo()
+    (kept,) = other.emergency.runs().values()
+    assert (kept.number, kept.broken) == (1, "")
+    merge.merge(other)
+    assert _notes(ledger) == ["before", "after"]
+    assert other.read("audit", limit=1)[0]["detail"]["broken"] is None
+    assert not other.emergency.runs()
+
+
+def test_a_file_that_is_missing_is_said(ledger: Ledger) -> None:
+    held = locked(ledger)
+    add_audit(ledger, "ana", "before", "", {})
+    (path,) = ledger.emergency.places[0].iterdir()
+    ledger.emergency.let_go(ledger.emergency.loose)
+    add_audit(ledger, "ana", "after", "", {})
+    path.unlink()
+    held.rollback()
+    merge.merge(ledger)
+    assert _notes(ledger) == ["after"]
+    assert ledger.read("audit", limit=1)[0]["detail"]["broken"] == "what was before it is missing"
 
 
 def test_a_file_that_somebody_changed_is_kept(ledger: Ledger) -> None:
