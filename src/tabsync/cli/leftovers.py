@@ -18,7 +18,7 @@ def delete_leftovers(found: Workspace) -> None:
     from tabsync.backups.restore.leftovers import sweep, sweep_warm
     from tabsync.demo.place import end_orphan
     from tabsync.kernel.errors import NotRecorded, Refused
-    from tabsync.ledger.merge import merge
+    from tabsync.ledger.merge import merge, told
     from tabsync.ledger.runs import mark_interrupted
 
     swept = sweep(found)
@@ -29,8 +29,7 @@ def delete_leftovers(found: Workspace) -> None:
     with suppress(Refused, NotRecorded):  # who needs the ledger says that it can't be used; status works without
         if found.home.exists():
             if merged := merge(found.ledger()):
-                many = f"{len(merged)} runs" if len(merged) > 1 else "a run"
-                _note(f"the ledger can be written again: {many} of the emergency journal was taken into it")
+                _note(told(merged))
             marked = mark_interrupted(found.ledger())
     _undo_limits(found)
     if swept or marked:

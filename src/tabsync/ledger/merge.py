@@ -11,7 +11,7 @@ from tabsync.ledger.open import Ledger
 from tabsync.system.claims import claim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tabsync.ledger.emergency import Kept
 
@@ -29,6 +29,12 @@ def merge(ledger: Ledger) -> list[str]:
             if ours and _merge(ledger, run_id):
                 done.append(run_id)
     return done
+
+
+def told(merged: Sequence[str]) -> str:
+    """What was taken into the ledger, in words."""
+    many = f"{len(merged)} runs" if len(merged) > 1 else "a run"
+    return f"the ledger can be written again: {many} of the emergency journal was taken into it"
 
 
 @contextmanager

@@ -27,12 +27,12 @@ from tabsync.schedule.judge import Record
 from tabsync.schedule.newest import known_since, span_of
 from tabsync.schedule.record import known_subject, records
 from tabsync.service import jobs
+from tabsync.service.chores import Chores
 from tabsync.service.due import Start, due_now, next_look, startable, waits_for_a_backup
 from tabsync.service.elsewhere import Elsewhere
 from tabsync.service.heartbeat import Heartbeat
 from tabsync.service.in_force import InForce
 from tabsync.service.lease import Lease, LostLease
-from tabsync.service.limits import Limits
 from tabsync.service.runs import Runs, environment_of, job_of
 from tabsync.service.troubles import Troubles, trouble_of
 from tabsync.service.watched import Watched
@@ -72,7 +72,7 @@ class Scheduler:
     _elsewhere: Elsewhere = field(init=False)
     _runs: Runs = field(init=False)
     _lease: Lease = field(init=False)
-    _limits: Limits = field(init=False)
+    _chores: Chores = field(init=False)
     _keeping: bool = False
     _next_renewal: float = 0.0
     _look_at: datetime | None = None
@@ -84,7 +84,7 @@ class Scheduler:
         self._troubles = Troubles(self.name, self.say, self.workspace.home)
         self._manual = InForce(self.workspace, self._troubles)
         self._elsewhere = Elsewhere(self.workspace, self.say)
-        self._limits = Limits(self.workspace, self.say)
+        self._chores = Chores(self.workspace, self.say)
         self._runs = Runs(self.workspace, self.name, self.here, self.heartbeat, self.say)
         holder = f"{self.name}/{socket.gethostname()}/{os.getpid()}/{iso(now())}"
         self._lease = Lease(self.workspace.ledger(), holder, self.workspace.home)
@@ -144,7 +144,7 @@ class Scheduler:
             ended = self._runs.finish(self._manual.items())
             started = self._start_due() if changed or ended or self._is_time() else 0
             self._watch()
-            self._limits.look()
+            self._chores.look()
             self._troubles.note("heartbeat", self.heartbeat.failed)
             self._troubles.note("proofs", self._elsewhere.trouble)
             for what in ("ledger", "home"):

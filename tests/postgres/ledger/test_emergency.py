@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from tabsync.ledger.evidence import add_audit
 from tabsync.ledger.journal import LedgerJournal
 from tabsync.ledger.open import Ledger, open_ledger
 from tabsync.ledger.runs import one_run, recent_runs
+from tabsync.service.chores import Chores
+from tabsync.workspace import Workspace
 from tests.service.disk import small_disk
 
 
@@ -316,3 +319,18 @@ def _alike(run: dict[str, Any]) -> dict[str, Any]:
     """A run without what differs between two runs of one plan."""
     steps = [{**one, "started_at": None, "run_id": None} for one in run["steps"]]
     return {**run, "id": None, "started_at": None, "finished_at": None, "steps": steps}
+
+
+def test_the_service_takes_it_into_the_ledger(ledger: Ledger, directory: Path) -> None:
+    held = locked(ledger)
+    workspace = replace(Workspace(directory / "home", "", directory, directory, ""), ledger_url=ledger.url)
+    workspace.ledger().emergency.places = ledger.emergency.places
+    add_audit(ledger, "ana", "before", "", {})
+    held.rollback()
+    said: list[str] = []
+    chores = Chores(workspace, said.append)
+    chores.look()
+    assert chores._working
+    chores._working.join()
+    assert _notes(ledger) == ["before"]
+    assert said == ["the ledger can be written again: a run of the emergency journal was taken into it"]

@@ -19,7 +19,7 @@ from tabsync.kernel.procedure import Done, Planned
 from tabsync.kernel.runner import run
 from tabsync.manual.model import Manual
 from tabsync.postgres.conninfo import place
-from tabsync.service.limits import Limits
+from tabsync.service.chores import Chores
 from tabsync.sessions.limit import Limit, plan_limit, show_limit
 from tabsync.sessions.limits import Limited, begin, in_force
 from tabsync.sessions.watch import contribute
@@ -89,7 +89,7 @@ def test_the_next_command_undoes_it(workspace: Workspace, capsys: pytest.Capture
 def test_the_service_undoes_it(workspace: Workspace) -> None:
     set_long_ago(workspace)
     said: list[str] = []
-    limits = Limits(workspace, said.append)
+    limits = Chores(workspace, said.append)
     limits.look()
     assert limits._working is not None
     limits._working.join(30)
