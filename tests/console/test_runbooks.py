@@ -126,6 +126,10 @@ def test_who_may_do_what(site: Site, pages: Pages) -> None:
     responder.get_by_role("button", name="Leave it out").click()
     expect(responder.locator(row(responder, 5))).to_contain_text("an admin must do it")
     expect(responder.get_by_role("button", name="Do it")).to_have_count(0)
+    for what in ("do", "please", "done", "again", ""):
+        assert _answered(responder, what) == 409, what
+    with psycopg.connect(site.workspace.conninfo) as connection:
+        assert connection.execute("select count(*) from shops where is_open").fetchone() != (0,)
     viewer.goto(responder.url)
     expect(viewer.locator("main")).to_contain_text("You are watching")
     expect(viewer.get_by_role("button", name="Leave it out")).to_have_count(0)
@@ -134,6 +138,13 @@ def test_who_may_do_what(site: Site, pages: Pages) -> None:
     admin.get_by_label("Type").fill(database_of(site))
     admin.get_by_role("button", name="Do it").click()
     expect(admin.locator(".verdict-box .verdict-line")).to_have_text("Done", timeout=20_000)
+
+
+def _answered(page: Page, what: str) -> int:
+    """The status that a form gets which the page doesn't have: it answers the open question with any word."""
+    hidden = {name: page.locator(f"#asked input[name={name}]").first.input_value() for name in ("csrf", "question")}
+    form = {**hidden, "what": what, "typed": ""}
+    return page.request.post(f"{page.url}/answer", form=form, headers={"origin": page.url.split("/run")[0]}).status
 
 
 def test_a_console_that_was_stopped_leaves_the_run_open(site: Site, pages: Pages) -> None:

@@ -34,6 +34,10 @@ _BEGIN = 15.0  # seconds for a run to be on record
 _log = logging.getLogger("tabsync.console")
 
 
+_YES = {"fill": "do", "decide": "do", "does": "done", "failed": "again"}
+"""The word of each kind of question that goes on with the step; skip and stop are the others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What a run waits for. number: of this question; page: what it is about; likely: what a step leaves open."""
@@ -93,7 +97,9 @@ class InBrowser:
             asked = self.question
             if asked is None or asked.number != number or self._answer is not None:
                 raise Refused("this was answered already, or is not asked any more", "look at the page again")
-            if given.what == "do" and asked.risk is Risk.DESTRUCTIVE:
+            if given.what not in (_YES[asked.kind], "skip", "stop"):
+                raise Refused(f"{given.what!r} is no answer to this; nothing was changed", "look at the page again")
+            if given.what not in ("skip", "stop") and asked.risk is Risk.DESTRUCTIVE:
                 if not given.by_admin:
                     raise Refused("this step destroys something: only an admin may have it done", "ask an admin")
                 if given.typed != asked.confirm:
