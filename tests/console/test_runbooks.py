@@ -143,7 +143,7 @@ def test_who_may_do_what(site: Site, pages: Pages) -> None:
 def _answered(page: Page, what: str) -> int:
     """The status that a form gets which the page doesn't have: it answers the open question with any word."""
     hidden = {name: page.locator(f"#asked input[name={name}]").first.input_value() for name in ("csrf", "question")}
-    form = {**hidden, "what": what, "typed": ""}
+    form: dict[str, str | float | bool] = {**hidden, "what": what, "typed": ""}
     return page.request.post(f"{page.url}/answer", form=form, headers={"origin": page.url.split("/run")[0]}).status
 
 

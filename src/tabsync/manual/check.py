@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from tabsync.manual.check_schedule import Commands, check_schedule
+from tabsync.manual.left_open import wrong_in
 from tabsync.manual.model import Manual, Metric, StepKind, Threshold
 from tabsync.manual.parts import Bound, Command
 from tabsync.manual.sections import Problem
@@ -160,6 +161,8 @@ def _sql(manual: Manual) -> Iterator[Problem]:
     for runbook in manual.runbooks:
         for step in runbook.steps:
             where = f"step {step.number} of {runbook.title!r}"
+            if step.kind in (StepKind.SQL, StepKind.SQL_WRITE) and (told := wrong_in(step.block)):
+                yield Problem(step.block_line, f"{where}: {told}", "<name> by itself, or '<name>'")
             if step.kind is StepKind.SQL:
                 for told in check_readonly(step.block):
                     yield Problem(step.block_line, f"{where}: {told}", "one read-only statement, or 'sql write'")

@@ -87,7 +87,10 @@ def _step(workspace: Workspace, manual: Manual, step: Step, shown: list[Facts]) 
                 return "not now", f"nothing is there that <{name}> could be"
             return "fails", f"nobody can say what <{name}> could be"
         values[name] = likely[0]
-    whole = filled(step, values)
+    try:
+        whole = filled(step, values)
+    except TabsyncError as error:
+        return "fails", error.fact
     for part in parts_of(whole):
         if isinstance(part, Command) and not is_built(part.words):
             return "not built", f"tabsync {part.text}"

@@ -45,7 +45,11 @@ def _add(page: Page, workspace: Workspace, step: Step, values: Mapping[str, str]
     if left:
         page.line(f"    it is asked for: {', '.join(left)}", style="warning")
         return found | {"asks": left}
-    whole = filled(step, values)
+    try:
+        whole = filled(step, values)
+    except TabsyncError as error:
+        page.line(f"    can't be planned: {error.fact}", style="warning")
+        return found | {"error": error.fact}
     if not parts_of(whole):
         page.line("    a person does this", style="quiet")
     for part in parts_of(whole):

@@ -110,16 +110,18 @@ def _carried_out(guide: Guide, person: Person, step: Step) -> Choice:
     values = person.fills(step, guide.likely(step)) if open_in(step) else {}
     if isinstance(values, Choice):
         return values
-    whole = filled(step, values)
     guide.begin_step(step, dict(values))
+    try:
+        whole = filled(step, values)
+    except TabsyncError as error:
+        return _not_begun(guide, person, step, error)
     results: list[Result] = []
     approval = "read"
     for part in parts_of(whole):
         try:
             what = prepared(guide.workspace, whole, part)
         except TabsyncError as error:
-            guide.could_not_begin(step, error)
-            return person.after_failure(step, error)
+            return _not_begun(guide, person, step, error)
         if what.risk is not Risk.READ:
             choice = person.decides(step, what, needless=_needless(guide, what))
             if choice.what != "do":
@@ -136,6 +138,13 @@ def _carried_out(guide: Guide, person: Person, step: Step) -> Choice:
     if not all(one.is_good for one in results):
         return person.after_failure(step, next((one.error for one in results if one.error), None))
     return Choice("done", approval=approval)
+
+
+def _not_begun(guide: Guide, person: Person, step: Step, error: TabsyncError) -> Choice:
+    """It can't be planned."""
+    guide.could_not_begin(step, error)
+    person.sees(step, Result(None, 0.0, error))
+    return person.after_failure(step, error)
 
 
 def _needless(guide: Guide, what: Prepared) -> bool:

@@ -2,42 +2,63 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from psycopg import sql
+from psycopg import sql as composed
 
+from tabsync.kernel.errors import BadUsage
+from tabsync.manual.left_open import OPEN, spots
 from tabsync.manual.model import Step, StepKind
 
 if TYPE_CHECKING:
     from tabsync.kernel.step import Facts
 
-_OPEN = re.compile(r"<([^<>\s]+)>")
-_IN_SQL = re.compile(r"'<([^<>\s]+)>'|<([^<>\s]+)>")
 _MOST = 5  # candidates that are offered
 
 
 def open_in(step: Step) -> tuple[str, ...]:
     """The names of what a step leaves open, in its order."""
-    texts = [word for one in step.commands for word in one.words]
     if step.kind in (StepKind.SQL, StepKind.SQL_WRITE):
-        texts = [step.block]
-    return tuple(dict.fromkeys(name for text in texts for name in _OPEN.findall(text)))
+        with suppress(ValueError):  # filled() says so
+            return tuple(dict.fromkeys(name for _, _, name in spots(step.block)))
+        return tuple(dict.fromkeys(OPEN.findall(step.block)))
+    return tuple(dict.fromkeys(name for one in step.commands for word in one.words for name in OPEN.findall(word)))
 
 
 def filled(step: Step, values: Mapping[str, str]) -> Step:
-    """The step with values for what it leaves open: words of a command, and literals in SQL, whatever is in them."""
+    """The step with values for what it leaves open: words of a command, and literals in SQL, whatever is in them.
+
+    Raises BadUsage where a value would become an option of the command, or the SQL leaves open what no value can fill.
+    """
     if not values:
         return step
     if step.kind in (StepKind.SQL, StepKind.SQL_WRITE):
-        return step.model_copy(update={"block": _IN_SQL.sub(lambda found: _literal(found, values), step.block)})
-
-    def whole(word: str) -> str:
-        return _OPEN.sub(lambda found: values.get(found[1], found[0]), word)
-
-    commands = tuple(one.model_copy(update={"words": tuple(map(whole, one.words))}) for one in step.commands)
+        try:
+            return step.model_copy(update={"block": _sql_with(step.block, values)})
+        except ValueError as error:
+            raise BadUsage(f"step {step.number}: {error}", "mend the manual: tabsync manual check") from None
+    commands = tuple(
+        one.model_copy(update={"words": tuple(_word_with(word, values) for word in one.words)}) for one in step.commands
+    )
     return step.model_copy(update={"commands": commands})
+
+
+def _word_with(word: str, values: Mapping[str, str]) -> str:
+    whole = OPEN.sub(lambda found: values.get(found[1], found[0]), word)
+    if whole.startswith("-") and not word.startswith("-"):  # it would be read as an option
+        raise BadUsage(f"the value {whole!r} begins with a dash", "type this command by hand, with -- before the value")
+    return whole
+
+
+def _sql_with(sql: str, values: Mapping[str, str]) -> str:
+    parts, end = [], 0
+    for start, stop, name in spots(sql):
+        if name in values:
+            parts += [sql[end:start], composed.Literal(values[name]).as_string(None)]
+            end = stop
+    return "".join([*parts, sql[end:]])
 
 
 def candidates(name: str, before: Sequence[Facts]) -> list[str]:
@@ -59,8 +80,3 @@ def _under(name: str, data: Any) -> Iterator[Any]:
     elif isinstance(data, list):
         for one in data:
             yield from _under(name, one)
-
-
-def _literal(found: re.Match[str], values: Mapping[str, str]) -> str:
-    name = found[1] or found[2]
-    return sql.Literal(values[name]).as_string(None) if name in values else found[0]

@@ -208,3 +208,19 @@ def _idle_for(ground: Place) -> float:
         row = connection.execute(f"{asked} where state = 'idle' and datname = current_database()".encode()).fetchone()
     assert row is not None
     return float(row[0])
+
+
+def test_a_value_is_neither_an_option_nor_sql(ground: Place) -> None:
+    """What somebody types, or a server calls a table, stays a value; where it could not, the step fails in words."""
+    run_sql(ground.conninfo, "create table shops as select true as is_open")
+    ground.manual("1. End it.\n   ```tabsync\n   connections terminate <pid>\n   ```\n", NEVER)
+    ended = ground.run("runbook", "run", "too slow", "--yes", "--json", "--set", "pid=--idle-for=0s")
+    assert (ended.code, ground.states()) == (1, ["failed"])
+    assert "begins with a dash" in ended.err
+    ground.manual(
+        "1. Close.\n   ```sql write\n   update shops set is_open = null where '%<name>%' <> ''\n   ```\n", NEVER
+    )
+    wrong = ground.run("runbook", "run", "too slow", "--yes", "--json", "--set", "name='; drop table shops; --")
+    assert (wrong.code, ground.states()) == (1, ["failed"])
+    assert "stands inside of" in wrong.err
+    assert "stands inside of" in ground.run("manual", "check").out
