@@ -34,6 +34,18 @@ STEPS = """1. Who is there?
 """
 
 
+SEATS = """#### Seats
+
+Unit: count of sessions
+Every: 1 s
+
+```sql
+select count(*) as value from pg_stat_activity where backend_type = 'client backend'
+```
+
+"""
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[embedded.Server]:
     """A server on which few can connect, with the role of an application and that of tabsync."""
@@ -63,8 +75,27 @@ def taken(server: embedded.Server, left: int) -> Iterator[None]:
             one.close()
 
 
+def test_what_is_measured_when_nobody_gets_in(directory: Path, server: embedded.Server) -> None:
+    """Who is connected already knows what the runbook is about; what was well before it began says nothing."""
+    ground = Place(directory, make_conninfo(server.conninfo(), user="operator", connect_timeout=5))
+    ground.manual(STEPS, "#### Too many sessions\n\nRecovers: Seats < 6 for 1 s within 20 s\n\n", SEATS)
+    with collecting(ground, "home"):
+        ground.waits(lambda: _seats(ground) is not None)
+        with taken(server, 0):
+            assert _refused(ground.conninfo)
+            ground.waits(lambda: (_seats(ground) or 0) > 6)
+            time.sleep(1.1)
+            told = _runs(ground)
+    assert (told["before"][0]["holds"], told["recovery"]["recovered"]) == (False, True)
+
+
+def _seats(ground: Place) -> float | None:
+    rows = ground.run("metrics", "show", "Seats", "--json").json["samples"]
+    return float(rows[0]["value"]) if rows else None
+
+
 @contextmanager
-def collecting(ground: Place) -> Iterator[subprocess.Popen[bytes]]:
+def collecting(ground: Place, home: str = "disk/home") -> Iterator[subprocess.Popen[bytes]]:
     """What keeps a session for when no connection is left."""
     process = ground.start("collector", "run")
     try:
@@ -94,6 +125,8 @@ def test_a_runbook_runs_and_nothing_of_its_record_is_lost(
             disk.fill()
         time.sleep(1.2)  # they must have idled for longer than the step says
         told = _runs(ground)
+        if broken == ("service", "slots"):
+            assert told["before"][0]["holds"] is False, told["before"]
         if broken == ("ledger", "service"):
             assert ground.run("run", "show", told["run"], "--json").json["run"]["journal"]
         if "ledger" in broken:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tabsync.kernel.errors import TabsyncError
     from tabsync.kernel.runner import Listener
     from tabsync.manual.model import Step
+    from tabsync.runbooks.candidates import Likely
     from tabsync.runbooks.going import Choice
     from tabsync.runbooks.guide import Guide
     from tabsync.runbooks.recovery import Waited
@@ -123,7 +124,7 @@ class AtTerminal:
                 err=True,
             )
 
-    def fills(self, step: Step, likely: Mapping[str, list[str]]) -> Mapping[str, str] | Choice:
+    def fills(self, step: Step, likely: Mapping[str, list[Likely]]) -> Mapping[str, str] | Choice:
         """Ask for each value, with what is likely as the default."""
         from tabsync.runbooks.going import Choice
 
@@ -132,14 +133,18 @@ class AtTerminal:
             if name in self.values:
                 found[name] = self.values[name]
             elif self.asks:
-                more = f" (or {', '.join(_plain(one) for one in offered[1:])})" if offered[1:] else ""
-                told = click.prompt(f"{name}{more}", default=_plain(offered[0]) if offered else "", err=True)
+                for one in offered:
+                    click.echo(f"  {_plain(one.value)}" + (f"  {_plain(one.told)}" if one.told else ""), err=True)
+                told = click.prompt(name, default=_plain(offered[0].value) if offered else "", err=True)
                 if not told:
                     return Choice("stop")
                 found[name] = told
             else:
-                seen = f"; likely: {', '.join(_plain(one) for one in offered)}" if offered else ""
-                self.terminal.note(f"this step needs a value for <{name}>{seen}: --set {name}=...", "hint")
+                seen = [
+                    f"{_plain(one.value)} ({_plain(one.told)})" if one.told else _plain(one.value) for one in offered
+                ]
+                likely_told = f"; likely: {', '.join(seen)}" if seen else ""
+                self.terminal.note(f"this step needs a value for <{name}>{likely_told}: --set {name}=...", "hint")
                 return Choice("stop")
         return found
 

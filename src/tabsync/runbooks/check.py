@@ -13,9 +13,9 @@ from tabsync.manual.load import load
 from tabsync.manual.model import Manual, Runbook, Step, StepKind
 from tabsync.manual.parts import Command
 from tabsync.procedures import is_built
-from tabsync.runbooks.candidates import is_known, known
+from tabsync.runbooks.candidates import is_known, likely
 from tabsync.runbooks.guide import runbook_named
-from tabsync.runbooks.placeholders import candidates, filled, open_in
+from tabsync.runbooks.placeholders import filled, open_in
 from tabsync.runbooks.recovery import look
 from tabsync.runbooks.step import Prepared, done, parts_of, prepared
 
@@ -81,12 +81,12 @@ def _of_runbook(workspace: Workspace, manual: Manual, runbook: Runbook) -> list[
 def _step(workspace: Workspace, manual: Manual, step: Step, shown: list[Facts]) -> tuple[Said, str]:
     values: dict[str, str] = {}
     for name in open_in(step):
-        likely = [*candidates(name, shown), *known(workspace, manual, name)]
-        if not likely:
+        found = likely(workspace, manual, step, name, shown)
+        if not found:
             if is_known(name):
                 return "not now", f"nothing is there that <{name}> could be"
             return "fails", f"nobody can say what <{name}> could be"
-        values[name] = likely[0]
+        values[name] = found[0].value
     try:
         whole = filled(step, values)
     except TabsyncError as error:

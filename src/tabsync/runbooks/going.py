@@ -15,6 +15,7 @@ from tabsync.runbooks.step import Prepared, Result, parts_of, prepared
 
 if TYPE_CHECKING:
     from tabsync.kernel.runner import Listener
+    from tabsync.runbooks.candidates import Likely
     from tabsync.runbooks.guide import Guide
 
 
@@ -33,7 +34,7 @@ class Person(Protocol):
     def meets(self, guide: Guide, step: Step) -> None:
         """The next step is this one."""
 
-    def fills(self, step: Step, likely: Mapping[str, list[str]]) -> Mapping[str, str] | Choice:
+    def fills(self, step: Step, likely: Mapping[str, list[Likely]]) -> Mapping[str, str] | Choice:
         """Values for what a step leaves open, or what becomes of the step without."""
 
     def decides(self, step: Step, what: Prepared, *, needless: bool) -> Choice:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from psycopg.conninfo import conninfo_to_dict
-
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import blocks_to_json
 from tabsync.kernel.plain import in_one_line
@@ -19,9 +17,10 @@ from tabsync.ledger.guided import Guided
 from tabsync.manual.load import load
 from tabsync.manual.model import Manual, Runbook, Step
 from tabsync.runbooks import recovery
-from tabsync.runbooks.candidates import known
+from tabsync.runbooks.candidates import Likely, likely
 from tabsync.runbooks.parent import plan_of_runbook, runbook_of
-from tabsync.runbooks.placeholders import candidates, open_in
+from tabsync.runbooks.placeholders import open_in
+from tabsync.runbooks.same import check_same, database_of
 from tabsync.runbooks.step import Prepared, Result, done
 
 if TYPE_CHECKING:
@@ -72,15 +71,19 @@ class Guide:
         left = (one for one in self.runbook.steps if not _is_settled(self.row(one.number)))
         return next((one for one in left if one.number > after), None)
 
-    def likely(self, step: Step) -> dict[str, list[str]]:
+    def likely(self, step: Step) -> dict[str, list[Likely]]:
         """What a step leaves open, each with what is likely meant."""
-        before = [one["facts"].get("data", {}) for one in self.run["steps"] if one["facts"]]
-        facts = [*before, self.run["target"].get("alert_facts", {})]
-        return {name: candidates(name, facts) or known(self.workspace, self.manual, name)[:1] for name in open_in(step)}
+        shown = [one["facts"].get("data", {}) for one in self.run["steps"] if one["facts"]]
+        alert = self.run["target"].get("alert_facts", {})
+        return {name: likely(self.workspace, self.manual, step, name, shown, alert) for name in open_in(step)}
 
     def begin_step(self, step: Step, values: Facts) -> None:
-        """Write down that a step begins. values: for what it leaves open."""
+        """Write down that a step begins. values: for what it leaves open.
+
+        Raises Refused when this is another database than the one that the run was begun on.
+        """
         self._check_held()
+        check_same(self.workspace, self.run)
         self.record.start(self.id, self._number(step), {"values": values} if values else {})
         self._read()
 
@@ -173,8 +176,7 @@ def begin(workspace: Workspace, title: str, alert: str = "", alert_facts: Facts 
     manual = load(workspace.manual_path)
     runbook = runbook_named(manual, title)
     before = recovery.look(workspace, manual, runbook.recovers)
-    target: Facts = {"database": str(conninfo_to_dict(workspace.conninfo).get("dbname") or workspace.name)}
-    target |= {"before": [one.to_json() for one in before], "alert_facts": alert_facts or {}}
+    target = database_of(workspace) | {"before": [one.to_json() for one in before], "alert_facts": alert_facts or {}}
     record = Guided(workspace.record(), workspace.journal_actor(), workspace.manual_digest())
     run_id, held = record.begin(plan_of_runbook(runbook, target, alert))
     guide = watch(workspace, run_id)

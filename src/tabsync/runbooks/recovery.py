@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import psycopg
 
 from tabsync.kernel.clock import iso, now
-from tabsync.kernel.errors import TabsyncError, words_of
+from tabsync.kernel.errors import CannotConnect, TabsyncError, words_of
 from tabsync.kernel.units import human_seconds
 from tabsync.monitoring.judge import reached
 from tabsync.monitoring.measure import Reading, Sample, measure
 from tabsync.monitoring.words import amount
+from tabsync.postgres.refusal import may_be_full
 from tabsync.postgres.settings import Limits
+from tabsync.sessions.way_in import session_in
 
 if TYPE_CHECKING:
     from tabsync.kernel.step import Facts
@@ -73,17 +75,25 @@ def holds(found: Sequence[Now]) -> bool | None:
     return None if not found or any(one.holds is None for one in found) else True
 
 
-def look(workspace: Workspace, manual: Manual, recovers: Sequence[Recovery]) -> tuple[Now, ...]:
-    """Measure what some lines of Recovers are about. Never raises: what can't be measured is unknown."""
+def look(
+    workspace: Workspace, manual: Manual, recovers: Sequence[Recovery], since: datetime | None = None
+) -> tuple[Now, ...]:
+    """Measure what some lines of Recovers are about. Never raises: what can't be measured is unknown.
+
+    Where no connection is left, what the collector measured counts, which keeps its own. since: if that was after then.
+    """
     metrics = {one.metric.lower(): manual.metric(one.metric) for one in recovers}
+    failed = "it was not measured"
     try:
         readings = _readings(workspace, manual, [one for one in metrics.values() if one])
     except (TabsyncError, psycopg.Error) as error:
         readings = {}
         failed = error.fact if isinstance(error, TabsyncError) else words_of(error)
-    else:
-        failed = "it was not measured"
-    return tuple(_now(one, metrics[one.metric.lower()], readings.get(one.metric.lower()), failed) for one in recovers)
+        if isinstance(error, CannotConnect) and may_be_full(error):
+            readings = _collected(workspace, manual, since)
+            if since is None:
+                return tuple(map(_still, _all(recovers, metrics, readings, failed)))
+    return _all(recovers, metrics, readings, failed)
 
 
 def wait(workspace: Workspace, manual: Manual, recovers: Sequence[Recovery], report: Report) -> Waited:
@@ -99,8 +109,9 @@ def wait(workspace: Workspace, manual: Manual, recovers: Sequence[Recovery], rep
     began = time.monotonic()
     held_from: float | None = None
     since: datetime | None = None
+    from_now = now()
     while True:
-        found = look(workspace, manual, recovers)
+        found = look(workspace, manual, recovers, from_now)
         moment = time.monotonic()
         if not holds(found):
             held_from = since = None
@@ -141,9 +152,37 @@ def _readings(workspace: Workspace, manual: Manual, metrics: Sequence[Metric]) -
     found = known_to_us(Beside(workspace), manual, beside, "") if beside else []
     titles = [one.title for one in metrics if one.sql]
     if titles:
-        with workspace.connect("runbook", _LIMITS) as connection:
+        with session_in(workspace, "runbook", _LIMITS) as connection:
             found += measure(connection, manual, only=titles)
     return {one.metric.lower(): one for one in found}
+
+
+def _collected(workspace: Workspace, manual: Manual, since: datetime | None) -> dict[str, Reading]:
+    """What the collector has measured last, where that still speaks of now, and is not of before `since`."""
+    from tabsync.monitoring.history.place import history_of
+    from tabsync.monitoring.history.standing import Kept, standings
+
+    try:
+        with history_of(workspace) as history:
+            kept = Kept.of(history)
+    except TabsyncError:
+        return {}
+    return {
+        one.metric.title.lower(): Reading(one.metric.title, one.metric.unit, one.samples, one.level, 0.0, one.at)
+        for one in standings(manual, kept, now())
+        if one.at is not None and not one.why and (since is None or one.at > since)
+    }
+
+
+def _all(
+    recovers: Sequence[Recovery], metrics: Mapping[str, Metric | None], readings: Mapping[str, Reading], failed: str
+) -> tuple[Now, ...]:
+    return tuple(_now(one, metrics[one.metric.lower()], readings.get(one.metric.lower()), failed) for one in recovers)
+
+
+def _still(one: Now) -> Now:
+    """What was well a while ago, while connections were left, says nothing of now."""
+    return replace(one, holds=None, why=f"{one.text} before no connection was left") if one.holds else one
 
 
 def _now(recovery: Recovery, metric: Metric | None, reading: Reading | None, failed: str) -> Now:

@@ -20,6 +20,7 @@ from tabsync.postgres.catalog import quoted
 from tabsync.postgres.connect import Connection, connect_to_look
 from tabsync.postgres.conninfo import libpq_environment, place
 from tabsync.postgres.refusal import may_be_full
+from tabsync.postgres.settings import Limits
 from tabsync.sessions.emergency import Emergency, call, socket_of
 from tabsync.sessions.statements import LIMITS, NOT_ALLOWED, Said, ask
 
@@ -98,12 +99,14 @@ def _otherwise(workspace: Workspace, purpose: str, stack: ExitStack, first: Cann
     raise CannotConnect(f"{first.fact}; and there is no other way in: {'; '.join(tried)}", missing(workspace))
 
 
-def _emergency(workspace: Workspace, purpose: str, tried: list[str]) -> tuple[_Opened, str] | None:
+def _emergency(
+    workspace: Workspace, purpose: str, tried: list[str], limits: Limits = LIMITS
+) -> tuple[_Opened, str] | None:
     """The first session that [emergency] databases gives, and where to. tried: gets why the others gave none."""
     for given in workspace.emergency:
         conninfo = _same_database(given, workspace.conninfo)
         try:
-            found = _in_time(lambda to=conninfo: connect_to_look(to, purpose, LIMITS), place(conninfo))  # type: ignore[misc]
+            found = _in_time(lambda to=conninfo: connect_to_look(to, purpose, limits), place(conninfo))  # type: ignore[misc]
         except (CannotConnect, Refused) as error:
             tried.append(error.fact)
         else:
@@ -112,16 +115,16 @@ def _emergency(workspace: Workspace, purpose: str, tried: list[str]) -> tuple[_O
 
 
 @contextmanager
-def session_in(workspace: Workspace, purpose: str) -> Iterator[Connection]:
+def session_in(workspace: Workspace, purpose: str, limits: Limits = LIMITS) -> Iterator[Connection]:
     """A session for what has to be named in its SQL, so that the service can't be asked for it.
 
     Raises CannotConnect, and Refused where a pooler gives our session to others.
     """
     with ExitStack() as stack:
         try:
-            connection = workspace.connect(purpose, LIMITS)
+            connection = workspace.connect(purpose, limits)
         except CannotConnect as error:
-            found = _emergency(workspace, purpose, []) if may_be_full(error) else None
+            found = _emergency(workspace, purpose, [], limits) if may_be_full(error) else None
             if found is None or found[0][1]:
                 raise
             connection = found[0][0]

@@ -14,10 +14,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from tabsync.kernel.step import Facts, Risk
 from tabsync.manual.load import load
-from tabsync.manual.model import Manual, Step
+from tabsync.manual.model import Step
 from tabsync.manual.parts import Command
 from tabsync.procedures import is_built
-from tabsync.runbooks.candidates import known
+from tabsync.runbooks.candidates import likely
 from tabsync.runbooks.check import runbooks_of
 from tabsync.runbooks.placeholders import candidates, filled, open_in
 from tabsync.runbooks.step import done, parts_of, prepared
@@ -120,11 +120,6 @@ def parts() -> dict[str, tuple[Step, int]]:
     return dict(sorted(found.items(), key=lambda one: not one[0].startswith("backup take")))
 
 
-def likely(ground: Ground, manual: Manual, name: str) -> str:
-    """What a person is offered first: what a step has shown, else what is known."""
-    return [*candidates(name, ground.shown), *known(ground.workspace, manual, name)][0]
-
-
 def _shorter(step: Step) -> Step:
     def words(one: Command) -> tuple[str, ...]:
         return tuple(word.replace(LONGER, IDLE) for word in one.words)
@@ -151,7 +146,10 @@ def test_each_step_of_our_runbooks_is_carried_out(tabsync_database: Callable[[in
             continue
         with ground.leave:
             values = NEEDS.get(text, Ground.nothing)(ground)
-            values = {name: values.get(name) or likely(ground, manual, name) for name in open_in(step)}
+            values = {
+                name: values.get(name) or likely(ground.workspace, manual, step, name, ground.shown)[0].value
+                for name in open_in(step)
+            }
             whole = filled(step, values)
             what = prepared(ground.workspace, whole, parts_of(whole)[number])
             result = done(what, None, what.plan.confirm if what.plan and what.risk is Risk.DESTRUCTIVE else "typed")

@@ -21,6 +21,7 @@ from tabsync.kernel.runner import Listener
 from tabsync.kernel.step import Risk
 from tabsync.ledger.stop import who_stops
 from tabsync.manual.model import Step
+from tabsync.runbooks.candidates import Likely
 from tabsync.runbooks.going import Choice, go
 from tabsync.runbooks.guide import Guide, begin, take
 from tabsync.runbooks.parent import risk_of
@@ -49,7 +50,7 @@ class Question:
     risk: Risk = Risk.READ
     confirm: str = ""
     needless: bool = False
-    likely: Mapping[str, list[str]] = field(default_factory=dict)
+    likely: Mapping[str, list[Likely]] = field(default_factory=dict)
     fact: str = ""
     hint: str = ""
 
@@ -111,7 +112,7 @@ class InBrowser:
         """The page shows it."""
         self._check()
 
-    def fills(self, step: Step, likely: Mapping[str, list[str]]) -> Mapping[str, str] | Choice:
+    def fills(self, step: Step, likely: Mapping[str, list[Likely]]) -> Mapping[str, str] | Choice:
         """Ask for what the step leaves open."""
         given = self._ask(kind="fill", step=step.number, likely=likely)
         if given.what != "do":
