@@ -1,7 +1,7 @@
-"""Kills this process by SIGKILL at a moment: before or after it has written something down of a run, or some time later.
+"""Kills this process by SIGKILL at a moment: before or after it has written something down of a run, or later.
 
-In the environment of a command that tests/forked.py runs, TABSYNC_TEST_KILLED is a Moment as JSON. Each time something is
-written down of a run, a line in its log says what: the last line of one that was killed says where it was.
+In the environment of a command that tests/forked.py runs, TABSYNC_TEST_KILLED is a Moment as JSON. Each time something
+is written down of a run, a line in its log says what: the last line of one that was killed says where it was.
 """
 
 from __future__ import annotations
@@ -46,12 +46,11 @@ def arm() -> None:
     """Do as the environment says."""
     moment = Moment(**json.loads(os.environ[VARIABLE]))
     from tabsync.ledger import merge, sqlite_file
-    from tabsync.ledger import open as opening
+    from tabsync.ledger import open as ledger_open
     from tabsync.ledger.emergency import Emergency
     from tabsync.ledger.journal import LedgerJournal
 
-    # Both have it: `from ... import PATIENCE` is a copy.
-    sqlite_file.PATIENCE = opening.PATIENCE = moment.patience
+    sqlite_file.PATIENCE = moment.patience
     log = os.open(moment.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     under: set[str] = set()
     seen = 0
@@ -81,7 +80,7 @@ def arm() -> None:
         under.add(run_id)
         return "begin of its own"
 
-    Ledger: Any = opening.Ledger
+    Ledger: Any = ledger_open.Ledger
     Ledger.write = around(Ledger.write, entry)
     LedgerJournal._record = around(LedgerJournal._record, beginning)  # type: ignore[method-assign]
     merge._merge = around(merge._merge, lambda *_: "merge")

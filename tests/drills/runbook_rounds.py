@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import sqlite3
 import subprocess
@@ -105,7 +104,8 @@ class Site:
     def command(self, *words: str, moment: Moment | None = None) -> Done:
         """Run a command, to its end or to a moment; the ledger's patience is short."""
         moment = moment or Moment(str(self.log), patience=1)
-        return tabsync(self.ground.directory, *words, **moment.variables())
+        given: dict[str, Any] = moment.variables()
+        return tabsync(self.ground.directory, *words, **given)
 
     def manual(self, steps: str, head: str) -> None:
         """A manual with one more runbook; and the home is on the disk."""
@@ -313,7 +313,7 @@ class Round:
         return int(count)
 
     def _connect(self, stack: ExitStack) -> None:
-        """Sessions that may be ended, and some that may not: in a transaction, at work, of another program, elsewhere."""
+        """Sessions that may be ended, and others: in a transaction, at work, of another program, elsewhere."""
         mine = make_conninfo(self.site.server.conninfo(), user="application")
         for _ in range(self.site.draw.randint(1, 4)):
             _note(self.victims, stack, make_conninfo(mine, application_name="till")).autocommit = True
@@ -348,11 +348,3 @@ def _where(last: str) -> str:
     if last in ("before done of its own", "before failed of its own"):
         return "between act and record"
     return "elsewhere"
-
-
-def as_json(text: str) -> Any:
-    """JSON, or None where it is none."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None

@@ -30,7 +30,7 @@ def delete_leftovers(found: Workspace) -> None:
         if found.home.exists():
             if merged := merge(found.ledger()):
                 many = f"{len(merged)} runs" if len(merged) > 1 else "a run"
-                _note(f"the ledger can be written again: {many} of the emergency journal was taken into it")
+                _note(f"the ledger can be written again: it has taken in {many} of the emergency journal")
             marked = mark_interrupted(found.ledger())
     _undo_limits(found)
     if swept or marked:

@@ -1,4 +1,4 @@
-"""A server on which few can connect: an application takes its connections, and tabsync has a role without privileges."""
+"""A server on which few can connect: an application takes its connections, and tabsync is no superuser."""
 
 from __future__ import annotations
 
