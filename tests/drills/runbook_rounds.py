@@ -120,13 +120,13 @@ class Site:
 
 
 @contextmanager
-def site(directory: Path, draw: random.Random, *, superuser: bool = False, served: bool = True) -> Iterator[Site]:
-    """A site with its own server. superuser: [emergency] names a superuser's connection; served: a collector runs."""
+def site(directory: Path, draw: random.Random, *, served: bool = True) -> Iterator[Site]:
+    """A site with its own server. served: a collector runs; otherwise [emergency] names a superuser's connection."""
     with small_server("rounds", connections=20) as server, small_disk(directory / "disk", "24m") as disk:
         run_sql(server.conninfo(), _TABLES)
         run_sql(server.conninfo(), "create database other")
         ground = Place(directory, make_conninfo(server.conninfo(), user="operator", connect_timeout=5))
-        more = f'\n[emergency]\ndatabases = ["{server.conninfo()}"]\n' if superuser else ""
+        more = f'\n[emergency]\ndatabases = ["{server.conninfo()}"]\n' if not served else ""
         found = Site(ground, server, disk, draw, more)
         found.manual("1. Look.", "#### Look\n\n")
         assert found.command("run", "list").code == 0  # the ledger is there, as it would be
@@ -185,15 +185,19 @@ def _restarted(site: Site) -> Iterator[None]:
         timer.join()
 
 
+RESTARTED = "server restarted"
+UNSERVED = "nobody serves"
 Condition = Callable[[Site], AbstractContextManager[None]]
 CONDITIONS: Mapping[str, Condition] = {
     "nothing else": lambda _: nullcontext(),
-    "ledger full": _full,
     "ledger locked": _locked,
+    "ledger full": _full,
     "ledger read-only": _read_only,
     "no connection left": _crowd,
-    "server restarted": _restarted,
+    UNSERVED: lambda _: nullcontext(),
+    RESTARTED: _restarted,
 }
+"""What is broken besides, in the order in which it can be brought about. UNSERVED is what a site is made with."""
 
 
 @dataclass
@@ -202,7 +206,7 @@ class Round:
 
     site: Site
     number: int
-    condition: str
+    conditions: tuple[str, ...]
     kills: int
     victims: dict[int, Session] = field(default_factory=dict)
     others: dict[int, Session] = field(default_factory=dict)
@@ -217,17 +221,18 @@ class Round:
     def live(self) -> None:
         """Run it, kill it, go on with it, until it has ended; the condition is over after some commands."""
         site = self.site
-        head = f"#### {self.title}\n\n{_RECOVERS if site.draw.random() < 0.2 else ''}"
+        head = f"#### {self.title}\n\n{_RECOVERS if site.draw.random() < 0.1 else ''}"
         site.manual(_STEPS.format(number=self.number), head)
         self.vacuumed = self._vacuumed()
         with ExitStack() as stack:
             self._connect(stack)
             broken = stack.enter_context(ExitStack())
-            broken.enter_context(CONDITIONS[self.condition](site))
+            for one in self.conditions:
+                broken.enter_context(CONDITIONS[one](site))
             over = site.draw.randint(1, 3)
             words: tuple[str, ...] | None = self._begins()
             for turn in range(_MOST):
-                if turn == over or self.condition == "server restarted":
+                if turn == over or RESTARTED in self.conditions:
                     broken.close()
                 if words is None:
                     break
@@ -324,7 +329,7 @@ class Round:
         _note(self.others, stack, make_conninfo(mine, application_name="till", dbname="other"))
 
     def _wrong(self, what: str) -> None:
-        self.site.wrong.append(f"round {self.number}, {self.condition}: {what}")
+        self.site.wrong.append(f"round {self.number}, {', '.join(self.conditions)}: {what}")
 
 
 def _note(among: dict[int, Session], stack: ExitStack, conninfo: str) -> Session:

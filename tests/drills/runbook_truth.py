@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabsync.kernel.clock import parse_iso
 from tabsync.ledger.runs import one_run
-from tests.drills.runbook_rounds import WRITES
+from tests.drills.runbook_rounds import RESTARTED, WRITES
 
 if TYPE_CHECKING:
     from tests.drills.runbook_rounds import Round
@@ -69,7 +69,7 @@ def _acts(round: Round, parents: list[Any], children: list[Any]) -> Iterator[str
 def _counted(round: Round, procedure: str, count: int, children: list[Any]) -> Iterator[str]:
     """How often something was done, and how often the ledger says so: what was interrupted may have been."""
     states = Counter(_state(one) for one in children if one["procedure"] == procedure)
-    lost = states["failed"] if round.condition == "server restarted" else 0  # the answer may have been lost
+    lost = states["failed"] if RESTARTED in round.conditions else 0  # the answer may have been lost
     if not states["done"] <= count <= states["done"] + states["interrupted"] + lost:
         yield f"{procedure}: was done {count} times; recorded: {dict(states)}"
     if count > 1:
@@ -86,7 +86,7 @@ def _sessions(round: Round, children: list[Any]) -> Iterator[str]:
     plans = [step for one in ending for step in one["plan"]["steps"] if step["key"] == "end"]
     planned = {int(one["pid"]) for step in plans for one in step["arguments"]["sessions"]}
     told = [one for run in ending for step in run["steps"] if step["key"] == "end" for one in _ended(step)]
-    if round.condition != "server restarted":
+    if RESTARTED not in round.conditions:
         if lost := {*round.others} - alive:
             yield f"{len(lost)} sessions were ended that were not to be"
         if lost := {*round.victims} - alive - planned:
@@ -120,8 +120,8 @@ def _journal(round: Round) -> Iterator[str]:
 
 
 def _settled(parent: Any, children: list[Any]) -> Iterator[str]:
-    """A step that is shown as done names runs that are done."""
-    states = {one["id"]: one["state"] for one in children}
+    """A step that is shown as done names runs that have acted."""
+    states = {one["id"]: _state(one) for one in children}
     for step in parent["steps"]:
         runs = (step["facts"] or {}).get("runs", [])
         if step["state"] == "done" and any(states.get(run_id) != "done" for run_id in runs):

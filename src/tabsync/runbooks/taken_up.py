@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tabsync.kernel.errors import Exit, Refused
-from tabsync.ledger.runs import one_run, runs_under
+from tabsync.kernel.step import Risk
+from tabsync.ledger.runs import one_run, plan_of, runs_under
 from tabsync.manual.model import Step
 from tabsync.manual.parts import Command
 from tabsync.procedures import named_in, page_of
@@ -37,7 +38,7 @@ def _settle(guide: Guide) -> None:
         row = guide.row(step.number)
         if row["state"] == "interrupted" and row["started_at"]:
             runs = _runs(guide, row)
-            if runs and len(runs) == _acting(step, row) and all(one["state"] == "done" for one in runs):
+            if runs and len(runs) == _acting(step, row) and all(map(_has_acted, runs)):
                 guide.ended(step, [_result(guide, one) for one in runs], str(runs[-1]["approval"]), NOTE)
 
 
@@ -49,6 +50,13 @@ def _runs(guide: Guide, row: Facts) -> list[Facts]:
     return [one for one in found if one]
 
 
+def _has_acted(run: Facts) -> bool:
+    """Whether all that changes something was done; its process may have died before it could write down the end."""
+    states = {one["key"]: one["state"] for one in run["steps"]}
+    risky = [states[one.key] for one in plan_of(run).steps if one.risk is not Risk.READ]
+    return bool(risky) and all(one == "done" for one in risky) and "failed" not in states.values()
+
+
 def _acting(step: Step, row: Facts) -> int:
     """How many runs a step has when all of it was done; 0 where it does anything that leaves no run."""
     whole = filled(step, (row["facts"] or {}).get("values", {}))
@@ -58,6 +66,6 @@ def _acting(step: Step, row: Facts) -> int:
 
 
 def _result(guide: Guide, run: Facts) -> Result:
-    page = page_of(guide.workspace, run)
+    page = page_of(guide.workspace, run | {"state": "done"})
     seconds = sum(one["seconds"] or 0.0 for one in run["steps"])
     return Result(page, seconds, None, run["id"], page.exit_code if page else Exit.DONE)
