@@ -129,7 +129,8 @@ def ground(
     """
     home = place / secrets.token_hex(4)
     where = Place(home, reachable_place(home / "servers") / "gameday")
-    where.server.parent.mkdir(parents=True, exist_ok=True, mode=0o711)  # one under /var/tmp is there already
+    home.mkdir(parents=True, mode=0o711)
+    where.server.parent.mkdir(exist_ok=True, mode=0o711)  # one under /var/tmp is there already
     held = claim(where.server)
     assert held is not None  # noqa: S101 - its name is random
     try:

@@ -105,13 +105,13 @@ PROCEDURES: tuple[Procedure, ...] = (
             "It starts a PostgreSQL of its own, as the demo does, with the profile's schema and a collector, and "
             "deletes all of it at the end: no database of yours is touched.\n\nWith --database it takes place on that "
             "server instead, and takes all of its connections. It must be the demo's, or carry a mark: a comment on "
-            "the database that names the server's system identifier. Each session proves that first; everything else is "
-            "refused, with the comment to write.\n\nExit code 0: told, recovered, nothing "
+            "the database that names the server's system identifier. Each session proves that first; everything else "
+            "is refused, with the comment to write.\n\nExit code 0: told, recovered, nothing "
             "ended that was not to be. 1: not so."
         ),
         request="tabsync.cli.gameday:Run",
         takes="json",
         command="tabsync.cli.gameday:run_command",
-        needs="nothing: it has a server of its own; on a copy: execute on pg_control_system(), pg_monitor",
+        needs="nothing: it has a server of its own; on a copy: pg_monitor",
     ),
 )
