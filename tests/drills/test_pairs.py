@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tabsync.kernel.errors import TabsyncError
 from tabsync.postgres import embedded
-from tabsync.sessions.emergency import call
-from tests.conftest import run_sql
-from tests.postgres.runbooks.place import Place, killed
-from tests.servers import running_server
+from tests.postgres.runbooks.crowded import collecting, refused, small_server, taken
+from tests.postgres.runbooks.place import Place
 from tests.service.disk import small_disk
 
 HEAD = "#### Too many sessions\n\nRecovers: Active connections < 50 % for 1 s within 20 s\n\n"
@@ -48,41 +43,18 @@ select count(*) as value from pg_stat_activity where backend_type = 'client back
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[embedded.Server]:
-    """A server on which few can connect, with the role of an application and that of tabsync."""
-    with running_server("pairs", max_connections="12", superuser_reserved_connections="3") as found:
-        for name in ("application", "operator"):
-            run_sql(found.conninfo(), "create role {} login", name)
-        run_sql(found.conninfo(), "grant pg_monitor, pg_signal_backend to operator")
-        hba = found.data / "pg_hba.conf"
-        hba.write_text(f"local all application,operator trust\n{hba.read_text()}")
-        run_sql(found.conninfo(), "select pg_reload_conf()")
+    with small_server("pairs") as found:
         yield found
-
-
-@contextmanager
-def taken(server: embedded.Server, left: int) -> Iterator[None]:
-    """Sessions that idle, on all connections but some; at the end they are gone, whoever ended them."""
-    opened = []
-    try:
-        with suppress(psycopg.OperationalError):
-            while True:
-                opened.append(psycopg.connect(make_conninfo(server.conninfo(), user="application")))
-        for one in opened[:left]:
-            one.close()
-        yield
-    finally:
-        for one in opened:
-            one.close()
 
 
 def test_what_is_measured_when_nobody_gets_in(directory: Path, server: embedded.Server) -> None:
     """Who is connected already knows what the runbook is about; what was well before it began says nothing."""
     ground = Place(directory, make_conninfo(server.conninfo(), user="operator", connect_timeout=5))
     ground.manual(STEPS, "#### Too many sessions\n\nRecovers: Seats < 6 for 1 s within 20 s\n\n", SEATS)
-    with collecting(ground, "home"):
+    with collecting(ground):
         ground.waits(lambda: _seats(ground) is not None)
         with taken(server, 0):
-            assert _refused(ground.conninfo)
+            assert refused(ground.conninfo)
             ground.waits(lambda: (_seats(ground) or 0) > 6)
             time.sleep(1.1)
             told = _runs(ground)
@@ -92,17 +64,6 @@ def test_what_is_measured_when_nobody_gets_in(directory: Path, server: embedded.
 def _seats(ground: Place) -> float | None:
     rows = ground.run("metrics", "show", "Seats", "--json").json["samples"]
     return float(rows[0]["value"]) if rows else None
-
-
-@contextmanager
-def collecting(ground: Place, home: str = "disk/home") -> Iterator[subprocess.Popen[bytes]]:
-    """What keeps a session for when no connection is left."""
-    process = ground.start("collector", "run")
-    try:
-        ground.waits(lambda: _keeps_a_session(ground))
-        yield process
-    finally:
-        killed(process)
 
 
 @pytest.mark.parametrize("broken", [("ledger", "slots"), ("ledger", "service"), ("service", "slots")])
@@ -120,7 +81,7 @@ def test_a_runbook_runs_and_nothing_of_its_record_is_lost(
             stack.enter_context(collecting(ground))
         stack.enter_context(taken(server, 0 if "slots" in broken else 1))
         if "slots" in broken:
-            assert _refused(ground.conninfo)
+            assert refused(ground.conninfo)
         if "ledger" in broken:
             disk.fill()
         time.sleep(1.2)  # they must have idled for longer than the step says
@@ -146,25 +107,3 @@ def _runs(ground: Place) -> Any:
     told = json.loads(done.out)
     assert (done.code, told["state"]) == (0, "done"), f"{done.err}\n{json.dumps(told, indent=1)}"
     return told
-
-
-def _keeps_a_session(ground: Place) -> bool:
-    """Whether the service has its session: its socket is there before that."""
-    try:
-        asked = call(ground.workspace())
-    except OSError:
-        return False
-    try:
-        return bool(asked.hello())
-    except TabsyncError:
-        return False
-    finally:
-        asked.close()
-
-
-def _refused(conninfo: str) -> bool:
-    try:
-        psycopg.connect(conninfo).close()
-    except psycopg.OperationalError:
-        return True
-    return False

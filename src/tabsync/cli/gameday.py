@@ -19,6 +19,16 @@ class Run:
 
     name: Annotated[str, Argument("The game day, from: tabsync gameday list")]
     real_time: Annotated[bool, Option("With the times of the manual: it takes a quarter of an hour.")] = False
+    copy: Annotated[
+        str,
+        Option(
+            "Not on a server of its own, but on this copy: the demo's, or one that carries the mark of game days.",
+            ("--database",),
+            metavar="CONNINFO",
+            secret=True,
+            of="host",
+        ),
+    ] = ""
 
 
 def run_command(terminal: Terminal, request: Run) -> int:
@@ -33,7 +43,7 @@ def run_command(terminal: Terminal, request: Run) -> int:
         if not terminal.json:
             terminal.note(text, "game day")
 
-    page = play(workspace, one, say, real_time=request.real_time, place=place)
+    page = play(workspace, one, say, real_time=request.real_time, place=place, copy=request.copy)
     terminal.page(page)
     return int(page.exit_code)
 

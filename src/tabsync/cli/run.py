@@ -74,23 +74,27 @@ def stop_command(terminal: Terminal, request: Stop) -> int:
 
 def look_list(workspace: Workspace, request: List) -> Page:
     """The newest runs."""
-    from tabsync.ledger.runs import recent_runs
+    from tabsync.ledger.runs import recent_runs, unread
 
-    runs = recent_runs(workspace.ledger(), request.limit)
+    ledger = workspace.record()
+    runs = recent_runs(ledger, request.limit)
     page = Page("runs", {"runs": runs})
     if not runs:
         page.line("There are no runs yet.")
         return page
     page.table(("Run", "Started (UTC)", "State", "What", "By"), map(_listed, runs))
+    if why := unread(ledger):
+        page.note(f"only what the emergency journal has is listed: {why}")
     return page
 
 
 def look_show(workspace: Workspace, request: Show) -> Page:
     """The steps of one run, with those that were not done. Raises BadUsage when there is no such run."""
     from tabsync.kernel.errors import BadUsage
-    from tabsync.ledger.runs import one_run
+    from tabsync.ledger.runs import one_run, runs_under
 
-    found = one_run(workspace.ledger(), request.run)
+    ledger = workspace.record()
+    found = one_run(ledger, request.run)
     if found is None:
         raise BadUsage(f"there is no run {request.run!r}", "tabsync run list")
     page = Page("run", {"run": found})
@@ -98,7 +102,7 @@ def look_show(workspace: Workspace, request: Show) -> Page:
     page.table(("", "Step", "State", "Time", "Error"), map(_step, found["steps"]))
     if found["parent"]:
         page.line(f"A step of run {found['parent']}", style="quiet", whole=True)
-    if under := workspace.ledger().read("runs_under", parent=found["id"]):
+    if under := runs_under(ledger, found["id"]):
         page.data["runs"] = under
         page.table(("Run", "Started (UTC)", "State", "What", "By"), map(_listed, under), title="What its steps did")
     if found.get("journal"):

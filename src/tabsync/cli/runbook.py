@@ -70,7 +70,7 @@ def run_command(terminal: Terminal, request: Run) -> int:
 
 def resume_command(terminal: Terminal, request: Resume) -> int:
     """Go on with a run that is open."""
-    from tabsync.runbooks.guide import take
+    from tabsync.runbooks.taken_up import take
 
     guide = take(terminal.workspace(), request.run, over=request.take_over)
     person = AtTerminal(terminal, _values(request.values))
@@ -83,7 +83,7 @@ def resume_command(terminal: Terminal, request: Resume) -> int:
     elif step is not None and request.skip:
         guide.skip(step, request.skip)
     elif step is not None:
-        return person.go(guide, step.number)
+        return person.go(guide, request.step or 0)
     return person.go(guide, 0)
 
 

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tabsync.demo.mark import mark
 from tabsync.demo.night import with_a_night
 from tabsync.demo.place import DATABASE, Place
 from tabsync.postgres import embedded
@@ -60,6 +61,7 @@ def _fill(server: embedded.Server, orders: int, report: Callable[[float, float, 
             generate(connection, orders=orders, report=report)
             connection.execute("analyze")
         _create_application_role(connection, server)
+        mark(connection)  # it is nobody's: game days may break it
 
 
 def _create_application_role(connection: psycopg.Connection[tuple[object, ...]], server: embedded.Server) -> None:

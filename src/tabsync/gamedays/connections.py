@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 import psycopg
 
 from tabsync.gamedays import pools
-from tabsync.gamedays.ground import Ground
+from tabsync.gamedays.ground import Ground, Session
 from tabsync.gamedays.model import GameDay, Part, Played, Say
 from tabsync.gamedays.runbook import RUNBOOK, run_runbook
 
@@ -39,30 +39,32 @@ def _slots_full(ground: Ground, real_time: bool, say: Say) -> Played:
     return played
 
 
-def _busy(ground: Ground, stack: ExitStack) -> list[psycopg.Connection[tuple[object, ...]]]:
+def _busy(ground: Ground, stack: ExitStack) -> list[Session]:
     """A session in a transaction, and one that runs a statement for longer than the game day lasts."""
-    idle, works = (psycopg.connect(ground.application()) for _ in range(_KEPT))
+    idle, works = (ground.enter() for _ in range(_KEPT))
     for one in (idle, works):
         stack.callback(_close, one)
-    idle.execute("select 1 from orders limit 1")
-    works.pgconn.send_query(b"select pg_sleep(3600)")
+    idle.execute("select 1")
+    works.execute("set client_connection_check_interval = 1000")  # it ends with us, though it works
+    works.commit()
+    works.pgconn.send_query(b"select pg_catalog.pg_sleep(3600)")
     return [idle, works]
 
 
-def _fill(
-    ground: Ground, stack: ExitStack, busy: list[psycopg.Connection[tuple[object, ...]]], *, real_time: bool, say: Say
-) -> int:
+def _fill(ground: Ground, stack: ExitStack, busy: list[Session], *, real_time: bool, say: Say) -> int:
     """Open sessions until the server refuses one. In real time most of them idle as long as the manual wants."""
     with psycopg.connect(ground.superuser(), autocommit=True) as owner:
-        owner.execute("alter role tabsync_app connection limit -1")
+        if not ground.copy:
+            owner.execute("alter role tabsync_app connection limit -1")
         (row,) = owner.execute("show max_connections").fetchall()
     early = int(str(row[0])) * 7 // 10
     count = len(busy)
     with suppress(psycopg.OperationalError):
         while True:
-            opened = psycopg.connect(ground.application(), autocommit=True, application_name="backend")
+            opened = ground.enter("backend")
             stack.callback(_close, opened)
             opened.execute("select 1")
+            opened.commit()
             count += 1
             if real_time and count == early:
                 say(f"{count} sessions are open; the others follow when these have idled for {_IDLE:.0f} s")
@@ -70,12 +72,12 @@ def _fill(
     return count
 
 
-def _close(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+def _close(connection: Session) -> None:
     with suppress(psycopg.Error):
         connection.close()
 
 
-def _check(ground: Ground, busy: list[psycopg.Connection[tuple[object, ...]]], played: Played) -> None:
+def _check(ground: Ground, busy: list[Session], played: Played) -> None:
     """The application gets in again, and no session was ended that was not idle."""
     try:
         psycopg.connect(ground.application()).close()

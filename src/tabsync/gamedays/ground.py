@@ -1,4 +1,4 @@
-"""Where a game day takes place: a server of its own, the collector that watches it, and somebody who is told."""
+"""Where a game day takes place: a server of its own or a copy, the collector that watches it, and who is told."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tabsync.demo import database
+from tabsync.demo.mark import prove
 from tabsync.demo.place import DATABASE, Place
-from tabsync.kernel.errors import FailedPartway, TabsyncError
+from tabsync.kernel.errors import FailedPartway, Refused, TabsyncError
 from tabsync.monitoring.alerts.watch import last_scrape
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
@@ -32,6 +34,7 @@ from tabsync.system.claims import claim
 from tabsync.system.parent import PARENT
 from tabsync.workspace import PROFILE_MANUAL, Workspace, find
 
+Session = psycopg.Connection[tuple[object, ...]]
 ORDERS = 500
 OPERATOR = "tabsync_operator"
 """The role as which tabsync looks and acts here: no superuser, and no slot is reserved for it."""
@@ -68,22 +71,45 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A game day's ground. server: its PostgreSQL, as a superuser; workspace: what tabsync looks after, as its role."""
+    """A game day's ground. workspace: what tabsync looks after, as its role.
 
-    server: embedded.Server
+    server: its PostgreSQL, of its own; copy: instead of one, the connection string of a database that carries the mark.
+    """
+
+    server: embedded.Server | None
     workspace: Workspace
     config: Path
     told: Told
     port: int = 0
     """Where its pooler will listen; 0: it has none."""
 
+    copy: str = ""
+
+    def own(self) -> embedded.Server:
+        """Its own server. Raises Refused when it is on a copy, whose server is somebody else's."""
+        if self.server is None:
+            raise Refused("this is on a copy, and needs a server of its own", "tabsync gameday run NAME")
+        return self.server
+
     def application(self) -> str:
         """A connection string of the application."""
-        return database.application_conninfo(self.server)
+        return self.copy or database.application_conninfo(self.own())
 
     def superuser(self) -> str:
-        """A connection string of whoever brings the condition about."""
-        return self.server.conninfo(DATABASE)
+        """A connection string of whoever brings the condition about; on a copy, of whoever was named."""
+        return self.copy or self.own().conninfo(DATABASE)
+
+    def enter(self, name: str = "") -> Session:
+        """A session of the application; on a copy it proves the mark before it does anything. Raises as prove()."""
+        opened: Session = psycopg.connect(self.application(), autocommit=True, application_name=name or None)
+        if self.copy:
+            try:
+                prove(opened)
+            except BaseException:
+                opened.close()
+                raise
+        opened.autocommit = False
+        return opened
 
     def command(self, *words: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
         """Run a command as a person would, in a process of its own."""
@@ -103,7 +129,8 @@ def ground(
     """
     home = place / secrets.token_hex(4)
     where = Place(home, reachable_place(home / "servers") / "gameday")
-    where.server.parent.mkdir(parents=True, mode=0o711)
+    home.mkdir(parents=True, mode=0o711)
+    where.server.parent.mkdir(exist_ok=True, mode=0o711)  # one under /var/tmp is there already
     held = claim(where.server)
     assert held is not None  # noqa: S101 - its name is random
     try:
@@ -113,7 +140,7 @@ def ground(
             server = database.bring_up(where, ORDERS, lambda *_: None)
             _operator(server)
             pooler = free_port() if pooled else 0
-            config = _config(where, server, port, pooler)
+            config = _config(where, make_conninfo(server.tcp_conninfo(DATABASE), user=OPERATOR), port, pooler)
             workspace = find(config)
             say("Starting the collector and the notifier")
             with collecting(config, workspace):
@@ -122,7 +149,40 @@ def ground(
     finally:
         embedded.end_server(where.server)
         held.remove()
+        with suppress(OSError):
+            where.server.parent.rmdir()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def copy_ground(
+    place: Path, manual: Callable[[str], str], say: Callable[[str], None], conninfo: str
+) -> Iterator[Ground]:
+    """A ground on a copy: the same around it, and a server that is left as it is. Raises as prove().
+
+    conninfo: of a database that carries the mark of game days.
+    """
+    whole = proven(conninfo)
+    where = Place(place / secrets.token_hex(4), place)
+    where.home.mkdir(parents=True, mode=0o700)
+    try:
+        with receiver() as (told, port):
+            where.manual.write_text(manual(PROFILE_MANUAL.read_text(encoding="utf-8")), encoding="utf-8")
+            config = _config(where, whole, port, 0)
+            workspace = find(config)
+            say("Starting the collector and the notifier")
+            with collecting(config, workspace):
+                yield Ground(None, workspace, config, told, copy=whole)
+            workspace.close()
+    finally:
+        shutil.rmtree(where.home, ignore_errors=True)
+
+
+def proven(conninfo: str) -> str:
+    """The connection string, after its server has been proven to be marked. Raises as prove()."""
+    with connect(conninfo, "gameday") as connection:
+        prove(connection)
+    return conninfo
 
 
 @contextmanager
@@ -204,8 +264,7 @@ def _operator(server: embedded.Server) -> None:
     pgpass.write_text(f"{pgpass.read_text()}*:*:*:{OPERATOR}:{password}\n")
 
 
-def _config(place: Place, server: embedded.Server, port: int, pooler: int) -> Path:
-    conninfo = make_conninfo(server.tcp_conninfo(DATABASE), user=OPERATOR)
+def _config(place: Place, conninfo: str, port: int, pooler: int) -> Path:
     lines = [
         "# A game day's own: deleted when it ends.",
         'name = "gameday"',

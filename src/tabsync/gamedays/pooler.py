@@ -31,7 +31,7 @@ def program() -> str:
 @contextmanager
 def pooling(ground: Ground) -> Iterator[str]:
     """The pooler of a ground, for as long as the block runs; gives the application's connection string through it."""
-    directory = ground.server.directory.parent / "pooler"
+    directory = ground.own().directory.parent / "pooler"
     directory.mkdir(mode=0o700)
     account = server_account()
     account.own(directory)
@@ -65,7 +65,7 @@ def pooling(ground: Ground) -> Iterator[str]:
 
 def _configuration(ground: Ground, directory: Path) -> str:
     parts = conninfo_to_dict(ground.application())
-    lines = (ground.server.directory / "pgpass").read_text(encoding="utf-8").splitlines()
+    lines = (ground.own().directory / "pgpass").read_text(encoding="utf-8").splitlines()
     password = next(one for one in lines if f":{parts['user']}:" in one).rpartition(":")[2]
     to = f"host=127.0.0.1 port={parts['port']} user={parts['user']} password={password}"
     settings = {

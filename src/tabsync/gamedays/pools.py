@@ -80,7 +80,7 @@ def application_full(ground: Ground, _real_time: bool, say: Say) -> Played:
 
     played = Played()
     pool = {"pool_size": 3, "max_overflow": 0, "pool_timeout": 1}
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(ground.application()), **pool)
+    engine = create_engine("postgresql+psycopg://", creator=ground.enter, **pool)
     with ExitStack() as stack:
         stack.callback(engine.dispose)
         say("Using all connections of an application's own pool")

@@ -34,7 +34,7 @@ def merge(ledger: Ledger) -> list[str]:
 def told(merged: Sequence[str]) -> str:
     """What was taken into the ledger, in words."""
     many = f"{len(merged)} runs" if len(merged) > 1 else "a run"
-    return f"the ledger can be written again: {many} of the emergency journal was taken into it"
+    return f"the ledger can be written again: it has taken in {many} of the emergency journal"
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from tabsync.ledger.moved import MOVED
 from tabsync.ledger.open import Ledger
 from tabsync.system.claims import claim, is_claimed
 
+_UNDER = ("id", "procedure", "title", "state", "actor", "started_at", "finished_at")
+
 
 def mark_interrupted(ledger: Ledger) -> list[str]:
     """Mark the runs of this home whose process is gone; returns their ids."""
@@ -74,20 +76,43 @@ def one_run(ledger: Ledger, run_id: str) -> Facts | None:
     What only the emergency journal has of it so far is in it, and then "journal" names the files.
     """
     kept = ledger.emergency.runs()
+    unread: NotRecorded | None = None
     try:
         if run_id == "latest":
             newest = recent_runs(ledger, 1)
             run_id = newest[0]["id"] if newest else run_id
         rows = ledger.read("run", id=run_id)
         found = rows[0] | {"steps": ledger.read("steps", run_id=run_id)} if rows else None
-    except NotRecorded:
-        if run_id not in kept:
-            raise
-        found = None
+    except NotRecorded as error:
+        found, unread = None, error
     if run_id in kept:
         found = _lively(ledger, kept[run_id].onto(found))
         found = found and found | {"journal": [str(path) for path in kept[run_id].files]}
+    if found is None and unread is not None:
+        raise unread  # the ledger may know it: that nobody can read it is not that it is not there
     return found
+
+
+def runs_under(ledger: Ledger, parent: str) -> list[Facts]:
+    """The runs that belong to a run, in order; with those that only the emergency journal has so far."""
+    try:
+        found = {one["id"]: one for one in ledger.read("runs_under", parent=parent)}
+    except NotRecorded:
+        found = {}
+    for run_id, kept in ledger.emergency.runs().items():
+        one = _lively(ledger, kept.onto(found[run_id] | {"steps": []} if run_id in found else None))
+        if one and (run_id in found or one["parent"] == parent):
+            found[run_id] = {name: one[name] for name in _UNDER}
+    return sorted(found.values(), key=lambda one: str(one["started_at"]))
+
+
+def unread(ledger: Ledger) -> str:
+    """Why the ledger can't be read, so that only the emergency journal is known; "" when it can."""
+    try:
+        ledger.read("runs", limit=1, procedure=None)
+    except NotRecorded as error:
+        return error.fact
+    return ""
 
 
 def _lively(ledger: Ledger, run: Facts | None) -> Facts | None:

@@ -16,6 +16,7 @@ PATIENCE = 10
 """Seconds to wait for who writes."""
 
 _SQLITE = "sqlite:///"
+_NO_ROOM = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
 
 
 class CannotOpen(Refused):
@@ -31,11 +32,26 @@ def sqlite_path(url: str) -> Path | None:
 def reading(path: Path) -> closing[sqlite3.Connection]:
     """A connection of one read. Never kept: the console's threads must not share one, and it costs nothing to open."""
     # Never made by reading, and able to take a killed writer's journal back, as mode=ro is not.
-    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=PATIENCE)
-    connection.row_factory = sqlite3.Row
+    connection = _looking(path, "mode=rw")
+    try:
+        connection.execute("select 1 from sqlite_schema limit 1")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        wal = Path(f"{path}-wal")
+        if error.sqlite_errorcode & 0xFF not in _NO_ROOM or (wal.exists() and wal.stat().st_size):
+            raise
+        # It wants files beside it, for which the disk has no room, or which it does not take; nobody else can write
+        # then, and without a WAL all of it is in the file. https://www.sqlite.org/wal.html#read_only_databases
+        connection = _looking(path, "mode=ro&immutable=1")
     connection.execute("pragma query_only=on")
     connection.execute("pragma cache_size=-32000")  # kB: rows of one kind are all over it, and it is gone at the close
     return closing(connection)
+
+
+def _looking(path: Path, how: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, timeout=PATIENCE)
+    connection.row_factory = sqlite3.Row
+    return connection
 
 
 def version_of(path: Path) -> str | None:
@@ -49,14 +65,18 @@ def version_of(path: Path) -> str | None:
 
 
 def make_private(path: Path) -> None:
-    """See that the file is there and ours alone. Raises CannotOpen."""
+    """See that the file is there and ours alone; on a disk that has become read-only, that it can be read.
+
+    Raises CannotOpen.
+    """
     try:
         if not path.parent.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
             # Never opened here: to close it would drop the locks of a connection that this process has, and another
             # one would take its writes away from under it. https://www.sqlite.org/howtocorrupt.html (2.2)
-            if not os.access(path, os.R_OK | os.W_OK):
+            may_write = 0 if os.statvfs(path).f_flag & os.ST_RDONLY else os.W_OK
+            if not os.access(path, os.R_OK | may_write):
                 raise PermissionError(0, "Permission denied")
             return
         with contextlib.suppress(FileExistsError):  # another command was faster

@@ -103,12 +103,15 @@ PROCEDURES: tuple[Procedure, ...] = (
         example="tabsync gameday run connections",
         details=(
             "It starts a PostgreSQL of its own, as the demo does, with the profile's schema and a collector, and "
-            "deletes all of it at the end: no database of yours is touched.\n\nExit code 0: told, recovered, nothing "
+            "deletes all of it at the end: no database of yours is touched.\n\nWith --database it takes place on that "
+            "server instead, and takes all of its connections. It must be the demo's, or carry a mark: a comment on "
+            "the database that names the server's system identifier. Each session proves that first; everything else "
+            "is refused, with the comment to write.\n\nExit code 0: told, recovered, nothing "
             "ended that was not to be. 1: not so."
         ),
         request="tabsync.cli.gameday:Run",
         takes="json",
         command="tabsync.cli.gameday:run_command",
-        needs="nothing: it has a server of its own",
+        needs="nothing: it has a server of its own; on a copy: pg_monitor",
     ),
 )

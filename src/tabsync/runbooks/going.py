@@ -68,6 +68,12 @@ def go(guide: Guide, person: Person, first: int = 0) -> recovery.Waited | None:
     step = guide.step(first) if first else guide.next_step()
     waited: recovery.Waited | None = None
     since_waited = True
+    if not first and step is not None and _has_acted(guide) and recovery.holds(guide.look()) is True:
+        # Whoever acted died, or left, before it was measured: the next step may not be needed any more.
+        waited, since_waited = person.waits(guide), False
+        if waited and waited.recovered and person.recovered(guide, waited):
+            guide.finish(waited)
+            return waited
     while step is not None:
         person.meets(guide, step)
         acted = _through(guide, person, step)
@@ -157,8 +163,12 @@ def _needless(guide: Guide, what: Prepared) -> bool:
     said = [data for one in guide.run["steps"] for data in (one["facts"] or {}).get("data", ())]
     if any(words in data.get("advises_against", ()) for data in said if isinstance(data, dict)):
         return True
-    acted = any((one["facts"] or {}).get("approval", "read") not in ("read", "") for one in guide.run["steps"])
-    return not acted and recovery.holds(guide.look()) is True
+    return not _has_acted(guide) and recovery.holds(guide.look()) is True
+
+
+def _has_acted(guide: Guide) -> bool:
+    """Whether a step before has changed anything."""
+    return any((one["facts"] or {}).get("approval", "read") not in ("read", "") for one in guide.run["steps"])
 
 
 def by_a_person(step: Step) -> bool:

@@ -84,8 +84,11 @@ class Guide:
         """
         self._check_held()
         check_same(self.workspace, self.run)
-        self.record.start(self.id, self._number(step), {"values": values} if values else {})
-        self._read()
+        row = self.row(step.number)
+        before = (row["facts"] or {}).get("interrupted", 0) + (row["state"] == "interrupted")
+        facts: Facts = {"values": values} if values else {}
+        self.record.start(self.id, self._number(step), facts | ({"interrupted": before} if before else {}))
+        self.read()
 
     def carry_out(self, what: Prepared, listener: Listener | None, approval: str) -> Result:
         """Do what was prepared of a step: its run belongs to this one."""
@@ -96,14 +99,16 @@ class Guide:
         """Somebody looked at what a step would do, and did not have it done."""
         self._leave(step, "waiting", {})
 
-    def ended(self, step: Step, results: Sequence[Result], approval: str = "") -> None:
-        """Write down what came of a step."""
+    def ended(self, step: Step, results: Sequence[Result], approval: str = "", note: str = "") -> None:
+        """Write down what came of a step. note: what a person should know besides."""
         good = all(one.is_good for one in results)
         stopped = next((one.error for one in results if one.error), None)
         exit_code = next((int(one.exit_code) for one in results if one.exit_code), 0)
-        values = (self.row(step.number)["facts"] or {}).get("values", {})
+        known = self.row(step.number)["facts"] or {}
         pages = [one.page for one in results if one.page]
-        facts = {"exit": exit_code, "runs": [one.run_id for one in results if one.run_id], "values": values}
+        facts = {"exit": exit_code, "runs": [one.run_id for one in results if one.run_id]}
+        facts |= {"values": known.get("values", {})} | ({"note": note} if note else {})
+        facts |= {"interrupted": known["interrupted"]} if known.get("interrupted") else {}
         facts |= {"approval": approval, "data": _kept([one.data for one in pages])}
         facts |= {"output": _kept([blocks_to_json(one) for one in pages])}
         seconds = sum(one.seconds for one in results)
@@ -143,7 +148,7 @@ class Guide:
         state = "stopped" if why else "done" if (waited.recovered if waited else settled) else "failed"
         facts = {"recovery": recovery.as_json(waited)} if waited else {}
         self.record.end(self.id, state, facts | ({"stopped": in_one_line(why)} if why else {}))
-        self._read()
+        self.read()
         self.let_go()
         return state
 
@@ -158,7 +163,7 @@ class Guide:
     ) -> None:
         self._check_held()
         self.record.leave(self.id, self._number(step), state, facts, seconds, fact, hint)
-        self._read()
+        self.read()
 
     def _number(self, step: Step) -> int:
         return int(self.row(step.number)["number"])
@@ -167,7 +172,8 @@ class Guide:
         if self.held is None:
             raise Refused("this run is only being watched", f"tabsync runbook resume {self.id}")
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Read where it stands."""
         self.run = self.record.read(self.id)
 
 
@@ -181,16 +187,6 @@ def begin(workspace: Workspace, title: str, alert: str = "", alert_facts: Facts 
     run_id, held = record.begin(plan_of_runbook(runbook, target, alert))
     guide = watch(workspace, run_id)
     guide.record, guide.held = record, held
-    return guide
-
-
-def take(workspace: Workspace, run_id: str, *, over: bool = False) -> Guide:
-    """Take a run up where it is. over: take it away from whoever has it. Raises Refused, BadUsage, NotAllowed."""
-    guide = watch(workspace, run_id)
-    if not guide.is_open:
-        raise Refused(f"the run {guide.id} has ended: {guide.run['state']}", f"tabsync run show {guide.id}")
-    guide.held = guide.record.take(guide.id, over=over)
-    guide._read()
     return guide
 
 

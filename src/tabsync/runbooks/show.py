@@ -118,6 +118,8 @@ def _row(step: Step, run: Facts) -> tuple[Cell, ...]:
     facts = row["facts"] or {}
     seconds = human_seconds(row["seconds"]) if row["seconds"] else ""
     about = row["fact"] or facts.get("note") or (f"by {facts['by']}" if row["state"] == "running" else "")
+    if not about and facts.get("interrupted"):
+        about = "it was interrupted, and was begun again"
     text = step.text if len(step.text) <= 60 else f"{step.text[:57]}..."
     return str(step.number), text, _STATES[row["state"]], seconds, about
 

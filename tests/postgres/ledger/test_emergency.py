@@ -333,4 +333,4 @@ def test_the_service_takes_it_into_the_ledger(ledger: Ledger, directory: Path) -
     assert chores._working
     chores._working.join()
     assert _notes(ledger) == ["before"]
-    assert said == ["the ledger can be written again: a run of the emergency journal was taken into it"]
+    assert said == ["the ledger can be written again: it has taken in a run of the emergency journal"]

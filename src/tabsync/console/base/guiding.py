@@ -23,10 +23,11 @@ from tabsync.ledger.stop import who_stops
 from tabsync.manual.model import Step
 from tabsync.runbooks.candidates import Likely
 from tabsync.runbooks.going import Choice, go
-from tabsync.runbooks.guide import Guide, begin, take
+from tabsync.runbooks.guide import Guide, begin
 from tabsync.runbooks.parent import risk_of
 from tabsync.runbooks.recovery import Waited
 from tabsync.runbooks.step import Prepared, Result
+from tabsync.runbooks.taken_up import take
 from tabsync.workspace import Workspace, with_actor
 
 _LOOK = 0.5  # seconds between two looks at whether somebody takes the run over
