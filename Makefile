@@ -40,7 +40,7 @@ check: lint ## Before each commit: lint and the unit tests, in under 20 seconds 
 emulators: setup # what tests and benchmarks store into
 	@$(BIN)/python scripts/emulators.py
 
-test: setup emulators ## Run all tests (as root on Debian it first installs chromium and postgresql-15)
+test: setup emulators ## Run all tests (as root on Debian it first installs a chromium and postgresql-15)
 	@sh scripts/test-packages.sh
 	@$(BIN)/python -m pytest -n 4 $(ARGS)
 

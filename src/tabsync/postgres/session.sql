@@ -17,20 +17,17 @@ with ours as (
   select w.name, w.value
     from rows from (pg_catalog.unnest(%(names)s::text[]), pg_catalog.unnest(%(values)s::text[])) w(name, value)
 ), chosen as (
-  select s.name, o.value
+  -- pg_settings is gone through once: that is most of what a session of ours costs the server.
+  select s.name, case when o.name is null then s.boot_val else o.value end as value
     from pg_catalog.pg_settings s
-    join ours o on o.name = s.name
-   where s.setting is distinct from o.value and s.context in ('user', 'superuser')
-  union all
-  select s.name, s.boot_val
-    from pg_catalog.pg_settings s
-   where s.source in ('database', 'user', 'database user')
-     and s.context = 'user'
-     and s.boot_val is not null
-     and s.name not like '%%.%%'
-     and s.name not like 'log\_%%'
-     and s.name not in ('search_path', 'client_encoding')
-     and s.name not in (select name from ours)
+    left join ours o on o.name = s.name
+   where case when o.name is not null then s.setting is distinct from o.value and s.context in ('user', 'superuser')
+              else s.source in ('database', 'user', 'database user')
+                   and s.context = 'user'
+                   and s.boot_val is not null
+                   and s.name not like '%%.%%'
+                   and s.name not like 'log\_%%'
+                   and s.name not in ('search_path', 'client_encoding') end
 )
 select c.name, pg_catalog.set_config(c.name, c.value, %(local)s) from chosen c
 

@@ -31,8 +31,7 @@ def with_variable(name: str, value: str) -> Iterator[psutil.Process]:
         if pid == os.getpid():
             continue
         try:
-            with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 - a Path is made a thousand times for nothing
-                found = sought in file.read().split(b"\0")
+            found = sought in _read(f"/proc/{pid}/environ").split(b"\0")
         except FileNotFoundError:
             found = not Path("/proc/self").is_dir() and _has(pid, name, value)
         except OSError:
@@ -43,12 +42,30 @@ def with_variable(name: str, value: str) -> Iterator[psutil.Process]:
 
 
 def working_in(directory: Path) -> Iterator[psutil.Process]:
-    """The processes whose working directory is that one."""
+    """The processes whose working directory is that one, also when it is deleted by now.
+
+    Where there is /proc it is read straight: psutil takes thirty times as long, and this is done several times for
+    each start and end of a server.
+    """
+    sought = (str(directory), f"{directory} (deleted)")  # https://man7.org/linux/man-pages/man5/proc_pid_cwd.5.html
+    has_proc = Path("/proc/self").is_dir()
     for pid in psutil.pids():
-        with contextlib.suppress(psutil.Error, OSError):
-            process = psutil.Process(pid)
-            if process.cwd() == str(directory):
-                yield process
+        try:
+            found = os.readlink(f"/proc/{pid}/cwd") in sought if has_proc else psutil.Process(pid).cwd() == sought[0]
+        except (psutil.Error, OSError):
+            continue  # somebody else's, or gone meanwhile
+        if found:
+            with contextlib.suppress(psutil.Error):
+                yield psutil.Process(pid)
+
+
+def _read(path: str) -> bytes:
+    """All of a file of /proc, without the file object that costs more than the reading."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return b"".join(iter(lambda: os.read(fd, 1 << 16), b""))
+    finally:
+        os.close(fd)
 
 
 def _has(pid: int, name: str, value: str) -> bool:
