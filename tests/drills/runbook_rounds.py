@@ -300,7 +300,14 @@ class Round:
         left = next((one for one in run["steps"] if not _settled(one)), None)
         if left is not None and left["number"] == PERSON:
             return (*resume, "--step", str(PERSON), "--done", "told Ana")
+        if left is not None and left["number"] in WRITES and (left["facts"] or {}).get("interrupted"):
+            return self._settled_by_a_person(resume, left["number"])
         return resume
+
+    def _settled_by_a_person(self, resume: tuple[str, ...], number: int) -> tuple[str, ...]:
+        """A script doesn't do again what may have been done: a person looks, and says which it is."""
+        step = ("--step", str(number))
+        return (*resume, *step, "--done", "it was done") if number in dict(self._acts()) else (*resume, *step)
 
     def _look(self, run: Any) -> None:
         """No step is shown as done, at any moment, that was not."""

@@ -73,7 +73,7 @@ def resume_command(terminal: Terminal, request: Resume) -> int:
     from tabsync.runbooks.taken_up import take
 
     guide = take(terminal.workspace(), request.run, over=request.take_over)
-    person = AtTerminal(terminal, _values(request.values))
+    person = AtTerminal(terminal, _values(request.values), request.step or 0)
     if request.stop:
         guide.finish(None, request.stop)
         return person.end(guide, None)
@@ -89,10 +89,14 @@ def resume_command(terminal: Terminal, request: Resume) -> int:
 
 @dataclass(slots=True)
 class AtTerminal:
-    """A person at a terminal; without one, a script that can't be asked. values: for what steps leave open."""
+    """A person at a terminal; without one, a script that can't be asked. values: for what steps leave open.
+
+    again: the step that somebody has named, to be done also when it may have been done already.
+    """
 
     terminal: Terminal
     values: Mapping[str, str]
+    again: int = 0
     asks: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -148,7 +152,7 @@ class AtTerminal:
                 return Choice("stop")
         return found
 
-    def decides(self, step: Step, what: Prepared, *, needless: bool) -> Choice:
+    def decides(self, step: Step, what: Prepared, *, needless: bool, unsure: bool) -> Choice:
         """Show the plan, and ask."""
         from tabsync.kernel.step import Risk
         from tabsync.runbooks.going import Choice
@@ -158,7 +162,13 @@ class AtTerminal:
             self.terminal.note(
                 "this step would help nobody: what the runbook is for holds already, or a step before has said so"
             )
+        if unsure:
+            self.terminal.note("the process that did this step died: it may have been done already. Look first")
         plan = what.plan
+        if self.terminal.yes and unsure and what.risk is Risk.DESTRUCTIVE and self.again != step.number:
+            told = f"if it was not done: --step {step.number} --yes; if it was: --done NOTE"
+            self.terminal.note(told, "hint")
+            return Choice("stop")
         if self.terminal.yes:
             return Choice("skip", "it would help nobody") if needless else Choice("do", approval="--yes")
         if not self.asks:

@@ -37,8 +37,11 @@ class Person(Protocol):
     def fills(self, step: Step, likely: Mapping[str, list[Likely]]) -> Mapping[str, str] | Choice:
         """Values for what a step leaves open, or what becomes of the step without."""
 
-    def decides(self, step: Step, what: Prepared, *, needless: bool) -> Choice:
-        """Whether a plan is carried out. needless: what the runbook is for holds already."""
+    def decides(self, step: Step, what: Prepared, *, needless: bool, unsure: bool) -> Choice:
+        """Whether a plan is carried out. needless: what the runbook is for holds already.
+
+        unsure: its process died while it did this step, so nobody knows whether it was done.
+        """
 
     def does(self, step: Step) -> Choice:
         """A step that the program can't do: whether it was done."""
@@ -130,7 +133,8 @@ def _carried_out(guide: Guide, person: Person, step: Step) -> Choice:
         except TabsyncError as error:
             return _not_begun(guide, person, step, error)
         if what.risk is not Risk.READ:
-            choice = person.decides(step, what, needless=_needless(guide, what))
+            unsure = guide.was_interrupted(step)
+            choice = person.decides(step, what, needless=_needless(guide, what), unsure=unsure)
             if choice.what != "do":
                 guide.pause(step)
                 return choice

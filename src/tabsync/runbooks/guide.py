@@ -95,9 +95,14 @@ class Guide:
         self._check_held()
         return done(replace(what, workspace=replace(what.workspace, parent_run=self.id)), listener, approval)
 
+    def was_interrupted(self, step: Step) -> bool:
+        """Whether a process died while it did this step, and nobody has settled since what became of it."""
+        return bool((self.row(step.number)["facts"] or {}).get("interrupted"))
+
     def pause(self, step: Step) -> None:
         """Somebody looked at what a step would do, and did not have it done."""
-        self._leave(step, "waiting", {})
+        before = (self.row(step.number)["facts"] or {}).get("interrupted")
+        self._leave(step, "waiting", {"interrupted": before} if before else {})
 
     def ended(self, step: Step, results: Sequence[Result], approval: str = "", note: str = "") -> None:
         """Write down what came of a step. note: what a person should know besides."""

@@ -51,6 +51,7 @@ class Question:
     risk: Risk = Risk.READ
     confirm: str = ""
     needless: bool = False
+    unsure: bool = False
     likely: Mapping[str, list[Likely]] = field(default_factory=dict)
     fact: str = ""
     hint: str = ""
@@ -120,7 +121,7 @@ class InBrowser:
             return self._choice(given, Choice("stop"))
         return {name: given.values[name] for name in likely if given.values.get(name)}
 
-    def decides(self, step: Step, what: Prepared, *, needless: bool) -> Choice:
+    def decides(self, step: Step, what: Prepared, *, needless: bool, unsure: bool) -> Choice:
         """Show the plan, and ask."""
         plan = what.plan
         given = self._ask(
@@ -130,6 +131,7 @@ class InBrowser:
             risk=what.risk,
             confirm=plan.confirm if plan else "",
             needless=needless,
+            unsure=unsure,
         )
         approval = "typed" if what.risk is Risk.DESTRUCTIVE else "asked"
         return self._choice(given, Choice("do", approval=approval))
