@@ -202,12 +202,16 @@ CONDITIONS: Mapping[str, Condition] = {
 
 @dataclass
 class Round:
-    """One runbook, from its beginning to its end. victims and others: sessions, by process id."""
+    """One runbook, from its beginning to its end. victims and others: sessions, by process id.
+
+    aimed: the line of the log, and which of them, at which the first command is killed; without, that is drawn.
+    """
 
     site: Site
     number: int
     conditions: tuple[str, ...]
     kills: int
+    aimed: tuple[str, int] | None = None
     victims: dict[int, Session] = field(default_factory=dict)
     others: dict[int, Session] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
@@ -265,6 +269,8 @@ class Round:
         if self.kills <= 0:
             return None
         draw, log = self.site.draw, str(self.site.log)
+        if self.aimed is not None:
+            return Moment(log, self.aimed[1], self.aimed[0], patience=1)
         which = draw.random()
         if which < 0.2:
             return Moment(log, 0, delay=draw.uniform(0.01, _SECONDS), patience=1)
