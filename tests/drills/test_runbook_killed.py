@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.runbook_rounds import Round, Site, site
+from tests.drills.runbook_rounds import Round
+from tests.drills.runbook_site import Site, site
 from tests.place import fast_place
 
 _numbers = itertools.count(1)
