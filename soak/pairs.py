@@ -7,7 +7,8 @@ import tempfile
 from itertools import combinations
 from pathlib import Path
 
-from tests.drills.runbook_rounds import CONDITIONS, RESTARTED, UNSERVED, Round, site
+from tests.drills.runbook_rounds import Round
+from tests.drills.runbook_site import CONDITIONS, RESTARTED, UNSERVED, site
 from tests.place import fast_place
 
 from soak.part import Figures, Part, Say

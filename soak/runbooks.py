@@ -8,7 +8,8 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from tests.drills.runbook_rounds import CONDITIONS, UNSERVED, Round, Site, site
+from tests.drills.runbook_rounds import Round
+from tests.drills.runbook_site import CONDITIONS, UNSERVED, Site, site
 from tests.place import fast_place
 
 from soak.part import Figures, Part, Say

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import random
-import sqlite3
-import subprocess
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from tabsync.postgres import embedded
-from tests.conftest import run_sql
+from tests.drills.runbook_site import CONDITIONS, RESTARTED, SECONDS, Site
 from tests.killed_at import Moment, lines
-from tests.postgres.cli.program import Done, tabsync
-from tests.postgres.runbooks.crowded import Session, collecting, small_server, taken
-from tests.postgres.runbooks.place import Place
-from tests.service.disk import Disk, small_disk
+from tests.postgres.runbooks.crowded import Session
 
 WRITES = (6, 8)
 """The steps that are SQL which changes something."""
@@ -33,7 +23,6 @@ PERSON = 7
 _KILLED = -9
 _MOST = 16  # commands until a round must have ended
 _BOUNDARIES = 85  # lines in the log of a run to which nothing happens
-_SECONDS = 2.5  # that it takes
 _AIMED = ("after begin of its own", "after running of its own", "before done of its own", "after done of its own")
 _WATCHES = "-c client_connection_check_interval=200"  # it ends with its client, though it works
 _RECOVERS = "Recovers: Active connections < 0.001 % for 1 s within 2 s\n\n"
@@ -66,148 +55,20 @@ _STEPS = """1. Look.
    ```sql write
    insert into acts (round, step) values ({number}, 8)
    ```"""
-_TABLES = """
-create table acts (round int, step int, at timestamptz default clock_timestamp());
-create table stock as select generate_series(1, 5000) as dish;
-alter table acts owner to operator;
-alter table stock owner to operator;
-"""
-
-
-@dataclass
-class Site:
-    """Where rounds take place: a home on a disk of its own, and a server on which few can connect."""
-
-    ground: Place
-    server: embedded.Server
-    disk: Disk
-    draw: random.Random
-    more: str = ""
-    seen: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-
-    @property
-    def home(self) -> Path:
-        """The home, with the ledger."""
-        return self.disk.place / "home"
-
-    @property
-    def ledger(self) -> Path:
-        """The ledger's file."""
-        return self.home / "ledger.sqlite"
-
-    def asked(self, query: str, **values: object) -> list[tuple[Any, ...]]:
-        """What the server says, asked by a superuser: a connection is left for that."""
-        with psycopg.connect(self.server.conninfo()) as connection:
-            return connection.execute(query.encode(), values).fetchall()
-
-    def command(self, *words: str, moment: Moment | None = None) -> Done:
-        """Run a command, to its end or to a moment; the ledger's patience is short."""
-        moment = moment or Moment(str(self.log), patience=1)
-        given: dict[str, Any] = moment.variables()
-        return tabsync(self.ground.directory, *words, **given)
-
-    def manual(self, steps: str, head: str) -> None:
-        """A manual with one more runbook; and the home is on the disk."""
-        self.ground.manual(steps, head)
-        config = self.ground.directory / "tabsync.toml"
-        config.write_text(config.read_text().replace('home = "home"', 'home = "disk/home"') + self.more)
-
-    @property
-    def log(self) -> Path:
-        """What commands have written down, and where the last was killed."""
-        return self.ground.directory / "boundaries"
-
-
-@contextmanager
-def site(directory: Path, draw: random.Random, *, served: bool = True) -> Iterator[Site]:
-    """A site with its own server. served: a collector runs; otherwise [emergency] names a superuser's connection."""
-    with small_server("rounds", connections=20) as server, small_disk(directory / "disk", "24m") as disk:
-        run_sql(server.conninfo(), _TABLES)
-        run_sql(server.conninfo(), "create database other")
-        ground = Place(directory, make_conninfo(server.conninfo(), user="operator", connect_timeout=5))
-        more = f'\n[emergency]\ndatabases = ["{server.conninfo()}"]\n' if not served else ""
-        found = Site(ground, server, disk, draw, more)
-        found.manual("1. Look.", "#### Look\n\n")
-        assert found.command("run", "list").code == 0  # the ledger is there, as it would be
-        with collecting(ground) if served else nullcontext():
-            yield found
-
-
-@contextmanager
-def _full(site: Site) -> Iterator[None]:
-    site.disk.fill()
-    try:
-        yield
-    finally:
-        site.disk.empty()
-
-
-@contextmanager
-def _locked(site: Site) -> Iterator[None]:
-    with closing(sqlite3.connect(site.ledger, isolation_level=None, timeout=30)) as held:
-        held.execute("begin immediate")
-        yield
-        held.rollback()
-
-
-@contextmanager
-def _read_only(site: Site) -> Iterator[None]:
-    """What is open for writing stays so, as after an error of the disk: a mount that is read-only lies over it."""
-    home = str(site.home)
-    subprocess.run(["mount", "--bind", home, home], check=True)
-    subprocess.run(["mount", "-o", "remount,bind,ro", home], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", home], check=True)
-
-
-@contextmanager
-def _crowd(site: Site) -> Iterator[None]:
-    with taken(site.server, 0):
-        yield
-
-
-@contextmanager
-def _restarted(site: Site) -> Iterator[None]:
-    """In the middle of what is done in the block."""
-
-    def restart() -> None:
-        embedded.stop(site.server)
-        embedded.start(site.server)
-
-    timer = threading.Timer(site.draw.uniform(0.1, _SECONDS), restart)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.join()
-
-
-RESTARTED = "server restarted"
-UNSERVED = "nobody serves"
-Condition = Callable[[Site], AbstractContextManager[None]]
-CONDITIONS: Mapping[str, Condition] = {
-    "nothing else": lambda _: nullcontext(),
-    "ledger locked": _locked,
-    "ledger full": _full,
-    "ledger read-only": _read_only,
-    "no connection left": _crowd,
-    UNSERVED: lambda _: nullcontext(),
-    RESTARTED: _restarted,
-}
-"""What is broken besides, in the order in which it can be brought about. UNSERVED is what a site is made with."""
 
 
 @dataclass
 class Round:
-    """One runbook, from its beginning to its end. victims and others: sessions, by process id."""
+    """One runbook, from its beginning to its end. victims and others: sessions, by process id.
+
+    aimed: the line of the log, and which of them, at which the first command is killed; without, that is drawn.
+    """
 
     site: Site
     number: int
     conditions: tuple[str, ...]
     kills: int
+    aimed: tuple[str, int] | None = None
     victims: dict[int, Session] = field(default_factory=dict)
     others: dict[int, Session] = field(default_factory=dict)
     runs: list[str] = field(default_factory=list)
@@ -265,9 +126,11 @@ class Round:
         if self.kills <= 0:
             return None
         draw, log = self.site.draw, str(self.site.log)
+        if self.aimed is not None:
+            return Moment(log, self.aimed[1], self.aimed[0], patience=1)
         which = draw.random()
         if which < 0.2:
-            return Moment(log, 0, delay=draw.uniform(0.01, _SECONDS), patience=1)
+            return Moment(log, 0, delay=draw.uniform(0.01, SECONDS), patience=1)
         delay = draw.uniform(0.001, 0.1) if draw.random() < 0.3 else 0.0
         if which < 0.5:
             return Moment(log, draw.randint(1, _BOUNDARIES), delay=delay, patience=1)

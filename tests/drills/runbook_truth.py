@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tabsync.kernel.clock import parse_iso
 from tabsync.ledger.runs import one_run
-from tests.drills.runbook_rounds import RESTARTED, WRITES
+from tests.drills.runbook_rounds import WRITES
+from tests.drills.runbook_site import RESTARTED
 
 if TYPE_CHECKING:
     from tests.drills.runbook_rounds import Round

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ from tabsync.ledger import chain, merge, sqlite_file
 from tabsync.ledger.emergency import Emergency
 from tabsync.ledger.evidence import add_audit
 from tabsync.ledger.journal import LedgerJournal
-from tabsync.ledger.open import Ledger, open_ledger
-from tabsync.ledger.runs import one_run, recent_runs
+from tabsync.ledger.open import Ledger, open_ledger, unopened
+from tabsync.ledger.runs import one_run, recent_runs, runs_under, unread
 from tabsync.service.chores import Chores
 from tabsync.workspace import Workspace
 from tests.service.disk import small_disk
@@ -333,3 +334,52 @@ def test_the_service_takes_it_into_the_ledger(ledger: Ledger, directory: Path) -
     chores._working.join()
     assert _notes(ledger) == ["before"]
     assert said == ["the ledger can be written again: it has taken in a run of the emergency journal"]
+
+
+def read_only(home: Path) -> None:
+    """As after an error of the disk: what is there can be read."""
+    subprocess.run(["mount", "--bind", home, home], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", home], check=True)
+
+
+@pytest.mark.parametrize("broken", ["full", "read-only"])
+def test_runs_are_listed_on_a_disk_that_takes_nothing(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """What the ledger has and what the journal has; nobody has it open, so SQLite would need files beside it."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(directory / "state"))
+    with small_disk(directory / "disk", "4m") as disk:
+        url, claims = f"sqlite:///{disk.place / 'home' / 'ledger.sqlite'}", disk.place / "home" / "runs"
+        first = open_ledger(url, claims)
+        plain = run_all(first, plan_of())
+        first.close()
+        if broken == "full":
+            disk.fill()
+        else:
+            read_only(disk.place / "home")
+        try:
+            ledger = open_ledger(url, claims)
+            journal = LedgerJournal(ledger, "ana", "digest", parent=plain)
+            kept = journal.begin(plan_of(), "typed")
+            assert [one["id"] for one in recent_runs(ledger)] == [kept, plain]
+            assert [one["id"] for one in runs_under(ledger, plain)] == [kept]
+            assert unread(ledger) == ""
+            ledger.close()
+        finally:
+            if broken == "read-only":
+                subprocess.run(["umount", "--lazy", disk.place / "home"], check=True)
+
+
+def test_a_ledger_that_nobody_can_read_may_know_the_run(ledger: Ledger, directory: Path) -> None:
+    """Its beginning is in the ledger and only what followed in the journal: that is not "there is no such run"."""
+    journal, plan = LedgerJournal(ledger, "ana", "digest"), plan_of()
+    run_id = journal.begin(plan, "typed")
+    held = locked(ledger)
+    journal.step_started(run_id, 1, plan.steps[0])
+    held.rollback()
+    closed = unopened(ledger.url, ledger.claims, broken="the disk is gone")
+    closed.emergency.places = ledger.emergency.places
+    assert run_id in closed.emergency.runs()
+    with pytest.raises(NotRecorded, match="the disk is gone"):
+        one_run(closed, run_id)
+    assert unread(closed) == "the disk is gone"

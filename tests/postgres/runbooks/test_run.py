@@ -89,6 +89,23 @@ def test_a_step_that_acted_and_recovered_ends_it(ground: Place) -> None:
     assert ground.run("runbook", "resume", ended.json["run"]).code == 4
 
 
+def test_who_goes_on_measures_first_whether_it_has_recovered(ground: Place) -> None:
+    """Killed while it waited after a step that acted: the next step is not done when the metric holds by then."""
+    run_sql(ground.conninfo, "create table shops as select true as is_open from generate_series(1, 2)")
+    head = "#### Too slow\n\nRecovers: Open shops < 1 for 1 s within 60 s\n\n"
+    metric = "Unit: count of shops\nEvery: 1 s\n\n```sql\nselect count(*) as value from shops where is_open\n```\n"
+    one = "select min(ctid) from shops where is_open"
+    act = f"   ```sql write\n   update shops set is_open = false where ctid = ({one})\n   ```\n"
+    ground.manual(f"1. Close one.\n{act}2. Close another.\n{act}", head, f"#### Open shops\n\n{metric}\n")
+    process = ground.start("runbook", "run", "too slow", "--yes")
+    ground.waits(lambda: _state_of_the_first(ground) == "done")
+    killed(process)
+    run_sql(ground.conninfo, "delete from shops where is_open")
+    ended = ground.run("runbook", "resume", "--yes", "--json")
+    assert (ended.code, ended.json["state"]) == (0, "done")
+    assert ground.states() == ["done", "waiting"]
+
+
 def test_a_failed_look_is_gone_on_after_and_a_failed_act_is_not(ground: Place) -> None:
     act = "2. Act.\n   ```sql write\n   update nowhere set a = 1\n   ```\n"
     ground.manual(f"1. Look.\n   ```sql\n   select 1 / 0\n   ```\n{act}3. Tell.\n", NEVER)
@@ -165,6 +182,12 @@ def test_a_runbook_is_found_by_a_part_of_its_title(ground: Place) -> None:
     wrong = ground.run("runbook", "show", "to slow")
     assert (wrong.code, "did you mean 'Too slow'" in wrong.err) == (2, True)
     assert "Too slow" in ground.run("runbook", "list").out
+
+
+def _state_of_the_first(ground: Place) -> str:
+    ledger = ground.workspace().ledger()
+    runs = ledger.read("runs", limit=1, procedure="runbook run")
+    return str(ledger.read("steps", run_id=runs[0]["id"])[0]["state"]) if runs else ""
 
 
 def _running(ground: Place) -> int:
