@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import os
 import shutil
@@ -28,6 +29,8 @@ from tests.whole import WHOLE
 
 settings.register_profile("tabsync", deadline=None)  # no test of ours is about time
 settings.load_profile("tabsync")
+
+gc.set_threshold(50_000)  # as the program itself does: what was imported and collected is looked through all the time
 
 _NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)
 _FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "60"}
@@ -63,6 +66,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left = [] if WHOLE else [one for one in items if one.get_closest_marker("whole")]
     config.hook.pytest_deselected(items=left)
     items[:] = [one for one in items if one not in left]
+
+
+def pytest_collection_finish() -> None:
+    """What stays to the end needs no looking through."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

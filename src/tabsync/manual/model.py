@@ -239,12 +239,15 @@ class Manual(Policy):
 
     def metric(self, title: str) -> Metric | None:
         """The metric of that title, case-insensitively."""
-        return next((metric for metric in self.metrics if metric.title.lower() == title.lower()), None)
+        sought = title.lower()
+        return next((metric for metric in self.metrics if metric.title.lower() == sought), None)
 
     def runbook(self, title: str) -> Runbook | None:
         """The runbook of that title, case-insensitively."""
-        return next((runbook for runbook in self.runbooks if runbook.title.lower() == title.lower()), None)
+        sought = title.lower()
+        return next((runbook for runbook in self.runbooks if runbook.title.lower() == sought), None)
 
     def thresholds_of(self, title: str) -> tuple[Threshold, ...]:
         """The thresholds on a metric, case-insensitively."""
-        return tuple(row for row in self.thresholds if row.metric.lower() == title.lower())
+        sought = title.lower()
+        return tuple([row for row in self.thresholds if row.metric.lower() == sought])
