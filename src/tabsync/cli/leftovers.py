@@ -44,7 +44,7 @@ def _undo_limits(found: Workspace) -> None:
     from tabsync.sessions.limits import to_undo
 
     if found.home.exists() and to_undo(found):
-        from tabsync.sessions.limit import undo_what_is_over
+        from tabsync.sessions.undo_limit import undo_what_is_over
 
         for line in undo_what_is_over(found):
             _note(line)

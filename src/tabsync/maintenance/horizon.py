@@ -10,6 +10,7 @@ from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.maintenance.work import rows
 from tabsync.postgres.connect import Connection
+from tabsync.postgres.prepared import rollback
 
 _SHORT = 60.0  # seconds: a transaction that is younger is what runs all the time
 _FEW = 100_000  # transactions: a slot or a standby that is behind by less is what is on its way
@@ -41,7 +42,7 @@ def remedy(one: Facts) -> str:
     name = in_one_line(str(one["name"]))
     return {
         "session": f"tabsync connections terminate {name}",
-        "prepared transaction": f"rollback prepared '{name}'",
+        "prepared transaction": rollback(str(one["name"])),
         "replication slot": f"if nobody needs it: tabsync wal drop-slot --slot {name}",
     }.get(str(one["kind"]), "tabsync replication diagnose")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -16,15 +15,12 @@ from tabsync.kernel.procedure import Done, Planned
 from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_bytes
-from tabsync.maintenance.work import BUILDING, LOOKING, do, rows
+from tabsync.maintenance.work import BUILDING, DROPPING, LOOKING, do, rows
 from tabsync.postgres.catalog import Relation, check_primary, identity, prove_target, relation_named
 from tabsync.postgres.connect import Connection
 
 if TYPE_CHECKING:
     from tabsync.workspace import Context, Workspace
-
-_LEFT = re.compile(r"_cc(?:new|old)[0-9]*")
-"""How REINDEX CONCURRENTLY names what it builds, and what it replaces: an invalid one of that name is a leftover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +30,14 @@ class Indexes:
     name: Annotated[str, Argument("The index, schema.index; by default all that are invalid.")] = ""
     rebuild: Annotated[bool, Option("Build them anew, and drop what an earlier attempt has left.")] = False
     drop: Annotated[bool, Option("Drop them.")] = False
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What is invalid, and what may be so only because somebody works on its table."""
+
+    found: Sequence[Facts]
+    busy: Sequence[Facts]
 
 
 def plan_indexes(workspace: Workspace, request: Indexes) -> Planned[Workspace]:
@@ -55,20 +59,21 @@ def plan_indexes(workspace: Workspace, request: Indexes) -> Planned[Workspace]:
         target, found = identity(connection), rows(connection, "indexes", **names)
     if request.name:
         _check(request.name, found)
-    building = [one for one in found if one["built_by"]]
-    found = [one for one in found if not one["built_by"]]
+    busy = [one for one in found if one["busy_by"] or one["built_by"]]
+    found = [one for one in found if one not in busy]
     acts = request.rebuild or request.drop
     steps = tuple(_step(number, one, target, drop=request.drop) for number, one in enumerate(found, 1)) if acts else ()
-    notes = [f"{_named(one)} is being built by session {one['built_by']}, and is left" for one in building]
+    notes = [f"{_named(one)} is left: {_busy(one)}" for one in busy]
     count = f"{len(found)} invalid index{'es' if len(found) != 1 else ''}"
     plan = Plan("maintenance indexes", f"{'Drop' if request.drop else 'Rebuild'} {count}", steps, target)
-    return Planned(plan, tuple(notes), about=found)
+    return Planned(plan, tuple(notes), about=_About(found, [one for one in busy if not one["built_by"]]))
 
 
 def show_indexes(done: Done[Workspace, Indexes]) -> Page:
     """What is invalid, or what was done about it."""
     if done.outcome is None:
-        return _listed(done.planned.about or [])
+        about = done.planned.about
+        return _listed(about.found, about.busy) if isinstance(about, _About) else _listed([], [])
     results = [facts for _, facts in sorted(done.results.items())]
     page = Page("maintenance indexes", {"indexes": results})
     bad = [one for one in results if one["state"] == "invalid"]
@@ -96,13 +101,14 @@ def rebuild(context: Context, *, target: Facts, index: Facts) -> Facts:
         prove_target(connection, target)
         if why := _changed(connection, index):
             return {"index": name, "state": "left", "why": why}
-        before = [one["oid"] for one in _leftovers(connection, index, [])]
+        before = [one["oid"] for one in _leftovers(connection, index)]
         try:
             do(context, connection, "reindex", name, index=sql.Identifier(index["schema"], index["name"]))
         except FailedPartway:
             if not connection.closed:
-                for one in _leftovers(connection, index, before):
-                    do(context, connection, "drop", name, index=sql.Identifier(one["schema"], one["name"]))
+                for one in _leftovers(connection, index):
+                    if one["oid"] not in before and not one["busy_by"]:
+                        do(context, connection, "drop", name, index=sql.Identifier(one["schema"], one["name"]))
             raise
         found = [one for one in rows(connection, "indexes", schema=index["schema"], name=index["name"]) if one["valid"]]
     return {"index": name, "state": "rebuilt" if found else "invalid", "definition": index["definition"]}
@@ -111,7 +117,7 @@ def rebuild(context: Context, *, target: Facts, index: Facts) -> Facts:
 def drop_index(context: Context, *, target: Facts, index: Facts) -> Facts:
     """Drop an index that is still invalid. Raises FailedPartway with why it failed."""
     name = str(Relation(index["schema"], index["name"]))
-    with context.workspace.connect("maintenance", BUILDING) as connection:
+    with context.workspace.connect("maintenance", DROPPING if index["base"] else BUILDING) as connection:
         prove_target(connection, target)
         if why := _changed(connection, index):
             return {"index": name, "state": "left", "why": why}
@@ -124,32 +130,38 @@ def _check(name: str, found: Sequence[Facts]) -> None:
         raise BadUsage(f"there is no index {name}", "to list the invalid ones: tabsync maintenance indexes")
     if found[0]["valid"]:
         raise Refused(f"the index {name} is valid; nothing was changed", "tabsync maintenance indexes")
-    if found[0]["built_by"]:
+    if found[0]["built_by"] or found[0]["busy_by"]:
         raise Refused(
-            f"the index {name} is being built by session {found[0]['built_by']}: it is invalid until then",
+            f"the index {name} is left: {_busy(found[0])}; nothing was changed",
             "to see how long it has run: tabsync queries show",
         )
 
 
+def _busy(one: Facts) -> str:
+    """Why one is left for now."""
+    if one["built_by"]:
+        return f"session {one['built_by']} builds it, and it is invalid until then"
+    return f"session {one['busy_by']} builds an index on {one['table']}, or vacuums it: look again when it has ended"
+
+
 def _changed(connection: Connection, index: Facts) -> str:
     """Why an index isn't any more what it was when this was planned, "" when it is."""
-    found = rows(connection, "index", oid=index["oid"])
-    if not found or (found[0]["schema"], found[0]["name"]) != (index["schema"], index["name"]):
+    found = rows(connection, "indexes", schema=index["schema"], name=index["name"])
+    if not found or found[0]["oid"] != index["oid"]:
         return "it was dropped or renamed meanwhile"
     if found[0]["valid"]:
         return "it is valid by now"
-    return "it is being built by somebody" if found[0]["is_built"] else ""
+    return _busy(found[0]) if found[0]["built_by"] or found[0]["busy_by"] else ""
 
 
-def _leftovers(connection: Connection, index: Facts, before: list[int]) -> list[Facts]:
-    own = re.compile(re.escape(index["name"][:50]) + ".*")
-    found = rows(connection, "left_by", table_oid=index["table_oid"], before=before)
-    return [one for one in found if own.fullmatch(one["name"])]
+def _leftovers(connection: Connection, index: Facts) -> list[Facts]:
+    """What attempts to build an index anew have left beside it."""
+    return [one for one in rows(connection, "indexes", schema=None, name=None) if one["base"] == index["oid"]]
 
 
 def _step(number: int, one: Facts, target: Facts, *, drop: bool) -> Step:
-    index = {key: one[key] for key in ("schema", "name", "oid", "table_oid", "definition")}
-    leftover = _LEFT.search(one["name"]) is not None
+    index = {key: one[key] for key in ("schema", "name", "oid", "base", "definition")}
+    leftover = one["base"] > 0
     if drop or leftover:
         why = ", left by an attempt that failed" if leftover else ""
         done = call(drop_index, target=target, index=index)
@@ -166,8 +178,12 @@ def _named(one: Facts) -> str:
     return str(Relation(one["schema"], one["name"]))
 
 
-def _listed(found: Sequence[Facts]) -> Page:
-    page = Page("maintenance indexes", {"indexes": list(found)})
+def _listed(found: Sequence[Facts], busy: Sequence[Facts]) -> Page:
+    page = Page("maintenance indexes", {"indexes": list(found), "busy": list(busy)})
+    if busy and not found:
+        page.line(("UNKNOWN", "strong warning"), f": {len(busy)} invalid, and somebody works on the table now")
+        page.exit_code = Exit.UNKNOWN
+        return page
     if not found:
         page.line(("NO INVALID INDEX", "strong good"))
         return page

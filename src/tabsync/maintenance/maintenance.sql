@@ -77,43 +77,44 @@ select phase, done, total from (
  where p.pid = %(pid)s::int
 
 -- name: indexes
--- Indexes that are invalid and are not being built. Partitioned ones wait for those of their partitions.
+-- Indexes that are invalid. Partitioned ones wait for those of their partitions.
 -- https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY
+-- built_by: who builds exactly this one. busy_by: who has the lock of building on its table, which VACUUM and ANALYZE take
+-- too: what REINDEX CONCURRENTLY builds is then told from what an earlier one left by nothing that is visible.
+-- https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+-- base: of which index this one is a leftover by its name: REINDEX CONCURRENTLY cuts the name so that its own ending fits.
+-- https://www.postgresql.org/docs/current/sql-reindex.html#SQL-REINDEX-CONCURRENTLY
 select n.nspname::text as schema, c.relname::text as name, c.oid::bigint as oid, x.indrelid::regclass::text as "table",
        x.indrelid::bigint as table_oid, c.relpages::bigint * current_setting('block_size')::int as bytes, pg_get_indexdef(c.oid) as definition,
-       k.conname::text as constraint_name, x.indisvalid as valid,
-       coalesce(p.pid, 0) as built_by
+       k.conname::text as constraint_name, x.indisvalid as valid, coalesce(b.oid, 0)::bigint as base,
+       coalesce((select min(p.pid) from pg_stat_progress_create_index p
+                  where p.datname = current_database() and p.index_relid = c.oid), 0) as built_by,
+       coalesce((select min(p.pid) from pg_stat_progress_create_index p
+                  where p.datname = current_database() and p.relid = x.indrelid),
+                (select min(l.pid) from pg_locks l
+                  where l.relation = x.indrelid and l.mode = 'ShareUpdateExclusiveLock' and l.granted
+                    and l.database = (select oid from pg_database where datname = current_database())), 0) as busy_by
   from pg_index x
   join pg_class c on c.oid = x.indexrelid
   join pg_namespace n on n.oid = c.relnamespace
   left join pg_constraint k on k.conindid = c.oid and k.contype in ('p', 'u', 'x')
-  left join pg_stat_progress_create_index p on p.datname = current_database() and p.index_relid = c.oid
+  left join lateral regexp_match(c.relname, '^(.+)_(cc(?:new|old)(?:[1-9][0-9]*)?)$') m(part) on true
+  left join lateral (
+    select y.indexrelid as oid
+      from pg_index y
+      join pg_class o on o.oid = y.indexrelid
+     where y.indrelid = x.indrelid and o.oid <> c.oid and o.relnamespace = c.relnamespace
+       and starts_with(o.relname, m.part[1])
+       and (o.relname = m.part[1]
+            or octet_length(left(o.relname, length(m.part[1]) + 1)) + 1 + length(m.part[2])
+               > current_setting('max_identifier_length')::int)
+     order by o.relname = m.part[1] desc, o.relname ~ '_cc(new|old)[0-9]*$'
+     limit 1) b on true
  where c.relkind = 'i'
    and n.nspname <> 'pg_toast'
    and (%(schema)s::name is null and not x.indisvalid
         or n.nspname = %(schema)s::name and c.relname = %(name)s::name)
  order by n.nspname, c.relname
-
--- name: index
--- One index, by its oid.
-select x.indisvalid as valid, n.nspname::text as schema, c.relname::text as name,
-       exists (select from pg_stat_progress_create_index p
-                where p.datname = current_database() and p.index_relid = c.oid) as is_built
-  from pg_index x
-  join pg_class c on c.oid = x.indexrelid
-  join pg_namespace n on n.oid = c.relnamespace
- where x.indexrelid = %(oid)s::oid
-
--- name: left_by
--- What a REINDEX CONCURRENTLY that failed has left beside an index: https://www.postgresql.org/docs/current/sql-reindex.html
-select n.nspname::text as schema, c.relname::text as name, c.oid::bigint as oid
-  from pg_index x
-  join pg_class c on c.oid = x.indexrelid
-  join pg_namespace n on n.oid = c.relnamespace
- where x.indrelid = %(table_oid)s::oid
-   and not x.indisvalid
-   and c.relname ~ '_cc(new|old)[0-9]*$'
-   and not c.oid = any(%(before)s::oid[])
 
 -- name: reindex
 -- Builds it anew beside the old one, without a lock that keeps others from writing.

@@ -29,6 +29,9 @@ WORKING = Limits(lock_timeout=10_000, statement_timeout=0)
 BUILDING = Limits(lock_timeout=300_000, statement_timeout=0)
 """An index that is built CONCURRENTLY waits for all transactions that were open, and blocks nobody meanwhile."""
 
+DROPPING = Limits(lock_timeout=500, statement_timeout=0)
+"""A leftover: less than deadlock_timeout, so that nobody who builds on its table after all fails because of us."""
+
 _LOOK = 0.5  # seconds between two looks
 
 

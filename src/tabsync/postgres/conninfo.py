@@ -179,6 +179,11 @@ def place(conninfo: str) -> str:
     )
 
 
+def server_of(conninfo: str) -> str:
+    """Which server a connection string points to, whatever the database: "127.0.0.1:5432"."""
+    return place(conninfo).rpartition(" on ")[2]
+
+
 def answers(conninfo: str) -> bool:
     """Whether a server answers there at all within a second or two, be it with a refusal; its words are not read.
 

@@ -13,8 +13,8 @@ from threading import Thread
 
 from tabsync.kernel.errors import NotRecorded
 from tabsync.ledger.merge import merge, told
-from tabsync.sessions.limit import undo_what_is_over
 from tabsync.sessions.limits import to_undo
+from tabsync.sessions.undo_limit import undo_what_is_over
 from tabsync.workspace import Workspace
 
 _EVERY = 10.0  # seconds between two looks

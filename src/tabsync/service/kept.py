@@ -19,17 +19,17 @@ import psycopg
 from tabsync.kernel.errors import TabsyncError, words_of
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.pipe import LOST
-from tabsync.sessions.emergency import LONGEST, answer_of, checked, place_of, refusal_of, socket_of
+from tabsync.service.askers import Askers
+from tabsync.sessions.emergency import answer_of, checked, place_of, refusal_of, socket_of
 from tabsync.sessions.evidence import note_answer
 from tabsync.sessions.statements import LIMITS, ask
 from tabsync.system.claims import Claim, claim
-from tabsync.system.local import listen_at, may_ask
+from tabsync.system.local import listen_at
 from tabsync.workspace import Workspace
 
 _PAUSE = 1.0  # seconds between two looks whether it is to end
 _AGAIN = (1.0, 2.0, 5.0, 10.0, 15.0)  # seconds until it is tried again
 _ALIVE = 60.0  # seconds after which a session that nobody asked is asked whether it is there
-_TALK = 20.0  # seconds that one who asks may take between two questions
 
 
 @dataclass(slots=True)
@@ -42,12 +42,17 @@ class Kept:
     _held: Claim | None = None
     _listening: socket.socket | None = None
     _session: Connection | None = None
+    _askers: Askers = field(init=False)
     _place: list[str] = field(default_factory=list)
     _tries: int = 0
     _connect_at: float = 0.0
     _listen_at: float = 0.0
     _alive_at: float = 0.0
     _said: str = ""
+
+    def __post_init__(self) -> None:
+        """Whoever asks is answered by this session."""
+        self._askers = Askers(self._answer_to)
 
     def start(self) -> Thread:
         """Keep it in a thread, which ends with the process."""
@@ -70,20 +75,24 @@ class Kept:
             return
         self._connected()
         try:
-            ready, _, _ = select.select([one for one in (self._listening, self._session) if one], [], [], seconds)
+            heard = [one for one in (self._listening, self._session, *self._askers.sockets) if one]
+            ready, _, _ = select.select(heard, [], [], seconds)
         except (OSError, ValueError, psycopg.Error):  # the session ended on its own side
             self._lose()
             return
         if self._session in ready:
             self._hear()
-        if self._listening in ready:
-            self._answer()
+        self._askers.hear(ready)
+        if self._listening is not None and self._listening in ready:
+            self._askers.accept(self._listening)
         elif self._session is not None and time.monotonic() >= self._alive_at:
             self._ask_alive()
+        self._askers.drop_silent()
 
     def close(self) -> None:
         """End the session, and let go of the socket."""
         self._lose()
+        self._askers.close()
         if self._listening is not None:
             with suppress(OSError):
                 socket_of(self.workspace).unlink()
@@ -170,25 +179,6 @@ class Kept:
         if session is not None:
             with suppress(psycopg.Error):
                 session.close()
-
-    def _answer(self) -> None:
-        if self._listening is None:
-            return
-        with suppress(OSError):
-            asking, _ = self._listening.accept()
-            with asking:
-                if may_ask(asking):
-                    asking.settimeout(_TALK)
-                    self._talk(asking)
-
-    def _talk(self, asking: socket.socket) -> None:
-        """Answer the questions of one process, one after another, until it hangs up."""
-        with asking.makefile("rb") as reading:
-            while not self.stopping.is_set():
-                line = reading.readline(LONGEST)
-                if not line.endswith(b"\n"):
-                    return
-                asking.sendall(self._answer_to(line))
 
     def _answer_to(self, line: bytes) -> bytes:
         try:

@@ -27,7 +27,7 @@ class Diagnose:
 def look_diagnose(workspace: Workspace, request: Diagnose) -> Page:
     """What stands in the way of a connection."""
     said = meaning(request.text) if request.text.strip() else ()
-    seen = gather(workspace, said, way_in, asked=bool(request.text.strip()))
+    seen = gather(workspace, said, way_in, request.text)
     return page_of(judge(seen))
 
 

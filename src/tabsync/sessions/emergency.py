@@ -17,7 +17,7 @@ from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.kernel.step import Facts
 from tabsync.postgres.conninfo import libpq_environment
 from tabsync.sessions.statements import SQL, Said
-from tabsync.system.local import connect_to
+from tabsync.system.local import connect_to, peer_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,8 +77,10 @@ class Emergency:
             self.connected.sendall(json.dumps(question).encode() + b"\n")
             answer: Facts = json.loads(self.reading.readline(LONGEST))
         except (OSError, ValueError) as error:
-            fact = f"the service did not answer: {error or 'it hung up'}"
-            raise FailedPartway(fact, "see whether it runs: tabsync serve") from None
+            fact = f"the service (process {peer_process(self.connected)}) did not answer: {error or 'it hung up'}"
+            raise FailedPartway(
+                fact, "if that process hangs or is stopped, end it and start tabsync serve again"
+            ) from None
         if answer.get("refused"):
             raise Refused(str(answer["refused"]), "see whether the service runs: tabsync serve")
         return answer

@@ -21,8 +21,9 @@ from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.probe import no_answer
 from tabsync.providers.disk import disk_at
 from tabsync.providers.pgbouncer import look
-from tabsync.sessions.found import Evidence, Here, Network, Pool, Pooler, Room
+from tabsync.sessions.found import Evidence, Here, Limit, Network, Pool, Pooler, Room
 from tabsync.sessions.last_answer import last_answer, remember
+from tabsync.sessions.presets import read_only
 from tabsync.sessions.way_in import Way, here
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ class _Task(Generic[T]):
         return not self._thread.is_alive()
 
 
-def gather(workspace: Workspace, said: tuple[str, ...], opening: Opening, *, asked: bool = False) -> Evidence:
-    """What can be found out within SECONDS. said: causes that a message points to; opening: how one gets in."""
+def gather(workspace: Workspace, said: tuple[str, ...], opening: Opening, text: str = "") -> Evidence:
+    """What can be found out within SECONDS. said: causes that a message, text, points to; opening: how one gets in."""
     until = time.monotonic() + SECONDS
     host, port = address(workspace.conninfo)
     network = _Task(lambda: _network(workspace.conninfo, host))
@@ -87,7 +88,7 @@ def gather(workspace: Workspace, said: tuple[str, ...], opening: Opening, *, ask
     near = () if room else _here(host, last.directory if last else "")
     if room is None and free is None:
         free = _free(last.directory) if last and last.directory and last.host == host else None
-    return Evidence(host, port, reached, told, refusal, through, room, console, last, near, free, said, asked)
+    return Evidence(host, port, reached, told, refusal, through, room, console, last, near, free, said, text)
 
 
 def address(conninfo: str) -> tuple[str, str]:
@@ -123,11 +124,13 @@ def _asked(workspace: Workspace, opening: Opening) -> tuple[Room, str, str, int 
     """What the server says, through what it was asked, why not directly, and what is free on its disk."""
     with opening(workspace, "diagnose") as way:
         found, row = here(way), way.one("room")
+        limits = tuple(Limit(**one) for one in way.rows("limits"))
+        files = way.rows("read_only_in_files") if row["may_read_files"] else []
+        presets = read_only(way.rows("read_only"), files)
     refusal = _refused_directly(workspace) if way.told else ""
     free = _disk(row)
     if not way.told:
         note_answer(workspace, row)
-    limits = (*(row["roles"] or ()), *(row["databases"] or ()))
     room = Room(
         found["used"],
         found["slots"],
@@ -136,7 +139,8 @@ def _asked(workspace: Workspace, opening: Opening) -> tuple[Room, str, str, int 
         row["in_transaction"],
         row["waiting"],
         found["role"] == "standby",
-        row["read_only"] or "",
+        presets,
+        row["may_read_files"],
         found["sees_all"],
         limits,
     )

@@ -5,12 +5,48 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tabsync.postgres.catalog import quoted
+
 Network = Literal["answers", "refused", "silent", "no name", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit that is reached. kind: "role" or "database"; ours: of the role or the database that we look at."""
+
+    kind: str
+    name: str
+    used: int
+    limit: int
+    ours: bool = False
+
+    @property
+    def told(self) -> str:
+        """The limit in words."""
+        return f"{self.kind} {quoted(self.name)} has {self.used} of its {self.limit} connections"
+
+    @property
+    def remedy(self) -> str:
+        """The statement that raises it."""
+        return f"alter {self.kind} {quoted(self.name)} connection limit N"
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Where sessions are made read-only. where: in words; reset: what undoes it; ours: it holds for our own role."""
+
+    where: str
+    reset: str
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Room:
-    """What the server says of its sessions. at_limit: roles and databases whose limit is reached, in words."""
+    """What the server says of its sessions.
+
+    read_only: where default_transaction_read_only is on; files_seen: whether the server's files were read for it;
+    at_limit: of any role and database.
+    """
 
     used: int
     slots: int
@@ -19,9 +55,10 @@ class Room:
     in_transaction: int = 0
     waiting: int = 0
     standby: bool = False
-    read_only: str = ""
+    read_only: tuple[Preset, ...] = ()
+    files_seen: bool = True
     sees_all: bool = True
-    at_limit: tuple[str, ...] = ()
+    at_limit: tuple[Limit, ...] = ()
 
     @property
     def is_full(self) -> bool:
@@ -80,7 +117,7 @@ class Evidence:
     """What could be found out.
 
     network: how the address answers before any login; refusal: why no ordinary session was possible, "" when one was;
-    through: what else let us in; disk_free: bytes; said: causes that a message points to; asked: there is a message.
+    through: what else let us in; disk_free: bytes; said: causes that a message points to; text: that message.
     """
 
     host: str
@@ -95,7 +132,12 @@ class Evidence:
     here: tuple[Here, ...] = ()
     disk_free: int | None = None
     said: tuple[str, ...] = ()
-    asked: bool = False
+    text: str = ""
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is a message."""
+        return bool(self.text.strip())
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ The causes are in the order in which they exclude each other: whoever can't reac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
-from tabsync.sessions.found import Evidence, Pooler, Room, Verdict
+from tabsync.sessions.found import Evidence, Limit, Pooler, Preset, Room, Verdict
 from tabsync.symptoms.match import causes_of, hits_of
 from tabsync.symptoms.table import causes
-from tabsync.symptoms.text import read
+from tabsync.symptoms.text import normal, read
 
 _LITTLE = 16 * 1024 * 1024
 """Bytes on a disk with which PostgreSQL can't go on: one file of its WAL."""
@@ -50,7 +51,7 @@ def _pooler(seen: Evidence, pooler: Pooler) -> Verdict | None:
         says = "The pooler answers, and the server behind it does not."
         waits = f"{stuck.waiting} clients wait in the pool {stuck.name}, which has no connection to the server"
         return _named("behind the pooler down", says, (waits,))
-    if seen.room and (seen.room.is_full or seen.room.at_limit):
+    if seen.room and (seen.room.is_full or _reached(seen, seen.room)):
         return None  # the pool waits for the server
     if stuck:
         says = "The pooler's pool is full: all its connections to the server are in use."
@@ -135,24 +136,67 @@ def _silent(seen: Evidence, where: str) -> Verdict:
 def _inside(seen: Evidence, room: Room) -> Verdict:
     words = meaning(seen.refusal) if seen.refusal else ()
     through = f"seen through {seen.through}" if seen.through else ""
-    limited = next((one for one in words if one in ("role limit", "database limit")), "")
-    if room.at_limit or limited:
-        name = limited or ("role limit" if room.at_limit[0].startswith("role") else "database limit")
-        says = f"A limit is reached: {'; '.join(room.at_limit) or seen.refusal}. The server itself has room."
-        step = "raise it: alter role or alter database ... connection limit N"
-        found = _named(name, says, (_room(room), through), helps=True)
-        return replace(found, next=(*found.next, step))
+    reached = _reached(seen, room)
     if room.is_full:
         says = f"All connection slots of the server are in use: {room.used} of {room.slots}."
-        return _named("server slots full", says, (_room(room), through, seen.refusal), helps=True)
-    if room.read_only or (room.standby and "read-only" in seen.said):
-        says = "The server answers; sessions are read-only: " + (room.read_only or "this is a standby") + "."
-        return _named("read-only", says, (_room(room),), next_=("to write, connect to the primary",))
+        because = (_room(room), *(one.told for one in reached), *_beside(room, reached), through, seen.refusal)
+        return _named("server slots full", says, because, helps=True)
+    limited = next((one for one in words if one in ("role limit", "database limit")), "")
+    if reached:
+        return _limited(reached, (_room(room), through))
+    if limited:
+        says = f"A limit is reached: {seen.refusal}. The server itself has room."
+        found = _named(limited, says, (_room(room), through), helps=True)
+        return replace(found, next=(*found.next, "raise it: alter role or alter database ... connection limit N"))
+    presets = [one for one in room.read_only if one.ours] or (room.read_only if "read-only" in seen.said else ())
+    if presets or (room.standby and "read-only" in seen.said):
+        return _read_only(room, presets[:3])
     return _elsewhere(seen, room)
+
+
+def _reached(seen: Evidence, room: Room) -> tuple[Limit, ...]:
+    """The limits that can be what keeps somebody out: those that a message names, and of our own role and database.
+
+    Any other role may be at its limit for ever: one that is locked by a limit of 0, one that holds its only connection.
+    """
+    return tuple(one for one in room.at_limit if one.ours or _names(seen.refusal, one) or _names(seen.text, one))
+
+
+def _names(text: str, one: Limit) -> bool:
+    if f"{one.kind} limit" not in meaning(text):
+        return False
+    return re.search(rf'"\s?{re.escape(normal(one.name))}\s?"', read(text).words) is not None
+
+
+def _beside(room: Room, reached: Sequence[Limit]) -> list[str]:
+    """Others whose limit is reached, which is worth a word and no more."""
+    return [f"also: {one.told}" for one in room.at_limit if one.limit and one not in reached][:3]
+
+
+def _limited(reached: Sequence[Limit], because: tuple[str, ...]) -> Verdict:
+    first = reached[0]
+    helps = any(one.limit for one in reached)  # where none is allowed, there is none to end
+    says = f"A limit is reached: {'; '.join(one.told for one in reached)}. The server itself has room."
+    found = _named(f"{first.kind} limit", says, because, helps=helps)
+    steps = found.next if helps else ()
+    why = "" if first.limit else " (a limit of 0 lets nobody in: ask whoever set it)"
+    return replace(found, next=(*steps, *(f"to raise it{why}: {one.remedy}" for one in reached[:2])))
+
+
+def _read_only(room: Room, presets: Sequence[Preset]) -> Verdict:
+    where = " and for ".join(one.where for one in presets)
+    told = [f"default_transaction_read_only is on for {where}"] if presets else []
+    steps = [one.reset for one in presets]
+    if room.standby:
+        told.append("this is a standby")
+        steps.append("to write, connect to the primary")
+    says = f"The server answers; sessions are read-only: {'; '.join(told)}."
+    return _named("read-only", says, (_room(room),), next_=tuple(steps))
 
 
 def _elsewhere(seen: Evidence, room: Room) -> Verdict:
     """The server has room. What the application waits for is not in the database, or was before."""
+    others = _beside(room, ())
     has_room = f"The server has room: {room.used} of {room.slots} connections are in use. Ending sessions helps nobody."
     unseen = ["the application's own pool: no database can see it"]
     if seen.pooler is None:
@@ -160,6 +204,8 @@ def _elsewhere(seen: Evidence, room: Room) -> Verdict:
     elif seen.pooler.error:
         unseen.append(f"the pooler: {seen.pooler.error}")
     first = next((one for one in seen.said), "")
+    if first == "read-only" and not room.files_seen:
+        unseen.append("what the server presets itself: in psql: show default_transaction_read_only")
     if first == "application pool full" or (not first and not seen.asked):
         leak = room.in_transaction > max(room.active, 1)
         hint = (
@@ -170,15 +216,16 @@ def _elsewhere(seen: Evidence, room: Room) -> Verdict:
         says = f"{has_room} {'The pool of the application is full.' if first else ''}".strip()
         ask = () if first else ("paste what the application says: tabsync connections diagnose --text MESSAGE",)
         steps = (*ask, "restart the application, or give its pool more connections") if first else ask
-        return Verdict(("application pool full",) if first else (), says, (hint,), tuple(unseen), steps)
+        return Verdict(("application pool full",) if first else (), says, (hint, *others), tuple(unseen), steps)
     if not first:
         says = f"{has_room} The message is not known."
-        return Verdict((), says, (_room(room),), tuple(unseen), _runbook(""), unknown=True)
+        return Verdict((), says, (_room(room), *others), tuple(unseen), _runbook(""), unknown=True)
     cause = causes()[first]
     says = f"{has_room} What the message says: {cause.says}"
     if cause.pool in ("server", "pooler") or first in ("server stopped", "starting"):
         says += " That is over now."
-    return Verdict((first,), says, (_room(room), cause.apart), tuple(unseen), _runbook(first), runbooks=cause.runbooks)
+    because = (_room(room), *others, cause.apart)
+    return Verdict((first,), says, because, tuple(unseen), _runbook(first), runbooks=cause.runbooks)
 
 
 _HELPED = ("server slots full", "role limit", "database limit", "pooler pool full")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -19,17 +20,41 @@ KIND = "connection limit"
 
 _GRACE = timedelta(minutes=1)  # the service undoes it within seconds
 _RECENT = 500  # entries of the ledger to look through
+_IN_FORCE = "in force"
 
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """A role's limit for a while. place: the database; before: what the limit was, -1 for none; until: ISO."""
+    """A role's limit for a while.
+
+    oid: of the role, which may be renamed; server: host and port, as we reach it; system_identifier: of its cluster,
+    None where it may not be read; before: what the limit was, -1 for none; until: ISO; ours: other limits that we have
+    set since; found: the limit that somebody else has set, as far as we have seen it.
+    """
 
     role: str
-    place: str
+    oid: int
+    server: str
+    system_identifier: str | None
     limit: int
     before: int
     until: str
+    ours: tuple[int, ...] = ()
+    found: int | None = None
+
+    def is_at(self, server: str, system_identifier: str | None) -> bool:
+        """Whether it is of a cluster, which has several names; where not both are known, its address tells."""
+        if self.system_identifier and system_identifier:
+            return self.system_identifier == system_identifier
+        return self.server == server
+
+    def is_same(self, other: Limited) -> bool:
+        """Whether both are of one role of one cluster."""
+        return self.oid == other.oid and self.is_at(other.server, other.system_identifier)
+
+    def is_ours(self, limit: int) -> bool:
+        """Whether a limit that the role has is one that we have set, or the one of before."""
+        return limit in (self.limit, self.before, *self.ours)
 
     def is_over(self, moment: datetime) -> bool:
         """Whether it is to be undone."""
@@ -41,49 +66,66 @@ class Limited:
 
     def told(self) -> str:
         """The limit in words."""
-        return f"{self.role} may have {self.limit} connections until {local(self.until)}"
+        if self.found is None:
+            return f"{self.role} may have {self.limit} connections until {local(self.until)}"
+        return (
+            f"the connection limit of {self.role} is overdue: found {told(self.found)}, ours was {self.limit} until "
+            f"{local(self.until)}; settle it: tabsync connections limit {self.role} --undo, which sets "
+            f"{told(self.before)}, or --keep, which leaves it"
+        )
+
+
+def told(limit: int) -> str:
+    """A limit in words; it is -1 where there is none."""
+    return "no limit" if limit < 0 else f"a limit of {limit}"
 
 
 def begin(workspace: Workspace, one: Limited, run_id: str | None = None) -> None:
     """Record a limit before it is set: whatever happens then, it is undone."""
-    facts = asdict(one) | {"state": "in force"}
+    facts = asdict(one) | {"state": _IN_FORCE}
     add_evidence(workspace.ledger(), KIND, one.role, ok=False, facts=facts, run_id=run_id)
 
 
 def over(workspace: Workspace, one: Limited, why: str, run_id: str) -> None:
-    """Record that a limit is in force no more. why: "undone", or who else changed it."""
+    """Record that a limit is in force no more. why: "undone", "not set", "the role is gone", "kept"."""
     add_evidence(workspace.ledger(), KIND, one.role, ok=True, facts=asdict(one) | {"state": why}, run_id=run_id)
 
 
 def in_force(workspace: Workspace) -> list[Limited]:
-    """The limits that we have set and not undone, of all databases of the ledger; none where it can't be read."""
-    try:
-        found = evidence_since(workspace.ledger(), KIND, limit=_RECENT)
-    except TabsyncError:
-        return []
-    last: dict[tuple[str, str], Facts] = {}
-    for one in found:
-        last.setdefault((one["facts"]["role"], one["facts"]["place"]), one["facts"])
-    names = Limited.__dataclass_fields__
-    return [Limited(**{name: facts[name] for name in names}) for facts in last.values() if facts["state"] == "in force"]
+    """The limits that we have set and not undone, on all servers of the ledger and of the emergency journal.
 
-
-def limit_of(workspace: Workspace, role: str) -> Limited | None:
-    """The limit that we have set for a role of this workspace's database."""
-    return next((one for one in _here(workspace) if one.role == role), None)
+    Of several records of one role of one cluster the newest counts, whatever its name was then.
+    """
+    seen: list[Limited] = []
+    found: list[Limited] = []
+    for facts in _records(workspace):
+        one = limited_from_json(facts)
+        if not any(one.is_same(other) for other in seen):
+            seen.append(one)
+            found += [one] if facts["state"] == _IN_FORCE else []
+    return found
 
 
 def to_undo(workspace: Workspace) -> list[Limited]:
-    """Those whose time is over, in this workspace's database."""
+    """Those whose time is over, on any server: only the server itself says whether it is the same one."""
     moment = now()
-    return [one for one in _here(workspace) if one.is_over(moment)]
+    return [one for one in in_force(workspace) if one.is_over(moment)]
 
 
-def _here(workspace: Workspace) -> list[Limited]:
-    found = in_force(workspace)
-    if not found:
-        return []
-    from tabsync.postgres.conninfo import place  # each command comes here, few have a limit to look for
+def limited_from_json(facts: Facts) -> Limited:
+    """A limit as it is on record."""
+    given = {name: facts[name] for name in Limited.__dataclass_fields__}
+    return Limited(**given | {"ours": tuple(given["ours"])})
 
-    here = place(workspace.conninfo)
-    return [one for one in found if one.place == here]
+
+def _records(workspace: Workspace) -> Sequence[Facts]:
+    """What is on record, the newest first. What the journal has comes into the ledger later."""
+    ledger = workspace.record()
+    try:
+        rows = evidence_since(ledger, KIND, limit=_RECENT)
+    except TabsyncError:
+        rows = []
+    for kept in ledger.emergency.runs().values():
+        said = [entry["row"] for entry in kept.entries if entry["do"] == "say" and entry["table"] == "evidence"]
+        rows = [*(row for row in reversed(said) if row["kind"] == KIND), *rows]
+    return [row["facts"] for row in sorted(rows, key=lambda row: str(row["at"]), reverse=True)]

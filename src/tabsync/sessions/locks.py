@@ -11,6 +11,7 @@ from tabsync.kernel.errors import Exit
 from tabsync.kernel.page import Page
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
+from tabsync.postgres.prepared import rollback
 from tabsync.sessions.seen import Session, by_pid, short
 from tabsync.sessions.show import remarks
 from tabsync.sessions.way_in import Way, here, way_in
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _ROWS, _DEEPEST, _TEXT = 60, 6, 40
 PREPARED = 0
 """What pg_blocking_pids() gives for a prepared transaction, which has no process."""
+
+_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def look_locks(workspace: Workspace, _request: Nothing) -> Page:
 def _named(one: Waiting) -> tuple[int | str, ...]:
     """Whom it waits for: process ids, and prepared transactions by their names."""
     pids: tuple[int | str, ...] = tuple(pid for pid in one.blocked_by if pid != PREPARED)
-    unknown = ("unknown",) if PREPARED in one.blocked_by and not one.prepared else ()
+    unknown = (_UNKNOWN,) if PREPARED in one.blocked_by and not one.prepared else ()
     return (*pids, *(f"prepared {gid}" for gid in (*one.prepared, *unknown)))
 
 
@@ -196,7 +199,8 @@ def _row(node: Node, found: Mapping[int, Waiting], seen: Mapping[int, Session]) 
 def _next(page: Page, first: Node, seen: Mapping[int, Session]) -> None:
     if isinstance(first.name, str):
         gid = first.name.removeprefix("prepared ")
-        page.hint(f"a prepared transaction is ended by its name, in its database: rollback prepared '{gid}'")
+        statement = rollback("" if gid == _UNKNOWN else gid)
+        page.hint(f"a prepared transaction is ended by its name, in its database: {statement}")
         return
     session = seen.get(first.name)
     if session is None:

@@ -67,7 +67,8 @@ PROCEDURES: tuple[Procedure, ...] = (
         details=(
             "After its sessions were ended, a pool opens new ones at once: this holds it back. Sessions that are open "
             "stay. When the time is over, tabsync serve sets the limit of before back, or else the next command, "
-            "whichever it is. Superusers pass every limit."
+            "whichever it is. A limit that somebody else has set meanwhile is not overwritten by itself: it is said "
+            "until --undo or --keep settles it. Superusers pass every limit."
         ),
         request="tabsync.sessions.limit:Limit",
         takes="database dry-run json",

@@ -59,7 +59,17 @@ def may_ask(connected: socket.socket) -> bool:
 
 def peer(connected: socket.socket) -> int:
     """The user id of the process at the other end."""
-    return int(_PEER.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[1])
+    return _peer(connected)[1]
+
+
+def peer_process(connected: socket.socket) -> int:
+    """The process id at the other end, as it was when it connected or began to listen."""
+    return _peer(connected)[0]
+
+
+def _peer(connected: socket.socket) -> tuple[int, int, int]:
+    process, user, group = _PEER.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return process, user, group
 
 
 @contextmanager

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from threading import Thread
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from tabsync.kernel.errors import BadUsage, FailedPartway, Refused
 from tabsync.kernel.plan import plan_from_json
@@ -74,6 +77,70 @@ def test_what_a_killed_attempt_left_is_dropped_by_the_next(workspace: Workspace)
         "public.once_ccnew": "dropped",
     }
     assert invalid(workspace) == []
+
+
+@pytest.mark.parametrize("base", ["x" * 63, "é" * 31, "ab" + "日" * 20, "once_ccnew"])
+def test_a_leftover_is_told_by_the_name_that_postgresql_makes(workspace: Workspace, base: str) -> None:
+    with psycopg.connect(workspace.conninfo, autocommit=True) as session:
+        session.execute(sql.SQL("alter index once rename to {}").format(sql.Identifier(base)))
+        for _ in range(2):
+            with pytest.raises(psycopg.errors.UniqueViolation):
+                session.execute(sql.SQL("reindex index concurrently {}").format(sql.Identifier(base)))
+    made = plan_indexes(workspace, Indexes(rebuild=True))
+    assert sorted(step.title.split()[0] for step in made.plan.steps) == ["Drop", "Drop", "Rebuild"]
+
+
+def test_an_index_of_the_application_is_no_leftover_whatever_its_name(workspace: Workspace) -> None:
+    names = ("mail_ccnewsletter_idx", "lone_ccnew", "once_ccnewer", "once_ccold01")
+    with psycopg.connect(workspace.conninfo, autocommit=True) as session:
+        session.execute("create table other (a int)")
+        session.execute("create index lone on other (a)")  # of another table
+        for name in names:
+            with pytest.raises(psycopg.errors.UniqueViolation):
+                session.execute(f"create unique index concurrently {name} on t (a)")
+        session.execute("delete from t where b = 2")
+    page = does(workspace, Indexes(rebuild=True))
+    assert {one["state"] for one in page.data["indexes"]} == {"rebuilt"}
+    assert invalid(workspace) == []
+
+
+def test_what_another_session_builds_is_no_leftover(workspace: Workspace) -> None:
+    with psycopg.connect(workspace.conninfo, autocommit=True) as session:
+        session.execute("delete from t where b = 2")
+        session.execute("reindex index once")
+    with psycopg.connect(workspace.conninfo) as old, psycopg.connect(workspace.conninfo, autocommit=True) as other:
+        old.execute("insert into t values (5, 5)")  # the build waits for it
+        building = Thread(target=other.execute, args=("reindex index concurrently once",))
+        building.start()
+        until(lambda: invalid(workspace) == ["public.once_ccnew"])
+        page = does(workspace, Indexes(rebuild=True))
+        assert page.headline.startswith("UNKNOWN")
+        assert page.exit_code == 6
+        with pytest.raises(Refused, match=f"session {other.info.backend_pid} builds"):
+            plan_indexes(workspace, Indexes("public.once_ccnew", drop=True))
+        old.rollback()
+        building.join()
+    assert invalid(workspace) == []
+
+
+def test_one_who_begins_to_build_after_the_plan_is_left_too(workspace: Workspace) -> None:
+    with psycopg.connect(workspace.conninfo, autocommit=True) as session, pytest.raises(psycopg.errors.UniqueViolation):
+        session.execute("reindex index concurrently once")
+    request = Indexes("public.once_ccnew", drop=True)
+    made = plan_indexes(workspace, request)
+    with psycopg.connect(workspace.conninfo) as other:
+        other.execute("lock table t in share update exclusive mode")
+        outcome = run(made.plan, workspace, workspace.journal())
+        page = show_indexes(Done(workspace, request, made, outcome))
+    assert [one["state"] for one in page.data["indexes"]] == ["left"]
+    assert invalid(workspace) == ["public.once", "public.once_ccnew"]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_one_is_dropped_and_the_plan_says_how_it_comes_again(workspace: Workspace) -> None:

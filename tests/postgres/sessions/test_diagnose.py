@@ -127,11 +127,34 @@ def test_the_servers_slots(small: embedded.Server, workspaces: Workspaces) -> No
 def test_the_limits_of_a_role_and_of_a_database(small: embedded.Server, workspaces: Workspaces) -> None:
     with psycopg.connect(as_user(small, "few")):
         assert named(workspaces(as_user(small, "few"))) == ["role limit"]
-        page = diagnosed(workspaces(as_user(small)))  # seen by another role too
+        page = diagnosed(workspaces(as_user(small)))  # by another role it is seen, and is nobody else's trouble
+        assert page.data["causes"] == []
+        assert "also: role few has 1 of its 1 connections" in page.data["because"]
+        page = diagnosed(workspaces(as_user(small)), 'FATAL: too many connections for role "few"')
         assert page.data["causes"] == ["role limit"]
         assert "role few has 1 of its 1 connections" in page.headline
+        assert "alter role few connection limit N" in str(page.data["next"])
     with psycopg.connect(as_user(small, database="narrow")):
         assert named(workspaces(as_user(small, database="narrow"))) == ["database limit"]
+
+
+def test_a_role_that_is_locked_by_a_limit_of_0_hides_nothing(small: embedded.Server, workspaces: Workspaces) -> None:
+    run_sql(small.conninfo(), "create role retired login connection limit 0")
+    try:
+        page = diagnosed(workspaces(as_user(small)))
+        assert page.data["causes"] == []
+        assert "Ending sessions helps nobody" in page.headline
+        assert "retired" not in str(page.data)
+        with taken(as_user(small)):
+            page = diagnosed(workspaces(small.conninfo("shop")))
+            assert page.data["causes"] == ["server slots full"]
+    finally:
+        run_sql(small.conninfo(), "drop role retired")
+
+
+def test_our_own_session_is_not_what_fills_a_limit(small: embedded.Server, workspaces: Workspaces) -> None:
+    assert named(workspaces(as_user(small, "few"))) == []
+    assert named(workspaces(as_user(small, database="narrow"))) == []
 
 
 def test_who_is_not_let_in(small: embedded.Server, workspaces: Workspaces) -> None:
@@ -159,9 +182,38 @@ def test_sessions_that_are_read_only(small: embedded.Server, workspaces: Workspa
     try:
         page = diagnosed(workspaces(as_user(small)))
         assert page.data["causes"] == ["read-only"]
-        assert "set for the database" in page.headline
+        assert "on for the database shop" in page.headline
+        assert "alter database shop reset default_transaction_read_only" in str(page.data["next"])
+        for value, expected in (("yes", ["read-only"]), ("t", ["read-only"]), ("1", ["read-only"]), ("no", [])):
+            run_sql(small.conninfo(), f"alter database shop set default_transaction_read_only = '{value}'")
+            assert named(workspaces(as_user(small))) == expected
     finally:
         run_sql(small.conninfo(), "alter database shop reset default_transaction_read_only")
+
+
+READ_ONLY = "ERROR: cannot execute INSERT in a read-only transaction"
+
+
+def test_sessions_that_are_read_only_by_another_role_or_by_the_server(
+    small: embedded.Server, workspaces: Workspaces
+) -> None:
+    root = make_conninfo(small.conninfo("shop"), options="-c default_transaction_read_only=off")
+    page = diagnosed(workspaces(root), READ_ONLY)
+    assert "on for the role reader." in page.headline
+    assert "alter role reader reset default_transaction_read_only" in str(page.data["next"])
+    assert named(workspaces(root)) == []  # without the message it is nobody's trouble
+    run_sql(root, "alter system set default_transaction_read_only = yes")
+    try:
+        run_sql(root, "select pg_reload_conf()")
+        page = diagnosed(workspaces(root), READ_ONLY)
+        assert "on for the server" in page.headline
+        assert "alter system reset default_transaction_read_only" in str(page.data["next"])
+        run_sql(root, "alter database shop set default_transaction_read_only = off")  # beats it
+        assert named(workspaces(root)) == []
+    finally:
+        run_sql(root, "alter system reset default_transaction_read_only")
+        run_sql(root, "alter database shop reset default_transaction_read_only")
+        run_sql(root, "select pg_reload_conf()")
 
 
 def test_a_name_that_is_none(workspaces: Workspaces) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.plan import plan_from_json
@@ -72,7 +73,7 @@ def clients(conninfo: str) -> Iterator[Clients]:
         yield made
         with psycopg.connect(conninfo, autocommit=True) as ending:
             for (gid,) in ending.execute("select gid from pg_prepared_xacts").fetchall():
-                ending.execute(f"rollback prepared '{gid}'")
+                ending.execute(sql.SQL("rollback prepared {}").format(sql.Literal(gid)))
             ending.execute(
                 "select pg_terminate_backend(pid, 10000) from pg_stat_activity"
                 " where pid <> pg_backend_pid() and backend_type = 'client backend'"
@@ -181,6 +182,27 @@ def test_a_prepared_transaction_blocks_without_a_session(
     page = look_locks(workspaces(conninfo), Nothing())
     assert [one["name"] for one in page.data["tree"]] == ["prepared order-1", waiter.info.backend_pid]
     assert any("rollback prepared 'order-1'" in getattr(block, "text", "") for block in page.blocks)
+
+
+@pytest.mark.parametrize(
+    ("gid", "hint"),
+    [
+        ("x'; drop table t; --", "in its database: rollback prepared 'x''; drop table t; --'"),
+        ("x\ndrop table t", "select format('rollback prepared %L', gid) from pg_prepared_xacts"),
+    ],
+)
+def test_the_name_of_a_prepared_transaction_is_no_statement(
+    conninfo: str, clients: Clients, workspaces: Workspaces, gid: str, hint: str
+) -> None:
+    """Any user of the database chooses it, and a superuser copies the hint."""
+    one, waiter = clients.session(), clients.session()
+    one.execute("begin")
+    one.execute("update t set a = a where a = 2")
+    one.execute(sql.SQL("prepare transaction {}").format(sql.Literal(gid)))
+    clients.runs(waiter, "update t set a = a where a = 2", waits=True)
+    page = look_locks(workspaces(conninfo), Nothing())
+    (told,) = [text for block in page.blocks if "prepared" in (text := getattr(block, "text", ""))]
+    assert told.endswith(hint)
 
 
 def test_nobody_waits(conninfo: str, clients: Clients, workspaces: Workspaces) -> None:

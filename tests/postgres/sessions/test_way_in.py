@@ -28,7 +28,7 @@ from tabsync.sessions.last_answer import last_answer
 from tabsync.sessions.show import Show, look_show
 from tabsync.sessions.terminate import Terminate, plan_terminate, show_terminate
 from tabsync.sessions.way_in import way_in
-from tabsync.system.local import connect_to
+from tabsync.system.local import connect_to, listen_at
 from tabsync.workspace import Workspace
 from tests.conftest import run_sql
 from tests.pooler import pgbouncer
@@ -173,6 +173,48 @@ def asked(workspace: Workspace, **question: Any) -> dict[str, Any]:
         connected.sendall(json.dumps(question).encode() + b"\n")
         answer: dict[str, Any] = json.loads(reading.readline())
         return answer
+
+
+def test_one_who_says_nothing_keeps_nobody_out(
+    small: dict[str, str], workspaces: Workspaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that was stopped with Ctrl-Z, before its question or in the middle of it."""
+    monkeypatch.setattr("tabsync.sessions.emergency._SECONDS", 5.0)
+    workspace = workspaces(small["ops"])
+    question = json.dumps({"place": place_of(small["ops"]), "name": "alive", "values": [{}]}).encode()
+    with kept(workspace), ExitStack() as stack:
+        silent, dripping = (stack.enter_context(connect_to(socket_of(workspace), 10)) for _ in range(2))
+        dripping.sendall(b" ")
+        for _ in range(3):
+            service = call(workspace)
+            assert service.hello()["user"] == "ops"
+            service.close()
+        silent.sendall(question + b"\n" + question + b"\n")  # and it is answered when it goes on
+        with silent.makefile("rb") as reading:
+            assert all("said" in json.loads(reading.readline()) for _ in range(2))
+        dripping.settimeout(10)
+        assert dripping.recv(1) == b""  # a question that takes too long is closed
+
+
+def test_connections_that_say_nothing_are_not_kept_without_end(
+    small: dict[str, str], workspaces: Workspaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tabsync.service.askers._MOST", 2)
+    workspace = workspaces(small["ops"])
+    with kept(workspace), ExitStack() as stack:
+        first, *_ = (stack.enter_context(connect_to(socket_of(workspace), 10)) for _ in range(3))
+        assert first.recv(1) == b""
+
+
+def test_a_service_that_hangs_is_named(directory: Path) -> None:
+    workspace = Workspace(directory / "home", "dbname=shop", directory, directory, "")
+    workspace.home.mkdir()
+    with listen_at(socket_of(workspace)):
+        service = call(workspace)
+        service.connected.settimeout(0.1)
+        with pytest.raises(FailedPartway, match=rf"process {os.getpid()}\) did not answer"):
+            service.hello()
+        service.close()
 
 
 def test_it_answers_named_statements_with_values_and_nothing_else(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tabsync.sessions.found import Evidence, Here, Last, Pool, Pooler, Room
+from tabsync.sessions.found import Evidence, Here, Last, Limit, Pool, Pooler, Preset, Room
 from tabsync.sessions.judge import judge, meaning
 from tabsync.symptoms.table import causes
 
@@ -16,6 +16,11 @@ LAST = Last("db", "5432", "2026-11-29 09:00")
 STUCK = Pooler((Pool("shop of app", 5, 2, 2, 7.0),))
 DEAD = Pooler((Pool("shop of app", 5, 0, 0),))
 REFUSED = replace(SEEN, network="refused", refusal="Connection refused")
+
+OTHER = Limit("database", "d", 1, 1)
+RETIRED = Limit("role", "Retired", 0, 0)
+NAMES_IT = "FATAL:  zu viele Verbindungen von Rolle »Retired«"
+PRESET = Preset("role app", "alter role app reset default_transaction_read_only")
 
 CASES: list[tuple[Evidence, list[str]]] = [
     (replace(SEEN, network="no name"), ["name unknown"]),
@@ -36,11 +41,19 @@ CASES: list[tuple[Evidence, list[str]]] = [
     (replace(SEEN, room=ROOM, pooler=STUCK), ["pooler pool full"]),
     (replace(SEEN, room=replace(ROOM, used=97), pooler=STUCK), ["server slots full"]),
     (replace(SEEN, room=ROOM, pooler=Pooler(clients=100, most=100)), ["pooler client limit"]),
-    (replace(SEEN, room=replace(ROOM, at_limit=("database d has 1 of its 1 connections",))), ["database limit"]),
+    (replace(SEEN, room=replace(ROOM, at_limit=(replace(OTHER, ours=True),))), ["database limit"]),
+    (replace(SEEN, room=replace(ROOM, at_limit=(OTHER, RETIRED))), []),
+    (replace(SEEN, room=replace(ROOM, used=97, at_limit=(RETIRED,))), ["server slots full"]),
+    (replace(SEEN, room=replace(ROOM, used=97, at_limit=(replace(OTHER, ours=True),))), ["server slots full"]),
+    (replace(SEEN, room=replace(ROOM, at_limit=(RETIRED,)), text=NAMES_IT, said=meaning(NAMES_IT)), ["role limit"]),
+    (replace(SEEN, room=replace(ROOM, at_limit=(RETIRED,)), refusal=NAMES_IT), ["role limit"]),
+    (replace(SEEN, room=replace(ROOM, read_only=(PRESET,))), []),
+    (replace(SEEN, room=replace(ROOM, read_only=(PRESET,)), said=("read-only",), text="x"), ["read-only"]),
+    (replace(SEEN, room=replace(ROOM, read_only=(replace(PRESET, ours=True),))), ["read-only"]),
     (replace(SEEN, room=replace(ROOM, standby=True), said=("read-only",)), ["read-only"]),
     (replace(SEEN, room=replace(ROOM, standby=True)), []),
     (replace(SEEN, room=ROOM, disk_free=0), ["disk full"]),
-    (replace(SEEN, room=ROOM, said=("application pool full",), asked=True), ["application pool full"]),
+    (replace(SEEN, room=ROOM, said=("application pool full",), text="x"), ["application pool full"]),
     (replace(SEEN, room=ROOM), []),
 ]
 
@@ -60,9 +73,19 @@ def test_ending_sessions_helps_only_where_connections_are_used_up() -> None:
     assert helped == {"server slots full", "role limit", "database limit", "pooler pool full"}
 
 
+def test_a_limit_of_0_is_a_lock_and_others_limits_are_a_note() -> None:
+    found = judge(replace(SEEN, room=replace(ROOM, at_limit=(OTHER, RETIRED))))
+    assert "also: database d has 1 of its 1 connections" in found.because
+    assert "etired" not in str(found)
+    assert not found.helps
+    found = judge(replace(SEEN, room=replace(ROOM, at_limit=(RETIRED,)), refusal=NAMES_IT))
+    assert not found.helps  # there is no session to end
+    assert 'alter role "Retired" connection limit N' in found.next[0]
+
+
 def test_what_is_not_known_is_unknown() -> None:
     assert judge(replace(SEEN, refusal="nobody knows")).unknown
-    assert judge(replace(SEEN, room=ROOM, asked=True)).unknown
+    assert judge(replace(SEEN, room=ROOM, text="x")).unknown
     assert not judge(replace(SEEN, room=ROOM)).unknown
     assert meaning("nobody knows") == ()
 

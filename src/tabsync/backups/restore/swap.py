@@ -19,9 +19,11 @@ from psycopg.rows import dict_row
 
 from tabsync.backups.restore.server import first_of
 from tabsync.kernel.errors import CannotConnect, NotAllowed, Refused, words_of
+from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.step import Facts
 from tabsync.postgres import catalog
 from tabsync.postgres.connect import Connection
+from tabsync.postgres.prepared import rollback
 from tabsync.postgres.presets import preset
 from tabsync.postgres.queries import named
 
@@ -58,10 +60,10 @@ def check_prepared(connection: Connection, database: str) -> None:
     """Refuse while a prepared transaction waits: no session holds it, so none can be ended to be rid of it."""
     found = [str(gid) for (gid,) in connection.execute(SQL["prepared"], {"database": database})]
     if found:
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        which = in_one_line(found[0]) + (f" and {len(found) - 1} more" if len(found) > 1 else "")
         raise Refused(
-            f"the prepared transaction {found[0]}{more} keeps {catalog.quoted(database)} from being replaced",
-            f"commit prepared or rollback prepared {sql.Literal(found[0]).as_string()}, in that database",
+            f"the prepared transaction {which} keeps {catalog.quoted(database)} from being replaced",
+            f"in that database, {rollback(found[0])}; or commit prepared, with the same name",
         )
 
 
