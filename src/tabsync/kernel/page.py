@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from tabsync.kernel.errors import Exit, TabsyncError
@@ -15,6 +15,9 @@ Style: TypeAlias = Literal[
 ]
 Part: TypeAlias = str | tuple[str, Style]
 Cell: TypeAlias = Part
+
+
+NOT_KEPT = "(not kept on record)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,8 @@ class Page:
     """The result of a procedure.
 
     kind, data: as JSON; kind "": data is the whole document. error: what stopped it in the middle; what there is to
-    show is shown before it is raised.
+    show is shown before it is raised. private: headings, and names in data, under which stands what nobody is to read
+    in a year, as the text of statements; "*" stands for all of the page. Such is shown, and not put on record.
     """
 
     kind: str
@@ -68,6 +72,7 @@ class Page:
     blocks: list[Block] = field(default_factory=list)
     exit_code: Exit = Exit.DONE
     error: TabsyncError | None = None
+    private: tuple[str, ...] = ()
 
     def line(self, *parts: Part, style: Style = "", whole: bool = False) -> None:
         """Add a line. style: of all of its parts that have none of their own."""
@@ -129,6 +134,30 @@ def page_of_plan(plan: Plan) -> Page:
 def blocks_to_json(page: Page) -> list[Facts]:
     """What a page shows, as JSON, so that it can be shown again later."""
     return [{"block": type(one).__name__.lower(), **asdict(one)} for one in page.blocks]
+
+
+def to_record(page: Page) -> Page:
+    """The page without what is private."""
+    if "*" in page.private:
+        kept = Page(page.kind, exit_code=page.exit_code)
+        kept.line(NOT_KEPT, style="quiet")
+        return kept
+    blocks = [_public(one, page.private) if isinstance(one, Table) else one for one in page.blocks]
+    return replace(page, data=_without(page.data, page.private), blocks=blocks)
+
+
+def _public(table: Table, private: Sequence[str]) -> Table:
+    hidden = [one in private for one in table.columns]
+    rows = (
+        tuple(NOT_KEPT if hide and cell else cell for hide, cell in zip(hidden, row, strict=True)) for row in table.rows
+    )
+    return replace(table, rows=tuple(rows))
+
+
+def _without(data: Any, private: Sequence[str]) -> Any:
+    if isinstance(data, dict):
+        return {key: _without(value, private) for key, value in data.items() if key not in private}
+    return [_without(one, private) for one in data] if isinstance(data, list | tuple) else data
 
 
 def page_of_blocks(kind: str, blocks: Iterable[Facts]) -> Page:

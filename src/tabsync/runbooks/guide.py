@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tabsync.kernel.errors import BadUsage, Refused
-from tabsync.kernel.page import blocks_to_json
+from tabsync.kernel.page import blocks_to_json, to_record
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.step import Facts
 from tabsync.ledger.guided import Guided
@@ -110,7 +110,7 @@ class Guide:
         stopped = next((one.error for one in results if one.error), None)
         exit_code = next((int(one.exit_code) for one in results if one.exit_code), 0)
         known = self.row(step.number)["facts"] or {}
-        pages = [one.page for one in results if one.page]
+        pages = [to_record(one.page) for one in results if one.page]
         facts = {"exit": exit_code, "runs": [one.run_id for one in results if one.run_id]}
         facts |= {"values": known.get("values", {})} | ({"note": note} if note else {})
         facts |= {"interrupted": known["interrupted"]} if known.get("interrupted") else {}

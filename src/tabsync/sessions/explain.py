@@ -41,7 +41,7 @@ def look_explain(workspace: Workspace, request: Explain) -> Page:
             found = explain(connection, one["query"], one["user"])
         except psycopg.Error as error:
             raise FailedPartway(f"the server did not plan it: {words_of(error)}", "tabsync queries show") from None
-    page = Page("queries explain", {"pid": one["pid"], "user": one["user"], "query": one["query"]})
+    page = Page("queries explain", {"pid": one["pid"], "user": one["user"], "query": one["query"]}, private=("*",))
     page.data |= {"plan": list(found.lines), "search_path": list(found.path)}
     runs = "runs" if one["state"] == "active" else "ran last"
     page.line(f"Session {one['pid']} {runs}: {short(one['query'], _TEXT)}", style="strong")

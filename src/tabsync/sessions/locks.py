@@ -113,7 +113,7 @@ def look_locks(workspace: Workspace, _request: Nothing) -> Page:
     involved = [seen[pid] for pid in sorted(pids) if pid in seen]
     data: Facts = {"server": server, "through": way.told, "tree": [asdict(one) for one in nodes]}
     data |= {"waiting": [asdict(one) for one in found.values()], "sessions": [one.to_json() for one in involved]}
-    page = Page("locks show", data)
+    page = Page("locks show", data, private=("query", "Waits for, or last statement"))
     if way.told:
         page.line(f"Through {way.told}.", style="quiet")
     if not found:

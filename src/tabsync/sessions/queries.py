@@ -40,7 +40,7 @@ def look_queries(workspace: Workspace, request: Queries) -> Page:
     running.sort(key=lambda one: (-blocked[one.pid], -(one.state_seconds or 0.0)))
     data: Facts = {"server": server, "through": way.told}
     data |= {"queries": [_json(one, found, blocked[one.pid]) for one in running]}
-    page = Page("queries show", data)
+    page = Page("queries show", data, private=("query", "Statement"))
     if way.told:
         page.line(f"Through {way.told}.", style="quiet")
     count = sum(one.state == "active" for one in running)

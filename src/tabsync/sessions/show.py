@@ -37,7 +37,7 @@ def look_show(workspace: Workspace, request: Show) -> Page:
         server = here(way)
         found = [one for one in sessions(way) if one.is_client]
     data: Facts = {"server": server, "through": way.told, "sessions": [one.to_json() for one in found]}
-    page = Page("connections show", data)
+    page = Page("connections show", data, private=("query", "Last statement"))
     if way.told:
         page.line(f"Through {way.told}.", style="quiet")
     page.line(*_summary(server, found))

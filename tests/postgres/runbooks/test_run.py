@@ -310,3 +310,31 @@ def test_the_session_that_is_likely_meant_comes_first(ground: Place) -> None:
         assert pids["queries cancel"][0] == works.info.backend_pid
         assert ours.info.backend_pid not in pids["connections terminate"]
     assert "leaker as" in asked
+
+
+def test_statements_are_shown_and_not_kept(ground: Place) -> None:
+    """They hold customers' data and passwords: who runs the runbook sees them, the record has who ran for how long."""
+    looks = "".join(
+        f"{number}. Look.\n   ```tabsync\n   {words}\n   ```\n"
+        for number, words in enumerate(("queries show", "connections show", "locks show", "queries explain <pid>"), 1)
+    )
+    ground.manual(f"{looks}5. Tell.\n", NEVER)
+    with ExitStack() as stack:
+        works, holds, waits = (
+            stack.enter_context(closing(psycopg.connect(ground.conninfo, application_name=name)))
+            for name in ("works", "holds", "waits")
+        )
+        holds.execute("create table taken (id int)")
+        holds.commit()
+        holds.execute("lock table taken; select 'canary-1'")
+        waits.pgconn.send_query(b"select 'canary-2' from taken")
+        works.pgconn.send_query(b"select 'canary-3' from pg_sleep(60)")
+        pid = works.info.backend_pid
+        ground.waits(lambda: "canary-2" in ground.run("locks", "show", "--json").out)
+        seen = ground.run("runbook", "run", "too slow", "--yes", "--set", f"pid={pid}")
+    assert ground.states() == ["done"] * 4 + ["waiting"]
+    shown = seen.out + seen.err
+    assert all(f"canary-{number}" in shown for number in (1, 2, 3))
+    kept = ground.run("run", "show", "--json", ground.shown()["id"]).out
+    assert "canary" not in kept
+    assert str(pid) in kept

@@ -86,6 +86,8 @@ class InBrowser:
     question: Question | None = None
     held: tuple[float, float] | None = None
     """For how long what it waits for has held, and must hold; None when it doesn't wait."""
+    seen: dict[tuple[int, str], list[Page]] = field(default_factory=dict)
+    """What steps have shown, whole, by the number of the step and when it began."""
     progress: Progress = field(default_factory=Progress)
     begun: threading.Event = field(default_factory=threading.Event)
     impatient: threading.Event = field(default_factory=threading.Event)
@@ -142,7 +144,11 @@ class InBrowser:
         return self._choice(given, Choice("done", given.note))
 
     def sees(self, step: Step, result: Result) -> None:
-        """The record has it."""
+        """The record has it, but for what is private, which is kept here as long as the run is gone through."""
+        if result.page is not None and self.guide is not None:
+            begun = str(self.guide.row(step.number)["started_at"])
+            self.seen = {key: pages for key, pages in self.seen.items() if key[0] != step.number or key[1] == begun}
+            self.seen.setdefault((step.number, begun), []).append(result.page)
 
     def after_failure(self, step: Step, error: TabsyncError | None) -> Choice:
         """Go on after what only looks; ask about what was to act."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import quote
 
@@ -13,9 +14,9 @@ from tabsync.console.base.access import ResponderPost, Viewer, ViewerPost, sent_
 from tabsync.console.base.guiding import Answer
 from tabsync.console.base.render import page
 from tabsync.console.base.state import Console, console_of
-from tabsync.kernel.page import page_of_blocks
+from tabsync.kernel.page import Page, page_of_blocks
 from tabsync.kernel.step import Facts
-from tabsync.ledger.operators import Session
+from tabsync.ledger.operators import Session, may
 from tabsync.ledger.runs import recent_runs
 from tabsync.manual.load import read
 from tabsync.manual.model import Runbook
@@ -147,7 +148,8 @@ def _context(console: Console, run_id: str, session: Session) -> Facts:
     person = console.guides.of(guide.id)
     question = person.question if person else None
     held = person.held if person else None
-    rows = [_row(guide, step.number) for step in guide.runbook.steps]
+    seen = person.seen if person and may(session.operator, "responder") else {}
+    rows = [_row(guide, step.number, seen) for step in guide.runbook.steps]
     return {
         "run": guide.run,
         "runbook": guide.runbook,
@@ -164,8 +166,10 @@ def _context(console: Console, run_id: str, session: Session) -> Facts:
     }
 
 
-def _row(guide: Guide, number: int) -> Facts:
+def _row(guide: Guide, number: int, seen: Mapping[tuple[int, str], list[Page]]) -> Facts:
+    """A step of the record. seen: what steps have shown here, which is more than is put on record."""
     row = guide.row(number)
     facts = row["facts"] or {}
-    shown = [page_of_blocks("step", blocks) for blocks in facts.get("output", []) if isinstance(blocks, list)]
+    kept = [page_of_blocks("step", blocks) for blocks in facts.get("output", []) if isinstance(blocks, list)]
+    shown = seen.get((number, str(row["started_at"])), kept) if kept else []
     return row | {"facts": facts, "pages": shown}
