@@ -54,8 +54,9 @@ class Resume:
 
 def run_command(terminal: Terminal, request: Run) -> int:
     """Go through a runbook."""
+    from tabsync.manual.load import load
     from tabsync.runbooks.begin import alert_facts
-    from tabsync.runbooks.guide import begin
+    from tabsync.runbooks.guide import begin, runbook_named, step_of
 
     workspace = terminal.workspace()
     if terminal.dry_run:
@@ -64,14 +65,21 @@ def run_command(terminal: Terminal, request: Run) -> int:
         terminal.page(look_dry_run(workspace, request.runbook, request.first, _values(request.values)))
         return 0
     person = AtTerminal(terminal, _values(request.values))
+    if request.first > 1:
+        step_of(runbook_named(load(workspace.manual_path), request.runbook), request.first)
     guide = begin(workspace, request.runbook, request.alert, alert_facts(workspace, request.alert))
     return person.go(guide, request.first if request.first > 1 else 0)
 
 
 def resume_command(terminal: Terminal, request: Resume) -> int:
     """Go on with a run that is open."""
+    from tabsync.kernel.errors import BadUsage, Refused
+    from tabsync.runbooks.going import by_a_person
     from tabsync.runbooks.taken_up import take
 
+    given = [f"--{name}" for name in ("done", "skip", "stop") if getattr(request, name)]
+    if len(given) > 1:
+        raise BadUsage(f"{' and '.join(given)} together: which is it?", "give one of them")
     guide = take(terminal.workspace(), request.run, over=request.take_over)
     person = AtTerminal(terminal, _values(request.values), request.step or 0)
     if request.stop:
@@ -79,6 +87,12 @@ def resume_command(terminal: Terminal, request: Resume) -> int:
         return person.end(guide, None)
     step = guide.step(request.step) if request.step else guide.next_step()
     if step is not None and request.done:
+        if not request.step and not by_a_person(step):  # typed twice, it would tick off what nobody has done
+            guide.let_go()
+            raise Refused(
+                f"the next step is {step.number}, which is carried out from here",
+                f"if it was done by hand: tabsync runbook resume {guide.id} --step {step.number} --done NOTE",
+            )
         guide.tick(step, request.done)
     elif step is not None and request.skip:
         guide.skip(step, request.skip)
@@ -104,11 +118,20 @@ class AtTerminal:
 
     def go(self, guide: Guide, first: int) -> int:
         """Through the steps that are open, and say how it ended."""
+        from tabsync.kernel.errors import Refused
         from tabsync.runbooks.going import go
         from tabsync.runbooks.show import heading
 
         self._page(heading(guide))
-        return self.end(guide, go(guide, self, first))
+        try:
+            waited = go(guide, self, first)
+        except click.Abort:
+            guide.let_go()
+            hint = f"to go on: tabsync runbook resume {guide.id}"
+            raise Refused(
+                "the question was not answered; what was done stays done, and the run is open", hint
+            ) from None
+        return self.end(guide, waited)
 
     def end(self, guide: Guide, waited: Waited | None) -> int:
         """Say how it ended; returns the exit code."""

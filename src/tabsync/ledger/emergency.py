@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -181,10 +180,13 @@ class Emergency:
 
 
 def places_for(home: Path, configured: str = "") -> tuple[Path, ...]:
-    """Where the journal may be: the place that is configured, the account's state folder, our home, temporary files."""
+    """Where the journal may be: the place that is configured, the account's state folder, our home, temporary files.
+
+    Nothing is tried out here: tempfile.gettempdir() writes a file, and fails where all disks are full.
+    """
     state = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "tabsync"
     named = (Path(configured).expanduser(),) if configured else ()
-    return (*named, state, home, Path(tempfile.gettempdir()))
+    return (*named, state, home, Path(os.environ.get("TMPDIR") or "/tmp"))  # noqa: S108 - O_EXCL, and only our own is read
 
 
 def of_ledger(url: str, home: Path) -> str:

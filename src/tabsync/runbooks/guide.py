@@ -60,11 +60,7 @@ class Guide:
 
     def step(self, number: int) -> Step:
         """A step, by its number in the manual. Raises BadUsage when there is none."""
-        found = next((one for one in self.runbook.steps if one.number == number), None)
-        if found is None:
-            numbers = ", ".join(str(one.number) for one in self.runbook.steps)
-            raise BadUsage(f"{self.runbook.title!r} has no step {number}", f"its steps: {numbers}")
-        return found
+        return step_of(self.runbook, number)
 
     def next_step(self, after: int = 0) -> Step | None:
         """The first step that is neither done nor skipped; None when all are."""
@@ -201,6 +197,15 @@ def watch(workspace: Workspace, run_id: str) -> Guide:
     run = record.read(run_id)
     runbook = runbook_of(run)
     return Guide(replace(workspace, parent_run=str(run["id"])), load(workspace.manual_path), runbook, record, run)
+
+
+def step_of(runbook: Runbook, number: int) -> Step:
+    """A step of a runbook, by its number in the manual. Raises BadUsage when there is none."""
+    found = next((one for one in runbook.steps if one.number == number), None)
+    if found is None:
+        numbers = ", ".join(str(one.number) for one in runbook.steps)
+        raise BadUsage(f"{runbook.title!r} has no step {number}", f"its steps: {numbers}")
+    return found
 
 
 def runbook_named(manual: Manual, title: str) -> Runbook:
