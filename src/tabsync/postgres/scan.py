@@ -144,8 +144,8 @@ _PARAMETER = re.compile(r"\$(\d{1,5})(?![A-Za-z0-9_$\x80-\U0010ffff])")
 def without_parameters(sql: str) -> str:
     """A SQL text as it can be scanned and judged. Raises ValueError as scan().
 
-    Its parameters ($1) are null, its strings with escapes are empty, since none of them calls anything, and the table of
-    `insert into t (a)` has an alias, or it would look like a call.
+    Its parameters ($1) are null, its strings with escapes are empty, since none of these calls anything, and the table
+    of `insert into t (a)` has an alias, or it would look like a call.
     """
     found, place = [], 0  # how far we are in: insert into name . name (
     for part, number in _parts(sql):
