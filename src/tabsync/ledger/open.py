@@ -208,8 +208,9 @@ def _cannot_open(url: str, error: Exception) -> CannotOpen:
     fact = f"can't open the ledger {where}: {cause}".splitlines()[0]
     if not url.startswith("sqlite"):
         return CannotOpen(fact, "check ledger in tabsync.toml, and that its user may create tables there")
-    corrupt = "if the file is corrupt, move it away, and tabsync creates a new one"
-    return CannotOpen(fact, f"check ledger in tabsync.toml; {corrupt}")
+    if getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return CannotOpen(fact, "move the file away, and tabsync creates a new one; or take the newest: ledger fetch")
+    return CannotOpen(fact, "check that its disk has room, that it may be written, and ledger in tabsync.toml")
 
 
 def _engine_of(url: str) -> Engine:

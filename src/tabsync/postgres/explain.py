@@ -26,7 +26,7 @@ from tabsync.postgres.queries import named
 from tabsync.postgres.readonly_kept import search_path
 from tabsync.postgres.readonly_proof import COMPUTED_TO_READ, VOLATILE, Catalog, could_act, look_up, stored_with
 from tabsync.postgres.readonly_text import names_of, statements
-from tabsync.postgres.scan import TARGET, parameters, without_parameters
+from tabsync.postgres.scan import TARGET, parameters, scan, without_parameters
 from tabsync.postgres.settings import SEARCH_PATH
 
 _SQL = named(__package__, "explain.sql")
@@ -88,6 +88,7 @@ def _checked(text: str) -> str:
         )
     try:
         plain = without_parameters(text)
+        scan(plain)
         found = statements(plain)
     except (ValueError, SqlglotError) as error:
         raise _refused([f"its text can't be read with certainty: {str(error).splitlines()[0]}"]) from None

@@ -26,6 +26,10 @@ _LEXEME = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _PREFIXED = re.compile(r"\b([ebxn]'|u&['\"])", re.IGNORECASE)
+_ESCAPED = re.compile(r"e'(?:[^'\\]|''|\\.)*'|[bx]'[^']*'|u&'(?:[^']|'')*'", re.IGNORECASE | re.DOTALL)
+"""Strings with escapes and bit strings, as far as they are one token; only where a token begins."""
+
+_GOES_ON = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:'|uescape\b)", re.IGNORECASE | re.DOTALL)
 _LONGEST_NAME = 63  # bytes; PostgreSQL cuts longer names silently, and so finds another object than we looked up
 
 
@@ -140,7 +144,8 @@ _PARAMETER = re.compile(r"\$(\d{1,5})(?![A-Za-z0-9_$\x80-\U0010ffff])")
 def without_parameters(sql: str) -> str:
     """A SQL text as it can be scanned and judged. Raises ValueError as scan().
 
-    Its parameters ($1) are null, and the table of `insert into t (a)` has an alias, or it would look like a call.
+    Its parameters ($1) are null, its strings with escapes are empty, since none of these calls anything, and the table
+    of `insert into t (a)` has an alias, or it would look like a call.
     """
     found, place = [], 0  # how far we are in: insert into name . name (
     for part, number in _parts(sql):
@@ -171,9 +176,19 @@ def parameters(sql: str) -> int:
 
 
 def _parts(sql: str) -> Iterator[tuple[str, int]]:
-    """The lexemes of a text, each with the number of the parameter that it is, 0 when it is none."""
+    """The lexemes of a text, each with the number of the parameter that it is, 0 when it is none.
+
+    A string with escapes comes as an empty one: E'...' (libpq and drivers send it for each value with a backslash),
+    U&'...', B'...', X'...'. How they end: https://www.postgresql.org/docs/current/sql-syntax-lexical.html
+    """
     position, after_word = 0, False
     while position < len(sql):
+        if escaped := _ESCAPED.match(sql, position):
+            position, after_word = escaped.end(), False
+            if _GOES_ON.match(sql, position):
+                raise ValueError(f"a string that goes on after {escaped[0][:10]} can't be read with certainty")
+            yield "''", 0
+            continue
         match = _LEXEME.match(sql, position)
         parameter = None if match or after_word else _PARAMETER.match(sql, position)
         found = match or parameter

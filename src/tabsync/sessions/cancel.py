@@ -14,7 +14,7 @@ from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_seconds
 from tabsync.sessions.end import check_fresh, found_by, still_ending
-from tabsync.sessions.seen import Session, by_pid
+from tabsync.sessions.seen import TRACK, Session, by_pid
 from tabsync.sessions.terminate import check_may_end, warning_of
 from tabsync.sessions.way_in import Way, here, prove_same, way_in
 
@@ -40,6 +40,8 @@ def plan_cancel(workspace: Workspace, request: Cancel) -> Planned[Workspace]:
         server = here(way)
         seen = by_pid(way, [request.pid])
     one = check_may_end(request.pid, seen.get(request.pid), server)
+    if one.is_untracked:
+        raise Refused(f"what session {one.pid} does is not tracked: track_activities is off for it", TRACK)
     if one.state != "active":
         raise Refused(
             f"session {one.pid} runs no statement: it is {one.state_told}; nothing was changed",

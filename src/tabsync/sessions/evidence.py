@@ -138,6 +138,7 @@ def _asked(workspace: Workspace, opening: Opening) -> tuple[Room, str, str, int 
         row["idle"],
         row["in_transaction"],
         row["waiting"],
+        row["untracked"],
         found["role"] == "standby",
         presets,
         row["may_read_files"],

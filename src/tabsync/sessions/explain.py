@@ -12,7 +12,7 @@ from tabsync.kernel.page import Page
 from tabsync.kernel.request import Argument
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import quoted
-from tabsync.sessions.seen import short
+from tabsync.sessions.seen import TRACK, UNTRACKED, short
 from tabsync.sessions.way_in import here, session_in, way_in
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def _checked(pid: int, one: Facts | None, server: Facts) -> Facts:
         raise NotAllowed(
             f"what session {pid} does is not visible", f"grant pg_monitor to {quoted(str(server['user']))}"
         )
+    if one["state"] == UNTRACKED:
+        raise Refused(f"what session {pid} runs is not tracked: track_activities is off for it", TRACK)
     if not one["query"] or one["user"] is None:
         raise Refused(f"session {pid} has run no statement", "tabsync queries show")
     if one["database"] != server["database"]:

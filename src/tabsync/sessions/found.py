@@ -44,7 +44,8 @@ class Preset:
 class Room:
     """What the server says of its sessions.
 
-    read_only: where default_transaction_read_only is on; files_seen: whether the server's files were read for it;
+    untracked: sessions of which nobody sees what they do; read_only: where default_transaction_read_only is on;
+    files_seen: whether the server's files were read for it;
     at_limit: of any role and database.
     """
 
@@ -54,6 +55,7 @@ class Room:
     idle: int = 0
     in_transaction: int = 0
     waiting: int = 0
+    untracked: int = 0
     standby: bool = False
     read_only: tuple[Preset, ...] = ()
     files_seen: bool = True

@@ -203,15 +203,21 @@ def _elsewhere(seen: Evidence, room: Room) -> Verdict:
         unseen.append("a pooler, if there is one: [pgbouncer] url names none")
     elif seen.pooler.error:
         unseen.append(f"the pooler: {seen.pooler.error}")
+    if room.untracked:
+        unseen.append(f"what {room.untracked} sessions do: track_activities is off for them")
     first = next((one for one in seen.said), "")
     if first == "read-only" and not room.files_seen:
         unseen.append("what the server presets itself: in psql: show default_transaction_read_only")
     if first == "application pool full" or (not first and not seen.asked):
         leak = room.in_transaction > max(room.active, 1)
         hint = (
-            f"{room.in_transaction} sessions are idle in a transaction: the application does not give them back"
-            if leak
-            else f"{room.active} sessions are active: statements are slow, or the pool is too small"
+            _room(room)
+            if room.untracked
+            else (
+                f"{room.in_transaction} sessions are idle in a transaction: the application does not give them back"
+                if leak
+                else f"{room.active} sessions are active: statements are slow, or the pool is too small"
+            )
         )
         says = f"{has_room} {'The pool of the application is full.' if first else ''}".strip()
         ask = () if first else ("paste what the application says: tabsync connections diagnose --text MESSAGE",)
@@ -258,10 +264,11 @@ def _runbook(cause: str) -> tuple[str, ...]:
 
 
 def _room(room: Room) -> str:
+    untracked = f", {room.untracked} are not tracked (track_activities is off)" if room.untracked else ""
     hidden = "" if room.sees_all else " (without pg_monitor the state of others is not visible)"
     return (
         f"{room.used} of {room.slots} connections are in use: {room.active} active, {room.idle} idle, "
-        f"{room.in_transaction} idle in a transaction, {room.waiting} wait for a lock{hidden}"
+        f"{room.in_transaction} idle in a transaction, {room.waiting} wait for a lock{untracked}{hidden}"
     )
 
 

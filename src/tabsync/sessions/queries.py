@@ -44,7 +44,10 @@ def look_queries(workspace: Workspace, request: Queries) -> Page:
     if way.told:
         page.line(f"Through {way.told}.", style="quiet")
     count = sum(one.state == "active" for one in running)
-    page.line((f"{count} statement{'s' if count != 1 else ''} running", "strong"), f", {len(found)} waiting for a lock")
+    untracked = sum(one.is_untracked for one in seen)
+    unknown = f"; of {untracked} more sessions it is unknown" if untracked else ""
+    running_told = f"{count} statement{'s' if count != 1 else ''} running"
+    page.line((running_told, "strong"), f", {len(found)} waiting for a lock{unknown}")
     if running:
         rows = [_row(one, found, blocked[one.pid]) for one in running[:_ROWS]]
         named = ("Process", "Application", "For", "Waits for", "Blocks", "Statement")

@@ -14,6 +14,12 @@ DUMPS = ("pg_dump", "pg_dumpall", "pg_restore", "pg_basebackup", "pg_receivewal"
 """Programs of PostgreSQL that are named by what they tell of themselves, and whose work would be lost."""
 
 IN_TRANSACTION = ("idle in transaction", "idle in transaction (aborted)")
+TRACK = "to have it tracked: track_activities = on, for the server and for whom it is off (psql lists these: \\drds)"
+"""https://www.postgresql.org/docs/current/runtime-config-statistics.html#GUC-TRACK-ACTIVITIES"""
+
+UNTRACKED = "disabled"
+"""The state of a session for which track_activities is off."""
+
 _NAME, _QUERY = 24, 60
 
 
@@ -54,8 +60,15 @@ class Session:
         return self.state in IN_TRANSACTION
 
     @property
+    def is_untracked(self) -> bool:
+        """Whether nobody can see what it does, since track_activities is off for it."""
+        return self.state == UNTRACKED
+
+    @property
     def state_told(self) -> str:
         """Its state in words; what is not visible is not guessed."""
+        if self.is_untracked:
+            return "not tracked"
         return self.state or ("not visible" if self.kind == "not visible" else "unknown")
 
     @property

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from tabsync.kernel.errors import Exit
 from tabsync.kernel.page import Page, Part
 from tabsync.kernel.request import Option
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.postgres.catalog import quoted
 from tabsync.sessions.limits import in_force
-from tabsync.sessions.seen import Session, sessions, short
+from tabsync.sessions.seen import TRACK, Session, sessions, short
 from tabsync.sessions.way_in import here, way_in
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ def remarks(page: Page, server: Facts, found: Iterable[Session]) -> None:
     if not server["sees_all"] and any(one.kind == "not visible" for one in found):
         page.note(f"what other users' sessions do is not visible to {user}")
         page.hint(f"to see it: grant pg_monitor to {user}")
+    if untracked := sum(one.is_untracked for one in found):
+        page.note(f"what sessions do is not tracked, and so unknown: {untracked}; track_activities is off for them")
+        page.hint(TRACK)
+        page.exit_code = page.exit_code or Exit.UNKNOWN
     shut = [one for one in found if not one.may_signal]
     if shut and server["signals_all"]:
         page.note(f"*: sessions of a superuser, which only a superuser may end: {len(shut)}")

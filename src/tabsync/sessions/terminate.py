@@ -15,13 +15,14 @@ from tabsync.kernel.step import Facts
 from tabsync.kernel.units import parse_duration
 from tabsync.postgres.catalog import quoted
 from tabsync.sessions.end import Choice, ending_steps
-from tabsync.sessions.seen import Session, session_from_json, sessions
+from tabsync.sessions.seen import TRACK, Session, session_from_json, sessions, short
 from tabsync.sessions.way_in import here, way_in
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _SHOW = "to list the sessions: tabsync connections show --each"
+_NAME, _SEVERAL = 24, 10
 _HARMLESS = ("gone", "changed", "another")  # a rule may find some of them so: it was written for those that idle
 
 
@@ -47,6 +48,7 @@ class _About:
     """What the page says besides what was done."""
 
     more: int = 0
+    unknown: int = 0
 
 
 def plan_terminate(workspace: Workspace, request: Terminate) -> Planned[Workspace]:
@@ -55,7 +57,7 @@ def plan_terminate(workspace: Workspace, request: Terminate) -> Planned[Workspac
     with way_in(workspace, "connections") as way:
         server = here(way)
         found = sessions(way, request.pids)
-    choice, notes, more = _named(request, found, server) if request.pids else _idle(request, found, server)
+    choice, notes, about = _named(request, found, server) if request.pids else _idle(request, found, server)
     notes = [*([f"through {way.told}"] if way.told else []), *notes]
     count = len(choice.ending)
     title = f"End {count} session{'s' if count != 1 else ''} of {server['database']}"
@@ -66,7 +68,7 @@ def plan_terminate(workspace: Workspace, request: Terminate) -> Planned[Workspac
         server,
         confirm=str(server["database"]),
     )
-    return Planned(plan, tuple(notes), about=_About(more))
+    return Planned(plan, tuple(notes), about=about)
 
 
 def show_terminate(done: Done[Workspace, Terminate]) -> Page:
@@ -74,6 +76,14 @@ def show_terminate(done: Done[Workspace, Terminate]) -> Page:
     ended, left, again = _what_came(done)
     page = Page("connections terminate", {"ended": ended, "left": left, "used": again.get("used")})
     count = len(ended)
+    about = done.planned.about
+    unknown = about.unknown if isinstance(about, _About) else 0
+    if done.outcome is None and unknown:
+        page.line(
+            ("UNKNOWN", "strong warning"), f": what sessions do is not known here, of {unknown}; no other one fits"
+        )
+        page.exit_code = Exit.UNKNOWN
+        return page
     if done.outcome is None:
         page.line(("NOTHING TO END", "strong good"), ": no session fits")
         return page
@@ -113,11 +123,11 @@ def _check(request: Terminate) -> None:
         raise BadUsage("--user and --app go with --idle-for", "process ids name sessions one by one")
 
 
-def _named(request: Terminate, found: Sequence[Session], server: Facts) -> tuple[Choice, list[str], int]:
+def _named(request: Terminate, found: Sequence[Session], server: Facts) -> tuple[Choice, list[str], _About]:
     """Those of some process ids, whatever they are, but our own."""
     by_pid = {one.pid: one for one in found}
     chosen = [check_may_end(pid, by_pid.get(pid), server) for pid in dict.fromkeys(request.pids)]
-    return Choice(chosen), [told for one in chosen if (told := warning_of(one, server))], 0
+    return Choice(chosen), [told for one in chosen if (told := warning_of(one, server))], _About()
 
 
 def check_may_end(pid: int, one: Session | None, server: Facts) -> Session:
@@ -157,7 +167,7 @@ def warning_of(one: Session, server: Facts) -> str:
     return f"{one.pid} is {what.get(one.kind, one.kind)}"
 
 
-def _idle(request: Terminate, found: Sequence[Session], server: Facts) -> tuple[Choice, list[str], int]:
+def _idle(request: Terminate, found: Sequence[Session], server: Facts) -> tuple[Choice, list[str], _About]:
     """Those that have idled for long enough, the longest first."""
     least = _span(request.idle_for)
     asked = [one for one in found if _asked(one, request)]
@@ -167,7 +177,13 @@ def _idle(request: Terminate, found: Sequence[Session], server: Facts) -> tuple[
     fit = [one for one in idle if one.may_signal]
     marked = [one for one in idle if not one.may_signal]
     more = max(len(fit) - request.limit, 0)
-    return Choice(fit[: request.limit], marked), _notes(request, asked, server, least, marked, more), more
+    unknown = [one for one in asked if one.database == server["database"] and _is_unknown(one)]
+    notes = _notes(request, asked, server, least, marked, more)
+    return Choice(fit[: request.limit], marked), notes, _About(more, len(unknown))
+
+
+def _is_unknown(one: Session) -> bool:
+    return one.kind == "not visible" or (one.kind == "client" and one.is_untracked)
 
 
 def _asked(one: Session, request: Terminate) -> bool:
@@ -188,10 +204,26 @@ def _notes(
     elsewhere = [one for one in asked if one.database not in (None, server["database"]) and one.state == "idle"]
     if elsewhere := [one for one in elsewhere if (one.state_seconds or 0.0) >= least]:
         told.append(f"left: idle sessions of other databases, {len(elsewhere)}")
+    told += _spared(asked, server, least)
+    if untracked := sum(one.is_untracked for one in asked if one.kind == "client"):
+        told.append(f"left, since what they do is not tracked: sessions, {untracked}: {TRACK}")
     holding = [one for one in asked if one.is_in_transaction and (one.state_seconds or 0.0) >= least]
     for one in sorted(holding, key=lambda one: -(one.state_seconds or 0.0))[:5]:
         told.append(f"not ended, since it holds locks: {one.described()}: tabsync connections terminate {one.pid}")
     return told
+
+
+def _spared(asked: Sequence[Session], server: Facts, least: float) -> list[str]:
+    """Idle ones that are left for what they call themselves; any client may call itself so."""
+    here = [one for one in asked if one.kind in ("tabsync", "dump") and one.database == server["database"]]
+    found = [one for one in here if one.state == "idle" and (one.state_seconds or 0.0) >= least]
+    if not found:
+        return []
+    names = ", ".join(dict.fromkeys(f"{one.name} as {short(one.user or '?', _NAME)}" for one in found[:_SEVERAL]))
+    pids = " ".join(str(one.pid) for one in found[:_SEVERAL])
+    more = f" and {len(found) - _SEVERAL} more" if len(found) > _SEVERAL else ""
+    count = f"{len(found)} idle session{'s' if len(found) > 1 else ''}"
+    return [f"left, since they call themselves tabsync or a dump: {count} ({names}); by process id: {pids}{more}"]
 
 
 def _span(text: str) -> float:

@@ -104,6 +104,16 @@ REFUSED = [
     "vacuum plain",
     "select $$ $$ || sure(1)",
     "select e'\\'' , sure(1)",
+    "select E'\\\\' , sure(1), E'\\''",
+    "select e'a'\n'\\' , sure(1) --'",
+    "select x'1'\n'f'",
+    "select U&'!0061' uescape '!'",
+    'select U&"\\0073ure"(1)',
+    "select n'a'",
+    "select shop.odd E'1'",
+    "select odd U&'1'",
+    "select E'a' || sure(1)",
+    "select e'a",
     "",
     "select query_to_xml('select shop.sure(1)', true, true, '')",
 ]
@@ -122,6 +132,12 @@ EXPLAINED = [
     ("select pg_sleep(100), lo_create(4711), a from plain", "Scan on plain"),
     ("values (1), (2)", "Values Scan"),
     ("select 1", "Result"),
+    ("select E'\\'' , 1", "Result"),
+    (
+        "select E'\\\\', b'01', X'fF', u&'\\0041' from plain where b = E'it''s \\'; drop table plain; --'",
+        "Scan on plain",
+    ),
+    ("select 1 from plain where b = E'\\n' and a = $1", "$1"),
 ]
 
 

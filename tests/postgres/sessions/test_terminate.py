@@ -229,7 +229,11 @@ def test_no_process_of_the_server_is_taken_by_a_rule(
     for name in ("pg_dump", "tabsync/collector"):
         clients(conninfo, name)
     workspace = workspaces(conninfo)
-    assert not plan_terminate(workspace, Terminate(idle_for="1ms")).plan.steps
+    left = plan_terminate(workspace, Terminate(idle_for="1ms"))
+    assert not left.plan.steps
+    (note,) = left.notes  # any client may call itself so
+    assert "call themselves tabsync or a dump: 2 idle sessions (" in note
+    assert "pg_dump as postgres" in note
     with psycopg.connect(conninfo) as asking:
         (checkpointer,) = asking.execute(
             "select pid from pg_stat_activity where backend_type = 'checkpointer'"

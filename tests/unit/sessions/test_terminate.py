@@ -78,9 +78,9 @@ def test_by_user_and_application() -> None:
 
 def test_the_longest_idle_go_first_and_the_rest_is_told() -> None:
     found = [replace(IDLE, pid=pid, state_seconds=300.0 + pid) for pid in range(1, 11)]
-    choice, notes, more = _idle(replace(FIVE, limit=3), found, SERVER)
+    choice, notes, about = _idle(replace(FIVE, limit=3), found, SERVER)
     assert [one.pid for one in choice.ending] == [10, 9, 8]
-    assert more == 7
+    assert about.more == 7
     assert notes[0].startswith("7 more")
 
 

@@ -54,7 +54,7 @@ def find(
     return page(request, "runbook_found.html", found=found, titles=titles, text=text)
 
 
-@router.get("/runbooks/{title}")
+@router.get("/runbooks/{title:path}")
 def one(
     title: str, request: Request, _: Viewer, console: Annotated[Console, Depends(console_of)], alert: str = ""
 ) -> Response:
@@ -65,7 +65,7 @@ def one(
     return page(request, "runbook.html", one=found, steps=steps, runs=runs[:10], alert=alert)
 
 
-@router.post("/runbooks/{title}/run")
+@router.post("/runbooks/{title:path}/run")
 def run(
     title: str,
     session: ResponderPost,
