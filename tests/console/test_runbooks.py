@@ -220,6 +220,18 @@ def test_sessions_are_seen_and_ended(site: Site, pages: Pages) -> None:
         kitchen.execute("select 1")
 
 
+def test_a_title_may_hold_anything(site: Site, pages: Pages) -> None:
+    """A slash, a question mark: the page of such a runbook is found, and it can be run."""
+    place = Place(site.workspace.manual_path.parent, site.workspace.conninfo)
+    place.manual(STEPS, HEAD.replace("Too many shops", "Shops: 50 % & more / open?"), METRIC)
+    page = pages().page
+    enter(site, page, "rob")
+    page.goto(site.url("/runbooks"))
+    page.get_by_role("link", name="more / open?").click()
+    page.get_by_role("button", name="Run it").click()
+    expect(page.locator("#asked")).to_have_attribute("value", "2")
+
+
 def _by_program(site: Site, operator: str, procedure: str, **values: object) -> int:
     """The status that a program gets which makes a plan in an operator's name and runs it."""
     token = add_token(site.workspace.ledger(), operator, by="tests")
