@@ -30,6 +30,7 @@ from tabsync.kernel.runner import Outcome, run
 from tabsync.manual.load import load
 from tabsync.postgres import embedded
 from tabsync.procedures.status import look
+from tabsync.system.processes import is_alive
 from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.conftest import run_sql
 from tests.postgres.cli.program import TABSYNC
@@ -125,7 +126,7 @@ def test_killed_it_loses_nothing_and_sigterm_stores_the_rest(workspace: Workspac
     whole = [segment_named(name, 16 << 20).number for name in stored(workspace)[0]]
     assert whole == list(range(whole[0], whole[-1] + 1))
     marked = [one for one in psutil.process_iter() if "pg_receivewal" in one.name()]
-    assert [one for one in marked if one.ppid() in (os.getpid(), 1)] == []
+    assert [one for one in marked if one.ppid() in (os.getpid(), 1) and is_alive(one)] == []
 
 
 @whole

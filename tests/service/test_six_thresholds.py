@@ -70,7 +70,7 @@ class Restaurant:
             hooks = [one for one in self.told.hook if f"{word}: {metric}" in one["body"]]
             return bool(mails) and (bool(hooks) or word == "WARNING")
 
-        until(heard, 90 if WHOLE else 20)
+        until(heard, 90)
 
     def run(self, statement: str) -> None:
         with connect(self.primary.conninfo("restaurant"), "tests", limits=_NO_LIMIT) as connection:
