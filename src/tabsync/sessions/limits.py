@@ -128,4 +128,5 @@ def _records(workspace: Workspace) -> Sequence[Facts]:
     for kept in ledger.emergency.runs().values():
         said = [entry["row"] for entry in kept.entries if entry["do"] == "say" and entry["table"] == "evidence"]
         rows = [*(row for row in reversed(said) if row["kind"] == KIND), *rows]
-    return [row["facts"] for row in sorted(rows, key=lambda row: str(row["at"]), reverse=True)]
+    newest = sorted(rows, key=lambda row: str(row["at"]), reverse=True)
+    return [row["facts"] for row in newest if "oid" in row["facts"]]  # a day of builds recorded names alone
