@@ -15,6 +15,8 @@ from tests.killed_at import Moment, lines
 from tests.postgres.runbooks.crowded import Session
 
 WRITES = (6, 8)
+LOOKED = "it was done"
+"""What a person says of a step that may have been done, and was."""
 """The steps that are SQL which changes something."""
 
 PERSON = 7
@@ -170,7 +172,7 @@ class Round:
     def _settled_by_a_person(self, resume: tuple[str, ...], number: int) -> tuple[str, ...]:
         """A script doesn't do again what may have been done: a person looks, and says which it is."""
         step = ("--step", str(number))
-        return (*resume, *step, "--done", "it was done") if number in dict(self._acts()) else (*resume, *step)
+        return (*resume, *step, "--done", LOOKED) if number in dict(self._acts()) else (*resume, *step)
 
     def _look(self, run: Any) -> None:
         """No step is shown as done, at any moment, that was not."""
