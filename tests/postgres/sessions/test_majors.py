@@ -46,7 +46,7 @@ def test_on_other_versions(major: int, databases: Databases, workspaces: Callabl
         outcome = run(plan, workspace, workspace.journal())
         assert [found["pid"] for found in outcome.results["end"]["ended"]] == [one.info.backend_pid]
     assert plan_vacuum(workspace, Vacuum()).plan.steps
-    assert not plan_indexes(workspace, Indexes()).about
+    assert not plan_indexes(workspace, Indexes()).about.found
     with workspace.connect("tests") as connection:
         for name in SQL:  # also those that are asked only when something waits
             (said,) = ask(connection, (), name, [VALUES])
