@@ -15,9 +15,10 @@ from tests.killed_at import Moment, lines
 from tests.postgres.runbooks.crowded import Session
 
 WRITES = (6, 8)
+"""The steps that are SQL which changes something."""
+
 LOOKED = "it was done"
 """What a person says of a step that may have been done, and was."""
-"""The steps that are SQL which changes something."""
 
 PERSON = 7
 """The step that a person does."""

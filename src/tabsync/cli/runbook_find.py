@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,8 @@ if TYPE_CHECKING:
     from tabsync.cli.terminal import Terminal
     from tabsync.runbooks.find import Find
 
-_MOST = 16_000_000
-"""Bytes that are read from standard input: more is no message, and a pipe need not end."""
+_PIECE = 1 << 20  # bytes
+_SECONDS = 20.0  # a pipe need not end
 
 
 def find_command(terminal: Terminal, request: Find) -> int:
@@ -19,11 +20,21 @@ def find_command(terminal: Terminal, request: Find) -> int:
     from tabsync.cli.perform import show
     from tabsync.runbooks.find import look_find
 
-    return show(terminal, look_find(terminal.workspace(), replace(request, text=text_of(request.text))))
+    text, left_out = text_of(request.text)
+    return show(terminal, look_find(terminal.workspace(), replace(request, text=text), left_out))
 
 
-def text_of(given: str) -> str:
-    """The text, or standard input where it is "-" or missing and somebody writes there."""
+def text_of(given: str) -> tuple[str, int]:
+    """The text, or standard input where it is "-" or missing and somebody writes there; and bytes left out."""
     if given not in ("", "-") or (not given and sys.stdin.isatty()):
-        return given
-    return sys.stdin.buffer.read(_MOST).decode("utf-8", "replace")
+        return given, 0
+    from tabsync.symptoms.text import LONGEST
+
+    head, tail, left_out = b"", b"", 0
+    until = time.monotonic() + _SECONDS
+    while time.monotonic() < until and (piece := sys.stdin.buffer.read(_PIECE)):
+        head, piece = head + piece[: LONGEST // 2 - len(head)], piece[max(0, LONGEST // 2 - len(head)) :]
+        left_out += max(0, len(tail) + len(piece) - LONGEST // 2)
+        tail = (tail + piece)[-LONGEST // 2 :]
+    between = b"\n" if left_out else b""
+    return (head + between + tail).decode("utf-8", "replace"), left_out

@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING, Any
 from tabsync.kernel.errors import NotRecorded, Refused, TabsyncError, words_of
 from tabsync.kernel.step import Facts
 from tabsync.ledger.emergency import Emergency, of_ledger, places_for
-from tabsync.ledger.sqlite_file import PATIENCE, CannotOpen, make_private, reading, set_up, sqlite_path, version_of
+from tabsync.ledger.patience import Patience
+from tabsync.ledger.sqlite_file import (
+    PATIENCE,
+    CannotOpen,
+    make_private,
+    reading,
+    set_patience,
+    set_up,
+    sqlite_path,
+    version_of,
+)
 from tabsync.postgres.queries import named
 from tabsync.system.place import place_id
 
@@ -52,20 +62,22 @@ _JSON: Mapping[str, Collection[str]] = {
 class Ledger:
     """An open ledger. url: SQLAlchemy's; claims: directory where running runs hold their claim (see system/claims).
 
-    emergency: where the entries of runs go while it can't be written; broken: why it can't even be opened.
+    emergency: where the entries of runs go while it can't be written; broken: why it can't even be opened; patience:
+    how long who writes it is waited for, where it is SQLite.
     """
 
     url: str
     claims: Path
     emergency: Emergency = field(compare=False, repr=False)
     broken: str = ""
+    patience: Patience = field(default_factory=Patience, compare=False, repr=False)
     _open: dict[str, Engine] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def engine(self) -> Engine:
         """What it is written through."""
         if "engine" not in self._open:
-            self._open["engine"] = _engine_of(self.url)
+            self._open["engine"] = _engine_of(self.url, self.patience)
         return self._open["engine"]
 
     @property
@@ -106,7 +118,7 @@ class Ledger:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that ends with the block. Raises FailedPartway when it can't be written."""
-        with self._translated(), self.engine.begin() as connection:
+        with self.patience.noted(), self._translated(), self.engine.begin() as connection:
             yield connection
 
     def write(self, run_id: str, entry: Facts, *, harmless: bool = True) -> None:
@@ -213,7 +225,7 @@ def _cannot_open(url: str, error: Exception) -> CannotOpen:
     return CannotOpen(fact, "check that its disk has room, that it may be written, and ledger in tabsync.toml")
 
 
-def _engine_of(url: str) -> Engine:
+def _engine_of(url: str, patience: Patience) -> Engine:
     from sqlalchemy import create_engine, event, make_url
 
     given = make_url(url)
@@ -222,6 +234,7 @@ def _engine_of(url: str) -> Engine:
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", set_up)
+        event.listen(engine, "checkout", lambda connection, *_: set_patience(connection, patience))
     return engine
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tabsync.kernel.errors import Refused
+from tabsync.ledger.patience import Patience
 
 PATIENCE = 10
 """Seconds to wait for who writes."""
@@ -90,6 +91,13 @@ def make_private(path: Path) -> None:
 def set_up(connection: Any, _record: Any) -> None:
     """What each connection that writes begins with."""
     cursor = connection.cursor()
-    for pragma in ("journal_mode=wal", f"busy_timeout={PATIENCE}000", "foreign_keys=on", "synchronous=full"):
+    for pragma in ("journal_mode=wal", "foreign_keys=on", "synchronous=full"):
         cursor.execute(f"pragma {pragma}")
+    cursor.close()
+
+
+def set_patience(connection: Any, patience: Patience) -> None:
+    """How long a connection waits from now on for who writes."""
+    cursor = connection.cursor()
+    cursor.execute(f"pragma busy_timeout={patience.seconds(PATIENCE) * 1000:.0f}")
     cursor.close()

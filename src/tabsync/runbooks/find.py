@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 from tabsync.kernel.errors import BadUsage, Exit, TabsyncError
 from tabsync.kernel.page import Page
 from tabsync.kernel.request import Argument
+from tabsync.kernel.units import human_bytes
 from tabsync.manual.load import read
 from tabsync.symptoms.answer import Answer, Fit, answer
 from tabsync.symptoms.own import Runbook
+from tabsync.symptoms.text import LONGEST
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -24,13 +26,20 @@ class Find:
     text: Annotated[str, Argument("The message, whole, stack trace and all; - or nothing: standard input.")] = ""
 
 
-def look_find(workspace: Workspace, request: Find) -> Page:
-    """The runbooks that fit a text, the likeliest first. Raises BadUsage when there is no text."""
+def look_find(workspace: Workspace, request: Find, left_out: int = 0) -> Page:
+    """The runbooks that fit a text, the likeliest first. left_out: bytes from its middle that were not even read.
+
+    Raises BadUsage when there is no text.
+    """
     if not request.text.strip():
         raise BadUsage("there is no text", "paste the message in quotes, or pipe a log into: tabsync runbook find")
     runbooks, unread = runbooks_of(workspace)
     firing, unknown = firing_now(workspace)
     page = page_of(answer(request.text, runbooks, firing))
+    left_out += max(0, len(request.text) - LONGEST - 1)
+    page.data["left_out"] = left_out
+    if left_out:
+        page.note(f"only the beginning and the end were read, {human_bytes(left_out)} between them were left out")
     for told in filter(None, (unread, unknown)):
         page.note(told)
     return page

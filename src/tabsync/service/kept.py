@@ -19,8 +19,9 @@ import psycopg
 from tabsync.kernel.errors import TabsyncError, words_of
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.pipe import LOST
+from tabsync.postgres.whereto import Whereto, whereto_of
 from tabsync.service.askers import Askers
-from tabsync.sessions.emergency import answer_of, checked, place_of, refusal_of, socket_of
+from tabsync.sessions.emergency import answer_of, checked, refusal_of, socket_of
 from tabsync.sessions.evidence import note_answer
 from tabsync.sessions.statements import LIMITS, ask
 from tabsync.system.claims import Claim, claim
@@ -43,7 +44,7 @@ class Kept:
     _listening: socket.socket | None = None
     _session: Connection | None = None
     _askers: Askers = field(init=False)
-    _place: list[str] = field(default_factory=list)
+    _place: Whereto | None = None
     _tries: int = 0
     _connect_at: float = 0.0
     _listen_at: float = 0.0
@@ -64,7 +65,10 @@ class Kept:
         """Keep a session and answer, until `stopping` is set."""
         try:
             while not self.stopping.is_set():
-                self.step(_PAUSE)
+                try:
+                    self.step(_PAUSE)
+                except Exception as error:  # noqa: BLE001 - whatever it is, a way in is there for the next who asks
+                    self._begin_anew(error)
         finally:
             self.close()
 
@@ -113,7 +117,6 @@ class Kept:
             if self._held is None:
                 return False
             self._listening = listen_at(socket_of(self.workspace))
-            self._place = place_of(self.workspace.conninfo)
         except (OSError, TabsyncError) as error:
             self._note(f"no socket for emergencies: {words_of(error)}")
             return False
@@ -132,6 +135,7 @@ class Kept:
             self._note(f"no session is kept for emergencies: {fact}")
             return
         self._tries, self._connect_at = 0, 0.0
+        self._place = whereto_of(self._session)
         self._alive_at = time.monotonic() + _ALIVE
         self._look_around()
         self._note_answer()
@@ -174,6 +178,13 @@ class Kept:
         if said.rows:
             note_answer(self.workspace, said.rows[0])
 
+    def _begin_anew(self, error: Exception) -> None:
+        """After what nobody has foreseen: a new session, and whoever asked has to ask again."""
+        self._note(f"the session kept for emergencies failed, and is made anew: {words_of(error)}")
+        self._lose()
+        self._askers.close()
+        self.stopping.wait(_AGAIN[0])
+
     def _lose(self) -> None:
         session, self._session = self._session, None
         if session is not None:
@@ -181,11 +192,20 @@ class Kept:
                 session.close()
 
     def _answer_to(self, line: bytes) -> bytes:
+        """Answer a question; whatever is in it, the next one is answered too."""
+        try:
+            return self._answered(line)
+        except Exception as error:  # noqa: BLE001 - what has been asked of the session so far is not known
+            self._note(f"a question failed: {words_of(error)}")
+            self._lose()
+            return refusal_of(f"the service could not answer: {words_of(error)}")
+
+    def _answered(self, line: bytes) -> bytes:
+        self._connected()
         try:
             name, values = checked(line, self._place)
         except ValueError as error:
             return refusal_of(str(error))
-        self._connected()
         if self._session is None:
             return refusal_of(self._said or "the service has no session itself")
         try:
@@ -202,5 +222,6 @@ class Kept:
     def _note(self, fact: str) -> None:
         """Say once what is wrong."""
         if fact and fact != self._said:
-            self.say(fact)
+            with suppress(OSError, ValueError):  # nobody reads it any more
+                self.say(fact)
         self._said = fact

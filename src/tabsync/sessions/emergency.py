@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.kernel.step import Facts
-from tabsync.postgres.conninfo import libpq_environment
+from tabsync.postgres.whereto import Whereto, whereto
 from tabsync.sessions.statements import SQL, Said
 from tabsync.system.local import connect_to, peer_process
 
@@ -37,25 +37,19 @@ def socket_of(workspace: Workspace) -> Path:
     return workspace.home / SOCKET
 
 
-def place_of(conninfo: str) -> list[str]:
-    """Which database a question is about: host, port and name; as whom does not matter."""
-    env = libpq_environment(conninfo)
-    return [env.get(name, "") for name in ("PGSERVICE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE")]
-
-
 @dataclass(slots=True)
 class Emergency:
     """A conversation with the service."""
 
     connected: socket.socket
     reading: BinaryIO
-    place: list[str]
+    place: Whereto
 
     def ask(self, name: str, several: Sequence[Mapping[str, object]]) -> list[Said]:
         """What a statement gave, with each of several sets of values. Raises Refused, or FailedPartway."""
         found: list[Said] = []
         for start in range(0, len(several), _AT_ONCE):
-            question = {"place": self.place, "name": name, "values": list(several[start : start + _AT_ONCE])}
+            question = {"place": asdict(self.place), "name": name, "values": list(several[start : start + _AT_ONCE])}
             found += [Said(**one) for one in self._asked(question)["said"]]
         return found
 
@@ -89,25 +83,31 @@ class Emergency:
 def call(workspace: Workspace) -> Emergency:
     """Ask for the service. Raises OSError when nobody listens."""
     connected = connect_to(socket_of(workspace), _SECONDS)
-    return Emergency(connected, connected.makefile("rb"), place_of(workspace.conninfo))
+    return Emergency(connected, connected.makefile("rb"), whereto(workspace.conninfo))
 
 
-def checked(line: bytes, place: Sequence[str]) -> tuple[str, list[dict[str, Any]]]:
+def checked(line: bytes, place: Whereto | None) -> tuple[str, list[dict[str, Any]]]:
     """The name of the statement and the sets of values that a question asks for; see Emergency.
 
-    place: of the database that may be asked. Raises ValueError for anything else.
+    place: where the service's session is, None while it has none. Raises ValueError for anything else.
     """
     asked = json.loads(line)
     if not isinstance(asked, dict) or asked.keys() != {"place", "name", "values"}:
         raise ValueError("that is no question")
-    if asked["place"] != list(place):
-        raise ValueError("the service keeps a session to another database")
+    if place and not place.is_same(wanted := _place(asked["place"])):
+        raise ValueError(f"the service keeps a session to another database: {place.told}, not {wanted.told}")
     name, values = asked["name"], asked["values"]
     if not isinstance(name, str) or name not in SQL:
         raise ValueError("there is no such statement")
     if not isinstance(values, list) or len(values) > _AT_ONCE or not all(isinstance(one, dict) for one in values):
         raise ValueError("these are no values")
     return name, values
+
+
+def _place(given: object) -> Whereto:
+    if not isinstance(given, dict) or given.keys() != {"database", "at"} or not isinstance(given["at"], list):
+        raise ValueError("that is no place")
+    return Whereto(str(given["database"]), tuple(str(one) for one in given["at"]))
 
 
 def answer_of(said: Sequence[Said]) -> bytes:

@@ -21,8 +21,9 @@ from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.probe import no_answer
 from tabsync.providers.disk import disk_at
 from tabsync.providers.pgbouncer import look
-from tabsync.sessions.found import Evidence, Here, Limit, Network, Pool, Pooler, Room
+from tabsync.sessions.found import Evidence, Here, Limit, Network, Pool, Pooler, Room, is_stuck
 from tabsync.sessions.last_answer import last_answer, remember
+from tabsync.sessions.locks import root_of
 from tabsync.sessions.presets import read_only
 from tabsync.sessions.way_in import Way, here
 
@@ -127,6 +128,7 @@ def _asked(workspace: Workspace, opening: Opening) -> tuple[Room, str, str, int 
         limits = tuple(Limit(**one) for one in way.rows("limits"))
         files = way.rows("read_only_in_files") if row["may_read_files"] else []
         presets = read_only(way.rows("read_only"), files)
+        root = root_of(way) if is_stuck(row["waiting"], row["active"]) else None
     refusal = _refused_directly(workspace) if way.told else ""
     free = _disk(row)
     if not way.told:
@@ -144,6 +146,7 @@ def _asked(workspace: Workspace, opening: Opening) -> tuple[Room, str, str, int 
         row["may_read_files"],
         found["sees_all"],
         limits,
+        root,
     )
     return room, way.told, refusal, free
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from tabsync.postgres.catalog import quoted
 
+_MANY = 3  # sessions: fewer that wait for a lock are everyday
 Network = Literal["answers", "refused", "silent", "no name", "unknown"]
 
 
@@ -41,12 +42,20 @@ class Preset:
 
 
 @dataclass(frozen=True, slots=True)
+class Root:
+    """Who holds what others wait for, and does not wait itself. told: who it is, in words."""
+
+    told: str
+    in_transaction: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Room:
     """What the server says of its sessions.
 
     untracked: sessions of which nobody sees what they do; read_only: where default_transaction_read_only is on;
-    files_seen: whether the server's files were read for it;
-    at_limit: of any role and database.
+    files_seen: whether the server's files were read for it; at_limit: of any role and database; root: whom most of
+    those wait for that wait for a lock, where these are most.
     """
 
     used: int
@@ -61,11 +70,29 @@ class Room:
     files_seen: bool = True
     sees_all: bool = True
     at_limit: tuple[Limit, ...] = ()
+    root: Root | None = None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether most of what is active waits for a lock."""
+        return is_stuck(self.waiting, self.active)
+
+    @property
+    def told(self) -> str:
+        """How many connections are in use, in words. What is reserved is beside those that anybody can have."""
+        more = self.used - self.slots
+        reserved = f" and {more} {'reserved one' if more == 1 else 'reserved ones'}" if more > 0 else ""
+        return f"{min(self.used, self.slots)} of {self.slots}{reserved}"
 
     @property
     def is_full(self) -> bool:
         """Whether an ordinary user gets no session any more."""
         return self.used >= self.slots
+
+
+def is_stuck(waiting: int, active: int) -> bool:
+    """Whether so many of the active sessions wait for a lock that it is what everybody waits for."""
+    return waiting >= _MANY and 2 * waiting > active
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,9 +138,12 @@ def _inside(seen: Evidence, room: Room) -> Verdict:
     through = f"seen through {seen.through}" if seen.through else ""
     reached = _reached(seen, room)
     if room.is_full:
-        says = f"All connection slots of the server are in use: {room.used} of {room.slots}."
+        says = f"All connection slots of the server are in use: {room.told}."
         because = (_room(room), *(one.told for one in reached), *_beside(room, reached), through, seen.refusal)
-        return _named("server slots full", says, because, helps=True)
+        if not room.is_stuck:
+            return _named("server slots full", says, because, helps=True)
+        found = _named("server slots full", f"{says} {_stuck(room)}", because, helps=True)
+        return replace(found, next=(_LOCKS, *found.next))
     limited = next((one for one in words if one in ("role limit", "database limit")), "")
     if reached:
         return _limited(reached, (_room(room), through))
@@ -148,6 +151,8 @@ def _inside(seen: Evidence, room: Room) -> Verdict:
         says = f"A limit is reached: {seen.refusal}. The server itself has room."
         found = _named(limited, says, (_room(room), through), helps=True)
         return replace(found, next=(*found.next, "raise it: alter role or alter database ... connection limit N"))
+    if room.is_stuck and seen.said[:1] in _BY_LOCKS and (seen.said or not seen.asked):
+        return _waits(seen, room)
     presets = [one for one in room.read_only if one.ours] or (room.read_only if "read-only" in seen.said else ())
     if presets or (room.standby and "read-only" in seen.said):
         return _read_only(room, presets[:3])
@@ -194,10 +199,25 @@ def _read_only(room: Room, presets: Sequence[Preset]) -> Verdict:
     return _named("read-only", says, (_room(room),), next_=tuple(steps))
 
 
+def _waits(seen: Evidence, room: Room) -> Verdict:
+    """Everybody waits for one transaction: more connections would only wait too."""
+    says = f"The server has room: {room.told} connections are in use. {_stuck(room)}"
+    found = _named("waits for a lock", says, (_room(room), *_beside(room, ())), helps=True)
+    also = tuple(one for one in seen.said[:1] if one not in found.causes)
+    return replace(found, causes=(*found.causes, *also), next=(_LOCKS, *found.next))
+
+
+def _stuck(room: Room) -> str:
+    behind = f" behind {room.root.told}" if room.root else ""
+    ends = " Ending that one helps." if room.root and room.root.in_transaction else ""
+    return f"{room.waiting} of {room.active} active sessions wait for locks{behind}.{ends}"
+
+
 def _elsewhere(seen: Evidence, room: Room) -> Verdict:
     """The server has room. What the application waits for is not in the database, or was before."""
     others = _beside(room, ())
-    has_room = f"The server has room: {room.used} of {room.slots} connections are in use. Ending sessions helps nobody."
+    helps = _stuck(room) if room.is_stuck else "Ending sessions helps nobody."
+    has_room = f"The server has room: {room.told} connections are in use. {helps}"
     unseen = ["the application's own pool: no database can see it"]
     if seen.pooler is None:
         unseen.append("a pooler, if there is one: [pgbouncer] url names none")
@@ -231,8 +251,12 @@ def _elsewhere(seen: Evidence, room: Room) -> Verdict:
     if cause.pool in ("server", "pooler") or first in ("server stopped", "starting"):
         says += " That is over now."
     because = (_room(room), *others, cause.apart)
-    return Verdict((first,), says, because, tuple(unseen), _runbook(first), runbooks=cause.runbooks)
+    return Verdict((first,), says, because, tuple(unseen), _runbook(first) or (cause.apart,), runbooks=cause.runbooks)
 
+
+_LOCKS = "who holds what they wait for: tabsync locks show"
+_BY_LOCKS = ((), *((one,) for one in ("application pool full", "waits for a lock", "statement too long")))
+"""What a message may point to while everybody waits for a lock, so that this is its cause."""
 
 _HELPED = ("server slots full", "role limit", "database limit", "pooler pool full")
 _SAYS = {
@@ -267,7 +291,7 @@ def _room(room: Room) -> str:
     untracked = f", {room.untracked} are not tracked (track_activities is off)" if room.untracked else ""
     hidden = "" if room.sees_all else " (without pg_monitor the state of others is not visible)"
     return (
-        f"{room.used} of {room.slots} connections are in use: {room.active} active, {room.idle} idle, "
+        f"{room.told} connections are in use: {room.active} active, {room.idle} idle, "
         f"{room.in_transaction} idle in a transaction, {room.waiting} wait for a lock{untracked}{hidden}"
     )
 

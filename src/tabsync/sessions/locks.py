@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from tabsync.kernel.errors import Exit
 from tabsync.kernel.page import Page
+from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.postgres.prepared import rollback
+from tabsync.sessions.found import Root
 from tabsync.sessions.seen import Session, by_pid, short
 from tabsync.sessions.show import remarks
 from tabsync.sessions.way_in import Way, here, way_in
@@ -100,6 +102,18 @@ def tree(found: Mapping[int, Waiting]) -> list[Node]:
             circles.add(pid)
             _spread(pid, below, depths, parents)
     return _listed([*roots, *sorted(circles, key=str)], above, depths, parents, circles)
+
+
+def root_of(way: Way) -> Root | None:
+    """The session, or prepared transaction, that blocks most others and does not wait. Raises as Way.rows()."""
+    nodes = tree(waiting(way))
+    if not nodes:
+        return None
+    name = nodes[0].name
+    session = by_pid(way, [name]).get(name) if isinstance(name, int) else None
+    if session is None:
+        return Root(f"process {name}" if isinstance(name, int) else f"a transaction: {in_one_line(name)}")
+    return Root(f"process {name}: {session.described()}", session.is_in_transaction)
 
 
 def look_locks(workspace: Workspace, _request: Nothing) -> Page:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from tabsync.kernel.clock import local
-from tabsync.kernel.errors import BadUsage, Refused, TabsyncError, words_of
+from tabsync.kernel.errors import BadUsage, NotRecorded, Refused, TabsyncError, words_of
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import run
 from tabsync.kernel.step import Facts, Risk, Step, call
+from tabsync.ledger.runs import unread
 from tabsync.postgres.catalog import identity, prove_target, quoted
 from tabsync.postgres.conninfo import server_of
 from tabsync.postgres.probe import no_answer
@@ -40,7 +41,7 @@ def plan_undo(workspace: Workspace, role: str) -> Plan:
     for one, row in here:
         if role in (one.role, row and row["role"]):
             return _plan(one, row, target)
-    raise _unknown(role)
+    raise _unknown(workspace, role)
 
 
 def plan_keep(workspace: Workspace, role: str) -> Plan:
@@ -48,7 +49,7 @@ def plan_keep(workspace: Workspace, role: str) -> Plan:
     found = [one for one in in_force(workspace) if one.role == role]
     here = [one for one in found if one.server == server_of(workspace.conninfo)] or found
     if not here:
-        raise _unknown(role)
+        raise _unknown(workspace, role)
     if len(here) > 1:
         servers = ", ".join(one.server for one in here)
         raise BadUsage(f"limits of {role} are on record of several servers: {servers}", "name one with --database")
@@ -151,5 +152,10 @@ def _not_yet(one: Limited, error: Exception) -> str:
     return f"the connection limit of {one.role}, {one.limit} until {local(one.until)}, is not set back yet: {fact}"
 
 
-def _unknown(role: str) -> BadUsage:
-    return BadUsage(f"no connection limit of {role} is on record here", "to see the limits: tabsync connections show")
+def _unknown(workspace: Workspace, role: str) -> TabsyncError:
+    if why := unread(workspace.record()):
+        fact = f"whether a connection limit of {quoted(role)} is on record is unknown: {why}"
+        return NotRecorded(fact, "see what it is: select rolname, rolconnlimit from pg_roles")
+    return BadUsage(
+        f"no connection limit of {quoted(role)} is on record here", "to see the limits: tabsync connections show"
+    )

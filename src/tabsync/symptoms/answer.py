@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tabsync.symptoms.match import Found, causes_of, hits_of
+from tabsync.symptoms.others import without_others
 from tabsync.symptoms.own import Runbook, Said, said_of, spoken_of
 from tabsync.symptoms.text import read
 
@@ -68,7 +69,7 @@ def answer(text: str, runbooks: Iterable[Runbook], firing: Mapping[str, str] | N
     pasted, known, firing = read(text), tuple(runbooks), dict(firing or {})
     hits = hits_of(pasted)
     found = causes_of(pasted, hits)
-    said = said_of(pasted, hits, known) or ({} if found else spoken_of(pasted, known))
+    said = said_of(without_others(pasted), hits, known) or ({} if found else spoken_of(pasted, known))
     best = max([one.score for one in found] + [one.score for one in said.values()], default=0)
     if found and not found[0].cause.runbooks and all(one.score < found[0].score for one in said.values()):
         return Answer(refused=tuple(one for one in found if not one.cause.runbooks and one.score > best - 20)[:_MOST])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from tabsync.symptoms.others import without_others
 from tabsync.symptoms.table import Cause, Pattern, Sign, table
 from tabsync.symptoms.text import Pasted
 
@@ -47,7 +48,8 @@ Hits: TypeAlias = list[tuple[Sign, Hit]]
 
 def hits_of(pasted: Pasted) -> Hits:
     """All signs that are in a text."""
-    return [(sign, hit) for sign in table() for hit in _hits(sign, pasted)]
+    ours = without_others(pasted)
+    return [(sign, hit) for sign in table() for hit in _hits(sign, pasted if sign.others else ours)]
 
 
 def causes_of(pasted: Pasted, hits: Hits) -> list[Found]:

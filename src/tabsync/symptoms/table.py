@@ -15,6 +15,8 @@ A sign names `causes`, the likeliest first, and has one or more of:
     with, unless        one of these must be in the text, none of these may be
     connecting          true: only while a connection was made; false: only later
     login               true: the server says it before anybody is logged in, so that it may come as nothing but ????
+    others              true: these words are of another service's client; no other sign counts in a line that has
+                        one of them, and none of `unless`
     strength            0 to 100, how much it says; 80 if it says nothing
 """
 
@@ -78,6 +80,7 @@ class Sign:
     frames: tuple[str, ...]
     no_frames: tuple[str, ...]
     connecting: bool | None
+    others: bool
 
 
 @cache
@@ -152,6 +155,7 @@ def _sign(row: dict[str, Any], causes: dict[str, Cause]) -> Sign:
         tuple(row.get("frames", ())),
         tuple(row.get("no_frames", ())),
         row.get("connecting"),
+        row.get("others", False),
     )
 
 

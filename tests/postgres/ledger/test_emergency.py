@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tabsync.cli.leftovers import delete_leftovers
 from tabsync.kernel.errors import NotRecorded
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.step import Risk, Step, call
@@ -84,6 +86,43 @@ def test_a_locked_ledger_loses_nothing(ledger: Ledger) -> None:
     merged = one_run(ledger, run_id)
     assert merged == kept
     assert not list(ledger.emergency.places[0].iterdir())
+
+
+def test_a_locked_ledger_is_waited_for_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run tries the ledger first: a second for each would be twelve."""
+    monkeypatch.setattr(sqlite_file, "PATIENCE", 1)
+    held = locked(ledger)
+    begun = time.monotonic()
+    for _ in range(12):
+        run_all(ledger, plan_of())
+    assert time.monotonic() - begun < 10
+    assert ledger.patience.seconds(10) == 0
+    held.rollback()
+    assert len(merge.merge(ledger)) == 12
+    assert ledger.patience.seconds(10) == 10, "it can be written again"
+
+
+def test_no_command_waits_to_do_what_the_next_can(
+    ledger: Ledger, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal is taken into the ledger and dead runs are marked when that is free; nobody waits for it."""
+    monkeypatch.setattr(sqlite_file, "PATIENCE", 20)
+    workspace = replace(Workspace(directory / "home", "", directory, directory, ""), ledger_url=ledger.url)
+    journal = LedgerJournal(workspace.ledger(), "ana", "digest")
+    dead = journal.begin(plan_of(), "typed")
+    journal._claims.pop(dead).release()
+    held = locked(ledger)
+    with workspace.ledger().patience.at_most(0):
+        add_audit(workspace.ledger(), "ana", "note", "", {})
+    begun = time.monotonic()
+    delete_leftovers(workspace)
+    assert time.monotonic() - begun < 15
+    held.rollback()
+    delete_leftovers(workspace)
+    found = one_run(ledger, dead)
+    assert found is not None
+    assert found["state"] == "interrupted"
+    assert "note" in _notes(ledger)
 
 
 def test_a_ledger_that_fails_in_the_middle_of_a_run(ledger: Ledger) -> None:

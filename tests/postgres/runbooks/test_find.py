@@ -57,6 +57,18 @@ def test_a_log_is_read_from_a_pipe(shop: Path) -> None:
     assert json.loads(told)["fits"][0]["pool"] == "server"
 
 
+def test_of_a_long_log_the_end_is_read_and_what_was_left_out_is_said(shop: Path) -> None:
+    error = b"FATAL:  sorry, too many clients already\n"
+    filler = b"2026-11-28 06:10:38 LOG:  checkpoint complete\n"
+    many = 20_000_000 // len(filler)
+    for log in (filler * many + error, error + filler * many):
+        code, told = typed(shop, given=log)
+        assert (code, told.splitlines()[0]) == (0, FULL)
+        assert "only the beginning and the end were read, 18.1 MB between" in told
+    code, told = typed(shop, given=filler + error + filler)
+    assert "left out" not in told
+
+
 def test_the_exit_code_says_what_was_found(shop: Path) -> None:
     assert typed(shop, 'duplicate key value violates unique constraint "x"')[0] == Exit.PROBLEM_FOUND
     code, told = typed(shop, "hello")

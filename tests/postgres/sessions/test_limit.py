@@ -17,10 +17,11 @@ from psycopg.conninfo import make_conninfo
 
 from tabsync.cli.leftovers import delete_leftovers
 from tabsync.kernel.clock import iso, now
-from tabsync.kernel.errors import BadUsage, FailedPartway, NotAllowed, Refused
+from tabsync.kernel.errors import BadUsage, FailedPartway, NotAllowed, NotRecorded, Refused
 from tabsync.kernel.procedure import Done, Planned
 from tabsync.kernel.runner import run
 from tabsync.ledger import sqlite_file
+from tabsync.ledger.open import unopened
 from tabsync.ledger.sqlite_file import sqlite_path
 from tabsync.manual.model import Manual
 from tabsync.postgres.catalog import identity
@@ -216,6 +217,24 @@ def test_while_the_ledger_cant_be_written(workspace: Workspace, monkeypatch: pyt
         holding.execute("begin immediate")
         begin(workspace, one)
         assert in_force(workspace) == [one]
+        does(workspace, Limit(ROLE, 3))
+        (second,) = in_force(workspace)
+        assert second.before == 7
+        begin(workspace, replace(second, until=iso(now() - timedelta(minutes=1))))
+        delete_leftovers(workspace)
+        assert limit_now(workspace) == 7
+        assert not in_force(workspace)
+    delete_leftovers(workspace)
+    assert not in_force(workspace)
+    assert not workspace.ledger().emergency.runs()
+
+
+def test_a_ledger_that_cant_be_read_may_know_of_a_limit(workspace: Workspace) -> None:
+    ledger = workspace.ledger()
+    workspace._open["ledger"] = unopened(ledger.url, ledger.claims, broken="the disk is gone")
+    with pytest.raises(NotRecorded, match="is unknown: the disk is gone"):
+        plan_limit(workspace, Limit(ROLE, undo=True))
+    workspace._open["ledger"] = ledger
 
 
 def test_a_role_that_is_gone_and_a_server_that_is_away(

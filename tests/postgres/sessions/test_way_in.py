@@ -7,23 +7,25 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.kernel.errors import CannotConnect, FailedPartway, Refused
 from tabsync.kernel.procedure import Done
 from tabsync.kernel.runner import run
 from tabsync.postgres.conninfo import libpq_environment
+from tabsync.postgres.whereto import whereto
+from tabsync.service.askers import Askers
 from tabsync.service.kept import Kept
 from tabsync.sessions.diagnose import Diagnose, look_diagnose
-from tabsync.sessions.emergency import SOCKET, call, place_of, socket_of
+from tabsync.sessions.emergency import SOCKET, call, socket_of
 from tabsync.sessions.last_answer import last_answer
 from tabsync.sessions.show import Show, look_show
 from tabsync.sessions.terminate import Terminate, plan_terminate, show_terminate
@@ -169,8 +171,12 @@ def test_it_is_kept_again_after_the_server_ended_it(small: dict[str, str], works
 
 
 def asked(workspace: Workspace, **question: Any) -> dict[str, Any]:
+    return asked_line(workspace, json.dumps(question).encode())
+
+
+def asked_line(workspace: Workspace, line: bytes) -> dict[str, Any]:
     with connect_to(socket_of(workspace), 10) as connected, connected.makefile("rb") as reading:
-        connected.sendall(json.dumps(question).encode() + b"\n")
+        connected.sendall(line + b"\n")
         answer: dict[str, Any] = json.loads(reading.readline())
         return answer
 
@@ -181,7 +187,7 @@ def test_one_who_says_nothing_keeps_nobody_out(
     """A command that was stopped with Ctrl-Z, before its question or in the middle of it."""
     monkeypatch.setattr("tabsync.sessions.emergency._SECONDS", 5.0)
     workspace = workspaces(small["ops"])
-    question = json.dumps({"place": place_of(small["ops"]), "name": "alive", "values": [{}]}).encode()
+    question = json.dumps({"place": asdict(whereto(small["ops"])), "name": "alive", "values": [{}]}).encode()
     with kept(workspace), ExitStack() as stack:
         silent, dripping = (stack.enter_context(connect_to(socket_of(workspace), 10)) for _ in range(2))
         dripping.sendall(b" ")
@@ -221,20 +227,75 @@ def test_it_answers_named_statements_with_values_and_nothing_else(
     small: dict[str, str], workspaces: Workspaces
 ) -> None:
     workspace = workspaces(small["ops"])
-    place = place_of(small["ops"])
+    place = asdict(whereto(small["ops"]))
     with kept(workspace):
         assert asked(workspace, place=place, name="alive", values=[{}]) == {
             "said": [{"rows": [{"alive": 1}], "error": "", "sqlstate": ""}]
         }
         for name in ("select 1", "alive; drop database shop", ["alive"], None):
             assert "no such statement" in asked(workspace, place=place, name=name, values=[{}])["refused"]
-        assert "another database" in asked(workspace, place=place[:-1] + ["x"], name="alive", values=[{}])["refused"]
+        elsewhere = place | {"database": "x"}
+        assert "another database" in asked(workspace, place=elsewhere, name="alive", values=[{}])["refused"]
         assert "no question" in asked(workspace, place=place, name="alive", values=[{}], sql="select 1")["refused"]
         assert "no values" in asked(workspace, place=place, name="alive", values={"a": 1})["refused"]
         assert "do not fit" in asked(workspace, place=place, name="still_there", values=[{}])["refused"]
         mean = {"pids": [1], "starts": ["'); select pg_terminate_backend(1); --"]}
         (said,) = asked(workspace, place=place, name="still_there", values=[mean])["said"]
         assert said["sqlstate"] == "22007"  # it stayed a value, and is no time
+
+
+def test_whatever_a_question_contains_the_next_one_is_answered(small: dict[str, str], workspaces: Workspaces) -> None:
+    workspace = workspaces(small["ops"])
+    place = asdict(whereto(small["ops"]))
+    told = b'{"place": %s, "name": "sessions", "values": [{"pids": [], "dumps": [%s]}]}'
+    with kept(workspace) as one:
+        for mean in (b"[" * 200_000, told % (json.dumps(place).encode(), rb'"\ud800"'), b"{}", b"1", b"\xff"):
+            assert asked_line(workspace, mean)["refused"]
+            assert "said" in asked(workspace, place=place, name="alive", values=[{}])
+        assert one._said.startswith("a question failed") or not one._said
+
+
+def test_whatever_happens_in_a_step_it_goes_on(
+    small: dict[str, str], workspaces: Workspaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tabsync.service.kept._AGAIN", (0.01,))
+    workspace = workspaces(small["ops"])
+    place = asdict(whereto(small["ops"]))
+    failing = Event()
+
+    def fails(self: Askers) -> None:
+        if not failing.is_set():
+            failing.set()
+            raise LookupError("nobody has thought of this")
+
+    with kept(workspace):
+        monkeypatch.setattr(Askers, "drop_silent", fails)
+        with suppress(OSError, ValueError):  # it may be the one that fails
+            asked(workspace, place=place, name="alive", values=[{}])
+        assert failing.wait(10)
+        assert "said" in asked(workspace, place=place, name="alive", values=[{}])
+
+
+def test_the_same_database_by_another_spelling(
+    small: dict[str, str], workspaces: Workspaces, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = conninfo_to_dict(small["ops"])
+    service = directory / "services"
+    service.write_text(f"[shop]\nhost={parts['host']}\nport={parts['port']}\ndbname=shop\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(service))
+    monkeypatch.setenv("PGPORT", str(parts["port"]))
+    bare = {name: one for name, one in parts.items() if name != "port"}
+    with kept(workspaces(small["ops"])), full(small["app"]):
+        for another in (
+            make_conninfo("", **bare),
+            make_conninfo("service=shop", user="ops", password="secret"),
+            make_conninfo("", **parts | {"host": f"{parts['host']},nowhere.invalid"}),
+        ):
+            with way_in(workspaces(another), "tests") as way:
+                assert way.told.startswith("the session that tabsync serve keeps")
+        other, where = workspaces(make_conninfo(small["ops"], dbname="x")), f"{parts['host']}:{parts['port']}"
+        with pytest.raises(CannotConnect, match=f"another database: shop on {where}, not x"), way_in(other, "tests"):
+            pass
 
 
 def test_the_socket_is_our_accounts_own_also_in_a_long_home(small: dict[str, str], directory: Path) -> None:
@@ -270,7 +331,7 @@ def test_another_user_is_not_answered(small: dict[str, str], directory: Path) ->
                 os.setuid(65534)
                 with socket.socket(socket.AF_UNIX) as connected:
                     connected.connect(str(path))
-                    question = {"place": place_of(small["ops"]), "name": "alive", "values": [{}]}
+                    question = {"place": asdict(whereto(small["ops"])), "name": "alive", "values": [{}]}
                     connected.sendall(json.dumps(question).encode() + b"\n")
                     os._exit(0 if connected.recv(1) == b"" else 1)
             except (BrokenPipeError, ConnectionResetError):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tabsync.sessions.found import Evidence, Here, Last, Limit, Pool, Pooler, Preset, Room
+from tabsync.sessions.found import Evidence, Here, Last, Limit, Pool, Pooler, Preset, Room, Root
 from tabsync.sessions.judge import judge, meaning
 from tabsync.symptoms.table import causes
 
@@ -17,6 +17,9 @@ STUCK = Pooler((Pool("shop of app", 5, 2, 2, 7.0),))
 DEAD = Pooler((Pool("shop of app", 5, 0, 0),))
 REFUSED = replace(SEEN, network="refused", refusal="Connection refused")
 
+ROOT = Root("process 7: web as app, idle in transaction for 3 min", in_transaction=True)
+STUCK_ROOM = Room(60, 97, active=50, idle=9, in_transaction=1, waiting=40, root=ROOT)
+POOL = ("application pool full",)
 OTHER = Limit("database", "d", 1, 1)
 RETIRED = Limit("role", "Retired", 0, 0)
 NAMES_IT = "FATAL:  zu viele Verbindungen von Rolle »Retired«"
@@ -55,6 +58,14 @@ CASES: list[tuple[Evidence, list[str]]] = [
     (replace(SEEN, room=ROOM, disk_free=0), ["disk full"]),
     (replace(SEEN, room=ROOM, said=("application pool full",), text="x"), ["application pool full"]),
     (replace(SEEN, room=ROOM), []),
+    (replace(SEEN, room=STUCK_ROOM), ["waits for a lock"]),
+    (replace(SEEN, room=replace(STUCK_ROOM, used=100)), ["server slots full"]),
+    (replace(SEEN, room=STUCK_ROOM, said=POOL, text="x"), ["waits for a lock", "application pool full"]),
+    (replace(SEEN, room=STUCK_ROOM, said=("waits for a lock",), text="x"), ["waits for a lock"]),
+    (replace(SEEN, room=STUCK_ROOM, said=("read-only",), text="x"), ["read-only"]),
+    (replace(SEEN, room=STUCK_ROOM, text="nobody knows"), []),
+    (replace(SEEN, room=replace(STUCK_ROOM, waiting=2)), []),
+    (replace(SEEN, room=replace(STUCK_ROOM, active=80)), []),
 ]
 
 
@@ -70,7 +81,23 @@ def test_the_cause_that_the_evidence_leaves(case: int) -> None:
 
 def test_ending_sessions_helps_only_where_connections_are_used_up() -> None:
     helped = {found.causes[0] for seen, _ in CASES if (found := judge(seen)).causes and found.helps}
-    assert helped == {"server slots full", "role limit", "database limit", "pooler pool full"}
+    assert helped == {"server slots full", "role limit", "database limit", "pooler pool full", "waits for a lock"}
+
+
+def test_who_holds_what_the_others_wait_for_is_named() -> None:
+    for room in (STUCK_ROOM, replace(STUCK_ROOM, used=97)):
+        found = judge(replace(SEEN, room=room))
+        assert "40 of 50 active sessions wait for locks behind process 7: web as app" in found.says
+        assert found.next[0].endswith("tabsync locks show")
+        assert found.helps
+    assert found.runbooks == causes()["server slots full"].runbooks
+    assert judge(replace(SEEN, room=STUCK_ROOM)).runbooks == ("Long-running query",)
+
+
+def test_more_than_all_is_told_as_what_is_reserved() -> None:
+    found = judge(replace(SEEN, room=replace(ROOM, used=100)))
+    assert "97 of 97 and 3 reserved ones" in found.says
+    assert "100 of 97" not in str(found)
 
 
 def test_a_limit_of_0_is_a_lock_and_others_limits_are_a_note() -> None:

@@ -81,6 +81,7 @@ CASES = {
     "HikariPool-1 - Connection is not available, request timed out after 30000ms (total=10, active=10)": [FULL, DOWN],
     "asyncio.exceptions.TimeoutError\n  TimeoutError": [DOWN, FULL],
     "FATAL:  Max client connections reached": [FULL],
+    "Error: timed out waiting for connection": [FULL],
     "KnexTimeoutError: Knex: Timeout acquiring a connection. The pool is probably full.": [FULL, DOWN],
     "(Postgrex.Error) ERROR 57014 (query_canceled) canceling statement due to user request": [SLOW],
     "LOG:  process 71 still waiting for ShareLock on transaction 9 after 1000.12 ms": [SLOW],
@@ -115,6 +116,13 @@ REFUSED = {
     "ERROR:  syntax error at or near \"x\"\nSTATEMENT:  select 'No space left on device'": "statement",
     "psycopg.errors.UndefinedFunction: operator does not exist: text > integer": "statement",
     "Error: connect ECONNREFUSED 10.0.0.7:6379": "another service",
+    "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='api.stripe.com', port=443): Max retries exceeded "
+    "(Caused by NewConnectionError: [Errno 111] Connection refused)": "another service",
+    "ConnectionRefusedError: [Errno 111] Connection refused\n\nDuring handling of the above exception:\n\n"
+    "urllib3.exceptions.MaxRetryError: HTTPSConnectionPool(host='a', port=443)": "another service",
+    "pika.exceptions.AMQPConnectionError: Connection refused": "another service",
+    "MISCONF Redis is configured to save RDB snapshots, but can't persist: No space left on device": "another service",
+    "ERROR 1040 (HY000): Too many connections": "another service",
     "FATAL:  terminating connection due to idle-in-transaction timeout\nserver closed the connection unexpectedly": (
         "transaction left open"
     ),
@@ -134,6 +142,18 @@ def test_what_the_database_only_refuses_is_no_runbook(text: str) -> None:
     found = answer(text, runbooks())
     assert not found.fits
     assert found.refused[0].cause.name == REFUSED[text]
+
+
+def test_another_services_line_hides_nothing_and_adds_nothing() -> None:
+    """In a page of a log both may stand."""
+    stripe = "HTTPSConnectionPool(host='a', port=443): [Errno 111] Connection refused, ECONNREFUSED"
+    full = "FATAL:  sorry, too many clients already"
+    for text in (f"{stripe}\n{full}", f"{full}\n{stripe}", f"{full}\nredis: No space left on device"):
+        assert titles(answer(text, runbooks())) == [FULL], text
+    stopped = "redis is up\nconnection refused: is the server running on that host\n"
+    assert titles(answer(stopped, runbooks()))[:1] == [DOWN]
+    both = f'{{"service": "kafka-connect", "error": "org.postgresql.util.PSQLException: {full}"}}'
+    assert titles(answer(both, runbooks())) == [FULL]
 
 
 def test_a_text_may_come_in_any_wrapping() -> None:
