@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +34,12 @@ def application(workspace: Workspace, name: str) -> Application:
     return _KINDS[table["kind"]](name, {key: one for key, one in table.items() if key != "kind"}, base)
 
 
-def _command(name: str, table: Mapping[str, Any], _base: Path) -> Application:
+def _command(name: str, table: Mapping[str, Any], base: Path) -> Application:
     from tabsync.providers.command import Command
 
-    argvs: dict[str, Any] = {f"{one}_argv": tuple(table[one]) for one in ("restart", "logs", "switch") if one in table}
+    argvs: dict[str, Any] = {
+        f"{one}_argv": _with_program(table[one], base) for one in ("restart", "logs", "switch") if table.get(one)
+    }
     rest = {one: value for one, value in table.items() if one in ("timeout", "variable")}
     return Command(name, passes=tuple(table.get("environment", ())), **argvs, **rest)
 
@@ -58,6 +60,12 @@ def _azure(name: str, table: Mapping[str, Any], _base: Path) -> Application:
     from tabsync.providers.azure import Azure
 
     return Azure(name, **table)
+
+
+def _with_program(argv: Sequence[str], base: Path) -> tuple[str, ...]:
+    """A command whose program, where it is a path, is meant from where tabsync.toml is: children of ours run in /."""
+    program = str(base.absolute() / Path(argv[0]).expanduser()) if "/" in argv[0] else argv[0]
+    return program, *argv[1:]
 
 
 def _with_path(table: Mapping[str, Any], key: str, base: Path) -> dict[str, Any]:

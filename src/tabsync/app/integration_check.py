@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _WORDS: dict[bool | None, Cell] = {True: ("yes", "good"), False: ("no", "bad"), None: ("unknown", "warning")}
+_NOT_WANTED: Cell = ("not configured", "quiet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +35,23 @@ def look_check(workspace: Workspace, request: Check) -> Page:
             "permission": one.name,
             "for": one.use,
             "allowed": one.allowed,
+            "configured": one.configured,
             "why": one.why,
             "grant": one.grant,
         }
         for name, one in listed
     ]
     page = Page("integration check", {"permissions": shown})
-    missing = sum(one.allowed is False for _, one in listed)
-    unknown = sum(one.allowed is None for _, one in listed)
+    missing = sum(one.allowed is False for _, one in listed if one.configured)
+    unknown = sum(one.allowed is None for _, one in listed if one.configured)
     page.line(*_verdict(missing, unknown))
-    rows = [(name, one.name, one.use, _WORDS[one.allowed]) for name, one in listed]
+    rows = [(name, one.name, one.use, _WORDS[one.allowed] if one.configured else _NOT_WANTED) for name, one in listed]
     page.table(("App", "Permission", "Needed for", "Allowed"), rows)
     for _, one in listed:
-        if one.allowed is not True:
+        if one.allowed is not True:  # what is not configured too: whoever needs that command has to know beforehand
             page.note(f"{one.name}: {one.why or 'missing'}")
             if one.grant:
-                page.hint(f"to grant it: {one.grant}")
+                page.hint(f"to {'grant' if one.configured else 'configure'} it: {one.grant}")
     page.exit_code = Exit.PROBLEM_FOUND if missing else Exit.UNKNOWN if unknown else Exit.DONE
     return page
 

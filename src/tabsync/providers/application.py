@@ -49,7 +49,8 @@ class Log:
 class Permission:
     """One thing that the account must be allowed. allowed: None, when that is unknown.
 
-    use: the command that needs it; why: what is known about it; grant: the statement or role that grants it.
+    use: the command that needs it; why: what is known about it; grant: the statement or role that grants it;
+    configured: False where tabsync.toml does not want that command, so that nothing is missing.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Permission:
     allowed: bool | None
     why: str = ""
     grant: str = ""
+    configured: bool = True
 
 
 class Application(Protocol):

@@ -12,7 +12,7 @@ from typing import Literal
 from tabsync.kernel.errors import BadUsage, FailedPartway
 from tabsync.providers.application import Facts, Intended, Log, Permission, Report, printable, without_secrets
 from tabsync.system.commands import run_command
-from tabsync.system.programs import Finished
+from tabsync.system.programs import Finished, program_environment
 
 _TOLD = 20  # lines of its output that are kept
 _LOGS_TIMEOUT = 30.0  # seconds
@@ -92,8 +92,8 @@ class Command:
         key = use.removeprefix("app ").removesuffix("-database")
         if not argv:
             grant = f'in [app.{self.name}] of tabsync.toml: {key} = ["PROGRAM", "ARGUMENT"]'
-            return Permission(f"a command for {use}", use, False, "none is configured", grant)
-        found = shutil.which(argv[0])
+            return Permission(f"a command for {use}", use, None, "none is configured", grant, configured=False)
+        found = shutil.which(argv[0], path=program_environment(self._environment({}), None).get("PATH"))
         if found is None:
             return Permission(f"execute {argv[0]}", use, False, "there is no such program, or it is not executable")
         return Permission(f"execute {argv[0]}", use, True, f"{found}; what it may do itself is not known here")

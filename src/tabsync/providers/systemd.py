@@ -148,7 +148,8 @@ class Systemd:
         use = "app switch-database"
         if self.env_file is None:
             grant = f'in [app.{self.name}] of tabsync.toml: env_file = "FILE", which the unit names in EnvironmentFile='
-            return Permission("a file with the connection string", use, False, "none is configured", grant)
+            name = "a file with the connection string"
+            return Permission(name, use, None, "none is configured", grant, configured=False)
         allowed = os.access(self.env_file, os.W_OK) and os.access(self.env_file.parent, os.W_OK)
         grant = "" if allowed else f"give this account the directory {self.env_file.parent} and the file"
         return Permission(f"write {self.env_file}", use, allowed, "", grant)

@@ -212,10 +212,50 @@ def test_what_may_not_be_done_is_said_beforehand(configured: Configured, directo
     locked = directory / "locked"
     locked.write_text("#!/bin/sh\n")
     page = looked(configured(table([str(locked)], 'logs = ["true"]\n')), "integration check", name="backend")
-    assert [one["allowed"] for one in page.data["permissions"]] == [False, True, False]
+    assert [one["allowed"] for one in page.data["permissions"]] == [False, True, None]
     assert page.exit_code is Exit.PROBLEM_FOUND
     assert f"execute {locked}" in text_of(page)
     assert "switch = [" in text_of(page)
+
+
+def test_what_nobody_configured_is_not_missing(configured: Configured) -> None:
+    """A nightly check of an application that is only restarted would be red for ever."""
+    page = looked(configured(table(["true"])), "integration check", name="backend")
+    assert [one["configured"] for one in page.data["permissions"]] == [True, False, False]
+    assert page.exit_code is Exit.DONE
+    assert text_of(page).count("not configured") == 2
+    assert "to configure it: in [app.backend] of tabsync.toml: logs = " in text_of(page)
+
+
+def test_a_program_beside_tabsync_toml_is_the_one_that_was_checked(configured: Configured, directory: Path) -> None:
+    """Commands run in /, and whoever types is anywhere."""
+    workspace = configured(table(["./deploy.sh"]))
+    assert workspace.config_path
+    page = looked(workspace, "integration check", name="backend")
+    assert page.data["permissions"][0]["allowed"] is False
+    program = workspace.config_path.parent / "deploy.sh"
+    program.write_text("#!/bin/sh\npwd; echo deployed\n")
+    program.chmod(0o755)
+    page = looked(workspace, "integration check", name="backend")
+    assert page.data["permissions"][0]["allowed"] is True
+    assert page.data["permissions"][0]["permission"] == f"execute {program}"
+    page = acted(workspace, "app restart", name="backend")
+    assert page.data["restart"]["output"] == ["/", "deployed"]
+
+
+def test_what_is_printed_without_end_does_not_fill_the_disk(configured: Configured) -> None:
+    """It prints on when there is less than 12 MB of it."""
+    code = (
+        "import os, sys, time\n"
+        "for _ in range(60):\n"
+        "    os.write(1, b'x' * 1023 + b'\\n')\n"
+        "    os.write(1, (b'x' * 1023 + b'\\n') * 1024)\n"
+        "    while os.fstat(1).st_size > 12 << 20: time.sleep(0.01)\n"
+        "print('the end')\n"
+    )
+    page = acted(configured(table(python(code), "timeout = 60\n")), "app restart", name="backend")
+    assert page.data["restart"]["output"][-1] == "the end"
+    assert len(page.data["restart"]["output"]) == 20
 
 
 def test_where_the_connections_are_used_the_plan_says_so(configured: Configured) -> None:
