@@ -78,6 +78,16 @@ class Room:
         return is_stuck(self.waiting, self.active)
 
     @property
+    def described(self) -> str:
+        """What its sessions do, in one line."""
+        untracked = f", {self.untracked} are not tracked (track_activities is off)" if self.untracked else ""
+        hidden = "" if self.sees_all else " (without pg_monitor the state of others is not visible)"
+        return (
+            f"{self.told} connections are in use: {self.active} active, {self.idle} idle, "
+            f"{self.in_transaction} idle in a transaction, {self.waiting} wait for a lock{untracked}{hidden}"
+        )
+
+    @property
     def told(self) -> str:
         """How many connections are in use, in words. What is reserved is beside those that anybody can have."""
         more = self.used - self.slots

@@ -58,12 +58,12 @@ def _pooler(seen: Evidence, pooler: Pooler) -> Verdict | None:
         because = (
             f"{stuck.waiting} clients wait in the pool {stuck.name}, the longest for {stuck.longest:.0f} s; "
             f"all {stuck.servers} connections to the server are in use",
-            _room(seen.room) if seen.room else "",
+            seen.room.described if seen.room else "",
         )
         return _named("pooler pool full", says, because, helps=True)
     if pooler.most and pooler.clients >= pooler.most:
         says = f"The pooler accepts no more clients: {pooler.clients} of max_client_conn = {pooler.most}."
-        return _named("pooler client limit", says, (_room(seen.room) if seen.room else "",))
+        return _named("pooler client limit", says, (seen.room.described if seen.room else "",))
     return None
 
 
@@ -139,17 +139,17 @@ def _inside(seen: Evidence, room: Room) -> Verdict:
     reached = _reached(seen, room)
     if room.is_full:
         says = f"All connection slots of the server are in use: {room.told}."
-        because = (_room(room), *(one.told for one in reached), *_beside(room, reached), through, seen.refusal)
+        because = (room.described, *(one.told for one in reached), *_beside(room, reached), through, seen.refusal)
         if not room.is_stuck:
             return _named("server slots full", says, because, helps=True)
         found = _named("server slots full", f"{says} {_stuck(room)}", because, helps=True)
         return replace(found, next=(_LOCKS, *found.next))
     limited = next((one for one in words if one in ("role limit", "database limit")), "")
     if reached:
-        return _limited(reached, (_room(room), through))
+        return _limited(reached, (room.described, through))
     if limited:
         says = f"A limit is reached: {seen.refusal}. The server itself has room."
-        found = _named(limited, says, (_room(room), through), helps=True)
+        found = _named(limited, says, (room.described, through), helps=True)
         return replace(found, next=(*found.next, "raise it: alter role or alter database ... connection limit N"))
     if room.is_stuck and seen.said[:1] in _BY_LOCKS and (seen.said or not seen.asked):
         return _waits(seen, room)
@@ -196,13 +196,13 @@ def _read_only(room: Room, presets: Sequence[Preset]) -> Verdict:
         told.append("this is a standby")
         steps.append("to write, connect to the primary")
     says = f"The server answers; sessions are read-only: {'; '.join(told)}."
-    return _named("read-only", says, (_room(room),), next_=tuple(steps))
+    return _named("read-only", says, (room.described,), next_=tuple(steps))
 
 
 def _waits(seen: Evidence, room: Room) -> Verdict:
     """Everybody waits for one transaction: more connections would only wait too."""
     says = f"The server has room: {room.told} connections are in use. {_stuck(room)}"
-    found = _named("waits for a lock", says, (_room(room), *_beside(room, ())), helps=True)
+    found = _named("waits for a lock", says, (room.described, *_beside(room, ())), helps=True)
     also = tuple(one for one in seen.said[:1] if one not in found.causes)
     return replace(found, causes=(*found.causes, *also), next=(_LOCKS, *found.next))
 
@@ -231,7 +231,7 @@ def _elsewhere(seen: Evidence, room: Room) -> Verdict:
     if first == "application pool full" or (not first and not seen.asked):
         leak = room.in_transaction > max(room.active, 1)
         hint = (
-            _room(room)
+            room.described
             if room.untracked
             else (
                 f"{room.in_transaction} sessions are idle in a transaction: the application does not give them back"
@@ -245,12 +245,12 @@ def _elsewhere(seen: Evidence, room: Room) -> Verdict:
         return Verdict(("application pool full",) if first else (), says, (hint, *others), tuple(unseen), steps)
     if not first:
         says = f"{has_room} The message is not known."
-        return Verdict((), says, (_room(room), *others), tuple(unseen), _runbook(""), unknown=True)
+        return Verdict((), says, (room.described, *others), tuple(unseen), _runbook(""), unknown=True)
     cause = causes()[first]
     says = f"{has_room} What the message says: {cause.says}"
     if cause.pool in ("server", "pooler") or first in ("server stopped", "starting"):
         says += " That is over now."
-    because = (_room(room), *others, cause.apart)
+    because = (room.described, *others, cause.apart)
     return Verdict((first,), says, because, tuple(unseen), _runbook(first) or (cause.apart,), runbooks=cause.runbooks)
 
 
@@ -285,15 +285,6 @@ def _runbook(cause: str) -> tuple[str, ...]:
     if known is None:
         return ("to see what fires: tabsync status",)
     return tuple(f"the runbook: {one}" for one in known.runbooks[:1])
-
-
-def _room(room: Room) -> str:
-    untracked = f", {room.untracked} are not tracked (track_activities is off)" if room.untracked else ""
-    hidden = "" if room.sees_all else " (without pg_monitor the state of others is not visible)"
-    return (
-        f"{room.told} connections are in use: {room.active} active, {room.idle} idle, "
-        f"{room.in_transaction} idle in a transaction, {room.waiting} wait for a lock{untracked}{hidden}"
-    )
 
 
 def _unseen(seen: Evidence) -> tuple[str, ...]:
