@@ -231,7 +231,7 @@ def test_no_process_of_the_server_is_taken_by_a_rule(
     workspace = workspaces(conninfo)
     assert not plan_terminate(workspace, Terminate(idle_for="1ms")).plan.steps
     with psycopg.connect(conninfo) as asking:
-        pids = dict(asking.execute("select backend_type, pid from pg_stat_activity").fetchall())
+        pids: dict[str, int] = dict(asking.execute("select backend_type, pid from pg_stat_activity").fetchall())
     launcher = pids["autovacuum launcher"]
     made = plan_terminate(workspace, Terminate((launcher,)))  # named by a superuser
     assert made.notes == (f"{launcher} is autovacuum launcher",)
