@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from scripts import reference
 
 from tabsync.kernel.procedure import Surface
-from tabsync.procedures import PROCEDURES, find
+from tabsync.manual.load import load
+from tabsync.procedures import PROCEDURES, find, is_built
+from tabsync.workspace import PROFILE_MANUAL
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_pages_are_fresh() -> None:
@@ -62,3 +67,27 @@ def test_the_list_has_each_procedure_once_below_its_chapter() -> None:
     listed = reference.pages()["README.md"]
     assert all(listed.count(f"]({reference.file_of(one)})") == 1 for one in PROCEDURES)
     assert listed.index("## Backups") < listed.index("(wal-status.md)") < listed.index("## The program itself")
+
+
+def test_the_readme_names_each_command_and_none_that_is_not_built() -> None:
+    """A word that stands alone belongs to the chapter of the command before it."""
+    section = (ROOT / "README.md").read_text().split("## What exists today")[1].split("\n## ")[0]
+    table, not_built = section.split("Not built yet: ")
+    words, named = {one.words for one in PROCEDURES if Surface.CLI in one.surfaces}, []
+    for row in re.findall(r"^\| [^|]+ \| (`.*`) \|$", table, re.MULTILINE):
+        chapter = ""
+        for name in re.findall(r"`([^`]+)`", row):
+            within = f"{chapter} {name}"
+            named.append(within if within in words else name)
+            chapter = named[-1].split()[0]
+    assert sorted(named) == sorted(words)
+    for one in re.findall(r"`([a-z]+ [a-z]+)`", not_built):
+        assert one == "manual check" or one not in words, f"{one} is built"
+
+
+def test_the_readme_knows_what_the_demos_manual_names_and_is_not_built() -> None:
+    section = (ROOT / "README.md").read_text().split("Not built yet: ")[1].split("\n## ")[0]
+    missing = {one.words[:2] for one in load(PROFILE_MANUAL).commands() if not is_built(one.words)}
+    told = {"role": "roles", "enum": "enums", "audit": "`audit`", "orders": "`orders pause`"}
+    assert missing
+    assert not [one for one in missing if told.get(one[0], f"`{' '.join(one)}`") not in section]

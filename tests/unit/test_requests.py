@@ -21,6 +21,8 @@ from tabsync.procedures.requests import parse
         ("drill monthly", {"staging": "host=10.0.0.1"}, "staging can only be given on the"),
         ("backup copy", {"to": "/etc"}, "no store '/etc'"),
         ("wal copy", {"to": "s3://somebody/else"}, "no store 's3://somebody/else'"),
+        ("connections terminate", {"pids": ["7", "99999999999"]}, "pids is not valid: it is"),
+        ("queries cancel", {"pid": "99999999999"}, "pid is not valid: it is 99999999999, not at most 2147483647"),
         ("backup hold", {"bakup": "x"}, "no field 'bakup'"),
         ("backup hold", {}, "backup is missing"),
         ("backup take", {"kind": "everything"}, "kind is not valid"),

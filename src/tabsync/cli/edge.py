@@ -18,6 +18,7 @@ from tabsync.kernel.errors import (
     TabsyncError,
     words_of,
 )
+from tabsync.kernel.plain import is_text
 
 
 def exit_code_of(error: Exception) -> int:
@@ -105,6 +106,8 @@ def _from_psycopg(error: Exception) -> TabsyncError | None:
 
 
 def _from_the_system(error: Exception) -> TabsyncError | None:
+    if isinstance(error, UnicodeError) and not all(map(is_text, sys.argv)):
+        return BadUsage("an argument is not text in UTF-8", "type it in a terminal that uses UTF-8")
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return FailedPartway(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,10 +17,10 @@ _SECONDS = 20.0  # a pipe need not end
 def find_command(terminal: Terminal, request: Find) -> int:
     """Find what fits. Raises BadUsage when there is neither a text nor an input."""
     from tabsync.cli.perform import show
-    from tabsync.runbooks.find import look_find
+    from tabsync.runbooks.find import found_in
 
     text, left_out = text_of(request.text)
-    return show(terminal, look_find(terminal.workspace(), replace(request, text=text), left_out))
+    return show(terminal, found_in(terminal.workspace(), text, left_out))
 
 
 def text_of(given: str) -> tuple[str, int]:

@@ -16,3 +16,8 @@ def plain(text: str) -> str:
 def in_one_line(text: str) -> str:
     """The same in one line."""
     return " ".join(plain(text).split())
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be stored and sent: a command line, a file's name and JSON may hold what is no character."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -7,6 +7,9 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
+INTEGER = 2**31 - 1
+"""The largest of PostgreSQL's type integer: https://www.postgresql.org/docs/current/datatype-numeric.html"""
+
 Kind: TypeAlias = Literal["text", "integer", "number", "flag", "path", "choice"]
 
 
@@ -16,6 +19,8 @@ class Argument:
 
     help: str
     metavar: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

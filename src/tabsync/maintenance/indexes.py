@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Indexes:
     """What one may ask of maintenance indexes."""
 
-    name: Annotated[str, Argument("The index, schema.index; by default all that are invalid.")] = ""
+    name: Annotated[str | None, Argument("The index, schema.index; by default all that are invalid.")] = None
     rebuild: Annotated[bool, Option("Build them anew, and drop what an earlier attempt has left.")] = False
     drop: Annotated[bool, Option("Drop them.")] = False
 
@@ -48,6 +48,8 @@ def plan_indexes(workspace: Workspace, request: Indexes) -> Planned[Workspace]:
     if request.rebuild and request.drop:
         raise BadUsage("--rebuild and --drop exclude each other", "tabsync maintenance indexes --help")
     names = {"schema": None, "name": None}
+    if request.name is not None and not request.name.strip():  # a variable of a script that is not set
+        raise BadUsage("the name of the index is empty", "leave it out for all indexes that are invalid")
     if request.name:
         try:
             relation = relation_named(request.name)

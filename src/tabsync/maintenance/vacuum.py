@@ -29,7 +29,7 @@ _UNDO = "no undo needed: it changes no row that anybody can see"
 class Vacuum:
     """What one may ask of maintenance vacuum."""
 
-    table: Annotated[str, Argument("The table, schema.table; by default all that this role may vacuum.")] = ""
+    table: Annotated[str | None, Argument("The table, schema.table; by default all that this role may vacuum.")] = None
     analyze: Annotated[bool, Option("Make the planner's statistics new too.")] = False
     anyway: Annotated[bool, Option("Also where next to nothing would be removed.")] = False
 
@@ -38,7 +38,7 @@ class Vacuum:
 class Analyze:
     """What one may ask of maintenance analyze."""
 
-    table: Annotated[str, Argument("The table, schema.table; by default all that this role may analyze.")] = ""
+    table: Annotated[str | None, Argument("The table, schema.table; by default all that this role may analyze.")] = None
 
 
 def plan_vacuum(workspace: Workspace, request: Vacuum) -> Planned[Workspace]:
@@ -142,9 +142,11 @@ def _preview(statement: str, found: Sequence[Facts]) -> str:
     return "\n".join([*lines, *([f"-- and {len(found) - _LINES} more"] if len(found) > _LINES else [])])
 
 
-def _names(table: str) -> Facts:
-    if not table:
+def _names(table: str | None) -> Facts:
+    if table is None:
         return {"schema": None, "name": None}
+    if not table.strip():  # a variable of a script that is not set must not mean all tables
+        raise BadUsage("the name of the table is empty", "leave it out to work on all tables")
     try:
         relation = relation_named(table)
     except ValueError:
@@ -152,7 +154,7 @@ def _names(table: str) -> Facts:
     return {"schema": relation.schema, "name": relation.name}
 
 
-def _tables(found: Sequence[Facts], table: str, *, analyze: bool) -> tuple[list[Facts], list[str]]:
+def _tables(found: Sequence[Facts], table: str | None, *, analyze: bool) -> tuple[list[Facts], list[str]]:
     """Those that we may work on, and a note of the others. A partitioned table has no rows, but statistics."""
     if table and not found:
         raise BadUsage(f"there is no table {table}", "to list them: psql -c '\\dt'")

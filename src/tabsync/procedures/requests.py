@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from tabsync.kernel.errors import BadUsage
+from tabsync.kernel.plain import is_text
 from tabsync.kernel.procedure import Procedure
-from tabsync.kernel.request import Field, Option
+from tabsync.kernel.request import Field
 
 
 def parse(procedure: Procedure, values: Mapping[str, Any], stores: Collection[str] | None = None) -> Any:
@@ -47,10 +48,9 @@ def parse(procedure: Procedure, values: Mapping[str, Any], stores: Collection[st
 def _check_bounds(procedure: Procedure, request: Any) -> None:
     for one in procedure.fields:
         value = getattr(request, one.name)
-        if value is None or not isinstance(one.asked, Option):
-            continue
         low, high = one.asked.minimum, one.asked.maximum
-        if (low is not None and value < low) or (high is not None and value > high):
+        values = () if value is None else value if one.many else (value,)
+        if any((low is not None and each < low) or (high is not None and each > high) for each in values):
             bounds = f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low} to {high}"
             raise BadUsage(f"{procedure.words}: {one.name} is not valid: it is {value}, not {bounds}", one.asked.help)
 
@@ -72,7 +72,7 @@ def _check_reach(
 def _is_text(value: Any) -> bool:
     """Whether text can be stored and shown: JSON can name half of a pair, which is no character."""
     texts = value if isinstance(value, list) else [value]
-    return not any(isinstance(one, str) and any("\ud800" <= letter <= "\udfff" for letter in one) for one in texts)
+    return all(is_text(one) for one in texts if isinstance(one, str))
 
 
 def _given(one: Field, value: Any) -> Any:

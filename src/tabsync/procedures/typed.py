@@ -10,8 +10,24 @@ from typing import Any
 import click
 
 from tabsync.kernel.errors import BadUsage
+from tabsync.kernel.plain import is_text
 from tabsync.kernel.procedure import Procedure
-from tabsync.kernel.request import Argument, Field, Option
+from tabsync.kernel.request import Argument, Field
+
+
+class _Text(click.types.StringParamType):
+    """Text that can be stored, sent and shown: a command line may hold any bytes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The text. Fails for bytes that are no UTF-8."""
+        found = super().convert(value, param, ctx)
+        if not is_text(found):
+            self.fail("it is not text in UTF-8", param, ctx)
+        return found
+
+
+TEXT = _Text()
+"""What click takes a text for."""
 
 COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "config": (
@@ -23,17 +39,24 @@ COMMON: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     ),
     "database": (
         ("--database", "-d"),
-        {"help": "Connection string: URL, 'service=NAME' or keywords; PG* variables complete it."},
+        {"type": TEXT, "help": "Connection string: URL, 'service=NAME' or keywords; PG* variables complete it."},
     ),
     "store": (
         ("--store",),
-        {"help": "Where backups are: a name in [stores], a directory, az://, s3:// or gs:// with a prefix."},
+        {
+            "type": TEXT,
+            "help": "Where backups are: a name in [stores], a directory, az://, s3:// or gs:// with a prefix.",
+        },
     ),
     "dry-run": (("--dry-run",), {"is_flag": True, "help": "Show the plan and change nothing."}),
     "yes": (("--yes",), {"is_flag": True, "help": "Confirm a destructive plan without asking; this is recorded."}),
     "unrecorded": (
         ("--unrecorded",),
-        {"metavar": "WHY", "help": "Do it though nothing can be recorded; what should have been is printed."},
+        {
+            "type": TEXT,
+            "metavar": "WHY",
+            "help": "Do it though nothing can be recorded; what should have been is printed.",
+        },
     ),
     "json": (("--json",), {"is_flag": True, "help": "Print JSON for programs, with a version number."}),
 }
@@ -86,10 +109,10 @@ def _type_of(one: Field) -> Any:
         return click.Choice(one.choices)
     if one.kind == "path":
         return click.Path(path_type=Path)
-    low, high = (one.asked.minimum, one.asked.maximum) if isinstance(one.asked, Option) else (None, None)
+    low, high = one.asked.minimum, one.asked.maximum
     if one.kind in ("integer", "number") and (low is not None or high is not None):
         return (click.IntRange if one.kind == "integer" else click.FloatRange)(low, high)  # type: ignore[arg-type]
-    return {"text": str, "integer": int, "number": float}.get(one.kind, str)
+    return {"text": TEXT, "integer": int, "number": float}.get(one.kind, TEXT)
 
 
 def taken_by(procedure: Procedure) -> list[str]:

@@ -26,17 +26,19 @@ class Find:
     text: Annotated[str, Argument("The message, whole, stack trace and all; - or nothing: standard input.")] = ""
 
 
-def look_find(workspace: Workspace, request: Find, left_out: int = 0) -> Page:
-    """The runbooks that fit a text, the likeliest first. left_out: bytes from its middle that were not even read.
+def look_find(workspace: Workspace, request: Find) -> Page:
+    """The runbooks that fit a text, the likeliest first. Raises BadUsage when there is no text."""
+    return found_in(workspace, request.text)
 
-    Raises BadUsage when there is no text.
-    """
-    if not request.text.strip():
+
+def found_in(workspace: Workspace, text: str, left_out: int = 0) -> Page:
+    """The same. left_out: bytes from its middle that were not even read."""
+    if not text.strip():
         raise BadUsage("there is no text", "paste the message in quotes, or pipe a log into: tabsync runbook find")
     runbooks, unread = runbooks_of(workspace)
     firing, unknown = firing_now(workspace)
-    page = page_of(answer(request.text, runbooks, firing))
-    left_out += max(0, len(request.text) - LONGEST - 1)
+    page = page_of(answer(text, runbooks, firing))
+    left_out += max(0, len(text) - LONGEST - 1)
     page.data["left_out"] = left_out
     if left_out:
         page.note(f"only the beginning and the end were read, {human_bytes(left_out)} between them were left out")

@@ -10,7 +10,7 @@ from tabsync.kernel.errors import Exit, Refused
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.procedure import Done, Planned
-from tabsync.kernel.request import Argument, Option
+from tabsync.kernel.request import INTEGER, Argument, Option
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_seconds
 from tabsync.sessions.end import check_fresh, found_by, still_ending
@@ -30,7 +30,7 @@ _LOST = "no undo: the statement fails, and its transaction is rolled back; its c
 class Cancel:
     """What one may ask of queries cancel."""
 
-    pid: Annotated[int, Argument("Process id of the session, as queries show lists it.")]
+    pid: Annotated[int, Argument("Process id of the session, as queries show lists it.", maximum=INTEGER)]
     terminate: Annotated[bool, Option("If the statement still runs after 2 s, end its session too.")] = False
 
 

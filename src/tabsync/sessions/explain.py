@@ -9,7 +9,7 @@ import psycopg
 
 from tabsync.kernel.errors import FailedPartway, NotAllowed, Refused, words_of
 from tabsync.kernel.page import Page
-from tabsync.kernel.request import Argument
+from tabsync.kernel.request import INTEGER, Argument
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import quoted
 from tabsync.sessions.seen import TRACK, UNTRACKED, short
@@ -25,7 +25,7 @@ _TEXT = 90
 class Explain:
     """What one may ask of queries explain."""
 
-    pid: Annotated[int, Argument("Process id of the session, as queries show lists it.")]
+    pid: Annotated[int, Argument("Process id of the session, as queries show lists it.", maximum=INTEGER)]
 
 
 def look_explain(workspace: Workspace, request: Explain) -> Page:

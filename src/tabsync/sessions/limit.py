@@ -13,12 +13,12 @@ from tabsync.kernel.errors import BadUsage, Refused, TabsyncError
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.procedure import Done
-from tabsync.kernel.request import Argument, Option
+from tabsync.kernel.request import INTEGER, Argument, Option
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import parse_duration
 from tabsync.postgres.catalog import check_primary, identity, prove_target, quoted
 from tabsync.postgres.conninfo import server_of
-from tabsync.sessions.limits import Limited, begin, in_force, limited_from_json, over, told
+from tabsync.sessions.limits import Limited, begin, in_force, limited_from_json, over, told, typed
 from tabsync.sessions.role_limit import role_named, role_of, set_limit
 from tabsync.sessions.undo_limit import claim_of, plan_keep, plan_undo
 from tabsync.sessions.way_in import session_in
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 LONGEST = timedelta(days=1)
 """How long a limit may be in force: one that is to stay is a decision of its own."""
 
-_UNDO = "tabsync connections limit {role} --undo"
-
 
 @dataclass(frozen=True, slots=True)
 class Limit:
     """What one may ask of connections limit."""
 
     role: Annotated[str, Argument("The role that is held back.")]
-    count: Annotated[int | None, Argument("How many connections it may have; not with --undo or --keep.")] = None
+    count: Annotated[
+        int | None, Argument("How many connections it may have; not with --undo or --keep.", maximum=INTEGER)
+    ] = None
     lasting: Annotated[str, Option("How long: 15min, 2h; at most 1 day.", ("--for",), metavar="DURATION")] = "15min"
     undo: Annotated[bool, Option("Set it back now to what it was before.")] = False
     keep: Annotated[bool, Option("Leave it as it is now, and take ours off the record.")] = False
@@ -74,7 +74,7 @@ def plan_limit(workspace: Workspace, request: Limit) -> Plan:
         made,
         f"alter role {quoted(request.role)} connection limit {count}",
         Risk.REVERSIBLE,
-        _UNDO.format(role=request.role),
+        typed(request.role, "--undo"),
         deadline=60.0,
         claims=(claim_of(request.role),),
     )
@@ -91,7 +91,7 @@ def show_limit(done: Done[Workspace, Limit]) -> Page:
         page.note(f"{facts['sessions']} are open, which stay; it was {told(facts['before'])} before")
         if facts["before"] >= 0:
             page.note("whether another installation of tabsync has set that one for a while can't be known here")
-        page.hint(f"to undo it before: tabsync connections limit {done.request.role} --undo")
+        page.hint(f"to undo it before: {typed(done.request.role, '--undo')}")
     elif facts.get("kept"):
         page.line((f"KEPT: {role} stays as it is", "strong good"), "; no limit of ours is on record any more")
     elif facts.get("left"):

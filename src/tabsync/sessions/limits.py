@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -70,9 +71,17 @@ class Limited:
             return f"{self.role} may have {self.limit} connections until {local(self.until)}"
         return (
             f"the connection limit of {self.role} is overdue: found {told(self.found)}, ours was {self.limit} until "
-            f"{local(self.until)}; settle it: tabsync connections limit {self.role} --undo, which sets "
+            f"{local(self.until)}; settle it: {typed(self.role, '--undo')}, which sets "
             f"{told(self.before)}, or --keep, which leaves it"
         )
+
+
+def typed(role: str, *words: str) -> str:
+    """The command for a role as one types it in a shell, whatever its name is."""
+    name = role if role.isprintable() else "ROLE"
+    options, values = [one for one in words if one.startswith("--")], [one for one in words if not one.startswith("--")]
+    order = [*options, "--", name, *values] if name.startswith("-") else [name, *values, *options]
+    return shlex.join(["tabsync", "connections", "limit", *order])
 
 
 def told(limit: int) -> str:

@@ -13,6 +13,18 @@ from tabsync.sessions.way_in import Way
 DUMPS = ("pg_dump", "pg_dumpall", "pg_restore", "pg_basebackup", "pg_receivewal", "pg_recvlogical")
 """Programs of PostgreSQL that are named by what they tell of themselves, and whose work would be lost."""
 
+AUXILIARY = (
+    "archiver",
+    "background writer",
+    "checkpointer",
+    "io worker",
+    "startup",
+    "walreceiver",
+    "walsummarizer",
+    "walwriter",
+)
+"""https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-ACTIVITY-VIEW"""
+
 IN_TRANSACTION = ("idle in transaction", "idle in transaction (aborted)")
 TRACK = "to have it tracked: track_activities = on, for the server and for whom it is off (psql lists these: \\drds)"
 """https://www.postgresql.org/docs/current/runtime-config-statistics.html#GUC-TRACK-ACTIVITIES"""
@@ -53,6 +65,11 @@ class Session:
     def is_client(self) -> bool:
         """Whether it takes one of the connections."""
         return self.type == "client backend" or self.kind == "not visible"
+
+    @property
+    def is_auxiliary(self) -> bool:
+        """Whether it is a process to which PostgreSQL passes no signal: it finds these among its backends only."""
+        return self.type in AUXILIARY
 
     @property
     def is_in_transaction(self) -> bool:

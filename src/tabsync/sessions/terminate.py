@@ -10,7 +10,7 @@ from tabsync.kernel.errors import BadUsage, Exit, NotAllowed, Refused
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.procedure import Done, Planned
-from tabsync.kernel.request import Argument, Option
+from tabsync.kernel.request import INTEGER, Argument, Option
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import parse_duration
 from tabsync.postgres.catalog import quoted
@@ -31,7 +31,8 @@ class Terminate:
     """What one may ask of connections terminate."""
 
     pids: Annotated[
-        tuple[int, ...], Argument("Process ids of the sessions, as connections show --each lists them.")
+        tuple[int, ...],
+        Argument("Process ids of the sessions, as connections show --each lists them.", maximum=INTEGER),
     ] = ()
     idle_for: Annotated[
         str, Option("Those that have been idle, outside of a transaction, for longer: 5min.", metavar="DURATION")
@@ -139,6 +140,9 @@ def check_may_end(pid: int, one: Session | None, server: Facts) -> Session:
     if one.backend_start is None:
         grant = f"grant pg_monitor to {quoted(str(server['user']))}"
         raise NotAllowed(f"what session {pid} does is not visible to this role; nothing was changed", grant)
+    if one.is_auxiliary:
+        fact = f"nobody can end process {pid}, {one.type}: it is one of the server's own; nothing was changed"
+        raise NotAllowed(fact, "to end the server: pg_ctl stop")
     if not one.may_signal:
         raise NotAllowed(*_why_shut(one, server))
     return one

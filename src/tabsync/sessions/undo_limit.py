@@ -19,7 +19,7 @@ from tabsync.ledger.runs import unread
 from tabsync.postgres.catalog import identity, prove_target, quoted
 from tabsync.postgres.conninfo import server_of
 from tabsync.postgres.probe import no_answer
-from tabsync.sessions.limits import Limited, begin, in_force, limited_from_json, over, to_undo, told
+from tabsync.sessions.limits import Limited, begin, in_force, limited_from_json, over, to_undo, told, typed
 from tabsync.sessions.role_limit import role_of, set_limit
 from tabsync.sessions.way_in import session_in
 
@@ -123,7 +123,7 @@ def _plan(one: Limited, row: Facts | None, target: Facts) -> Plan:
         call(undo, target=target, limited=asdict(one), found=found),
         f"alter role {quoted(role)} connection limit {one.before}",
         Risk.REVERSIBLE,
-        f"tabsync connections limit {quoted(role)} {one.limit}",
+        typed(role, str(one.limit)),
         deadline=60.0,
         repeatable=True,
         claims=(claim_of(one.role),),

@@ -11,7 +11,7 @@ from tabsync.kernel.step import Facts
 from tabsync.manual.model import Manual
 from tabsync.postgres.catalog import quoted
 from tabsync.sessions.emergency import call
-from tabsync.sessions.limits import in_force
+from tabsync.sessions.limits import in_force, typed
 from tabsync.sessions.way_in import way_in
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def contribute(workspace: Workspace, _manual: Manual, facts: Facts) -> list[Fact
     facts["connection_limits"] = [asdict(one) for one in limits]
     for one in limits:
         if one.is_overdue(moment):
-            command = f"tabsync connections limit {one.role} --undo"
+            command = typed(one.role, "--undo")
             alert = {"metric": "Connection limit", "label": one.role, "value": one.told(), "bound": "undone by then"}
             alert |= {"level": "warning", "action": "undo it", "runbook": "", "command": command}
             facts["alerts"].append(alert)

@@ -115,6 +115,13 @@ def test_a_locked_table_is_told_and_the_others_are_done(workspace: Workspace, mo
 def test_what_is_not_there_and_what_is_not_ours(workspace: Workspace, workspaces: Workspaces) -> None:
     with pytest.raises(BadUsage, match="there is no table"):
         plan_vacuum(workspace, Vacuum("nothing"))
+    for empty in ("", " "):  # a variable of a script that is not set: not all tables
+        with pytest.raises(BadUsage, match="name of the table is empty"):
+            plan_vacuum(workspace, Vacuum(empty))
+        with pytest.raises(BadUsage, match="name of the table is empty"):
+            plan_analyze(workspace, Analyze(empty))
+        with pytest.raises(BadUsage, match="name of the index is empty"):
+            plan_indexes(workspace, Indexes(empty, rebuild=True))
     run_sql(workspace.conninfo, "create role vacuum_guest login password 'secret'")
     try:
         guest = make_conninfo(workspace.conninfo, user="vacuum_guest", password="secret", passfile="")

@@ -235,12 +235,14 @@ def test_no_process_of_the_server_is_taken_by_a_rule(
     assert "call themselves tabsync or a dump: 2 idle sessions (" in note
     assert "pg_dump as postgres" in note
     with psycopg.connect(conninfo) as asking:
-        (checkpointer,) = asking.execute(
-            "select pid from pg_stat_activity where backend_type = 'checkpointer'"
-        ).fetchone() or (0,)
-    made = plan_terminate(workspace, Terminate((checkpointer,)))  # named by a superuser
-    assert made.notes == (f"{checkpointer} is checkpointer",)
+        pids: dict[str, int] = dict(asking.execute("select backend_type, pid from pg_stat_activity").fetchall())
+    launcher = pids["autovacuum launcher"]
+    made = plan_terminate(workspace, Terminate((launcher,)))  # named by a superuser
+    assert made.notes == (f"{launcher} is autovacuum launcher",)
     assert made.plan.risk is Risk.DESTRUCTIVE
+    for kind in ("checkpointer", "background writer", "walwriter"):  # PostgreSQL signals none of these
+        with pytest.raises(NotAllowed, match=f"nobody can end process {pids[kind]}, {kind}"):
+            plan_terminate(workspace, Terminate((pids[kind],)))
 
 
 def test_through_a_pooler_in_transaction_mode(

@@ -30,6 +30,18 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
 
 
+def test_an_argument_that_is_no_text_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = UnicodeEncodeError("utf-8", "\udce9", 0, 1, "surrogates not allowed")
+    monkeypatch.setattr("sys.argv", ["tabsync", "run", "show", "\udce9"])
+    assert exit_code_of(broken) == Exit.USAGE
+    assert "an argument is not text in UTF-8" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["tabsync", "health"])
+    with pytest.raises(UnicodeEncodeError):
+        exit_code_of(broken)
+
+
 @pytest.mark.parametrize(
     ("kind", "code"),
     [

@@ -27,3 +27,21 @@ def test_a_placeholder_stands_for_a_number_too() -> None:
     assert wrong_usage(["connections", "terminate", "<pid>"]) == ""
     assert "pid" in wrong_usage(["connections", "terminate", "pid"])
     assert wrong_usage(["connections", "terminate", "<pid>", "--limit", "<many>", "--nothing"])
+
+
+@pytest.mark.parametrize(
+    "words", ["connections terminate 7 99999999999", "queries cancel 99999999999", "queries explain 99999999999"]
+)
+def test_a_number_that_no_process_has_is_told_before_the_server_is_asked(words: str) -> None:
+    assert "not in the range x<=2147483647" in wrong_usage(words.split())
+
+
+def test_a_limit_that_no_role_can_have() -> None:
+    assert "not in the range" in wrong_usage(["connections", "limit", "app", "99999999999"])
+    assert not wrong_usage(["connections", "limit", "app", "2147483647"])
+
+
+def test_bytes_that_are_no_text_are_told_in_one_line() -> None:
+    latin = b"caf\xe9".decode("utf-8", "surrogateescape")
+    for words in (["connections", "limit", latin, "5"], ["health", "--database", latin]):
+        assert "not text in UTF-8" in wrong_usage(words)
