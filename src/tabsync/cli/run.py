@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,8 @@ from tabsync.kernel.page import Cell, Page, Style
 from tabsync.kernel.request import Argument, Option
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tabsync.cli.terminal import Terminal
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
@@ -77,7 +80,8 @@ def look_list(workspace: Workspace, request: List) -> Page:
     from tabsync.ledger.runs import recent_runs, unread
 
     ledger = workspace.record()
-    runs = recent_runs(ledger, request.limit)
+    with _why_it_cant_be_opened(workspace):
+        runs = recent_runs(ledger, request.limit)
     page = Page("runs", {"runs": runs})
     if not runs:
         page.line("There are no runs yet.")
@@ -88,13 +92,26 @@ def look_list(workspace: Workspace, request: List) -> Page:
     return page
 
 
+@contextmanager
+def _why_it_cant_be_opened(workspace: Workspace) -> Iterator[None]:
+    """Where the journal has nothing either, that is the error: with its own exit code, and what to do."""
+    from tabsync.kernel.errors import NotRecorded
+
+    try:
+        yield
+    except NotRecorded:
+        workspace.ledger()
+        raise
+
+
 def look_show(workspace: Workspace, request: Show) -> Page:
     """The steps of one run, with those that were not done. Raises BadUsage when there is no such run."""
     from tabsync.kernel.errors import BadUsage
     from tabsync.ledger.runs import one_run, runs_under
 
     ledger = workspace.record()
-    found = one_run(ledger, request.run)
+    with _why_it_cant_be_opened(workspace):
+        found = one_run(ledger, request.run)
     if found is None:
         raise BadUsage(f"there is no run {request.run!r}", "tabsync run list")
     page = Page("run", {"run": found})
