@@ -23,6 +23,7 @@ from tabsync.ledger.patience import Patience
 from tabsync.ledger.sqlite_file import (
     PATIENCE,
     CannotOpen,
+    first_patience,
     make_private,
     reading,
     set_patience,
@@ -231,7 +232,7 @@ def _engine_of(url: str, patience: Patience) -> Engine:
     given = make_url(url)
     if given.get_backend_name() == "postgresql" and given.get_driver_name() == "psycopg":
         return create_engine(url, creator=lambda: _session(given))
-    engine = create_engine(url)
+    engine = create_engine(url, connect_args=first_patience(patience) if url.startswith("sqlite") else {})
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", set_up)
         event.listen(engine, "checkout", lambda connection, *_: set_patience(connection, patience))

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-_SPARED = 30.0  # seconds in which nobody waits again
-_WAITED = 0.5  # seconds from which on a write has waited; less than that is no sign of a ledger that stays locked
+SPARED = 30.0
+"""Seconds in which nobody waits again."""
+
+WAITED = 0.5
+"""Seconds from which on somebody has waited; less than that is no sign of a ledger that stays locked."""
 
 
 @dataclass(slots=True)
@@ -24,7 +27,7 @@ class Patience:
 
     def seconds(self, usual: float) -> float:
         """Seconds that the next write may wait."""
-        return 0.0 if time.monotonic() - self._given_up < _SPARED else min(usual, self.most)
+        return 0.0 if time.monotonic() - self._given_up < SPARED else min(usual, self.most)
 
     @contextmanager
     def at_most(self, seconds: float) -> Iterator[None]:
@@ -42,7 +45,7 @@ class Patience:
         try:
             yield
         except Exception:
-            if time.monotonic() - begun >= _WAITED:
+            if time.monotonic() - begun >= WAITED:
                 self._given_up = time.monotonic()
             raise
         self._given_up = -math.inf

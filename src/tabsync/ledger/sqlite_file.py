@@ -96,6 +96,11 @@ def set_up(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
+def first_patience(patience: Patience) -> dict[str, float]:
+    """How long a connection waits until set_patience() is called, as sqlite3.connect() takes it."""
+    return {"timeout": patience.seconds(PATIENCE)}
+
+
 def set_patience(connection: Any, patience: Patience) -> None:
     """How long a connection waits from now on for who writes."""
     cursor = connection.cursor()

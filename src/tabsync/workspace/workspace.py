@@ -6,6 +6,7 @@ import atexit
 import getpass
 import hashlib
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -117,9 +118,20 @@ class Workspace:
     def ledger(self) -> Ledger:
         """The ledger, opened once."""
         from tabsync.ledger.open import open_ledger
+        from tabsync.ledger.patience import SPARED, WAITED
+        from tabsync.ledger.sqlite_file import CannotOpen
 
         if "ledger" not in self._open:
-            self._open["ledger"] = open_ledger(self.ledger_url, self.home / "runs", self.emergency_journal)
+            until, error = self._open.get("no ledger", (0.0, None))
+            if time.monotonic() < until:
+                raise error  # somebody keeps it locked: a command must not wait for it again and again
+            begun = time.monotonic()
+            try:
+                self._open["ledger"] = open_ledger(self.ledger_url, self.home / "runs", self.emergency_journal)
+            except CannotOpen as failed:
+                if time.monotonic() - begun >= WAITED:
+                    self._open["no ledger"] = (time.monotonic() + SPARED, failed)
+                raise
         ledger: Ledger = self._open["ledger"]
         ledger.emergency.unrecorded = self.unrecorded
         return ledger

@@ -102,6 +102,25 @@ def test_a_locked_ledger_is_waited_for_once(ledger: Ledger, monkeypatch: pytest.
     assert ledger.patience.seconds(10) == 10, "it can be written again"
 
 
+def test_a_ledger_that_nobody_can_even_read_is_waited_for_once(
+    ledger: Ledger, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_file, "PATIENCE", 1)
+    workspace = replace(Workspace(directory / "home", "", directory, directory, ""), ledger_url=ledger.url)
+    ledger.close()
+    held = sqlite3.connect(ledger.url.removeprefix("sqlite:///"), isolation_level=None)
+    held.execute("pragma locking_mode=exclusive")
+    held.execute("begin exclusive")
+    first = workspace.record()
+    assert "locked" in first.broken
+    begun = time.monotonic()
+    for _ in range(20):
+        workspace.record()
+    delete_leftovers(workspace)
+    assert time.monotonic() - begun < 15
+    held.close()
+
+
 def test_no_command_waits_to_do_what_the_next_can(
     ledger: Ledger, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
