@@ -92,12 +92,12 @@ def told(limit: int) -> str:
 def begin(workspace: Workspace, one: Limited, run_id: str | None = None) -> None:
     """Record a limit before it is set: whatever happens then, it is undone."""
     facts = asdict(one) | {"state": _IN_FORCE}
-    add_evidence(workspace.ledger(), KIND, one.role, ok=False, facts=facts, run_id=run_id)
+    add_evidence(workspace.record(), KIND, one.role, ok=False, facts=facts, run_id=run_id)
 
 
 def over(workspace: Workspace, one: Limited, why: str, run_id: str) -> None:
     """Record that a limit is in force no more. why: "undone", "not set", "the role is gone", "kept"."""
-    add_evidence(workspace.ledger(), KIND, one.role, ok=True, facts=asdict(one) | {"state": why}, run_id=run_id)
+    add_evidence(workspace.record(), KIND, one.role, ok=True, facts=asdict(one) | {"state": why}, run_id=run_id)
 
 
 def in_force(workspace: Workspace) -> list[Limited]:
