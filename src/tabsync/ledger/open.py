@@ -24,6 +24,7 @@ from tabsync.ledger.sqlite_file import (
     PATIENCE,
     CannotOpen,
     first_patience,
+    make_new,
     make_private,
     reading,
     set_patience,
@@ -181,12 +182,12 @@ def open_ledger(url: str, claims: Path, journal: str = "") -> Ledger:
     path = sqlite_path(url)
     if path is not None:
         make_private(path)
-        if version_of(path) == HEAD:
+        if version_of(path) == HEAD or make_new(path):
             return ledger  # the everyday case, without importing anything
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        _migrate(ledger.engine)
+        migrate(ledger.engine)
     except (SQLAlchemyError, ImportError, ValueError) as error:
         raise _cannot_open(url, error) from None
     return ledger
@@ -259,7 +260,8 @@ def _session(url: URL) -> Any:
     return session
 
 
-def _migrate(engine: Engine) -> None:
+def migrate(engine: Engine) -> None:
+    """Bring the tables of a ledger up to date, migration by migration. Raises Refused when it is of a newer version."""
     from sqlalchemy import inspect, text
 
     with engine.connect() as connection:

@@ -16,6 +16,9 @@ from tabsync.ledger.patience import Patience
 PATIENCE = 10
 """Seconds to wait for who writes."""
 
+NEW = Path(__file__).parent / "new.sql"
+"""The tables of a new ledger: what the migrations make, at once."""
+
 _SQLITE = "sqlite:///"
 _NO_ROOM = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
 
@@ -86,6 +89,22 @@ def make_private(path: Path) -> None:
         raise CannotOpen(
             f"can't write the ledger {path}: {error.strerror}", "set TABSYNC_HOME to a writable directory"
         ) from None
+
+
+def make_new(path: Path) -> bool:
+    """Make the tables of a ledger whose file is empty.
+
+    False when there is something in it, somebody else was faster, or it can't be written: the migrations say why.
+    """
+    try:
+        if path.stat().st_size:
+            return False
+        with closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as connection:
+            set_up(connection, None)
+            connection.executescript(f"begin immediate;\n{NEW.read_text(encoding='utf-8')}\ncommit;")
+    except (OSError, sqlite3.Error):
+        return False
+    return True
 
 
 def set_up(connection: Any, _record: Any) -> None:

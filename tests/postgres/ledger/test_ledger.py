@@ -15,6 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from scripts import new_ledger
 from sqlalchemy import create_engine, delete, text, update
 from sqlalchemy.exc import DatabaseError
 
@@ -27,6 +28,7 @@ from tabsync.ledger.evidence import add_audit, add_evidence, evidence_since, lat
 from tabsync.ledger.journal import LedgerJournal
 from tabsync.ledger.open import HEAD, Ledger, open_ledger
 from tabsync.ledger.runs import mark_interrupted, one_run, recent_runs
+from tabsync.ledger.sqlite_file import NEW
 from tabsync.ledger.tables import audit, metadata
 from tabsync.system.claims import is_claimed
 from tests.conftest import Databases
@@ -69,6 +71,10 @@ def test_the_migrations_make_what_the_tables_say(ledger: Ledger) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         assert context.get_current_revision() == HEAD
+
+
+def test_a_new_one_is_made_at_once_as_the_migrations_make_it() -> None:
+    assert NEW.read_text(encoding="utf-8") == new_ledger.by_migrations(), "python -m scripts.new_ledger"
 
 
 def test_the_same_on_postgresql(databases: Databases, directory: Path) -> None:
