@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pyrage
 import pytest
 from psycopg import sql
@@ -329,7 +331,8 @@ def test_a_server_that_dies_in_the_middle_leaves_no_backup(
                 postmaster = embedded.postmaster(source.directory)
                 if postmaster is not None:
                     for one in [postmaster, *postmaster.children(recursive=True)]:
-                        one.kill()
+                        with contextlib.suppress(psutil.NoSuchProcess):
+                            one.kill()
 
         workspace._open[f"store {workspace.store_root}"] = Killing(workspace.store_root)
         outcome = run(plan_take_physical(workspace), workspace, workspace.journal())
