@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from tabsync.manual.check_schedule import Commands, check_schedule
+from tabsync.manual.check_wiring import check_wiring
 from tabsync.manual.left_open import wrong_in
 from tabsync.manual.model import Manual, Metric, StepKind, Threshold
 from tabsync.manual.parts import Bound, Command
@@ -58,6 +59,7 @@ def check(
     """
     problems = [*parsed, *_duplicates(manual), *_thresholds(manual), *_roles(manual), *_sql(manual)]
     problems += _recoveries(manual)
+    problems += check_wiring(manual)
     problems += _links(manual, exists)
     problems += check_schedule(manual, commands) if commands else ()
     named = list(manual.commands())

@@ -19,6 +19,7 @@ from tabsync.manual.parts import (
 )
 from tabsync.manual.people import Contact
 from tabsync.manual.terms import ScheduleItem
+from tabsync.manual.wiring import Audit, UserWiring
 
 
 class Target(Policy):
@@ -225,6 +226,8 @@ class Manual(Policy):
     checklists: tuple[Checklist, ...] = ()
     schedule: tuple[ScheduleItem, ...] = ()
     enum_labels: tuple[EnumLabel, ...] = ()
+    audit: Audit | None = None
+    users: UserWiring | None = None
     document: Document = Document()
     links: tuple[Link, ...] = ()
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from tabsync.manual import lists, tables
+from tabsync.manual import audit, lists, tables
 from tabsync.manual.contacts import contacts
 from tabsync.manual.metrics import metric
 from tabsync.manual.model import Manual
@@ -26,6 +26,8 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     "contacts": ("contacts", "emergency contacts"),
     "schedule": ("schedule", "maintenance schedule"),
     "enum_labels": ("enum labels",),
+    "audit": ("audit", "audit log"),
+    "users": ("users",),
     "document": ("document",),
 }
 """The headings (in lower case) by which each kind of section is recognised."""
@@ -44,10 +46,14 @@ ONE_FUNCTION = {
     "key_tables": lists.key_tables,
     "contacts": contacts,
     "enum_labels": tables.enum_labels,
+    "audit": audit.audit,
+    "users": audit.users,
     "document": lists.document,
 }
 """The sections read by themselves. Metrics, runbooks and the schedule stand under the headings below theirs."""
 
+ONLY_WITH_TABLE = ("audit", "users")
+"""Under these headings many a manual has had prose, and stays valid."""
 
 GATHERED = ("metrics", "runbooks", "checklists", "schedule")
 """What several sections add to."""
@@ -89,6 +95,8 @@ def parse(text: str) -> tuple[Manual, list[Problem]]:
 def _read(section: Section, draft: _Draft, problems: list[Problem]) -> None:
     """One section: by its own heading, or by the heading that holds it, or by what stands in it."""
     kind = KIND_OF.get(section.key)
+    if kind in ONLY_WITH_TABLE and not audit.has_table(section):
+        kind = None
     if kind is not None:
         if kind in draft.seen:
             what = f"a second section {section.title!r}, the first is on line {draft.seen[kind]}"

@@ -178,6 +178,28 @@ def _enum_labels(manual: Manual, is_built: IsBuilt) -> Listing:
     return Listing(("Type", "Label", "State", "Note", "Line"), tuple(rows))
 
 
+def _audit(manual: Manual, is_built: IsBuilt) -> Listing:
+    rows = (
+        (
+            one.name,
+            "must" if one.must else "when possible",
+            ", ".join(one.secret) or NONE,
+            time_text(one.kept) if one.kept else "for ever",
+            one.entity or one.name,
+            str(one.line),
+        )
+        for one in (manual.audit.tables if manual.audit else ())
+    )
+    return Listing(("Table", "Recorded", "Secret columns", "Kept", "Entity", "Line"), tuple(rows))
+
+
+def _users(manual: Manual, is_built: IsBuilt) -> Listing:
+    wiring = manual.users.model_dump(exclude={"line", "tenants_line"}) if manual.users else {}
+    wiring |= {"sign_up": ", ".join(wiring["sign_up"])} if wiring else {}
+    rows = ((name.replace("_", " "), " ".join(str(value).split()) or NONE) for name, value in wiring.items())
+    return Listing(("What", "Where"), tuple(rows))
+
+
 _SECTIONS: dict[str, Callable[[Manual, IsBuilt], Listing]] = {
     "targets": _targets,
     "retention": _retention,
@@ -191,6 +213,8 @@ _SECTIONS: dict[str, Callable[[Manual, IsBuilt], Listing]] = {
     "checklists": _checklists,
     "schedule": _schedule,
     "enum-labels": _enum_labels,
+    "audit": _audit,
+    "users": _users,
 }
 
 
