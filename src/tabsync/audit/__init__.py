@@ -1,0 +1,1 @@
+"""The audit log in the database: installing it, watching it, reading it, and keeping it in order."""
