@@ -1,0 +1,1 @@
+"""The audit log that the database itself writes: installed, watched, sealed, read."""
