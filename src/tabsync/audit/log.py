@@ -33,5 +33,5 @@ def seal_rows(connection: Connection, log: Relation | None, statement: str, /, *
     composed = sql.SQL(SEALS[statement])
     query = composed.format(log=log.identifier(), entry=sql.SQL(SEALS["hashed"])) if log else composed
     with connection.cursor(row_factory=dict_row, binary=True) as cursor:
-        cursor.execute(query, values)
+        cursor.execute(query, values, prepare=False)  # a plan for any range would read the whole log
         return cursor.fetchall() if cursor.description else []

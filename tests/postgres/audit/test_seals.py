@@ -18,6 +18,7 @@ from tabsync.audit.verify import verified
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import Connection, connect
 from tests.conftest import Databases
+from tests.postgres.audit.crowd import crowd
 from tests.whole import WHOLE
 
 LOG = """
@@ -247,3 +248,11 @@ def test_the_hash_is_postgresqls_own_and_depends_on_no_setting(
         session.execute(f"alter database {name} set search_path = evil, pg_catalog")
     with connect(conninfo, "audit") as again:
         assert verdict(again, *chain)["wrong"] == ""
+
+
+def test_a_log_that_a_crowd_writes_to_is_sealed_entry_by_entry_and_stays_in_order(conninfo: str) -> None:
+    """Whole: `make soak PARTS=audit`, a million entries."""
+    found = crowd(conninfo, 6_000, seed=1)
+    assert found["wrong"] == ""
+    assert found["rows"] == found["written"] >= 6_000
+    assert found["verified"] > 1
