@@ -6,20 +6,12 @@ from collections.abc import Iterator
 
 from tabsync.manual.model import Manual
 from tabsync.manual.sections import Problem
-from tabsync.postgres.catalog import relation_named
 from tabsync.postgres.readonly_text import check_readonly
 
 
 def check_wiring(manual: Manual) -> Iterator[Problem]:
-    """Names that are no tables, roles that the hierarchy doesn't know, a query of the tenants that may write."""
+    """A log that is audited itself, roles that the hierarchy doesn't know, a query of the tenants that may write."""
     audit, users = manual.audit, manual.users
-    names = [(one.name, one.line) for one in audit.tables] + [(audit.log, audit.line)] if audit else []
-    names += [(users.table, users.line)] if users else []
-    for name, line in names:
-        try:
-            relation_named(name)
-        except ValueError:
-            yield Problem(line, f"{name!r} is not the name of a table", "users, or schema.users")
     if audit and any(one.name == audit.log for one in audit.tables):
         yield Problem(audit.line, f"the log {audit.log} can't be audited itself", "other tables")
     if users is None:
