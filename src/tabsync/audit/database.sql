@@ -24,7 +24,7 @@ alter schema tabsync_audit owner to {owner};
 grant usage on schema tabsync_audit to pg_monitor
 
 -- name: tables
--- What is audited, the manual's roles, the seals of the log, and the key of signed claims as the two pads of an HMAC.
+-- What is audited, the manual's roles, and the key of signed claims as the two pads of an HMAC.
 create table if not exists tabsync_audit.settings (name text primary key, value jsonb not null);
 create table if not exists tabsync_audit.tables (
   schema_name text not null,
@@ -36,22 +36,6 @@ create table if not exists tabsync_audit.tables (
   primary key (schema_name, table_name)
 );
 create table if not exists tabsync_audit.roles (role text primary key, above text[] not null, sign_up boolean not null);
-create table if not exists tabsync_audit.seals (
-  n bigint primary key,
-  from_xid xid8 not null,
-  to_xid xid8 not null,
-  first_id bigint,
-  last_id bigint,
-  rows bigint not null,
-  ids_and_hashes bytea not null,
-  previous bytea not null,
-  head bytea not null,
-  cluster text not null,
-  timeline int not null,
-  epoch int not null,
-  mark text,
-  sealed_at timestamptz not null default now()
-);
 create table if not exists tabsync_audit.secret (inner_pad bytea not null, outer_pad bytea not null);
 create sequence if not exists tabsync_audit.gaps minvalue 0 start 0;
 create sequence if not exists tabsync_audit.last_gap minvalue 0 start 0;

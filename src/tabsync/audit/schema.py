@@ -8,6 +8,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from tabsync.audit.functions import write_functions
+from tabsync.audit.log import SEALS
 from tabsync.audit.privileges import close
 from tabsync.audit.setup import DATABASE, OWNER, Setup, rows, run, table_facts
 from tabsync.kernel.step import Facts
@@ -41,6 +42,8 @@ def make_tables(connection: Connection, setup: Setup) -> Facts:
     """The tables and sequences, with what the manual says written into them."""
     with connection.transaction():
         run(connection, "tables")
+        if not rows(connection, "has_seals", of=SEALS)[0]["there"]:
+            connection.execute(SEALS["table"])
         for kind, names in (("table", TABLES), ("sequence", SEQUENCES)):
             for name in names:
                 parts = {"kind": sql.SQL(kind), "name": sql.Identifier(name)}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from tabsync import __version__
+from tabsync.audit.seal import anchor
 from tabsync.backups.copy import copies_of, copy_steps
 from tabsync.backups.readable import readable
 from tabsync.copies.dumps.contents import Contents, Kind, all_but, contents_from_json
@@ -166,7 +167,7 @@ def dump(context: Context, *, backup: str, target: Facts, contents: Facts) -> Fa
         position = catalog.reached(connection)  # before the snapshot, which so has all that was committed by then
         connection.execute("begin isolation level repeatable read read only")
         snapshot = catalog.export_snapshot(connection)
-        facts = {"snapshot": position} | _describe(connection)
+        facts = {"snapshot": position} | _describe(connection) | {"audit": anchor(connection)}
         sender = None
         if not workspace.store().is_local or workspace.keys.encrypting:
             sender = Sender(workspace.store(), staged / "dump", finisher(clients))

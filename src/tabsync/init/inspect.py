@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from tabsync.init.people import People, look_for_people
 from tabsync.kernel.step import Facts
 from tabsync.postgres import catalog
 from tabsync.postgres.catalog import Relation
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What there is in a database that a manual speaks of. zone: of this machine, "" when it has no name."""
+    """What there is in a database that a manual speaks of. zone: of this machine, "" when it has no name;
+    people: where its users seem to be."""
 
     identity: Facts
     provider: str
@@ -30,6 +32,7 @@ class Findings:
     roles: tuple[str, ...]
     bytes: int
     zone: str = "UTC"
+    people: People | None = None
 
 
 def look(connection: Connection) -> Findings:
@@ -42,6 +45,7 @@ def look(connection: Connection) -> Findings:
         roles=tuple(catalog.roles(connection)),
         bytes=int(catalog.database_facts(connection)["bytes"]),
         zone=zone_name(),
+        people=look_for_people(connection),
     )
 
 

@@ -68,7 +68,8 @@ class Manifest:
     snapshot: {"time", "lsn"} that every table was read at; source: the server's identity; database: encoding and
     locale; program: what dumped it, and how; tables: [{"schema", "name", "kind", "estimated_rows", "bytes"}];
     foreign_keys: as catalog.ForeignKey.to_json; not_in_this_backup: what a dump doesn't carry, [{"kind", "name",
-    "statement", "note"}], None: it was not noted.
+    "statement", "note"}], None: it was not noted; audit: the newest seal of its audit log, {"n", "head", "epoch",
+    "sealed_at"}, {} where nothing is sealed.
     """
 
     id: str
@@ -90,6 +91,7 @@ class Manifest:
     excluded_schemas: tuple[str, ...] = ()
     not_in_this_backup: tuple[Facts, ...] | None = None
     physical: Facts = field(default_factory=dict)
+    audit: Facts = field(default_factory=dict)
     encryption: Facts = field(default_factory=dict)
     signature: Facts = field(default_factory=dict, compare=False)
     version: int = VERSION

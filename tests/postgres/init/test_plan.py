@@ -15,7 +15,9 @@ from tabsync.init.plan import FILES, plan_init
 from tabsync.kernel.errors import CannotConnect, Refused
 from tabsync.kernel.runner import Outcome, run
 from tabsync.kernel.step import Risk
+from tabsync.manual.check_wiring import check_wiring
 from tabsync.manual.load import load
+from tabsync.manual.parse import parse
 from tabsync.monitoring.health import check_health
 from tabsync.postgres import catalog
 from tabsync.workspace import Workspace
@@ -56,6 +58,54 @@ def test_the_two_files_fit_the_database(
         assert {str(one) for one in catalog.key_tables(connection)} == {one.name for one in manual.key_tables}
     assert len(manual.enum_labels) == sum(len(one["labels"]) for one in enums) > 5
     assert check_health(workspace, manual)["healthy"] is True
+
+
+def test_users_and_audited_tables_are_proposed(
+    tabsync_database: Callable[..., str], workspaces: Callable[..., Workspace], base: Path
+) -> None:
+    conninfo = tabsync_database()
+    initialized(conninfo, base, workspaces(conninfo, base / "manual.md"))
+    written = (base / "manual.md").read_text()
+    assert load(base / "manual.md").users is None  # a proposal changes nothing
+    before, _, rest = written.partition("<!--\nDecide: users")
+    proposed, _, after = rest.partition("-->\n")
+    manual, problems = parse(before + proposed + after)
+    assert not [*problems, *check_wiring(manual)]
+    assert manual.users
+    assert manual.audit
+    wired = manual.users.model_dump(exclude={"line", "tenants", "tenants_line", "sign_up"})
+    assert wired == {
+        "table": "public.users",
+        "key": "id",
+        "email": "email",
+        "password_hash": "password_hash",
+        "name": "full_name",
+        "role": "role",
+        "verified": "email_verified",
+        "disabled": "disabled_at",
+    }
+    assert manual.audit.log == "public.audit_logs"
+    first, *others = manual.audit.tables
+    assert (first.name, first.must, first.secret) == ("public.users", True, ("password_hash",))
+    assert others
+    assert "SUPER_ADMIN" in manual.hierarchy.names()
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "id int, email text, role text",
+        "id int primary key, email text",
+        'id int primary key, role text, "e-->mail" text',
+    ],
+)
+def test_what_does_not_look_like_users_is_not_proposed(
+    columns: str, databases: Databases, workspaces: Callable[..., Workspace], base: Path
+) -> None:
+    conninfo = databases()
+    run_sql(conninfo, f"create table users ({columns})")
+    initialized(conninfo, base, workspaces(conninfo, base / "manual.md"))
+    assert "Decide: users" not in (base / "manual.md").read_text()
 
 
 def test_tables_of_odd_names_are_healthy_too(
