@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tabsync.audit import partition_log, schema, triggers
+from tabsync.audit import partition_log, role_install, schema, triggers
 from tabsync.audit.setup import Setup, setup_of
 from tabsync.kernel.step import Facts
 from tabsync.manual.model import Hierarchy
@@ -33,4 +33,6 @@ def install_for_tests(connection: Connection, audit: Audit, users: UserWiring | 
         work(connection, setup)
     for one in setup.tables:
         triggers.set_triggers(connection, setup, one)
+    if users:
+        role_install.install(connection, users, setup)
     return setup

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import LiteralString, cast
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -81,6 +81,9 @@ _FUNCTIONS = (
     _Function("guard_update", "", "trigger", "security invoker", public=True),
 )
 
+PUBLIC = tuple(one.name for one in _FUNCTIONS if one.public)
+"""What everybody may call: it only refuses."""
+
 
 def statements(wiring: UserWiring, where: Installed) -> list[sql.Composed]:
     """All statements that install them, in order; each may be repeated.
@@ -141,13 +144,13 @@ def _parts(wiring: UserWiring, where: Installed) -> dict[str, sql.Composable]:
         "key_name": wiring.key,
         "role_name": wiring.role,
         "disabled_name": wiring.disabled,
-        "off": sql.SQL(cast(LiteralString, off)).format(sql.Identifier(wiring.disabled)).as_string(None),
+        "off": sql.SQL(off).format(sql.Identifier(wiring.disabled)).as_string(None),
         "entity": where.entity,
         "tenants": wiring.tenants.strip().rstrip(";"),
     }
     found: dict[str, sql.Composable] = {name: sql.Literal(value) for name, value in values.items()}
     found["log"] = where.log.identifier()
-    found["user_id"] = sql.SQL(cast(LiteralString, _USER_ID.get(where.user_type.split("(")[0], "null")))
+    found["user_id"] = sql.SQL(_USER_ID.get(where.user_type.split("(")[0], "null"))
     for block in ("declare", "types", "enter_role"):
         name = "enter" if block == "enter_role" else block
         found[name] = _sql(block, **found)
@@ -157,4 +160,4 @@ def _parts(wiring: UserWiring, where: Installed) -> dict[str, sql.Composable]:
 def _sql(block: str, **parts: sql.Composable) -> sql.Composed:
     lines = _SQL[block].split("\n")
     first = next(number for number, line in enumerate(lines) if not line.startswith("--"))
-    return sql.SQL(cast(LiteralString, "\n".join(lines[first:]))).format(**parts)
+    return sql.SQL("\n".join(lines[first:])).format(**parts)

@@ -339,3 +339,19 @@ for each statement execute function tabsync_audit.guard_update()
 -- name: always
 -- Also where session_replication_role is replica.
 alter table {table} enable always trigger {name}
+
+-- name: installed_functions
+-- Our functions as they are; public: whether everybody may call it.
+select p.proname::text as name, p.prosrc as body, r.rolname::text as owner,
+       exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x where x.grantee = 0) as public
+  from pg_proc p
+  join pg_namespace n on n.oid = p.pronamespace
+  join pg_roles r on r.oid = p.proowner
+ where n.nspname = 'tabsync_audit'
+
+-- name: guards
+-- The triggers of a table that are ours; only ALWAYS is on.
+select t.tgname::text as name,
+       case t.tgenabled when 'A' then 'on' when 'D' then 'disabled' else 'not ALWAYS' end as state
+  from pg_trigger t
+ where t.tgrelid = to_regclass(%(table)s) and t.tgname like 'tabsync\_guard\_%%'

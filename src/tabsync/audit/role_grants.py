@@ -24,7 +24,7 @@ _OPTION = sql.SQL("with grant option")
 
 
 def update_grants(connection: Connection, wiring: UserWiring) -> list[Facts]:
-    """Who may update which columns of the users, besides the owner: schema, name, role, column ("" is all), grantable."""
+    """Who but the owner may update which columns of the users: schema, name, role, column ("": all), grantable."""
     oids = [facts["oid"] for one in _parts(connection, wiring) if (facts := table_facts(connection, one))]
     return rows(connection, "update_grants", of=_SQL, oids=oids)
 
@@ -56,7 +56,7 @@ def revoke(connection: Connection, wiring: UserWiring) -> Facts:
 
 
 def give_back(connection: Connection, wiring: UserWiring) -> Facts:
-    """Give back what was revoked, but to whom nothing of it was left meanwhile: somebody has revoked that on purpose."""
+    """Give back what was revoked, but to nobody who has nothing of it left: somebody has revoked that on purpose."""
     kept, now = _kept(connection), update_grants(connection, wiring)
     still = {(_table(one), one["role"]) for one in now}
     given = []
@@ -76,9 +76,7 @@ def give_back(connection: Connection, wiring: UserWiring) -> Facts:
 def drift(connection: Connection, wiring: UserWiring) -> list[str]:
     """What isn't any more as revoke() left it: who may update the role, and columns that nobody was granted since."""
     now, kept = update_grants(connection, wiring), _kept(connection)
-    found = [
-        f"{_who(role)} may update {quoted(wiring.role)} of {table}" for table, role, _ in _losing(wiring, now)
-    ]
+    found = [f"{_who(role)} may update {quoted(wiring.role)} of {table}" for table, role, _ in _losing(wiring, now)]
     for one in kept:
         has = {other["column"] for other in now if (_table(other), other["role"]) == (_table(one), one["role"])}
         if one["column"] or not has or "" in has:
