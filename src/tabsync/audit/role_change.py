@@ -88,8 +88,8 @@ PUBLIC = tuple(one.name for one in _FUNCTIONS if one.public)
 def statements(wiring: UserWiring, where: Installed) -> list[sql.Composed]:
     """All statements that install them, in order; each may be repeated.
 
-    They run in a session whose names mean what they mean to the application (resolve_as_application): the manual's query
-    of the tenants is resolved so for good.
+    They run in a session whose names mean what they mean to the application (resolve_as_application): so the manual's
+    query of the tenants is resolved for good.
     """
     return [*_functions(wiring, where), *_triggers(where)]
 

@@ -26,6 +26,8 @@ from tabsync.procedures.scheduled import GROUPS as SCHEDULE_GROUPS
 from tabsync.procedures.scheduled import PROCEDURES as SCHEDULED
 from tabsync.sessions.procedures import GROUPS as SESSION_GROUPS
 from tabsync.sessions.procedures import PROCEDURES as SESSIONS
+from tabsync.users.procedures import GROUPS as USER_GROUPS
+from tabsync.users.procedures import PROCEDURES as USERS
 
 if TYPE_CHECKING:
     from tabsync.kernel.page import Page
@@ -38,6 +40,7 @@ GROUPS: tuple[Group, ...] = (
     *SESSION_GROUPS,
     *MAINTENANCE_GROUPS,
     *APP_GROUPS,
+    *USER_GROUPS,
     *RUNBOOK_GROUPS,
     *BACKUP_GROUPS,
     *SCHEDULE_GROUPS,
@@ -49,6 +52,7 @@ PROCEDURES: tuple[Procedure, ...] = (
     *SESSIONS,
     *MAINTENANCE,
     *APP,
+    *USERS,
     *RUNBOOKS,
     *BACKUPS,
     *SCHEDULED,

@@ -33,10 +33,12 @@ PEOPLE = {
 """By their names; "admin" has a role that the manual doesn't know, and the 2 belong to another restaurant."""
 
 _TENANTS = """
-insert into restaurants (owner_id, name, slug) select id, full_name, full_name from users where role = 'RESTAURANT_OWNER';
+insert into restaurants (owner_id, name, slug)
+select id, full_name, full_name from users where role = 'RESTAURANT_OWNER';
 insert into staff (restaurant_id, user_id, position)
 select r.id, u.id, 'WAITER' from restaurants r join users u
-    on r.name = 'owner' and u.full_name in ('waiter', 'kitchen', 'admin') or r.name = 'owner2' and u.full_name = 'waiter2'
+    on r.name = 'owner' and u.full_name in ('waiter', 'kitchen', 'admin')
+    or r.name = 'owner2' and u.full_name = 'waiter2'
 """
 
 
@@ -88,4 +90,3 @@ def entries(session: psycopg.Connection, action: str = "ROLE_CHANGE") -> list[tu
         " where action = %s and origin is not null order by id",
         (action,),
     ).fetchall()
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import product
 
 import psycopg
-import pytest
 
 from tests.postgres.users.people import MANUAL, PEOPLE, ROLES, change, entries, key, role
 
@@ -20,8 +19,13 @@ def test_the_role_and_its_entry_are_written_together(session: psycopg.Connection
     who = key(session, "owner")
     written = [(key(session, "waiter"), {"role": "WAITER"}, {"role": "KITCHEN"}, who, "password", "cooks better")]
     assert [one[:6] for one in entries(session)] == written
-    both = "select count(distinct xid), count(*) from audit_logs where entity_id = %s and origin is not null and action in"
-    assert session.execute(both.encode() + b" ('ROLE_CHANGE', 'UPDATE')", (key(session, "waiter"),)).fetchone() == (1, 2)
+    both = (
+        "select count(distinct xid), count(*) from audit_logs where entity_id = %s and origin is not null and action in"
+    )
+    assert session.execute(both.encode() + b" ('ROLE_CHANGE', 'UPDATE')", (key(session, "waiter"),)).fetchone() == (
+        1,
+        2,
+    )
 
 
 def allowed(actor: str, target: str, to: str) -> bool:
