@@ -139,7 +139,7 @@ declare
   v_old text;
   v_rank text;
 begin
-  if coalesce(btrim(reason), '') = '' or coalesce(btrim(actor), '') = '' then
+  if coalesce(reason, '') !~ '[^[:space:]]' or coalesce(actor, '') !~ '[^[:space:]]' then
     raise exception 'a reason, and who acts, have to be said' using errcode = 'TS001';
   end if;
   if to_role is not null and not exists (select from tabsync_audit.roles r where r.role = to_role) then

@@ -38,7 +38,16 @@ def user(directory: Path, conninfo: str, *words: str, password: str = PASSWORD, 
 
 
 def test_a_user_is_promoted_by_another_one(directory: Path, conninfo: str) -> None:
-    asked = ("promote", "Waiter@Example.com ", "--to", "KITCHEN", "--reason", "cooks better", "--by", "owner@example.com")
+    asked = (
+        "promote",
+        "Waiter@Example.com ",
+        "--to",
+        "KITCHEN",
+        "--reason",
+        "cooks better",
+        "--by",
+        "owner@example.com",
+    )
     shown = user(directory, conninfo, *asked, "--dry-run")
     assert "change_role_as" in shown.out, shown.err
     done = user(directory, conninfo, *asked)
