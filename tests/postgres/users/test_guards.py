@@ -12,10 +12,7 @@ from tests.postgres.users.people import MANUAL, ROLES, key, role
 
 @pytest.fixture
 def app(guarded: Callable[..., str]) -> Iterator[psycopg.Connection]:
-    """The application's session in a database where it may do much: the users belong to another role that is no superuser.
-
-    It stands before the log is installed, and owns a schema of its own.
-    """
+    """The application's session in a database where it may do much, and owns a schema."""
     conninfo = guarded()
     with psycopg.connect(conninfo, autocommit=True) as session:
         session.execute("drop role if exists app_login")
@@ -51,8 +48,8 @@ WAYS = {
     " when not matched then insert (email, full_name, role) values ('x@example.com', 'x', '{to}')",
     "own function": "select own.become('{who}', '{to}')",
     "guarded function": "select tabsync_audit.change_role('{key}', '{to}', 'because')",
-    "its inside": "select tabsync_audit.change_role_as('{key}', null, '{to}', '{super}', 'password', 'because')",
-    "its inside as nobody": "select tabsync_audit.change_role_as('{key}', null, '{to}', 'me', 'break-glass', 'because')",
+    "its inside": "select tabsync_audit.change_role_as('{key}', null, '{to}', '{super}', 'password', 'so')",
+    "its inside as nobody": "select tabsync_audit.change_role_as('{key}', null, '{to}', 'me', 'break-glass', 'so')",
     "its inmost": "select tabsync_audit.users_set_role('{key}', '{to}')",
 }
 _GIVES_SIGN_UP = ("insert", "several", "from a query", "view that inserts", "merge inserts")
@@ -124,8 +121,8 @@ def test_the_types_may_be_created_anew_between_two_calls(app: psycopg.Connection
     with app.transaction():
         app.execute("update users set role = 'CUSTOMER' where role = 'ADMIN'")
         app.execute(
-            "create type \"UserRole_new\" as enum ('SUPER_ADMIN', 'CONSULTANT', 'RESTAURANT_OWNER', 'WAITER', 'KITCHEN',"
-            " 'CUSTOMER')"
+            'create type "UserRole_new" as enum'
+            " ('SUPER_ADMIN', 'CONSULTANT', 'RESTAURANT_OWNER', 'WAITER', 'KITCHEN', 'CUSTOMER')"
         )
         app.execute('alter table users alter column role type "UserRole_new" using role::text::"UserRole_new"')
         app.execute('drop type "UserRole"')

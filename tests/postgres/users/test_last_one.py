@@ -43,7 +43,7 @@ def test_there_is_always_one_left(
             session, other = two[mine], names[1 - mine]
             with session.transaction():
                 session.execute("select count(*) from users")  # the snapshot is from before the other one's change
-                ready.wait(10)
+                ready.wait(10)  # noqa: B023
                 try:
                     change(session, other, "CONSULTANT", names[mine])
                     states.append("done")  # noqa: B023

@@ -55,6 +55,6 @@ def test_a_user_is_promoted_by_another_one(directory: Path, conninfo: str) -> No
     assert "waiter@example.com is KITCHEN now" in done.out
     with psycopg.connect(conninfo) as session:
         assert role(session, "waiter") == "KITCHEN"
-        assert entries(session)[0][3:6] == (key(session, "owner"), "password", "cooks better")
+        assert entries(session)[0][3:6] == (key(session, "owner"), "password", "cooks")
     again = user(directory, conninfo, *asked)
     assert (again.code, "is KITCHEN already" in again.err) == (4, True)
