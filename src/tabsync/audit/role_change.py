@@ -81,6 +81,9 @@ _FUNCTIONS = (
     _Function("guard_update", "", "trigger", "security invoker", public=True),
 )
 
+NAMES = frozenset(one.name for one in _FUNCTIONS)
+"""All of them."""
+
 PUBLIC = tuple(one.name for one in _FUNCTIONS if one.public)
 """What everybody may call: it only refuses."""
 

@@ -355,3 +355,17 @@ select t.tgname::text as name,
        case t.tgenabled when 'A' then 'on' when 'D' then 'disabled' else 'not ALWAYS' end as state
   from pg_trigger t
  where t.tgrelid = to_regclass(%(table)s) and t.tgname like 'tabsync\_guard\_%%'
+
+-- name: strangers
+-- Who may call one of them by a default privilege (of Supabase, for one), and isn't meant to.
+select p.proname::text as name, pg_get_function_identity_arguments(p.oid) as arguments, r.rolname::text as role
+  from pg_proc p
+  join pg_namespace n on n.oid = p.pronamespace
+ cross join aclexplode(p.proacl) x
+  join pg_roles r on r.oid = x.grantee
+ where n.nspname = 'tabsync_audit' and p.proname = any (%(ours)s) and p.proname <> all (%(public)s)
+   and x.grantee <> p.proowner and r.rolname <> %(owner)s and p.proname <> 'change_role'
+
+-- name: shut
+-- Not for those.
+revoke all on function tabsync_audit.{name}({arguments}) from {role} cascade

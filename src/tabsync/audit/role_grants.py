@@ -25,8 +25,7 @@ _OPTION = sql.SQL("with grant option")
 
 def update_grants(connection: Connection, wiring: UserWiring) -> list[Facts]:
     """Who but the owner may update which columns of the users: schema, name, role, column ("": all), grantable."""
-    oids = [facts["oid"] for one in _parts(connection, wiring) if (facts := table_facts(connection, one))]
-    return rows(connection, "update_grants", of=_SQL, oids=oids)
+    return _grants_on(connection, _parts(connection, wiring))
 
 
 def told(wiring: UserWiring, grants: Sequence[Facts]) -> list[str]:
@@ -55,22 +54,30 @@ def revoke(connection: Connection, wiring: UserWiring) -> Facts:
     return {"revoked": [f"{_who(role)} on {table}" for table, role in sorted(losing)]}
 
 
-def give_back(connection: Connection, wiring: UserWiring) -> Facts:
+def give_back(connection: Connection) -> Facts:
     """Give back what was revoked, but to nobody who has nothing of it left: somebody has revoked that on purpose."""
-    kept, now = _kept(connection), update_grants(connection, wiring)
+    kept = _kept(connection)
+    tables = {relation_named(_table(one)) for one in kept}
+    now = _grants_on(connection, tables)
     still = {(_table(one), one["role"]) for one in now}
-    given = []
-    for table, role in sorted({(_table(one), one["role"]) for one in kept} & still):
-        mine = [one for one in kept if (_table(one), one["role"]) == (table, role)]
-        whole = next((one for one in mine if not one["column"]), None)
-        names = {"table": relation_named(table).identifier(), "role": role_named(role)}
-        if whole:
-            run(connection, "revoke", of=_SQL, **names)
-            run(connection, "grant_table", of=_SQL, **names, option=_option(whole["grantable"]))
-        _grant(connection, table, role, [one for one in mine if one["column"]], without="")
-        given.append(f"{_who(role)} on {table}")
-    connection.execute(_SQL["forget"])
+    with connection.transaction():
+        given = [
+            _give_back(connection, kept, table, role)
+            for table, role in sorted({(_table(one), one["role"]) for one in kept} & still)
+        ]
+        connection.execute(_SQL["forget"])
     return {"given_back": given}
+
+
+def _give_back(connection: Connection, kept: Sequence[Facts], table: str, role: str) -> str:
+    mine = [one for one in kept if (_table(one), one["role"]) == (table, role)]
+    whole = next((one for one in mine if not one["column"]), None)
+    if whole:
+        names = {"table": relation_named(table).identifier(), "role": role_named(role)}
+        run(connection, "revoke", of=_SQL, **names)
+        run(connection, "grant_table", of=_SQL, **names, option=_option(whole["grantable"]))
+    _grant(connection, table, role, [one for one in mine if one["column"]], without="")
+    return f"{_who(role)} on {table}"
 
 
 def drift(connection: Connection, wiring: UserWiring) -> list[str]:
@@ -87,13 +94,18 @@ def drift(connection: Connection, wiring: UserWiring) -> list[str]:
 
 
 def repair(connection: Connection, wiring: UserWiring) -> Facts:
-    """Put right what drift() tells: revoke again, and grant the columns that came since."""
+    """Put right what drift() tells, in the transaction that is open: grant the columns that came since, and revoke."""
     kept, now = _kept(connection), update_grants(connection, wiring)
     for one in (one for one in kept if not one["column"]):
         has = {other["column"] for other in now if (_table(other), other["role"]) == (_table(one), one["role"])}
         if has and "" not in has:
             _grant(connection, _table(one), one["role"], [one], without=wiring.role)
     return revoke(connection, wiring)
+
+
+def _grants_on(connection: Connection, tables: Iterable[Relation]) -> list[Facts]:
+    oids = [facts["oid"] for one in tables if (facts := table_facts(connection, one))]
+    return rows(connection, "update_grants", of=_SQL, oids=oids)
 
 
 def _losing(wiring: UserWiring, grants: Iterable[Facts]) -> Iterator[tuple[str, str, bool]]:

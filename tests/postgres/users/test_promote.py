@@ -27,7 +27,7 @@ def conninfo(guarded: Callable[..., str]) -> str:
 
 def user(directory: Path, conninfo: str, *words: str, password: str = PASSWORD, **env: str) -> Done:
     """Run `tabsync user ...` with a password at its standard input."""
-    argv = [TABSYNC, "user", *words, "--password-fd", "0"]
+    argv = [str(TABSYNC), "user", *words, "--password-fd", "0"]
     (directory / "tabsync.toml").touch()  # with one, the manual is the profile's
     given = environment(directory, TABSYNC_DATABASE=conninfo, **env)
     done = subprocess.run(
@@ -55,6 +55,6 @@ def test_a_user_is_promoted_by_another_one(directory: Path, conninfo: str) -> No
     assert "waiter@example.com is KITCHEN now" in done.out
     with psycopg.connect(conninfo) as session:
         assert role(session, "waiter") == "KITCHEN"
-        assert entries(session)[0][3:6] == (key(session, "owner"), "password", "cooks")
+        assert entries(session)[0][3:6] == (key(session, "owner"), "password", "cooks better")
     again = user(directory, conninfo, *asked)
     assert (again.code, "is KITCHEN already" in again.err) == (4, True)
