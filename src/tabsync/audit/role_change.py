@@ -63,6 +63,7 @@ _FUNCTIONS = (
     _Function("users_role", "who text", "text", of_users=True),
     _Function("users_share", "one text, other text", "boolean", of_users=True, as_application=True),
     _Function("users_set_role", "who text, to_role text", of_users=True),
+    _Function("users_add", "email text, name text, hash text, to_role text", "text", of_users=True),
     _Function("users_set_disabled", "who text, off boolean", of_users=True),
     _Function(
         "check_change",
@@ -72,6 +73,11 @@ _FUNCTIONS = (
     _Function(
         "change_role_as",
         "target text, found_role text, to_role text, actor text, actor_how text, reason text",
+        "jsonb",
+    ),
+    _Function(
+        "create_admin_as",
+        "email text, name text, hash text, to_role text, actor text, actor_how text, reason text",
         "jsonb",
     ),
     _Function("change_role", "target text, to_role text, reason text", "jsonb"),
@@ -147,6 +153,10 @@ def _parts(wiring: UserWiring, where: Installed) -> dict[str, sql.Composable]:
         "key_name": wiring.key,
         "role_name": wiring.role,
         "disabled_name": wiring.disabled,
+        "email_name": wiring.email,
+        "name_name": wiring.name,
+        "hash_name": wiring.password_hash,
+        "verified_name": wiring.verified,
         "off": sql.SQL(off).format(sql.Identifier(wiring.disabled)).as_string(None),
         "entity": where.entity,
         "tenants": wiring.tenants.strip().rstrip(";"),

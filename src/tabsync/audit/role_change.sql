@@ -126,6 +126,64 @@ begin
   end if;
 end
 
+-- name: users_add
+-- As the owner of the users: one more. What a column needs, and has no default, is made where its type tells how.
+declare
+{declare}
+  v_columns text[];
+  v_values text[];
+  v_lacking text;
+  v_new text;
+begin
+{types}
+  select array_agg(format('%I', a.attname) order by a.attnum),
+         array_agg(case
+           when a.attname = {email_name} then format('$1::%s', format_type(a.atttypid, a.atttypmod))
+           when a.attname = {name_name} then format('$2::%s', format_type(a.atttypid, a.atttypmod))
+           when a.attname = {hash_name} then format('$3::%s', format_type(a.atttypid, a.atttypmod))
+           when a.attname = {role_name} then format('$4::%s', v_role_type)
+           when a.attname = {verified_name} and t.typname = 'bool' then 'true'
+           when a.attname = {verified_name} or t.typcategory = 'D' then 'statement_timestamp()'
+           when a.attname = {key_name} and t.typname = 'uuid' then 'gen_random_uuid()'
+           when a.attname = {key_name} and t.typcategory = 'S' then 'gen_random_uuid()::text' end order by a.attnum)
+    into v_columns, v_values
+    from pg_attribute a
+    join pg_type t on t.oid = a.atttypid
+   where a.attrelid = to_regclass(v_users) and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+     and (a.attname in ({email_name}, {name_name}, {hash_name}, {role_name}, {verified_name})
+          or a.attnotnull and not a.atthasdef and a.attidentity = '' and t.typdefault is null);
+  select c.name into v_lacking from unnest(v_columns, v_values) c(name, value) where c.value is null limit 1;
+  if found then
+    raise exception 'the column % has to be given, and has no default', v_lacking
+      using errcode = 'TS001', hint = 'Insert the user as the application does, then: tabsync user promote --break-glass';
+  end if;
+  execute format('insert into %s as u (%s) values (%s) returning u.%I::text', v_users, array_to_string(v_columns, ', '),
+                 array_to_string(v_values, ', '), {key_name})
+    into v_new using email, name, hash, to_role;
+  if v_new is null then
+    raise exception 'the user was not inserted'
+      using errcode = 'TS001', hint = 'Look at the triggers and rules of the users'' table.';
+  end if;
+  return v_new;
+end
+
+-- name: create_admin_as
+-- Creates somebody with a top role, who has nobody above; for a person on the host of tabsync alone.
+declare
+  v_actor constant text := null;
+  v_target jsonb;
+begin
+  if coalesce(reason, '') !~ '[^[:space:]]' or coalesce(actor, '') !~ '[^[:space:]]' then
+    raise exception 'a reason, and who acts, have to be said' using errcode = 'TS001';
+  end if;
+  if not exists (select from tabsync_audit.roles r where r.role = to_role and r.above = '{{}}') then
+    raise exception '% is no top role of the manual', to_role using errcode = 'TS001', hint = 'tabsync manual show roles';
+  end if;
+  v_target := jsonb_build_object('key', tabsync_audit.users_add(email, name, hash, to_role), 'role', null);
+  {enter}
+  return jsonb_build_object('key', v_target ->> 'key', 'new', to_role);
+end
+
 -- name: check_change
 -- The rules of a change, on rows that are locked: gives who is changed, as it is now. What the manual does not allow
 -- raises TS001. actor_how 'break-glass' and 'host' stand for a person who is no user, and by the reason alone; the last
@@ -206,7 +264,8 @@ end
 -- The entry of a change of role: both as they really were.
 insert into {log} (user_id, action, entity_type, entity_id, old_value, new_value, created_at, origin, table_name,
                      db_role, actor, actor_how, reason)
-  values ({user_id}, 'ROLE_CHANGE', {entity}, v_target ->> 'key', jsonb_build_object('role', v_target ->> 'role'),
+  values ({user_id}, 'ROLE_CHANGE', {entity}, v_target ->> 'key',
+          case when v_target ->> 'role' is not null then jsonb_build_object('role', v_target ->> 'role') end,
           jsonb_build_object('role', to_role), statement_timestamp(), 'function', {users_text},
           nullif(current_setting('role'), 'none'), actor, actor_how, reason);
 

@@ -82,7 +82,8 @@ def _installed(connection: Connection, setup: Setup, revoke: Callable[[Connectio
         for one in statements(wiring, where):
             connection.execute(one)
         resolve_in_catalog(connection, local=True)
-        for stranger in rows(connection, "strangers", of=_SQL, ours=sorted(NAMES), public=list(PUBLIC), owner=where.owner):
+        ours = {"ours": sorted(NAMES), "public": list(PUBLIC), "owner": where.owner}
+        for stranger in rows(connection, "strangers", of=_SQL, **ours):
             given = {"name": sql.Identifier(stranger["name"]), "arguments": sql.SQL(stranger["arguments"])}
             connection.execute(sql.SQL(_SQL["shut"]).format(role=role_named(stranger["role"]), **given))
         return revoke(connection, wiring)

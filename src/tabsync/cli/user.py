@@ -10,20 +10,56 @@ import click
 
 if TYPE_CHECKING:
     from tabsync.cli.terminal import Terminal
+    from tabsync.kernel.procedure import Planned
     from tabsync.users.change import Promote
+    from tabsync.users.create import Create
+    from tabsync.users.disable import Disable
+    from tabsync.workspace import Workspace
 
 _LONGEST = 4_096
 
 
 def change_command(terminal: Terminal, request: Promote) -> int:
     """Plan the change, have the one who does it prove who it is, and carry it out."""
+    from tabsync.users.change import plan_change
+
+    found = terminal.workspace()
+    return _proven(terminal, found, request, plan_change(found, request))
+
+
+def disable_command(terminal: Terminal, request: Disable) -> int:
+    """The same for disabling an account."""
+    from tabsync.users.disable import plan_disable
+
+    found = terminal.workspace()
+    return _proven(terminal, found, request, plan_disable(found, request))
+
+
+def create_command(terminal: Terminal, request: Create) -> int:
+    """Plan the new user, ask for the password twice, and create it."""
+    from dataclasses import replace
+
+    from tabsync.cli.perform import carry_out
+    from tabsync.kernel.procedure import planned
+    from tabsync.users.create import HASH, plan_create
+    from tabsync.users.password import hash_of
+
+    found = terminal.workspace()
+    made: Planned[Workspace] = planned(terminal.procedure, request, plan_create(found, request))
+    if not terminal.dry_run:
+        password = asked_password(f"Password of {request.email}", request.password_fd, twice=True)
+        found = replace(found, secrets={HASH: hash_of(password)})
+    return carry_out(terminal, found, request, made)
+
+
+def _proven(terminal: Terminal, found: Workspace, request: Promote | Disable, plan: Planned[Workspace]) -> int:
+    """Carry out a plan once the one who does it has given the password."""
     from tabsync.cli.perform import carry_out
     from tabsync.kernel.procedure import planned
     from tabsync.users.actor import check_password_of
-    from tabsync.users.change import About, plan_change
+    from tabsync.users.change import About
 
-    found = terminal.workspace()
-    made = planned(terminal.procedure, request, plan_change(found, request))
+    made = planned(terminal.procedure, request, plan)
     about = made.about
     if not terminal.dry_run and isinstance(about, About) and about.actor.user:
         password = asked_password(f"Password of {about.actor.user.email}", request.password_fd)

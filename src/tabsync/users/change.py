@@ -82,8 +82,7 @@ def plan_change(workspace: Workspace, request: Promote, actor: Actor | None = No
         reason=reason,
         **who.to_json(),
     )
-    words = (user.key, user.role, request.to, who.who, who.how, reason)
-    preview = f"select tabsync_audit.change_role_as({', '.join(map(_literal, words))})"
+    preview = called("change_role_as", user.key, user.role, request.to, who.who, who.how, reason)
     back = "promote" if verb == "demote" else "demote"
     step = Step(
         "change",
@@ -129,6 +128,12 @@ def checked_reason(reason: str) -> str:
     if len(given) > LONGEST_REASON or not given.isprintable():
         raise BadUsage(f"the reason is not one line of at most {LONGEST_REASON} characters", "write a shorter one")
     return given
+
+
+def called(function: str, *values: str) -> str:
+    """The call of a guarded function, as a plan shows it."""
+    texts = ", ".join("'" + one.replace("'", "''") + "'" for one in values)
+    return f"select tabsync_audit.{function}({texts})"
 
 
 @contextmanager
@@ -177,7 +182,3 @@ def _check(hierarchy: Hierarchy, verb: str, user: User, to: str, actor: Actor) -
                 f"{actor.user.email} is {rank}, which is not above {role}",
                 "to see the order: tabsync manual show roles",
             )
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -46,6 +46,20 @@ select tabsync_audit.change_role_as(%(target)s, %(found)s, %(to)s, %(actor)s, %(
 -- The guarded change of the other kind.
 select tabsync_audit.disable_user_as(%(target)s, %(off)s, %(actor)s, %(how)s, %(reason)s)
 
+-- name: create_admin
+-- The first one, or another one, from the host.
+select tabsync_audit.create_admin_as(%(email)s, %(name)s, %(hash)s, %(to)s, %(actor)s, 'host', %(reason)s)
+
+-- name: quiet
+-- What a superuser can keep the server's log from repeating: a hash, in the values of a statement or of a row.
+select set_config(s.name, s.value, false)
+  from (values ('log_statement', 'none'), ('log_min_duration_statement', '-1'), ('log_min_duration_sample', '-1'),
+               ('log_transaction_sample_rate', '0'), ('log_min_error_statement', 'panic'), ('log_error_verbosity', 'terse'),
+               ('log_parameter_max_length', '0'), ('debug_print_plan', 'off'), ('debug_print_parse', 'off'),
+               ('debug_print_rewritten', 'off'), ('log_parameter_max_length_on_error', '0')) s(name, value)
+ where current_setting('is_superuser') = 'on' or s.name in ('debug_print_plan', 'debug_print_parse',
+                                                            'debug_print_rewritten', 'log_parameter_max_length_on_error')
+
 -- name: log
 -- The audit log, where it is installed.
 select s.value #>> '{}' as log from tabsync_audit.settings s where s.name = 'log'
@@ -58,19 +72,19 @@ select coalesce(has_table_privilege(to_regclass('tabsync_audit.settings'), 'sele
 -- What the log says of the roles of some users, newest first: a change by our function, one by UPDATE, the INSERT. The
 -- UPDATE that our function made has an entry of its own kind in the same transaction.
 select l.id, l.entity_id as key, l.action, l.old_value ->> {role_key} as old, l.new_value ->> {role_key} as new,
-       l.created_at as at, coalesce(l.actor, l.db_user) as who, l.actor_how as how, l.db_user, l.app, l.reason
+       l.created_at as at, coalesce(l.actor, l.db_user) as who, l.actor_how as how, l.origin, l.app, l.reason
   from {log} l
  where l.entity_type = %(entity)s and l.entity_id = any (%(keys)s)
    and l.action in ('INSERT', 'UPDATE') and l.origin = 'trigger' and l.new_value ? {role_key}
    and not exists (select from {log} f where f.xid = l.xid and f.entity_id = l.entity_id and f.entity_type = %(entity)s
-                      and f.origin = 'function' and f.action in ('ROLE_CHANGE', 'CREATE_SUPER_ADMIN'))
+                      and f.origin = 'function' and f.action = 'ROLE_CHANGE')
 union all
 select l.id, l.entity_id, l.action,
        case when l.action in ('DISABLE', 'ENABLE') then l.old_value ->> 'disabled' else l.old_value ->> 'role' end,
        case when l.action in ('DISABLE', 'ENABLE') then l.new_value ->> 'disabled' else l.new_value ->> 'role' end,
-       l.created_at, coalesce(l.actor, l.user_id::text, l.db_user), l.actor_how, l.db_user, l.app, l.reason
+       l.created_at, coalesce(l.actor, l.user_id::text, l.db_user), l.actor_how, l.origin, l.app, l.reason
   from {log} l
  where l.entity_type = %(entity)s and l.entity_id = any (%(keys)s)
-   and l.action in ('ROLE_CHANGE', 'DISABLE', 'ENABLE', 'CREATE_SUPER_ADMIN')
+   and l.action in ('ROLE_CHANGE', 'DISABLE', 'ENABLE')
  order by at desc, id desc
  limit %(limit)s

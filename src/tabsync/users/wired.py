@@ -89,6 +89,11 @@ def user_by_email(connection: Connection, wiring: UserWiring, email: str) -> Use
     return found[0]
 
 
+def users_at(connection: Connection, wiring: UserWiring, email: str) -> list[User]:
+    """All users whose address is this one, as the database compares them."""
+    return _found(connection, wiring, email=email)
+
+
 def plain_address(email: str) -> str:
     """An address as it is compared: without spaces around it, in one form of Unicode. Raises BadUsage."""
     given = unicodedata.normalize("NFC", email).strip()
@@ -127,6 +132,18 @@ def history(connection: Connection, manual: Manual, keys: Sequence[str], limit: 
     with suppress(psycopg.errors.InsufficientPrivilege), connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, {"entity": entity, "keys": list(keys), "limit": limit}).fetchall()
     return None
+
+
+def told_of(connection: Connection, manual: Manual, keys: Sequence[str], limit: int = 20) -> list[Facts] | None:
+    """The same, with the address of who did it where that is a user."""
+    found = history(connection, manual, keys, limit)
+    if found is None or manual.users is None:
+        return found
+    known: dict[str, str] = {}
+    for who in {one["who"] for one in found if one["who"] and one["how"] not in ("break-glass", "host")}:
+        user = user_by_key(connection, manual.users, who)
+        known[who] = user.email if user else who
+    return [one | {"who": known.get(one["who"], one["who"])} for one in found]
 
 
 def log_of(connection: Connection) -> str:
