@@ -67,7 +67,7 @@ select coalesce(r.rolname::text, 'PUBLIC'), x.privilege_type || ' (' || a.attnam
 
 -- name: members
 -- Who may act as the owner without being a superuser.
-select m.rolname::text as role
+select distinct m.rolname::text as role
   from pg_auth_members a
   join pg_roles o on o.oid = a.roleid
   join pg_roles m on m.oid = a.member
