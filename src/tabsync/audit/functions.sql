@@ -1,0 +1,254 @@
+-- name: must
+-- The trigger's function where a change must be recorded: what fails here fails the change. Composed: {rows} is one of
+-- the statements below. A column of the table may be named like a variable, so rows are only spoken of as a whole.
+-- https://www.postgresql.org/docs/current/plpgsql-trigger.html
+#variable_conflict use_variable
+declare
+  v_table constant text := tg_argv[0];
+  v_entity constant text := tg_argv[1];
+  v_keys constant text[] := tg_argv[2]::text[];
+  v_key constant text := case when cardinality(v_keys) = 1 then v_keys[1] end;
+  v_secret constant text[] := nullif(tg_argv[3]::text[], '{{}}');
+  v_mask jsonb;
+  v_actor text;
+  v_how text;
+  v_user {user_type};
+  v_xid xid8;
+{declare}
+begin
+{begin}
+{before}
+{rows}
+  return null;
+end
+
+-- name: possible
+-- The same where it is recorded when possible: an error is kept from the change by a subtransaction. Only the first
+-- 32 statements of a transaction have one, as 64 fill the cache of them; a setting counts. It is everybody's to set, so
+-- the worst that it may bring about is a statement without its guard.
+-- https://www.postgresql.org/docs/current/subxacts.html
+#variable_conflict use_variable
+declare
+  v_table constant text := tg_argv[0];
+  v_entity constant text := tg_argv[1];
+  v_keys constant text[] := tg_argv[2]::text[];
+  v_key constant text := case when cardinality(v_keys) = 1 then v_keys[1] end;
+  v_secret constant text[] := nullif(tg_argv[3]::text[], '{{}}');
+  v_guard constant text := coalesce(current_setting('tabsync.audit_guard', true), '');
+  v_mask jsonb;
+  v_actor text;
+  v_how text;
+  v_user {user_type};
+  v_xid xid8;
+{declare}
+begin
+{begin}
+  if v_guard ~ '^[0-9]{{2,6}}$' and v_guard::int >= 32 then
+{before}
+{rows}
+    return null;
+  end if;
+  begin
+    if v_guard = 'failed' then
+      perform set_config('lock_timeout', '1ms', true);
+    end if;
+{before}
+{rows}
+    if v_guard <> 'failed' then
+      perform set_config('tabsync.audit_guard', case when v_guard ~ '^[0-9]{{1,6}}$' then v_guard::int + 1 else 1 end::text, true);
+    end if;
+  exception when others then
+    perform set_config('tabsync.audit_guard', 'failed', true);
+    begin
+      perform nextval('tabsync_audit.gaps') from {transition};
+    exception when others then null;
+    end;
+    begin
+      perform setval('tabsync_audit.last_gap', extract(epoch from clock_timestamp())::bigint);
+    exception when others then null;
+    end;
+    raise warning 'a change of % was not recorded in the audit log: %', v_table, sqlerrm using errcode = sqlstate;
+  end;
+  return null;
+end
+
+-- name: begin_rows
+-- A statement that changed nothing leaves no trace.
+  if not exists (select from {transition}) then
+    return null;
+  end if;
+
+-- name: before_rows
+-- What is the same for all rows of a statement is found once.
+  v_xid := pg_current_xact_id();
+  if current_setting('tabsync.claims', true) <> '' or current_setting('request.jwt.claims', true) <> '' then
+    select w.actor, w.how into v_actor, v_how from tabsync_audit.who() w;
+    v_user := {user_id};
+  end if;
+  if v_secret is not null then
+    v_mask := jsonb_object(v_secret, array_fill('(secret)'::text, array[cardinality(v_secret)]));
+  end if;
+
+-- name: insert_into
+-- The columns that are written, in the order of all statements below.
+  insert into {log} (user_id, action, entity_type, entity_id, old_value, new_value, created_at, xid, origin, table_name,
+                     db_user, db_role, app, client, actor, actor_how)
+
+-- name: insert
+-- The rows that came. offset 0: each row becomes JSON once, and not as often as it is named.
+  {insert_into}
+  select v_user, 'INSERT', v_entity, {entity_id}, null, case when v_mask is null then r.j else r.j || v_mask end,
+         {who}
+    from (select to_jsonb(n.*) as j from tabsync_new n offset 0) r;
+
+-- name: delete
+-- The rows that are gone.
+  {insert_into}
+  select v_user, 'DELETE', v_entity, {entity_id}, case when v_mask is null then r.j else r.j || v_mask end, null,
+         {who}
+    from (select to_jsonb(o.*) as j from tabsync_old o offset 0) r;
+
+-- name: update
+-- Both are paired by their key, and only what differs is kept; a key that changed is a row gone and a row come. What
+-- differs is seen as text: 1.0 and 1.00 are equal, and not the same.
+  {insert_into}
+  select v_user, case when r.o is null then 'INSERT' when r.n is null then 'DELETE' else 'UPDATE' end, v_entity,
+         {entity_id},
+         case when r.n is null then case when v_mask is null then r.o else r.o || v_mask end else d.o end,
+         case when r.o is null then case when v_mask is null then r.n else r.n || v_mask end else d.n end,
+         {who}
+    from (select o.j as o, n.j as n, coalesce(n.j, o.j) as j
+            from (select p.j, {old_key} as key from (select to_jsonb(a.*) as j from tabsync_old a offset 0) p offset 0) o
+            full join (select q.j, {new_key} as key from (select to_jsonb(b.*) as j from tabsync_new b offset 0) q offset 0) n
+              on o.key = n.key
+          offset 0) r
+    left join lateral (
+      select jsonb_object_agg(e.key, case when e.key = any(v_secret) then '"(secret)"'::jsonb else e.value end) as o,
+             jsonb_object_agg(e.key, case when e.key = any(v_secret) then '"(secret)"'::jsonb else r.n -> e.key end) as n
+        from jsonb_each(r.o) e
+       where r.n is not null and e.value::text is distinct from (r.n -> e.key)::text) d on true
+   where r.o is null or r.n is null or d.o is not null;
+
+-- name: entity_id
+-- The key as text, several columns as a JSON array; {j} is the row.
+case when v_key is not null then {j} ->> v_key
+              when cardinality(v_keys) = 0 then ''
+              else (select jsonb_agg({j} -> k.name order by k.place)::text from unnest(v_keys) with ordinality k(name, place)) end
+
+-- name: pair_key
+-- By what the two images of a row find each other; without a key they don't.
+case when v_key is not null then {j} ->> v_key
+                        when cardinality(v_keys) > 0
+                        then (select jsonb_agg({j} -> k.name order by k.place)::text from unnest(v_keys) with ordinality k(name, place)) end
+
+-- name: who
+-- Who did it, as far as the server and the session know.
+statement_timestamp(), v_xid, 'trigger', v_table, session_user, nullif(current_setting('role'), 'none'),
+         current_setting('application_name'), inet_client_addr(), v_actor, v_how
+
+-- name: truncate_declare
+-- Besides the variables that all have.
+  v_rows constant bigint := (select (s.value ->> 0)::bigint from tabsync_audit.settings s where s.name = 'truncate_rows');
+  v_bytes constant bigint := (select (s.value ->> 0)::bigint from tabsync_audit.settings s where s.name = 'truncate_bytes');
+  v_count bigint;
+  v_size bigint;
+  v_why text;
+
+-- name: truncate
+-- All rows up to a bound; beyond it one entry that says how many there were, about. ONLY: partitions have their own.
+  begin
+    execute format('select count(*), coalesce(sum(pg_column_size(t.*)), 0) from (select * from only %I.%I limit %s) t',
+                   tg_table_schema, tg_table_name, v_rows + 1) into v_count, v_size;
+    if v_count > v_rows then
+      v_why := format('more than %s rows', v_rows);
+    elsif v_size > v_bytes then
+      v_why := format('more than %s bytes', v_bytes);
+    end if;
+  exception when insufficient_privilege then
+    v_why := 'row security';
+  end;
+  if v_why is null and v_count > 0 then
+    execute format($q$
+      insert into %s (user_id, action, entity_type, entity_id, old_value, new_value, created_at, xid, origin,
+                         table_name, db_user, db_role, app, client, actor, actor_how)
+      select $1, 'TRUNCATE', $2, case when cardinality($3) = 1 then r.j ->> $3[1] when cardinality($3) = 0 then ''
+                                 else (select jsonb_agg(r.j -> k.name order by k.place)::text from unnest($3) with ordinality k(name, place)) end,
+             case when $4 is null then r.j else r.j || $4 end, null, statement_timestamp(), $5, 'trigger', $6,
+             session_user, nullif(current_setting('role'), 'none'), current_setting('application_name'),
+             inet_client_addr(), $7, $8
+        from (select to_jsonb(t.*) as j from only %I.%I t offset 0) r $q$, {log_name}, tg_table_schema, tg_table_name)
+      using v_user, v_entity, v_keys, v_mask, v_xid, v_table, v_actor, v_how;
+  else
+    {insert_into}
+    select v_user, 'TRUNCATE', v_entity, '', null,
+           jsonb_build_object('kept', v_count = 0 and v_why is null, 'rows', case when v_why is null then v_count end,
+                              'estimated_rows', case when v_why is not null then greatest(c.reltuples, v_count)::bigint end,
+                              'bytes', pg_table_size(c.oid), 'why', v_why),
+           {who}
+      from pg_class c
+     where c.oid = tg_relid;
+  end if;
+
+-- name: who_claims
+-- The actor that the session claims: signed, or plain as PostgREST and Supabase say it. What isn't valid is no actor, and
+-- fails nothing. HMAC: https://www.rfc-editor.org/rfc/rfc2104
+declare
+  v_claims text := current_setting('tabsync.claims', true);
+  v_found jsonb;
+  v_signature text;
+begin
+  if v_claims <> '' then
+    how := 'invalid';
+    select encode(sha256(s.outer_pad || sha256(s.inner_pad || convert_to(v_claims, 'UTF8'))), 'hex')
+      into v_signature
+      from tabsync_audit.secret s;
+    if v_signature = lower(current_setting('tabsync.signature', true)) then
+      v_found := v_claims::jsonb;
+      if (v_found ->> 'exp')::numeric > extract(epoch from clock_timestamp()) and v_found ->> 'sub' <> '' then
+        actor := left(v_found ->> 'sub', 200);
+        how := 'signed';
+      end if;
+    end if;
+    return;
+  end if;
+  v_claims := current_setting('request.jwt.claims', true);
+  if v_claims <> '' then
+    how := 'invalid';
+    v_found := v_claims::jsonb;
+    if coalesce((v_found ->> 'exp')::numeric > extract(epoch from clock_timestamp()), true) then
+      actor := nullif(left(v_found ->> 'sub', 200), '');
+      how := case when actor is not null then 'plain' end;
+    end if;
+  end if;
+exception when others then
+  actor := null;
+  how := 'invalid';
+end
+
+-- name: keep
+-- Before the log is changed: it only grows. Who says why, and has the rights, may; it is recorded.
+begin
+  if coalesce(current_setting('tabsync.audit_change', true), '') = '' then
+    raise exception 'the audit log can''t be changed: % of %.% refused', tg_op, tg_table_schema, tg_table_name
+      using errcode = 'insufficient_privilege',
+            hint = 'To mask the values of a person: tabsync audit erase. Old months go with: tabsync audit archive';
+  end if;
+  if tg_op = 'TRUNCATE' then
+    insert into {log} (action, entity_type, entity_id, new_value, xid, origin, table_name, reason)
+    values ('TRUNCATE', 'audit log', '', '{{}}', pg_current_xact_id(), 'trigger',
+            format('%I.%I', tg_table_schema, tg_table_name), current_setting('tabsync.audit_change', true));
+  end if;
+  return null;
+end
+
+-- name: kept_update
+-- After it was changed all the same: how many entries, by whom, and what was said why.
+begin
+  insert into {log} (action, entity_type, entity_id, new_value, xid, origin, table_name, reason)
+  select tg_op, 'audit log', '', jsonb_build_object('entries', count(*), 'first', min(o.id), 'last', max(o.id)),
+         pg_current_xact_id(), 'trigger', format('%I.%I', tg_table_schema, tg_table_name),
+         current_setting('tabsync.audit_change', true)
+    from tabsync_old o
+  having count(*) > 0;
+  return null;
+end

@@ -1,0 +1,95 @@
+"""The partitions of the log: one for each month ahead, one for all else, and all of them only grow."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from psycopg import sql
+
+from tabsync.audit.months import first_of, part_name, written
+from tabsync.audit.privileges import close
+from tabsync.audit.setup import DATABASE, Setup, rows, run, table_facts
+from tabsync.kernel.step import Facts
+from tabsync.postgres.catalog import Relation
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.queries import named
+
+_SQL = named(__package__, "partitions.sql")
+_LOG = named(__package__, "log.sql")
+KEEP = "tabsync_audit_keep"
+KEPT = "tabsync_audit_kept"
+
+
+def bounds(connection: Connection, log: Relation) -> list[Facts]:
+    """The partitions of the log, with what each takes; none where it isn't partitioned."""
+    return rows(connection, "bounds", of=_SQL, schema=log.schema, name=log.name)
+
+
+def covered(connection: Connection, log: Relation) -> list[Relation]:
+    """Its partitions."""
+    return [Relation(one["schema"], one["name"]) for one in bounds(connection, log)]
+
+
+def attach_default(connection: Connection, setup: Setup) -> Relation | None:
+    """The partition for times that have none, unless it is there."""
+    if any(one["is_default"] for one in bounds(connection, setup.log)):
+        return None
+    part = Relation(setup.log.schema, part_name(setup.log.name, "default"))
+    _like(connection, setup, part)
+    run(connection, "attach_default", of=_LOG, log=setup.log.identifier(), part=part.identifier())
+    return part
+
+
+def attach_month(connection: Connection, setup: Setup, later: int) -> Relation | None:
+    """The partition of a month, so many after the current one, unless its time is taken.
+
+    A partition is made beside the log, and attached: that keeps nobody from writing, as CREATE ... PARTITION OF would.
+    """
+    since = first_of(_now(connection), later)
+    until = first_of(since, 1)
+    if any(_overlap(one, since, until) for one in bounds(connection, setup.log)):
+        return None
+    part = Relation(setup.log.schema, part_name(setup.log.name, f"{since:%Y_%m}"))
+    _like(connection, setup, part)
+    limits = {"since": sql.Literal(written(since)), "until": sql.Literal(written(until))}
+    run(connection, "attach", of=_LOG, log=setup.log.identifier(), part=part.identifier(), **limits)
+    return part
+
+
+def dress(connection: Connection, setup: Setup, part: Relation) -> None:
+    """Give the log or a partition to its owner, take it from everybody else, and let it only grow."""
+    facts = table_facts(connection, part) or {}
+    run(connection, "own", of=_LOG, log=part.identifier(), owner=setup.owned_by())
+    close(connection, [facts["oid"]])
+    run(connection, "trigger_keep", name=sql.Identifier(KEEP), table=part.identifier())
+    run(connection, "always", name=sql.Identifier(KEEP), table=part.identifier())
+    for event in ("update", "delete"):
+        name = sql.Identifier(f"{KEPT}_{event}")
+        run(
+            connection,
+            "trigger",
+            name=name,
+            event=sql.SQL(event),
+            table=part.identifier(),
+            referencing=sql.SQL("referencing old table as tabsync_old"),
+            function=sql.Identifier("kept"),
+            arguments=sql.SQL(""),
+        )
+        run(connection, "always", name=name, table=part.identifier())
+
+
+def _like(connection: Connection, setup: Setup, part: Relation) -> None:
+    run(connection, "like", of=_LOG, part=part.identifier(), log=setup.log.identifier())
+    dress(connection, setup, part)
+
+
+def _overlap(one: Facts, since: datetime, until: datetime) -> bool:
+    if one["is_default"]:
+        return False
+    begins_before = one["since"] is None or one["since"] < until
+    return begins_before and (one["until"] is None or one["until"] > since)
+
+
+def _now(connection: Connection) -> datetime:
+    found: datetime = rows(connection, "now", of=DATABASE)[0]["now"]
+    return found

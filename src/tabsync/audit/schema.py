@@ -1,0 +1,98 @@
+"""The role, the schema, and the small tables of the audit log."""
+
+from __future__ import annotations
+
+import secrets
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from tabsync.audit.functions import write_functions
+from tabsync.audit.privileges import close
+from tabsync.audit.sealed import SEALS
+from tabsync.audit.setup import DATABASE, OWNER, Setup, rows, run, table_facts
+from tabsync.kernel.step import Facts
+from tabsync.postgres.connect import Connection
+
+VERSION = 1
+"""Of what is installed."""
+TABLES = ("settings", "tables", "roles", "seals", "secret")
+SEQUENCES = ("gaps", "last_gap")
+TRUNCATE_ROWS = 10_000
+TRUNCATE_BYTES = 64 * 1024 * 1024
+"""Up to where TRUNCATE keeps rows."""
+
+
+def make_role(connection: Connection, setup: Setup) -> Facts:
+    """The role that owns it all, where we may create one; and the schema."""
+    with connection.transaction():
+        may = rows(connection, "may", of=DATABASE)[0]
+        made = setup.owner == OWNER and not may["there"]
+        if made:
+            run(connection, "role", owner=setup.owned_by())
+        if setup.owner == OWNER and may["superuser"]:
+            run(connection, "bypass", owner=setup.owned_by())
+        elif setup.owner == OWNER:
+            run(connection, "become", owner=setup.owned_by())
+        run(connection, "schema", owner=setup.owned_by())
+    return {"owner": setup.owner, "created": made}
+
+
+def make_tables(connection: Connection, setup: Setup) -> Facts:
+    """The tables and sequences, with what the manual says written into them."""
+    with connection.transaction():
+        run(connection, "tables")
+        connection.execute(SEALS["table"])
+        for kind, names in (("table", TABLES), ("sequence", SEQUENCES)):
+            for name in names:
+                parts = {"kind": sql.SQL(kind), "name": sql.Identifier(name)}
+                run(connection, "owned", owner=setup.owned_by(), **parts)
+        connection.execute(DATABASE["start_counters"])
+        key = secrets.token_bytes(64)
+        pads = {"inner": bytes(one ^ 0x36 for one in key), "outer": bytes(one ^ 0x5C for one in key)}
+        connection.execute(DATABASE["secret"], pads)
+        write_policy(connection, setup)
+        close(connection)
+    return {"tables": len(setup.tables), "roles": len(setup.roles)}
+
+
+def write_policy(connection: Connection, setup: Setup) -> None:
+    """Write down what the manual says: tables, roles, bounds."""
+    settings = {
+        "version": VERSION,
+        "log": str(setup.log),
+        "truncate_rows": TRUNCATE_ROWS,
+        "truncate_bytes": TRUNCATE_BYTES,
+    }
+    for name, value in settings.items():
+        connection.execute(DATABASE["write_setting"], {"name": name, "value": Jsonb(value)})
+    connection.execute(DATABASE["forget_tables"])
+    for one in setup.tables:
+        values = {"schema": one.relation.schema, "name": one.relation.name, "must": one.must, "entity": one.entity}
+        connection.execute(DATABASE["write_table"], values | {"keys": list(one.keys), "secret": list(one.secret)})
+    connection.execute(DATABASE["forget_roles"])
+    for rank in setup.roles:
+        connection.execute(
+            DATABASE["write_role"], {"role": rank.role, "above": list(rank.above), "sign_up": rank.sign_up}
+        )
+
+
+def make_functions(connection: Connection, setup: Setup) -> Facts:
+    """The functions, for the log as it is."""
+    with connection.transaction():
+        write_functions(connection, setup, user_type(connection, setup))
+        run(connection, "use_schema", schema=sql.Identifier(setup.log.schema), owner=setup.owned_by())
+        close(connection)
+    return {}
+
+
+def user_type(connection: Connection, setup: Setup) -> str:
+    """The type of the log's column for the person who did it."""
+    facts = table_facts(connection, setup.log)
+    columns = rows(connection, "columns", oid=facts["oid"]) if facts else []
+    return next((one["type"] for one in columns if one["name"] == "user_id"), "uuid")
+
+
+def is_installed(connection: Connection) -> bool:
+    """Whether there is anything of it."""
+    return bool(rows(connection, "installed", of=DATABASE)[0]["installed"])

@@ -1,0 +1,58 @@
+"""The triggers on the audited tables, each with the partitions of it."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from tabsync.audit.functions import EVENTS, function_name
+from tabsync.audit.locks import patiently
+from tabsync.audit.setup import Audited, Setup, parts_of, run
+from tabsync.kernel.step import Facts
+from tabsync.postgres.catalog import Relation
+from tabsync.postgres.connect import Connection
+
+_SEES = {
+    "insert": "referencing new table as tabsync_new",
+    "update": "referencing old table as tabsync_old new table as tabsync_new",
+    "delete": "referencing old table as tabsync_old",
+}
+
+
+def trigger_name(event: str) -> str:
+    """The trigger of an event."""
+    return f"tabsync_audit_{event}"
+
+
+def arguments(one: Audited) -> tuple[str, str, str, str]:
+    """What a trigger tells its function: the table, what the log calls it, its key, what is masked."""
+    return str(one.relation), one.entity, _array(one.keys), _array(one.secret)
+
+
+def set_triggers(connection: Connection, setup: Setup, one: Audited) -> Facts:
+    """Give a table its triggers, in a short transaction for each of its partitions."""
+    run(connection, "use_schema", schema=sql.Identifier(one.relation.schema), owner=setup.owned_by())
+    done = []
+    for part in parts_of(connection, one.relation):
+        patiently(connection, f"audit {part}", lambda part=part: _set(connection, setup, one, part))  # type: ignore[misc]
+        done.append(str(part))
+    return {"tables": done}
+
+
+def _set(connection: Connection, setup: Setup, one: Audited, part: Relation) -> None:
+    run(connection, "read_table", table=part.identifier(), owner=setup.owned_by())
+    told = sql.SQL(", ").join(map(sql.Literal, arguments(one)))
+    for event in EVENTS:
+        name = sql.Identifier(trigger_name(event))
+        called = {"function": sql.Identifier(function_name(event, must=one.must)), "arguments": told}
+        if event == "truncate":
+            run(connection, "trigger_truncate", name=name, table=part.identifier(), **called)
+        else:
+            seen = {"event": sql.SQL(event), "referencing": sql.SQL(_SEES[event])}
+            run(connection, "trigger", name=name, table=part.identifier(), **seen, **called)
+        run(connection, "always", name=name, table=part.identifier())
+
+
+def _array(names: tuple[str, ...]) -> str:
+    """Names as PostgreSQL writes an array of text."""
+    quoted = (name.replace("\\", "\\\\").replace('"', '\\"') for name in names)
+    return "{" + ",".join(f'"{name}"' for name in quoted) + "}"
