@@ -1,1 +1,1 @@
-"""The audit log in the database: installing it, watching it, reading it, and keeping it in order."""
+"""The audit log that the database itself writes: installed, watched, sealed, read."""

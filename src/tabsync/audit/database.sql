@@ -24,7 +24,7 @@ alter schema tabsync_audit owner to {owner};
 grant usage on schema tabsync_audit to pg_monitor
 
 -- name: tables
--- What is audited, the manual's roles, the seals of the log, and the key of signed claims as the two pads of an HMAC.
+-- What is audited, the manual's roles, and the key of signed claims as the two pads of an HMAC.
 create table if not exists tabsync_audit.settings (name text primary key, value jsonb not null);
 create table if not exists tabsync_audit.tables (
   schema_name text not null,

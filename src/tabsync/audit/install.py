@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tabsync.audit import log, schema, triggers
+from tabsync.audit import partition_log, schema, triggers
 from tabsync.audit.setup import Setup, setup_of
 from tabsync.kernel.step import Facts
 from tabsync.manual.model import Hierarchy
@@ -14,11 +14,11 @@ from tabsync.postgres.connect import Connection
 STEPS: tuple[tuple[str, Callable[[Connection, Setup], Facts]], ...] = (
     ("role", schema.make_role),
     ("tables", schema.make_tables),
-    ("columns", log.prepare),
+    ("columns", partition_log.prepare),
     ("functions", schema.make_functions),
-    ("bound", log.bound),
-    ("indexes", log.index),
-    ("partition", log.turn),
+    ("bound", partition_log.bound),
+    ("indexes", partition_log.index),
+    ("partition", partition_log.turn),
 )
 """What is done to the log, in this order; then come the triggers of one table after another."""
 

@@ -1,218 +1,37 @@
-"""The log becomes partitioned by month, online: its rows stay where they are and become the first partition."""
+"""The audit log as every command of it finds it: where it is, and statements composed for it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from typing import Any
 
 from psycopg import sql
-from psycopg.types.json import Jsonb
+from psycopg.rows import dict_row
 
-from tabsync.audit.locks import patiently
-from tabsync.audit.months import AHEAD, first_of, part_name, written
-from tabsync.audit.partitions import attach_default, attach_month, covered, dress
-from tabsync.audit.privileges import grant_as_before
-from tabsync.audit.setup import DATABASE, Setup, rows, run, table_facts
-from tabsync.kernel.errors import FailedPartway
+from tabsync.kernel.errors import NotAllowed, Refused
 from tabsync.kernel.step import Facts
-from tabsync.postgres.catalog import Relation
+from tabsync.postgres.catalog import Relation, relation_named
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
 
-SQL = named(__package__, "log.sql")
-ADDED = {
-    "xid": "xid8",
-    "origin": "text",
-    "table_name": "text",
-    "db_user": "text",
-    "db_role": "text",
-    "app": "text",
-    "client": "inet",
-    "actor": "text",
-    "actor_how": "text",
-    "reason": "text",
-}
-"""The columns that the log gets, all nullable: a row from before the install has none of them."""
-INDEXES = {"xid": "(xid, id)"}
-"""The indexes that it gets, by the ending of their name."""
+SEALS = named(__package__, "seals.sql")
+NOT_INSTALLED = "to install it: tabsync audit install"
 
 
-def prepare(connection: Connection, setup: Setup) -> Facts:
-    """Create the log where there is none, remember whose it was, and add our columns."""
-    facts = table_facts(connection, setup.log)
-    if facts is None:
-        with connection.transaction():
-            _create(connection, setup)
-        facts = table_facts(connection, setup.log) or {}
-    owner = [one["value"] for one in _kept(connection) if one["name"] == "log_owner"]
-    if not owner:
-        with connection.transaction():
-            kept = {"log_owner": facts["owner"], "log_privileges": rows(connection, "privileges", oid=facts["oid"])}
-            for name, value in kept.items():
-                connection.execute(DATABASE["keep_setting"], {"name": name, "value": Jsonb(value)})
-    there = [one["name"] for one in rows(connection, "columns", oid=facts["oid"])]
-    if lacking := [name for name in ADDED if name not in there]:
-        parts = [sql.SQL("add column {} {}").format(sql.Identifier(name), sql.SQL(ADDED[name])) for name in lacking]
-        patiently(
-            connection,
-            f"add columns to {setup.log}",
-            lambda: run(
-                connection, "add_columns", of=SQL, log=setup.log.identifier(), columns=sql.SQL(", ").join(parts)
-            ),
-        )
-    return {"log": str(setup.log), "columns": lacking}
+def log_of(connection: Connection) -> Relation:
+    """The table of the log. Raises Refused when nothing is installed in this database, NotAllowed."""
+    there, readable = connection.execute(SEALS["has_seals"]).fetchone() or (False, False)
+    if there and not readable:
+        raise NotAllowed("this role may not read what tabsync keeps of the audit log", "use the role that installed it")
+    found = connection.execute(SEALS["installed"]).fetchone() if there else None
+    if found is None or not found[0]:
+        raise Refused("the audit log is not installed in this database", NOT_INSTALLED)
+    return relation_named(found[0])
 
 
-def bound(connection: Connection, setup: Setup) -> Facts:
-    """See that all its rows are of a time before a month's end, by a condition that is checked beside the writers."""
-    facts = table_facts(connection, setup.log) or {}
-    if facts["kind"] == "p":
-        return {"until": None}
-    log = setup.log.identifier()
-    checks = {one["name"]: one for one in rows(connection, "checks", oid=facts["oid"])}
-    now = datetime.now().astimezone()
-    if "tabsync_until" in checks and _until(checks["tabsync_until"]) <= now:
-        run(connection, "drop_constraint", of=SQL, log=log, name=sql.Identifier("tabsync_until"))  # of a month ago
-        checks.pop("tabsync_until")
-    if "tabsync_until" not in checks:
-        newest = connection.execute(sql.SQL(SQL["newest"]).format(log=log)).fetchone() or (None, now)
-        until = first_of(max(filter(None, newest)), 1)
-        limit = sql.Literal(written(until))
-        patiently(connection, f"bound {setup.log}", lambda: run(connection, "check", of=SQL, log=log, until=limit))
-    run(connection, "validate", of=SQL, log=log)
-    checks = {one["name"]: one for one in rows(connection, "checks", oid=facts["oid"])}
-    return {"until": _until(checks["tabsync_until"]).isoformat()}
-
-
-def index(connection: Connection, setup: Setup) -> Facts:
-    """Build the indexes that it needs as a partition, beside the writers. What an attempt has left is dropped."""
-    facts = table_facts(connection, setup.log) or {}
-    if facts["kind"] == "p":
-        return {"built": []}
-    wanted = {"id_created_at": ("key", ""), **{name: ("index", what) for name, what in INDEXES.items()}}
-    built = []
-    for ending, (statement, what) in wanted.items():
-        name = part_name(setup.log.name, f"tabsync_{ending}")
-        found = [one for one in rows(connection, "indexes", oid=facts["oid"]) if one["name"] == name]
-        if found and not found[0]["valid"]:
-            run(connection, "drop_index", of=SQL, index=sql.Identifier(setup.log.schema, name))
-        if not found or not found[0]["valid"]:
-            names = {"name": sql.Identifier(name), "table": setup.log.identifier()}
-            run(connection, statement, of=SQL, **names, **({"what": sql.SQL(what)} if what else {}))
-            built.append(name)
-    return {"built": built}
-
-
-def turn(connection: Connection, setup: Setup) -> Facts:
-    """Make it partitioned, in one short transaction."""
-    facts = table_facts(connection, setup.log) or {}
-    if facts["kind"] == "p":
-        patiently(connection, f"take {setup.log} over", lambda: _take_over(connection, setup))
-        return {"first": None}
-    first = patiently(connection, f"partition {setup.log}", lambda: _turn(connection, setup, facts))
-    return {"first": str(first)}
-
-
-def _turn(connection: Connection, setup: Setup, facts: Facts) -> Relation:
-    log = setup.log.identifier()
-    run(connection, "lock", of=SQL, log=log)
-    checks = {one["name"]: one for one in rows(connection, "checks", oid=facts["oid"])}
-    until = _until(checks["tabsync_until"])
-    first = Relation(setup.log.schema, part_name(setup.log.name, f"until_{until:%Y_%m}"))
-    sequence = _take_sequence(connection, setup, facts)
-    _new_key(connection, setup, facts)
-    _rename(connection, setup, facts, first)
-    old = first.identifier()
-    run(connection, "partitioned", of=SQL, log=log, old=old)
-    run(connection, "drop_constraint", of=SQL, log=log, name=sql.Identifier("tabsync_until"))
-    limits = {"since": sql.SQL("minvalue"), "until": sql.Literal(written(until))}
-    run(connection, "attach", of=SQL, log=log, part=old, **limits)
-    run(connection, "drop_constraint", of=SQL, log=old, name=sql.Identifier("tabsync_until"))
-    if sequence:
-        run(connection, "no_id_default", of=SQL, log=old)
-    _take_over(connection, setup, sequence)
-    return first
-
-
-def _take_over(connection: Connection, setup: Setup, sequence: Relation | None = None) -> None:
-    """Give a partitioned log to its owner, with the partitions that it needs, and to others what they had."""
-    log = setup.log.identifier()
-    facts = table_facts(connection, setup.log) or {}
-    columns = rows(connection, "columns", oid=facts["oid"])
-    identity = any(one["identity"] for one in columns if one["name"] == "id")
-    sequence = sequence or _sequence(connection, facts["oid"])
-    if sequence is None:
-        raise FailedPartway(f"the ids of {setup.log} come from no sequence", "give its column id a sequence as default")
-    attach_default(connection, setup)
-    for later in range(AHEAD + 1):
-        attach_month(connection, setup, later)
-    name = sql.Literal(sequence.identifier().as_string(None))
-    if not identity:
-        run(connection, "default_of", of=SQL, log=log, sequence_name=name)
-    run(connection, "own", of=SQL, log=log, owner=setup.owned_by())
-    if not identity:
-        run(connection, "own_sequence", of=SQL, log=log, sequence=sequence.identifier(), owner=setup.owned_by())
-    for part in covered(connection, setup.log):
-        dress(connection, setup, part)
-    dress(connection, setup, setup.log)
-    before = next(one["value"] for one in _kept(connection) if one["name"] == "log_privileges")
-    grant_as_before(connection, setup, before, [one["name"] for one in columns], sequence)
-
-
-def _take_sequence(connection: Connection, setup: Setup, facts: Facts) -> Relation | None:
-    """The sequence of its ids, free of the column: of an identity it is made again, where it was."""
-    found = rows(connection, "sequence", oid=facts["oid"])
-    if not found:
-        return None
-    relation = Relation(found[0]["schema"], found[0]["name"])
-    sequence, name = relation.identifier(), sql.Literal(relation.identifier().as_string(None))
-    if not found[0]["identity"]:
-        run(connection, "free_sequence", of=SQL, sequence=sequence)
-        return relation
-    state = sql.SQL(SQL["sequence_state"]).format(sequence=sequence, sequence_name=name)
-    last, called, increment, cache, maximum = connection.execute(state).fetchone() or (1, False, 1, 1, 2**63 - 1)
-    run(connection, "drop_identity", of=SQL, log=setup.log.identifier())
-    values = {"increment": increment, "cache": cache, "maximum": maximum, "last_value": last, "is_called": called}
-    given = {key: sql.Literal(value) for key, value in values.items()}
-    run(connection, "new_sequence", of=SQL, sequence=sequence, sequence_name=name, **given)
-    return relation
-
-
-def _new_key(connection: Connection, setup: Setup, facts: Facts) -> None:
-    """The key gets the time of the partition beside the id."""
-    indexes = rows(connection, "indexes", oid=facts["oid"])
-    ready = next(one for one in indexes if one["name"] == part_name(setup.log.name, "tabsync_id_created_at"))
-    primary = [one for one in indexes if one["is_primary"]]
-    old = primary[0]["constraint_name"] if primary else ready["name"]
-    if primary:
-        names = {"old": sql.Identifier(old), "name": sql.Identifier(old), "index": sql.Identifier(ready["name"])}
-        run(connection, "new_key", of=SQL, log=setup.log.identifier(), **names)
-
-
-def _rename(connection: Connection, setup: Setup, facts: Facts, first: Relation) -> None:
-    """The old table and its indexes make room for the names of the new."""
-    for number, one in enumerate(rows(connection, "indexes", oid=facts["oid"]), 1):
-        names = {"index": sql.Identifier(one["schema"], one["name"])}
-        run(connection, "rename_index", of=SQL, name=sql.Identifier(part_name(first.name, f"{number}")), **names)
-    run(connection, "rename", of=SQL, log=setup.log.identifier(), name=sql.Identifier(first.name))
-
-
-def _create(connection: Connection, setup: Setup) -> None:
-    sequence = sql.Identifier(setup.log.schema, part_name(setup.log.name, "id_seq"))
-    key = sql.Identifier(part_name(setup.log.name, "pkey"))
-    name = sql.Literal(sequence.as_string(None))
-    run(connection, "create", of=SQL, log=setup.log.identifier(), key=key, sequence=sequence, sequence_name=name)
-
-
-def _sequence(connection: Connection, oid: int) -> Relation | None:
-    found = rows(connection, "sequence", oid=oid)
-    return Relation(found[0]["schema"], found[0]["name"]) if found else None
-
-
-def _kept(connection: Connection) -> Sequence[Facts]:
-    return rows(connection, "settings", of=DATABASE)
-
-
-def _until(check: Facts) -> datetime:
-    """The time of the condition, as the server writes it back."""
-    return datetime.fromisoformat(check["definition"].split("'")[1]).astimezone()
+def seal_rows(connection: Connection, log: Relation | None, statement: str, /, **values: Any) -> list[Facts]:
+    """The rows of a statement of seals.sql, composed for the log; bytes come as bytes."""
+    composed = sql.SQL(SEALS[statement])
+    query = composed.format(log=log.identifier(), entry=sql.SQL(SEALS["hashed"])) if log else composed
+    with connection.cursor(row_factory=dict_row, binary=True) as cursor:
+        cursor.execute(query, values, prepare=False)  # a plan for any range would read the whole log
+        return cursor.fetchall() if cursor.description else []

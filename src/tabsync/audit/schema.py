@@ -8,8 +8,8 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from tabsync.audit.functions import write_functions
+from tabsync.audit.log import SEALS
 from tabsync.audit.privileges import close
-from tabsync.audit.sealed import SEALS
 from tabsync.audit.setup import DATABASE, OWNER, Setup, rows, run, table_facts
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import Connection
@@ -42,7 +42,8 @@ def make_tables(connection: Connection, setup: Setup) -> Facts:
     """The tables and sequences, with what the manual says written into them."""
     with connection.transaction():
         run(connection, "tables")
-        connection.execute(SEALS["table"])
+        if not rows(connection, "has_seals", of=SEALS)[0]["there"]:
+            connection.execute(SEALS["table"])
         for kind, names in (("table", TABLES), ("sequence", SEQUENCES)):
             for name in names:
                 parts = {"kind": sql.SQL(kind), "name": sql.Identifier(name)}

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from tabsync.audit.chain import Seal, head_of
 from tabsync.audit.seal import anchor, anchor_of, sealed, waiting
-from tabsync.audit.sealed import SEALS, log_of
+from tabsync.audit.log import SEALS, log_of
 from tabsync.audit.verify import verified
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import Connection, connect
