@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import psycopg
 
-from tabsync.audit.seal import anchor_of, sealed
 from tabsync.audit.log import log_of
+from tabsync.audit.seal import anchor_of, sealed
 from tabsync.audit.verify import verified
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import connect

@@ -12,8 +12,8 @@ import pytest
 from psycopg import sql
 
 from tabsync.audit.chain import Seal, head_of
-from tabsync.audit.seal import anchor, anchor_of, sealed, waiting
 from tabsync.audit.log import SEALS, log_of
+from tabsync.audit.seal import anchor, anchor_of, sealed, waiting
 from tabsync.audit.verify import verified
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import Connection, connect
