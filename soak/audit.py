@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 
+from tests.postgres.audit.crowd import crowd
+from tests.servers import running_server_of
+from tests.sessions import connect
+
+from soak.part import Part, Say
 from tabsync.audit.install import install_for_tests
 from tabsync.manual.load import load
-from tabsync.postgres.connect import connect
 from tabsync.postgres.installation import installations
 from tabsync.postgres.settings import NO_LIMIT
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
 from tabsync.workspace import PROFILE_MANUAL
-from tests.postgres.audit.crowd import crowd
-from tests.servers import running_server_of
-
-from soak.part import Part, Say
 
 ROWS = 1_000_000
 VERSIONS = (15, 17, 18)
