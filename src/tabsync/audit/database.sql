@@ -69,6 +69,10 @@ on conflict (name) do update set value = excluded.value
 insert into tabsync_audit.secret (inner_pad, outer_pad)
 select %(inner)s, %(outer)s where not exists (select from tabsync_audit.secret)
 
+-- name: forget_secret
+-- Before another one is written in the same transaction.
+delete from tabsync_audit.secret
+
 -- name: forget_tables
 -- All rows, before they are written anew in the same transaction.
 delete from tabsync_audit.tables
