@@ -8,6 +8,7 @@ from datetime import datetime
 
 from psycopg import sql
 
+from tabsync.audit import role_install
 from tabsync.audit.functions import EVENTS, function_name, functions
 from tabsync.audit.months import AHEAD, first_of
 from tabsync.audit.partitions import KEEP, KEPT, bounds
@@ -56,6 +57,7 @@ def drift(connection: Connection, setup: Setup) -> list[Drift]:
         *_months(connection, setup),
         *_gaps(connection),
         *_rights(connection, setup),
+        *(Drift(told, "users") for told in role_install.drift(connection, setup)),
         *_new_tables(connection, setup),
     ]
 
