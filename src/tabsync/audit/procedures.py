@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tabsync.audit.declared_seals import SEALS
 from tabsync.kernel.procedure import EVERYWHERE, ON_REQUEST, Group, Procedure
 
 GROUPS: tuple[Group, ...] = (
@@ -71,4 +72,5 @@ PROCEDURES: tuple[Procedure, ...] = (
         surfaces=EVERYWHERE,
         needs=_NEEDS,
     ),
+    *SEALS,
 )

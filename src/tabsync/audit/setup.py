@@ -95,7 +95,7 @@ def setup_of(connection: Connection, audit: Audit, users: UserWiring | None, hie
 def owner_of(connection: Connection) -> str:
     """The role that owns what is installed: one of its own, or whoever installs where none can be made."""
     may = rows(connection, "may", of=DATABASE)[0]
-    return OWNER if may["superuser"] or may["create_role"] or may["there"] else str(may["user"])
+    return OWNER if may["may_own"] else str(may["user"])
 
 
 def ranked(users: UserWiring | None, hierarchy: Hierarchy) -> tuple[Ranked, ...]:
