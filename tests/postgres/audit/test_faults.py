@@ -15,7 +15,6 @@ import pytest
 from tabsync.system.account import server_account
 from tabsync.workspace import Workspace
 from tests.conftest import missing
-from tests.postgres.audit.conftest import Audited
 from tests.postgres.audit.steps import status
 from tests.whole import WHOLE
 
@@ -29,8 +28,8 @@ CLAIMS = """select set_config('request.jwt.claims', '{"sub": "ana"}', false)"""
 
 
 @pytest.fixture(params=(15, 17, 18) if WHOLE else (17,))
-def conninfo(request: pytest.FixtureRequest, audited: Audited) -> str:
-    return audited(request.param)
+def conninfo(request: pytest.FixtureRequest, audited_database: Callable[..., str]) -> str:
+    return audited_database(request.param)
 
 
 @pytest.fixture
@@ -150,8 +149,10 @@ def test_what_is_missing_is_told(session: Session, conninfo: str, workspaces: Ca
     assert "5 changes could not be recorded, the last one" in page.data["drift"][0]["told"]
 
 
-def test_many_statements_of_a_transaction_leave_the_cache_of_subtransactions_alone(audited: Audited) -> None:
-    with psycopg.connect(audited(18)) as session:
+def test_many_statements_of_a_transaction_do_not_overflow_the_cache(
+    audited_database: Callable[..., str],
+) -> None:
+    with psycopg.connect(audited_database(18)) as session:
         for _ in range(100):
             session.execute(ORDER, [1])
         counts = session.execute(

@@ -13,15 +13,14 @@ import pytest
 
 from tabsync.audit import default_rows
 from tabsync.workspace import PROFILE_MANUAL, Workspace
-from tests.postgres.audit.conftest import Audited
 from tests.postgres.audit.steps import Died, dies_at, installs, repairs, status
 
 Session = psycopg.Connection[tuple[Any, ...]]
 
 
 @pytest.fixture
-def workspace(audited: Audited, workspaces: Callable[..., Workspace]) -> Workspace:
-    return workspaces(audited(17))
+def workspace(audited_database: Callable[..., str], workspaces: Callable[..., Workspace]) -> Workspace:
+    return workspaces(audited_database(17))
 
 
 @pytest.fixture
