@@ -33,7 +33,13 @@ settings.load_profile("tabsync")
 gc.set_threshold(50_000)  # as the program itself does: what was imported and collected is looked through all the time
 
 _NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)
-_FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "60"}
+_FAST = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "60",
+    "max_prepared_transactions": "4",
+}
 _numbers = itertools.count(1)
 
 Servers = Callable[[int], embedded.Server]

@@ -7,11 +7,16 @@ create role {owner} nologin noinherit nocreatedb nocreaterole
 alter role {owner} bypassrls
 
 -- name: may
--- Who we are, and whether the owner's role is there.
-select r.rolsuper as superuser, r.rolcreaterole as create_role, current_user::text as "user",
-       exists (select from pg_roles o where o.rolname = 'tabsync_audit') as there,
+-- Who we are, and whether the owner's role is there, or may be ours to use: from 16 on, CREATEROLE alone gives no role that
+-- somebody else has created. https://www.postgresql.org/docs/current/role-attributes.html
+select r.rolsuper as superuser, current_user::text as "user", o.oid is not null as there,
+       r.rolsuper or case when o.oid is null then r.rolcreaterole
+                          else pg_has_role(o.oid, 'member')
+                               or r.rolcreaterole and current_setting('server_version_num')::int < 160000 end as may_own,
        current_setting('server_version_num')::int as version
-  from pg_roles r where r.rolname = current_user
+  from pg_roles r
+  left join pg_roles o on o.rolname = 'tabsync_audit'
+ where r.rolname = current_user
 
 -- name: become
 -- Lets us give things to the role, on 16 and later too: https://www.postgresql.org/docs/current/role-membership.html
@@ -98,6 +103,10 @@ revoke all on function tabsync_audit.{name}({arguments}) from public
 -- name: use_schema
 -- The functions write the log where it is, and read a table before it is truncated.
 grant usage on schema {schema} to {owner}
+
+-- name: own_in_schema
+-- Who is no superuser can give the log only to a role that could have created it there.
+grant create on schema {schema} to {owner}
 
 -- name: read_table
 -- Only before a TRUNCATE.

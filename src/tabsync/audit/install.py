@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tabsync.audit import partition_log, schema, triggers
+from tabsync.audit import partition_log, role_install, schema, triggers
 from tabsync.audit.locks import BUILDING, LONGEST
 from tabsync.audit.refuse import check_log, check_tables, weaker
 from tabsync.audit.setup import DATABASE, LOOKING, Audited, Setup, rows, setup_from_json, setup_of
@@ -71,6 +71,13 @@ PARTS: dict[str, tuple[str, Callable[[Connection, Setup], Facts], str, str]] = {
         "3 months ahead and a default",
         _STAYS,
     ),
+    "users": (
+        "Guard the roles of {users}: only the functions and the table's owner change them",
+        role_install.install,
+        "create function tabsync_audit.change_role() and {functions} others; create trigger tabsync_guard_insert,"
+        " tabsync_guard_update on {users}; revoke update ({role}) on {users} from everybody but its owner",
+        _UNDO,
+    ),
 }
 """What is done to the log, in this order; then come the triggers of one table after another."""
 
@@ -90,7 +97,8 @@ def plan_install(workspace: Workspace, _request: Nothing) -> Planned[Workspace]:
         check_tables(connection, setup)
         superuser = rows(connection, "may", of=DATABASE)[0]["superuser"]
         notes = [*_cost(setup), *weaker(connection, setup, superuser=superuser)]
-    steps = [_step(name, setup, target) for name in PARTS]
+        notes += role_install.told(connection, setup)
+    steps = [_step(name, setup, target) for name in PARTS if name != "users" or setup.users]
     steps += [trigger_step(one, setup, target) for one in setup.tables]
     title = f"Install the audit log {setup.log} for {_tables(len(setup.tables))} of {target['database']}"
     return Planned(Plan("audit install", title, tuple(steps), target), tuple(notes))
@@ -136,7 +144,7 @@ def install_for_tests(connection: Connection, audit: Audit, users: UserWiring | 
     """
     setup = setup_of(connection, audit, users, hierarchy)
     for _, work, _, _ in PARTS.values():
-        work(connection, setup)
+        work(connection, setup)  # "users" too: without any it does nothing
     for one in setup.tables:
         triggers.set_triggers(connection, setup, one)
     return setup
@@ -174,7 +182,7 @@ def told(one: Audited) -> str:
 
 def _step(name: str, setup: Setup, target: Facts) -> Step:
     title, _, preview, undo = PARTS[name]
-    words = {"owner": setup.owner, "log": str(setup.log)}
+    words = {"owner": setup.owner, "log": str(setup.log), **role_install.words(setup)}
     return Step(
         name,
         title.format(**words),

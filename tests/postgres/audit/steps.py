@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -70,10 +71,12 @@ def dies_at(patch: pytest.MonkeyPatch, number: int) -> Iterator[list[str]]:
     """The process dies before its statement of that number: its sessions end, and nothing more is done."""
     done: list[str] = []
     execute = psycopg.Cursor.execute
+    ours = threading.get_ident()
 
     def counted(self: Any, query: Any, *given: Any, **named: Any) -> Any:
-        done.append(str(query))
-        if len(done) == number:
+        if threading.get_ident() == ours:
+            done.append(str(query))
+        if len(done) == number and threading.get_ident() == ours:
             self.connection.close()
             raise Died
         return execute(self, query, *given, **named)
