@@ -19,10 +19,27 @@ class Rows:
     """What one may ask of restore rows."""
 
     table: Annotated[str | None, Option("The table, as users or public.users.")] = None
-    where: Annotated[str | None, Option("A condition in SQL, as after WHERE; it only runs on a copy.")] = None
+    where: Annotated[str | None, Option("A condition in SQL, as after WHERE; any SQL only runs on a copy.")] = None
     source: Annotated[
-        str, Option("latest, warm, a backup's id, a time (the newest backup before it), or a database.", ("--from",))
-    ] = "latest"
+        str,
+        Option(
+            "nearest, audit (the audit log), latest, warm, a backup's id, a time (the newest backup before it), or a"
+            " database.",
+            ("--from",),
+        ),
+    ] = "nearest"
+    as_of: Annotated[
+        str | None, Option("From the audit log: rows as they were at a time, whatever happened since.", metavar="TIME")
+    ] = None
+    transaction: Annotated[
+        str | None, Option("From the audit log: what one transaction deleted or changed.", metavar="XID")
+    ] = None
+    by: Annotated[
+        str | None, Option("From the audit log: rows that this actor, role or application deleted.", metavar="WHO")
+    ] = None
+    without_secrets: Annotated[
+        bool, Option("Write rows although the audit log hides some columns: NULL, or their default, in these.")
+    ] = False
     with_dependents: Annotated[
         bool, Option("Also restore rows that ON DELETE CASCADE deleted or SET NULL changed.")
     ] = False
@@ -48,19 +65,22 @@ class Compared:
 
 def plan_rows(workspace: Workspace, request: Rows) -> Planned[Workspace]:
     """Plan to compare rows, or to undo what a run wrote. What the comparison finds is kept, to be written next."""
+    from tabsync.backups.restore.rows.asked import asked_of
     from tabsync.backups.restore.rows.restore import plan_compare_rows
     from tabsync.backups.restore.rows.undo import plan_undo_rows
 
     if request.undo is not None:
         return Planned(plan_undo_rows(workspace, request.undo, without_triggers=request.without_triggers))
-    plan, _, scratch = plan_compare_rows(
+    plan, found, scratch = plan_compare_rows(
         workspace,
         request.table or "",
         request.where or "",
         request.source,
         with_dependents=request.with_dependents,
+        asked=asked_of(request.as_of, request.transaction, request.by),
     )
-    return Planned(plan, keeps=(scratch,))
+    notes = (f"{found}: {found.why}",) if found.why else ()
+    return Planned(plan, notes, keeps=(scratch,))
 
 
 def plan_compared(workspace: Workspace, request: Compared) -> Planned[Workspace]:

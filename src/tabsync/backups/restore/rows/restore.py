@@ -14,9 +14,13 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
+from tabsync.backups.restore.rows.asked import AUDIT, NEAREST, NOTHING, Asked
 from tabsync.backups.restore.rows.compare import compare
+from tabsync.backups.restore.rows.compare_log import compare_with_log
 from tabsync.backups.restore.rows.comparison import CHANGED, DIFF, MISSING, PARENTS, UNLINKED
 from tabsync.backups.restore.rows.condition import why_not
+from tabsync.backups.restore.rows.nearest import nearest
+from tabsync.backups.restore.rows.secret import check_secrets
 from tabsync.backups.restore.rows.shape import fires, links_of, shape_of, wanted
 from tabsync.backups.restore.rows.write import write
 from tabsync.copies.partial import DATABASE, close_step, copy_steps
@@ -44,7 +48,10 @@ Sample: TypeAlias = tuple[str, list[str | None], list[str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a comparison found. facts: compare()'s; scratch: where the rows are; source: what was compared with."""
+    """What a comparison found.
+
+    facts: compare()'s; scratch: where the rows are; source: what was compared with; why: where nobody named it, why.
+    """
 
     scratch: str
     source: str
@@ -53,6 +60,7 @@ class Difference:
     facts: Facts
     read_bytes: int
     run_id: str
+    why: str = ""
 
     @property
     def tables(self) -> list[Facts]:
@@ -65,24 +73,26 @@ class Difference:
 
     def to_json(self) -> Facts:
         """What was found, without values."""
-        kept = {key: self.facts[key] for key in ("tables", "parents", "digest")}
-        return {"source": self.source, "as_of": self.at, "bytes_read": self.read_bytes, **kept}
+        kept: Facts = {key: self.facts[key] for key in ("tables", "parents", "digest", "log") if key in self.facts}
+        return {"source": self.source, "why": self.why, "as_of": self.at, "bytes_read": self.read_bytes, **kept}
 
 
 def plan_compare_rows(
-    workspace: Workspace, table: str, where: str, source: str = "latest", *, with_dependents: bool = False
+    workspace: Workspace,
+    table: str,
+    where: str,
+    source: str = "latest",
+    *,
+    with_dependents: bool = False,
+    asked: Asked = NOTHING,
 ) -> tuple[Plan, Source, str]:
     """Plan the comparison; gives the plan, what it compares with, and the scratch directory's name.
 
-    table: as a manual names tables; where: a condition in SQL; source: latest, a backup's id, a moment or a database.
-    Raises BadUsage (no such table, backup or database) or NotAllowed. Nothing is changed.
+    table: as a manual names tables; where: a condition in SQL; source: latest, a backup's id, a moment, a database,
+    audit, or nearest; asked: what else bounds a question to the audit log. Raises BadUsage (no such table, backup or
+    database), NotAllowed, or Refused where the log is not installed. Nothing is changed.
     """
-    if not where.strip():
-        raise BadUsage("--where is missing: the condition that chooses the rows", "for all rows: --where true")
-    if why := why_not(where):
-        raise BadUsage(
-            f"the condition can't be read: {why}", "write it in quotes for the shell: --where \"name = 'Ann'\""
-        )
+    where, source = _bounded(where, source, asked)
     root = relation_named(table)
     with workspace.connect("restore") as live:
         target = catalog.identity(live)
@@ -90,9 +100,66 @@ def plan_compare_rows(
             hint = f"restore the table itself: tabsync restore tables {root}"
             raise BadUsage(f"there is no table {root} in {catalog.quoted(target['database'])}", hint)
         tables = wanted(live, links_of(live), root, with_dependents=with_dependents)
-        found = source_named(workspace, source, root, live)
+        found = nearest(workspace, root, where, asked, live) if source == NEAREST else None
+        found = found or source_named(workspace, source, root, live)
     scratch = f"rows-{compact(now())}-{secrets.token_hex(2)}"
-    steps = copy_steps(workspace, found, tables, scratch)
+    if found.log:
+        steps = [_log_step(root, where, asked, scratch, found, target, with_dependents=with_dependents)]
+    else:
+        steps = _copy_steps(workspace, root, where, scratch, found, target, tables, with_dependents=with_dependents)
+    plan = Plan("restore rows", f"Compare rows of {root} with {found}", tuple(steps), target)
+    return plan, found, scratch
+
+
+def _bounded(where: str, source: str, asked: Asked) -> tuple[str, str]:
+    """The condition and the source of a question that has all it needs. Raises BadUsage."""
+    if asked:
+        if source not in (AUDIT, NEAREST):
+            raise BadUsage(
+                f"{' '.join(asked.words()[:1])} asks the audit log, not --from {source}", "give --from audit"
+            )
+        source = AUDIT
+    if not where.strip() and not asked:
+        raise BadUsage("--where is missing: the condition that chooses the rows", "for all rows: --where true")
+    if where.strip() and (why := why_not(where)):
+        raise BadUsage(
+            f"the condition can't be read: {why}", "write it in quotes for the shell: --where \"name = 'Ann'\""
+        )
+    return where, source
+
+
+def _log_step(
+    root: Relation, where: str, asked: Asked, scratch: str, found: Source, target: Facts, *, with_dependents: bool
+) -> Step:
+    chosen = f" where ({where})" if where else ""
+    return Step(
+        "compare",
+        f"Compare rows of {root}",
+        call(
+            compare_with_log,
+            scratch=scratch,
+            target=target,
+            table=asdict(root),
+            where=where,
+            with_dependents=with_dependents,
+            asked=asked.to_json(),
+        ),
+        f"make rows of {root}{chosen} {asked.state} from {found.log}, in temporary tables; look these rows up by"
+        f" primary key in {target['database']}",
+    )
+
+
+def _copy_steps(
+    workspace: Workspace,
+    root: Relation,
+    where: str,
+    scratch: str,
+    found: Source,
+    target: Facts,
+    tables: Sequence[Relation],
+    *,
+    with_dependents: bool,
+) -> list[Step]:
     last = stop_step(found.warm) if found.warm else close_step(scratch)
     place = f"warm/{found.warm.backup}" if found.warm else f"scratch/{scratch}"
     comparing = Step(
@@ -110,9 +177,7 @@ def plan_compare_rows(
         ),
         f"select from {root} where ({where}) in the copy; look these rows up by primary key in {target['database']}",
     )
-    title = f"Compare rows of {root} with {found}"
-    plan = Plan("restore rows", title, (*steps, comparing, last), target)
-    return plan, found, scratch
+    return [*copy_steps(workspace, found, tables, scratch), comparing, last]
 
 
 @contextmanager
@@ -123,10 +188,13 @@ def compared(
     source: str = "latest",
     *,
     with_dependents: bool = False,
+    asked: Asked = NOTHING,
     listener: Listener | None = None,
 ) -> Iterator[Difference]:
     """Run the comparison; what it found is there inside the block, and gone after it. Raises what stopped it."""
-    plan, found, scratch = plan_compare_rows(workspace, table, where, source, with_dependents=with_dependents)
+    plan, found, scratch = plan_compare_rows(
+        workspace, table, where, source, with_dependents=with_dependents, asked=asked
+    )
     try:
         outcome = run(plan, workspace, workspace.journal(), listener)
         outcome.raise_if_failed()
@@ -136,9 +204,15 @@ def compared(
 
 
 def plan_write_rows(
-    workspace: Workspace, found: Difference, *, replace: bool = False, without_triggers: bool = False
+    workspace: Workspace,
+    found: Difference,
+    *,
+    replace: bool = False,
+    without_triggers: bool = False,
+    without_secrets: bool = False,
 ) -> Plan:
-    """Plan to write what a comparison found. replace: also make rows that differ what they were.
+    """Plan to write what a comparison found. replace: also make rows that differ what they were; without_secrets: also
+    rows of which the audit log hides some columns, without these.
 
     Raises Refused when there is nothing to write, or rows point at others that are missing, NotAllowed when the user
     may not write, or may not silence the triggers. Nothing is changed.
@@ -158,6 +232,8 @@ def plan_write_rows(
             f"{first['count']} rows that {Relation(**first['table'])} references are missing in {parent}",
             f"restore these first: tabsync restore rows --table {parent} --where ...",
         )
+    if not without_secrets:
+        check_secrets(writing)
     if replace:
         _check_settable(writing)
     _check_rights(writing, replace=replace, without_triggers=without_triggers)
@@ -206,7 +282,7 @@ def missing_parents(workspace: Workspace, found: Difference) -> list[tuple[Facts
 
 def _difference(outcome: Outcome, plan: Plan, source: Source, scratch: str) -> Difference:
     facts, read = outcome.results["compare"], outcome.results.get("fetch", {}).get("bytes", 0)
-    return Difference(scratch, str(source), source.at, plan.target, facts, read, outcome.run_id)
+    return Difference(scratch, str(source), source.at, plan.target, facts, read, outcome.run_id, source.why)
 
 
 def _check_settable(tables: Sequence[Facts]) -> None:
