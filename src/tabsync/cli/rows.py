@@ -25,8 +25,8 @@ def rows_command(terminal: Terminal, request: Rows) -> None:
     if request.undo is not None:
         _undo(terminal, request.undo, without_triggers=request.without_triggers)
         return
-    question = asked_of(request.as_of, request.transaction, request.by)
-    if request.table is None or (request.where is None and not question):
+    question = asked_of(request.as_of, request.transaction, request.by, request.secrets_from)
+    if request.table is None or (request.where is None and not question.bounded):
         raise BadUsage(
             "--table and --where are needed: they choose the rows",
             "tabsync restore rows --table users --where \"id = '...'\"",

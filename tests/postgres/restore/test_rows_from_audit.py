@@ -7,10 +7,8 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from tabsync.kernel.errors import Refused
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, Servers, run_sql
-from tests.drills.test_restore_rows import counts
 from tests.postgres.restore.audited import contents, do, from_log, install, undone, written
 
 _GUEST = "g@example.com"

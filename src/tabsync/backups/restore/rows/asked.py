@@ -18,15 +18,24 @@ _XID = re.compile(r"[1-9][0-9]{0,19}")
 class Asked:
     """The bounds of a question to the audit log, "" for one that isn't given.
 
-    as_of: a moment, ISO; transaction: a number as the log has it (xid8); by: an actor, a role or an application.
+    as_of: a moment, ISO; transaction: a number as the log has it (xid8); by: an actor, a role or an application;
+    secrets_from: the backup that has the columns which the log hides.
     """
 
     as_of: str = ""
     transaction: str = ""
     by: str = ""
+    secrets_from: str = ""
 
-    def __bool__(self) -> bool:
+    @property
+    def bounded(self) -> bool:
+        """Whether it chooses rows without a condition."""
         return bool(self.as_of or self.transaction or self.by)
+
+    @property
+    def given(self) -> bool:
+        """Whether anything is said that only the audit log knows."""
+        return self.bounded or bool(self.secrets_from)
 
     def to_json(self) -> Facts:
         """As the argument of a step."""
@@ -43,20 +52,23 @@ class Asked:
 
     def words(self) -> list[str]:
         """The options that say it."""
-        pairs = (("--as-of", self.as_of), ("--transaction", self.transaction), ("--by", self.by))
-        return [word for name, value in pairs if value for word in (name, value)]
+        given = {"--as-of": self.as_of, "--transaction": self.transaction, "--by": self.by}
+        given["--secrets-from"] = self.secrets_from
+        return [word for name, value in given.items() if value for word in (name, value)]
 
 
 NOTHING = Asked()
 
 
-def asked_of(as_of: str | None, transaction: str | None, by: str | None) -> Asked:
+def asked_of(
+    as_of: str | None = None, transaction: str | None = None, by: str | None = None, secrets_from: str | None = None
+) -> Asked:
     """The question that options make. Raises BadUsage for a moment or a number that is none, or two states at once."""
     if as_of and transaction:
         raise BadUsage("--as-of and --transaction are two states", "give one of them")
     if transaction and not _XID.fullmatch(transaction):
         raise BadUsage(f"{transaction!r} is no transaction", "its number, as tabsync audit show ID tells it")
-    return Asked(_moment(as_of) if as_of else "", transaction or "", by or "")
+    return Asked(_moment(as_of) if as_of else "", transaction or "", by or "", secrets_from or "")
 
 
 def local_text(moment: str) -> str:

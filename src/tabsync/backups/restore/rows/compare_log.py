@@ -15,6 +15,7 @@ from tabsync.backups.restore.rows.comparison import DIFF, Comparison, Member
 from tabsync.backups.restore.rows.logged import Audited, AuditLog, Logged, reading_log
 from tabsync.backups.restore.rows.logged_rows import taken, xids_of
 from tabsync.backups.restore.rows.logged_told import lacking, nothing_found
+from tabsync.backups.restore.rows.secret import add_secrets
 from tabsync.backups.restore.rows.shape import Shape, links_of, make_uniform, shape_of, wanted
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.step import Facts
@@ -28,11 +29,20 @@ _BACKUP = "use a backup: --from latest"
 
 
 def compare_with_log(
-    context: Context, *, scratch: str, target: Facts, table: Facts, where: str, with_dependents: bool, asked: Facts
+    context: Context,
+    *,
+    scratch: str,
+    target: Facts,
+    table: Facts,
+    where: str,
+    with_dependents: bool,
+    asked: Facts,
+    beside: Facts | None = None,
 ) -> Facts:
     """Compare with the rows as the audit log has them, and keep what differs in the scratch directory.
 
-    asked: see asked.Asked; where: "" for all that it chooses. Raises BadUsage when the condition doesn't work or finds
+    asked: see asked.Asked; where: "" for all that it chooses; beside: the copy of a backup that has the columns which
+    the log hides. Raises BadUsage when the condition doesn't work or finds
     nothing, Refused when the log can't tell the rows, NotAllowed. The database is only read.
     """
     workspace = context.workspace
@@ -49,6 +59,8 @@ def compare_with_log(
         tables = wanted(live, links, root, with_dependents=with_dependents)
         shapes = [_shape(live, one) for one in tables]
         found = _taken(log, shapes, where)
+        if beside is not None:
+            add_secrets(log, found, shapes, workspace.servers(), beside)
         members = _members(shapes, found, diff)
         work = Comparison(log.connection, live, members, links, with_dependents)
         make_picked(work)

@@ -85,7 +85,7 @@ def keys_asked(condition: str, key: str, kind: str) -> list[str] | None:
 
 def _check_word(word: str, before: str, after: Token, table: str, columns: set[str]) -> None:
     called = after.text == "("
-    if called and word in _FUNCTIONS | _TYPES | _WORDS and word not in columns:
+    if called and before != "." and word in _FUNCTIONS | _TYPES | _WORDS and word not in columns:
         return
     if called:
         raise BadUsage(f"the condition calls {word}()", _HINT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from psycopg import sql
@@ -19,7 +19,7 @@ from tabsync.audit.log import log_of
 from tabsync.backups.restore.rows.as_owner import without_event_triggers
 from tabsync.backups.restore.rows.asked import Asked
 from tabsync.backups.restore.rows.condition_here import keys_asked
-from tabsync.backups.restore.rows.shape import Shape, make_uniform
+from tabsync.backups.restore.rows.shape import Column, Shape, make_uniform
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation, check_primary
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 SQL = named(__package__, "logged.sql")
 LIMITS = Limits(lock_timeout=2_000, statement_timeout=300_000, idle_in_transaction_timeout=0)
+NUMBER = "number of the image"
+"""A column of the temporary tables, beside those of the table itself."""
+
 _BY = sql.SQL("(l.actor = %(who)s or l.db_user = %(who)s or l.app = %(who)s)")
 _KEYS = sql.SQL("l.entity_id = any (%(keys)s)")
 _YES = sql.SQL("true")
@@ -80,6 +83,10 @@ class Logged:
     last: str = ""
     xids: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def with_columns(self, columns: tuple[Column, ...]) -> None:
+        """Take other columns of the rows as known."""
+        self.shape = replace(self.shape, columns=columns)
 
 
 @dataclass(slots=True)

@@ -3,6 +3,10 @@
 select key_columns, secret_columns, must from tabsync_audit.tables
  where schema_name = %(schema)s::name and table_name = %(name)s::name
 
+-- name: hiding
+-- The tables that have columns whose values never reach the log.
+select schema_name, table_name from tabsync_audit.tables where secret_columns <> '{}'
+
 -- name: begins
 -- Since when there are entries of changes; NULL where there is none.
 select (select created_at from {log} where xid is not null order by xid, id limit 1)::text as begins

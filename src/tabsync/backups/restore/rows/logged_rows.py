@@ -10,14 +10,13 @@ from psycopg import sql
 
 from tabsync.backups.restore.rows.as_owner import fill_as_owner, let_fill, without_event_triggers
 from tabsync.backups.restore.rows.condition_here import check_here
-from tabsync.backups.restore.rows.logged import LIMITS, Audited, AuditLog, Logged, Names
+from tabsync.backups.restore.rows.logged import LIMITS, NUMBER, Audited, AuditLog, Logged, Names
 from tabsync.backups.restore.rows.shape import Column, Shape
 from tabsync.copies.row_text import ask, columns, matches, spelled, tell
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused, words_of
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
 
-_NUMBER = "number of the image"
 _CREATE = sql.SQL("create temporary table {} ({}, {} bigint) on commit drop")
 _NOT_QUITE = {"json": "spacing and order", "real": "-0", "double precision": "-0"}
 """Types of which JSON keeps an equal value, and not how it was written."""
@@ -51,7 +50,7 @@ def taken(log: AuditLog, here: Shape, audited: Audited, where: str, xids: Sequen
 
 def xids_of(log: AuditLog, found: Logged) -> list[str]:
     """The transactions that took the rows which the condition chose."""
-    parts = found.names.all() | {"number": sql.Identifier(_NUMBER)}
+    parts = found.names.all() | {"number": sql.Identifier(NUMBER)}
     return list(log.rows("xids_of", parts)[0]["xids"])
 
 
@@ -68,7 +67,7 @@ def _fill(
     rows, images = names.table("rows"), names.table("images")
     made = [sql.SQL("{} {}").format(sql.Identifier(one.name), spelled(one.base)) for one in here.columns]
     with without_event_triggers(log.connection):
-        tell(log.connection, _CREATE.format(rows, sql.SQL(", ").join(made), sql.Identifier(_NUMBER)))
+        tell(log.connection, _CREATE.format(rows, sql.SQL(", ").join(made), sql.Identifier(NUMBER)))
         let_fill(log.connection, rows, images, here)
     own = [one.name for one in here.columns]
     hidden = [name for name, one in fields.items() if one["masked"] or one["masked_there"]]
@@ -76,7 +75,7 @@ def _fill(
     statement = sql.SQL(log.statement("fill")).format(
         rows=rows,
         images=images,
-        number=sql.Identifier(_NUMBER),
+        number=sql.Identifier(NUMBER),
         columns=columns(own),
         of_row=columns(own, "r"),
         of_table=columns(own, "t"),

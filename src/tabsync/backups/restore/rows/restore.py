@@ -7,33 +7,25 @@ transaction, and refuses when anything has changed meanwhile.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
-from tabsync.backups.restore.rows.asked import AUDIT, NEAREST, NOTHING, Asked
-from tabsync.backups.restore.rows.compare import compare
-from tabsync.backups.restore.rows.compare_log import compare_with_log
+from tabsync.backups.restore.rows.asked import NOTHING, Asked
 from tabsync.backups.restore.rows.comparison import CHANGED, DIFF, MISSING, PARENTS, UNLINKED
-from tabsync.backups.restore.rows.condition import why_not
-from tabsync.backups.restore.rows.nearest import nearest
+from tabsync.backups.restore.rows.plan_compare import plan_compare_rows
 from tabsync.backups.restore.rows.secret import check_secrets
-from tabsync.backups.restore.rows.shape import fires, links_of, shape_of, wanted
+from tabsync.backups.restore.rows.shape import fires
 from tabsync.backups.restore.rows.write import write
-from tabsync.copies.partial import DATABASE, close_step, copy_steps
 from tabsync.copies.row_text import read_lines
-from tabsync.copies.source import Source, source_named
-from tabsync.copies.warm import stop_step
-from tabsync.kernel.clock import compact, now
-from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
+from tabsync.copies.source import Source
+from tabsync.kernel.errors import NotAllowed, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Listener, Outcome, run
 from tabsync.kernel.step import Facts, Risk, Step, call
-from tabsync.postgres import catalog
-from tabsync.postgres.catalog import Relation, relation_named
+from tabsync.postgres.catalog import Relation
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -75,109 +67,6 @@ class Difference:
         """What was found, without values."""
         kept: Facts = {key: self.facts[key] for key in ("tables", "parents", "digest", "log") if key in self.facts}
         return {"source": self.source, "why": self.why, "as_of": self.at, "bytes_read": self.read_bytes, **kept}
-
-
-def plan_compare_rows(
-    workspace: Workspace,
-    table: str,
-    where: str,
-    source: str = "latest",
-    *,
-    with_dependents: bool = False,
-    asked: Asked = NOTHING,
-) -> tuple[Plan, Source, str]:
-    """Plan the comparison; gives the plan, what it compares with, and the scratch directory's name.
-
-    table: as a manual names tables; where: a condition in SQL; source: latest, a backup's id, a moment, a database,
-    audit, or nearest; asked: what else bounds a question to the audit log. Raises BadUsage (no such table, backup or
-    database), NotAllowed, or Refused where the log is not installed. Nothing is changed.
-    """
-    where, source = _bounded(where, source, asked)
-    root = relation_named(table)
-    with workspace.connect("restore") as live:
-        target = catalog.identity(live)
-        if shape_of(live, root) is None:
-            hint = f"restore the table itself: tabsync restore tables {root}"
-            raise BadUsage(f"there is no table {root} in {catalog.quoted(target['database'])}", hint)
-        tables = wanted(live, links_of(live), root, with_dependents=with_dependents)
-        found = nearest(workspace, root, where, asked, live) if source == NEAREST else None
-        found = found or source_named(workspace, source, root, live)
-    scratch = f"rows-{compact(now())}-{secrets.token_hex(2)}"
-    if found.log:
-        steps = [_log_step(root, where, asked, scratch, found, target, with_dependents=with_dependents)]
-    else:
-        steps = _copy_steps(workspace, root, where, scratch, found, target, tables, with_dependents=with_dependents)
-    plan = Plan("restore rows", f"Compare rows of {root} with {found}", tuple(steps), target)
-    return plan, found, scratch
-
-
-def _bounded(where: str, source: str, asked: Asked) -> tuple[str, str]:
-    """The condition and the source of a question that has all it needs. Raises BadUsage."""
-    if asked:
-        if source not in (AUDIT, NEAREST):
-            raise BadUsage(
-                f"{' '.join(asked.words()[:1])} asks the audit log, not --from {source}", "give --from audit"
-            )
-        source = AUDIT
-    if not where.strip() and not asked:
-        raise BadUsage("--where is missing: the condition that chooses the rows", "for all rows: --where true")
-    if where.strip() and (why := why_not(where)):
-        raise BadUsage(
-            f"the condition can't be read: {why}", "write it in quotes for the shell: --where \"name = 'Ann'\""
-        )
-    return where, source
-
-
-def _log_step(
-    root: Relation, where: str, asked: Asked, scratch: str, found: Source, target: Facts, *, with_dependents: bool
-) -> Step:
-    chosen = f" where ({where})" if where else ""
-    return Step(
-        "compare",
-        f"Compare rows of {root}",
-        call(
-            compare_with_log,
-            scratch=scratch,
-            target=target,
-            table=asdict(root),
-            where=where,
-            with_dependents=with_dependents,
-            asked=asked.to_json(),
-        ),
-        f"make rows of {root}{chosen} {asked.state} from {found.log}, in temporary tables; look these rows up by"
-        f" primary key in {target['database']}",
-    )
-
-
-def _copy_steps(
-    workspace: Workspace,
-    root: Relation,
-    where: str,
-    scratch: str,
-    found: Source,
-    target: Facts,
-    tables: Sequence[Relation],
-    *,
-    with_dependents: bool,
-) -> list[Step]:
-    last = stop_step(found.warm) if found.warm else close_step(scratch)
-    place = f"warm/{found.warm.backup}" if found.warm else f"scratch/{scratch}"
-    comparing = Step(
-        "compare",
-        f"Compare rows of {root}",
-        call(
-            compare,
-            place=place,
-            database=found.warm.database if found.warm else DATABASE,
-            scratch=scratch,
-            target=target,
-            table=asdict(root),
-            where=where,
-            with_dependents=with_dependents,
-        ),
-        f"select from {root} where ({where}) in the copy; look these rows up by primary key in {target['database']}",
-    )
-    return [*copy_steps(workspace, found, tables, scratch), comparing, last]
 
 
 @contextmanager
