@@ -18,6 +18,7 @@ from benchmarks.recovery import Say, away, deduplicated, restored
 from benchmarks.report import drill_lines, dump_rows
 from benchmarks.rescue import lost, rows
 from benchmarks.schedule import measure_schedule
+from benchmarks.sealing import measure_sealing, measure_traffic
 from benchmarks.startup import start_up
 from benchmarks.telling import measure_telling
 
@@ -111,6 +112,11 @@ def _telling(bench: Bench) -> Section:
     return Section("Telling", "an almost empty database", measure_telling(bench.home, bench.say), [])
 
 
+def _audit(bench: Bench) -> Section:
+    found = [*measure_sealing(bench.say), *measure_traffic(bench.say)]
+    return Section("The audit log", "the profile's database, synchronous_commit off", found, [])
+
+
 PARTS: dict[str, Callable[[Bench], Section]] = {
     "dumps": _dumps,
     "azurite": _away,
@@ -124,5 +130,6 @@ PARTS: dict[str, Callable[[Bench], Section]] = {
     "collector": _collector,
     "history": _history,
     "telling": _telling,
+    "audit": _audit,
 }
 """By the names that --only takes; in this order, since some use what those before left."""

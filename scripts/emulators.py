@@ -1,6 +1,6 @@
-"""Fetches Azurite, the emulator of Azure Blob Storage that the tests of stores need, by the npm lock file.
+"""Fetches what tests need from npm, by its lock file: Azurite, the emulator of Azure Blob Storage; bcryptjs and Prisma.
 
-It goes into .venv/emulators, in half a minute, once for each version of the lock file. moto, the emulator of S3, comes
+They go into .venv/emulators, in half a minute, once for each version of the lock file. moto, the emulator of S3, comes
 with the other packages for development. Where it can't be fetched the tests that need it skip, and say so.
 """
 
@@ -32,7 +32,7 @@ def main() -> int:
     if code == 0:
         ready.write_text(digest)
         return 0
-    print("note: azurite could not be fetched, so its tests skip")  # noqa: T201
+    print("note: azurite, bcryptjs and prisma could not be fetched, so their tests skip")  # noqa: T201
     return code if os.environ.get("CI") == "true" else 0
 
 

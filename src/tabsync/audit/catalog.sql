@@ -155,3 +155,29 @@ select conname::text as name, pg_get_constraintdef(oid) as definition, convalida
 -- name: partition_key
 -- By what a log that is partitioned already is.
 select pg_get_partkeydef(%(oid)s::oid) as key
+
+-- name: may_alter
+-- Whether we may do what only an owner may: by being the owner, a member of it, or a superuser.
+select pg_has_role(c.relowner, 'usage') as may
+  from pg_class c where c.oid = %(oid)s::oid
+
+-- name: schema_owner
+-- Who may drop whatever is in the schema, whoever owns that.
+-- https://www.postgresql.org/docs/current/sql-droptable.html
+select r.rolname::text as owner, r.rolsuper as superuser
+  from pg_namespace n join pg_roles r on r.oid = n.nspowner where n.nspname = %(schema)s::name
+
+-- name: children
+-- Tables that inherit from a plain one: its triggers see their rows only in its own columns, and only through it.
+select i.inhrelid::regclass::text as name
+  from pg_inherits i join pg_class p on p.oid = i.inhparent
+ where p.oid = %(oid)s::oid and p.relkind = 'r'
+
+-- name: unaudited
+-- The tables beside the audited ones, partitions by their parent.
+select n.nspname::text as schema, c.relname::text as name
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+ where c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence <> 't'
+   and n.nspname = any(%(schemas)s::name[])
+ order by 1, 2

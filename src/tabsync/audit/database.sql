@@ -64,6 +64,10 @@ on conflict (name) do update set value = excluded.value
 insert into tabsync_audit.secret (inner_pad, outer_pad)
 select %(inner)s, %(outer)s where not exists (select from tabsync_audit.secret)
 
+-- name: forget_secret
+-- Before another one is written in the same transaction.
+delete from tabsync_audit.secret
+
 -- name: forget_tables
 -- All rows, before they are written anew in the same transaction.
 delete from tabsync_audit.tables
@@ -130,3 +134,9 @@ select now() as now
 -- name: installed
 -- Whether the schema is there, with its settings.
 select to_regclass('tabsync_audit.settings') is not null as installed
+
+-- name: know_gaps
+-- The changes that are missing so far are known to somebody.
+insert into tabsync_audit.settings (name, value)
+select 'gaps_known', to_jsonb(last_value) from tabsync_audit.gaps
+on conflict (name) do update set value = excluded.value

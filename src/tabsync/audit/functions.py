@@ -53,6 +53,10 @@ class Function:
     volatility: LiteralString = ""
     settings: tuple[tuple[str, str], ...] = ()
 
+    def config(self) -> list[str]:
+        """Its settings as pg_proc.proconfig has them."""
+        return ["search_path=pg_catalog, pg_temp", *(f"{name}={value}" for name, value in self.settings)]
+
 
 def function_name(event: str, *, must: bool) -> str:
     """The function of a trigger."""

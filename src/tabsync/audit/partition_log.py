@@ -107,7 +107,7 @@ def turn(connection: Connection, setup: Setup) -> Facts:
     """Make it partitioned, in one short transaction."""
     facts = table_facts(connection, setup.log) or {}
     if facts["kind"] == "p":
-        patiently(connection, f"take {setup.log} over", lambda: _take_over(connection, setup))
+        patiently(connection, f"take {setup.log} over", lambda: take_over(connection, setup))
         return {"first": None}
     first = patiently(connection, f"partition {setup.log}", lambda: _turn(connection, setup, facts))
     return {"first": str(first)}
@@ -130,11 +130,11 @@ def _turn(connection: Connection, setup: Setup, facts: Facts) -> Relation:
     run(connection, "drop_constraint", of=SQL, log=old, name=sql.Identifier("tabsync_until"))
     if sequence:
         run(connection, "no_id_default", of=SQL, log=old)
-    _take_over(connection, setup, sequence)
+    take_over(connection, setup, sequence)
     return first
 
 
-def _take_over(connection: Connection, setup: Setup, sequence: Relation | None = None) -> None:
+def take_over(connection: Connection, setup: Setup, sequence: Relation | None = None) -> None:
     """Give a partitioned log to its owner, with the partitions that it needs, and to others what they had."""
     log = setup.log.identifier()
     facts = table_facts(connection, setup.log) or {}

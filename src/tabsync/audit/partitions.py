@@ -35,7 +35,7 @@ def attach_default(connection: Connection, setup: Setup) -> Relation | None:
     if any(one["is_default"] for one in bounds(connection, setup.log)):
         return None
     part = Relation(setup.log.schema, part_name(setup.log.name, "default"))
-    _like(connection, setup, part)
+    like(connection, setup, part)
     run(connection, "attach_default", of=_LOG, log=setup.log.identifier(), part=part.identifier())
     return part
 
@@ -45,12 +45,12 @@ def attach_month(connection: Connection, setup: Setup, later: int) -> Relation |
 
     A partition is made beside the log, and attached: that keeps nobody from writing, as CREATE ... PARTITION OF would.
     """
-    since = first_of(_now(connection), later)
+    since = first_of(now(connection), later)
     until = first_of(since, 1)
     if any(_overlap(one, since, until) for one in bounds(connection, setup.log)):
         return None
     part = Relation(setup.log.schema, part_name(setup.log.name, f"{since:%Y_%m}"))
-    _like(connection, setup, part)
+    like(connection, setup, part)
     limits = {"since": sql.Literal(written(since)), "until": sql.Literal(written(until))}
     run(connection, "attach", of=_LOG, log=setup.log.identifier(), part=part.identifier(), **limits)
     return part
@@ -78,7 +78,8 @@ def dress(connection: Connection, setup: Setup, part: Relation) -> None:
         run(connection, "always", name=name, table=part.identifier())
 
 
-def _like(connection: Connection, setup: Setup, part: Relation) -> None:
+def like(connection: Connection, setup: Setup, part: Relation) -> None:
+    """A table for a partition, not attached yet: nobody waits for it."""
     run(connection, "like", of=_LOG, part=part.identifier(), log=setup.log.identifier())
     dress(connection, setup, part)
 
@@ -90,6 +91,7 @@ def _overlap(one: Facts, since: datetime, until: datetime) -> bool:
     return begins_before and (one["until"] is None or one["until"] > since)
 
 
-def _now(connection: Connection) -> datetime:
+def now(connection: Connection) -> datetime:
+    """The server's clock decides what the current month is."""
     found: datetime = rows(connection, "now", of=DATABASE)[0]["now"]
     return found

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from tabsync.audit.functions import write_functions
 from tabsync.audit.log import SEALS
 from tabsync.audit.privileges import close
-from tabsync.audit.setup import DATABASE, OWNER, Setup, rows, run, table_facts
+from tabsync.audit.setup import DATABASE, OWNER, Setup, beside, rows, run, table_facts
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import Connection
 
@@ -53,6 +53,8 @@ def make_tables(connection: Connection, setup: Setup) -> Facts:
         pads = {"inner": bytes(one ^ 0x36 for one in key), "outer": bytes(one ^ 0x5C for one in key)}
         connection.execute(DATABASE["secret"], pads)
         write_policy(connection, setup)
+        known = [str(one) for one in beside(connection, setup.tables)]
+        connection.execute(DATABASE["write_setting"], {"name": "known_tables", "value": Jsonb(known)})
         close(connection)
     return {"tables": len(setup.tables), "roles": len(setup.roles)}
 
@@ -92,6 +94,11 @@ def user_type(connection: Connection, setup: Setup) -> str:
     facts = table_facts(connection, setup.log)
     columns = rows(connection, "columns", oid=facts["oid"]) if facts else []
     return next((one["type"] for one in columns if one["name"] == "user_id"), "uuid")
+
+
+def settings_of(connection: Connection) -> Facts:
+    """What was written down at the install, by name."""
+    return {one["name"]: one["value"] for one in rows(connection, "settings", of=DATABASE)}
 
 
 def is_installed(connection: Connection) -> bool:

@@ -1,6 +1,6 @@
 -- name: table
 -- What the seals are kept in. epoch_from: its entries have numbers above; mark: why an epoch began or ended.
-create table tabsync_audit.seals (
+create table if not exists tabsync_audit.seals (
   n bigint primary key,
   to_xid xid8 not null,
   last_id bigint not null,

@@ -119,6 +119,12 @@ def parts_of(connection: Connection, relation: Relation) -> list[Relation]:
     return [Relation(one["schema"], one["name"]) for one in rows(connection, "parts", oid=facts["oid"])]
 
 
+def beside(connection: Connection, tables: Sequence[Audited]) -> list[Relation]:
+    """All tables of the schemas in which some are audited."""
+    schemas = sorted({one.relation.schema for one in tables})
+    return [Relation(one["schema"], one["name"]) for one in rows(connection, "unaudited", schemas=schemas)]
+
+
 def rows(connection: Connection, statement: str, /, *, of: Any = CATALOG, **values: Any) -> list[Facts]:
     """The rows of a statement of catalog.sql, or of another file."""
     with connection.cursor(row_factory=dict_row) as cursor:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tabsync.app.procedures import GROUPS as APP_GROUPS
 from tabsync.app.procedures import PROCEDURES as APP
+from tabsync.audit.procedures import GROUPS as AUDIT_GROUPS
+from tabsync.audit.procedures import PROCEDURES as AUDIT
 from tabsync.backups.procedures import GROUPS as BACKUP_GROUPS
 from tabsync.backups.procedures import PROCEDURES as BACKUPS
 from tabsync.bookkeeping.procedures import GROUPS as LEDGER_GROUPS
@@ -38,6 +40,7 @@ GROUPS: tuple[Group, ...] = (
     *SESSION_GROUPS,
     *MAINTENANCE_GROUPS,
     *APP_GROUPS,
+    *AUDIT_GROUPS,
     *RUNBOOK_GROUPS,
     *BACKUP_GROUPS,
     *SCHEDULE_GROUPS,
@@ -49,6 +52,7 @@ PROCEDURES: tuple[Procedure, ...] = (
     *SESSIONS,
     *MAINTENANCE,
     *APP,
+    *AUDIT,
     *RUNBOOKS,
     *BACKUPS,
     *SCHEDULED,

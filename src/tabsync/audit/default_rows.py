@@ -1,0 +1,111 @@
+"""What the default partition has caught gets partitions of its own: a few entries are moved, many stay where they are.
+
+Many: their table itself becomes the partition of its months, and another default takes its place.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from psycopg import sql
+
+from tabsync.audit.locks import patiently
+from tabsync.audit.months import first_of, part_name, written
+from tabsync.audit.partitions import bounds, like, now
+from tabsync.audit.setup import Setup, run
+from tabsync.kernel.step import Facts
+from tabsync.postgres.catalog import Relation
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.queries import named
+
+_SQL = named(__package__, "default_rows.sql")
+_LOG = named(__package__, "log.sql")
+FEW = 5_000
+"""So many entries are moved in some hundredths of a second."""
+
+
+def move_default(connection: Connection, setup: Setup) -> Facts:
+    """Give each month of which the default partition has entries a partition. Raises FailedPartway without a lock."""
+    moved, kept = [], ""
+    for month, count in _months(connection, setup):
+        free = _free(connection, setup, month)
+        if free is None or (count > FEW and free[0] <= now(connection) < free[1]):
+            continue
+        since, until = month, min(first_of(month, 1), free[1])
+        what = f"move entries of {since:%Y-%m}"
+        patiently(connection, what, lambda s=since, u=until: _move(connection, setup, s, u))  # type: ignore[misc]
+        moved.append(f"{since:%Y-%m}")
+    left = _months(connection, setup)
+    if left and (free := _free(connection, setup, left[0][0])):
+        kept = _exchange(connection, setup, left[0][0], free[1])
+    return {"months": moved, "kept": kept}
+
+
+def _move(connection: Connection, setup: Setup, since: datetime, until: datetime) -> None:
+    default = _default(connection, setup)
+    run(connection, "lock_log", of=_SQL, log=setup.log.identifier())
+    run(connection, "lock_default", of=_SQL, table=default.identifier())
+    part = Relation(setup.log.schema, part_name(setup.log.name, f"{since:%Y_%m}"))
+    like(connection, setup, part)
+    limits = {"since": sql.Literal(written(since)), "until": sql.Literal(written(until))}
+    connection.execute(_SQL["why"], {"why": f"audit repair: moved to {part}"})
+    run(connection, "move", of=_SQL, table=default.identifier(), part=part.identifier(), **limits)
+    run(connection, "attach", of=_LOG, log=setup.log.identifier(), part=part.identifier(), **limits)
+
+
+def _exchange(connection: Connection, setup: Setup, since: datetime, until: datetime) -> str:
+    """The default partition becomes the one of its time, and another one takes its place."""
+    default = _default(connection, setup)
+    table, log = default.identifier(), setup.log.identifier()
+    last = first_of(until, -1)
+    span = f"{since:%Y_%m}" if last <= since else f"{since:%Y_%m}_to_{last:%Y_%m}"
+    part = Relation(setup.log.schema, part_name(setup.log.name, span))
+    fresh = Relation(setup.log.schema, part_name(setup.log.name, "default_next"))
+    limits = {"since": sql.Literal(written(since)), "until": sql.Literal(written(until))}
+
+    def bound() -> None:
+        run(connection, "no_only", of=_SQL, table=table)
+        run(connection, "only", of=_SQL, table=table, **limits)
+
+    def exchange() -> None:
+        run(connection, "lock", of=_LOG, log=log)
+        run(connection, "detach", of=_SQL, log=log, table=table)
+        run(connection, "rename", of=_SQL, table=table, name=sql.Identifier(part.name))
+        run(connection, "rename", of=_SQL, table=fresh.identifier(), name=sql.Identifier(default.name))
+        run(connection, "attach_default", of=_LOG, log=log, part=table)
+        run(connection, "attach", of=_LOG, log=log, part=part.identifier(), **limits)
+        run(connection, "no_only", of=_SQL, table=part.identifier())
+
+    patiently(connection, f"bound {default}", bound)
+    run(connection, "validate_only", of=_SQL, table=table)
+    run(connection, "drop", of=_SQL, table=fresh.identifier())
+    with connection.transaction():
+        like(connection, setup, fresh)
+    patiently(connection, f"exchange {default}", exchange)
+    return str(part)
+
+
+def _months(connection: Connection, setup: Setup) -> list[tuple[datetime, int]]:
+    names = {"table": _default(connection, setup).identifier()}
+    found = connection.execute(sql.SQL(_SQL["months"]).format(**names)).fetchall()
+    return [(datetime.strptime(month, "%Y-%m-%d").replace(tzinfo=UTC), count) for month, count in found]
+
+
+def _free(connection: Connection, setup: Setup, month: datetime) -> tuple[datetime, datetime] | None:
+    """From where to where no partition is, around a month and up to the end of the current one; None: it is taken."""
+    parts = [one for one in bounds(connection, setup.log) if not one["is_default"]]
+    if any(_begins(one) <= month and (one["until"] is None or month < one["until"]) for one in parts):
+        return None
+    until = first_of(max(now(connection), month), 1)
+    later = [one["since"] for one in parts if one["since"] and one["since"] > month]
+    return month, min([until, *later])
+
+
+def _begins(one: Facts) -> datetime:
+    found: datetime | None = one["since"]
+    return found or datetime.min.replace(tzinfo=UTC)
+
+
+def _default(connection: Connection, setup: Setup) -> Relation:
+    one = next(one for one in bounds(connection, setup.log) if one["is_default"])
+    return Relation(one["schema"], one["name"])

@@ -1,0 +1,225 @@
+"""What is not any more as it was installed: each thing by its name, with what puts it right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import sql
+
+from tabsync.audit.functions import EVENTS, function_name, functions
+from tabsync.audit.months import AHEAD, first_of
+from tabsync.audit.partitions import KEEP, KEPT, bounds
+from tabsync.audit.privileges import OURS
+from tabsync.audit.schema import settings_of, user_type
+from tabsync.audit.setup import DATABASE, OWNER, Setup, beside, parts_of, rows, table_facts
+from tabsync.audit.triggers import arguments, trigger_name
+from tabsync.kernel.clock import iso, local
+from tabsync.kernel.step import Facts
+from tabsync.postgres.catalog import Relation, relation_named
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.queries import named
+
+SQL = named(__package__, "drift.sql")
+MOST = 100_000
+"""Rows of the default partition are counted up to here."""
+
+_STATES = {
+    "D": "is disabled",
+    "O": "is skipped where session_replication_role is replica",
+    "R": "fires only where session_replication_role is replica",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One thing that is not as it should be.
+
+    part: which part of a repair puts it right, with the table for "triggers"; "" where a person has to; weak: it is
+    worth a word, and everything is recorded all the same.
+    """
+
+    told: str
+    part: str = ""
+    hint: str = ""
+    weak: bool = False
+
+
+def drift(connection: Connection, setup: Setup) -> list[Drift]:
+    """All that differs from what `audit install` would make of the manual today."""
+    return [
+        *_policy(connection, setup),
+        *_triggers(connection, setup),
+        *_functions(connection, setup),
+        *_log(connection, setup),
+        *_months(connection, setup),
+        *_gaps(connection),
+        *_rights(connection, setup),
+        *_new_tables(connection, setup),
+    ]
+
+
+def counted(connection: Connection, setup: Setup) -> Facts:
+    """Numbers: entries that could not be written, when the last one, months ahead, rows in the default partition."""
+    found = rows(connection, "gaps", of=SQL)[0]
+    now = rows(connection, "now", of=DATABASE)[0]["now"]
+    last = datetime.fromtimestamp(found["last_gap"]).astimezone() if found["last_gap"] else None
+    default = _default_rows(connection, setup)
+    return {
+        "gaps": found["gaps"],
+        "last_gap": iso(last) if last else None,
+        "months_ahead": months_ahead(bounds(connection, setup.log), now),
+        "default_rows": default["rows"] if default else 0,
+    }
+
+
+def months_ahead(parts: list[Facts], now: datetime) -> int:
+    """How many months after the current one have a partition, without a gap between; -1: not even the current one."""
+    ahead = -1
+    while ahead < 1_200 and any(_takes(one, first_of(now, ahead + 1) if ahead >= 0 else now) for one in parts):
+        ahead += 1
+    return ahead
+
+
+def _takes(one: Facts, moment: datetime) -> bool:
+    if one["is_default"]:
+        return False
+    return (one["since"] is None or one["since"] <= moment) and (one["until"] is None or moment < one["until"])
+
+
+def _policy(connection: Connection, setup: Setup) -> Iterator[Drift]:
+    log = settings_of(connection).get("log")
+    if log != str(setup.log):
+        yield Drift(f"the manual names the log {setup.log}, and {log} is installed", hint="tabsync audit remove")
+    there = {Relation(one["schema"], one["name"]): one for one in rows(connection, "policy", of=SQL)}
+    for one in setup.tables:
+        found = there.pop(one.relation, None)
+        wanted = {"must": one.must, "entity": one.entity, "keys": list(one.keys), "secret": list(one.secret)}
+        if found is None:
+            yield Drift(f"{one.relation} is audited by the manual, and not in the database", "policy")
+        elif changed := [name for name, value in wanted.items() if found[name] != value]:
+            yield Drift(f"{one.relation} was installed with another {', '.join(changed)}", "policy")
+    for relation in there:
+        yield Drift(f"{relation} is audited in the database, and not by the manual", "policy")
+    ranks = {one["role"]: (set(one["above"]), one["sign_up"]) for one in rows(connection, "roles", of=SQL)}
+    if ranks != {one.role: (set(one.above), one.sign_up) for one in setup.roles}:
+        yield Drift("the roles of the manual have changed since the install", "policy")
+
+
+def _triggers(connection: Connection, setup: Setup) -> Iterator[Drift]:
+    found = {(one["schema"], one["table"], one["name"]): one for one in rows(connection, "triggers", of=SQL)}
+    for one in setup.tables:
+        parts = parts_of(connection, one.relation)
+        told = "".join(value.encode().hex() + "00" for value in arguments(one))
+        for part in parts:
+            for event in EVENTS:
+                there = found.pop((part.schema, part.name, trigger_name(event)), None)
+                function = f"{OWNER}.{function_name(event, must=one.must)}"
+                if why := _wrong(there, function, told):
+                    yield Drift(f"the trigger {trigger_name(event)} on {part} {why}", f"triggers {one.relation}")
+    for part in [setup.log, *(Relation(one["schema"], one["name"]) for one in bounds(connection, setup.log))]:
+        for name, function in ((KEEP, "keep"), (f"{KEPT}_update", "kept"), (f"{KEPT}_delete", "kept")):
+            there = found.pop((part.schema, part.name, name), None)
+            if why := _wrong(there, f"{OWNER}.{function}", ""):
+                yield Drift(f"the trigger {name} on {part} {why}: entries of the log could be changed", "log")
+    for schema, table, name in found:
+        if name.startswith("tabsync_audit"):
+            yield Drift(f"{Relation(schema, table)} has the trigger {name}, and is not audited by the manual", "policy")
+
+
+def _wrong(there: Facts | None, function: str, told: str) -> str:
+    if there is None:
+        return "is missing"
+    if there["enabled"] != "A":
+        return _STATES.get(there["enabled"], "is not ENABLE ALWAYS")
+    if there["function"] != function:
+        return f"calls {there['function']} instead of {function}"
+    return "was created with other arguments" if there["arguments"] != told else ""
+
+
+def _functions(connection: Connection, setup: Setup) -> Iterator[Drift]:
+    found = {one["name"]: one for one in rows(connection, "functions", of=SQL)}
+    for one in functions(setup.log, user_type(connection, setup)):
+        there = found.get(one.name)
+        name = f"the function {OWNER}.{one.name}"
+        if there is None:
+            yield Drift(f"{name} is missing", "functions")
+        elif there["body"] != one.body or not there["definer"] or there["settings"] != one.config():
+            yield Drift(f"{name} was replaced", "functions")
+        elif there["owner"] != setup.owner:
+            yield Drift(f"{name} belongs to {there['owner']}", "functions")
+
+
+def _log(connection: Connection, setup: Setup) -> Iterator[Drift]:
+    facts = table_facts(connection, setup.log)
+    if facts is None or facts["kind"] != "p":
+        yield Drift(f"{setup.log} is {'missing' if facts is None else 'not partitioned'}", "", "tabsync audit install")
+        return
+    oids = [facts["oid"], *(one["oid"] for one in bounds(connection, setup.log))]
+    for one in rows(connection, "owners", of=SQL, oids=oids):
+        if one["owner"] != setup.owner:
+            yield Drift(f"{Relation(one['schema'], one['name'])} belongs to {one['owner']}", "log")
+    for one in rows(connection, "too_much", of=SQL, oids=oids, ours=list(OURS)):
+        yield Drift(f"{one['role']} has {one['privilege']} on {one['name']}", "log")
+
+
+def _months(connection: Connection, setup: Setup) -> Iterator[Drift]:
+    now = rows(connection, "now", of=DATABASE)[0]["now"]
+    parts = bounds(connection, setup.log)
+    ahead = months_ahead(parts, now)
+    if ahead < 0:
+        yield Drift("the current month has no partition: its entries go to the default partition", "months")
+    elif ahead < AHEAD:
+        yield Drift(f"{ahead} of {AHEAD} months ahead have a partition", "months", weak=ahead >= 1)
+    if not any(one["is_default"] for one in parts):
+        yield Drift("the log has no default partition: entries of a month without one can't be written", "log")
+    default = _default_rows(connection, setup)
+    if default and default["rows"]:
+        more = "at least " if default["rows"] == MOST else ""
+        yield Drift(f"the default partition has {more}{default['rows']:,} entries", "default")
+
+
+def _gaps(connection: Connection) -> Iterator[Drift]:
+    found = rows(connection, "gaps", of=SQL)[0]
+    known = settings_of(connection).get("gaps_known", 0)
+    if found["gaps"] > known:
+        last = datetime.fromtimestamp(found["last_gap"]).astimezone()
+        yield Drift(
+            f"{found['gaps'] - known:,} changes could not be recorded, the last one {local(iso(last))}",
+            "gaps",
+            "the server's log says why, in its warnings",
+        )
+
+
+def _rights(connection: Connection, setup: Setup) -> Iterator[Drift]:
+    for one in rows(connection, "casts"):
+        yield Drift(
+            f"the type {one['type']} has a cast to JSON, {one['function']}, which runs as the owner of the log",
+            "",
+            "drop the cast, or give its function to a superuser",
+        )
+    for one in rows(connection, "members", of=SQL):
+        yield Drift(f"{one['role']} is a member of {OWNER} and can change the log", weak=True)
+
+
+def _new_tables(connection: Connection, setup: Setup) -> Iterator[Drift]:
+    """Tables beside the audited ones that were not there when it was installed."""
+    known = {relation_named(name) for name in settings_of(connection).get("known_tables", [])}
+    audited = {one.relation for one in setup.tables}
+    for relation in beside(connection, setup.tables):
+        if relation not in known | audited and relation != setup.log:
+            yield Drift(
+                f"{relation} is new and not audited",
+                "",
+                "add it to the table Audit of the manual; or, if it is not to be audited: tabsync audit install",
+            )
+
+
+def _default_rows(connection: Connection, setup: Setup) -> Facts | None:
+    default = [one for one in bounds(connection, setup.log) if one["is_default"]]
+    if not default:
+        return None
+    names = {"table": sql.Identifier(default[0]["schema"], default[0]["name"]), "most": sql.Literal(MOST)}
+    found = connection.execute(sql.SQL(SQL["rows_in"]).format(**names)).fetchone() or (0, None, None)
+    return {"rows": found[0], "first": found[1], "last": found[2]}
