@@ -52,8 +52,8 @@ def do(conninfo: str, *statements: str) -> str:
 def from_log(
     workspace: Workspace, table: str, where: str = "", *, with_dependents: bool = False, **bounds: str
 ) -> Iterator[Difference]:
-    """What a comparison with the log finds. bounds: as_of, transaction, by."""
-    asked: Asked = asked_of(bounds.get("as_of"), bounds.get("transaction"), bounds.get("by"))
+    """What a comparison with the log finds. bounds: as asked_of() takes them."""
+    asked: Asked = asked_of(**bounds)
     with compared(workspace, table, where, AUDIT, with_dependents=with_dependents, asked=asked) as found:
         yield found
 

@@ -16,7 +16,7 @@ from tabsync.backups.restore.rows.logged import Audited, AuditLog, Logged, readi
 from tabsync.backups.restore.rows.logged_rows import taken, xids_of
 from tabsync.backups.restore.rows.logged_told import lacking, nothing_found
 from tabsync.backups.restore.rows.secret import add_secrets
-from tabsync.backups.restore.rows.shape import Shape, links_of, make_uniform, shape_of, wanted
+from tabsync.backups.restore.rows.shape import Shape, as_deleted_along, family, links_of, make_uniform, shape_of, wanted
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation, prove_target
@@ -55,10 +55,11 @@ def compare_with_log(
         prove_target(log.connection, target)
         live.execute("begin isolation level repeatable read read only")
         make_uniform(live, local=True)
-        links = links_of(live)
+        keys = links_of(live)
+        links = as_deleted_along(keys)
         tables = wanted(live, links, root, with_dependents=with_dependents)
         shapes = [_shape(live, one) for one in tables]
-        found = _taken(log, shapes, where)
+        found = _taken(log, shapes, family(keys, root), where)
         if beside is not None:
             add_secrets(log, found, shapes, workspace.servers(), beside)
         members = _members(shapes, found, diff)
@@ -82,21 +83,24 @@ def audited_of(log: AuditLog, here: Shape) -> Audited:
     if audited is None:
         raise Refused(f"{here.relation} is not audited: the log has none of its rows", _BACKUP)
     if not here.key or set(here.key) != set(audited.keys):
-        raise Refused(f"the audit log can't tell rows of {here.relation} apart: it names them by another key", _BACKUP)
+        raise Refused(f"the log does not name the rows of {here.relation} by its primary key", _BACKUP)
     return audited
 
 
-def _taken(log: AuditLog, shapes: Sequence[Shape], where: str) -> dict[Relation, Logged]:
-    """The rows of the first table by what was asked, and what their transactions did to the others."""
+def _taken(log: AuditLog, shapes: Sequence[Shape], cut: Sequence[Relation], where: str) -> dict[Relation, Logged]:
+    """The rows of the first table by what was asked, and what their transactions did to the others.
+
+    cut: the tables whose rows a DELETE takes along or cuts off: that one of these is not in the log must be told.
+    """
     root = shapes[0]
     found = {root.relation: taken(log, root, audited_of(log, root), where)}
     found[root.relation].xids = xids = xids_of(log, found[root.relation])
     for here in shapes[1:]:
-        if log.audited(here.relation) is None:
-            note = f"{here.relation} is not audited: its rows come back from a backup only"
-            found[root.relation].notes.append(note)
-        else:
+        try:
             found[here.relation] = taken(log, here, audited_of(log, here), "", xids)
+        except Refused as error:
+            if here.relation in cut:
+                found[root.relation].notes.append(f"{error.fact}: its rows come back from a backup only")
     return found
 
 

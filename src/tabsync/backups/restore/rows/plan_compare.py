@@ -13,7 +13,7 @@ from tabsync.backups.restore.rows.compare_log import compare_with_log
 from tabsync.backups.restore.rows.condition import why_not
 from tabsync.backups.restore.rows.nearest import nearest
 from tabsync.backups.restore.rows.secret import hiding_tables
-from tabsync.backups.restore.rows.shape import links_of, shape_of, wanted
+from tabsync.backups.restore.rows.shape import as_deleted_along, links_of, shape_of, wanted
 from tabsync.copies.partial import DATABASE, close_step, copy_steps
 from tabsync.copies.source import Source, source_named
 from tabsync.copies.warm import stop_step
@@ -51,9 +51,10 @@ def plan_compare_rows(
         if shape_of(live, root) is None:
             hint = f"restore the table itself: tabsync restore tables {root}"
             raise BadUsage(f"there is no table {root} in {catalog.quoted(target['database'])}", hint)
-        tables = wanted(live, links_of(live), root, with_dependents=with_dependents)
         found = nearest(workspace, root, where, asked, live) if source == NEAREST else None
         found = found or source_named(workspace, source, root, live)
+        links = as_deleted_along(links_of(live)) if found.log else links_of(live)
+        tables = wanted(live, links, root, with_dependents=with_dependents)
         scratch = f"rows-{compact(now())}-{secrets.token_hex(2)}"
         if found.log:
             hiding = hiding_tables(live, tables) if asked.secrets_from else []
