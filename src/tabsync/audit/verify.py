@@ -37,9 +37,9 @@ _ANCHORS = 2_000  # of the ledger
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """What one may ask of audit verify. from_seal: only the seals after this one, and the chain as a whole."""
+    """What one may ask of audit verify. after: only entries of the seals after this one, and the whole chain."""
 
-    from_seal: Annotated[int, Option("Only the entries of the seals after this one.", name="--after", minimum=0)] = 0
+    after: Annotated[int, Option("Only the entries of the seals after this one.", minimum=0)] = 0
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ def plan_verify(workspace: Workspace, request: Verify) -> Plan:
     step = Step(
         "verify",
         f"Verify {log} against its seals",
-        call(verify, target=target, after=request.from_seal),
+        call(verify, target=target, after=request.after),
         f"hash every sealed entry of {log} anew; compare the seals' heads with the ledger and the backups",
     )
     return Plan("audit verify", f"Verify the audit log of {target['database']}", (step,), target)

@@ -90,8 +90,9 @@ def _audited(workspace: Workspace) -> None:
     with workspace.connect("audit") as connection:
         if is_installed(connection):
             return
-    for plan in (plan_install(workspace, Nothing()).plan, plan_seal(workspace, Nothing())):
-        run(plan, workspace, workspace.journal(), approval="tabsync demo").raise_if_failed()
+    journal = workspace.journal()
+    run(plan_install(workspace, Nothing()).plan, workspace, journal, approval="tabsync demo").raise_if_failed()
+    run(plan_seal(workspace, Nothing()), workspace, journal, approval="tabsync demo").raise_if_failed()
 
 
 def plan_reset(place: Place) -> Plan:
