@@ -38,7 +38,8 @@ select case when n %% 20 = 0 then 'DELETE' when n %% 5 = 0 then 'INSERT' else 'U
        '{{"status": "DELIVERED", "updated_at": "2026-11-29T12:10:00+00:00"}}',
        now() - (%(all)s - n) * interval '2.6 seconds', (1000 + n / 8)::text::xid8, 'trigger',
        case when n %% 9973 = 0 then 'public.users' when n %% 3 = 0 then 'public.order_items' else 'public.orders' end,
-       case when n %% 99991 = 0 then 'dba' else 'app' end, case when n %% 49999 = 0 then 'psql' else 'web ' || n %% 4 end,
+       case when n %% 99991 = 0 then 'dba' else 'app' end,
+       case when n %% 49999 = 0 then 'psql' else 'web ' || n %% 4 end,
        case when n between 900000 and 905000 then 'old clerk' when n %% 2 = 0 then 'user ' || n %% 997 end
   from generate_series({first}::bigint, {last}::bigint) as n
 """

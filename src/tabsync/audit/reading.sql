@@ -43,11 +43,3 @@ select l.id, l.xid::text as transaction, l.created_at::text as at, l.user_id::te
   from {log} as l
  where l.created_at >= %(since)s::text::timestamptz and l.created_at < %(until)s::text::timestamptz
  order by l.xid nulls first, l.id
-
--- name: bounds
--- The first and the last of what is exported, in the order of the seals.
-select (select row(l.xid, l.id)::text from {log} as l where l.created_at >= %(since)s::text::timestamptz
-           and l.created_at < %(until)s::text::timestamptz and l.xid is not null order by l.xid, l.id limit 1) as first,
-       (select row(l.xid, l.id)::text from {log} as l where l.created_at >= %(since)s::text::timestamptz
-           and l.created_at < %(until)s::text::timestamptz and l.xid is not null order by l.xid desc, l.id desc limit 1)
-         as last
