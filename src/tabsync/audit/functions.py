@@ -27,17 +27,15 @@ _WRITTEN = {
     "bytea_output": "hex",
     "extra_float_digits": "3",
     "lc_monetary": "C",
-    "xmlbinary": "base64",
-    "row_security": "off",
 }
-"""How values look as text, and that a policy which hides rows is an error."""
+"""How values look as text. TRUNCATE reads rows: there, a policy which hides some is an error."""
 
 _ACTOR_AS = {
-    "uuid": "case when v_actor ~ '^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}$' then v_actor::uuid end",
-    "bigint": "case when v_actor ~ '^[0-9]{1,18}$' then v_actor::bigint end",
-    "integer": "case when v_actor ~ '^[0-9]{1,9}$' then v_actor::int end",
-    "text": "v_actor",
-    "character varying": "v_actor",
+    "uuid": "case when w.actor ~ '^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}$' then w.actor::uuid end",
+    "bigint": "case when w.actor ~ '^[0-9]{1,18}$' then w.actor::bigint end",
+    "integer": "case when w.actor ~ '^[0-9]{1,9}$' then w.actor::int end",
+    "text": "w.actor",
+    "character varying": "w.actor",
 }
 """Where user_id can hold an actor, by its type."""
 
@@ -69,7 +67,8 @@ def functions(log: Relation, user_type: str) -> Iterator[Function]:
         for must in (True, False):
             wait = ("lock_timeout", f"{MUST_WAIT if must else MAY_WAIT}ms")
             body = _body(event, log, user_type, must=must)
-            yield Function(function_name(event, must=must), body, settings=(*_WRITTEN.items(), wait))
+            more = (("row_security", "off"), wait) if event == "truncate" else (wait,)
+            yield Function(function_name(event, must=must), body, settings=(*_WRITTEN.items(), *more))
     yield Function("who", _SQL["who_claims"], "record", "out actor text, out how text", "stable")
     for name, block in (("keep", "keep"), ("kept", "kept_update")):
         yield Function(name, _text(block, log=log.identifier()))
@@ -102,25 +101,37 @@ def _body(event: str, log: Relation, user_type: str, *, must: bool) -> str:
     truncates = event == "truncate"
     known = user_type if user_type.split("(")[0] in _ACTOR_AS else "text"
     user_id = _ACTOR_AS.get(user_type.split("(")[0], "null")
-    shared: dict[str, sql.Composable] = {"transition": sql.SQL(transition)}
-    into = _sql("insert_into", log=log.identifier())
-    who = _sql("who")
-    rows: dict[str, sql.Composable] = {"insert_into": into, "who": who}
-    if event == "update":
-        rows |= {"old_key": _sql("pair_key", j=sql.SQL("p.j")), "new_key": _sql("pair_key", j=sql.SQL("q.j"))}
+    parts: dict[str, sql.Composable] = {"insert_into": _sql("insert_into", log=log.identifier()), "who": _sql("who")}
     if truncates:
-        rows |= {"log_name": sql.Literal(log.identifier().as_string(None))}
+        parts |= {"log_name": sql.Literal(log.identifier().as_string(None))}
     else:
-        rows |= {"entity_id": _sql("entity_id", j=sql.SQL("r.j"))}
+        parts |= {"entity_id": _key("r.j", none="else ''")}
+    if event == "update":
+        parts |= {
+            "old_key": _key("p.j"),
+            "new_key": _key("q.j"),
+            "old_image": _image("r.o"),
+            "new_image": _image("r.n"),
+        }
+    elif not truncates:
+        parts |= {"image": _image("r.j")}
+    whole: dict[str, sql.Composable] = {} if must else {"transition": sql.SQL(transition)}
     return _text(
         "must" if must else "possible",
         user_type=sql.SQL(known),
         declare=_sql("truncate_declare") if truncates else sql.SQL(""),
-        begin=sql.SQL("") if truncates else _sql("begin_rows", **shared),
         before=_sql("before_rows", user_id=sql.SQL(user_id)),
-        rows=_sql(event, **rows),
-        **shared,
+        rows=_sql(event, **parts),
+        **whole,
     )
+
+
+def _key(row: str, none: str = "") -> sql.Composed:
+    return _sql("entity_id", j=sql.SQL(row), none=sql.SQL(none))
+
+
+def _image(row: str) -> sql.Composed:
+    return _sql("image", j=sql.SQL(row))
 
 
 def _sql(block: str, **parts: sql.Composable) -> sql.Composed:
