@@ -7,9 +7,7 @@
 -- https://www.postgresql.org/docs/current/plpgsql-trigger.html
 #variable_conflict use_variable
 declare
-  v_actor text;
-  v_how text;
-  v_user {user_type};
+  v_who text[];
 {declare}
 begin
 {before}
@@ -20,14 +18,13 @@ end
 -- name: possible
 -- The same where it is recorded when possible: an error is kept from the change by a subtransaction. Only the first
 -- 32 statements of a transaction have one, as 64 fill the cache of them; a setting has a letter for each. It is
--- everybody's to set, so the worst that it may bring about is a statement without its guard.
+-- everybody's to set, so the worst that it may bring about is a statement without its guard. The first statement of a
+-- transaction, for most the only one, asks no more than it must.
 -- https://www.postgresql.org/docs/current/subxacts.html
 #variable_conflict use_variable
 declare
   v_guard text := current_setting('tabsync.audit_guard', true);
-  v_actor text;
-  v_how text;
-  v_user {user_type};
+  v_who text[];
 {declare}
 begin
   if length(v_guard) >= 32 then
@@ -36,13 +33,15 @@ begin
     return null;
   end if;
   begin
-    if v_guard = '!' then
-      perform set_config('lock_timeout', '1ms', true);
+    if length(v_guard) > 0 then
+      if v_guard = '!' then
+        perform set_config('lock_timeout', '1ms', true);
+      end if;
     end if;
 {before}
 {rows}
-    if found and v_guard is distinct from '!' then
-      v_guard := set_config('tabsync.audit_guard', concat(v_guard, 'x'), true);
+    if found then
+      v_guard := set_config('tabsync.audit_guard', case when v_guard = '!' then '!' else concat(v_guard, 'x') end, true);
     end if;
   exception when others then
     perform set_config('tabsync.audit_guard', '!', true);
@@ -62,7 +61,7 @@ end
 -- name: before_rows
 -- Who it is, is found once for all rows, and only where the session claims something.
   if current_setting('tabsync.claims', true) <> '' or current_setting('request.jwt.claims', true) <> '' then
-    select w.actor, w.how, {user_id} into v_actor, v_how, v_user from tabsync_audit.who() w;
+    v_who := tabsync_audit.claimed();
   end if;
 
 -- name: insert_into
@@ -73,14 +72,14 @@ end
 -- name: insert
 -- The rows that came. offset 0: each row becomes JSON once, and not as often as it is named.
   {insert_into}
-  select v_user, 'INSERT', tg_argv[1], {entity_id}, null, {image},
+  select {user_id}, 'INSERT', tg_argv[1], {entity_id}, null, {image},
          {who}
     from (select to_jsonb(n.*) as j from tabsync_new n offset 0) r;
 
 -- name: delete
 -- The rows that are gone.
   {insert_into}
-  select v_user, 'DELETE', tg_argv[1], {entity_id}, {image}, null,
+  select {user_id}, 'DELETE', tg_argv[1], {entity_id}, {image}, null,
          {who}
     from (select to_jsonb(o.*) as j from tabsync_old o offset 0) r;
 
@@ -88,7 +87,7 @@ end
 -- Both are paired by their key, and only what differs is kept; a key that changed is a row gone and a row come. What
 -- differs is seen as text: 1.0 and 1.00 are equal, and not the same.
   {insert_into}
-  select v_user, case when r.o is null then 'INSERT' when r.n is null then 'DELETE' else 'UPDATE' end, tg_argv[1],
+  select {user_id}, case when r.o is null then 'INSERT' when r.n is null then 'DELETE' else 'UPDATE' end, tg_argv[1],
          {entity_id}, case when r.n is null then {old_image} else d.o end, case when r.o is null then {new_image} else d.n end,
          {who}
     from (select o.j as o, n.j as n, coalesce(n.j, o.j) as j
@@ -109,16 +108,20 @@ end
 -- A whole row, its secrets masked.
 case when tg_argv[4] = '' then {j} else {j} || tg_argv[4]::jsonb end
 
--- name: entity_id
--- The key as text, several columns as a JSON array; without a key it is empty, and no row finds its other image.
-case when tg_argv[2] <> '' then {j} ->> tg_argv[2]
-              when tg_argv[3] <> '{{}}' then (select jsonb_agg({j} -> k.name order by k.place)::text
+-- name: one_key
+-- The key as text.
+{j} ->> tg_argv[2]
+
+-- name: keys
+-- Of several columns as a JSON array; without a key it is empty, and no row finds its other image. It takes longer to make
+-- ready than all the rest, so tables whose key is one column have functions without it.
+case when tg_argv[3] <> '{{}}' then (select jsonb_agg({j} -> k.name order by k.place)::text
                                               from unnest(tg_argv[3]::text[]) with ordinality k(name, place)) {none} end
 
 -- name: who
 -- Who did it, as far as the server and the session know.
 statement_timestamp(), pg_current_xact_id(), 'trigger', tg_argv[0], session_user, nullif(current_setting('role'), 'none'),
-         current_setting('application_name'), inet_client_addr(), v_actor, v_how
+         current_setting('application_name'), inet_client_addr(), v_who[1], v_who[2]
 
 -- name: truncate_declare
 -- Besides the variables that all have.
@@ -152,10 +155,10 @@ statement_timestamp(), pg_current_xact_id(), 'trigger', tg_argv[0], session_user
              session_user, nullif(current_setting('role'), 'none'), current_setting('application_name'),
              inet_client_addr(), $8, $9
         from (select to_jsonb(t.*) as j from only %I.%I t offset 0) r $q$, {log_name}, tg_table_schema, tg_table_name)
-      using v_user, tg_argv[1], tg_argv[2], tg_argv[3], tg_argv[4], pg_current_xact_id(), tg_argv[0], v_actor, v_how;
+      using {user_id}, tg_argv[1], tg_argv[2], tg_argv[3], tg_argv[4], pg_current_xact_id(), tg_argv[0], v_who[1], v_who[2];
   else
     {insert_into}
-    select v_user, 'TRUNCATE', tg_argv[1], '', null,
+    select {user_id}, 'TRUNCATE', tg_argv[1], '', null,
            jsonb_build_object('kept', v_count = 0 and v_why is null, 'rows', case when v_why is null then v_count end,
                               'estimated_rows', case when v_why is not null then greatest(c.reltuples, v_count)::bigint end,
                               'bytes', pg_table_size(c.oid), 'why', v_why),
@@ -165,39 +168,34 @@ statement_timestamp(), pg_current_xact_id(), 'trigger', tg_argv[0], session_user
   end if;
 
 -- name: who_claims
--- The actor that the session claims: signed, or plain as PostgREST and Supabase say it. What isn't valid is no actor, and
--- fails nothing. HMAC: https://www.rfc-editor.org/rfc/rfc2104
+-- The same as two columns.
+begin
+  select c.who[1], c.who[2] into actor, how from (select tabsync_audit.claimed()) c(who);
+end
+
+-- name: claimed
+-- The actor that the session claims and how, signed, or plain as PostgREST and Supabase say it. What isn't valid is no
+-- actor, and fails nothing. HMAC: https://www.rfc-editor.org/rfc/rfc2104
 declare
   v_claims text := current_setting('tabsync.claims', true);
   v_found jsonb;
-  v_signature text;
 begin
   if v_claims <> '' then
-    how := 'invalid';
-    select encode(sha256(s.outer_pad || sha256(s.inner_pad || convert_to(v_claims, 'UTF8'))), 'hex')
-      into v_signature
-      from tabsync_audit.secret s;
-    if v_signature = lower(current_setting('tabsync.signature', true)) then
+    if lower(current_setting('tabsync.signature', true)) = (
+         select encode(sha256(s.outer_pad || sha256(s.inner_pad || convert_to(v_claims, 'UTF8'))), 'hex')
+           from tabsync_audit.secret s) then
       v_found := v_claims::jsonb;
       if (v_found ->> 'exp')::numeric > extract(epoch from clock_timestamp()) and v_found ->> 'sub' <> '' then
-        actor := left(v_found ->> 'sub', 200);
-        how := 'signed';
+        return array[left(v_found ->> 'sub', 200), 'signed'];
       end if;
     end if;
-    return;
+    return array[null, 'invalid'];
   end if;
-  v_claims := current_setting('request.jwt.claims', true);
-  if v_claims <> '' then
-    how := 'invalid';
-    v_found := v_claims::jsonb;
-    if coalesce((v_found ->> 'exp')::numeric > extract(epoch from clock_timestamp()), true) then
-      actor := nullif(left(v_found ->> 'sub', 200), '');
-      how := case when actor is not null then 'plain' end;
-    end if;
-  end if;
+  v_found := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+  return case when (v_found ->> 'exp')::numeric <= extract(epoch from clock_timestamp()) then array[null, 'invalid']
+              when v_found ->> 'sub' <> '' then array[left(v_found ->> 'sub', 200), 'plain'] end;
 exception when others then
-  actor := null;
-  how := 'invalid';
+  return array[null, 'invalid'];
 end
 
 -- name: keep

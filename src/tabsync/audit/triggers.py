@@ -47,7 +47,7 @@ def _set(connection: Connection, setup: Setup, one: Audited, part: Relation) -> 
     told = sql.SQL(", ").join(map(sql.Literal, arguments(one)))
     for event in EVENTS:
         name = sql.Identifier(trigger_name(event))
-        called = {"function": sql.Identifier(function_name(event, must=one.must)), "arguments": told}
+        called = {"function": sql.Identifier(function_name(event, one)), "arguments": told}
         if event == "truncate":
             run(connection, "trigger_truncate", name=name, table=part.identifier(), **called)
         else:
