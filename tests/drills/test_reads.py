@@ -12,7 +12,7 @@ from tabsync.backups.drill.drill import plan_drill
 from tabsync.backups.query import plan_query
 from tabsync.backups.restore.in_place import plan_restore_in_place
 from tabsync.backups.restore.new import plan_restore_new
-from tabsync.backups.restore.rows.restore import plan_compare_rows
+from tabsync.backups.restore.rows.plan_compare import plan_compare_rows
 from tabsync.backups.restore.tables import plan_restore_tables
 from tabsync.backups.sign import plan_sign
 from tabsync.backups.take import plan_take_full

@@ -11,7 +11,7 @@ import psycopg
 import psycopg.conninfo
 import pytest
 
-from tabsync.backups.restore.rows import restore as restore_rows
+from tabsync.backups.restore.rows import plan_compare
 from tabsync.backups.restore.rows.restore import Difference, compared, plan_write_rows
 from tabsync.backups.restore.rows.undo import plan_undo_rows
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
@@ -168,7 +168,7 @@ _TWO_STATEMENTS = "id = 1); drop table people; select (1"
 def test_two_statements_are_one_too_many_also_where_the_words_were_not_understood(
     odd: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(restore_rows, "why_not", lambda condition: "")
+    monkeypatch.setattr(plan_compare, "why_not", lambda condition: "")
     with pytest.raises(BadUsage, match="multiple commands"), compared(odd, "people", _TWO_STATEMENTS):
         pytest.fail("it found something")
 

@@ -23,6 +23,7 @@ PROCEDURES: tuple[Procedure, ...] = (
             "its own first partition; no row is copied, and nobody waits for a lock longer than a tenth of a second. "
             "Each step may run again: an install that was interrupted goes on when it is started again."
         ),
+        request="tabsync.audit.install:Install",
         takes="database dry-run json",
         plan="tabsync.audit.install:plan_install",
         show="tabsync.audit.install:show_install",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def rows_command(terminal: Terminal, request: Rows) -> None:
     """Compare rows with a backup, show the difference, and write what is missing."""
+    from tabsync.backups.restore.rows.asked import asked_of
     from tabsync.backups.restore.rows.restore import compared, plan_write_rows
     from tabsync.backups.restore.server import check_writable
     from tabsync.cli.terminal import print_json
@@ -24,7 +25,8 @@ def rows_command(terminal: Terminal, request: Rows) -> None:
     if request.undo is not None:
         _undo(terminal, request.undo, without_triggers=request.without_triggers)
         return
-    if request.table is None or request.where is None:
+    question = asked_of(request.as_of, request.transaction, request.by, request.secrets_from)
+    if request.table is None or (request.where is None and not question.bounded):
         raise BadUsage(
             "--table and --where are needed: they choose the rows",
             "tabsync restore rows --table users --where \"id = '...'\"",
@@ -32,10 +34,10 @@ def rows_command(terminal: Terminal, request: Rows) -> None:
     found, expect = terminal.workspace(), request.expect
     if not terminal.dry_run:  # to compare with, a standby will do
         check_writable(found)
-    how = {"replace": request.replace, "without_triggers": request.without_triggers}
-    asked = (request.table, request.where, request.source)
-    shown = terminal.listener()
-    with compared(found, *asked, with_dependents=request.with_dependents, listener=shown) as difference:
+    how = {name: getattr(request, name) for name in ("replace", "without_triggers", "without_secrets")}
+    wanted = (request.table, request.where or "", request.source)
+    shown, along = terminal.listener(), request.with_dependents
+    with compared(found, *wanted, with_dependents=along, asked=question, listener=shown) as difference:
         if not terminal.json:
             _show(found, difference)
         if terminal.dry_run:
@@ -55,19 +57,17 @@ def rows_command(terminal: Terminal, request: Rows) -> None:
             _show_written(terminal, outcome.run_id, written)
 
 
-def _show_write(
-    terminal: Terminal, found: Workspace, difference: Difference, *, replace: bool, without_triggers: bool
-) -> None:
+def _show_write(terminal: Terminal, found: Workspace, difference: Difference, **how: bool) -> None:
     """What --dry-run shows after the difference: how it would be written."""
     from tabsync.backups.restore.rows.restore import plan_write_rows
     from tabsync.cli.terminal import print_json
 
     if terminal.json:
         print_json(_as_json(found, difference, "row comparison"))
-    elif not difference.total("missing", "unlinked", *(["changed"] if replace else [])):
+    elif not difference.total("missing", "unlinked", *(["changed"] if how["replace"] else [])):
         terminal.note("there is nothing to restore; rows that differ are only overwritten with --replace")
     else:
-        terminal.plan(plan_write_rows(found, difference, replace=replace, without_triggers=without_triggers))
+        terminal.plan(plan_write_rows(found, difference, **how))
 
 
 def _undo(terminal: Terminal, undo: str, *, without_triggers: bool) -> None:
@@ -96,11 +96,17 @@ def _show(found: Workspace, difference: Difference) -> None:
     from tabsync.postgres.catalog import Relation
 
     out = paper()
-    moment = parse_iso(difference.at)
-    age = human_seconds((now() - moment).total_seconds())
-    local = moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    read = f"; {human_bytes(difference.read_bytes)} read" if difference.read_bytes else ""
-    out.print(f"Compared with {difference.source}, as of {local}, {age} ago{read}.", markup=False, soft_wrap=True)
+    if log := difference.facts.get("log"):
+        state = log["state"]
+    else:
+        moment = parse_iso(difference.at)
+        age = human_seconds((now() - moment).total_seconds())
+        read = f"; {human_bytes(difference.read_bytes)} read" if difference.read_bytes else ""
+        state = f"as of {moment.astimezone().strftime('%Y-%m-%d %H:%M:%S')}, {age} ago{read}"
+    out.print(f"Compared with {difference.source}, {state}.", markup=False, soft_wrap=True)
+    for note in (difference.why, *(log or {}).get("notes", ())):
+        if note:
+            out.print(f"  {note}", markup=False, style="yellow", soft_wrap=True)
     for table in difference.tables:
         counts = [f"{table[state]:,} {word}" for state, word in _WORDS.items() if table[state]]
         out.print(f"{Relation(table['schema'], table['name'])}: {', '.join(counts) or 'nothing'}", style="bold")

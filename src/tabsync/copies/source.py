@@ -1,4 +1,4 @@
-"""Where rows come back from: a backup, by id, by time or the newest; or another database of the same server."""
+"""Where rows come back from: a backup, by id, by time or the newest; another database of the server; the audit log."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from tabsync.audit.log import log_of
 from tabsync.copies.choose import BEFORE_RESTORE, entries_of
 from tabsync.copies.dumps.selection import RELATIONS, Selection, select
 from tabsync.copies.warm import Warm, warm_copies, warm_copy
@@ -49,7 +50,10 @@ _NOT_NEEDED = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where rows come from. backup, database or warm is set; at: as of when, ISO; facts: its encoding and locale."""
+    """Where rows come from. backup, database, warm or log is set; at: as of when, ISO; facts: its encoding and locale.
+
+    log: the table of the audit log; why: why it was chosen, where nobody named it.
+    """
 
     at: str
     major: int
@@ -57,8 +61,12 @@ class Source:
     backup: str = ""
     database: str = ""
     warm: Warm | None = None
+    log: str = ""
+    why: str = ""
 
     def __str__(self) -> str:
+        if self.log:
+            return f"the audit log {self.log}"
         if self.warm is not None:
             return f"the warm copy of {self.warm.backup}"
         return f"backup {self.backup}" if self.backup else f"database {catalog.quoted(self.database)}"
@@ -76,7 +84,7 @@ class Part:
 
 
 def source_named(workspace: Workspace, text: str, relation: Relation, connection: Connection) -> Source:
-    """What --from names: latest, warm, a backup's id, a moment (the newest backup taken before it), or a database.
+    """What --from names: latest, warm, audit, a backup's id, a moment (the newest backup before it), or a database.
 
     Of a backup that has a warm copy, which nobody works with just now, it is the copy: it has the same rows, sooner.
     Raises BadUsage when it is none of these, or no backup has rows of the table.
@@ -89,11 +97,13 @@ def source_named(workspace: Workspace, text: str, relation: Relation, connection
 
 
 def _named(workspace: Workspace, text: str, relation: Relation, connection: Connection) -> Source:
-    store = workspace.store()
     if text == "latest":
         return _newest(workspace, relation, connection, None)
     if text == "warm":
         return _warm(workspace, connection)
+    if text == "audit":
+        return Source(catalog.position(connection)["time"], 0, {}, log=str(log_of(connection)))
+    store = workspace.store()
     if text in store.ids():
         manifest = store.manifest(text)
         if manifest.kind not in _WITH_DEFINITIONS:
@@ -108,7 +118,7 @@ def _named(workspace: Workspace, text: str, relation: Relation, connection: Conn
         return _database(workspace, text, connection)
     raise BadUsage(
         f"{text!r} is neither a backup, nor a timestamp, nor a database of this server",
-        "give --from latest, warm, an id from tabsync backup list, '2026-11-22 18:15' or a database's name",
+        "give --from latest, warm, audit, an id from tabsync backup list, '2026-11-22 18:15' or a database's name",
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tabsync.audit.install import plan_install
+from tabsync.audit.install import Install, plan_install
 from tabsync.audit.log import is_installed
 from tabsync.audit.seal import plan_seal
 from tabsync.backups.drill.drill import plan_drill, run_drill
@@ -90,8 +90,9 @@ def _audited(workspace: Workspace) -> None:
     with workspace.connect("audit") as connection:
         if is_installed(connection):
             return
-    for plan in (plan_install(workspace, Nothing()).plan, plan_seal(workspace, Nothing())):
-        run(plan, workspace, workspace.journal(), approval="tabsync demo").raise_if_failed()
+    journal = workspace.journal()
+    run(plan_install(workspace, Install()).plan, workspace, journal, approval="tabsync demo").raise_if_failed()
+    run(plan_seal(workspace, Nothing()), workspace, journal, approval="tabsync demo").raise_if_failed()
 
 
 def plan_reset(place: Place) -> Plan:

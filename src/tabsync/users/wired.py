@@ -76,7 +76,7 @@ def user_by_email(connection: Connection, wiring: UserWiring, email: str) -> Use
     Raises BadUsage when there is none, Refused when there are several.
     """
     given = plain_address(email)
-    found = _found(connection, wiring, email=given)
+    found = _found(connection, wiring, email=given) or _found(connection, wiring, email=email.strip())
     exact = [one for one in found if one.email == given]
     found = exact or found
     if not found:

@@ -18,19 +18,19 @@ def guarded_template(servers: Servers) -> Callable[[int], str]:
 
     def of(major: int) -> str:
         if major not in made:
-            from tabsync.profiles.tabsync.migrate import apply_schema
-            from tests.sessions import connect
-
             server = servers(major)
             run_sql(server.conninfo(), "create database {}", "guarded")
-            with connect(server.conninfo("guarded"), "tests") as connection:
-                apply_schema(connection)
-            people.install(server.conninfo("guarded"))
-            people.settle(server.conninfo("guarded"))
+            people.prepare(server.conninfo("guarded"))
             made.add(major)
         return "guarded"
 
     return of
+
+
+@pytest.fixture
+def guarded_on() -> Callable[[str], None]:
+    """Makes an empty database one of them."""
+    return people.prepare
 
 
 @pytest.fixture

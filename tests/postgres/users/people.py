@@ -10,6 +10,7 @@ from tabsync.audit.install import install_for_tests
 from tabsync.manual.load import load
 from tabsync.manual.model import Manual
 from tabsync.postgres.connect import connect
+from tabsync.profiles.tabsync.migrate import apply_schema
 from tabsync.workspace import PROFILE_MANUAL
 
 MANUAL: Manual = load(PROFILE_MANUAL)
@@ -40,6 +41,14 @@ select r.id, u.id, 'WAITER' from restaurants r join users u
     on r.name = 'owner' and u.full_name in ('waiter', 'kitchen', 'admin')
     or r.name = 'owner2' and u.full_name = 'waiter2'
 """
+
+
+def prepare(conninfo: str) -> None:
+    """The profile's tables in an empty database, the log, and the people."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        apply_schema(connection)
+    install(conninfo)
+    settle(conninfo)
 
 
 def install(conninfo: str) -> None:

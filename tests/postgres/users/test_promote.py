@@ -10,7 +10,7 @@ import bcrypt
 import psycopg
 import pytest
 
-from tests.postgres.cli.program import TABSYNC, Done, environment
+from tests.postgres.cli.program import TABSYNC, Done, environment, tabsync
 from tests.postgres.users.people import entries, key, role
 
 PASSWORD = "canary-5fd1c7-ünder"
@@ -27,8 +27,10 @@ def conninfo(guarded: Callable[..., str]) -> str:
 
 def user(directory: Path, conninfo: str, *words: str, password: str = PASSWORD, **env: str) -> Done:
     """Run `tabsync user ...` with a password at its standard input."""
-    argv = [str(TABSYNC), "user", *words, "--password-fd", "0"]
+    argv = [str(TABSYNC), "user", *words, *(["--password-fd", "0"] if password else [])]
     (directory / "tabsync.toml").touch()  # with one, the manual is the profile's
+    if not password:
+        return tabsync(directory, *argv[1:], **{"TABSYNC_DATABASE": conninfo, **env})  # type: ignore[arg-type]
     given = environment(directory, TABSYNC_DATABASE=conninfo, **env)
     done = subprocess.run(
         argv, cwd=directory, env=given, input=password + "\n", capture_output=True, text=True, timeout=60

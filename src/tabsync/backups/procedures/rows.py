@@ -19,10 +19,33 @@ class Rows:
     """What one may ask of restore rows."""
 
     table: Annotated[str | None, Option("The table, as users or public.users.")] = None
-    where: Annotated[str | None, Option("A condition in SQL, as after WHERE; it only runs on a copy.")] = None
+    where: Annotated[str | None, Option("A condition in SQL, as after WHERE; any SQL only runs on a copy.")] = None
     source: Annotated[
-        str, Option("latest, warm, a backup's id, a time (the newest backup before it), or a database.", ("--from",))
-    ] = "latest"
+        str,
+        Option(
+            "nearest, audit (the audit log), latest, warm, a backup's id, a time (the newest backup before it), or a"
+            " database.",
+            ("--from",),
+        ),
+    ] = "nearest"
+    as_of: Annotated[
+        str | None, Option("From the audit log: rows as they were at a time, whatever happened since.", metavar="TIME")
+    ] = None
+    transaction: Annotated[
+        str | None, Option("From the audit log: what one transaction deleted or changed.", metavar="XID")
+    ] = None
+    by: Annotated[
+        str | None, Option("From the audit log: rows that this actor, role or application deleted.", metavar="WHO")
+    ] = None
+    secrets_from: Annotated[
+        str | None,
+        Option(
+            "Take the columns that the audit log hides from a backup: latest, warm, an id or a time.", metavar="BACKUP"
+        ),
+    ] = None
+    without_secrets: Annotated[
+        bool, Option("Write rows although the audit log hides some columns: NULL, or their default, in these.")
+    ] = False
     with_dependents: Annotated[
         bool, Option("Also restore rows that ON DELETE CASCADE deleted or SET NULL changed.")
     ] = False
@@ -44,23 +67,27 @@ class Compared:
 
     run: Annotated[str, Argument("The run that compared the rows.")]
     replace: Annotated[bool, Option("Also overwrite rows that differ with the copy's.")] = False
+    without_secrets: Annotated[bool, Option("Write rows although the audit log hides some columns.")] = False
 
 
 def plan_rows(workspace: Workspace, request: Rows) -> Planned[Workspace]:
     """Plan to compare rows, or to undo what a run wrote. What the comparison finds is kept, to be written next."""
-    from tabsync.backups.restore.rows.restore import plan_compare_rows
+    from tabsync.backups.restore.rows.asked import asked_of
+    from tabsync.backups.restore.rows.plan_compare import plan_compare_rows
     from tabsync.backups.restore.rows.undo import plan_undo_rows
 
     if request.undo is not None:
         return Planned(plan_undo_rows(workspace, request.undo, without_triggers=request.without_triggers))
-    plan, _, scratch = plan_compare_rows(
+    plan, found, scratch = plan_compare_rows(
         workspace,
         request.table or "",
         request.where or "",
         request.source,
         with_dependents=request.with_dependents,
+        asked=asked_of(request.as_of, request.transaction, request.by, request.secrets_from),
     )
-    return Planned(plan, keeps=(scratch,))
+    notes = (f"{found}: {found.why}",) if found.why else ()
+    return Planned(plan, notes, keeps=(scratch,))
 
 
 def plan_compared(workspace: Workspace, request: Compared) -> Planned[Workspace]:
@@ -72,8 +99,9 @@ def plan_compared(workspace: Workspace, request: Compared) -> Planned[Workspace]
     found = difference_of(workspace, request.run)
     compared = one_run(workspace.ledger(), found.run_id) or {}
     typed = [*words_of(compared["plan"]), *(["--replace"] if request.replace else [])]
+    typed += ["--without-secrets"] if request.without_secrets else []
     typed += ["--expect", found.facts["digest"][:12]]
-    plan = plan_write_rows(workspace, found, replace=request.replace)
+    plan = plan_write_rows(workspace, found, replace=request.replace, without_secrets=request.without_secrets)
     return Planned(plan, typed=tuple(typed), done=lambda: workspace.delete(workspace.scratch(found.scratch)))
 
 

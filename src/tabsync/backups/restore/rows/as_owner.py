@@ -56,6 +56,25 @@ def let_read(live: Connection, table: sql.Identifier, shape: Shape) -> None:
         tell(live, sql.SQL("grant select on {} to {}").format(table, sql.Identifier(shape.owner)))
 
 
+def let_fill(live: Connection, table: sql.Identifier, images: sql.Identifier, shape: Shape) -> None:
+    """Let the owner make rows of what we read: read the one temporary table of ours, and insert into the other."""
+    if shape.owner:
+        owner = sql.Identifier(shape.owner)
+        tell(live, sql.SQL("grant select on {} to {}").format(images, owner))
+        tell(live, sql.SQL("grant select, insert on {} to {}").format(table, owner))
+
+
+def fill_as_owner(live: Connection, statement: sql.Composed, shape: Shape) -> None:
+    """Run a statement that makes rows of a table's types, with no more rights than its owner has.
+
+    Casts and domains within arrays and composite types may be his. Names mean PostgreSQL's own objects.
+    """
+    if shape.owner:
+        _as_owner(live, statement, _NOTHING, shape.owner)
+    else:
+        tell(live, statement)
+
+
 @contextmanager
 def without_event_triggers(live: Connection) -> Iterator[None]:
     """Keep event triggers from running for the temporary things that we make, where a superuser can.

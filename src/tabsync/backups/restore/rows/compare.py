@@ -49,7 +49,7 @@ from tabsync.postgres.settings import Limits
 if TYPE_CHECKING:
     from tabsync.workspace import Context
 
-_LIMITS = Limits(lock_timeout=2_000, statement_timeout=120_000, idle_in_transaction_timeout=0)
+LIMITS = Limits(lock_timeout=2_000, statement_timeout=120_000, idle_in_transaction_timeout=0)
 
 _PICKED = sql.SQL(
     "create temporary table {} (part oid, place tid, gone boolean not null, cut int[] not null, state text,"
@@ -97,7 +97,7 @@ def compare(
     diff = directory / DIFF
     diff.mkdir(mode=0o700)
     root = Relation(**table)
-    with reader(workspace.servers() / place, database) as copy, workspace.connect("restore", _LIMITS) as live:
+    with reader(workspace.servers() / place, database) as copy, workspace.connect("restore", LIMITS) as live:
         prove_target(live, target)
         make_uniform(copy, local=False)
         live.execute("begin isolation level repeatable read read only")
@@ -105,18 +105,36 @@ def compare(
         links = links_of(live)
         tables = wanted(live, links, root, with_dependents=with_dependents)
         work = Comparison(copy, live, _members(copy, live, tables, diff), links, with_dependents)
-        for member in work.members.values():
-            copy.execute(_PICKED.format(member.picked))
+        make_picked(work)
         copy.execute("begin isolation level repeatable read read only")
         _pick(work, work.members[root], where)
-        with allowed("look the rows up", "use the tables' owner, or a user with BYPASSRLS"):
-            _follow(work, root)
-            parents = missing_parents(work, diff / PARENTS)
+        facts = found_by(work, root, diff)
     if not sum(work.members[root].counts.values()):
         raise BadUsage(
             f"no row of {root} in the copy matches the condition", "try a wider condition; --dry-run changes nothing"
         )
-    order = [work.members[one] for one in parents_first(list(work.members), links)]
+    return facts
+
+
+def make_picked(work: Comparison) -> None:
+    """Make the temporary tables of the rows that are found in the copy."""
+    for member in work.members.values():
+        work.copy.execute(_PICKED.format(member.picked))
+
+
+def pick_all(work: Comparison, root: Relation) -> None:
+    """Find all rows that the copy has of a table: it holds none but those that were chosen."""
+    member = work.members[root]
+    start = _PICK.format(picked=member.picked, name=sql.Identifier(root.name), table=member.there.source())
+    tell(work.copy, start + sql.SQL("true)"))
+
+
+def found_by(work: Comparison, root: Relation, diff: Path) -> Facts:
+    """Look up the rows that were found, and those that went with them; gives what differs, parents first."""
+    with allowed("look the rows up", "use the tables' owner, or a user with BYPASSRLS"):
+        _follow(work, root)
+        parents = missing_parents(work, diff / PARENTS)
+    order = [work.members[one] for one in parents_first(list(work.members), work.links)]
     digest = digest_of_diff(diff, [one.path.name for one in order])
     return {"tables": [one.to_json() for one in order], "parents": parents, "digest": digest}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tabsync.backups.restore.rows.asked import AUDIT, Asked
 from tabsync.backups.restore.rows.comparison import DIFF
 from tabsync.backups.restore.rows.restore import Difference
 from tabsync.kernel.errors import BadUsage, Refused
@@ -19,9 +20,13 @@ def words_of(plan_or_run: Facts) -> list[str]:
     """The words of the command that compares, from a plan as JSON."""
     asked = {step["key"]: step["arguments"] for step in plan_or_run["steps"]}
     compare, words = asked["compare"], ["restore", "rows"]
-    words += ["--table", str(Relation(**compare["table"])), "--where", compare["where"]]
-    source = asked.get("warm") or asked["fetch"]
-    words += ["--from", source.get("backup") or source["database"]]
+    words += ["--table", str(Relation(**compare["table"]))]
+    words += ["--where", compare["where"]] if compare["where"] else []
+    if "asked" in compare:
+        words += ["--from", AUDIT, *Asked(**compare["asked"]).words()]
+    else:
+        source = asked.get("warm") or asked["fetch"]
+        words += ["--from", source.get("backup") or source["database"]]
     return words + (["--with-dependents"] if compare["with_dependents"] else [])
 
 
@@ -32,9 +37,12 @@ def difference_of(workspace: Workspace, run: str) -> Difference:
     if found is None or "tables" not in facts.get("compare", {}):
         raise BadUsage(f"run {run} compared no rows", "to restore rows, choose a backup on the page Backups")
     asked = {step["key"]: step["arguments"] for step in found["plan"]["steps"]}
-    scratch, backup = asked["compare"]["scratch"], (asked.get("warm") or asked["fetch"]).get("backup", "")
+    scratch, backup = asked["compare"]["scratch"], asked.get("warm", asked.get("fetch", {})).get("backup", "")
     if not (workspace.scratch(scratch) / DIFF).is_dir():
         raise Refused("the result of this comparison has expired", "compare again; the backup is unchanged")
+    if "asked" in asked["compare"]:
+        source = f"the audit log, {Asked(**asked['compare']['asked']).state}"
+        return Difference(scratch, source, found["started_at"], found["target"], facts["compare"], 0, run)
     at = workspace.store().manifest(backup).snapshot["time"] if backup else found["started_at"]
     read = facts.get("fetch", {}).get("bytes", 0)  # a warm copy is not fetched
     return Difference(scratch, f"backup {backup}", at, found["target"], facts["compare"], read, run)

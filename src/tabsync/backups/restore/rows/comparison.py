@@ -101,18 +101,22 @@ def digest_of_diff(diff: Path, files: Iterable[str]) -> str:
 
 def by_key(live: Connection, member: Member, rows: Sequence[Row]) -> list[Row | None]:
     """The database's row for each row of the copy, or None."""
-    shape = member.here
-    at = [5 + member.columns.index(name) for name in shape.key]
-    numbers = [f"k{number}" for number in range(len(at))]
+    at = [5 + member.columns.index(name) for name in member.here.key]
+    return looked_up(live, member.here, member.columns, [tuple(row[one] for one in at) for row in rows])
+
+
+def looked_up(connection: Connection, shape: Shape, names: Sequence[str], keys: Sequence[Row]) -> list[Row | None]:
+    """Some columns of the row of each primary key, None where there is no such row."""
+    numbers = [f"k{number}" for number in range(len(shape.key))]
     query = _BY_KEY.format(
-        columns=columns(member.columns, "t"),
+        columns=columns(names, "t"),
         arrays=_arrays([shape.column(name).bare for name in shape.key]),
         names=columns(numbers),
         table=shape.source(),
         pairs=matches("t", shape.key, "k", numbers, shape.equal),
     )
-    found: list[Row | None] = [None] * len(rows)
-    for number, *row in ask(live, query, *([row[one] for row in rows] for one in at)):
+    found: list[Row | None] = [None] * len(keys)
+    for number, *row in ask(connection, query, *([key[at] for key in keys] for at in range(len(shape.key)))):
         found[int(number or 0) - 1] = tuple(row)
     return found
 

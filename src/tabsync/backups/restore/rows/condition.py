@@ -8,6 +8,7 @@ https://www.postgresql.org/docs/current/sql-syntax-lexical.html
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import pairwise
 
 _TOKEN = re.compile(
@@ -27,6 +28,7 @@ _TOKEN = re.compile(
 _COMPARING = {"=", "<", ">", "<=", ">=", "<>", "!="}
 """Operators that stand between two things; any other may stand before one."""
 
+_KINDS = ("string", "quoted", "dollar", "word", "operator", "unclosed", "other")
 _NOT_LAST = {"and", "or", "not", "in", "like", "ilike", "where"}
 _NOT_FIRST = {"and", "or", "in", "like", "ilike", "where"}
 
@@ -51,6 +53,31 @@ def why_not(condition: str) -> str:
         return f"it ends with {tokens[-1]}"
     twice = next((one for one, other in pairwise(kinds) if {one, other} <= _COMPARING), "")
     return f"nothing follows {twice}" if twice else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word of a condition. kind: "word", "string", "quoted", "dollar", "operator" or "other"."""
+
+    kind: str
+    text: str
+
+
+def tokens_of(condition: str) -> list[Token]:
+    """The words of a condition of which why_not() says nothing, as they are written."""
+    found: list[Token] = []
+    position = 0
+    while position < len(condition):
+        match = _TOKEN.match(condition, position)
+        assert match is not None  # noqa: S101 - the last alternative takes any character
+        position = match.end()
+        if match["comment"]:
+            position = _end_of_comment(condition, position) or len(condition)
+        elif not match["space"]:
+            found.append(Token(next(name for name in _KINDS if match[name] is not None), match[0]))
+        elif not match[0].isascii() and match[0].isspace():
+            found.append(Token("other", match[0]))  # a space to Python, and a letter to PostgreSQL
+    return found
 
 
 def _is_operator(token: str) -> bool:

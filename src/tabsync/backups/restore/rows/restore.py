@@ -7,29 +7,25 @@ transaction, and refuses when anything has changed meanwhile.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
-from tabsync.backups.restore.rows.compare import compare
+from tabsync.backups.restore.rows.asked import NOTHING, Asked
 from tabsync.backups.restore.rows.comparison import CHANGED, DIFF, MISSING, PARENTS, UNLINKED
-from tabsync.backups.restore.rows.condition import why_not
-from tabsync.backups.restore.rows.shape import fires, links_of, shape_of, wanted
+from tabsync.backups.restore.rows.plan_compare import plan_compare_rows
+from tabsync.backups.restore.rows.secret import check_secrets
+from tabsync.backups.restore.rows.shape import fires
 from tabsync.backups.restore.rows.write import write
-from tabsync.copies.partial import DATABASE, close_step, copy_steps
 from tabsync.copies.row_text import read_lines
-from tabsync.copies.source import Source, source_named
-from tabsync.copies.warm import stop_step
-from tabsync.kernel.clock import compact, now
-from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
+from tabsync.copies.source import Source
+from tabsync.kernel.errors import NotAllowed, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Listener, Outcome, run
 from tabsync.kernel.step import Facts, Risk, Step, call
-from tabsync.postgres import catalog
-from tabsync.postgres.catalog import Relation, relation_named
+from tabsync.postgres.catalog import Relation
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -44,7 +40,10 @@ Sample: TypeAlias = tuple[str, list[str | None], list[str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a comparison found. facts: compare()'s; scratch: where the rows are; source: what was compared with."""
+    """What a comparison found.
+
+    facts: compare()'s; scratch: where the rows are; source: what was compared with; why: where nobody named it, why.
+    """
 
     scratch: str
     source: str
@@ -53,6 +52,7 @@ class Difference:
     facts: Facts
     read_bytes: int
     run_id: str
+    why: str = ""
 
     @property
     def tables(self) -> list[Facts]:
@@ -65,54 +65,8 @@ class Difference:
 
     def to_json(self) -> Facts:
         """What was found, without values."""
-        kept = {key: self.facts[key] for key in ("tables", "parents", "digest")}
-        return {"source": self.source, "as_of": self.at, "bytes_read": self.read_bytes, **kept}
-
-
-def plan_compare_rows(
-    workspace: Workspace, table: str, where: str, source: str = "latest", *, with_dependents: bool = False
-) -> tuple[Plan, Source, str]:
-    """Plan the comparison; gives the plan, what it compares with, and the scratch directory's name.
-
-    table: as a manual names tables; where: a condition in SQL; source: latest, a backup's id, a moment or a database.
-    Raises BadUsage (no such table, backup or database) or NotAllowed. Nothing is changed.
-    """
-    if not where.strip():
-        raise BadUsage("--where is missing: the condition that chooses the rows", "for all rows: --where true")
-    if why := why_not(where):
-        raise BadUsage(
-            f"the condition can't be read: {why}", "write it in quotes for the shell: --where \"name = 'Ann'\""
-        )
-    root = relation_named(table)
-    with workspace.connect("restore") as live:
-        target = catalog.identity(live)
-        if shape_of(live, root) is None:
-            hint = f"restore the table itself: tabsync restore tables {root}"
-            raise BadUsage(f"there is no table {root} in {catalog.quoted(target['database'])}", hint)
-        tables = wanted(live, links_of(live), root, with_dependents=with_dependents)
-        found = source_named(workspace, source, root, live)
-    scratch = f"rows-{compact(now())}-{secrets.token_hex(2)}"
-    steps = copy_steps(workspace, found, tables, scratch)
-    last = stop_step(found.warm) if found.warm else close_step(scratch)
-    place = f"warm/{found.warm.backup}" if found.warm else f"scratch/{scratch}"
-    comparing = Step(
-        "compare",
-        f"Compare rows of {root}",
-        call(
-            compare,
-            place=place,
-            database=found.warm.database if found.warm else DATABASE,
-            scratch=scratch,
-            target=target,
-            table=asdict(root),
-            where=where,
-            with_dependents=with_dependents,
-        ),
-        f"select from {root} where ({where}) in the copy; look these rows up by primary key in {target['database']}",
-    )
-    title = f"Compare rows of {root} with {found}"
-    plan = Plan("restore rows", title, (*steps, comparing, last), target)
-    return plan, found, scratch
+        kept: Facts = {key: self.facts[key] for key in ("tables", "parents", "digest", "log") if key in self.facts}
+        return {"source": self.source, "why": self.why, "as_of": self.at, "bytes_read": self.read_bytes, **kept}
 
 
 @contextmanager
@@ -123,10 +77,13 @@ def compared(
     source: str = "latest",
     *,
     with_dependents: bool = False,
+    asked: Asked = NOTHING,
     listener: Listener | None = None,
 ) -> Iterator[Difference]:
     """Run the comparison; what it found is there inside the block, and gone after it. Raises what stopped it."""
-    plan, found, scratch = plan_compare_rows(workspace, table, where, source, with_dependents=with_dependents)
+    plan, found, scratch = plan_compare_rows(
+        workspace, table, where, source, with_dependents=with_dependents, asked=asked
+    )
     try:
         outcome = run(plan, workspace, workspace.journal(), listener)
         outcome.raise_if_failed()
@@ -136,9 +93,15 @@ def compared(
 
 
 def plan_write_rows(
-    workspace: Workspace, found: Difference, *, replace: bool = False, without_triggers: bool = False
+    workspace: Workspace,
+    found: Difference,
+    *,
+    replace: bool = False,
+    without_triggers: bool = False,
+    without_secrets: bool = False,
 ) -> Plan:
-    """Plan to write what a comparison found. replace: also make rows that differ what they were.
+    """Plan to write what a comparison found. replace: also make rows that differ what they were; without_secrets: also
+    rows of which the audit log hides some columns, without these.
 
     Raises Refused when there is nothing to write, or rows point at others that are missing, NotAllowed when the user
     may not write, or may not silence the triggers. Nothing is changed.
@@ -158,6 +121,8 @@ def plan_write_rows(
             f"{first['count']} rows that {Relation(**first['table'])} references are missing in {parent}",
             f"restore these first: tabsync restore rows --table {parent} --where ...",
         )
+    if not without_secrets:
+        check_secrets(writing)
     if replace:
         _check_settable(writing)
     _check_rights(writing, replace=replace, without_triggers=without_triggers)
@@ -206,7 +171,7 @@ def missing_parents(workspace: Workspace, found: Difference) -> list[tuple[Facts
 
 def _difference(outcome: Outcome, plan: Plan, source: Source, scratch: str) -> Difference:
     facts, read = outcome.results["compare"], outcome.results.get("fetch", {}).get("bytes", 0)
-    return Difference(scratch, str(source), source.at, plan.target, facts, read, outcome.run_id)
+    return Difference(scratch, str(source), source.at, plan.target, facts, read, outcome.run_id, source.why)
 
 
 def _check_settable(tables: Sequence[Facts]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from psycopg import sql
 
@@ -20,7 +20,11 @@ _INSERT, _DELETE, _UPDATE = 4, 8, 16  # bits of pg_trigger.tgtype
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. type: as format_type says; bare: without its length; base: behind a domain; identity: "a", "d", ""."""
+    """A column.
+
+    type: as format_type says; bare: without its length; base: behind a domain; identity: "a", "d", ""; guarded: a
+    domain is within it all the same.
+    """
 
     name: str
     type: str
@@ -30,6 +34,7 @@ class Column:
     identity: str
     generated: bool
     base: str
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +194,11 @@ def family(links: Iterable[Link], root: Relation) -> list[Relation]:
             elif link.on_delete == "n" and link.table not in touched:
                 touched.append(link.table)
     return deleted + [one for one in touched if one not in deleted]
+
+
+def as_deleted_along(links: Iterable[Link]) -> list[Link]:
+    """Foreign keys as a transaction sees them that deletes the rows which reference others itself, as it has to."""
+    return [replace(one, on_delete="c") if one.on_delete in ("a", "r", "d") else one for one in links]
 
 
 def groups(tables: Sequence[Relation], links: Iterable[Link]) -> list[list[Relation]]:

@@ -1,0 +1,34 @@
+"""What the audit log lacks of the time that is asked about: gaps, and what a TRUNCATE took beyond its bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tabsync.backups.restore.rows.logged import AuditLog
+from tabsync.kernel.errors import BadUsage
+from tabsync.postgres.catalog import Relation
+
+
+def lacking(log: AuditLog, tables: Sequence[Relation], xids: Sequence[str]) -> Iterator[str]:
+    """What is not in the log, in words. xids: the transactions that matter, [] for all."""
+    gaps = log.rows("gaps", moment=log.asked.as_of or log.begins)[0]
+    if gaps["gaps"] and gaps["later"]:
+        yield f"{gaps['gaps']:,} changes could not be recorded, the last at {gaps['last'][:19]} UTC: rows may lack"
+    for relation in tables:
+        yield from truncated(log, relation, xids)
+
+
+def truncated(log: AuditLog, relation: Relation, xids: Sequence[str]) -> Iterator[str]:
+    """What a TRUNCATE of a table took without recording each row."""
+    moment = log.asked.as_of or None
+    for one in log.rows("truncated", table=str(relation), moment=moment, xids=list(xids) or None):
+        why = f": {one['why']}" if one["why"] else ""
+        what = f"took about {one['rows']:,} rows that the log does not have{why}"
+        yield f"TRUNCATE of {relation} at {one['at'][:19]} UTC {what}"
+
+
+def nothing_found(log: AuditLog, root: Relation) -> BadUsage:
+    """That the log has no such rows, with what may be the reason."""
+    xids = [log.asked.transaction] if log.asked.transaction else []
+    reasons = [f"it has changes since {log.begins[:19]} UTC", *lacking(log, [root], xids)]
+    return BadUsage(f"the audit log has no such rows of {root}", f"{'; '.join(reasons)}; use a backup: --from latest")
