@@ -100,7 +100,7 @@ insert into tabsync_audit.roles (role, above, sign_up) values (%(role)s, %(above
 -- name: function
 -- Times, numbers and bytes are written the same way whatever the session has set, so that they can be read again.
 create or replace function tabsync_audit.{name}({arguments}) returns {returns} language plpgsql {volatility}
-security definer set search_path = pg_catalog, pg_temp {settings} as {body}
+{settings} as {body}
 
 -- name: own_function
 -- Nobody calls it but through a trigger, or another function of the role.

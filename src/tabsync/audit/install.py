@@ -52,7 +52,7 @@ PARTS: dict[str, tuple[str, Callable[[Connection, Setup], Facts], str, str]] = {
     "functions": (
         "Create the functions of the triggers",
         schema.make_functions,
-        "create function tabsync_audit.insert_must() and 9 others, security definer, owned by {owner}",
+        "create function tabsync_audit.insert_must() and others, security definer, owned by {owner}",
         _UNDO,
     ),
     "bound": (
