@@ -69,6 +69,13 @@ on conflict (name) do update set value = excluded.value
 insert into tabsync_audit.secret (inner_pad, outer_pad)
 select %(inner)s, %(outer)s where not exists (select from tabsync_audit.secret)
 
+-- name: log_no_values
+-- A server that logs statements would log what is bound to them. Who may not set it, may not.
+-- https://www.postgresql.org/docs/current/runtime-config-logging.html#GUC-LOG-PARAMETER-MAX-LENGTH
+select set_config(name, '0', true)
+  from unnest(array['log_parameter_max_length', 'log_parameter_max_length_on_error']) as name
+ where has_parameter_privilege(name, 'set')
+
 -- name: forget_secret
 -- Before another one is written in the same transaction.
 delete from tabsync_audit.secret
@@ -93,7 +100,7 @@ insert into tabsync_audit.roles (role, above, sign_up) values (%(role)s, %(above
 -- name: function
 -- Times, numbers and bytes are written the same way whatever the session has set, so that they can be read again.
 create or replace function tabsync_audit.{name}({arguments}) returns {returns} language plpgsql {volatility}
-security definer set search_path = pg_catalog, pg_temp {settings} as {body}
+{settings} as {body}
 
 -- name: own_function
 -- Nobody calls it but through a trigger, or another function of the role.

@@ -117,7 +117,7 @@ def _triggers(connection: Connection, setup: Setup) -> Iterator[Drift]:
         for part in parts:
             for event in EVENTS:
                 there = found.pop((part.schema, part.name, trigger_name(event)), None)
-                function = f"{OWNER}.{function_name(event, must=one.must)}"
+                function = f"{OWNER}.{function_name(event, one)}"
                 if why := _wrong(there, function, told):
                     yield Drift(f"the trigger {trigger_name(event)} on {part} {why}", f"triggers {one.relation}")
     for part in [setup.log, *(Relation(one["schema"], one["name"]) for one in bounds(connection, setup.log))]:
@@ -147,7 +147,7 @@ def _functions(connection: Connection, setup: Setup) -> Iterator[Drift]:
         name = f"the function {OWNER}.{one.name}"
         if there is None:
             yield Drift(f"{name} is missing", "functions")
-        elif there["body"] != one.body or not there["definer"] or there["settings"] != one.config():
+        elif there["body"] != one.body or there["definer"] != one.definer or there["settings"] != one.config():
             yield Drift(f"{name} was replaced", "functions")
         elif there["owner"] != setup.owner:
             yield Drift(f"{name} belongs to {there['owner']}", "functions")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tabsync.audit.declared_reading import READING
 from tabsync.audit.declared_seals import SEALS
 from tabsync.kernel.procedure import EVERYWHERE, ON_REQUEST, Group, Procedure
 
@@ -14,6 +15,7 @@ GROUPS: tuple[Group, ...] = (
 _NEEDS = "owner of the log and of the audited tables; CREATEROLE, or a superuser, for a log that its owner can't change"
 
 PROCEDURES: tuple[Procedure, ...] = (
+    *READING,
     Procedure(
         words="audit install",
         summary="Record the changes of the manual's tables in the audit log, by triggers; online.",
@@ -23,6 +25,7 @@ PROCEDURES: tuple[Procedure, ...] = (
             "its own first partition; no row is copied, and nobody waits for a lock longer than a tenth of a second. "
             "Each step may run again: an install that was interrupted goes on when it is started again."
         ),
+        request="tabsync.audit.install:Install",
         takes="database dry-run json",
         plan="tabsync.audit.install:plan_install",
         show="tabsync.audit.install:show_install",

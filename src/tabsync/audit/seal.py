@@ -100,6 +100,7 @@ def seal(context: Context, *, target: Facts) -> Facts:
             done.append(one)
             context.report(sum(each.rows for each in done), 0, "entries")
         left = waiting(connection, log)
+        seal_rows(connection, log, "sealed_until", seconds=left["seconds"])
     last = left.pop("seal")
     if last is not None:
         ledger, facts = context.workspace.ledger(), anchor_of(last)

@@ -83,7 +83,9 @@ def show_verify(done: Done[Workspace, Verify]) -> Page:
         page.exit_code = Exit.PROBLEM_FOUND
     else:
         page.line(("THE AUDIT LOG IS AS IT WAS SEALED", "strong good"))
-    page.line(f"{facts['rows']:,} entries in {facts['seals']:,} seals; {facts['anchors']} heads are anchored outside")
+    page.line(
+        f"{facts['rows']:,} entries in {facts['seals']:,} seals; heads of {facts['anchors']} are noted outside of it"
+    )
     for mark in facts["marks"]:
         page.line(mark)
     for line in _unknown(facts):
@@ -122,7 +124,7 @@ def verified(connection: Connection, anchors: Sequence[Facts], after: int = 0, c
     """The verdict, as facts: `wrong` is "" or names the first entry or seal that is not what it was."""
     log = log_of(connection)
     work = Work(connection, log)
-    facts: Facts = {"anchors": len(anchors), "marks": [], "wrong": ""}
+    facts: Facts = {"anchors": len({(one["epoch"], one["n"]) for one in anchors}), "marks": [], "wrong": ""}
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read read only")
         _known(work)

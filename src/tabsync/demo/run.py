@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tabsync.audit.install import plan_install
+from tabsync.audit.install import Install, plan_install
 from tabsync.audit.log import is_installed
 from tabsync.audit.seal import plan_seal
 from tabsync.backups.drill.drill import plan_drill, run_drill
@@ -91,7 +91,7 @@ def _audited(workspace: Workspace) -> None:
         if is_installed(connection):
             return
     journal = workspace.journal()
-    run(plan_install(workspace, Nothing()).plan, workspace, journal, approval="tabsync demo").raise_if_failed()
+    run(plan_install(workspace, Install()).plan, workspace, journal, approval="tabsync demo").raise_if_failed()
     run(plan_seal(workspace, Nothing()), workspace, journal, approval="tabsync demo").raise_if_failed()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tabsync.audit.install import plan_install, show_install
+from tabsync.audit.install import Install, plan_install, show_install
 from tabsync.audit.remove import plan_remove, show_remove
 from tabsync.audit.repair import plan_repair, show_repair
 from tabsync.audit.status import look_status
@@ -44,10 +44,11 @@ class Silent:
 
 def does(workspace: Workspace, plan: Callable[..., Any], show: Callable[..., Page]) -> Page:
     """Plan, run from the plan's JSON, and show."""
-    made = plan(workspace, Nothing())
+    request: Any = Install() if plan is plan_install else Nothing()
+    made = plan(workspace, request)
     outcome = run(plan_from_json(made.plan.to_json()), workspace, Silent())
     outcome.raise_if_failed()
-    return show(Done(workspace, Nothing(), made, outcome))
+    return show(Done(workspace, request, made, outcome))
 
 
 def installs(workspace: Workspace) -> Page:

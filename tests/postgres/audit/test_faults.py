@@ -63,7 +63,7 @@ def sequence_exhausted(session: Session, _directory: Path) -> Iterator[None]:
 @contextmanager
 def function_broken(session: Session, _directory: Path) -> Iterator[None]:
     session.execute(
-        "create or replace function tabsync_audit.who(out actor text, out how text) language plpgsql as"
+        "create or replace function tabsync_audit.claimed() returns text[] language plpgsql as"
         " $$ begin raise division_by_zero; end $$"
     )
     yield

@@ -35,7 +35,7 @@ DRIFTS = {
     "alter table users enable replica trigger tabsync_audit_delete": "tabsync_audit_delete on public.users fires only",
     "drop trigger tabsync_audit_truncate on staff": "tabsync_audit_truncate on public.staff is missing",
     "create or replace trigger tabsync_audit_delete after delete on users referencing old table as tabsync_old"
-    " for each statement execute function tabsync_audit.delete_possible('public.users', 'User', '{\"id\"}', '{}')": (
+    " for each statement execute function tabsync_audit.delete_possible('public.users', 'User', 'id', '{id}', '')": (
         "tabsync_audit_delete on public.users"
     ),
     "create or replace function tabsync_audit.insert_possible() returns trigger language plpgsql as"

@@ -71,6 +71,7 @@ class Table:
 
     def load(self, live: Connection, name: str, rows: Iterable[Row]) -> Loaded:
         """Copy rows into a temporary table of the same types; it goes with the transaction."""
+        _check_guarded(self)
         made = sql.Identifier("pg_temp", name)
         # The types behind domains: to read a value of a domain runs its CHECK, which is for the owner to run.
         fields = [
@@ -178,6 +179,17 @@ class Loaded:
         words |= {"into": shape.relation.identifier()}  # INSERT knows no ONLY
         words |= {"here": whole(names, "t"), "there": whole(names, "r")}
         return words | ({"pairs": self._keys()} if shape.key else {})
+
+
+def _check_guarded(table: Table) -> None:
+    """To read a value of a composite type runs the CHECKs of the domains in it: as a superuser, for one who isn't."""
+    for one in table.columns if table.shape.owner else ():
+        column = table.shape.column(one)
+        if column.guarded:
+            raise Refused(
+                f"{column.type} of column {one} has a domain within: its CHECK would run as a superuser; {NOTHING}",
+                f"connect as the owner, {table.shape.owner}, or as another role that isn't a superuser",
+            )
 
 
 def differing(names: Sequence[str], pairs: Iterable[tuple[Row, Row | None]]) -> list[str]:

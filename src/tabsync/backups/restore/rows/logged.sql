@@ -119,7 +119,9 @@ select l.created_at::text as at, coalesce((l.new_value::jsonb ->> 'rows')::bigin
 -- Which columns the images have: in how many of the rows that are gone, and how often masked, there or gone.
 select k.key as name, count(*) filter (where not i.there) as given,
        count(*) filter (where k.value in ('"(secret)"', '"(erased)"') and not i.there) as masked,
-       count(*) filter (where k.value in ('"(secret)"', '"(erased)"') and i.there) as masked_there
+       count(*) filter (where k.value in ('"(secret)"', '"(erased)"') and i.there) as masked_there,
+       count(*) filter (where k.value = 'null' and not i.there) as nulls,
+       count(*) filter (where k.value = '0' and not i.there) as zeros
   from {images} as i cross join lateral jsonb_each(i.image) as k
  group by k.key
 
@@ -142,7 +144,7 @@ select array(select distinct i.xid::text from {rows} as r join {images} as i on 
 -- The images as rows, and of those that are there still the values that they have now, with what is undone over them.
 insert into {rows} ({columns}, {number})
 select {columns}, {number} from (
-  select {of_row}, i.n as {number}
+  select {of_image}, i.n as {number}
     from {images} as i
    cross join lateral pg_catalog.jsonb_populate_record(null::{rows}, {defaults} operator(pg_catalog.||) (i.image operator(pg_catalog.-) {masked})) as r
    where not i.there

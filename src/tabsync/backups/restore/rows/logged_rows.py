@@ -18,8 +18,7 @@ from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
 
 _CREATE = sql.SQL("create temporary table {} ({}, {} bigint) on commit drop")
-_NOT_QUITE = {"json": "spacing and order", "real": "-0", "double precision": "-0"}
-"""Types of which JSON keeps an equal value, and not how it was written."""
+_JSON = ("json", "jsonb")
 
 
 def taken(log: AuditLog, here: Shape, audited: Audited, where: str, xids: Sequence[str] | None = None) -> Logged:
@@ -77,6 +76,7 @@ def _fill(
         images=images,
         number=sql.Identifier(NUMBER),
         columns=columns(own),
+        of_image=_of_image(here),
         of_row=columns(own, "r"),
         of_table=columns(own, "t"),
         defaults=_jsonb(_missing(log, here, fields, gone)),
@@ -124,14 +124,32 @@ def _notes(log: AuditLog, here: Shape, found: Logged, fields: dict[str, Facts], 
     for column in here.columns:
         if found.gone and not column.generated and not fields.get(column.name, {"given": 0})["given"]:
             yield f"column {column.name} was added since: restored rows get its default"
-    if inexact := [f"{one.name} ({told})" for one in found.shape.columns if (told := _inexact(one))]:
-        yield f"equal, but perhaps written otherwise than before: {', '.join(inexact)}"
+        if not column.not_null and column.bare in _JSON and (nulls := fields.get(column.name, {"nulls": 0})["nulls"]):
+            yield f"column {column.name}: {nulls} rows get NULL, which may have been JSON's null"
+    inexact = [(one.name, _inexact(one, fields[one.name], found.gone)) for one in found.shape.columns if found.gone]
+    if told := [f"{name} ({why})" for name, why in inexact if why]:
+        yield f"equal, but perhaps written otherwise than before: {', '.join(told)}"
 
 
-def _inexact(column: Column) -> str:
+def _inexact(column: Column, given: Facts, gone: int) -> str:
+    """What of a column's values the log doesn't keep, as far as its values can have had it."""
+    if given["nulls"] == gone:
+        return ""
     if column.bare.endswith("[]"):
         return "lower bounds"
-    return _NOT_QUITE.get(column.bare, "")
+    if column.bare in ("real", "double precision"):
+        return "-0 is 0" if given["zeros"] else ""
+    return "spacing and order" if column.bare == "json" else ""
+
+
+def _of_image(here: Shape) -> sql.Composed:
+    """The columns of a row made of an image. NULL in a JSON column that is NOT NULL was JSON's own null."""
+    parts = []
+    for one in here.columns:
+        name = sql.Identifier("r", one.name)
+        null = sql.SQL("coalesce({0}, 'null') as {1}").format(name, sql.Identifier(one.name))
+        parts.append(null if one.not_null and one.bare in _JSON else name)
+    return sql.SQL(", ").join(parts)
 
 
 def _key_of(keys: Sequence[str]) -> sql.Composed:

@@ -21,25 +21,48 @@ select evtname::text from pg_event_trigger
  order by 1
 
 -- name: columns
--- Columns in their order. base: of a domain the type behind it, whose input runs nobody's CHECK; bare: that one without
--- its length, since a cast to varchar(3) would cut off silently.
+-- Columns in their order. base: the type behind a domain, also of an array's elements, whose input runs nobody's CHECK;
+-- bare: that one without its length, since a cast to varchar(3) would cut off silently; guarded: there is a domain within
+-- it all the same, in a composite type or a range.
 select a.attname::text,
        format_type(a.atttypid, a.atttypmod),
-       format_type(b.oid, -1) as bare,
+       format_type(b.oid, -1) || b.many as bare,
        a.attnotnull or (t.typtype = 'd' and t.typnotnull) as not_null,
        a.atthasdef or t.typdefault is not null as has_default,
        a.attidentity::text,
        a.attgenerated <> '' as generated,
-       format_type(b.oid, b.typmod) as base
+       format_type(b.oid, b.typmod) || b.many as base,
+       exists (
+         with recursive within(oid, kind) as (
+           select b.oid, 'b'::"char"
+           union
+           select u.oid, u.typtype
+             from within w
+             join pg_type p on p.oid = w.oid
+             join pg_type u on u.oid = p.typelem or u.oid in (
+                  select f.atttypid from pg_attribute f
+                   where f.attrelid = p.typrelid and p.typrelid <> 0 and f.attnum > 0 and not f.attisdropped
+                  union all
+                  select r.rngsubtype from pg_range r where w.oid in (r.rngtypid, r.rngmultitypid)))
+         select from within where kind = 'd') as guarded
   from pg_attribute a
   join pg_type t on t.oid = a.atttypid
  cross join lateral (
-       with recursive behind(oid, typmod, kind, next, nextmod) as (
-         select t.oid, a.atttypmod, t.typtype, t.typbasetype, t.typtypmod
+       with recursive behind(oid, typmod, kind, next, nextmod, many) as (
+         select t.oid, a.atttypmod, t.typtype, t.typbasetype, t.typtypmod, ''
          union all
-         select u.oid, h.nextmod, u.typtype, u.typbasetype, u.typtypmod
-           from behind h join pg_type u on u.oid = h.next and h.kind = 'd')
-       select h.oid, h.typmod from behind h where h.kind <> 'd') b
+         select u.oid, case when h.kind = 'd' then h.nextmod else h.typmod end, u.typtype, u.typbasetype, u.typtypmod,
+                case when h.kind = 'd' then h.many else '[]' end
+           from behind h
+           join pg_type p on p.oid = h.oid
+           join pg_type u on u.oid = case when h.kind = 'd' then h.next
+                                          when p.typcategory = 'A' and p.typelem <> 0 and h.many = '' then p.typelem end
+          where h.kind = 'd' or u.typtype = 'd')
+       select h.oid, h.typmod, h.many
+         from behind h
+         join pg_type p on p.oid = h.oid
+        where h.kind <> 'd' and not exists (
+              select from behind o join pg_type q on q.oid = o.oid where p.typelem = o.oid and o.many <> h.many)) b
  where a.attrelid = %(oid)s and a.attnum > 0 and not a.attisdropped
  order by a.attnum
 

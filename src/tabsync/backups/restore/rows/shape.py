@@ -20,7 +20,11 @@ _INSERT, _DELETE, _UPDATE = 4, 8, 16  # bits of pg_trigger.tgtype
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. type: as format_type says; bare: without its length; base: behind a domain; identity: "a", "d", ""."""
+    """A column.
+
+    type: as format_type says; bare: without its length; base: behind a domain; identity: "a", "d", ""; guarded: a
+    domain is within it all the same.
+    """
 
     name: str
     type: str
@@ -30,6 +34,7 @@ class Column:
     identity: str
     generated: bool
     base: str
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
