@@ -8,22 +8,20 @@ import sys
 import time
 from statistics import median
 
+from tests.audited import install_profile
 from tests.servers import running_server
 from tests.sessions import connect as connect_as_tests
 
 from benchmarks.measure import Measured
 from benchmarks.recovery import Say
-from tabsync.audit.install import install_for_tests
 from tabsync.audit.log import log_of
 from tabsync.audit.seal import anchor_of, sealed
 from tabsync.audit.verify import verified
-from tabsync.manual.load import load
 from tabsync.postgres.connect import connect
 from tabsync.postgres.embedded import Server
 from tabsync.postgres.settings import NO_LIMIT, Limits
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
-from tabsync.workspace import PROFILE_MANUAL
 
 SEALED = 100_000  # rows a second
 LEFT = 0.8  # of the traffic at saturation
@@ -105,11 +103,9 @@ def _played(server: Server, name: str, turn: int) -> int:
 
 
 def _prepare(server: Server, name: str, *, audited: bool) -> None:
-    manual = load(PROFILE_MANUAL)
-    assert manual.audit
     with connect_as_tests(server.conninfo(name), "bench", limits=NO_LIMIT) as session:
         apply_schema(session)
         generate(session, orders=2_000)
-        if audited:
-            install_for_tests(session, manual.audit, manual.users, manual.hierarchy)
         session.execute("vacuum analyze")
+    if audited:
+        install_profile(server.conninfo(name))

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 
+from tests.audited import install_profile
 from tests.postgres.audit.crowd import crowd
 from tests.servers import running_server_of
 from tests.sessions import connect
 
 from soak.part import Part, Say
-from tabsync.audit.install import install_for_tests
-from tabsync.manual.load import load
 from tabsync.postgres.installation import installations
 from tabsync.postgres.settings import NO_LIMIT
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
-from tabsync.workspace import PROFILE_MANUAL
 
 ROWS = 1_000_000
 VERSIONS = (15, 17, 18)
@@ -32,9 +30,7 @@ def run(part: Part, say: Say) -> None:
             with connect(server.conninfo(), "soak", limits=NO_LIMIT) as session:
                 apply_schema(session)
                 generate(session, orders=300)
-                manual = load(PROFILE_MANUAL)
-                assert manual.audit
-                install_for_tests(session, manual.audit, manual.users, manual.hierarchy)
+            install_profile(server.conninfo())
             began = time.monotonic()
             found = crowd(server.conninfo(), ROWS, seed=part.seed, most=400)
             took = time.monotonic() - began

@@ -21,6 +21,7 @@ from tabsync.postgres.installation import installations
 from tabsync.postgres.settings import Limits
 from tabsync.system.claims import claim
 from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tests.audited import install_profile
 from tests.clusters import copied
 from tests.place import fast_place
 from tests.scheduling import Together
@@ -33,7 +34,13 @@ settings.load_profile("tabsync")
 gc.set_threshold(50_000)  # as the program itself does: what was imported and collected is looked through all the time
 
 _NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)
-_FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "60"}
+_FAST = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "60",
+    "max_prepared_transactions": "4",
+}
 _numbers = itertools.count(1)
 
 Servers = Callable[[int], embedded.Server]
@@ -185,13 +192,7 @@ def audited_restaurant(servers: Servers, restaurant: Callable[[int], str]) -> Ca
             run_sql(
                 server.conninfo(), "create database {} template {} strategy file_copy", "audited", restaurant(major)
             )
-            from tabsync.audit.install import install_for_tests
-            from tabsync.manual.load import load
-
-            manual = load(PROFILE_MANUAL)
-            assert manual.audit
-            with connect(server.conninfo("audited"), "tests", limits=_NO_LIMIT) as connection:
-                install_for_tests(connection, manual.audit, manual.users, manual.hierarchy)
+            install_profile(server.conninfo("audited"))
             made.add(major)
         return "audited"
 

@@ -82,7 +82,7 @@ def test_wrong_password_and_unknown_name_are_told_the_same(site: Site, pages: Pa
         log_in(site, page, name, "not the password")
         told.append(page.get_by_role("alert").inner_text())
         assert page.url == site.url("/login")
-    assert told[0] == told[1] == "Name and password don't match."
+    assert told[0] == told[1] == "Name and password don't match; or the code is missing, wrong or was used."
     actors = [entry["actor"] for entry in recent_audit(site.workspace.ledger(), 2)]
     assert actors == ["(unknown name)", "vic"]  # what isn't a name may have been a password
 
@@ -256,5 +256,5 @@ def token_of(client: httpx.Client) -> str:
     return found[1]
 
 
-def attempt(client: httpx.Client, name: str, password: str) -> httpx.Response:
-    return client.post("/login", data={"name": name, "password": password, "csrf": token_of(client)})
+def attempt(client: httpx.Client, name: str, password: str, **more: str) -> httpx.Response:
+    return client.post("/login", data={"name": name, "password": password, "csrf": token_of(client)} | more)

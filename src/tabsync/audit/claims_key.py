@@ -39,5 +39,6 @@ def write_key(connection: Connection, key: bytes) -> None:
     whole = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
     pads = {"inner": bytes(one ^ 0x36 for one in whole), "outer": bytes(one ^ 0x5C for one in whole)}
     with connection.transaction():
+        connection.execute(DATABASE["log_no_values"])
         connection.execute(DATABASE["forget_secret"])
         connection.execute(DATABASE["secret"], pads)

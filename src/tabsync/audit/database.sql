@@ -7,11 +7,16 @@ create role {owner} nologin noinherit nocreatedb nocreaterole
 alter role {owner} bypassrls
 
 -- name: may
--- Who we are, and whether the owner's role is there.
-select r.rolsuper as superuser, r.rolcreaterole as create_role, current_user::text as "user",
-       exists (select from pg_roles o where o.rolname = 'tabsync_audit') as there,
+-- Who we are, and whether the owner's role is there, or may be ours to use: from 16 on, CREATEROLE alone gives no role that
+-- somebody else has created. https://www.postgresql.org/docs/current/role-attributes.html
+select r.rolsuper as superuser, current_user::text as "user", o.oid is not null as there,
+       r.rolsuper or case when o.oid is null then r.rolcreaterole
+                          else pg_has_role(o.oid, 'member')
+                               or r.rolcreaterole and current_setting('server_version_num')::int < 160000 end as may_own,
        current_setting('server_version_num')::int as version
-  from pg_roles r where r.rolname = current_user
+  from pg_roles r
+  left join pg_roles o on o.rolname = 'tabsync_audit'
+ where r.rolname = current_user
 
 -- name: become
 -- Lets us give things to the role, on 16 and later too: https://www.postgresql.org/docs/current/role-membership.html
@@ -64,6 +69,13 @@ on conflict (name) do update set value = excluded.value
 insert into tabsync_audit.secret (inner_pad, outer_pad)
 select %(inner)s, %(outer)s where not exists (select from tabsync_audit.secret)
 
+-- name: log_no_values
+-- A server that logs statements would log what is bound to them. Who may not set it, may not.
+-- https://www.postgresql.org/docs/current/runtime-config-logging.html#GUC-LOG-PARAMETER-MAX-LENGTH
+select set_config(name, '0', true)
+  from unnest(array['log_parameter_max_length', 'log_parameter_max_length_on_error']) as name
+ where has_parameter_privilege(name, 'set')
+
 -- name: forget_secret
 -- Before another one is written in the same transaction.
 delete from tabsync_audit.secret
@@ -88,7 +100,7 @@ insert into tabsync_audit.roles (role, above, sign_up) values (%(role)s, %(above
 -- name: function
 -- Times, numbers and bytes are written the same way whatever the session has set, so that they can be read again.
 create or replace function tabsync_audit.{name}({arguments}) returns {returns} language plpgsql {volatility}
-security definer set search_path = pg_catalog, pg_temp {settings} as {body}
+{settings} as {body}
 
 -- name: own_function
 -- Nobody calls it but through a trigger, or another function of the role.
@@ -98,6 +110,10 @@ revoke all on function tabsync_audit.{name}({arguments}) from public
 -- name: use_schema
 -- The functions write the log where it is, and read a table before it is truncated.
 grant usage on schema {schema} to {owner}
+
+-- name: own_in_schema
+-- Who is no superuser can give the log only to a role that could have created it there.
+grant create on schema {schema} to {owner}
 
 -- name: read_table
 -- Only before a TRUNCATE.

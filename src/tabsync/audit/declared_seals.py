@@ -15,7 +15,6 @@ SEALS: tuple[Procedure, ...] = (
             "stays open holds the sealing back, and is named. After a restore into another cluster the chain goes on "
             "with a mark."
         ),
-        request="tabsync.audit.seal:SealLog",
         takes="database dry-run json",
         plan="tabsync.audit.seal:plan_seal",
         show="tabsync.audit.seal:show_seal",

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from tabsync.audit.locks import patiently
 from tabsync.audit.months import first_of, part_name, written
-from tabsync.audit.partitions import bounds, like, now
+from tabsync.audit.partitions import bounds, free_name, like, now
 from tabsync.audit.setup import Setup, run
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
@@ -26,26 +26,29 @@ FEW = 5_000
 
 def move_default(connection: Connection, setup: Setup) -> Facts:
     """Give each month of which the default partition has entries a partition. Raises FailedPartway without a lock."""
-    moved, kept = [], ""
-    for month, count in _months(connection, setup):
-        free = _free(connection, setup, month)
-        if free is None or (count > FEW and free[0] <= now(connection) < free[1]):
+    found = _months(connection, setup)
+    here = now(connection)
+    beside = {month: _free(connection, setup, month) for month, _ in found}
+    open_to_now = [month for month, free in beside.items() if free and free[0] <= here < free[1]]
+    many = [month for month, count in found if month in open_to_now and (count > FEW or month == first_of(here))]
+    moved = []
+    for month, _ in found:
+        free = beside[month]
+        if free is None or (many and month in open_to_now and month >= many[0]):
             continue
         since, until = month, min(first_of(month, 1), free[1])
         what = f"move entries of {since:%Y-%m}"
         patiently(connection, what, lambda s=since, u=until: _move(connection, setup, s, u))  # type: ignore[misc]
         moved.append(f"{since:%Y-%m}")
-    left = _months(connection, setup)
-    if left and (free := _free(connection, setup, left[0][0])):
-        kept = _exchange(connection, setup, left[0][0], free[1])
-    return {"months": moved, "kept": kept}
+    free = beside[many[0]] if many else None
+    return {"months": moved, "kept": _exchange(connection, setup, *free) if free else ""}
 
 
 def _move(connection: Connection, setup: Setup, since: datetime, until: datetime) -> None:
     default = _default(connection, setup)
     run(connection, "lock_log", of=_SQL, log=setup.log.identifier())
     run(connection, "lock_default", of=_SQL, table=default.identifier())
-    part = Relation(setup.log.schema, part_name(setup.log.name, f"{since:%Y_%m}"))
+    part = free_name(connection, setup, f"{since:%Y_%m}")
     like(connection, setup, part)
     limits = {"since": sql.Literal(written(since)), "until": sql.Literal(written(until))}
     connection.execute(_SQL["why"], {"why": f"audit repair: moved to {part}"})
@@ -59,7 +62,7 @@ def _exchange(connection: Connection, setup: Setup, since: datetime, until: date
     table, log = default.identifier(), setup.log.identifier()
     last = first_of(until, -1)
     span = f"{since:%Y_%m}" if last <= since else f"{since:%Y_%m}_to_{last:%Y_%m}"
-    part = Relation(setup.log.schema, part_name(setup.log.name, span))
+    part = free_name(connection, setup, span)
     fresh = Relation(setup.log.schema, part_name(setup.log.name, "default_next"))
     limits = {"since": sql.Literal(written(since)), "until": sql.Literal(written(until))}
 
@@ -69,6 +72,8 @@ def _exchange(connection: Connection, setup: Setup, since: datetime, until: date
 
     def exchange() -> None:
         run(connection, "lock", of=_LOG, log=log)
+        connection.execute(_SQL["why"], {"why": f"audit repair: moved to {default}"})
+        run(connection, "move_rest", of=_SQL, table=table, part=fresh.identifier(), **limits)
         run(connection, "detach", of=_SQL, log=log, table=table)
         run(connection, "rename", of=_SQL, table=table, name=sql.Identifier(part.name))
         run(connection, "rename", of=_SQL, table=fresh.identifier(), name=sql.Identifier(default.name))
@@ -76,13 +81,19 @@ def _exchange(connection: Connection, setup: Setup, since: datetime, until: date
         run(connection, "attach", of=_LOG, log=log, part=part.identifier(), **limits)
         run(connection, "no_only", of=_SQL, table=part.identifier())
 
-    patiently(connection, f"bound {default}", bound)
-    run(connection, "validate_only", of=_SQL, table=table)
+    if not _impossible(connection, default):  # with such entries, ATTACH has to look at the others
+        patiently(connection, f"bound {default}", bound)
+        run(connection, "validate_only", of=_SQL, table=table)
     run(connection, "drop", of=_SQL, table=fresh.identifier())
     with connection.transaction():
         like(connection, setup, fresh)
     patiently(connection, f"exchange {default}", exchange)
     return str(part)
+
+
+def _impossible(connection: Connection, default: Relation) -> bool:
+    found = connection.execute(sql.SQL(_SQL["impossible"]).format(table=default.identifier())).fetchone()
+    return bool(found and found[0])
 
 
 def _months(connection: Connection, setup: Setup) -> list[tuple[datetime, int]]:

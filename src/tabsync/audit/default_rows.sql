@@ -18,6 +18,15 @@ lock table {table} in access exclusive mode
 with gone as (delete from {table} where created_at >= {since} and created_at < {until} returning *)
 insert into {part} overriding system value select * from gone
 
+-- name: move_rest
+-- What has no time in the partition's months, and stays in the default.
+with gone as (delete from {table} where created_at < {since} or created_at >= {until} returning *)
+insert into {part} overriding system value select * from gone
+
+-- name: impossible
+-- Times that no calendar has: they get no month.
+select exists (select from {table} where created_at < '1970-01-01 00:00:00+00' or created_at >= '2200-01-01 00:00:00+00')
+
 -- name: why
 -- Lets the log's own triggers pass, which record it.
 select set_config('tabsync.audit_change', %(why)s, true)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from psycopg import sql
 
+from tabsync.audit import role_install
 from tabsync.audit.functions import EVENTS, function_name, functions
 from tabsync.audit.months import AHEAD, first_of
 from tabsync.audit.partitions import KEEP, KEPT, bounds
@@ -56,6 +57,7 @@ def drift(connection: Connection, setup: Setup) -> list[Drift]:
         *_months(connection, setup),
         *_gaps(connection),
         *_rights(connection, setup),
+        *(Drift(told, "users") for told in role_install.drift(connection, setup)),
         *_new_tables(connection, setup),
     ]
 
@@ -115,7 +117,7 @@ def _triggers(connection: Connection, setup: Setup) -> Iterator[Drift]:
         for part in parts:
             for event in EVENTS:
                 there = found.pop((part.schema, part.name, trigger_name(event)), None)
-                function = f"{OWNER}.{function_name(event, must=one.must)}"
+                function = f"{OWNER}.{function_name(event, one)}"
                 if why := _wrong(there, function, told):
                     yield Drift(f"the trigger {trigger_name(event)} on {part} {why}", f"triggers {one.relation}")
     for part in [setup.log, *(Relation(one["schema"], one["name"]) for one in bounds(connection, setup.log))]:
@@ -145,7 +147,7 @@ def _functions(connection: Connection, setup: Setup) -> Iterator[Drift]:
         name = f"the function {OWNER}.{one.name}"
         if there is None:
             yield Drift(f"{name} is missing", "functions")
-        elif there["body"] != one.body or not there["definer"] or there["settings"] != one.config():
+        elif there["body"] != one.body or there["definer"] != one.definer or there["settings"] != one.config():
             yield Drift(f"{name} was replaced", "functions")
         elif there["owner"] != setup.owner:
             yield Drift(f"{name} belongs to {there['owner']}", "functions")
@@ -178,6 +180,9 @@ def _months(connection: Connection, setup: Setup) -> Iterator[Drift]:
     if default and default["rows"]:
         more = "at least " if default["rows"] == MOST else ""
         yield Drift(f"the default partition has {more}{default['rows']:,} entries", "default")
+    if default and default["impossible"]:
+        told = f"{default['impossible']:,} entries of the log have impossible times, and stay in its default partition"
+        yield Drift(told, weak=True)
 
 
 def _gaps(connection: Connection) -> Iterator[Drift]:
@@ -221,5 +226,5 @@ def _default_rows(connection: Connection, setup: Setup) -> Facts | None:
     if not default:
         return None
     names = {"table": sql.Identifier(default[0]["schema"], default[0]["name"]), "most": sql.Literal(MOST)}
-    found = connection.execute(sql.SQL(SQL["rows_in"]).format(**names)).fetchone() or (0, None, None)
-    return {"rows": found[0], "first": found[1], "last": found[2]}
+    found = connection.execute(sql.SQL(SQL["rows_in"]).format(**names)).fetchone() or (0, 0)
+    return {"rows": found[0], "impossible": found[1]}

@@ -35,8 +35,9 @@ select (select last_value from tabsync_audit.gaps)::bigint as gaps,
 
 -- name: rows_in
 -- How many rows a partition has, up to a bound.
-select count(*) as rows, min(created_at) as first, max(created_at) as last
-  from (select created_at from {table} limit {most}) one
+select count(*) filter (where possible) as rows, count(*) filter (where not possible) as impossible
+  from (select created_at >= '1970-01-01 00:00:00+00' and created_at < '2200-01-01 00:00:00+00' as possible
+          from {table} limit {most}) one
 
 -- name: owners
 -- Who owns the log, its partitions, and our own things.
@@ -67,7 +68,7 @@ select coalesce(r.rolname::text, 'PUBLIC'), x.privilege_type || ' (' || a.attnam
 
 -- name: members
 -- Who may act as the owner without being a superuser.
-select m.rolname::text as role
+select distinct m.rolname::text as role
   from pg_auth_members a
   join pg_roles o on o.oid = a.roleid
   join pg_roles m on m.oid = a.member

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import LiteralString
 
 from psycopg import sql
 
-from tabsync.audit.setup import Setup, run
+from tabsync.audit.setup import Audited, Setup, run
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
@@ -27,24 +28,26 @@ _WRITTEN = {
     "bytea_output": "hex",
     "extra_float_digits": "3",
     "lc_monetary": "C",
-    "xmlbinary": "base64",
-    "row_security": "off",
 }
-"""How values look as text, and that a policy which hides rows is an error."""
+"""How values look as text. TRUNCATE reads rows: there, a policy which hides some is an error."""
 
 _ACTOR_AS = {
-    "uuid": "case when v_actor ~ '^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}$' then v_actor::uuid end",
-    "bigint": "case when v_actor ~ '^[0-9]{1,18}$' then v_actor::bigint end",
-    "integer": "case when v_actor ~ '^[0-9]{1,9}$' then v_actor::int end",
-    "text": "v_actor",
-    "character varying": "v_actor",
+    "uuid": "case when v_who[1] ~ '^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}$' then v_who[1]::uuid end",
+    "bigint": "case when v_who[1] ~ '^[0-9]{1,18}$' then v_who[1]::bigint end",
+    "integer": "case when v_who[1] ~ '^[0-9]{1,9}$' then v_who[1]::int end",
+    "text": "v_who[1]",
+    "character varying": "v_who[1]",
 }
 """Where user_id can hold an actor, by its type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function of ours. body: what pg_proc.prosrc is then; settings: its SET clauses but the search_path."""
+    """A function of ours.
+
+    body: what pg_proc.prosrc is then; settings: its SET clauses but the search_path; definer: it runs as its owner. One
+    that is none is called by those only, and finds their settings.
+    """
 
     name: str
     body: str
@@ -52,27 +55,38 @@ class Function:
     arguments: LiteralString = ""
     volatility: LiteralString = ""
     settings: tuple[tuple[str, str], ...] = ()
+    definer: bool = True
 
     def config(self) -> list[str]:
         """Its settings as pg_proc.proconfig has them."""
-        return ["search_path=pg_catalog, pg_temp", *(f"{name}={value}" for name, value in self.settings)]
+        own = ["search_path=pg_catalog, pg_temp"] if self.definer else []
+        return [*own, *(f"{name}={value}" for name, value in self.settings)]
 
 
-def function_name(event: str, *, must: bool) -> str:
-    """The function of a trigger."""
-    return f"{event}_{'must' if must else 'possible'}"
+def function_name(event: str, one: Audited) -> str:
+    """The function of a table's trigger: the shorter one where its key is one column, or nothing needs its key."""
+    return _name(event, must=one.must, one_key=len(one.keys) == 1 or event == "truncate")
 
 
 def functions(log: Relation, user_type: str) -> Iterator[Function]:
     """All functions for a log. user_type: the type of its column user_id, as format_type() gives it."""
-    for event in EVENTS:
-        for must in (True, False):
-            wait = ("lock_timeout", f"{MUST_WAIT if must else MAY_WAIT}ms")
-            body = _body(event, log, user_type, must=must)
-            yield Function(function_name(event, must=must), body, settings=(*_WRITTEN.items(), wait))
-    yield Function("who", _SQL["who_claims"], "record", "out actor text, out how text", "stable")
+    for event, must, one_key in product(EVENTS, (True, False), (True, False)):
+        if event == "truncate" and not one_key:
+            continue
+        wait = ("lock_timeout", f"{MUST_WAIT if must else MAY_WAIT}ms")
+        more = (("row_security", "off"), wait) if event == "truncate" else (wait,)
+        body = _body(event, log, user_type, must=must, one_key=one_key)
+        name = _name(event, must=must, one_key=one_key)
+        yield Function(name, body, settings=(*_WRITTEN.items(), *more))
+    yield Function("claimed", _without_comment(_SQL["claimed"]), "text[]", volatility="stable", definer=False)
+    who = _without_comment(_SQL["who_claims"])
+    yield Function("who", who, "record", "out actor text, out how text", "stable")
     for name, block in (("keep", "keep"), ("kept", "kept_update")):
         yield Function(name, _text(block, log=log.identifier()))
+
+
+def _name(event: str, *, must: bool, one_key: bool) -> str:
+    return f"{event}_{'must' if must else 'possible'}{'' if one_key else '_keys'}"
 
 
 def write_functions(connection: Connection, setup: Setup, user_type: str) -> None:
@@ -84,6 +98,8 @@ def write_functions(connection: Connection, setup: Setup, user_type: str) -> Non
 def write_function(connection: Connection, one: Function, owner: str) -> None:
     """Create or replace one."""
     settings = [sql.SQL("set {} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in one.settings]
+    if one.definer:
+        settings.insert(0, sql.SQL("security definer set search_path = pg_catalog, pg_temp").format())
     names = {"name": sql.Identifier(one.name), "arguments": sql.SQL(one.arguments)}
     run(
         connection,
@@ -97,30 +113,37 @@ def write_function(connection: Connection, one: Function, owner: str) -> None:
     run(connection, "own_function", **names, owner=sql.Identifier(owner))
 
 
-def _body(event: str, log: Relation, user_type: str, *, must: bool) -> str:
+def _body(event: str, log: Relation, user_type: str, *, must: bool, one_key: bool) -> str:
     transition = {"delete": "tabsync_old", "truncate": "(values (1)) one"}.get(event, "tabsync_new")
     truncates = event == "truncate"
-    known = user_type if user_type.split("(")[0] in _ACTOR_AS else "text"
-    user_id = _ACTOR_AS.get(user_type.split("(")[0], "null")
-    shared: dict[str, sql.Composable] = {"transition": sql.SQL(transition)}
-    into = _sql("insert_into", log=log.identifier())
-    who = _sql("who")
-    rows: dict[str, sql.Composable] = {"insert_into": into, "who": who}
-    if event == "update":
-        rows |= {"old_key": _sql("pair_key", j=sql.SQL("p.j")), "new_key": _sql("pair_key", j=sql.SQL("q.j"))}
+    user_id = sql.SQL(_ACTOR_AS.get(user_type.split("(")[0], f"null::{user_type}"))
+    parts: dict[str, sql.Composable] = {"insert_into": _sql("insert_into", log=log.identifier()), "who": _sql("who")}
     if truncates:
-        rows |= {"log_name": sql.Literal(log.identifier().as_string(None))}
+        parts |= {"log_name": sql.Literal(log.identifier().as_string(None))}
     else:
-        rows |= {"entity_id": _sql("entity_id", j=sql.SQL("r.j"))}
+        parts |= {"entity_id": _key("r.j", one_key, none="else ''")}
+    if event == "update":
+        parts |= {"old_key": _key("p.j", one_key), "new_key": _key("q.j", one_key)}
+        parts |= {"old_image": _image("r.o"), "new_image": _image("r.n")}
+    elif not truncates:
+        parts |= {"image": _image("r.j")}
+    whole: dict[str, sql.Composable] = {} if must else {"transition": sql.SQL(transition)}
     return _text(
         "must" if must else "possible",
-        user_type=sql.SQL(known),
         declare=_sql("truncate_declare") if truncates else sql.SQL(""),
-        begin=sql.SQL("") if truncates else _sql("begin_rows", **shared),
-        before=_sql("before_rows", user_id=sql.SQL(user_id)),
-        rows=_sql(event, **rows),
-        **shared,
+        before=_sql("before_rows"),
+        rows=_sql(event, user_id=user_id, **parts),
+        **whole,
     )
+
+
+def _key(row: str, one_key: bool, none: str = "") -> sql.Composed:
+    parts: dict[str, sql.Composable] = {} if one_key else {"none": sql.SQL(none)}
+    return _sql("one_key" if one_key else "keys", j=sql.SQL(row), **parts)
+
+
+def _image(row: str) -> sql.Composed:
+    return _sql("image", j=sql.SQL(row))
 
 
 def _sql(block: str, **parts: sql.Composable) -> sql.Composed:

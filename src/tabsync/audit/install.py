@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from tabsync.audit import partition_log, schema, triggers
+from tabsync.audit import partition_log, role_install, schema, triggers
+from tabsync.audit.claims_key import read_key, write_key
 from tabsync.audit.locks import BUILDING, LONGEST
 from tabsync.audit.refuse import check_log, check_tables, weaker
 from tabsync.audit.setup import DATABASE, LOOKING, Audited, Setup, rows, setup_from_json, setup_of
@@ -13,7 +16,7 @@ from tabsync.kernel.errors import Refused
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.procedure import Done, Planned
-from tabsync.kernel.request import Nothing
+from tabsync.kernel.request import Option
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.manual.load import load
 from tabsync.manual.model import Hierarchy, Manual
@@ -49,7 +52,7 @@ PARTS: dict[str, tuple[str, Callable[[Connection, Setup], Facts], str, str]] = {
     "functions": (
         "Create the functions of the triggers",
         schema.make_functions,
-        "create function tabsync_audit.insert_must() and 9 others, security definer, owned by {owner}",
+        "create function tabsync_audit.insert_must() and others, security definer, owned by {owner}",
         _UNDO,
     ),
     "bound": (
@@ -71,11 +74,30 @@ PARTS: dict[str, tuple[str, Callable[[Connection, Setup], Facts], str, str]] = {
         "3 months ahead and a default",
         _STAYS,
     ),
+    "users": (
+        "Guard the roles of {users}: only the functions and the table's owner change them",
+        role_install.install,
+        "create function tabsync_audit.change_role() and {functions} others; create trigger tabsync_guard_insert,"
+        " tabsync_guard_update on {users}; revoke update ({role}) on {users} from everybody but its owner",
+        _UNDO,
+    ),
 }
 """What is done to the log, in this order; then come the triggers of one table after another."""
 
 
-def plan_install(workspace: Workspace, _request: Nothing) -> Planned[Workspace]:
+@dataclass(frozen=True, slots=True)
+class Install:
+    """What one may ask of audit install."""
+
+    claims_key: Annotated[
+        Path | None,
+        Option(
+            "The key that the application signs with who acts; where the file isn't there, it is created.", of="host"
+        ),
+    ] = None
+
+
+def plan_install(workspace: Workspace, request: Install) -> Planned[Workspace]:
     """Plan the install, or the rest of one that was interrupted.
 
     Raises Refused with the name of what stands against it, NotAllowed, BadUsage for a table that isn't there.
@@ -90,13 +112,15 @@ def plan_install(workspace: Workspace, _request: Nothing) -> Planned[Workspace]:
         check_tables(connection, setup)
         superuser = rows(connection, "may", of=DATABASE)[0]["superuser"]
         notes = [*_cost(setup), *weaker(connection, setup, superuser=superuser)]
-    steps = [_step(name, setup, target) for name in PARTS]
+        notes += role_install.told(connection, setup)
+    steps = [_step(name, setup, target) for name in PARTS if name != "users" or setup.users]
     steps += [trigger_step(one, setup, target) for one in setup.tables]
+    steps += [key_step(request.claims_key, target)] if request.claims_key else []
     title = f"Install the audit log {setup.log} for {_tables(len(setup.tables))} of {target['database']}"
     return Planned(Plan("audit install", title, tuple(steps), target), tuple(notes))
 
 
-def show_install(done: Done[Workspace, Nothing]) -> Page:
+def show_install(done: Done[Workspace, Install]) -> Page:
     """What is audited from now on."""
     setup = setup_from_json(done.planned.plan.steps[0].arguments["setup"])
     page = Page("audit install", {"log": str(setup.log), "tables": [str(one.relation) for one in setup.tables]})
@@ -129,6 +153,27 @@ def install_triggers(context: Context, *, target: Facts, setup: Facts, table: st
         return triggers.set_triggers(connection, what, one)
 
 
+def key_step(path: Path, target: Facts) -> Step:
+    """The step that gives the database the key of an application."""
+    return Step(
+        "key",
+        f"Take over the key of signed claims in {path}",
+        call(take_key, target=target, path=str(path.absolute())),
+        f"read {path}, or create it with 64 random characters; replace the key in tabsync_audit.secret",
+        Risk.REVERSIBLE,
+        "run it again with the old file; claims that were signed meanwhile stay as they were recorded",
+    )
+
+
+def take_key(context: Context, *, target: Facts, path: str) -> Facts:
+    """Give the database the key in a file of this machine. Raises Refused when it can't be read, or is too short."""
+    key = read_key(Path(path))
+    with context.workspace.connect("audit", LOOKING) as connection:
+        prove_target(connection, target)
+        write_key(connection, key)
+    return {"path": path}
+
+
 def install_for_tests(connection: Connection, audit: Audit, users: UserWiring | None, hierarchy: Hierarchy) -> Setup:
     """Install it all at once, by the functions that the steps of the command call.
 
@@ -136,7 +181,7 @@ def install_for_tests(connection: Connection, audit: Audit, users: UserWiring | 
     """
     setup = setup_of(connection, audit, users, hierarchy)
     for _, work, _, _ in PARTS.values():
-        work(connection, setup)
+        work(connection, setup)  # "users" too: without any it does nothing
     for one in setup.tables:
         triggers.set_triggers(connection, setup, one)
     return setup
@@ -174,7 +219,7 @@ def told(one: Audited) -> str:
 
 def _step(name: str, setup: Setup, target: Facts) -> Step:
     title, _, preview, undo = PARTS[name]
-    words = {"owner": setup.owner, "log": str(setup.log)}
+    words = {"owner": setup.owner, "log": str(setup.log), **role_install.words(setup)}
     return Step(
         name,
         title.format(**words),

@@ -17,6 +17,11 @@ SEALS = named(__package__, "seals.sql")
 NOT_INSTALLED = "to install it: tabsync audit install"
 
 
+def is_installed(connection: Connection) -> bool:
+    """Whether the audit log is installed in this database, also where we may not read what is kept of it."""
+    return bool((connection.execute(SEALS["has_seals"]).fetchone() or (False,))[0])
+
+
 def log_of(connection: Connection) -> Relation:
     """The table of the log. Raises Refused when nothing is installed in this database, NotAllowed."""
     there, readable = connection.execute(SEALS["has_seals"]).fetchone() or (False, False)

@@ -13,7 +13,7 @@ from tabsync.audit.locks import patiently
 from tabsync.audit.months import AHEAD, first_of, part_name, written
 from tabsync.audit.partitions import attach_default, attach_month, covered, dress
 from tabsync.audit.privileges import grant_as_before
-from tabsync.audit.setup import DATABASE, Setup, rows, run, table_facts
+from tabsync.audit.setup import DATABASE, OWNER, Setup, rows, run, table_facts
 from tabsync.kernel.errors import FailedPartway
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
@@ -40,6 +40,8 @@ INDEXES = {"xid": "(xid, id)", **READING}
 
 def prepare(connection: Connection, setup: Setup) -> Facts:
     """Create the log where there is none, remember whose it was, and add our columns."""
+    if setup.owner == OWNER and not rows(connection, "may", of=DATABASE)[0]["superuser"]:
+        run(connection, "own_in_schema", schema=sql.Identifier(setup.log.schema), owner=setup.owned_by())
     facts = table_facts(connection, setup.log)
     if facts is None:
         with connection.transaction():

@@ -9,6 +9,7 @@ from psycopg import sql
 from tabsync.audit.months import first_of, part_name, written
 from tabsync.audit.privileges import close
 from tabsync.audit.setup import DATABASE, Setup, rows, run, table_facts
+from tabsync.kernel.errors import FailedPartway
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
@@ -34,7 +35,7 @@ def attach_default(connection: Connection, setup: Setup) -> Relation | None:
     """The partition for times that have none, unless it is there."""
     if any(one["is_default"] for one in bounds(connection, setup.log)):
         return None
-    part = Relation(setup.log.schema, part_name(setup.log.name, "default"))
+    part = free_name(connection, setup, "default")
     like(connection, setup, part)
     run(connection, "attach_default", of=_LOG, log=setup.log.identifier(), part=part.identifier())
     return part
@@ -49,7 +50,7 @@ def attach_month(connection: Connection, setup: Setup, later: int) -> Relation |
     until = first_of(since, 1)
     if any(_overlap(one, since, until) for one in bounds(connection, setup.log)):
         return None
-    part = Relation(setup.log.schema, part_name(setup.log.name, f"{since:%Y_%m}"))
+    part = free_name(connection, setup, f"{since:%Y_%m}")
     like(connection, setup, part)
     limits = {"since": sql.Literal(written(since)), "until": sql.Literal(written(until))}
     run(connection, "attach", of=_LOG, log=setup.log.identifier(), part=part.identifier(), **limits)
@@ -76,6 +77,15 @@ def dress(connection: Connection, setup: Setup, part: Relation) -> None:
             arguments=sql.SQL(""),
         )
         run(connection, "always", name=name, table=part.identifier())
+
+
+def free_name(connection: Connection, setup: Setup, what: str) -> Relation:
+    """The name of a new partition; a number is added where a table has it that is no partition any more."""
+    for number in range(1, 1_000):
+        found = Relation(setup.log.schema, part_name(setup.log.name, what if number == 1 else f"{what}_{number}"))
+        if not rows(connection, "name_taken", of=_SQL, schema=found.schema, name=found.name)[0]["taken"]:
+            return found
+    raise FailedPartway(f"no name is free for a partition of {setup.log}", "drop the tables that were detached from it")
 
 
 def like(connection: Connection, setup: Setup, part: Relation) -> None:

@@ -11,3 +11,8 @@ select n.nspname::text as schema, c.relname::text as name, c.oid::bigint as oid,
  where i.inhparent = (select p.oid from pg_class p join pg_namespace m on m.oid = p.relnamespace
                        where m.nspname = %(schema)s::name and p.relname = %(name)s::name)
  order by since nulls first, until
+
+-- name: name_taken
+-- Whether anything in a schema has a name already: indexes and sequences share it with tables.
+select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                where n.nspname = %(schema)s::name and c.relname = %(name)s::name) as taken

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from psycopg import sql
 
+from tabsync.audit.role_change import NAMES
 from tabsync.audit.setup import Setup, rows, run
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
@@ -24,10 +25,10 @@ def role_named(name: str) -> sql.Composable:
     return sql.Identifier(name) if name else sql.SQL("public")
 
 
-def close(connection: Connection, oids: Sequence[int] = (), *, functions_for: Iterable[str] = ()) -> None:
+def close(connection: Connection, oids: Sequence[int] = (), *, functions_for: Iterable[str] = NAMES) -> None:
     """Take from everybody what default privileges gave on our own things, and on the tables of some oids.
 
-    functions_for: names of functions that were granted on purpose.
+    functions_for: names of functions that were granted on purpose; those of the users close themselves.
     """
     for one in rows(connection, "strangers", of=_SQL, also=list(oids)):
         if (one["role"] == MONITOR and one["kind"] == "sequence") or one["name"] in functions_for:

@@ -11,6 +11,16 @@ select case c.relkind when 'S' then 'sequence' else 'table' end as kind, n.nspna
    and (n.nspname = 'tabsync_audit' and c.relkind in ('r', 'S') or c.oid = any(%(also)s::oid[]))
  group by 1, 2, 3, 5
 union all
+-- A table's REVOKE takes the privileges on its columns with it.
+select 'table', n.nspname::text, c.relname::text, '', coalesce(r.rolname::text, ''), array_agg(distinct x.privilege_type)
+  from pg_attribute a
+  join pg_class c on c.oid = a.attrelid
+  join pg_namespace n on n.oid = c.relnamespace
+ cross join aclexplode(a.attacl) x
+  left join pg_roles r on r.oid = x.grantee
+ where x.grantee <> c.relowner and c.oid = any(%(also)s::oid[])
+ group by 2, 3, 5
+union all
 select 'function', n.nspname::text, p.proname::text, pg_get_function_identity_arguments(p.oid),
        coalesce(r.rolname::text, ''), array_agg(distinct x.privilege_type)
   from pg_proc p

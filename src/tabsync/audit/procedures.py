@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tabsync.audit.declared_reading import READING
+from tabsync.audit.declared_seals import SEALS
 from tabsync.kernel.procedure import EVERYWHERE, ON_REQUEST, Group, Procedure
 
 GROUPS: tuple[Group, ...] = (
@@ -24,6 +25,7 @@ PROCEDURES: tuple[Procedure, ...] = (
             "its own first partition; no row is copied, and nobody waits for a lock longer than a tenth of a second. "
             "Each step may run again: an install that was interrupted goes on when it is started again."
         ),
+        request="tabsync.audit.install:Install",
         takes="database dry-run json",
         plan="tabsync.audit.install:plan_install",
         show="tabsync.audit.install:show_install",
@@ -73,4 +75,5 @@ PROCEDURES: tuple[Procedure, ...] = (
         surfaces=EVERYWHERE,
         needs=_NEEDS,
     ),
+    *SEALS,
 )

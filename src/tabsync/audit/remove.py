@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
+from tabsync.audit import role_grants
 from tabsync.audit.locks import BUILDING, patiently
 from tabsync.audit.partitions import covered
 from tabsync.audit.privileges import close, role_named
@@ -47,6 +48,15 @@ def plan_remove(workspace: Workspace, _request: Nothing) -> Planned[Workspace]:
             f"Drop the triggers on {len(names)} tables",
             call(drop_triggers, target=target),
             "\n".join(f"drop trigger tabsync_audit_... on {name}" for name in names) or "nothing to drop",
+            Risk.REVERSIBLE,
+            _AGAIN,
+            **step,
+        ),
+        Step(
+            "users",
+            "Give back UPDATE on the role of users to those who had it",
+            call(give_roles_back, target=target),
+            "grant update on ... to those who had it before",
             Risk.REVERSIBLE,
             _AGAIN,
             **step,
@@ -105,6 +115,13 @@ def drop_triggers(context: Context, *, target: Facts) -> Facts:
         for table, names in found.items():
             patiently(connection, f"drop triggers on {table}", lambda t=table, n=names: _drop(connection, t, n))  # type: ignore[misc]
     return {"tables": [str(one) for one in found]}
+
+
+def give_roles_back(context: Context, *, target: Facts) -> Facts:
+    """Who could update the role of a user may do it again. Raises FailedPartway when no lock comes."""
+    with context.workspace.connect("audit", BUILDING) as connection:
+        prove_target(connection, target)
+        return role_grants.give_back(connection) if is_installed(connection) else {}
 
 
 def give_back(context: Context, *, target: Facts) -> Facts:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from tabsync.audit import schema
+from tabsync.audit import role_install, schema
 from tabsync.audit.default_rows import move_default
 from tabsync.audit.drift import Drift
 from tabsync.audit.install import audit_of, trigger_step
@@ -40,6 +40,10 @@ _PARTS = {
     "default": (
         "Give the entries of the default partition partitions of their own",
         "in one transaction for each month: create its table, move its entries, attach it",
+    ),
+    "users": (
+        "Guard the roles of users anew",
+        "create or replace function tabsync_audit....; create or replace trigger ...; revoke update (...)",
     ),
     "gaps": ("Note the changes that were not recorded as known", "write gaps_known in tabsync_audit.settings"),
 }
@@ -120,6 +124,7 @@ _REPAIRS = {
     "log": _take_over,
     "months": make_months,
     "default": move_default,
+    "users": role_install.repair,
     "gaps": _gaps,
 }
 

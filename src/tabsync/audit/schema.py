@@ -17,7 +17,7 @@ from tabsync.postgres.connect import Connection
 VERSION = 1
 """Of what is installed."""
 TABLES = ("settings", "tables", "roles", "seals", "secret")
-SEQUENCES = ("gaps", "last_gap")
+SEQUENCES = ("gaps", "last_gap", "last_sealed")
 TRUNCATE_ROWS = 10_000
 TRUNCATE_BYTES = 64 * 1024 * 1024
 """Up to where TRUNCATE keeps rows."""

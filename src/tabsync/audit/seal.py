@@ -14,6 +14,7 @@ from tabsync.kernel.errors import FailedPartway
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.procedure import Done
+from tabsync.kernel.request import Nothing
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_seconds
 from tabsync.ledger.evidence import add_evidence
@@ -33,11 +34,6 @@ _LIMITS = Limits(lock_timeout=2_000, statement_timeout=120_000)
 
 
 @dataclass(frozen=True, slots=True)
-class SealLog:
-    """What one may ask of audit seal: nothing."""
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """Where the next seal goes on: behind which entry, and with which numbers of which epoch."""
 
@@ -52,7 +48,7 @@ class Place:
         return {"after_xid": seal.to_xid, "after_id": seal.last_id, "from_id": seal.epoch_from}
 
 
-def plan_seal(workspace: Workspace, _request: SealLog) -> Plan:
+def plan_seal(workspace: Workspace, _request: Nothing) -> Plan:
     """Plan to seal what can be sealed now. Raises Refused when the log is not installed."""
     with workspace.connect("audit", _LIMITS) as connection:
         check_primary(connection)
@@ -70,7 +66,7 @@ def plan_seal(workspace: Workspace, _request: SealLog) -> Plan:
     return Plan("audit seal", f"Seal the audit log of {target['database']}", (step,), target)
 
 
-def show_seal(done: Done[Workspace, SealLog]) -> Page:
+def show_seal(done: Done[Workspace, Nothing]) -> Page:
     """What was sealed, and what is left open and why."""
     facts = done.results.get("seal", {})
     page = Page("audit seal", facts)
@@ -104,6 +100,7 @@ def seal(context: Context, *, target: Facts) -> Facts:
             done.append(one)
             context.report(sum(each.rows for each in done), 0, "entries")
         left = waiting(connection, log)
+        seal_rows(connection, log, "sealed_until", seconds=left["seconds"])
     last = left.pop("seal")
     if last is not None:
         ledger, facts = context.workspace.ledger(), anchor_of(last)

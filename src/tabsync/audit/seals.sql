@@ -14,7 +14,9 @@ create table if not exists tabsync_audit.seals (
   epoch_from bigint not null,
   mark text not null,
   sealed_at timestamptz not null
-)
+);
+create sequence if not exists tabsync_audit.last_sealed minvalue 0 start 0;
+grant select on sequence tabsync_audit.last_sealed to pg_monitor
 
 -- name: has_seals
 -- Whether the log is installed, and whether we may read its seals. By the catalog: a name in a schema that we may not use
@@ -84,6 +86,11 @@ insert into tabsync_audit.seals
 values
   (%(n)s, %(to_xid)s::text::xid8, %(last_id)s, %(rows)s, %(hashes)s, %(previous)s, %(head)s, %(cluster)s, %(timeline)s,
    %(epoch)s, %(epoch_from)s, %(mark)s, %(sealed_at)s::text::timestamptz)
+
+-- name: sealed_until
+-- For the monitor's role, which may not read the log: since when an entry waits, in seconds since 1970; now, if none does.
+select setval('tabsync_audit.last_sealed',
+              extract(epoch from coalesce(clock_timestamp() - %(seconds)s * interval '1 second', clock_timestamp()))::bigint)
 
 -- name: waiting
 -- The oldest entry that is not sealed yet, and how many there are, as far as they are counted.

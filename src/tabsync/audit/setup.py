@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from psycopg import sql
@@ -48,16 +48,18 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What is to be installed. owner: the role that owns it."""
+    """What is to be installed. owner: the role that owns it; users: whose roles are guarded, None for nobody's."""
 
     log: Relation
     owner: str
     tables: tuple[Audited, ...]
     roles: tuple[Ranked, ...]
+    users: UserWiring | None = None
 
     def to_json(self) -> Facts:
         """The arguments of a step; the inverse of setup_from_json."""
-        return asdict(self)
+        plain = asdict(replace(self, users=None))
+        return plain | {"users": self.users.model_dump() if self.users else None}
 
     def owned_by(self) -> sql.Identifier:
         """The owner, composed."""
@@ -71,7 +73,8 @@ def setup_from_json(data: Facts) -> Setup:
         for one in data["tables"]
     )
     roles = tuple(Ranked(one["role"], tuple(one["above"]), one["sign_up"]) for one in data["roles"])
-    return Setup(Relation(**data["log"]), data["owner"], tables, roles)
+    users = UserWiring(**data["users"]) if data.get("users") else None
+    return Setup(Relation(**data["log"]), data["owner"], tables, roles, users)
 
 
 def setup_of(connection: Connection, audit: Audit, users: UserWiring | None, hierarchy: Hierarchy) -> Setup:
@@ -85,13 +88,14 @@ def setup_of(connection: Connection, audit: Audit, users: UserWiring | None, hie
         owner_of(connection),
         tuple(_audited(connection, one) for one in audit.tables),
         ranked(users, hierarchy),
+        users,
     )
 
 
 def owner_of(connection: Connection) -> str:
     """The role that owns what is installed: one of its own, or whoever installs where none can be made."""
     may = rows(connection, "may", of=DATABASE)[0]
-    return OWNER if may["superuser"] or may["create_role"] or may["there"] else str(may["user"])
+    return OWNER if may["may_own"] else str(may["user"])
 
 
 def ranked(users: UserWiring | None, hierarchy: Hierarchy) -> tuple[Ranked, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from psycopg import sql
 
 from tabsync.audit.functions import EVENTS, function_name
@@ -23,9 +25,11 @@ def trigger_name(event: str) -> str:
     return f"tabsync_audit_{event}"
 
 
-def arguments(one: Audited) -> tuple[str, str, str, str]:
-    """What a trigger tells its function: the table, what the log calls it, its key, what is masked."""
-    return str(one.relation), one.entity, _array(one.keys), _array(one.secret)
+def arguments(one: Audited) -> tuple[str, ...]:
+    """What a trigger tells its function: the table, what the log calls it, its key or keys, what is masked, and how."""
+    key = one.keys[0] if len(one.keys) == 1 else ""
+    mask = json.dumps(dict.fromkeys(one.secret, "(secret)"), ensure_ascii=False) if one.secret else ""
+    return str(one.relation), one.entity, key, _array(one.keys), mask
 
 
 def set_triggers(connection: Connection, setup: Setup, one: Audited) -> Facts:
@@ -43,7 +47,7 @@ def _set(connection: Connection, setup: Setup, one: Audited, part: Relation) -> 
     told = sql.SQL(", ").join(map(sql.Literal, arguments(one)))
     for event in EVENTS:
         name = sql.Identifier(trigger_name(event))
-        called = {"function": sql.Identifier(function_name(event, must=one.must)), "arguments": told}
+        called = {"function": sql.Identifier(function_name(event, one)), "arguments": told}
         if event == "truncate":
             run(connection, "trigger_truncate", name=name, table=part.identifier(), **called)
         else:

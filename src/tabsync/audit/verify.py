@@ -37,9 +37,9 @@ _ANCHORS = 2_000  # of the ledger
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """What one may ask of audit verify. from_seal: only the seals after this one, and the chain as a whole."""
+    """What one may ask of audit verify. after: only entries of the seals after this one, and the whole chain."""
 
-    from_seal: Annotated[int, Option("Only the entries of the seals after this one.", name="--after", minimum=0)] = 0
+    after: Annotated[int, Option("Only the entries of the seals after this one.", minimum=0)] = 0
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ def plan_verify(workspace: Workspace, request: Verify) -> Plan:
     step = Step(
         "verify",
         f"Verify {log} against its seals",
-        call(verify, target=target, after=request.from_seal),
+        call(verify, target=target, after=request.after),
         f"hash every sealed entry of {log} anew; compare the seals' heads with the ledger and the backups",
     )
     return Plan("audit verify", f"Verify the audit log of {target['database']}", (step,), target)
@@ -83,7 +83,9 @@ def show_verify(done: Done[Workspace, Verify]) -> Page:
         page.exit_code = Exit.PROBLEM_FOUND
     else:
         page.line(("THE AUDIT LOG IS AS IT WAS SEALED", "strong good"))
-    page.line(f"{facts['rows']:,} entries in {facts['seals']:,} seals; {facts['anchors']} heads are anchored outside")
+    page.line(
+        f"{facts['rows']:,} entries in {facts['seals']:,} seals; heads of {facts['anchors']} are noted outside of it"
+    )
     for mark in facts["marks"]:
         page.line(mark)
     for line in _unknown(facts):
@@ -122,7 +124,7 @@ def verified(connection: Connection, anchors: Sequence[Facts], after: int = 0, c
     """The verdict, as facts: `wrong` is "" or names the first entry or seal that is not what it was."""
     log = log_of(connection)
     work = Work(connection, log)
-    facts: Facts = {"anchors": len(anchors), "marks": [], "wrong": ""}
+    facts: Facts = {"anchors": len({(one["epoch"], one["n"]) for one in anchors}), "marks": [], "wrong": ""}
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read read only")
         _known(work)

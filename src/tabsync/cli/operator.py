@@ -63,15 +63,27 @@ def add_command(terminal: Terminal, request: Add) -> None:
 
 def look_list(workspace: Workspace, _request: Nothing) -> Page:
     """The operators."""
+    from tabsync.ledger.operator_users import mapped
     from tabsync.ledger.operators import operators
+    from tabsync.ledger.second_factor import with_factor
 
-    found = operators(workspace.ledger())
-    page = Page("operators", {"operators": [asdict(one) for one in found]})
+    found, factors, users = operators(workspace.ledger()), with_factor(workspace.ledger()), mapped(workspace.ledger())
+    more = [{"second_factor": one.name in factors, "users": users.get(one.name, [])} for one in found]
+    page = Page("operators", {"operators": [asdict(one) | told for one, told in zip(found, more, strict=True)]})
     if not found:
         page.line("There is no operator. To add one: tabsync operator add NAME --role admin")
         return page
-    rows = ((one.name, one.role, one.created_at[:19].replace("T", " ")) for one in found)
-    page.table(("Name", "Role", "Since (UTC)"), rows)
+    rows = (
+        (
+            one.name,
+            one.role,
+            one.created_at[:19].replace("T", " "),
+            "yes" if one.name in factors else "no",
+            ", ".join(users.get(one.name, [])) or "-",
+        )
+        for one in found
+    )
+    page.table(("Name", "Role", "Since (UTC)", "Second factor", "User"), rows)
     return page
 
 

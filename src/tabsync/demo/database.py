@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tabsync.audit.log import is_installed
 from tabsync.demo.mark import mark
 from tabsync.demo.night import with_a_night
 from tabsync.demo.place import DATABASE, Place
@@ -72,9 +73,10 @@ def _create_application_role(connection: psycopg.Connection[tuple[object, ...]],
         connection.execute(sql.SQL("create role {} login connection limit 20").format(role))
     verifier = connection.pgconn.encrypt_password(password.encode(), APPLICATION.encode(), b"scram-sha-256").decode()
     connection.execute(sql.SQL("alter role {} password {}").format(role, verifier))  # no log ever sees the password
-    for statement in ("grant {} on all tables in schema public to {}", "revoke {} on schema_migrations from {}"):
-        connection.execute(sql.SQL(statement).format(_WRITES, role))
-    connection.execute(sql.SQL("grant usage on all sequences in schema public to {}").format(role))
+    if not is_installed(connection):  # from then on the role may not change the log, nor anybody's role
+        for statement in ("grant {} on all tables in schema public to {}", "revoke {} on schema_migrations from {}"):
+            connection.execute(sql.SQL(statement).format(_WRITES, role))
+        connection.execute(sql.SQL("grant usage on all sequences in schema public to {}").format(role))
     pgpass = server.directory / "pgpass"
     kept = [line for line in pgpass.read_text().splitlines() if f":{APPLICATION}:" not in line]
     pgpass.write_text("\n".join([*kept, f"*:*:*:{APPLICATION}:{password}", ""]))

@@ -7,10 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tabsync.audit.install import Install, plan_install
+from tabsync.audit.log import is_installed
+from tabsync.audit.seal import plan_seal
 from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.demo import database
 from tabsync.demo.place import DATABASE, Place, announce, take
 from tabsync.kernel.plan import Plan
+from tabsync.kernel.request import Nothing
+from tabsync.kernel.runner import run
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.manual.load import load
 from tabsync.postgres import embedded
@@ -59,6 +64,8 @@ def up(
         say("Starting PostgreSQL and loading a year of data of a restaurant")
         server = database.bring_up(place, orders, report)
         workspace = find(place.config)
+        say("Installing the audit log: who changed what")
+        _audited(workspace)
         say("Starting live traffic")
         traffic = Traffic(database.application_conninfo(server), seed=1, rate=RATE)
         traffic.start()
@@ -71,6 +78,21 @@ def up(
         embedded.end_server(place.server)
         (place.home / "running.json").unlink(missing_ok=True)
         held.release()
+
+
+def _audited(workspace: Workspace) -> None:
+    """Install the audit log, as the manual has it, and seal it once; where it is installed, nothing is done.
+
+    Raises what stopped it.
+    """
+    if load(workspace.manual_path).audit is None:
+        return  # the demo's manual is of a time before this section
+    with workspace.connect("audit") as connection:
+        if is_installed(connection):
+            return
+    journal = workspace.journal()
+    run(plan_install(workspace, Install()).plan, workspace, journal, approval="tabsync demo").raise_if_failed()
+    run(plan_seal(workspace, Nothing()), workspace, journal, approval="tabsync demo").raise_if_failed()
 
 
 def plan_reset(place: Place) -> Plan:

@@ -28,4 +28,7 @@ CREATE INDEX delivery_state ON delivery (state, due_at);
 CREATE TABLE silence ( id INTEGER NOT NULL, rule TEXT NOT NULL, label TEXT NOT NULL, reason TEXT NOT NULL, owner TEXT NOT NULL, from_at TEXT NOT NULL, until_at TEXT NOT NULL, ended_at TEXT, ended_by TEXT NOT NULL, PRIMARY KEY (id) );
 CREATE TABLE alert_window ( id INTEGER NOT NULL, reason TEXT NOT NULL, owner TEXT NOT NULL, zone TEXT NOT NULL, from_at TEXT NOT NULL, until_at TEXT NOT NULL, ended_at TEXT, critical_too BOOLEAN NOT NULL, run_id TEXT NOT NULL, PRIMARY KEY (id) );
 CREATE INDEX run_parent ON run (parent);
-insert into alembic_version values ('0005');
+CREATE TABLE second_factor ( operator_id INTEGER NOT NULL, secret TEXT NOT NULL, last_step INTEGER NOT NULL, confirmed_at TEXT, created_at TEXT NOT NULL, PRIMARY KEY (operator_id), FOREIGN KEY(operator_id) REFERENCES operator (id) ON DELETE CASCADE );
+CREATE TABLE recovery_code ( operator_id INTEGER NOT NULL, code_hash TEXT NOT NULL, PRIMARY KEY (operator_id, code_hash), FOREIGN KEY(operator_id) REFERENCES operator (id) ON DELETE CASCADE );
+CREATE TABLE operator_user ( operator_id INTEGER NOT NULL, subject TEXT NOT NULL, user_key TEXT NOT NULL, created_at TEXT NOT NULL, PRIMARY KEY (operator_id, subject), FOREIGN KEY(operator_id) REFERENCES operator (id) ON DELETE CASCADE );
+insert into alembic_version values ('0006');

@@ -38,7 +38,7 @@ from tabsync.system.place import place_id
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration; a test holds it to what Alembic says."""
 
 _SQL = named(__package__, "ledger.sql")

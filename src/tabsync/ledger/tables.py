@@ -97,6 +97,32 @@ token = Table(
     Column("created_at", Text, nullable=False),
 )
 
+second_factor = Table(
+    "second_factor",
+    metadata,
+    Column("operator_id", Integer, ForeignKey("operator.id", ondelete="CASCADE"), primary_key=True),
+    Column("secret", Text, nullable=False),  # base32: whoever reads the ledger has it, and the password not yet
+    Column("last_step", Integer, nullable=False),  # of the newest code that was used: each is used once
+    Column("confirmed_at", Text),  # NULL: it was shown, and no code of it was seen yet
+    Column("created_at", Text, nullable=False),
+)
+
+recovery_code = Table(
+    "recovery_code",
+    metadata,
+    Column("operator_id", Integer, ForeignKey("operator.id", ondelete="CASCADE"), primary_key=True),
+    Column("code_hash", Text, primary_key=True),  # SHA-256: a code is random, there is nothing to guess
+)
+
+operator_user = Table(
+    "operator_user",
+    metadata,
+    Column("operator_id", Integer, ForeignKey("operator.id", ondelete="CASCADE"), primary_key=True),
+    Column("subject", Text, primary_key=True),  # system identifier/database
+    Column("user_key", Text, nullable=False),  # who the operator is among that database's users
+    Column("created_at", Text, nullable=False),
+)
+
 manual_version = Table(
     "manual_version",
     metadata,

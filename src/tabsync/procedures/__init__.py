@@ -28,6 +28,8 @@ from tabsync.procedures.scheduled import GROUPS as SCHEDULE_GROUPS
 from tabsync.procedures.scheduled import PROCEDURES as SCHEDULED
 from tabsync.sessions.procedures import GROUPS as SESSION_GROUPS
 from tabsync.sessions.procedures import PROCEDURES as SESSIONS
+from tabsync.users.procedures import GROUPS as USER_GROUPS
+from tabsync.users.procedures import PROCEDURES as USERS
 
 if TYPE_CHECKING:
     from tabsync.kernel.page import Page
@@ -41,6 +43,7 @@ GROUPS: tuple[Group, ...] = (
     *MAINTENANCE_GROUPS,
     *APP_GROUPS,
     *AUDIT_GROUPS,
+    *USER_GROUPS,
     *RUNBOOK_GROUPS,
     *BACKUP_GROUPS,
     *SCHEDULE_GROUPS,
@@ -53,6 +56,7 @@ PROCEDURES: tuple[Procedure, ...] = (
     *MAINTENANCE,
     *APP,
     *AUDIT,
+    *USERS,
     *RUNBOOKS,
     *BACKUPS,
     *SCHEDULED,

@@ -164,6 +164,29 @@ PROCEDURES: tuple[Procedure, ...] = (
         needs="nothing: the database may be down",
     ),
     Procedure(
+        words="operator totp",
+        summary="Give an operator a second factor: an authenticator app's code at each login.",
+        example="tabsync operator totp ana",
+        details=(
+            "The secret is shown once, and asked for at the login from when on a code of it was seen. A code is used "
+            "once; ten recovery codes take its place. --reset is the way back, on this machine. The API's tokens need "
+            "no code."
+        ),
+        request="tabsync.cli.operator_factor:Totp",
+        takes="json",
+        command="tabsync.cli.operator_factor:totp_command",
+        needs="nothing: the database may be down",
+    ),
+    Procedure(
+        words="operator map",
+        summary="Say which of the application's users an operator is, who may then change roles in the console.",
+        example="tabsync operator map ana --user ana@example.com",
+        request="tabsync.cli.operator_factor:Map",
+        takes="database json",
+        command="tabsync.cli.operator_factor:map_command",
+        needs="SELECT on the users' table",
+    ),
+    Procedure(
         words="operator token",
         summary="Make a token by which a program uses the API in an operator's name.",
         example="tabsync operator token deploy-bot",

@@ -39,7 +39,8 @@ class Workspace:
     strings that may still get in when all connections are in use; emergency_user: the role of the session that the
     service keeps for then, if it is another one; emergency_journal: the directory for records while the ledger can't be
     written; unrecorded: why somebody has a plan carried out that can't be recorded anywhere; parent_run: the run that
-    what is run in it belongs to. apps: the tables of the applications, by name.
+    what is run in it belongs to. apps: the tables of the applications, by name. secrets: what a person has typed for
+    this command and what no plan may hold, by name: a step finds it here.
     """
 
     home: Path
@@ -72,6 +73,7 @@ class Workspace:
     parent_run: str = ""
     emergency_journal: str = ""
     unrecorded: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     _open: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def servers(self) -> Path:

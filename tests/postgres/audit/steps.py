@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tabsync.audit.install import plan_install, show_install
+from tabsync.audit.install import Install, plan_install, show_install
 from tabsync.audit.remove import plan_remove, show_remove
 from tabsync.audit.repair import plan_repair, show_repair
 from tabsync.audit.status import look_status
@@ -43,10 +44,11 @@ class Silent:
 
 def does(workspace: Workspace, plan: Callable[..., Any], show: Callable[..., Page]) -> Page:
     """Plan, run from the plan's JSON, and show."""
-    made = plan(workspace, Nothing())
+    request: Any = Install() if plan is plan_install else Nothing()
+    made = plan(workspace, request)
     outcome = run(plan_from_json(made.plan.to_json()), workspace, Silent())
     outcome.raise_if_failed()
-    return show(Done(workspace, Nothing(), made, outcome))
+    return show(Done(workspace, request, made, outcome))
 
 
 def installs(workspace: Workspace) -> Page:
@@ -70,10 +72,12 @@ def dies_at(patch: pytest.MonkeyPatch, number: int) -> Iterator[list[str]]:
     """The process dies before its statement of that number: its sessions end, and nothing more is done."""
     done: list[str] = []
     execute = psycopg.Cursor.execute
+    ours = threading.get_ident()
 
     def counted(self: Any, query: Any, *given: Any, **named: Any) -> Any:
-        done.append(str(query))
-        if len(done) == number:
+        if threading.get_ident() == ours:
+            done.append(str(query))
+        if len(done) == number and threading.get_ident() == ours:
             self.connection.close()
             raise Died
         return execute(self, query, *given, **named)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -11,7 +11,6 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
-from tests.postgres.audit.conftest import Audited
 from tests.whole import WHOLE
 
 PROMOTE = """
@@ -46,8 +45,8 @@ COMMIT;
 
 
 @pytest.fixture(params=(15, 17, 18) if WHOLE else (15, 18))
-def conninfo(request: pytest.FixtureRequest, audited: Audited) -> str:
-    return audited(request.param)
+def conninfo(request: pytest.FixtureRequest, audited_database: Callable[..., str]) -> str:
+    return audited_database(request.param)
 
 
 @pytest.fixture

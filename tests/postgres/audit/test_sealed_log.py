@@ -8,12 +8,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from tabsync.audit.seal import SealLog, plan_seal, show_seal
+from tabsync.audit.seal import plan_seal, show_seal
 from tabsync.audit.verify import Verify, plan_verify, show_verify
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan, plan_from_json
 from tabsync.kernel.procedure import Done, Planned
+from tabsync.kernel.request import Nothing
 from tabsync.kernel.runner import run
 from tabsync.workspace import Workspace
 
@@ -28,7 +29,7 @@ def does(workspace: Workspace, plan: Asked, show: Callable[[Any], Page], request
 
 
 def sealed(workspace: Workspace) -> Page:
-    return does(workspace, plan_seal, show_seal, SealLog())
+    return does(workspace, plan_seal, show_seal, Nothing())
 
 
 def verified(workspace: Workspace) -> Page:
@@ -69,7 +70,7 @@ def test_a_superuser_who_changes_an_entry_is_found(workspace: Workspace) -> None
 def test_without_a_log_it_is_said(tabsync_database: Callable[..., str], workspaces: Callable[..., Workspace]) -> None:
     workspace = workspaces(tabsync_database())
     with pytest.raises(Refused, match="is not installed"):
-        plan_seal(workspace, SealLog())
+        plan_seal(workspace, Nothing())
     with pytest.raises(Refused, match="is not installed"):
         plan_verify(workspace, Verify())
 

@@ -255,4 +255,4 @@ def test_a_log_that_a_crowd_writes_to_is_sealed_entry_by_entry_and_stays_in_orde
     found = crowd(conninfo, 6_000, seed=1)
     assert found["wrong"] == ""
     assert found["rows"] == found["written"] >= 6_000
-    assert found["verified"] > 1
+    assert found["verified"] >= 1

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tabsync.audit.install import install_for_tests
 from tabsync.audit.log import log_of
 from tabsync.audit.seal import sealed, waiting
 from tabsync.audit.verify import verified
-from tabsync.manual.load import load
 from tabsync.postgres.embedded import Server
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
-from tabsync.workspace import PROFILE_MANUAL
+from tests.audited import install_profile
 from tests.servers import running_server
 from tests.sessions import connect
 
@@ -29,9 +27,7 @@ def way_in() -> Iterator[Server]:
         with connect(server.conninfo(), "tests") as session:
             apply_schema(session)
             generate(session, orders=10)
-            manual = load(PROFILE_MANUAL)
-            assert manual.audit
-            install_for_tests(session, manual.audit, manual.users, manual.hierarchy)
+        install_profile(server.conninfo())
         yield server
 
 

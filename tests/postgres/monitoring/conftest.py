@@ -10,6 +10,7 @@ import pytest
 
 from tabsync.postgres import embedded
 from tabsync.profiles.tabsync.migrate import apply_schema
+from tests.audited import install_profile
 from tests.servers import running_server
 
 
@@ -22,12 +23,13 @@ def monitoring_server() -> Iterator[embedded.Server]:
 
 @pytest.fixture(scope="session")
 def monitoring_conninfo(monitoring_server: embedded.Server) -> str:
-    """A database with TabSync's schema and no rows."""
+    """A database with TabSync's schema, its audit log, and no rows."""
     with psycopg.connect(monitoring_server.conninfo(), autocommit=True) as conn:
         conn.execute("create database measured")
     conninfo = monitoring_server.conninfo("measured")
     with psycopg.connect(conninfo, autocommit=True) as conn:
         apply_schema(conn)
+    install_profile(conninfo)
     return conninfo
 
 

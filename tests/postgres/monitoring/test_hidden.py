@@ -56,9 +56,9 @@ def why(reading: Reading) -> str:
 @pytest.mark.parametrize("major", [15, 17, 18])
 @pytest.mark.parametrize("manual", MANUALS, ids=["profile", "plain"])
 def test_a_role_without_privileges_reads_no_wrong_number(
-    tabsync_database: Callable[[int], str], major: int, manual: Manual
+    audited_database: Callable[[int], str], major: int, manual: Manual
 ) -> None:
-    conninfo = tabsync_database(major)
+    conninfo = audited_database(major)
     with psycopg.connect(conninfo, autocommit=True) as conn, psycopg.connect(conninfo) as other:
         other.execute("select 1")  # it is idle in a transaction
         conn.execute(
@@ -80,7 +80,7 @@ def test_a_role_without_privileges_reads_no_wrong_number(
         else:
             assert values(reading) == pytest.approx(values(all_of_it[title]), rel=0.2), title
     assert {title for title in hidden if "not a member of pg_monitor" in why(hidden[title])} == PG_MONITOR
-    assert "grant select on all sequences in schema public to nobody_at_all" in why(hidden["Sequences used"])
+    assert "grant select on all sequences in schema public, tabsync_audit to nobody_at_all" in why(hidden["Sequences used"])
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from tabsync.postgres.readonly import run_readonly
 from tabsync.profiles.tabsync.migrate import apply_schema
 from tabsync.system.claims import claim
 from tabsync.workspace import PROFILE_MANUAL
+from tests.audited import install_profile
 
 BY_MAJOR = {one.version[0]: one for one in installations() if one.has_server}
 MANUAL: Manual = load(Path(PROFILE_MANUAL))
@@ -45,6 +46,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[psycopg.Connection[tupl
             embedded.start(server)
             with psycopg.connect(server.conninfo(), autocommit=True) as conn:
                 apply_schema(conn)
+                install_profile(server.conninfo())
                 yield conn
         finally:
             embedded.destroy(server)

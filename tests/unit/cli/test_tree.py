@@ -67,6 +67,8 @@ REQUIRED = [
 def test_an_option_that_must_be_given_is_missed(words: str, option: click.Option) -> None:
     command = TREE[words]
     arguments = ["given" for one in command.params if one.required and one.param_type_name == "argument"]
+    others = [one for one in command.params if one.required and one.opts[0][:1] == "-" and one is not option]
+    arguments += [word for one in others for word in (one.opts[0], "given")]
     with pytest.raises(click.MissingParameter) as missed:
         command.make_context(words, arguments)
     assert missed.value.param is option

@@ -36,10 +36,15 @@ from tabsync.ledger.operators import (
     start_session,
     sweep_sessions,
 )
+from tabsync.ledger.second_factor import takes
 
 router = APIRouter()
 
 _YEAR = 365 * 86_400
+_LONGEST_CODE = 64
+
+_NO_MATCH = "Name and password don't match; or the code is missing, wrong or was used."
+"""The same for all of it: nobody learns that a password was right."""
 
 _NO_COOKIE = (
     "Your browser did not keep the form's cookie. Allow cookies for this address. Over plain http browsers keep them"
@@ -62,6 +67,7 @@ async def log_in(
     console: Annotated[Console, Depends(console_of)],
     name: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
+    code: Annotated[str, Form()] = "",
     csrf: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = "/",
 ) -> Response:
@@ -80,18 +86,19 @@ async def log_in(
         answer.headers["Retry-After"] = str(int(wait) + 1)
         return answer
     await asyncio.sleep(delay)  # no thread waits meanwhile: the pages need them
-    check = partial(_checked, request, console, name, password, next, keys)
+    check = partial(_checked, request, console, name, password, code, next, keys)
     return await to_thread.run_sync(check, limiter=console.hashing)
 
 
 def _checked(
-    request: Request, console: Console, name: str, password: str, next: str, keys: tuple[Key, ...]
+    request: Request, console: Console, name: str, password: str, code: str, next: str, keys: tuple[Key, ...]
 ) -> Response:
     operator = check_password(console.ledger, name.strip(), password)
-    if operator is None:
-        facts = {"address": _address(request)}
+    right = operator is not None and takes(console.ledger, operator.id, code[:_LONGEST_CODE])
+    if operator is None or not right:
+        facts = {"address": _address(request)} | ({"code": "wrong, used or missing"} if operator else {})
         add_audit(console.ledger, _known(console, name), "login failed", "console", facts)
-        return _form(request, next=next, name=name, problem="Name and password don't match.", status=403)
+        return _form(request, next=next, name=name, problem=_NO_MATCH, status=403)
     console.throttle.succeeded(keys)
     return _welcome(request, console, operator, next)
 

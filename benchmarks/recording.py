@@ -1,0 +1,117 @@
+"""What it costs the application that its changes are recorded: many rows at once, and single rows of several clients."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from tests.servers import running_server
+from tests.sessions import connect as connect_as_tests
+
+from benchmarks.measure import Measured
+from benchmarks.recovery import Say
+from tabsync.audit.install import install_for_tests
+from tabsync.manual.load import load
+from tabsync.postgres.conninfo import libpq_environment
+from tabsync.postgres.embedded import Server
+from tabsync.postgres.settings import NO_LIMIT
+from tabsync.profiles.tabsync.generate import generate
+from tabsync.profiles.tabsync.migrate import apply_schema
+from tabsync.workspace import PROFILE_MANUAL
+
+MANY = 4.0  # times bare
+SINGLE = 0.6  # of bare
+_TURNS, _SECONDS, _CLIENTS, _ROWS = 5, 5, 4, 50_000
+_WHO = "set request.jwt.claims = '{\"sub\": \"5d1bdb0e-8e4f-4c8b-9fd3-0d8a3a0a3f10\"}'"
+
+_ROW = "insert into orders (restaurant_id, table_session_id, status, notes, total_cents)"
+_ORDERS = f"""
+{_ROW} select s.restaurant_id, s.id, 'DELIVERED', 'sem cebola', n % 20000
+  from generate_series(1, {_ROWS}) n join (select *, row_number() over () as number from table_sessions limit 500) s
+    on s.number = n % 500 + 1
+"""
+_ORDER = f"{_ROW} select restaurant_id, id, 'DELIVERED', 'sem cebola', 4200 from table_sessions where id = 'KEY';\n"
+
+
+
+def measure_recording(say: Say) -> list[Measured]:
+    """Both, in turns on one server: a database without the audit log, and one with it."""
+    say("inserts without the audit log and with it")
+    many: dict[str, list[float]] = {"bare": [], "audited": []}
+    single: dict[str, list[float]] = {"bare": [], "audited": []}
+    settings = {"shared_buffers": "512MB", "synchronous_commit": "off", "max_wal_size": "4GB", "autovacuum": "off"}
+    with running_server("bench-recording", **settings) as server:
+        for name in many:
+            _prepare(server, name, audited=name == "audited")
+        for turn in range(_TURNS + 1):
+            for name in many:
+                seconds, rate = _many(server, name), _single(server, name)
+                if turn:  # the first turn fills the caches
+                    many[name].append(seconds)
+                    single[name].append(rate)
+    times = median(many["audited"]) / median(many["bare"])
+    part = median(single["audited"]) / median(single["bare"])
+    return [
+        Measured(
+            f"INSERT of {_ROWS:,} orders, times bare, as a part of {MANY:g}",
+            times / MANY,
+            1.0,
+            "",
+            f"{median(many['bare']) * 1000:,.0f} ms bare, {times:.2f} times that recorded",
+        ),
+        Measured(
+            f"{SINGLE} of the single inserts of {_CLIENTS} clients, as a part of what is left",
+            SINGLE / part,
+            1.0,
+            "",
+            f"{median(single['bare']):,.0f} a second bare, {part:.2f} of that recorded",
+        ),
+    ]
+
+
+def _many(server: Server, name: str) -> float:
+    """Seconds of one statement."""
+    with connect_as_tests(server.conninfo(name), "bench", limits=NO_LIMIT) as session:
+        session.execute("checkpoint")
+        session.execute(_WHO)
+        began = time.perf_counter()
+        session.execute(_ORDERS)
+        return time.perf_counter() - began
+
+
+def _single(server: Server, name: str) -> float:
+    """Transactions a second, each with one row."""
+    pgbench = str(server.installation.program("pgbench"))
+    with connect_as_tests(server.conninfo(name), "bench", limits=NO_LIMIT) as session:
+        session.execute("checkpoint")
+        keys = session.execute("select id::text from table_sessions limit 8").fetchall()
+    with TemporaryDirectory() as directory:
+        for number, (key,) in enumerate(keys):
+            with open(f"{directory}/{number}.sql", "w", encoding="utf-8") as script:  # noqa: PTH123
+                script.write(_ORDER.replace("KEY", key))
+        argv = [pgbench, "--client", str(_CLIENTS), "--jobs=1", f"--time={_SECONDS}", "--no-vacuum", "--protocol=prepared"]
+        argv += [word for number in range(len(keys)) for word in ("--file", f"{directory}/{number}.sql")]
+        options = "-c request.jwt.claims={\"sub\":\"5d1bdb0e-8e4f-4c8b-9fd3-0d8a3a0a3f10\"}"
+        env = os.environ | libpq_environment(server.conninfo(name)) | {"PGOPTIONS": options}
+        done = subprocess.run(argv, env=env, check=True, capture_output=True, text=True)
+    found = re.search(r"tps = ([0-9.]+)", done.stdout)
+    if not found:
+        raise SystemExit(done.stdout + done.stderr)
+    return float(found[1])
+
+
+def _prepare(server: Server, name: str, *, audited: bool) -> None:
+    manual = load(PROFILE_MANUAL)
+    assert manual.audit
+    with connect_as_tests(server.conninfo(), "bench", limits=NO_LIMIT) as session:
+        session.execute(f"create database {name}")
+    with connect_as_tests(server.conninfo(name), "bench", limits=NO_LIMIT) as session:
+        apply_schema(session)
+        generate(session, orders=2_000)
+        if audited:
+            install_for_tests(session, manual.audit, manual.users, manual.hierarchy)
+        session.execute("vacuum analyze")

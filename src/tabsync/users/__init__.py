@@ -1,0 +1,1 @@
+"""The application's users: who has which role, and how it is changed."""

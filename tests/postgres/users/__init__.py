@@ -1,0 +1,1 @@
+"""Who may become what, and how it is written down."""
