@@ -1,4 +1,4 @@
-"""The audit log: a crowd writes a million entries while it is sealed and verified; and kills, in install and in seal."""
+"""The audit log: a crowd writes a million entries while it is sealed and verified; kills in install and in seal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROUNDS = 40
 
 
 def run(part: Part, say: Say) -> None:
-    """Each version, then the kills; raises SystemExit for an entry that is lost or there twice, and for a false alarm."""
+    """Each version, then the kills; raises SystemExit for an entry lost or there twice, and for a false alarm."""
     _crowds(part, say)
     _kills(part, say)
 
