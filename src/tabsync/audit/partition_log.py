@@ -8,6 +8,7 @@ from datetime import datetime
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from tabsync.audit.indexes import READING
 from tabsync.audit.locks import patiently
 from tabsync.audit.months import AHEAD, first_of, part_name, written
 from tabsync.audit.partitions import attach_default, attach_month, covered, dress
@@ -33,7 +34,7 @@ ADDED = {
     "reason": "text",
 }
 """The columns that the log gets, all nullable: a row from before the install has none of them."""
-INDEXES = {"xid": "(xid, id)"}
+INDEXES = {"xid": "(xid, id)", **READING}
 """The indexes that it gets, by the ending of their name."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tabsync.audit.declared_reading import READING
 from tabsync.audit.declared_seals import SEALS
 from tabsync.kernel.procedure import EVERYWHERE, ON_REQUEST, Group, Procedure
 
@@ -14,6 +15,7 @@ GROUPS: tuple[Group, ...] = (
 _NEEDS = "owner of the log and of the audited tables; CREATEROLE, or a superuser, for a log that its owner can't change"
 
 PROCEDURES: tuple[Procedure, ...] = (
+    *READING,
     Procedure(
         words="audit install",
         summary="Record the changes of the manual's tables in the audit log, by triggers; online.",
@@ -55,7 +57,6 @@ PROCEDURES: tuple[Procedure, ...] = (
         ),
         takes="database json",
         read="tabsync.audit.status:look_status",
-        surfaces=EVERYWHERE,
         operator="viewer",
         needs="owner of the log, or a superuser",
     ),

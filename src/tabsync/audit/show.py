@@ -1,0 +1,112 @@
+"""tabsync audit show: one entry, column by column, by whom, and what else the same transaction did."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tabsync.audit.entries import reading, who_text
+from tabsync.audit.list import PRIVATE, local_text
+from tabsync.kernel.page import Page
+from tabsync.kernel.request import Argument
+from tabsync.kernel.step import Facts
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+_WIDE = 34
+_RESTORABLE = ("UPDATE", "DELETE", "TRUNCATE")
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """What one may ask of audit show."""
+
+    id: Annotated[int, Argument("The number of the entry.", minimum=1)]
+
+
+def look_show(workspace: Workspace, request: Show) -> Page:
+    """An entry with its values. Raises BadUsage when there is none, Refused where the log isn't installed."""
+    with reading(workspace) as log:
+        one = log.entry(request.id)
+        along = log.rows("same_transaction", xid=one["transaction"]) if one["transaction"] else []
+    page = Page("audit show", {"entry": one, "transaction": along}, private=PRIVATE)
+    what = one["table"] or one["entity"]
+    page.line((f"{one['action']} of {what}", "strong"), f" at {local_text(one['at'])}, entry {one['id']}")
+    for line in _who(one):
+        page.line(line)
+    rows = [(name, value(before), value(after)) for name, before, after in differences(one)]
+    if rows:
+        page.table(("Column", "Before", "After"), [("key", one["key"], ""), *rows] if one["key"] else rows)
+    others = [each for each in along if each["entries"] > 1 or each["first"] != one["id"]]
+    if others:
+        page.line(f"Transaction {one['transaction']}:", style="quiet")
+        page.table(
+            ("Table", "Action", "Entries", "From", "To"),
+            [
+                (each["table"], each["action"], f"{each['entries']:,}", str(each["first"]), str(each["last"]))
+                for each in along
+            ],
+            right=("Entries", "From", "To"),
+        )
+    if command := restore_command(one):
+        page.hint(f"to see what would be restored: {command} --dry-run")
+    return page
+
+
+def differences(one: Facts) -> Iterator[tuple[str, Any, Any]]:
+    """The columns of an entry with what they held before and after; MISSING where there was no row."""
+    old, new = one["old"], one["new"]
+    if not isinstance(old, dict) and not isinstance(new, dict):
+        return
+    before, after = (old if isinstance(old, dict) else {}), (new if isinstance(new, dict) else {})
+    for name in [*before, *(one for one in after if one not in before)]:
+        yield name, before.get(name, MISSING), after.get(name, MISSING)
+
+
+class _Missing:
+    """No row, or no such column."""
+
+
+MISSING = _Missing()
+
+
+def value(found: Any) -> str:
+    """A value of a row in a table: NULL, text as it is, all else as JSON."""
+    if found is MISSING:
+        return ""
+    if found is None:
+        return "NULL"
+    text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+    plain = "".join(one if one.isprintable() else " " for one in text)
+    return plain if len(plain) <= _WIDE else f"{plain[: _WIDE - 1]}…"
+
+
+def restore_command(one: Facts) -> str:
+    """The command that restores what the entry's transaction did to its table; "" where nothing can be."""
+    if one["origin"] != "trigger" or one["action"] not in _RESTORABLE or not one["table"]:
+        return ""
+    table = shlex.quote(one["table"])
+    return f"tabsync restore rows --table {table} --from audit --transaction {one['transaction']}"
+
+
+def _who(one: Facts) -> Iterator[str]:
+    how = {
+        "signed": "signed by the application",
+        "plain": "as the application said",
+        "invalid": "the claim was invalid",
+    }
+    told = how.get(one["actor_how"] or "", one["actor_how"] or "")
+    yield f"by      {who_text(one)}" + (f", {told}" if told else "")
+    role = f", as {one['db_role']}" if one["db_role"] else ""
+    place = " from ".join(filter(None, (one["app"], one["client"] or "a local socket")))
+    yield f"session {one['db_user'] or '-'}{role}, {place}"
+    if one["reason"]:
+        yield f"reason  {one['reason']}"
+    if one["origin"] is None:
+        yield "origin  unknown: it is from before the audit log was installed"
+    elif one["origin"] == "statement":
+        yield "origin  a direct INSERT into the log: its text is what that session wrote"

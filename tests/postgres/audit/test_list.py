@@ -1,0 +1,158 @@
+"""audit list, show and export: what is found, how it is told, what is kept on record of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import b64decode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tabsync.audit import entries
+from tabsync.audit.chain import Seal, head_of
+from tabsync.audit.chain import entries as hashes_of
+from tabsync.audit.export import Export, plan_export
+from tabsync.audit.list import List, look_list
+from tabsync.audit.seal import plan_seal
+from tabsync.audit.show import Show, look_show
+from tabsync.kernel.errors import BadUsage, Refused
+from tabsync.kernel.page import blocks_to_json, to_record
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.request import Nothing
+from tabsync.kernel.runner import run
+from tabsync.kernel.step import Facts
+from tabsync.workspace import Workspace
+from tests.conftest import Databases
+from tests.postgres.restore.audited import do
+
+_USER = "22222222-2222-4222-8222-222222222222"
+
+
+@pytest.fixture
+def workspace(audited_database: Callable[..., str], workspaces: Callable[..., Workspace]) -> Workspace:
+    found = workspaces(audited_database())
+    new = f"insert into users (id, email, full_name, role) values ('{_USER}', 'u@example.com', 'Uwe', 'WAITER')"
+    do(found.conninfo, new)
+    do(found.conninfo, f"update users set full_name = 'Ueli', password_hash = 'hush' where id = '{_USER}'")
+    with psycopg.connect(found.conninfo, application_name="till 3") as session:
+        session.execute("select set_config('request.jwt.claims', '{\"sub\": \"ann\"}', true)")
+        session.execute(f"delete from users where id = '{_USER}'")
+    with psycopg.connect(found.conninfo, application_name="till 4") as session:
+        session.execute("update orders set notes = 'x'")
+    return found
+
+
+def listed(workspace: Workspace, **asked: Any) -> list[Facts]:
+    found: list[Facts] = look_list(workspace, List(**asked)).data["entries"]
+    return found
+
+
+def done(workspace: Workspace, plan: Plan) -> Facts:
+    outcome = run(plan, workspace, workspace.journal())
+    outcome.raise_if_failed()
+    return outcome.results
+
+
+def test_each_filter_finds_what_it_says(workspace: Workspace) -> None:
+    (gone,) = listed(workspace, action="delete", since="1 hour ago")
+    assert (gone["key"], gone["actor"], gone["actor_how"], gone["app"]) == (_USER, "ann", "plain", "till 3")
+    assert [one["action"] for one in listed(workspace, key=_USER)] == ["DELETE", "UPDATE", "INSERT"]
+    assert [one["columns"] for one in listed(workspace, key=_USER)][1] == ["full_name", "updated_at", "password_hash"]
+    assert listed(workspace, by="ann") == listed(workspace, app="till 3") == [gone]
+    assert listed(workspace, table="users", transaction=gone["transaction"]) == [gone]
+    assert {one["table"] for one in listed(workspace, table="public.orders")} == {"public.orders"}
+    assert listed(workspace, table="orders", until="1 hour ago") == listed(workspace, by="nobody") == []
+    assert len(listed(workspace, grep="ueli", since="1 hour ago")) == 2
+    assert not listed(workspace, grep="hush", since="1 day ago")
+    assert len(listed(workspace, by="postgres", limit=1000)) > 300
+
+
+def test_pages_go_on_where_the_last_one_ended_however_small_the_ranges_are(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = [one["id"] for one in listed(workspace, limit=1000)]
+    monkeypatch.setattr(entries, "_FIRST", 7)
+    for table in ("", "users", "orders"):
+        wanted = [one["id"] for one in listed(workspace, limit=1000, table=table)]
+        found: list[int] = []
+        while page := listed(workspace, limit=60, table=table, before=found[-1] if found else None):
+            found += [one["id"] for one in page]
+        assert found == wanted == sorted(set(wanted), reverse=True)
+    assert len(every) > 300
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"grep": "x"}, "--grep reads every entry, so it needs --since"),
+        ({"since": "yesterday"}, "'yesterday' is no time"),
+        ({"transaction": "-1"}, "'-1' is no transaction"),
+    ],
+)
+def test_what_cannot_be_asked_is_told(workspace: Workspace, asked: dict[str, str], told: str) -> None:
+    with pytest.raises(BadUsage, match=told):
+        look_list(workspace, List(**asked))  # type: ignore[arg-type]
+
+
+def test_an_entry_is_shown_column_by_column_and_not_kept(workspace: Workspace) -> None:
+    _, update, _ = listed(workspace, key=_USER)
+    page = look_show(workspace, Show(update["id"]))
+    table = next(one for one in blocks_to_json(page) if one["block"] == "table")
+    assert ["full_name", "Uwe", "Ueli"] in [list(row) for row in table["rows"]]
+    assert ["password_hash", "(secret)", "(secret)"] in [list(row) for row in table["rows"]]
+    hint = f"tabsync restore rows --table public.users --from audit --transaction {update['transaction']} --dry-run"
+    assert any(hint in one.get("text", "") for one in blocks_to_json(page))
+    kept = json.dumps([blocks_to_json(to_record(page)), to_record(page).data])
+    assert "Ueli" not in kept
+    assert _USER not in kept
+    with pytest.raises(BadUsage, match="no entry 999999"):
+        look_show(workspace, Show(999_999))
+
+
+def test_the_list_fits_a_terminal_and_keeps_no_key_on_record(workspace: Workspace) -> None:
+    page = look_list(workspace, List(key=_USER))
+    table = next(one for one in blocks_to_json(page) if one["block"] == "table")
+    widths = [max(len(cell) for cell in column) for column in zip(table["columns"], *table["rows"], strict=True)]
+    assert sum(widths) + 2 * len(widths) <= 100
+    assert _USER[:12] not in json.dumps([blocks_to_json(to_record(page)), to_record(page).data])
+
+
+def test_an_export_is_proven_by_its_seals(workspace: Workspace, directory: Path) -> None:
+    done(workspace, plan_seal(workspace, Nothing()))
+    do(workspace.conninfo, "update restaurants set accepts_orders = false")
+    done(workspace, plan_seal(workspace, Nothing()))
+    do(workspace.conninfo, "delete from payments")
+    path = directory / "log.jsonl"
+    facts = done(workspace, plan_export(workspace, Export(path, "1 hour ago")))["export"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == facts["sha256"]
+    head, *lines = map(json.loads, path.read_text().splitlines())
+    found = {one["entry"]["id"]: one["entry"] for one in lines if "entry" in one}
+    assert (head["kind"], len(found)) == ("audit export", facts["entries"])
+    proven: dict[int, str] = {}
+    previous = ""
+    for seal in (one["seal"] for one in lines if "seal" in one):
+        hashes = b64decode(seal["hashes"])
+        plain = {key: value for key, value in seal.items() if key != "hashes_sha256"}
+        made = Seal(**plain | {"hashes": hashes, **{key: bytes.fromhex(seal[key]) for key in ("previous", "head")}})
+        assert made.head == head_of(made)
+        assert previous in ("", seal["previous"])
+        previous = seal["head"]
+        proven |= {number: digest.hex() for number, digest in hashes_of(hashes)}
+    sealed = {number: one["hash"] for number, one in found.items() if number in proven}
+    assert sealed.items() <= proven.items()
+    assert facts["unsealed"] == len(found) - len(sealed) - facts["before"] > 0
+    assert facts["seals"] == 2
+    with pytest.raises(BadUsage, match="exists"):
+        plan_export(workspace, Export(path))
+    newer = done(workspace, plan_export(workspace, Export(directory / "none.jsonl", "1 minute ago", "50 s ago")))
+    assert newer["export"]["entries"] == newer["export"]["seals"] == 0
+
+
+def test_without_the_log_it_is_said(databases: Databases, workspaces: Callable[..., Workspace]) -> None:
+    with pytest.raises(Refused, match="not installed"):
+        look_list(workspaces(databases()), List())
