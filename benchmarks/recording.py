@@ -1,4 +1,4 @@
-"""What it costs the application that its changes are recorded: many rows at once, and single rows of several clients."""
+"""What recording changes costs the application: many rows at once, and single rows of several clients."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import time
+from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
@@ -26,7 +27,7 @@ from tabsync.workspace import PROFILE_MANUAL
 MANY = 4.0  # times bare
 SINGLE = 0.6  # of bare
 _TURNS, _SECONDS, _CLIENTS, _ROWS = 5, 5, 4, 50_000
-_WHO = "set request.jwt.claims = '{\"sub\": \"5d1bdb0e-8e4f-4c8b-9fd3-0d8a3a0a3f10\"}'"
+_WHO = 'set request.jwt.claims = \'{"sub": "5d1bdb0e-8e4f-4c8b-9fd3-0d8a3a0a3f10"}\''
 
 _ROW = "insert into orders (restaurant_id, table_session_id, status, notes, total_cents)"
 _ORDERS = f"""
@@ -34,8 +35,11 @@ _ORDERS = f"""
   from generate_series(1, {_ROWS}) n join (select *, row_number() over () as number from table_sessions limit 500) s
     on s.number = n % 500 + 1
 """
-_ORDER = f"{_ROW} select restaurant_id, id, 'DELIVERED', 'sem cebola', 4200 from table_sessions where id = 'KEY';\n"
-
+_ORDER = f"{_ROW} values ('RESTAURANT', 'SESSION', 'PENDING', 'sem cebola', 4200);\n"
+_OPEN = """
+select s.restaurant_id::text, s.id::text from table_sessions s join restaurants r on r.id = s.restaurant_id
+ where s.status = 'OPEN' and r.accepts_orders limit 8
+"""
 
 
 def measure_recording(say: Say) -> list[Measured]:
@@ -88,14 +92,22 @@ def _single(server: Server, name: str) -> float:
     pgbench = str(server.installation.program("pgbench"))
     with connect_as_tests(server.conninfo(name), "bench", limits=NO_LIMIT) as session:
         session.execute("checkpoint")
-        keys = session.execute("select id::text from table_sessions limit 8").fetchall()
+        keys = session.execute(_OPEN).fetchall()
     with TemporaryDirectory() as directory:
-        for number, (key,) in enumerate(keys):
-            with open(f"{directory}/{number}.sql", "w", encoding="utf-8") as script:  # noqa: PTH123
-                script.write(_ORDER.replace("KEY", key))
-        argv = [pgbench, "--client", str(_CLIENTS), "--jobs=1", f"--time={_SECONDS}", "--no-vacuum", "--protocol=prepared"]
+        for number, (restaurant, key) in enumerate(keys):
+            script = _ORDER.replace("RESTAURANT", restaurant).replace("SESSION", key)
+            Path(directory, f"{number}.sql").write_text(script, encoding="utf-8")
+        argv = [
+            pgbench,
+            "--client",
+            str(_CLIENTS),
+            "--jobs=1",
+            f"--time={_SECONDS}",
+            "--no-vacuum",
+            "--protocol=prepared",
+        ]
         argv += [word for number in range(len(keys)) for word in ("--file", f"{directory}/{number}.sql")]
-        options = "-c request.jwt.claims={\"sub\":\"5d1bdb0e-8e4f-4c8b-9fd3-0d8a3a0a3f10\"}"
+        options = '-c request.jwt.claims={"sub":"5d1bdb0e-8e4f-4c8b-9fd3-0d8a3a0a3f10"}'
         env = os.environ | libpq_environment(server.conninfo(name)) | {"PGOPTIONS": options}
         done = subprocess.run(argv, env=env, check=True, capture_output=True, text=True)
     found = re.search(r"tps = ([0-9.]+)", done.stdout)

@@ -17,7 +17,7 @@ from tabsync.ledger.evidence import latest_evidence
 from tabsync.ledger.runs import one_run
 from tests.console.conftest import Pages, Site, Workspaces, enter
 
-PATHS = ("/", "/manual", "/backups", "/schedule", "/runs", "/audit", "/login")
+PATHS = ("/", "/manual", "/backups", "/schedule", "/runs", "/users", "/audit", "/login")
 
 
 @pytest.fixture(scope="module")

@@ -130,6 +130,7 @@ def test_the_router_holds_what_we_think(door: Door) -> None:
         ("GET", f"/backups/{filled_in}/restore"),
         ("POST", f"/runs/{filled_in}/stop"),
         ("POST", "/schedule/gates"),
+        *(("POST", f"/users/{filled_in}/{word}") for word in ("role", "disabled")),
         *(("POST", f"/schedule/items/{filled_in}/{word}") for word in ("run", "skip", "done", "approve")),
     }
     assert {(method, path) for method, path, guard in door.routes if guard.startswith("responder")} == {

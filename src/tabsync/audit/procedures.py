@@ -57,7 +57,6 @@ PROCEDURES: tuple[Procedure, ...] = (
         ),
         takes="database json",
         read="tabsync.audit.status:look_status",
-        surfaces=EVERYWHERE,
         operator="viewer",
         needs="owner of the log, or a superuser",
     ),

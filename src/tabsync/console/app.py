@@ -37,6 +37,7 @@ from tabsync.console.pages import (
     schedule,
     sessions,
     status,
+    users,
 )
 from tabsync.kernel.errors import BadUsage, NotAllowed, ProblemFound, Refused, TabsyncError
 from tabsync.workspace import Workspace
@@ -79,6 +80,7 @@ def create_app(workspace: Workspace, *, hosts: Sequence[str]) -> FastAPI:
         runbooks,
         runs,
         sessions,
+        users,
         audit,
         api,
     ):

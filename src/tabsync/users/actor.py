@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.step import Facts
+from tabsync.postgres.catalog import identity
 from tabsync.postgres.connect import Connection
-from tabsync.users.wired import User, password_hash, policy, user_by_email, user_by_key
+from tabsync.stores.manifest import subject_of
+from tabsync.users.wired import LOOKING, User, password_hash, policy, user_by_email, user_by_key
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -47,6 +49,24 @@ def actor_of(connection: Connection, workspace: Workspace, by: str, break_glass:
     if found.off:
         raise Refused(f"the account of {found.email} is disabled", "another user may do it")
     return Actor(found.key, PASSWORD, found)
+
+
+def operator_actor(workspace: Workspace, operator_id: int, name: str) -> Actor:
+    """An operator of the console as the user that it was mapped to. Raises Refused when it is none, or is disabled."""
+    from tabsync.ledger.operator_users import user_of
+
+    _, wiring = policy(workspace)
+    with workspace.connect("users", LOOKING) as connection:
+        key = user_of(workspace.ledger(), operator_id, subject_of(identity(connection)))
+        found = user_by_key(connection, wiring, key) if key else None
+    if found is None:
+        raise Refused(
+            f"{name} is not known as a user of the application, so nobody would have changed it",
+            f"on the host: tabsync operator map {name} --user EMAIL",
+        )
+    if found.off:
+        raise Refused(f"the account of {found.email} is disabled", "another user may do it")
+    return Actor(found.key, OPERATOR, found)
 
 
 def check_password_of(workspace: Workspace, actor: Actor, password: str) -> None:

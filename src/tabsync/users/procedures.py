@@ -63,6 +63,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         command="tabsync.cli.user:disable_command",
         show="tabsync.users.disable:show_disable",
         records=True,
+        again=True,
         needs=_NEEDS,
     ),
     Procedure(
@@ -75,6 +76,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         command="tabsync.cli.user:change_command",
         show="tabsync.users.change:show_change",
         records=True,
+        again=True,
         needs=_NEEDS,
     ),
     Procedure(
@@ -87,6 +89,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         command="tabsync.cli.user:change_command",
         show="tabsync.users.change:show_change",
         records=True,
+        again=True,
         needs=_NEEDS,
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,8 @@ from tabsync.kernel.page import Page
 from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.step import Facts
 from tabsync.manual.model import Manual
+from tabsync.manual.wiring import UserWiring
+from tabsync.postgres.connect import Connection
 from tabsync.users.tenants import Membership, memberships, only_admins
 from tabsync.users.wired import LOOKING, User, counts, policy, told_of, user_by_email, user_by_key, users
 
@@ -67,9 +69,25 @@ def look_list(workspace: Workspace, request: ListUsers) -> Page:
 
 def look_show(workspace: Workspace, request: ShowUser) -> Page:
     """One user. Raises BadUsage when there is none with that address, Refused when there are several."""
+    return _shown(workspace, lambda connection, wiring: user_by_email(connection, wiring, request.email))
+
+
+def look_key(workspace: Workspace, key: str) -> Page:
+    """The same by the user's key. Raises BadUsage when there is none."""
+
+    def find(connection: Connection, wiring: UserWiring) -> User:
+        found = user_by_key(connection, wiring, key)
+        if found is None:
+            raise BadUsage("there is no such user", "to list them: tabsync user list")
+        return found
+
+    return _shown(workspace, find)
+
+
+def _shown(workspace: Workspace, find: Callable[[Connection, UserWiring], User]) -> Page:
     manual, wiring = policy(workspace)
     with workspace.connect("users", LOOKING) as connection:
-        user = user_by_email(connection, wiring, request.email)
+        user = find(connection, wiring)
         belong = memberships(connection, wiring, user.key)
         changes = told_of(connection, manual, [user.key])
         others = {one.user for one in belong or ()}

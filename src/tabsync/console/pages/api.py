@@ -16,7 +16,7 @@ from tabsync.console.base.allowed import check_may_run, startable
 from tabsync.console.base.gates import begin_missing, gate_now
 from tabsync.console.base.guard import as_json
 from tabsync.console.base.state import Console, console_of
-from tabsync.kernel.errors import BadUsage
+from tabsync.kernel.errors import BadUsage, NotAllowed
 from tabsync.kernel.procedure import Surface
 from tabsync.kernel.step import Facts
 from tabsync.ledger.runs import mark_interrupted, one_run
@@ -55,7 +55,10 @@ def run(
     confirm: Annotated[str | None, Body(embed=True)] = None,
 ) -> JSONResponse:
     """Run the plan of that digest. confirm: the words that a destructive plan asks for."""
-    check_may_run(console.worker.shown(digest, operator.name).plan, operator)
+    shown = console.worker.shown(digest, operator.name)
+    check_may_run(shown.plan, operator)
+    if shown.procedure.again:
+        raise NotAllowed(f"{shown.procedure.words} asks for a password again", "in the console, or on the command line")
     run_id = console.worker.start(digest, operator.name, confirm)
     return JSONResponse({"version": 1, "kind": "run", "run": run_id}, _CREATED)
 

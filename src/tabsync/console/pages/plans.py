@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from tabsync.console.base.access import Responder, ResponderPost, sent_form
+from tabsync.console.base.again import prove_again
 from tabsync.console.base.allowed import check_may_run, startable
 from tabsync.console.base.render import page
 from tabsync.console.base.state import Console, console_of
 from tabsync.kernel.procedure import Procedure, Surface
+from tabsync.ledger.second_factor import has_factor
 from tabsync.procedures import prepare, request_of
 
 router = APIRouter()
@@ -39,21 +42,33 @@ def show(
 ) -> Response:
     """What would run, step by step."""
     shown = console.worker.shown(digest, session.operator.name)
-    back = f"/procedures/{quote(shown.procedure.words)}"
-    return page(request, "plan.html", plan=shown.plan.to_json(), shown=shown, digest=digest, back=back)
+    again = shown.procedure.again  # what is done to a user is planned on the page Users
+    back = "/users" if again else f"/procedures/{quote(shown.procedure.words)}"
+    factor = shown.procedure.again and has_factor(console.ledger, session.operator.id)
+    plan = shown.plan.to_json()
+    return page(request, "plan.html", plan=plan, shown=shown, digest=digest, back=back, factor=factor)
 
 
 @router.post("/plans/{digest}/run")
-def run(
+async def run(
     digest: str,
+    request: Request,
     session: ResponderPost,
     console: Annotated[Console, Depends(console_of)],
     typed: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
+    code: Annotated[str, Form()] = "",
 ) -> Response:
     """Run the plan of that digest, which is the one that was shown; no other can be named."""
     shown = console.worker.shown(digest, session.operator.name)
     check_may_run(shown.plan, session.operator)
-    return RedirectResponse(f"/runs/{console.worker.start(digest, session.operator.name, typed)}", 303)
+    if shown.procedure.again:
+        await prove_again(request, console, session.operator, password, code)
+    return await to_thread.run_sync(_started, console, digest, session.operator.name, typed)
+
+
+def _started(console: Console, digest: str, operator: str, typed: str) -> Response:
+    return RedirectResponse(f"/runs/{console.worker.start(digest, operator, typed)}", 303)
 
 
 def _values(procedure: Procedure, form: FormData) -> dict[str, object]:
