@@ -53,6 +53,7 @@ _GIVEN = {
     "runbooks.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "manual.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "schedule.md": ("tabsync init postgresql://me@db.example.com/shop",),
+    "deleted-rows.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "encrypt.md": ("tabsync init postgresql://me@db.example.com/shop", "tabsync backup take full"),
 }
 """What was done before a page is needed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tabsync.kernel.procedure import CLI_ONLY, ON_REQUEST, Procedure, Surface
+from tabsync.kernel.procedure import Procedure
 
 READING: tuple[Procedure, ...] = (
     Procedure(
@@ -16,7 +16,6 @@ READING: tuple[Procedure, ...] = (
         request="tabsync.audit.list:List",
         takes="database json",
         read="tabsync.audit.list:look_list",
-        surfaces=ON_REQUEST,
         operator="responder",
         needs="the role that installed the audit log",
     ),
@@ -28,7 +27,6 @@ READING: tuple[Procedure, ...] = (
         request="tabsync.audit.show:Show",
         takes="database json",
         read="tabsync.audit.show:look_show",
-        surfaces=CLI_ONLY | {Surface.CONSOLE, Surface.API},
         needs="the role that installed the audit log",
     ),
     Procedure(

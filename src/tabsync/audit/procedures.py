@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tabsync.audit.declared_keeping import KEEPING
 from tabsync.audit.declared_reading import READING
 from tabsync.audit.declared_seals import SEALS
 from tabsync.kernel.procedure import EVERYWHERE, ON_REQUEST, Group, Procedure
@@ -57,7 +58,6 @@ PROCEDURES: tuple[Procedure, ...] = (
         ),
         takes="database json",
         read="tabsync.audit.status:look_status",
-        surfaces=EVERYWHERE,
         operator="viewer",
         needs="owner of the log, or a superuser",
     ),
@@ -76,4 +76,5 @@ PROCEDURES: tuple[Procedure, ...] = (
         needs=_NEEDS,
     ),
     *SEALS,
+    *KEEPING,
 )

@@ -7,15 +7,21 @@ select format_type(atttypid, -1) as type from pg_attribute
 -- Where a reading begins, the newest first.
 select coalesce(max(id), 0) as newest from {log}
 
+-- name: newest_before
+-- The same for a time that has passed: by the BRIN index on the times of a day. What a statement of more than a day wrote
+-- at its end may have a higher number.
+select coalesce(max(id), (select max(id) from {log})) as newest from {log}
+ where created_at < %(until)s::text::timestamptz and created_at >= %(until)s::text::timestamptz - interval '1 day'
+
 -- name: page
--- The entries of a page within a range of numbers, the newest first. columns: which of them an UPDATE changed.
+-- The entries of a page within a range of numbers, the newest first. columns: which of them an UPDATE changed. barrier:
+-- OFFSET 0, so that the planner doesn't read the whole range in the order of the key, for a value that is rare in it.
 select l.id, l.created_at::text as at, l.action::text as action, l.table_name as "table", l.entity_type::text as entity,
        l.entity_id::text as key, l.actor, l.actor_how, l.user_id::text as "user", l.db_user, l.db_role, l.app,
        l.client::text as client, l.origin, l.xid::text as transaction, l.reason,
        case when l.action = 'UPDATE' and jsonb_typeof(l.new_value::jsonb) = 'object'
             then array(select jsonb_object_keys(l.new_value::jsonb)) else '{{}}' end as columns
-  from {log} as l
- where l.id <= %(upto)s and l.id > %(beyond)s and {which}
+  from (select * from {log} as l where l.id <= %(upto)s and l.id > %(beyond)s and {which} {barrier}) as l
  order by l.id desc
  limit %(limit)s
 

@@ -17,11 +17,12 @@ from tabsync.audit.chain import Seal, head_of
 from tabsync.audit.chain import entries as hashes_of
 from tabsync.audit.export import Export, plan_export
 from tabsync.audit.list import List, look_list
-from tabsync.audit.seal import SealLog, plan_seal
+from tabsync.audit.seal import plan_seal
 from tabsync.audit.show import Show, look_show
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import blocks_to_json, to_record
 from tabsync.kernel.plan import Plan
+from tabsync.kernel.request import Nothing
 from tabsync.kernel.runner import run
 from tabsync.kernel.step import Facts
 from tabsync.workspace import Workspace
@@ -121,9 +122,9 @@ def test_the_list_fits_a_terminal_and_keeps_no_key_on_record(workspace: Workspac
 
 
 def test_an_export_is_proven_by_its_seals(workspace: Workspace, directory: Path) -> None:
-    done(workspace, plan_seal(workspace, SealLog()))
+    done(workspace, plan_seal(workspace, Nothing()))
     do(workspace.conninfo, "update restaurants set accepts_orders = false")
-    done(workspace, plan_seal(workspace, SealLog()))
+    done(workspace, plan_seal(workspace, Nothing()))
     do(workspace.conninfo, "delete from payments")
     path = directory / "log.jsonl"
     facts = done(workspace, plan_export(workspace, Export(path, "1 hour ago")))["export"]

@@ -32,19 +32,21 @@ select a.attname::text,
        a.attidentity::text,
        a.attgenerated <> '' as generated,
        format_type(b.oid, b.typmod) || b.many as base,
-       exists (
-         with recursive within(oid, kind) as (
-           select b.oid, 'b'::"char"
+       b.oid >= 16384 and exists (
+         with recursive within(oid) as (
+           select b.oid
            union
-           select u.oid, u.typtype
+           select u.oid
              from within w
              join pg_type p on p.oid = w.oid
-             join pg_type u on u.oid = p.typelem or u.oid in (
-                  select f.atttypid from pg_attribute f
-                   where f.attrelid = p.typrelid and p.typrelid <> 0 and f.attnum > 0 and not f.attisdropped
+            cross join lateral (
+                  select p.typelem where p.typelem <> 0
                   union all
-                  select r.rngsubtype from pg_range r where w.oid in (r.rngtypid, r.rngmultitypid)))
-         select from within where kind = 'd') as guarded
+                  select f.atttypid from pg_attribute f
+                   where p.typrelid <> 0 and f.attrelid = p.typrelid and f.attnum > 0 and not f.attisdropped
+                  union all
+                  select r.rngsubtype from pg_range r where w.oid in (r.rngtypid, r.rngmultitypid)) u(oid))
+         select from within w join pg_type p on p.oid = w.oid where p.typtype = 'd') as guarded
   from pg_attribute a
   join pg_type t on t.oid = a.atttypid
  cross join lateral (
