@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tabsync.audit.database.log import is_installed
 from tabsync.audit.install import Install, plan_install
-from tabsync.audit.log import is_installed
-from tabsync.audit.seal import plan_seal
+from tabsync.audit.seals.seal import plan_seal
 from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.demo import database
 from tabsync.demo.place import DATABASE, Place, announce, take
