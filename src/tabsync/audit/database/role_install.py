@@ -81,6 +81,7 @@ def _installed(connection: Connection, setup: Setup, revoke: Callable[[Connectio
 
     def work() -> Facts:
         resolve_as_application(connection, local=True)
+        connection.execute(_SQL["temp_last"].encode())
         for one in statements(wiring, where):
             connection.execute(one)
         resolve_in_catalog(connection, local=True)
