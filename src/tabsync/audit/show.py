@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _WIDE = 34
-SECRET = "(secret)"
+SECRET = "(secret)"  # noqa: S105
 """What stands in the log for a value that never reaches it."""
 _RESTORABLE = ("UPDATE", "DELETE", "TRUNCATE")
 
