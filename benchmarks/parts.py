@@ -15,6 +15,7 @@ from benchmarks.objects import measure_objects
 from benchmarks.physical import measure_physical
 from benchmarks.place import Subject, subject
 from benchmarks.reading import ENTRIES, measure_reading
+from benchmarks.recording import measure_recording
 from benchmarks.recovery import Say, away, deduplicated, restored
 from benchmarks.report import drill_lines, dump_rows
 from benchmarks.rescue import lost, rows
@@ -114,7 +115,7 @@ def _telling(bench: Bench) -> Section:
 
 
 def _audit(bench: Bench) -> Section:
-    found = [*measure_sealing(bench.say), *measure_traffic(bench.say)]
+    found = [*measure_recording(bench.say), *measure_sealing(bench.say), *measure_traffic(bench.say)]
     return Section("The audit log", "the profile's database, synchronous_commit off", found, [])
 
 

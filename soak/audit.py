@@ -1,15 +1,21 @@
-"""A million entries are written by a crowd, a tenth rolled back, while the log is sealed and verified over and over."""
+"""The audit log: a crowd writes a million entries while it is sealed and verified; kills in install and in seal."""
 
 from __future__ import annotations
 
+import random
+import tempfile
 import time
+from pathlib import Path
 
 from tests.audited import install_profile
+from tests.place import fast_place
 from tests.postgres.audit.crowd import crowd
+from tests.postgres.audit.killed import Site, installed_under_kills, sealed_under_kills
 from tests.servers import running_server_of
 from tests.sessions import connect
 
-from soak.part import Part, Say
+from soak.part import Figures, Part, Say
+from tabsync.postgres.embedded import Server
 from tabsync.postgres.installation import installations
 from tabsync.postgres.settings import NO_LIMIT
 from tabsync.profiles.tabsync.generate import generate
@@ -17,10 +23,51 @@ from tabsync.profiles.tabsync.migrate import apply_schema
 
 ROWS = 1_000_000
 VERSIONS = (15, 17, 18)
+ROUNDS = 40
 
 
 def run(part: Part, say: Say) -> None:
-    """Each version; raises SystemExit for an entry that is sealed twice or not at all, and for a false alarm."""
+    """Each version, then the kills; raises SystemExit for an entry lost or there twice, and for a false alarm."""
+    _crowds(part, say)
+    _kills(part, say)
+
+
+def _kills(part: Part, say: Say) -> None:
+    draw = random.Random(part.seed)
+    with running_server_of(None, "soak-kills", {"shared_buffers": "64MB", "max_connections": "60"}) as server:
+        with connect(server.conninfo(), "soak", limits=NO_LIMIT) as session:
+            session.execute("create database template_of_ours")
+        with connect(server.conninfo("template_of_ours"), "soak", limits=NO_LIMIT) as session:
+            apply_schema(session)
+            generate(session, orders=300)
+        for number in range(ROUNDS):
+            name = f"killed, round {number + 1}"
+            if name not in part.done:
+                part.finish(name, _killed(server, number, draw))
+                say(f"{name}: {part.done[name]}")
+
+
+def _killed(server: Server, number: int, draw: random.Random) -> Figures:
+    with connect(server.conninfo(), "soak", limits=NO_LIMIT) as session:
+        session.execute(f"create database round_{number} template template_of_ours strategy file_copy")
+    with tempfile.TemporaryDirectory(prefix="tabsync-soak-", dir=fast_place()) as made:
+        site = Site(server.conninfo(f"round_{number}"), Path(made))
+        wrong = installed_under_kills(site, draw, kills=draw.randint(1, 6))
+        installing = site.kills
+        wrong += sealed_under_kills(site, draw, kills=draw.randint(2, 8))
+    if wrong:
+        raise SystemExit("\n".join(wrong))
+    with connect(server.conninfo(), "soak", limits=NO_LIMIT) as session:
+        session.execute(f"drop database round_{number} with (force)")
+    return {
+        "kills in install": str(installing),
+        "kills in seal": str(site.kills - installing),
+        "entries written meanwhile": str(len(site.notes)),
+        "lost, or there twice": "0",
+    }
+
+
+def _crowds(part: Part, say: Say) -> None:
     for major in VERSIONS:
         name = f"a million entries, PostgreSQL {major}"
         if name in part.done:

@@ -5,8 +5,10 @@ Many: their table itself becomes the partition of its months, and another defaul
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
+import psycopg
 from psycopg import sql
 
 from tabsync.audit.locks import patiently
@@ -41,7 +43,10 @@ def move_default(connection: Connection, setup: Setup) -> Facts:
         patiently(connection, what, lambda s=since, u=until: _move(connection, setup, s, u))  # type: ignore[misc]
         moved.append(f"{since:%Y-%m}")
     free = beside[many[0]] if many else None
-    return {"months": moved, "kept": _exchange(connection, setup, *free) if free else ""}
+    kept = _exchange(connection, setup, *free) if free else ""
+    with suppress(psycopg.Error):  # its file shrinks, which is what is watched; autovacuum does it later
+        run(connection, "vacuum", of=_SQL, table=_default(connection, setup).identifier())
+    return {"months": moved, "kept": kept}
 
 
 def _move(connection: Connection, setup: Setup, since: datetime, until: datetime) -> None:

@@ -54,3 +54,7 @@ alter table {table} rename to {name}
 -- name: drop
 -- One that was made for an attempt that was ended.
 drop table if exists {table}
+
+-- name: vacuum
+-- Gives back the room of the entries that were moved.
+vacuum {table}

@@ -74,3 +74,13 @@ select distinct m.rolname::text as role
   join pg_roles m on m.oid = a.member
  where o.rolname = 'tabsync_audit' and not m.rolsuper
  order by 1
+
+-- name: subscriptions
+-- The apply worker fires row triggers only:
+-- https://www.postgresql.org/docs/current/logical-replication-architecture.html
+select s.subname::text as subscription, n.nspname::text as schema, c.relname::text as name
+  from pg_subscription_rel r
+  join pg_subscription s on s.oid = r.srsubid
+  join pg_class c on c.oid = r.srrelid
+  join pg_namespace n on n.oid = c.relnamespace
+ where s.subdbid = (select oid from pg_database where datname = current_database())

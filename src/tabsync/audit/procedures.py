@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tabsync.audit.declared_keeping import KEEPING
 from tabsync.audit.declared_reading import READING
 from tabsync.audit.declared_seals import SEALS
 from tabsync.kernel.procedure import EVERYWHERE, ON_REQUEST, Group, Procedure
@@ -75,4 +76,5 @@ PROCEDURES: tuple[Procedure, ...] = (
         needs=_NEEDS,
     ),
     *SEALS,
+    *KEEPING,
 )

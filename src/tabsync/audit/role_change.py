@@ -7,7 +7,7 @@ https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTI
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import LiteralString
 
@@ -18,7 +18,7 @@ from tabsync.postgres.catalog import Relation, relation_named
 from tabsync.postgres.queries import named
 
 _SQL = named(__package__, "role_change.sql")
-_DEFINER, _INVOKER = "security definer", "security invoker"
+_DEFINER = "security definer"
 GUARDS = ("tabsync_guard_insert", "tabsync_guard_update")
 """The triggers on the users' table."""
 
@@ -106,6 +106,16 @@ def statements(wiring: UserWiring, where: Installed) -> list[sql.Composed]:
 def bodies(wiring: UserWiring, where: Installed) -> dict[str, str]:
     """What pg_proc.prosrc of each function is then, by its name."""
     return {one.name: _body(one, wiring, where) for one in _chosen(wiring)}
+
+
+def as_made(name: str, definer: bool, settings: Sequence[str]) -> bool:
+    """Whether a function runs as whom, and under which settings, it was made to. settings: as pg_proc.proconfig."""
+    one = next(each for each in _FUNCTIONS if each.name == name)
+    wanted = {"search_path=pg_catalog, pg_temp"} | ({"row_security=off"} if one.of_users else set())
+    given = set(settings)
+    if one.as_application:  # it has the path that the application had
+        wanted, given = ({each for each in some if not each.startswith("search_path=")} for some in (wanted, given))
+    return definer is (one.security == _DEFINER) and given == wanted
 
 
 def _functions(wiring: UserWiring, where: Installed) -> Iterator[sql.Composed]:

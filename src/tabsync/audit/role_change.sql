@@ -401,7 +401,8 @@ alter table {table} enable always trigger {name}
 
 -- name: installed_functions
 -- Our functions as they are; public: whether everybody may call it.
-select p.proname::text as name, p.prosrc as body, r.rolname::text as owner,
+select p.proname::text as name, p.prosrc as body, r.rolname::text as owner, p.prosecdef as definer,
+       coalesce(p.proconfig, '{}') as settings,
        exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x where x.grantee = 0) as public
   from pg_proc p
   join pg_namespace n on n.oid = p.pronamespace

@@ -9,7 +9,7 @@ from psycopg import sql
 from tabsync.audit import role_grants
 from tabsync.audit.locks import patiently
 from tabsync.audit.privileges import role_named
-from tabsync.audit.role_change import GUARDS, NAMES, PUBLIC, Installed, bodies, statements
+from tabsync.audit.role_change import GUARDS, NAMES, PUBLIC, Installed, as_made, bodies, statements
 from tabsync.audit.schema import user_type
 from tabsync.audit.setup import Setup, parts_of, rows, table_facts
 from tabsync.kernel.errors import BadUsage
@@ -44,8 +44,10 @@ def told(connection: Connection, setup: Setup) -> list[str]:
     """What else it does, in words, for the plan. Raises BadUsage for a table or a column that is not there."""
     if setup.users is None:
         return ["the manual does not say where users are: their roles are not guarded"]
-    where_of(connection, setup.users, setup)
-    return role_grants.told(setup.users, role_grants.update_grants(connection, setup.users))
+    where = where_of(connection, setup.users, setup)
+    free = f"{quoted(where.users_owner)}, who owns {relation_named(setup.users.table)}, can still change every role"
+    told = role_grants.told(setup.users, role_grants.update_grants(connection, setup.users))
+    return [f"{free}: an application that logs in as the owner is not guarded, only recorded", *told]
 
 
 def words(setup: Setup) -> dict[str, str]:
@@ -102,7 +104,7 @@ def drift(connection: Connection, setup: Setup) -> list[str]:
     for name, body in bodies(wiring, where).items():
         if name not in found:
             found_wrong.append(f"the function {name} is missing")
-        elif found[name]["body"] != body:
+        elif found[name]["body"] != body or not as_made(name, found[name]["definer"], found[name]["settings"]):
             found_wrong.append(f"the function {name} was replaced")
         elif found[name]["owner"] != (where.users_owner if name.startswith("users_") else where.owner):
             found_wrong.append(f"the function {name} belongs to {found[name]['owner']}")

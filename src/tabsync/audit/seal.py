@@ -17,7 +17,7 @@ from tabsync.kernel.procedure import Done
 from tabsync.kernel.request import Nothing
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_seconds
-from tabsync.ledger.evidence import add_evidence
+from tabsync.ledger.evidence import add_evidence, latest_evidence
 from tabsync.postgres.catalog import Relation, check_primary, identity, prove_target
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.settings import Limits
@@ -103,8 +103,10 @@ def seal(context: Context, *, target: Facts) -> Facts:
         seal_rows(connection, log, "sealed_until", seconds=left["seconds"])
     last = left.pop("seal")
     if last is not None:
-        ledger, facts = context.workspace.ledger(), anchor_of(last)
-        add_evidence(ledger, EVIDENCE, subject_of(target), ok=True, facts=facts, run_id=context.run_id)
+        ledger, subject, facts = context.workspace.ledger(), subject_of(target), anchor_of(last)
+        noted = latest_evidence(ledger, EVIDENCE, subject)
+        if noted is None or noted["facts"] != facts:
+            add_evidence(ledger, EVIDENCE, subject, ok=True, facts=facts, run_id=context.run_id)
     told = {"marks": [one.mark for one in done if one.opens], "n": last.n if last else 0}
     return told | {"rows": sum(one.rows for one in done), "seals": len(done)} | left
 

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 
 from tabsync.audit.log import log_of
 from tabsync.audit.seal import sealed, waiting
+from tabsync.audit.status import look_status
 from tabsync.audit.verify import verified
+from tabsync.kernel.request import Nothing
 from tabsync.postgres.embedded import Server
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
+from tabsync.workspace import Workspace
 from tests.audited import install_profile
 from tests.servers import running_server
 from tests.sessions import connect
 
+_LOGICAL = {"wal_level": "logical", "max_wal_senders": "5", "max_replication_slots": "5"}
 _RENAME = "update users set full_name = %s where role = 'SUPER_ADMIN'"
 
 
 @pytest.fixture(scope="module")
 def way_in() -> Iterator[Server]:
     """A server that takes prepared transactions, with an audited TabSync database."""
-    with running_server("ways-in", max_prepared_transactions="5") as server:
+    with running_server("ways-in", max_prepared_transactions="5", **_LOGICAL) as server:
         with connect(server.conninfo(), "tests") as session:
             apply_schema(session)
             generate(session, orders=10)
@@ -82,3 +86,24 @@ def test_a_replicas_role_is_recorded_too(session: psycopg.Connection) -> None:
     session.execute("set session_replication_role = replica")
     session.execute(_RENAME, ["replica"])
     assert recorded(session, "replica") == 1
+
+
+def test_what_a_subscription_brings_is_not_seen_and_said_so(
+    way_in: Server, workspaces: Callable[..., Workspace]
+) -> None:
+    conninfo = way_in.conninfo()
+    workspace = workspaces(conninfo)
+    told = look_status(workspace, Nothing()).data["drift"]
+    assert not [one for one in told if "subscription" in one["told"]]
+    with psycopg.connect(conninfo, autocommit=True) as session:
+        # Tables that are audited; whether the rows fit does not matter for what is said.
+        session.execute("create subscription stock connection 'dbname=none' publication stock with (connect = false)")
+        session.execute(
+            "insert into pg_subscription_rel (srsubid, srrelid, srsubstate)"
+            " select oid, 'orders'::regclass, 'r' from pg_subscription"
+        )
+        (one,) = [
+            one["told"] for one in look_status(workspace, Nothing()).data["drift"] if "subscription" in one["told"]
+        ]
+        assert one == "what the subscription stock changes in public.orders is not recorded"
+        session.execute("alter subscription stock set (slot_name = none); drop subscription stock")

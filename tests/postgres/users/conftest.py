@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import Databases, Servers, run_sql
 from tests.postgres.users import people
+from tests.whole import WHOLE
 
 
 @pytest.fixture(scope="session")
@@ -43,8 +44,8 @@ def guarded(databases: Databases, guarded_template: Callable[[int], str]) -> Cal
     return make
 
 
-@pytest.fixture
-def session(guarded: Callable[..., str]) -> Iterator[psycopg.Connection]:
+@pytest.fixture(params=(15, 17, 18) if WHOLE else (18,))
+def session(guarded: Callable[..., str], request: pytest.FixtureRequest) -> Iterator[psycopg.Connection]:
     """A superuser's session in one of them."""
-    with psycopg.connect(guarded(), autocommit=True) as connection:
+    with psycopg.connect(guarded(request.param), autocommit=True) as connection:
         yield connection

@@ -8,12 +8,13 @@ import psycopg
 import pytest
 
 from tests.postgres.users.people import MANUAL, ROLES, key, role
+from tests.whole import WHOLE
 
 
-@pytest.fixture
-def app(guarded: Callable[..., str]) -> Iterator[psycopg.Connection]:
+@pytest.fixture(params=(15, 17, 18) if WHOLE else (15,))
+def app(guarded: Callable[..., str], request: pytest.FixtureRequest) -> Iterator[psycopg.Connection]:
     """The application's session in a database where it may do much, and owns a schema."""
-    conninfo = guarded()
+    conninfo = guarded(request.param)
     with psycopg.connect(conninfo, autocommit=True) as session:
         session.execute("drop role if exists app_login")
         session.execute("create role app_login nosuperuser")

@@ -62,7 +62,7 @@ class Rows:
 
     @property
     def chosen_source(self) -> str:
-        """Where the rows come from. To overwrite rows that differ, without a word on it, is to have them as in a backup."""
+        """Where the rows come from. Rows that differ are overwritten as in a backup, unless another source is named."""
         asks_the_log = self.as_of or self.transaction or self.by or self.secrets_from
         return "latest" if self.source == "nearest" and self.replace and not asks_the_log else self.source
 

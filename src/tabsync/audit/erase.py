@@ -1,0 +1,135 @@
+"""tabsync audit erase: a person's values are masked in the log, each entry with a mark that is sealed itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from psycopg import sql
+
+from tabsync.audit.install import audit_of
+from tabsync.audit.locks import WORKING
+from tabsync.audit.log import SEALS, log_of
+from tabsync.audit.schema import settings_of
+from tabsync.audit.setup import LOOKING, table_facts
+from tabsync.kernel.errors import BadUsage, Refused
+from tabsync.kernel.page import Page
+from tabsync.kernel.plan import Plan
+from tabsync.kernel.procedure import Done, Planned
+from tabsync.kernel.request import Argument, Option
+from tabsync.kernel.step import Facts, Risk, Step, call
+from tabsync.manual.load import load
+from tabsync.manual.model import Manual
+from tabsync.postgres.catalog import Relation, check_primary, identity, prove_target, relation_named
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.queries import named
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Context, Workspace
+
+_SQL = named(__package__, "erase.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """What one may ask of audit erase."""
+
+    key: Annotated[str, Argument("The key of the row whose values are masked, as the log has it.")]
+    reason: Annotated[str, Option("Why, and by whose request; it is recorded.")]
+    table: Annotated[str | None, Option("The table of the row; by default that of the users.")] = None
+    columns: Annotated[
+        str | None, Option("The columns, with commas between; by default the e-mail, the name and the password hash.")
+    ] = None
+
+
+def plan_erase(workspace: Workspace, request: Erase) -> Planned[Workspace]:
+    """Plan to mask values. Raises BadUsage when the log has no such row, Refused under a legal hold."""
+    manual = load(workspace.manual_path)
+    table, columns = _what(manual, request)
+    if not request.reason.strip():
+        raise BadUsage("an erasure needs a reason", "tabsync audit erase --help")
+    with workspace.connect("audit", LOOKING) as connection:
+        check_primary(connection)
+        target = identity(connection)
+        log = log_of(connection)
+        if hold := settings_of(connection).get("hold"):
+            raise Refused(
+                f"the audit log is held: {hold['reason']}", "to end the hold: tabsync audit archive --release"
+            )
+        _check(connection, table, columns)
+        entries, named_in = _counted(connection, log, table, request.key, columns)
+    if not entries:
+        raise BadUsage(f"the log has no entry of {table} with the key {request.key}", "tabsync audit list --help")
+    told = ", ".join(columns)
+    step = Step(
+        "erase",
+        f"Mask {told} in {named_in} of {entries} entries of {table} {request.key}",
+        call(erase, target=target, table=str(table), key=request.key, columns=list(columns), reason=request.reason),
+        f"in {log}: their values become '(erased)'; a mark for each, with the hashes before and after",
+        Risk.DESTRUCTIVE,
+        "no undo: backups from before have the values until they expire",
+        repeatable=True,
+        claims=(f"audit:{target['database']}",),
+    )
+    note = "backups and archives from before keep the values until they expire"
+    plan = Plan("audit erase", f"Mask {told} of {table} {request.key}", (step,), target, target["database"])
+    return Planned(plan, (note,))
+
+
+def show_erase(done: Done[Workspace, Erase]) -> Page:
+    """How many entries were masked."""
+    facts = done.results["erase"]
+    page = Page("audit erase", facts)
+    page.line((f"MASKED {facts['entries']:,} ENTRIES", "strong good"), f" of {facts['table']} {facts['key']}")
+    page.hint("seal the marks: tabsync audit seal")
+    return page
+
+
+def erase(context: Context, *, target: Facts, table: str, key: str, columns: list[str], reason: str) -> Facts:
+    """Mask, and mark, in one transaction. Raises Refused under a legal hold."""
+    with context.workspace.connect("audit", WORKING) as connection:
+        prove_target(connection, target)
+        log = log_of(connection)
+        with connection.transaction():
+            if settings_of(connection).get("hold"):
+                raise Refused("a legal hold has begun meanwhile", "to end it: tabsync audit archive --release")
+            connection.execute(_SQL["why"], {"why": f"audit erase: {reason}"})
+            statement = sql.SQL(_SQL["erase"]).format(log=log.identifier(), entry=sql.SQL(SEALS["hashed"]))
+            values = {"table": table, "key": key, "columns": columns, "reason": reason}
+            done = connection.execute(statement, values | {"actor": context.workspace.journal_actor()})
+    return {"table": table, "key": key, "entries": done.rowcount, "columns": columns}
+
+
+def _what(manual: Manual, request: Erase) -> tuple[Relation, tuple[str, ...]]:
+    users = manual.users
+    if request.table is None and users is None:
+        raise BadUsage("the manual has no section Users: name the table with --table", "tabsync audit erase --help")
+    table = relation_named(request.table or (users.table if users else ""))
+    audit_of(manual)
+    if request.columns is not None:
+        columns = tuple(one.strip() for one in request.columns.split(",") if one.strip())
+    elif users is not None and relation_named(users.table) == table:
+        columns = tuple(one for one in (users.email, users.name, users.password_hash) if one)
+    else:
+        columns = ()
+    if not columns:
+        raise BadUsage(f"which columns of {table} are to be masked?", "name them: --columns a,b")
+    return table, columns
+
+
+def _check(connection: Connection, table: Relation, columns: Sequence[str]) -> None:
+    facts = table_facts(connection, table)
+    if facts and (lacking := [one for one in columns if one not in facts["columns"]]):
+        raise BadUsage(f"{table} has no column {lacking[0]}", "its columns: " + ", ".join(facts["columns"]))
+    if facts and (keys := [one for one in columns if one in facts["keys"]]):
+        raise Refused(f"{keys[0]} is the key of {table}: the log names the row by it", "leave it out")
+
+
+def _counted(
+    connection: Connection, log: Relation, table: Relation, key: str, columns: Sequence[str]
+) -> tuple[int, int]:
+    statement = sql.SQL(_SQL["values_of"]).format(log=log.identifier())
+    values = {"table": str(table), "key": key, "columns": list(columns)}
+    found = connection.execute(statement, values).fetchone() or (0, 0)
+    return int(found[0]), int(found[1])
