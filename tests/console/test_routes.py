@@ -127,6 +127,7 @@ def test_the_router_holds_what_we_think(door: Door) -> None:
     assert open_to_all == ["/healthz", "/readyz", "/login", "/login"]
     filled_in = "20261122T181500Z-a1b2c3"
     assert {(method, path) for method, path, guard in door.routes if guard.startswith("admin")} == {
+        ("GET", f"/audit/changes/{filled_in}"),
         ("GET", f"/backups/{filled_in}/restore"),
         ("POST", f"/runs/{filled_in}/stop"),
         ("POST", "/schedule/gates"),
@@ -134,6 +135,7 @@ def test_the_router_holds_what_we_think(door: Door) -> None:
         *(("POST", f"/schedule/items/{filled_in}/{word}") for word in ("run", "skip", "done", "approve")),
     }
     assert {(method, path) for method, path, guard in door.routes if guard.startswith("responder")} == {
+        ("GET", "/audit/changes"),
         ("POST", f"/alerts/{filled_in}/ack"),
         ("POST", f"/alerts/{filled_in}/silence"),
         ("GET", f"/procedures/{filled_in}"),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _WIDE = 34
+SECRET = "(secret)"
+"""What stands in the log for a value that never reaches it."""
 _RESTORABLE = ("UPDATE", "DELETE", "TRUNCATE")
 
 
@@ -36,7 +38,7 @@ def look_show(workspace: Workspace, request: Show) -> Page:
     page = Page("audit show", {"entry": one, "transaction": along}, private=PRIVATE)
     what = one["table"] or one["entity"]
     page.line((f"{one['action']} of {what}", "strong"), f" at {local_text(one['at'])}, entry {one['id']}")
-    for line in _who(one):
+    for line in told_of(one):
         page.line(line)
     rows = [(name, value(before), value(after)) for name, before, after in differences(one)]
     if rows:
@@ -74,26 +76,32 @@ class _Missing:
 MISSING = _Missing()
 
 
-def value(found: Any) -> str:
-    """A value of a row in a table: NULL, text as it is, all else as JSON."""
+def value(found: Any, wide: int = _WIDE) -> str:
+    """A value of a row in a table: NULL, text as it is, all else as JSON. wide: characters that are shown."""
     if found is MISSING:
         return ""
     if found is None:
         return "NULL"
     text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
     plain = "".join(one if one.isprintable() else " " for one in text)
-    return plain if len(plain) <= _WIDE else f"{plain[: _WIDE - 1]}…"
+    return plain if len(plain) <= wide else f"{plain[: wide - 1]}…"
+
+
+def restorable(one: Facts) -> bool:
+    """Whether rows can be restored by an entry: the triggers wrote it, and there was a row before."""
+    return one["origin"] == "trigger" and one["action"] in _RESTORABLE and bool(one["table"]) and bool(one["key"])
 
 
 def restore_command(one: Facts) -> str:
     """The command that restores what the entry's transaction did to its table; "" where nothing can be."""
-    if one["origin"] != "trigger" or one["action"] not in _RESTORABLE or not one["table"]:
+    if not restorable(one):
         return ""
     table = shlex.quote(one["table"])
     return f"tabsync restore rows --table {table} --from audit --transaction {one['transaction']}"
 
 
-def _who(one: Facts) -> Iterator[str]:
+def told_of(one: Facts) -> Iterator[str]:
+    """Who did it and from where, in lines."""
     how = {
         "signed": "signed by the application",
         "plain": "as the application said",

@@ -26,6 +26,7 @@ from tabsync.console.pages import (
     api,
     audit,
     backups,
+    changes,
     login,
     manual,
     metrics,
@@ -82,6 +83,7 @@ def create_app(workspace: Workspace, *, hosts: Sequence[str]) -> FastAPI:
         sessions,
         users,
         audit,
+        changes,
         api,
     ):
         # Not include_router: newer FastAPI keeps what it includes to itself, and app.routes must hold every route,

@@ -85,6 +85,14 @@ class Ground:
         copy = next(one for one in candidates("database", self.shown) if one != own)
         return {"database": copy, "table": "payments", "condition": "status = 'FAILED'"}
 
+    def deleted(self) -> dict[str, str]:
+        """A row that somebody has deleted, and its entry in the audit log."""
+        session = self._session("psql")
+        session.execute("delete from payments where id = (select id from payments where status = 'FAILED' limit 1)")
+        found = session.execute("select id, xid from audit_logs where action = 'DELETE' order by id desc limit 1")
+        entry, transaction = found.fetchone() or (0, 0)
+        return {"entry": str(entry), "transaction": str(transaction), "table": "payments"}
+
     def _session(self, name: str) -> psycopg.Connection[Any]:
         opened = psycopg.connect(self.workspace.conninfo, application_name=name, autocommit=True)
         self.leave.callback(opened.close)
@@ -104,6 +112,8 @@ NEEDS: dict[str, Callable[[Ground], dict[str, str]]] = {
     "queries cancel <pid>": Ground.works,
     "queries explain <pid>": Ground.works,
     "maintenance indexes --rebuild": Ground.invalid_index,
+    "audit show <entry>": Ground.deleted,
+    "restore rows --table <table> --transaction <transaction> --with-dependents": Ground.deleted,
     "restore rows --table <table> --where <condition> --from <database>": Ground.restored,
 }
 
@@ -129,9 +139,9 @@ def _shorter(step: Step) -> Step:
     )
 
 
-def test_each_step_of_our_runbooks_is_carried_out(tabsync_database: Callable[[int], str], directory: Path) -> None:
+def test_each_step_of_our_runbooks_is_carried_out(audited_database: Callable[[int], str], directory: Path) -> None:
     (directory / "tabsync.toml").write_text(
-        f'database = "{tabsync_database(17)}"\nname = "restaurant"\nhome = "home"\nmanual = "{PROFILE_MANUAL}"\n'
+        f'database = "{audited_database(17)}"\nname = "restaurant"\nhome = "home"\nmanual = "{PROFILE_MANUAL}"\n'
         'app.backend = { kind = "command", restart = ["true"], logs = ["echo", "gateway: timeout"] }\n'
     )
     ground = Ground(find(directory / "tabsync.toml"))

@@ -50,7 +50,10 @@ def shown(workspace: Workspace, run: str) -> Facts | None:
         for one, _ in missing_parents(workspace, found)
     ]
     writable = found.total(MISSING, UNLINKED, CHANGED) > 0 and not parents
-    return {"tables": tables, "parents": parents, "writable": writable, "changed": found.total(CHANGED)}
+    log = found.facts.get("log", {})
+    hidden = {name for one in found.tables if one[MISSING] for name in one.get("masked", ())}
+    told = {"notes": [f"From {found.source}.", *log["notes"]] if log else [], "masked": ", ".join(sorted(hidden))}
+    return {"tables": tables, "parents": parents, "writable": writable, "changed": found.total(CHANGED), **told}
 
 
 def describe(table: Facts) -> str:
