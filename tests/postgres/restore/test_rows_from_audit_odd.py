@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from tabsync.backups.restore.rows.restore import samples
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.postgres.conninfo import check_conninfo
 from tabsync.workspace import Workspace
@@ -240,3 +241,22 @@ def test_a_table_that_is_not_recorded_or_has_no_key_is_refused(made: Callable[..
     for table, told in (("t", "by its primary key"), ("v", "is not audited")):
         with pytest.raises(Refused, match=told), from_log(workspace, table, "true"):
             pytest.fail("it found something")
+
+
+def test_a_transaction_of_an_earlier_history_is_another_one(made: Callable[..., Workspace]) -> None:
+    workspace = made("create table t (id int primary key, name text); insert into t values (1, 'a'), (2, 'b')", "t")
+    xid = do(workspace.conninfo, "delete from t where id = 1")
+    with psycopg.connect(workspace.conninfo) as session:  # a number that the cluster of before had given too
+        session.execute(
+            "insert into audit_logs (id, action, entity_type, entity_id, old_value, xid, origin, table_name)"
+            " values (-1, 'UPDATE', 't', '1', '{\"name\": \"wrong\"}', %s::text::xid8, 'trigger', 'public.t')",
+            [xid],
+        )
+        session.execute(
+            "insert into tabsync_audit.seals select 1, '0', 0, 0, '', '', '', 'other', 1, 1,"
+            " (select min(id) - 1 from audit_logs where id > 0), 'restored', now()"
+        )
+    for transaction in ("", xid):
+        with from_log(workspace, "t", "id = 1", transaction=transaction) as found:
+            assert found.total("missing") == 1
+            assert "wrong" not in str(samples(workspace, found, found.tables[0]))

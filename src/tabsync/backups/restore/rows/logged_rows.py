@@ -21,13 +21,13 @@ _CREATE = sql.SQL("create temporary table {} ({}, {} bigint) on commit drop")
 _JSON = ("json", "jsonb")
 
 
-def taken(log: AuditLog, here: Shape, audited: Audited, where: str, xids: Sequence[str] | None = None) -> Logged:
-    """The rows of a table as the log has them: those of a condition, or what some transactions did.
+def taken(log: AuditLog, here: Shape, audited: Audited, where: str, along: Logged | None = None) -> Logged:
+    """The rows of a table as the log has them: those of a condition, or what the transactions of other rows did.
 
-    here: the table as it is; where: "" for all. Raises BadUsage for a condition that isn't one, or names a column that
-    the log doesn't have.
+    here: the table as it is; where: "" for all; along: these other rows. Raises BadUsage for a condition that isn't
+    one, or names a column that the log doesn't have.
     """
-    names = log.images(here, audited, where, xids)
+    names = log.images(here, audited, where, along)
     totals = log.rows("totals", names.all())[0]
     fields = {one["name"]: one for one in log.rows("fields", names.all())}
     masked = [one.name for one in here.columns if one.name in fields and fields[one.name]["masked"]]
@@ -43,14 +43,17 @@ def taken(log: AuditLog, here: Shape, audited: Audited, where: str, xids: Sequen
     if where:
         check_here(where, here.relation.name, [one.name for one in shape.columns])
     found.chosen = _fill(log, here, audited, names, where, fields, totals["gone"])
+    if along is None:
+        found.xids, found.newest = _transactions(log, found)
     found.notes = list(_notes(log, here, found, fields, audited))
     return found
 
 
-def xids_of(log: AuditLog, found: Logged) -> list[str]:
-    """The transactions that took the rows which the condition chose."""
+def _transactions(log: AuditLog, found: Logged) -> tuple[list[str], int]:
+    """The transactions that took the rows which the condition chose, and the last entry of these."""
     parts = found.names.all() | {"number": sql.Identifier(NUMBER)}
-    return list(log.rows("xids_of", parts)[0]["xids"])
+    one = log.rows("xids_of", parts)[0]
+    return list(one["xids"]), one["newest"] or 0
 
 
 def _fill(

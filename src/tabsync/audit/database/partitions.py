@@ -6,9 +6,9 @@ from datetime import datetime
 
 from psycopg import sql
 
-from tabsync.audit.months import first_of, part_name, written
-from tabsync.audit.privileges import close
-from tabsync.audit.setup import DATABASE, Setup, rows, run, table_facts
+from tabsync.audit.database.months import first_of, part_name, written
+from tabsync.audit.database.privileges import close
+from tabsync.audit.database.setup import DATABASE, Setup, rows, run, table_facts
 from tabsync.kernel.errors import FailedPartway
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation

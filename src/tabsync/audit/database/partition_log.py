@@ -8,12 +8,12 @@ from datetime import datetime
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from tabsync.audit.indexes import READING
-from tabsync.audit.locks import patiently
-from tabsync.audit.months import AHEAD, first_of, part_name, written
-from tabsync.audit.partitions import attach_default, attach_month, covered, dress, free_name, now
-from tabsync.audit.privileges import grant_as_before
-from tabsync.audit.setup import DATABASE, OWNER, Setup, rows, run, table_facts
+from tabsync.audit.database.indexes import READING
+from tabsync.audit.database.locks import patiently
+from tabsync.audit.database.months import AHEAD, first_of, part_name, written
+from tabsync.audit.database.partitions import attach_default, attach_month, covered, dress, free_name, now
+from tabsync.audit.database.privileges import grant_as_before
+from tabsync.audit.database.setup import DATABASE, OWNER, Setup, rows, run, table_facts
 from tabsync.kernel.errors import FailedPartway
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
