@@ -14,6 +14,7 @@ from benchmarks.measure import Figures, Measured, Series, blank, measure
 from benchmarks.objects import measure_objects
 from benchmarks.physical import measure_physical
 from benchmarks.place import Subject, subject
+from benchmarks.reading import ENTRIES, measure_reading
 from benchmarks.recording import measure_recording
 from benchmarks.recovery import Say, away, deduplicated, restored
 from benchmarks.report import drill_lines, dump_rows
@@ -118,6 +119,11 @@ def _audit(bench: Bench) -> Section:
     return Section("The audit log", "the profile's database, synchronous_commit off", found, [])
 
 
+def _reading(bench: Bench) -> Section:
+    found = measure_reading(bench.home, bench.say)
+    return Section("Reading the audit log", f"{ENTRIES:,} entries in one partition, synchronous_commit off", found, [])
+
+
 PARTS: dict[str, Callable[[Bench], Section]] = {
     "dumps": _dumps,
     "azurite": _away,
@@ -132,5 +138,6 @@ PARTS: dict[str, Callable[[Bench], Section]] = {
     "history": _history,
     "telling": _telling,
     "audit": _audit,
+    "reading": _reading,
 }
 """By the names that --only takes; in this order, since some use what those before left."""

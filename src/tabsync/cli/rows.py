@@ -35,7 +35,7 @@ def rows_command(terminal: Terminal, request: Rows) -> None:
     if not terminal.dry_run:  # to compare with, a standby will do
         check_writable(found)
     how = {name: getattr(request, name) for name in ("replace", "without_triggers", "without_secrets")}
-    wanted = (request.table, request.where or "", request.source)
+    wanted = (request.table, request.where or "", request.chosen_source)
     shown, along = terminal.listener(), request.with_dependents
     with compared(found, *wanted, with_dependents=along, asked=question, listener=shown) as difference:
         if not terminal.json:

@@ -60,6 +60,12 @@ class Rows:
     )
     undo: Annotated[str | None, Option("Undo what a run wrote.", metavar="RUN")] = None
 
+    @property
+    def chosen_source(self) -> str:
+        """Where the rows come from. Rows that differ are overwritten as in a backup, unless another source is named."""
+        asks_the_log = self.as_of or self.transaction or self.by or self.secrets_from
+        return "latest" if self.source == "nearest" and self.replace and not asks_the_log else self.source
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -82,7 +88,7 @@ def plan_rows(workspace: Workspace, request: Rows) -> Planned[Workspace]:
         workspace,
         request.table or "",
         request.where or "",
-        request.source,
+        request.chosen_source,
         with_dependents=request.with_dependents,
         asked=asked_of(request.as_of, request.transaction, request.by, request.secrets_from),
     )

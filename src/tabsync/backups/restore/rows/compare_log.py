@@ -13,7 +13,7 @@ from tabsync.backups.restore.rows.asked import Asked
 from tabsync.backups.restore.rows.compare import LIMITS, found_by, make_picked, pick_all
 from tabsync.backups.restore.rows.comparison import DIFF, Comparison, Member
 from tabsync.backups.restore.rows.logged import Audited, AuditLog, Logged, reading_log
-from tabsync.backups.restore.rows.logged_rows import taken, xids_of
+from tabsync.backups.restore.rows.logged_rows import taken
 from tabsync.backups.restore.rows.logged_told import lacking, nothing_found
 from tabsync.backups.restore.rows.secret import add_secrets
 from tabsync.backups.restore.rows.shape import Shape, as_deleted_along, family, links_of, make_uniform, shape_of, wanted
@@ -94,10 +94,9 @@ def _taken(log: AuditLog, shapes: Sequence[Shape], cut: Sequence[Relation], wher
     """
     root = shapes[0]
     found = {root.relation: taken(log, root, audited_of(log, root), where)}
-    found[root.relation].xids = xids = xids_of(log, found[root.relation])
     for here in shapes[1:]:
         try:
-            found[here.relation] = taken(log, here, audited_of(log, here), "", xids)
+            found[here.relation] = taken(log, here, audited_of(log, here), "", found[root.relation])
         except Refused as error:
             if here.relation in cut:
                 found[root.relation].notes.append(f"{error.fact}: its rows come back from a backup only")

@@ -7,7 +7,7 @@ taken as it is, and the old values are put over it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, LiteralString
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from tabsync.audit.log import log_of
+from tabsync.audit.database.log import log_of
 from tabsync.backups.restore.rows.as_owner import without_event_triggers
 from tabsync.backups.restore.rows.asked import Asked
 from tabsync.backups.restore.rows.condition_here import keys_asked
@@ -69,9 +69,9 @@ class Logged:
     """The rows of one table as the log has them.
 
     shape: of the temporary table that they are in, with the columns that the log has; masked: those that it hides;
-    gone, there: how many were deleted, and how many are there still; chosen: how many are left by the
-    condition; last: when the last of it was; xids: of the
-    transactions that took the chosen rows; notes: what must be known before anything is written.
+    gone, there: how many were deleted, and how many are there still; chosen: how many are left by the condition; last:
+    when the last of it was; xids, newest: of the transactions that took the chosen rows, and the last entry of these;
+    notes: what must be known before anything is written.
     """
 
     names: Names
@@ -82,6 +82,7 @@ class Logged:
     chosen: int = 0
     last: str = ""
     xids: list[str] = field(default_factory=list)
+    newest: int = 0
     notes: list[str] = field(default_factory=list)
 
     def with_columns(self, columns: tuple[Column, ...]) -> None:
@@ -116,13 +117,13 @@ class AuditLog:
             cursor.execute(query, values or None)
             return cursor.fetchall() if cursor.description else []
 
-    def images(self, here: Shape, audited: Audited, where: str, xids: Sequence[str] | None = None) -> Names:
-        """Find what the rows of a table were. where: it may name the keys; xids: of these transactions instead."""
+    def images(self, here: Shape, audited: Audited, where: str, along: Logged | None = None) -> Names:
+        """Find what the rows of a table were. where: it may name the keys; along: by the transactions of its rows."""
         names = Names(self.made)
         self.made += 1
         with without_event_triggers(self.connection):
             self.rows("chosen", names.all())
-        self._choose(here, audited, where, xids, names.all())
+        self._choose(here, audited, where, along, names.all())
         with without_event_triggers(self.connection):
             self.rows("images", names.all())
         return names
@@ -132,17 +133,17 @@ class AuditLog:
         here: Shape,
         audited: Audited,
         where: str,
-        xids: Sequence[str] | None,
+        along: Logged | None,
         names: dict[str, sql.Composable],
     ) -> None:
-        single = audited.keys[0] if len(audited.keys) == 1 and xids is None else ""
+        single = audited.keys[0] if len(audited.keys) == 1 and along is None else ""
         only = keys_asked(where, single, here.column(single).base) if single else None
         parts = names | {"keys": _YES if only is None else _KEYS, "by": _BY if self.asked.by else _YES}
         given = {"table": str(here.relation), "keys": only, "who": self.asked.by}
         if self.asked.as_of:
             self.rows("of_later", parts, moment=self.asked.as_of, **given)
-        elif xids is not None:
-            self.rows("of_transactions", parts, xids=list(xids), **given)
+        elif along is not None:
+            self.rows("of_transactions", parts, xids=along.xids, newest=along.newest, **given)
         elif self.asked.transaction:
             self.rows("of_transaction", parts, xid=self.asked.transaction, **given)
         else:

@@ -24,7 +24,8 @@ create temporary table {entries} (key text not null, id bigint not null, xid xid
 
 -- name: of_deleted
 -- Rows that were deleted, each with what the same transaction had done to it before: the image of a DELETE is not the
--- state before it. The last DELETE of a row counts.
+-- state before it. The last DELETE of a row counts. In another cluster transactions count anew, so one is only looked for
+-- among the entries since the history of the DELETE began, as the seals have it.
 with found as materialized (
   select l.entity_id::text as key, max(l.id) as id
     from {log} as l
@@ -32,7 +33,9 @@ with found as materialized (
      and l.old_value is not null and {keys} and {by}
    group by l.entity_id),
 last as materialized (
-  select f.key, f.id, l.xid
+  select f.key, f.id, l.xid,
+         (select coalesce(max(s.epoch_from), 0) from tabsync_audit.seals as s
+           where s.rows = 0 and s.epoch_from < f.id) as beyond
     from found as f join {log} as l on l.id = f.id
    where %(anybody)s or not exists (
          select from {log} as o
@@ -42,21 +45,27 @@ insert into {entries}
 select l.entity_id::text, l.id, l.xid, l.action::text, l.old_value::jsonb, l.created_at, true
   from {log} as l join last as d on d.xid = l.xid and d.key = l.entity_id
  where l.xid = any (array(select distinct xid from last)) and l.table_name = %(table)s and l.origin = 'trigger'
-   and l.id <= d.id
+   and l.id <= d.id and l.id > d.beyond
 
 -- name: of_transaction
--- What one transaction did.
+-- What one transaction did: the newest of that number.
+with begins as materialized (
+  select coalesce(max(s.epoch_from), 0) as beyond from tabsync_audit.seals as s
+   where s.rows = 0 and s.epoch_from < (select max(l.id) from {log} as l where l.xid = %(xid)s::text::xid8))
 insert into {entries}
 select l.entity_id::text, l.id, l.xid, l.action::text, l.old_value::jsonb, l.created_at, {by}
   from {log} as l
  where l.xid = %(xid)s::text::xid8 and l.table_name = %(table)s and l.origin = 'trigger' and l.entity_id <> '' and {keys}
+   and l.id > (select beyond from begins)
 
 -- name: of_transactions
 -- What the transactions that took the rows of another table did to this one; of each row the last of them counts.
 with found as materialized (
   select l.entity_id::text as key, l.id, l.xid, l.action::text as action, l.old_value::jsonb as old, l.created_at as at
     from {log} as l
-   where l.xid = any (%(xids)s::text[]::xid8[]) and l.table_name = %(table)s and l.origin = 'trigger' and l.entity_id <> '')
+   where l.xid = any (%(xids)s::text[]::xid8[]) and l.table_name = %(table)s and l.origin = 'trigger' and l.entity_id <> ''
+     and l.id > (select coalesce(max(s.epoch_from), 0) from tabsync_audit.seals as s
+                  where s.rows = 0 and s.epoch_from < %(newest)s))
 insert into {entries}
 select f.key, f.id, f.xid, f.action, f.old, f.at, true
   from found as f
@@ -65,7 +74,9 @@ select f.key, f.id, f.xid, f.action, f.old, f.at, true
 -- name: of_later
 -- All that came later than a moment. A transaction counts as a whole: it is later when one of its entries is.
 with late as materialized (
-  select distinct l.xid from {log} as l where l.created_at > %(moment)s::text::timestamptz and l.origin = 'trigger')
+  select l.xid, min(l.id) as first from {log} as l
+   where l.created_at > %(moment)s::text::timestamptz and l.origin = 'trigger'
+   group by l.xid)
 insert into {entries}
 select l.entity_id::text, l.id, l.xid, l.action::text, l.old_value::jsonb, l.created_at, {by}
   from {log} as l
@@ -75,6 +86,8 @@ union all
 select l.entity_id::text, l.id, l.xid, l.action::text, l.old_value::jsonb, l.created_at, {by}
   from {log} as l
  where l.xid >= (select min(xid) from late) and l.xid in (select xid from late)
+   and l.id > (select coalesce(max(s.epoch_from), 0) from tabsync_audit.seals as s
+                where s.rows = 0 and s.epoch_from < (select min(first) from late))
    and l.created_at <= %(moment)s::text::timestamptz and l.table_name = %(table)s and l.origin = 'trigger'
    and l.entity_id <> '' and {keys}
 
@@ -84,7 +97,7 @@ select l.entity_id::text, l.id, l.xid, l.action::text, l.old_value::jsonb, l.cre
 -- by the first entry wasn't there.
 create temporary table {images} on commit drop as
 with first as (
-  select key, min(id) filter (where action <> 'UPDATE') as base, bool_or(mine) as mine, max(at) as at, max(xid) as xid
+  select key, max(id) as newest, min(id) filter (where action <> 'UPDATE') as base, bool_or(mine) as mine, max(at) as at, max(xid) as xid
     from {entries} group by key),
 over as (
   select e.key, jsonb_object_agg(o.key, o.value order by e.id desc) as old
@@ -92,7 +105,7 @@ over as (
    where e.action = 'UPDATE' and (f.base is null or e.id < f.base)
    group by e.key)
 select row_number() over (order by f.key) as n, f.key, coalesce(b.old, '{{}}') || coalesce(o.old, '{{}}') as image,
-       f.base is null as there, f.xid, f.at
+       f.base is null as there, f.xid, f.at, f.newest
   from first as f
   left join {entries} as b on b.id = f.base
   left join over as o on o.key = f.key
@@ -138,7 +151,8 @@ select a.attname::text as name, (a.attmissingval::text::text[])[1] as value
 
 -- name: xids_of
 -- The transactions that took the rows that a condition has chosen.
-select array(select distinct i.xid::text from {rows} as r join {images} as i on i.n = r.{number}) as xids
+select array(select distinct i.xid::text from {rows} as r join {images} as i on i.n = r.{number}) as xids,
+       (select max(i.newest) from {rows} as r join {images} as i on i.n = r.{number}) as newest
 
 -- name: fill
 -- The images as rows, and of those that are there still the values that they have now, with what is undone over them.

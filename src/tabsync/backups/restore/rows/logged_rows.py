@@ -18,39 +18,49 @@ from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
 
 _CREATE = sql.SQL("create temporary table {} ({}, {} bigint) on commit drop")
+_MASKED_IN = sql.SQL(
+    "array(select m.key from pg_catalog.jsonb_each(i.image) as m where m.key operator(pg_catalog.=) any ({}::text[])"
+    ' and m.value operator(pg_catalog.=) any (\'{{"\\"(secret)\\"","\\"(erased)\\""}}\'::pg_catalog.jsonb[]))'
+)
+"""What of an image never reached the log, or was masked in it since."""
+
 _JSON = ("json", "jsonb")
 
 
-def taken(log: AuditLog, here: Shape, audited: Audited, where: str, xids: Sequence[str] | None = None) -> Logged:
-    """The rows of a table as the log has them: those of a condition, or what some transactions did.
+def taken(log: AuditLog, here: Shape, audited: Audited, where: str, along: Logged | None = None) -> Logged:
+    """The rows of a table as the log has them: those of a condition, or what the transactions of other rows did.
 
-    here: the table as it is; where: "" for all. Raises BadUsage for a condition that isn't one, or names a column that
-    the log doesn't have.
+    here: the table as it is; where: "" for all; along: these other rows. Raises BadUsage for a condition that isn't
+    one, or names a column that the log doesn't have.
     """
-    names = log.images(here, audited, where, xids)
+    names = log.images(here, audited, where, along)
     totals = log.rows("totals", names.all())[0]
     fields = {one["name"]: one for one in log.rows("fields", names.all())}
     masked = [one.name for one in here.columns if one.name in fields and fields[one.name]["masked"]]
+    unknown = [name for name in masked if fields[name]["masked"] == totals["gone"]]
     known = [one for one in here.columns if not totals["gone"] or fields.get(one.name, {"given": 0})["given"]]
     shape = replace(
         here,
         relation=Relation("pg_temp", f"rows_{names.number}"),
         kind="r",
-        columns=tuple(one for one in known if one.name not in masked),
+        columns=tuple(one for one in known if one.name not in unknown),
         triggers=(),
     )
     found = Logged(names, shape, masked, totals["gone"], totals["there"], last=totals["last"] or "")
     if where:
         check_here(where, here.relation.name, [one.name for one in shape.columns])
     found.chosen = _fill(log, here, audited, names, where, fields, totals["gone"])
+    if along is None:
+        found.xids, found.newest = _transactions(log, found)
     found.notes = list(_notes(log, here, found, fields, audited))
     return found
 
 
-def xids_of(log: AuditLog, found: Logged) -> list[str]:
-    """The transactions that took the rows which the condition chose."""
+def _transactions(log: AuditLog, found: Logged) -> tuple[list[str], int]:
+    """The transactions that took the rows which the condition chose, and the last entry of these."""
     parts = found.names.all() | {"number": sql.Identifier(NUMBER)}
-    return list(log.rows("xids_of", parts)[0]["xids"])
+    one = log.rows("xids_of", parts)[0]
+    return list(one["xids"]), one["newest"] or 0
 
 
 def _fill(
@@ -80,7 +90,7 @@ def _fill(
         of_row=columns(own, "r"),
         of_table=columns(own, "t"),
         defaults=_jsonb(_missing(log, here, fields, gone)),
-        masked=sql.Literal(hidden) + sql.SQL("::pg_catalog.text[]"),
+        masked=_MASKED_IN.format(sql.Literal(hidden)) if hidden else sql.SQL("'{}'::pg_catalog.text[]"),
         key=_key_of(audited.keys),
         table=here.source(),
         pairs=matches("t", key, "k", key, here.equal),
@@ -113,7 +123,9 @@ def _notes(log: AuditLog, here: Shape, found: Logged, fields: dict[str, Facts], 
     """What the log can't give back exactly, of a table."""
     by_name = {one.name: one for one in here.columns}
     for name in found.masked:
-        yield f"column {name} is secret: the log does not have its values"
+        why = "is secret" if name in audited.secret else "was erased in the log"
+        of = "" if fields[name]["masked"] == found.gone else f" of {fields[name]['masked']:,} rows"
+        yield f"column {name} {why}: the log does not have its values{of}"
     for name, one in fields.items():
         if one["masked_there"]:
             yield f"column {name} was changed too; it is secret, so it stays as it is"
