@@ -14,10 +14,10 @@ from tests.sessions import connect as connect_as_tests
 
 from benchmarks.measure import Measured
 from benchmarks.recovery import Say
-from tabsync.audit.entries import Log
+from tabsync.audit.database.log import log_of
 from tabsync.audit.install import install_for_tests
-from tabsync.audit.list import List, filters_of
-from tabsync.audit.log import log_of
+from tabsync.audit.reading.entries import Log
+from tabsync.audit.reading.list import List, filters_of
 from tabsync.backups.restore.rows.asked import AUDIT, NOTHING, Asked, asked_of
 from tabsync.backups.restore.rows.restore import compared, plan_write_rows
 from tabsync.kernel.runner import run

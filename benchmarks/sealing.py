@@ -14,9 +14,9 @@ from tests.sessions import connect as connect_as_tests
 
 from benchmarks.measure import Measured
 from benchmarks.recovery import Say
-from tabsync.audit.log import log_of
-from tabsync.audit.seal import anchor_of, sealed
-from tabsync.audit.verify import verified
+from tabsync.audit.database.log import log_of
+from tabsync.audit.seals.seal import anchor_of, sealed
+from tabsync.audit.seals.verify import verified
 from tabsync.postgres.connect import connect
 from tabsync.postgres.embedded import Server
 from tabsync.postgres.settings import NO_LIMIT, Limits

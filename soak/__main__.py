@@ -6,7 +6,21 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from soak import audit, databases, gamedays, histories, nights, noise, notify, page, pairs, runbooks, service, tests
+from soak import (
+    audit,
+    databases,
+    gamedays,
+    histories,
+    nights,
+    noise,
+    notify,
+    page,
+    pairs,
+    runbooks,
+    service,
+    tests,
+    users,
+)
 from soak.part import Part, Say, begun
 
 _ROOT = Path(__file__).parents[1]
@@ -23,6 +37,7 @@ PARTS: Mapping[str, Callable[[Part, Say], None]] = {
     "runbooks": runbooks.run,
     "pairs": pairs.run,
     "gamedays": gamedays.run,
+    "users": users.run,
     "audit": audit.run,
 }
 """Add a part: a module of this package with run(part, say), and its line here."""

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tabsync.audit.seal import plan_seal
-from tabsync.audit.verify import Verify, plan_verify
+from tabsync.audit.seals.seal import plan_seal
+from tabsync.audit.seals.verify import Verify, plan_verify
 from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.backups.restore.new import plan_restore_new
 from tabsync.kernel.plan import Plan

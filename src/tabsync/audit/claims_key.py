@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from tabsync.audit.setup import DATABASE
+from tabsync.audit.database.setup import DATABASE
 from tabsync.kernel.errors import Refused
 from tabsync.postgres.connect import Connection
 

@@ -17,10 +17,10 @@ KEEPING: tuple[Procedure, ...] = (
             "dropped. What the seals have of it stays, so the chain can still be verified. --hold REASON begins a "
             "legal hold: nothing is dropped or masked until --release."
         ),
-        request="tabsync.audit.archive:Archive",
+        request="tabsync.audit.keeping.archive:Archive",
         takes="database store dry-run yes json",
-        plan="tabsync.audit.archive:plan_archive",
-        show="tabsync.audit.archive:show_archive",
+        plan="tabsync.audit.keeping.archive:plan_archive",
+        show="tabsync.audit.keeping.archive:show_archive",
         surfaces=EVERYWHERE,
         needs=_NEEDS,
         approval="it drops old months of the audit log from the database",
@@ -34,10 +34,10 @@ KEEPING: tuple[Procedure, ...] = (
             "mark with its hash before and after, so that `audit verify` knows it from a forgery. Refused during a "
             "legal hold."
         ),
-        request="tabsync.audit.erase:Erase",
+        request="tabsync.audit.keeping.erase:Erase",
         takes="database dry-run yes json",
-        plan="tabsync.audit.erase:plan_erase",
-        show="tabsync.audit.erase:show_erase",
+        plan="tabsync.audit.keeping.erase:plan_erase",
+        show="tabsync.audit.keeping.erase:show_erase",
         surfaces=ON_REQUEST,
         needs=_NEEDS,
     ),

@@ -13,9 +13,9 @@ READING: tuple[Procedure, ...] = (
             "All options narrow it together. A page has 50 entries; --before ID gives the next one. Who is the actor "
             "that the application named, else the role of the session; an actor that was not signed is told as such."
         ),
-        request="tabsync.audit.list:List",
+        request="tabsync.audit.reading.list:List",
         takes="database json",
-        read="tabsync.audit.list:look_list",
+        read="tabsync.audit.reading.list:look_list",
         operator="responder",
         needs="the role that installed the audit log",
     ),
@@ -24,9 +24,9 @@ READING: tuple[Procedure, ...] = (
         summary="Show an entry of the audit log, column by column, and what else its transaction did.",
         example="tabsync audit show 12345",
         details="It shows values of rows: in the console only to an admin. They are not kept on record.",
-        request="tabsync.audit.show:Show",
+        request="tabsync.audit.reading.show:Show",
         takes="database json",
-        read="tabsync.audit.show:look_show",
+        read="tabsync.audit.reading.show:look_show",
         needs="the role that installed the audit log",
     ),
     Procedure(
@@ -38,10 +38,10 @@ READING: tuple[Procedure, ...] = (
             "file to the newest, whose head is in the ledger and in the backups. The file can be read by its owner "
             "only."
         ),
-        request="tabsync.audit.export:Export",
+        request="tabsync.audit.reading.export:Export",
         takes="database dry-run json",
-        plan="tabsync.audit.export:plan_export",
-        show="tabsync.audit.export:show_export",
+        plan="tabsync.audit.reading.export:plan_export",
+        show="tabsync.audit.reading.export:show_export",
         needs="the role that installed the audit log",
     ),
 )

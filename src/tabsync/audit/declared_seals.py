@@ -16,8 +16,8 @@ SEALS: tuple[Procedure, ...] = (
             "with a mark."
         ),
         takes="database dry-run json",
-        plan="tabsync.audit.seal:plan_seal",
-        show="tabsync.audit.seal:show_seal",
+        plan="tabsync.audit.seals.seal:plan_seal",
+        show="tabsync.audit.seals.seal:show_seal",
         surfaces=EVERYWHERE,
         needs="the role that installed the audit log",
     ),
@@ -31,10 +31,10 @@ SEALS: tuple[Procedure, ...] = (
             "chain that was computed anew. What can't be known is said: entries from before the first seal, and since "
             "the last.\n\nExit code 0: all is as it was sealed. 1: something was changed, or nothing is sealed."
         ),
-        request="tabsync.audit.verify:Verify",
+        request="tabsync.audit.seals.verify:Verify",
         takes="database dry-run json",
-        plan="tabsync.audit.verify:plan_verify",
-        show="tabsync.audit.verify:show_verify",
+        plan="tabsync.audit.seals.verify:plan_verify",
+        show="tabsync.audit.seals.verify:show_verify",
         surfaces=EVERYWHERE,
         needs="the role that installed the audit log",
     ),

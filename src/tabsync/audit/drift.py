@@ -8,14 +8,14 @@ from datetime import datetime
 
 from psycopg import sql
 
-from tabsync.audit import role_install
-from tabsync.audit.functions import EVENTS, function_name, functions
-from tabsync.audit.months import AHEAD, first_of
-from tabsync.audit.partitions import KEEP, KEPT, bounds
-from tabsync.audit.privileges import OURS
-from tabsync.audit.schema import settings_of, user_type
-from tabsync.audit.setup import DATABASE, OWNER, Setup, beside, parts_of, rows, table_facts
-from tabsync.audit.triggers import arguments, trigger_name
+from tabsync.audit.database import role_install
+from tabsync.audit.database.functions import EVENTS, function_name, functions
+from tabsync.audit.database.months import AHEAD, first_of
+from tabsync.audit.database.partitions import KEEP, KEPT, bounds
+from tabsync.audit.database.privileges import OURS
+from tabsync.audit.database.schema import settings_of, user_type
+from tabsync.audit.database.setup import DATABASE, OWNER, Setup, beside, parts_of, rows, table_facts
+from tabsync.audit.database.triggers import arguments, trigger_name
 from tabsync.kernel.clock import iso, local
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation, relation_named

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tabsync.audit import partition_log, role_install, schema, triggers
 from tabsync.audit.claims_key import read_key, write_key
-from tabsync.audit.locks import BUILDING, LONGEST
-from tabsync.audit.refuse import check_log, check_tables, weaker
-from tabsync.audit.setup import DATABASE, LOOKING, Audited, Setup, rows, setup_from_json, setup_of
+from tabsync.audit.database import partition_log, role_install, schema, triggers
+from tabsync.audit.database.locks import BUILDING, LONGEST
+from tabsync.audit.database.refuse import check_log, check_tables, weaker
+from tabsync.audit.database.setup import DATABASE, LOOKING, Audited, Setup, rows, setup_from_json, setup_of
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from tabsync.audit import role_grants
-from tabsync.audit.locks import BUILDING, patiently
-from tabsync.audit.partitions import covered
-from tabsync.audit.privileges import close, role_named
-from tabsync.audit.schema import is_installed, settings_of
-from tabsync.audit.setup import DATABASE, LOOKING, Setup, parts_of, rows, run, table_facts
+from tabsync.audit.database import role_grants
+from tabsync.audit.database.locks import BUILDING, patiently
+from tabsync.audit.database.partitions import covered
+from tabsync.audit.database.privileges import close, role_named
+from tabsync.audit.database.schema import is_installed, settings_of
+from tabsync.audit.database.setup import DATABASE, LOOKING, Setup, parts_of, rows, run, table_facts
 from tabsync.kernel.errors import FailedPartway, Refused, words_of
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from tabsync.audit import role_install, schema
-from tabsync.audit.default_rows import move_default
+from tabsync.audit.database import role_install, schema
+from tabsync.audit.database.default_rows import move_default
+from tabsync.audit.database.locks import BUILDING, patiently
+from tabsync.audit.database.months import AHEAD
+from tabsync.audit.database.partition_log import take_over
+from tabsync.audit.database.partitions import attach_month
+from tabsync.audit.database.setup import DATABASE, LOOKING, Setup, setup_from_json, setup_of
 from tabsync.audit.drift import Drift
 from tabsync.audit.install import audit_of, trigger_step
-from tabsync.audit.locks import BUILDING, patiently
-from tabsync.audit.months import AHEAD
-from tabsync.audit.partition_log import take_over
-from tabsync.audit.partitions import attach_month
 from tabsync.audit.remove import drop_unaudited
-from tabsync.audit.setup import DATABASE, LOOKING, Setup, setup_from_json, setup_of
 from tabsync.audit.status import looked
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan

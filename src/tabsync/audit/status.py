@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from tabsync.audit.database.log import NOT_INSTALLED
+from tabsync.audit.database.schema import is_installed
+from tabsync.audit.database.setup import LOOKING, setup_of
 from tabsync.audit.drift import Drift, counted, drift
 from tabsync.audit.install import audit_of
-from tabsync.audit.log import NOT_INSTALLED
-from tabsync.audit.schema import is_installed
-from tabsync.audit.setup import LOOKING, setup_of
 from tabsync.kernel.errors import Exit, NotAllowed, Refused, words_of
 from tabsync.kernel.page import Page
 from tabsync.kernel.request import Nothing

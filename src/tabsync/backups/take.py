@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from tabsync import __version__
-from tabsync.audit.seal import anchor
+from tabsync.audit.seals.seal import anchor
 from tabsync.backups.copy import copies_of, copy_steps
 from tabsync.backups.readable import readable
 from tabsync.copies.dumps.contents import Contents, Kind, all_but, contents_from_json

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tabsync.audit.log import log_of
+from tabsync.audit.database.log import log_of
 from tabsync.copies.choose import BEFORE_RESTORE, entries_of
 from tabsync.copies.dumps.selection import RELATIONS, Selection, select
 from tabsync.copies.warm import Warm, warm_copies, warm_copy

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tabsync.audit.log import is_installed
+from tabsync.audit.database.log import is_installed
 from tabsync.demo.mark import mark
 from tabsync.demo.night import with_a_night
 from tabsync.demo.place import DATABASE, Place

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tabsync.audit.database.log import is_installed
 from tabsync.audit.install import Install, plan_install
-from tabsync.audit.log import is_installed
-from tabsync.audit.seal import plan_seal
+from tabsync.audit.seals.seal import plan_seal
 from tabsync.backups.drill.drill import plan_drill, run_drill
 from tabsync.demo import database
 from tabsync.demo.place import DATABASE, Place, announce, take
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 ORDERS = 20_000
 RATE = 10.0
 """Visits of guests per second: enough to see things move, little enough for any laptop."""
+
+_BOSS = "select id::text from public.users where role = 'SUPER_ADMIN' order by created_at, id limit 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +133,18 @@ def delete(context: Context, *, directory: str) -> Facts:
 
 def fresh_operator(workspace: Workspace) -> tuple[str, str]:
     """The demo's operator with a new password, told once and kept nowhere."""
+    from tabsync.ledger.operator_users import map_user
     from tabsync.ledger.operators import add_operator, new_password, operators, set_password
+    from tabsync.postgres.catalog import identity
+    from tabsync.stores.manifest import subject_of
 
     name, password, ledger = "demo", new_password(), workspace.ledger()
     if any(one.name == name for one in operators(ledger)):
         set_password(ledger, name, password, by="tabsync demo")
     else:
         add_operator(ledger, name, password, "admin", by="tabsync demo")
+    with workspace.connect("demo") as connection:
+        subject = subject_of(identity(connection))
+        boss = connection.execute(_BOSS).fetchone()
+    map_user(ledger, name, subject, boss[0] if boss else "", by="tabsync demo")  # who gives others their roles
     return name, password

@@ -11,7 +11,7 @@ from tabsync.kernel.step import Risk
 from tabsync.manual.model import Step, StepKind
 from tabsync.runbooks import recovery
 from tabsync.runbooks.placeholders import filled, open_in
-from tabsync.runbooks.step import Prepared, Result, parts_of, prepared
+from tabsync.runbooks.step import Prepared, Result, asks_who, parts_of, prepared
 
 if TYPE_CHECKING:
     from tabsync.kernel.runner import Listener
@@ -177,4 +177,4 @@ def _has_acted(guide: Guide) -> bool:
 
 def by_a_person(step: Step) -> bool:
     """Whether a person does a step: the program shows it only."""
-    return step.kind in (StepKind.HUMAN, StepKind.SHELL)
+    return step.kind in (StepKind.HUMAN, StepKind.SHELL) or asks_who(step)

@@ -16,7 +16,7 @@ from tabsync.kernel.step import Risk
 from tabsync.manual.model import Step, StepKind
 from tabsync.manual.parts import Command
 from tabsync.postgres.settings import Limits
-from tabsync.procedures import carry_out, prepare
+from tabsync.procedures import carry_out, named_in, prepare
 from tabsync.procedures.typed import understood
 from tabsync.runbooks.sql_write import plan_sql, show_sql
 
@@ -83,8 +83,14 @@ class Result:
 def parts_of(step: Step) -> tuple[Command | str, ...]:
     """What a step has the program do, in order: its commands, or its SQL. Nothing where a person does it."""
     if step.kind is StepKind.COMMAND:
-        return step.commands
+        return () if asks_who(step) else step.commands
     return (step.block,) if step.kind in (StepKind.SQL, StepKind.SQL_WRITE) else ()
+
+
+def asks_who(step: Step) -> bool:
+    """Whether a command of it asks for a password: a person types it, in a shell of their own."""
+    found = (named_in(one.words) for one in step.commands)
+    return any(one[0].again for one in found if one)
 
 
 def prepared(workspace: Workspace, step: Step, part: Command | str) -> Prepared:

@@ -51,6 +51,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         command="tabsync.cli.user:create_command",
         show="tabsync.users.create:show_create",
         records=True,
+        again=True,
         needs=_NEEDS,
     ),
     Procedure(

@@ -8,9 +8,9 @@ from contextlib import suppress
 
 import psycopg
 
-from tabsync.audit.log import log_of
-from tabsync.audit.seal import anchor_of, sealed
-from tabsync.audit.verify import verified
+from tabsync.audit.database.log import log_of
+from tabsync.audit.seals.seal import anchor_of, sealed
+from tabsync.audit.seals.verify import verified
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import connect
 

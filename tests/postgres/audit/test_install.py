@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tabsync.audit import locks
+from tabsync.audit.database import locks
 from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.workspace import Workspace
 from tests.postgres.audit.steps import Died, dies_at, installs, removes, status

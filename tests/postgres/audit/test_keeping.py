@@ -11,11 +11,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from tabsync.audit.archive import Archive, plan_archive, show_archive
-from tabsync.audit.erase import Erase, plan_erase, show_erase
-from tabsync.audit.log import log_of
-from tabsync.audit.seal import anchor_of, sealed
-from tabsync.audit.verify import verified
+from tabsync.audit.database.log import log_of
+from tabsync.audit.keeping.archive import Archive, plan_archive, show_archive
+from tabsync.audit.keeping.erase import Erase, plan_erase, show_erase
+from tabsync.audit.seals.seal import anchor_of, sealed
+from tabsync.audit.seals.verify import verified
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import plan_from_json

@@ -12,13 +12,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from tabsync.audit import entries
-from tabsync.audit.chain import Seal, head_of
-from tabsync.audit.chain import entries as hashes_of
-from tabsync.audit.export import Export, plan_export
-from tabsync.audit.list import List, look_list
-from tabsync.audit.seal import plan_seal
-from tabsync.audit.show import Show, look_show
+from tabsync.audit.reading import entries
+from tabsync.audit.reading.export import Export, plan_export
+from tabsync.audit.reading.list import List, look_list
+from tabsync.audit.reading.show import Show, look_show
+from tabsync.audit.seals.chain import Seal, head_of
+from tabsync.audit.seals.chain import entries as hashes_of
+from tabsync.audit.seals.seal import plan_seal
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import blocks_to_json, to_record
 from tabsync.kernel.plan import Plan

@@ -12,10 +12,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
+from tabsync.audit.database.refuse import check_log, check_tables, weaker
+from tabsync.audit.database.setup import Setup, setup_of
 from tabsync.audit.drift import drift
 from tabsync.audit.install import install_for_tests
-from tabsync.audit.refuse import check_log, check_tables, weaker
-from tabsync.audit.setup import Setup, setup_of
 from tabsync.kernel.errors import NotAllowed
 from tabsync.manual.model import Hierarchy
 from tabsync.manual.wiring import Audit, AuditedTable

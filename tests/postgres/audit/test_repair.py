@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tabsync.audit import default_rows
+from tabsync.audit.database import default_rows
 from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.postgres.audit.steps import Died, dies_at, installs, repairs, status
 

@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tabsync.audit.seal import plan_seal, show_seal
-from tabsync.audit.verify import Verify, plan_verify, show_verify
+from tabsync.audit.seals.seal import plan_seal, show_seal
+from tabsync.audit.seals.verify import Verify, plan_verify, show_verify
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan, plan_from_json

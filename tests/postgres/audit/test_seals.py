@@ -11,10 +11,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tabsync.audit.chain import Seal, head_of
-from tabsync.audit.log import SEALS, log_of
-from tabsync.audit.seal import anchor, anchor_of, sealed, waiting
-from tabsync.audit.verify import verified
+from tabsync.audit.database.log import SEALS, log_of
+from tabsync.audit.seals.chain import Seal, head_of
+from tabsync.audit.seals.seal import anchor, anchor_of, sealed, waiting
+from tabsync.audit.seals.verify import verified
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import Connection, connect
 from tests.conftest import Databases

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from tabsync.audit.log import log_of
-from tabsync.audit.seal import sealed, waiting
+from tabsync.audit.database.log import log_of
+from tabsync.audit.seals.seal import sealed, waiting
+from tabsync.audit.seals.verify import verified
 from tabsync.audit.status import look_status
-from tabsync.audit.verify import verified
 from tabsync.kernel.request import Nothing
 from tabsync.postgres.embedded import Server
 from tabsync.profiles.tabsync.generate import generate

@@ -58,6 +58,19 @@ def test_each_kind_of_step_in_turn(ground: Place) -> None:
     assert shown["steps"][0]["facts"]["output"], "what it has shown is kept"
 
 
+def test_what_asks_for_a_password_is_typed_by_a_person(ground: Place) -> None:
+    ground.manual(
+        "1. Promote.\n   ```tabsync\n"
+        '   user promote ana@example.com --to WAITER --by eva@example.com --reason "hired"\n   ```\n',
+        NEVER,
+    )
+    begun = ground.run("runbook", "run", "too slow", "--yes", "--json")
+    assert ground.states() == ["waiting"], begun.err
+    assert "could not" not in begun.err
+    ground.run("runbook", "resume", begun.json["run"], "--done", "promoted her", "--yes", "--json")
+    assert ground.states() == ["done"]
+
+
 def test_what_holds_already_is_not_acted_for(ground: Place) -> None:
     """Nothing is changed for a metric that is well: then the condition is another one."""
     run_sql(ground.conninfo, "create table shops as select true as is_open")

@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from tabsync.audit.database.role_grants import give_back
+from tabsync.audit.database.role_install import drift, repair
+from tabsync.audit.database.setup import Setup
 from tabsync.audit.install import install_for_tests
-from tabsync.audit.role_grants import give_back
-from tabsync.audit.role_install import drift, repair
-from tabsync.audit.setup import Setup
 from tabsync.manual.model import Hierarchy, Role
 from tabsync.manual.wiring import Audit, AuditedTable, UserWiring
 from tabsync.postgres.connect import connect

@@ -165,6 +165,19 @@ def test_an_application_changes_roles_by_signed_claims_alone(session: psycopg.Co
             session.execute("set local role signing_app")
             session.execute(asked, (waiter,))
         assert caught.value.sqlstate == "TS001"
+    tables = (
+        "restaurants (owner_id uuid, id uuid)",
+        "staff (user_id uuid, restaurant_id uuid, position text, left_at date)",
+    )
+    for mine in tables:  # whoever calls has temporary tables of the tenants' names
+        session.execute(f"create temp table {mine}".encode())
+        session.execute(f"grant all on {mine.split()[0]} to public".encode())
+    session.execute("insert into pg_temp.staff select id, gen_random_uuid() from users where full_name = 'owner2'")
+    session.execute("insert into pg_temp.staff select %s, restaurant_id from pg_temp.staff", (waiter,))
+    with pytest.raises(psycopg.Error, match="same tenant"), session.transaction():
+        claim("owner2")
+        session.execute("set local role signing_app")
+        session.execute(asked, (waiter,))
     for name, given, fine in (
         ("super", "SUPER_ADMIN", False),
         ("super", "CONSULTANT", True),

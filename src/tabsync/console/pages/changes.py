@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from tabsync.audit.entries import reading, who_text
-from tabsync.audit.list import List, filters_of
-from tabsync.audit.show import SECRET, differences, restorable, told_of, value
+from tabsync.audit.reading.entries import reading, who_text
+from tabsync.audit.reading.list import List, filters_of
+from tabsync.audit.reading.show import SECRET, differences, restorable, told_of, value
 from tabsync.console.base.access import Admin, Responder
 from tabsync.console.base.render import page
 from tabsync.console.base.state import Console, console_of

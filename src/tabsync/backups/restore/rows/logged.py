@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from tabsync.audit.log import log_of
+from tabsync.audit.database.log import log_of
 from tabsync.backups.restore.rows.as_owner import without_event_triggers
 from tabsync.backups.restore.rows.asked import Asked
 from tabsync.backups.restore.rows.condition_here import keys_asked

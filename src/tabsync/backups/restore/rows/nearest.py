@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tabsync.audit.log import log_of
+from tabsync.audit.database.log import log_of
 from tabsync.backups.restore.rows.asked import AUDIT, Asked
 from tabsync.backups.restore.rows.compare_log import audited_of
 from tabsync.backups.restore.rows.logged import reading_log

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from tabsync.audit.log import log_of
+from tabsync.audit.database.log import log_of
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation, relation_named

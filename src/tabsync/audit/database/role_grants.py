@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from tabsync.audit.privileges import role_named
-from tabsync.audit.setup import parts_of, rows, run, table_facts
+from tabsync.audit.database.privileges import role_named
+from tabsync.audit.database.setup import parts_of, rows, run, table_facts
 from tabsync.kernel.step import Facts
 from tabsync.manual.wiring import UserWiring
 from tabsync.postgres.catalog import Relation, quoted, relation_named

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
-from tabsync.audit.chain import NO_HEAD, Seal, entries, head_of
-from tabsync.audit.log import log_of, seal_rows
-from tabsync.audit.seal import EVIDENCE, Place
+from tabsync.audit.database.log import log_of, seal_rows
+from tabsync.audit.seals.chain import NO_HEAD, Seal, entries, head_of
+from tabsync.audit.seals.seal import EVIDENCE, Place
 from tabsync.kernel.errors import Exit
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan

@@ -9,7 +9,7 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from tabsync.audit.setup import Audited, Setup, run
+from tabsync.audit.database.setup import Audited, Setup, run
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named

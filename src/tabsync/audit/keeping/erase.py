@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from psycopg import sql
 
+from tabsync.audit.database.locks import WORKING
+from tabsync.audit.database.log import SEALS, log_of
+from tabsync.audit.database.schema import settings_of
+from tabsync.audit.database.setup import LOOKING, table_facts
 from tabsync.audit.install import audit_of
-from tabsync.audit.locks import WORKING
-from tabsync.audit.log import SEALS, log_of
-from tabsync.audit.schema import settings_of
-from tabsync.audit.setup import LOOKING, table_facts
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan

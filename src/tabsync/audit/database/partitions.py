@@ -6,9 +6,9 @@ from datetime import datetime
 
 from psycopg import sql
 
-from tabsync.audit.months import first_of, part_name, written
-from tabsync.audit.privileges import close
-from tabsync.audit.setup import DATABASE, Setup, rows, run, table_facts
+from tabsync.audit.database.months import first_of, part_name, written
+from tabsync.audit.database.privileges import close
+from tabsync.audit.database.setup import DATABASE, Setup, rows, run, table_facts
 from tabsync.kernel.errors import FailedPartway
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
@@ -31,29 +31,31 @@ def covered(connection: Connection, log: Relation) -> list[Relation]:
     return [Relation(one["schema"], one["name"]) for one in bounds(connection, log)]
 
 
-def attach_default(connection: Connection, setup: Setup) -> Relation | None:
-    """The partition for times that have none, unless it is there."""
-    if any(one["is_default"] for one in bounds(connection, setup.log)):
+def attach_default(connection: Connection, setup: Setup, to: Relation | None = None) -> Relation | None:
+    """The partition for times that have none, unless it is there. to: the table that is going to be the log."""
+    log = to or setup.log
+    if any(one["is_default"] for one in bounds(connection, log)):
         return None
     part = free_name(connection, setup, "default")
-    like(connection, setup, part)
-    run(connection, "attach_default", of=_LOG, log=setup.log.identifier(), part=part.identifier())
+    like(connection, setup, part, log)
+    run(connection, "attach_default", of=_LOG, log=log.identifier(), part=part.identifier())
     return part
 
 
-def attach_month(connection: Connection, setup: Setup, later: int) -> Relation | None:
+def attach_month(connection: Connection, setup: Setup, later: int, to: Relation | None = None) -> Relation | None:
     """The partition of a month, so many after the current one, unless its time is taken.
 
     A partition is made beside the log, and attached: that keeps nobody from writing, as CREATE ... PARTITION OF would.
     """
+    log = to or setup.log
     since = first_of(now(connection), later)
     until = first_of(since, 1)
-    if any(_overlap(one, since, until) for one in bounds(connection, setup.log)):
+    if any(_overlap(one, since, until) for one in bounds(connection, log)):
         return None
     part = free_name(connection, setup, f"{since:%Y_%m}")
-    like(connection, setup, part)
+    like(connection, setup, part, log)
     limits = {"since": sql.Literal(written(since)), "until": sql.Literal(written(until))}
-    run(connection, "attach", of=_LOG, log=setup.log.identifier(), part=part.identifier(), **limits)
+    run(connection, "attach", of=_LOG, log=log.identifier(), part=part.identifier(), **limits)
     return part
 
 
@@ -88,9 +90,9 @@ def free_name(connection: Connection, setup: Setup, what: str) -> Relation:
     raise FailedPartway(f"no name is free for a partition of {setup.log}", "drop the tables that were detached from it")
 
 
-def like(connection: Connection, setup: Setup, part: Relation) -> None:
+def like(connection: Connection, setup: Setup, part: Relation, log: Relation | None = None) -> None:
     """A table for a partition, not attached yet: nobody waits for it."""
-    run(connection, "like", of=_LOG, part=part.identifier(), log=setup.log.identifier())
+    run(connection, "like", of=_LOG, part=part.identifier(), log=(log or setup.log).identifier())
     dress(connection, setup, part)
 
 

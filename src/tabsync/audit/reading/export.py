@@ -20,11 +20,11 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from tabsync.audit import chain
-from tabsync.audit.chain import Seal
-from tabsync.audit.entries import SQL, reading
-from tabsync.audit.log import SEALS, log_of, seal_rows
-from tabsync.audit.moments import moment_of
+from tabsync.audit.database.log import SEALS, log_of, seal_rows
+from tabsync.audit.reading.entries import SQL, reading
+from tabsync.audit.reading.moments import moment_of
+from tabsync.audit.seals import chain
+from tabsync.audit.seals.chain import Seal
 from tabsync.kernel.clock import iso, local, now
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import Page

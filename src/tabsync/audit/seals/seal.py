@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from tabsync.audit.chain import FIRST, NO_HEAD, Seal, break_between, head_of
-from tabsync.audit.log import SEALS, log_of, seal_rows
+from tabsync.audit.database.log import SEALS, log_of, seal_rows
+from tabsync.audit.seals.chain import FIRST, NO_HEAD, Seal, break_between, head_of
 from tabsync.kernel.clock import now
 from tabsync.kernel.errors import FailedPartway
 from tabsync.kernel.page import Page

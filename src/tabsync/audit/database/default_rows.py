@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 import psycopg
 from psycopg import sql
 
-from tabsync.audit.locks import patiently
-from tabsync.audit.months import first_of, part_name, written
-from tabsync.audit.partitions import bounds, free_name, like, now
-from tabsync.audit.setup import Setup, run
+from tabsync.audit.database.locks import patiently
+from tabsync.audit.database.months import first_of, part_name, written
+from tabsync.audit.database.partitions import bounds, free_name, like, now
+from tabsync.audit.database.setup import Setup, run
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection

@@ -7,10 +7,10 @@ import secrets
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from tabsync.audit.functions import write_functions
-from tabsync.audit.log import SEALS
-from tabsync.audit.privileges import close
-from tabsync.audit.setup import DATABASE, OWNER, Setup, beside, rows, run, table_facts
+from tabsync.audit.database.functions import write_functions
+from tabsync.audit.database.log import SEALS
+from tabsync.audit.database.privileges import close
+from tabsync.audit.database.setup import DATABASE, OWNER, Setup, beside, rows, run, table_facts
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import Connection
 

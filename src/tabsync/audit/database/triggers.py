@@ -6,9 +6,9 @@ import json
 
 from psycopg import sql
 
-from tabsync.audit.functions import EVENTS, function_name
-from tabsync.audit.locks import patiently
-from tabsync.audit.setup import Audited, Setup, parts_of, run
+from tabsync.audit.database.functions import EVENTS, function_name
+from tabsync.audit.database.locks import patiently
+from tabsync.audit.database.setup import Audited, Setup, parts_of, run
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tabsync.audit.partition_log import ADDED
-from tabsync.audit.partitions import KEEP, KEPT
-from tabsync.audit.privileges import OURS
-from tabsync.audit.setup import Setup, rows, table_facts
+from tabsync.audit.database.partition_log import ADDED
+from tabsync.audit.database.partitions import KEEP, KEPT
+from tabsync.audit.database.privileges import OURS
+from tabsync.audit.database.setup import Setup, rows, table_facts
 from tabsync.kernel.errors import NotAllowed, Refused
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import Connection

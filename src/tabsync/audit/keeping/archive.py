@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from psycopg.types.json import Jsonb
 
-from tabsync.audit.archived import drop_month, export_month
+from tabsync.audit.database.locks import WORKING
+from tabsync.audit.database.log import log_of
+from tabsync.audit.database.partitions import bounds, now
+from tabsync.audit.database.schema import settings_of
+from tabsync.audit.database.setup import LOOKING
 from tabsync.audit.install import audit_of
-from tabsync.audit.locks import WORKING
-from tabsync.audit.log import log_of
-from tabsync.audit.partitions import bounds, now
-from tabsync.audit.schema import settings_of
-from tabsync.audit.setup import LOOKING
+from tabsync.audit.keeping.archived import drop_month, export_month
 from tabsync.kernel import clock
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import BadUsage, Refused

@@ -98,7 +98,7 @@ alter index {index} rename to {name}
 
 -- name: partitioned
 -- Like the old one, index by index.
-create table {log} (like {old} including all) partition by range (created_at)
+create table {log} (like {old} including all excluding identity) partition by range (created_at)
 
 -- name: default_of
 -- Whoever inserts directly may not name these columns: this is what is known of him.
@@ -121,7 +121,11 @@ alter table {log} owner to {owner}
 
 -- name: like
 -- A partition that isn't one yet: nobody waits for it.
-create table {part} (like {log} including all);
+create table {part} (like {log} including all excluding identity)
+
+-- name: drop_next
+-- What an attempt that was ended has made, with its partitions.
+drop table if exists {log}
 
 -- name: attach
 -- SHARE UPDATE EXCLUSIVE: https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-ATTACH-PARTITION

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from tabsync.audit.locks import BUILDING, patiently
-from tabsync.audit.log import SEALS, log_of
-from tabsync.audit.partitions import bounds
-from tabsync.audit.schema import settings_of
-from tabsync.audit.setup import rows, run, table_facts
+from tabsync.audit.database.locks import BUILDING, patiently
+from tabsync.audit.database.log import SEALS, log_of
+from tabsync.audit.database.partitions import bounds
+from tabsync.audit.database.schema import settings_of
+from tabsync.audit.database.setup import rows, run, table_facts
 from tabsync.kernel import clock
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import FailedPartway, ProblemFound, Refused

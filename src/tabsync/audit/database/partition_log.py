@@ -8,12 +8,12 @@ from datetime import datetime
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from tabsync.audit.indexes import READING
-from tabsync.audit.locks import patiently
-from tabsync.audit.months import AHEAD, first_of, part_name, written
-from tabsync.audit.partitions import attach_default, attach_month, covered, dress
-from tabsync.audit.privileges import grant_as_before
-from tabsync.audit.setup import DATABASE, OWNER, Setup, rows, run, table_facts
+from tabsync.audit.database.indexes import READING
+from tabsync.audit.database.locks import patiently
+from tabsync.audit.database.months import AHEAD, first_of, part_name, written
+from tabsync.audit.database.partitions import attach_default, attach_month, covered, dress, free_name, now
+from tabsync.audit.database.privileges import grant_as_before
+from tabsync.audit.database.setup import DATABASE, OWNER, Setup, rows, run, table_facts
 from tabsync.kernel.errors import FailedPartway
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
@@ -107,38 +107,68 @@ def index(connection: Connection, setup: Setup) -> Facts:
 
 
 def turn(connection: Connection, setup: Setup) -> Facts:
-    """Make it partitioned, in one short transaction."""
+    """Make it partitioned: all that needs no lock of it first, then the rest in one short transaction."""
     facts = table_facts(connection, setup.log) or {}
     if facts["kind"] == "p":
         patiently(connection, f"take {setup.log} over", lambda: take_over(connection, setup))
         return {"first": None}
-    first = patiently(connection, f"partition {setup.log}", lambda: _turn(connection, setup, facts))
+    checks = {one["name"]: one for one in rows(connection, "checks", oid=facts["oid"])}
+    until = _until(checks["tabsync_until"])
+    patiently(connection, f"give {setup.log} its key", lambda: _new_key(connection, setup, facts))
+    following = Relation(setup.log.schema, part_name(setup.log.name, "tabsync_next"))
+    with connection.transaction():
+        _prepare(connection, setup, following, until)
+    first = patiently(connection, f"partition {setup.log}", lambda: _turn(connection, setup, following, until))
     return {"first": str(first)}
 
 
-def _turn(connection: Connection, setup: Setup, facts: Facts) -> Relation:
+def _prepare(connection: Connection, setup: Setup, following: Relation, until: datetime) -> None:
+    """The table that is going to be the log, with the partitions of the times after the old one."""
+    run(connection, "drop_next", of=SQL, log=following.identifier())
+    run(connection, "partitioned", of=SQL, log=following.identifier(), old=setup.log.identifier())
+    run(connection, "drop_constraint", of=SQL, log=following.identifier(), name=sql.Identifier("tabsync_until"))
+    attach_default(connection, setup, following)
+    for later in range(AHEAD + 1):
+        if first_of(now(connection), later) >= until:
+            attach_month(connection, setup, later, following)
+
+
+def _turn(connection: Connection, setup: Setup, following: Relation, until: datetime) -> Relation:
     log = setup.log.identifier()
     run(connection, "lock", of=SQL, log=log)
-    checks = {one["name"]: one for one in rows(connection, "checks", oid=facts["oid"])}
-    until = _until(checks["tabsync_until"])
-    first = Relation(setup.log.schema, part_name(setup.log.name, f"until_{until:%Y_%m}"))
+    facts = table_facts(connection, setup.log) or {}
+    first = free_name(connection, setup, f"until_{until:%Y_%m}")
     sequence = _take_sequence(connection, setup, facts)
-    _new_key(connection, setup, facts)
     _rename(connection, setup, facts, first)
+    run(connection, "rename", of=SQL, log=following.identifier(), name=sql.Identifier(setup.log.name))
+    _rename_indexes(connection, setup, following)
     old = first.identifier()
-    run(connection, "partitioned", of=SQL, log=log, old=old)
-    run(connection, "drop_constraint", of=SQL, log=log, name=sql.Identifier("tabsync_until"))
     limits = {"since": sql.SQL("minvalue"), "until": sql.Literal(written(until))}
     run(connection, "attach", of=SQL, log=log, part=old, **limits)
     run(connection, "drop_constraint", of=SQL, log=old, name=sql.Identifier("tabsync_until"))
     if sequence:
         run(connection, "no_id_default", of=SQL, log=old)
-    take_over(connection, setup, sequence)
+    dress(connection, setup, first)
+    _give(connection, setup, sequence)
     return first
 
 
-def take_over(connection: Connection, setup: Setup, sequence: Relation | None = None) -> None:
-    """Give a partitioned log to its owner, with the partitions that it needs, and to others what they had."""
+def take_over(connection: Connection, setup: Setup) -> None:
+    """Give a partitioned log to its owner, with the partitions that it needs, and to others what they had.
+
+    The log is locked before its partitions, as whoever writes does it: else each would wait for the other.
+    """
+    run(connection, "lock", of=SQL, log=setup.log.identifier())
+    attach_default(connection, setup)
+    for later in range(AHEAD + 1):
+        attach_month(connection, setup, later)
+    for part in covered(connection, setup.log):
+        dress(connection, setup, part)
+    _give(connection, setup, None)
+
+
+def _give(connection: Connection, setup: Setup, sequence: Relation | None) -> None:
+    """The partitioned table itself, and the sequence of its ids."""
     log = setup.log.identifier()
     facts = table_facts(connection, setup.log) or {}
     columns = rows(connection, "columns", oid=facts["oid"])
@@ -146,17 +176,12 @@ def take_over(connection: Connection, setup: Setup, sequence: Relation | None = 
     sequence = sequence or _sequence(connection, facts["oid"])
     if sequence is None:
         raise FailedPartway(f"the ids of {setup.log} come from no sequence", "give its column id a sequence as default")
-    attach_default(connection, setup)
-    for later in range(AHEAD + 1):
-        attach_month(connection, setup, later)
     name = sql.Literal(sequence.identifier().as_string(None))
     if not identity:
         run(connection, "default_of", of=SQL, log=log, sequence_name=name)
     run(connection, "own", of=SQL, log=log, owner=setup.owned_by())
     if not identity:
         run(connection, "own_sequence", of=SQL, log=log, sequence=sequence.identifier(), owner=setup.owned_by())
-    for part in covered(connection, setup.log):
-        dress(connection, setup, part)
     dress(connection, setup, setup.log)
     before = next(one["value"] for one in _kept(connection) if one["name"] == "log_privileges")
     grant_as_before(connection, setup, before, [one["name"] for one in columns], sequence)
@@ -182,12 +207,12 @@ def _take_sequence(connection: Connection, setup: Setup, facts: Facts) -> Relati
 
 
 def _new_key(connection: Connection, setup: Setup, facts: Facts) -> None:
-    """The key gets the time of the partition beside the id."""
+    """The key gets the time of the partition beside the id, unless it has it already."""
     indexes = rows(connection, "indexes", oid=facts["oid"])
-    ready = next(one for one in indexes if one["name"] == part_name(setup.log.name, "tabsync_id_created_at"))
     primary = [one for one in indexes if one["is_primary"]]
-    old = primary[0]["constraint_name"] if primary else ready["name"]
-    if primary:
+    if primary and primary[0]["columns"] != ["id", "created_at"]:
+        ready = next(one for one in indexes if one["name"] == part_name(setup.log.name, "tabsync_id_created_at"))
+        old = primary[0]["constraint_name"]
         names = {"old": sql.Identifier(old), "name": sql.Identifier(old), "index": sql.Identifier(ready["name"])}
         run(connection, "new_key", of=SQL, log=setup.log.identifier(), **names)
 
@@ -198,6 +223,17 @@ def _rename(connection: Connection, setup: Setup, facts: Facts, first: Relation)
         names = {"index": sql.Identifier(one["schema"], one["name"])}
         run(connection, "rename_index", of=SQL, name=sql.Identifier(part_name(first.name, f"{number}")), **names)
     run(connection, "rename", of=SQL, log=setup.log.identifier(), name=sql.Identifier(first.name))
+
+
+def _rename_indexes(connection: Connection, setup: Setup, following: Relation) -> None:
+    """Those of the new table are named as if it had always had its name."""
+    facts = table_facts(connection, setup.log) or {}
+    for one in rows(connection, "indexes", oid=facts["oid"]):
+        ending = one["name"].removeprefix(f"{following.name}_")
+        if ending != one["name"]:
+            name = free_name(connection, setup, ending)
+            names = {"index": sql.Identifier(one["schema"], one["name"]), "name": sql.Identifier(name.name)}
+            run(connection, "rename_index", of=SQL, **names)
 
 
 def _create(connection: Connection, setup: Setup) -> None:

@@ -113,7 +113,9 @@ def as_made(name: str, definer: bool, settings: Sequence[str]) -> bool:
     one = next(each for each in _FUNCTIONS if each.name == name)
     wanted = {"search_path=pg_catalog, pg_temp"} | ({"row_security=off"} if one.of_users else set())
     given = set(settings)
-    if one.as_application:  # it has the path that the application had
+    if one.as_application:  # it has the path that the application had, and temporary tables last
+        if not any(each.startswith("search_path=") and each.rstrip('"').endswith("pg_temp") for each in settings):
+            return False
         wanted, given = ({each for each in some if not each.startswith("search_path=")} for some in (wanted, given))
     return definer is (one.security == _DEFINER) and given == wanted
 

@@ -368,6 +368,13 @@ set search_path = pg_catalog, pg_temp {settings} as {body}
 create or replace function tabsync_audit.{name}({arguments}) returns {returns} language plpgsql security definer
 set search_path from current set row_security = off as {body}
 
+-- name: temp_last
+-- Temporary tables would come first otherwise, and whoever calls could name one like a table of the tenants.
+-- https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTION-SECURITY
+select set_config('search_path', concat_ws(', ', nullif(p.path, ''), 'pg_temp'), true)
+  from (select current_setting('search_path') as path) p
+ where p.path !~ '(^|[ ,"])pg_temp"? *$'
+
 -- name: own
 -- To whom it belongs.
 alter function tabsync_audit.{name}({arguments}) owner to {owner}

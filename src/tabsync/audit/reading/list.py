@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
-from tabsync.audit.entries import reading, table_text, who_text
-from tabsync.audit.moments import moment_of
+from tabsync.audit.reading.entries import reading, table_text, who_text
+from tabsync.audit.reading.moments import moment_of
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.page import Page

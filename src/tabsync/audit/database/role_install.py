@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from psycopg import sql
 
-from tabsync.audit import role_grants
-from tabsync.audit.locks import patiently
-from tabsync.audit.privileges import role_named
-from tabsync.audit.role_change import GUARDS, NAMES, PUBLIC, Installed, as_made, bodies, statements
-from tabsync.audit.schema import user_type
-from tabsync.audit.setup import Setup, parts_of, rows, table_facts
+from tabsync.audit.database import role_grants
+from tabsync.audit.database.locks import patiently
+from tabsync.audit.database.privileges import role_named
+from tabsync.audit.database.role_change import GUARDS, NAMES, PUBLIC, Installed, as_made, bodies, statements
+from tabsync.audit.database.schema import user_type
+from tabsync.audit.database.setup import Setup, parts_of, rows, table_facts
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.step import Facts
 from tabsync.manual.wiring import UserWiring
@@ -81,6 +81,7 @@ def _installed(connection: Connection, setup: Setup, revoke: Callable[[Connectio
 
     def work() -> Facts:
         resolve_as_application(connection, local=True)
+        connection.execute(_SQL["temp_last"].encode())
         for one in statements(wiring, where):
             connection.execute(one)
         resolve_in_catalog(connection, local=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from tabsync.audit.entries import reading, who_text
-from tabsync.audit.list import PRIVATE, local_text
+from tabsync.audit.reading.entries import reading, who_text
+from tabsync.audit.reading.list import PRIVATE, local_text
 from tabsync.kernel.page import Page
 from tabsync.kernel.request import Argument
 from tabsync.kernel.step import Facts
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _WIDE = 34
-SECRET = "(secret)"  # noqa: S105
+SECRET = "(secret)"  # noqa: S105 - what stands there instead of one
 """What stands in the log for a value that never reaches it."""
 _RESTORABLE = ("UPDATE", "DELETE", "TRUNCATE")
 

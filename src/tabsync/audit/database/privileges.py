@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from psycopg import sql
 
-from tabsync.audit.role_change import NAMES
-from tabsync.audit.setup import Setup, rows, run
+from tabsync.audit.database.role_change import NAMES
+from tabsync.audit.database.setup import Setup, rows, run
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection

@@ -1,0 +1,1 @@
+"""The audit log, read: pages of it, one entry, a file."""

@@ -1,0 +1,1 @@
+"""The chain of seals: entries are sealed, and verified."""
