@@ -7,8 +7,10 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
+from tabsync.backups.restore.rows import nearest
 from tabsync.backups.restore.rows.restore import compared, plan_write_rows
 from tabsync.kernel.errors import BadUsage, Refused
+from tabsync.postgres.settings import Limits
 from tabsync.workspace import Workspace
 from tests.drills.test_restore import backed_up
 from tests.drills.test_restore_rows import counts
@@ -181,7 +183,9 @@ def _last(workspace: Workspace) -> str:
     return str(row[0])
 
 
-def test_the_log_is_asked_first_and_why_is_told(shop: Callable[..., Workspace]) -> None:
+def test_the_log_is_asked_first_and_why_is_told(
+    shop: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
     workspace = shop()
     backup = backed_up(workspace)
     do(workspace.conninfo, *_MAKE.split(";"))
@@ -192,6 +196,11 @@ def test_the_log_is_asked_first_and_why_is_told(shop: Callable[..., Workspace]) 
         written(workspace, found)
     with compared(workspace, "payments", "status = 'PAID'", "latest") as found:
         assert (found.source, found.why) == (f"backup {backup}", "")
+    monkeypatch.setattr(nearest, "_LIMITS", Limits(statement_timeout=1))
+    with compared(workspace, "payments", "status = 'PAID'", "nearest") as found:
+        assert found.source == f"backup {backup}"
+        assert "the audit log was not asked: " in found.why
+    monkeypatch.undo()
     do(workspace.conninfo, *_DELETED)
     with pytest.raises(BadUsage, match="in the copy"), compared(workspace, "users", "full_name = 'Olga'", "nearest"):
         pytest.fail("it found something")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, LiteralString
 
+import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 SQL = named(__package__, "logged.sql")
 LIMITS = Limits(lock_timeout=2_000, statement_timeout=300_000, idle_in_transaction_timeout=0)
+BOUND_IT = "give a condition on the primary key, or --transaction, or --as-of"
 NUMBER = "number of the image"
 """A column of the temporary tables, beside those of the table itself."""
 
@@ -111,11 +113,14 @@ class AuditLog:
         return SQL[name]
 
     def rows(self, statement: str, /, names: dict[str, sql.Composable] | None = None, **values: Any) -> list[Facts]:
-        """The rows of a statement of logged.sql."""
+        """The rows of a statement of logged.sql. Raises Refused when it takes too long."""
         query = sql.SQL(SQL[statement]).format(log=self.log.identifier(), **(names or {}))
-        with self.connection.cursor(row_factory=dict_row) as cursor:
-            cursor.execute(query, values or None)
-            return cursor.fetchall() if cursor.description else []
+        try:
+            with self.connection.cursor(row_factory=dict_row) as cursor:
+                cursor.execute(query, values or None)
+                return cursor.fetchall() if cursor.description else []
+        except psycopg.errors.QueryCanceled:
+            raise Refused("reading the audit log took too long", BOUND_IT) from None
 
     def images(self, here: Shape, audited: Audited, where: str, along: Logged | None = None) -> Names:
         """Find what the rows of a table were. where: it may name the keys; along: by the transactions of its rows."""

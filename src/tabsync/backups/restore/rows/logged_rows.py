@@ -10,7 +10,7 @@ from psycopg import sql
 
 from tabsync.backups.restore.rows.as_owner import fill_as_owner, let_fill, without_event_triggers
 from tabsync.backups.restore.rows.condition_here import check_here
-from tabsync.backups.restore.rows.logged import LIMITS, NUMBER, Audited, AuditLog, Logged, Names
+from tabsync.backups.restore.rows.logged import BOUND_IT, NUMBER, Audited, AuditLog, Logged, Names
 from tabsync.backups.restore.rows.shape import Column, Shape
 from tabsync.copies.row_text import ask, columns, matches, spelled, tell
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused, words_of
@@ -99,8 +99,7 @@ def _fill(
     try:
         fill_as_owner(log.connection, statement + spelled(where or "true") + sql.SQL("\n)"), here)
     except psycopg.errors.QueryCanceled:
-        fact = f"the condition took longer than {LIMITS.statement_timeout // 1000} s"
-        raise Refused(fact, "use a condition on the primary key, or --transaction, or --as-of") from None
+        raise Refused("reading the audit log took too long", BOUND_IT) from None
     except psycopg.errors.InsufficientPrivilege as error:
         raise NotAllowed(f"not allowed: {words_of(error)}", "use the table's owner") from None
     except psycopg.Error as error:
