@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tabsync.backups.restore.rows.restore import samples
+from tabsync.backups.restore.rows.restore import plan_write_rows, samples
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.postgres.conninfo import check_conninfo
 from tabsync.workspace import Workspace
@@ -260,3 +260,25 @@ def test_a_transaction_of_an_earlier_history_is_another_one(made: Callable[..., 
         with from_log(workspace, "t", "id = 1", transaction=transaction) as found:
             assert found.total("missing") == 1
             assert "wrong" not in str(samples(workspace, found, found.tables[0]))
+
+
+def test_what_was_erased_of_some_rows_is_empty_in_these_alone(made: Callable[..., Workspace]) -> None:
+    rows = "insert into t values (1, 'a', 'x'), (2, 'b', 'y'), (3, 'c', 'z')"
+    script = f"create table t (id int primary key, name text, secret text); {rows}"
+    workspace = made(script, "t", secret={"t": ("secret",)})
+    do(workspace.conninfo, "update t set secret = 'new' where id = 3", "delete from t where id < 3")
+    with psycopg.connect(workspace.conninfo) as session:
+        session.execute("set tabsync.audit_change = 'erased'")
+        session.execute(
+            'update audit_logs set old_value = old_value || \'{"name": "(erased)"}\''
+            " where action = 'DELETE' and entity_id = '1'"
+        )
+    with from_log(workspace, "t", "true") as found:
+        assert found.tables[0]["notes"] == [
+            "column name was erased in the log: the log does not have its values of 1 rows",
+            "column secret is secret: the log does not have its values",
+        ]
+        with pytest.raises(Refused, match="without name, secret"):
+            plan_write_rows(workspace, found)
+        written(workspace, found, without_secrets=True)
+    assert contents(workspace.conninfo) == {"t": ["(1,,)", "(2,b,)", "(3,c,new)"]}

@@ -10,6 +10,7 @@ import bcrypt
 import psycopg
 import pytest
 
+from tests.killed_at import Moment
 from tests.postgres.cli.program import TABSYNC, Done, environment, tabsync
 from tests.postgres.users.people import entries, key, role
 
@@ -60,3 +61,24 @@ def test_a_user_is_promoted_by_another_one(directory: Path, conninfo: str) -> No
         assert entries(session)[0][3:6] == (key(session, "owner"), "password", "cooks better")
     again = user(directory, conninfo, *asked)
     assert (again.code, "is KITCHEN already" in again.err) == (4, True)
+
+
+def test_killed_at_any_moment_role_and_entry_agree(directory: Path, conninfo: str) -> None:
+    """Whatever was written down of the run: both are there, or neither is."""
+    log, told = directory / "moments", []
+    for number in range(12):
+        to = "KITCHEN" if number % 2 else "WAITER"
+        asked = ("promote", "customer@example.com", "--to", to, "--break-glass", "eva", "--reason", f"moment {number}")
+        env = Moment(str(log), number=number).variables()
+        log.unlink(missing_ok=True)
+        done = user(directory, conninfo, *asked, password="", **env)
+        with psycopg.connect(conninfo) as session:
+            written = [one for one in entries(session) if one[5] == f"moment {number}"]
+            told.append(len(written))
+            assert [one[2]["role"] for one in written] == ([to] if written else [])
+            assert role(session, "customer") == (entries(session)[-1][2]["role"] if entries(session) else "CUSTOMER")
+        if done.code == 0:
+            break
+    assert 0 in told
+    assert done.code == 0, "it was never left alone"
+    assert told[-2:] == [1, 1], told  # the last one that was killed had done it already

@@ -18,6 +18,12 @@ from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
 
 _CREATE = sql.SQL("create temporary table {} ({}, {} bigint) on commit drop")
+_MASKED_IN = sql.SQL(
+    "array(select m.key from pg_catalog.jsonb_each(i.image) as m where m.key operator(pg_catalog.=) any ({}::text[])"
+    ' and m.value operator(pg_catalog.=) any (\'{{"\\"(secret)\\"","\\"(erased)\\""}}\'::pg_catalog.jsonb[]))'
+)
+"""What of an image never reached the log, or was masked in it since."""
+
 _JSON = ("json", "jsonb")
 
 
@@ -31,12 +37,13 @@ def taken(log: AuditLog, here: Shape, audited: Audited, where: str, along: Logge
     totals = log.rows("totals", names.all())[0]
     fields = {one["name"]: one for one in log.rows("fields", names.all())}
     masked = [one.name for one in here.columns if one.name in fields and fields[one.name]["masked"]]
+    unknown = [name for name in masked if fields[name]["masked"] == totals["gone"]]
     known = [one for one in here.columns if not totals["gone"] or fields.get(one.name, {"given": 0})["given"]]
     shape = replace(
         here,
         relation=Relation("pg_temp", f"rows_{names.number}"),
         kind="r",
-        columns=tuple(one for one in known if one.name not in masked),
+        columns=tuple(one for one in known if one.name not in unknown),
         triggers=(),
     )
     found = Logged(names, shape, masked, totals["gone"], totals["there"], last=totals["last"] or "")
@@ -83,7 +90,7 @@ def _fill(
         of_row=columns(own, "r"),
         of_table=columns(own, "t"),
         defaults=_jsonb(_missing(log, here, fields, gone)),
-        masked=sql.Literal(hidden) + sql.SQL("::pg_catalog.text[]"),
+        masked=_MASKED_IN.format(sql.Literal(hidden)) if hidden else sql.SQL("'{}'::pg_catalog.text[]"),
         key=_key_of(audited.keys),
         table=here.source(),
         pairs=matches("t", key, "k", key, here.equal),
@@ -116,7 +123,9 @@ def _notes(log: AuditLog, here: Shape, found: Logged, fields: dict[str, Facts], 
     """What the log can't give back exactly, of a table."""
     by_name = {one.name: one for one in here.columns}
     for name in found.masked:
-        yield f"column {name} is secret: the log does not have its values"
+        why = "is secret" if name in audited.secret else "was erased in the log"
+        of = "" if fields[name]["masked"] == found.gone else f" of {fields[name]['masked']:,} rows"
+        yield f"column {name} {why}: the log does not have its values{of}"
     for name, one in fields.items():
         if one["masked_there"]:
             yield f"column {name} was changed too; it is secret, so it stays as it is"

@@ -19,7 +19,8 @@ from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
 
 _CREATE = sql.SQL("create temporary table {} ({}) on commit drop")
-_UPDATE = sql.SQL("update {rows} as r set {pairs} from {secrets} as s where {keys}")
+_UPDATE = sql.SQL("update {rows} as r set {pairs} from {secrets} as s, {images} as i where {keys} and i.n = r.{number}")
+_WHERE_MASKED = sql.SQL("{0} = case when i.image ->> {1} in ('(secret)', '(erased)') then s.{0} else r.{0} end")
 
 
 def hiding_tables(connection: Connection, tables: Sequence[Relation]) -> list[Relation]:
@@ -73,16 +74,18 @@ def _add(log: AuditLog, logged: Logged, here: Shape, copy: Connection, told: str
     keys = [row for page in stream(log.connection, gone) for row in page]
     values = looked_up(copy, here, names, keys)
     copy_in(log.connection, secrets, [(*key, *row) for key, row in zip(keys, values, strict=True) if row is not None])
-    pairs = [sql.SQL("{0} = s.{0}").format(sql.Identifier(one)) for one in names]
+    pairs = [_WHERE_MASKED.format(sql.Identifier(one), sql.Literal(one)) for one in names]
     keyed = matches("r", here.key, "s", here.key, here.equal)
-    tell(log.connection, _UPDATE.format(rows=rows, secrets=secrets, pairs=sql.SQL(", ").join(pairs), keys=keyed))
+    parts = {"images": logged.names.table("images"), "number": sql.Identifier(NUMBER)}
+    update = _UPDATE.format(rows=rows, secrets=secrets, pairs=sql.SQL(", ").join(pairs), keys=keyed, **parts)
+    tell(log.connection, update)
     _told(logged, here, names, told, sum(row is None for row in values))
 
 
 def _told(logged: Logged, here: Shape, names: Sequence[str], told: str, lacking: int) -> None:
     known = {one.name for one in logged.shape.columns} | set(names)
     logged.with_columns(tuple(one for one in here.columns if one.name in known))
-    logged.notes = [one for one in logged.notes if not one.endswith("the log does not have its values")]
+    logged.notes = [one for one in logged.notes if ": the log does not have its values" not in one]
     logged.notes.append(f"{', '.join(names)}: as in {told}; the log does not have it")
     if lacking:
         logged.notes.append(f"{lacking:,} rows are not in {told}: {', '.join(names)} would be empty in these")
