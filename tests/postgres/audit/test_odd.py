@@ -135,6 +135,20 @@ def test_ids_go_on_where_they_were(session: Session, conninfo: str, kind: str) -
     assert after["ids"][3] > before["ids"][2]
 
 
+@pytest.mark.parametrize(
+    ("kind", "who"), [("varchar(5)", "ana"), ("varchar(2)", None), ("bigint", None), ("date", None)]
+)
+def test_an_actor_is_kept_where_it_fits(session: Session, conninfo: str, kind: str, who: str | None) -> None:
+    shape = SHAPE.replace("created_at timestamptz", "created_at timestamptz(3)")
+    session.execute(f"create table audit_logs {shape}".format(id=IDS["serial"], user=kind))
+    session.execute("create table t (a int primary key)")
+    installs(conninfo, audit_of("audit_logs", "t"))
+    session.execute("""select set_config('request.jwt.claims', '{"sub": "ana"}', false)""")
+    session.execute("insert into t values (1)")
+    (one,) = entries(session)
+    assert (one["user_id"], one["actor"]) == (who, "ana")
+
+
 def test_a_log_is_created_where_there_is_none(session: Session, conninfo: str) -> None:
     session.execute("create table t (a int primary key)")
     installs(conninfo, audit_of("audit_logs", "t"))
