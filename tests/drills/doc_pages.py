@@ -8,7 +8,7 @@ What stands in a page is run as it stands there, but for these rules:
 - What is named in angle brackets, or can only be known on the spot, is replaced: see Stand.spelled.
 - ```sql is run in the database by its administrator. ```toml goes to the head of tabsync.toml. ```markdown goes into
   manual.md, below the heading that the sentence before it names; a row of a table goes to the end of the table there.
-- ```python stands word for word in the file that its first line names, which has tests of its own.
+- ```python and ```ts stand word for word in the file that its first line names, which has tests of its own.
 - ```sh no-run is not run; a comment above it says why.
 """
 
@@ -122,7 +122,9 @@ class Stand:
                 for command in commands(block):
                     self.run(command, f"{name}:{command.line}")
             else:
-                {"sql": self._sql, "toml": self._toml, "markdown": self._manual, "python": _there}[kind](block, where)
+                {"sql": self._sql, "toml": self._toml, "markdown": self._manual, "python": _there, "ts": _there}[kind](
+                    block, where
+                )
         self.end(name)
 
     def run(self, command: Command, where: str = "given") -> None:
@@ -277,6 +279,6 @@ class Stand:
 
 def _there(block: Block, where: str) -> None:
     first, _, rest = block.text.partition("\n")
-    file = ROOT / first.removeprefix("# ")
+    file = ROOT / first.removeprefix("# ").removeprefix("// ")
     assert file.is_file(), f"{where}: there is no {first}"
     assert rest.strip() in file.read_text(), f"{where}: not as in {first}"

@@ -11,6 +11,7 @@ import pytest
 from tabsync.audit import acting
 from tabsync.audit.acting import acting_as, claims_of, signature_of
 from tabsync.audit.claims_key import write_key
+from tests.example.acting import rename
 from tests.sessions import connect
 
 KEY = b"k" * 100  # longer than a block, so it is hashed first
@@ -41,6 +42,12 @@ def test_who_signs_is_named(session: psycopg.Connection) -> None:
     assert last(session) == (ANN, "signed", ANN)
     write(session)
     assert last(session) == (None, None, None)
+
+
+def test_the_example_of_the_page_is_named(session: psycopg.Connection) -> None:
+    boss = str((session.execute("select id from users where role = 'SUPER_ADMIN'").fetchone() or ("",))[0])
+    rename(session, boss, "Ann", KEY)
+    assert last(session) == (boss, "signed", boss)
 
 
 def test_who_is_said_without_a_key_is_plain(session: psycopg.Connection) -> None:

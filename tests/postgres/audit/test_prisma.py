@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from tabsync.audit.claims_key import write_key
 from tests.prisma import Prisma
 from tests.sessions import connect
 
-PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "acting-as.md"
+EXAMPLE = Path(__file__).parents[2] / "example" / "acting.ts"
 KEY = "0123456789abcdef" * 4
 MODELS = """
 model User {
@@ -29,15 +28,14 @@ def test_an_entry_names_the_user_who_acted(audited_database: Callable[..., str],
     with connect(conninfo, "tests") as session:
         write_key(session, KEY.encode())
         (actor,) = session.execute("select id::text from public.users order by id limit 1").fetchone() or ("",)
-    function, call = re.findall(r"```ts no-run\n(.*?)```", PAGE.read_text(), re.DOTALL)
     prisma = Prisma(directory, conninfo, MODELS)
+    (directory / "acting.ts").write_text(EXAMPLE.read_text())
     prisma.run(
         f"""
         import {{ prisma }} from "./open.ts";
-        {function}
-        const [userId, id, key, fullName] = ["{actor}", "{actor}", "{KEY}", "Ann"];
-        {call}
-        await prisma.user.update({{ where: {{ id }}, data: {{ fullName: "Bob" }} }});
+        import {{ rename }} from "./acting.ts";
+        await rename(prisma, "{actor}", "Ann", "{KEY}");
+        await prisma.user.update({{ where: {{ id: "{actor}" }}, data: {{ fullName: "Bob" }} }});
         await prisma.$disconnect();
         """
     )
