@@ -136,7 +136,7 @@ def shape_of(connection: Connection, relation: Relation) -> Shape | None:
     return Shape(
         relation,
         kind,
-        tuple(Column(*one, one[0] in guarded) for one in connection.execute(SQL["columns"], which)),
+        tuple(Column(*(*one, one[0] in guarded)) for one in connection.execute(SQL["columns"], which)),
         tuple(one for one, _ in key),
         tuple(one for _, one in key),
         tuple(Trigger(Relation(*one[:2]), *one[2:]) for one in connection.execute(SQL["triggers"], which)),
