@@ -235,10 +235,10 @@ def _step(name: str, setup: Setup, target: Facts) -> Step:
 def _cost(setup: Setup) -> list[str]:
     musts = [str(one.relation) for one in setup.tables if one.must]
     return [
-        "cost: each statement that changes an audited table writes its rows to the log too: a single INSERT takes "
-        "about 1.5 times as long, one of 50,000 rows about 3 times, and twice the transaction numbers are used",
-        f"locks: writers of a table wait at most {LONGEST} ms behind us, again and again until the lock comes; an open "
-        "transaction that has written to a table keeps us waiting",
+        "cost: each statement that changes an audited table writes its rows to the log too: a single INSERT takes the "
+        "server about twice as long, one of 50,000 rows two to three times, and twice the transaction numbers are used",
+        f"locks: while we wait for one, others wait at most {LONGEST} ms behind us, then it is tried again; while we "
+        "have it, some hundredths of a second. An open transaction that has written to a table keeps us waiting",
         f"a change of {', '.join(musts)} fails when it can't be recorded" if musts else "nothing fails unrecorded",
     ]
 

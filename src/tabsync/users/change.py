@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +18,7 @@ from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.manual.model import Hierarchy
 from tabsync.postgres.catalog import check_primary, identity, prove_target, quoted
 from tabsync.users.actor import Actor, actor_of
+from tabsync.users.tenants import runs_alone
 from tabsync.users.wired import CHANGING, LOOKING, SQL, User, check_ready, policy, user_by_email
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def plan_change(workspace: Workspace, request: Promote, actor: Actor | None = No
         target = identity(connection)
         user = user_by_email(connection, wiring, request.email)
         who = actor or actor_of(connection, workspace, request.by, request.break_glass)
+        alone = runs_alone(connection, manual, user)
     _check(manual.hierarchy, verb, user, request.to, who)
     given = call(
         change_role,
@@ -94,8 +96,8 @@ def plan_change(workspace: Workspace, request: Promote, actor: Actor | None = No
         deadline=60.0,
     )
     plan = Plan(f"user {verb}", f"{verb.capitalize()} {user.email} from {user.role} to {request.to}", (step,), target)
-    notes = (f"{user.email} is disabled",) if user.off else ()
-    return Planned(plan, notes, about=About(user, who))
+    loses = [] if manual.hierarchy.above(request.to, user.role) else alone
+    return Planned(plan, notes_on(user, loses), about=About(user, who))
 
 
 def show_change(done: Done[Workspace, Promote]) -> Page:
@@ -128,6 +130,12 @@ def checked_reason(reason: str) -> str:
     if len(given) > LONGEST_REASON or not given.isprintable():
         raise BadUsage(f"the reason is not one line of at most {LONGEST_REASON} characters", "write a shorter one")
     return given
+
+
+def notes_on(user: User, alone: Sequence[str]) -> tuple[str, ...]:
+    """What is worth a word before a user is changed. alone: the tenants that nobody would run any more."""
+    off = [f"{user.email} is disabled"] if user.off else []
+    return (*off, *(f"{user.email} is the only admin of {one}: nobody would run it" for one in alone[:5]))
 
 
 def called(function: str, *values: str) -> str:

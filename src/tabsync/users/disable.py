@@ -13,7 +13,8 @@ from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.postgres.catalog import check_primary, identity, prove_target
 from tabsync.users.actor import Actor, actor_of
-from tabsync.users.change import About, called, checked_reason, in_words
+from tabsync.users.change import About, called, checked_reason, in_words, notes_on
+from tabsync.users.tenants import runs_alone
 from tabsync.users.wired import CHANGING, LOOKING, SQL, check_ready, policy, user_by_email
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Disable:
 
 def plan_disable(workspace: Workspace, request: Disable, actor: Actor | None = None) -> Planned[Workspace]:
     """Plan to disable an account, or to enable it again. Raises BadUsage, Refused."""
-    _, wiring = policy(workspace)
+    manual, wiring = policy(workspace)
     reason = checked_reason(request.reason)
     if not wiring.disabled:
         raise Refused(
@@ -51,6 +52,7 @@ def plan_disable(workspace: Workspace, request: Disable, actor: Actor | None = N
         target = identity(connection)
         user = user_by_email(connection, wiring, request.email)
         who = actor or actor_of(connection, workspace, request.by, request.break_glass)
+        alone = runs_alone(connection, manual, user)
     off = not request.enable
     if user.off is off:
         raise Refused(f"{user.email} is {'disabled' if off else 'in use'} already", f"tabsync user show {user.email}")
@@ -66,7 +68,8 @@ def plan_disable(workspace: Workspace, request: Disable, actor: Actor | None = N
         f"tabsync user disable {user.email}{again} --reason ...",
         deadline=60.0,
     )
-    return Planned(Plan("user disable", f"{verb} {user.email}", (step,), target), about=About(user, who))
+    plan = Plan("user disable", f"{verb} {user.email}", (step,), target)
+    return Planned(plan, notes_on(user, alone) if off else (), about=About(user, who))
 
 
 def show_disable(done: Done[Workspace, Disable]) -> Page:

@@ -14,7 +14,7 @@ from tabsync.kernel.step import Facts
 from tabsync.manual.model import Manual
 from tabsync.manual.wiring import UserWiring
 from tabsync.postgres.connect import Connection
-from tabsync.users.tenants import Membership, memberships, only_admins
+from tabsync.users.tenants import Membership, memberships, only_admins, runs_alone
 from tabsync.users.wired import LOOKING, User, counts, policy, told_of, user_by_email, user_by_key, users
 
 if TYPE_CHECKING:
@@ -90,9 +90,7 @@ def _shown(workspace: Workspace, find: Callable[[Connection, UserWiring], User])
         user = find(connection, wiring)
         belong = memberships(connection, wiring, user.key)
         changes = told_of(connection, manual, [user.key])
-        others = {one.user for one in belong or ()}
-        beside = [found for key in sorted(others) if (found := user_by_key(connection, wiring, key))]
-    only = only_admins(beside, belong or (), manual.hierarchy).get(user.key, [])
+        only = runs_alone(connection, manual, user, belong or ())
     facts = _facts(user, manual, changes, belong, only)
     mine = [one for one in belong or () if one.user == user.key]
     told = [asdict(one) for one in mine] if belong is not None else None

@@ -10,11 +10,11 @@ import psycopg
 from psycopg import sql
 
 from tabsync.kernel.errors import Refused
-from tabsync.manual.model import Hierarchy
+from tabsync.manual.model import Hierarchy, Manual
 from tabsync.manual.wiring import UserWiring
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.readonly import run_readonly
-from tabsync.users.wired import User
+from tabsync.users.wired import User, user_by_key
 
 _MOST = 200_000
 _ALL = "select q.user_id::text, q.tenant::text, q.position::text from q"
@@ -48,6 +48,18 @@ def memberships(connection: Connection, wiring: UserWiring, user: str | None = N
     except (psycopg.Error, ValueError):
         return None
     return None if rows.cut else [Membership(*(str(value or "") for value in row)) for row in rows.rows]
+
+
+def runs_alone(
+    connection: Connection, manual: Manual, user: User, belong: Iterable[Membership] | None = None
+) -> list[str]:
+    """The tenants that nobody but this user runs. belong: who belongs to the user's tenants, where that is known."""
+    if manual.users is None or user.role not in manual.hierarchy.names():
+        return []
+    found = list(memberships(connection, manual.users, user.key) or () if belong is None else belong)
+    others = sorted({one.user for one in found})
+    beside = [one for key in others if (one := user_by_key(connection, manual.users, key))]
+    return only_admins(beside, found, manual.hierarchy).get(user.key, [])
 
 
 def only_admins(users: Iterable[User], found: Iterable[Membership], hierarchy: Hierarchy) -> dict[str, list[str]]:

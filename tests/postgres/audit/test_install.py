@@ -154,6 +154,7 @@ AGAINST = {
     "alter table audit_logs add column tenant int; update audit_logs set tenant = 1; "
     "alter table audit_logs alter column tenant set not null": "tenant of public.audit_logs is NOT NULL",
     "alter table audit_logs drop column old_value": "no column old_value",
+    "alter table audit_logs alter column entity_id type varchar(40)": "has room for 40 characters",
     "alter table audit_logs alter column created_at type timestamp": "created_at of public.audit_logs is of type",
     "create function g() returns trigger language plpgsql as $$ begin return new; end $$; "
     "create trigger mine before insert on audit_logs for each row execute function g()": "trigger",

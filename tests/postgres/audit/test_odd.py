@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 
 from tabsync.audit.database.refuse import check_log, check_tables, weaker
 from tabsync.audit.database.setup import Setup, setup_of
+from tabsync.audit.database.triggers import set_triggers
 from tabsync.audit.drift import drift
 from tabsync.audit.install import install_for_tests
 from tabsync.kernel.errors import NotAllowed
@@ -134,6 +135,20 @@ def test_ids_go_on_where_they_were(session: Session, conninfo: str, kind: str) -
     assert after["ids"][3] > before["ids"][2]
 
 
+@pytest.mark.parametrize(
+    ("kind", "who"), [("varchar(5)", "ana"), ("varchar(2)", None), ("bigint", None), ("date", None)]
+)
+def test_an_actor_is_kept_where_it_fits(session: Session, conninfo: str, kind: str, who: str | None) -> None:
+    shape = SHAPE.replace("created_at timestamptz", "created_at timestamptz(3)")
+    session.execute(f"create table audit_logs {shape}".format(id=IDS["serial"], user=kind))
+    session.execute("create table t (a int primary key)")
+    installs(conninfo, audit_of("audit_logs", "t"))
+    session.execute("""select set_config('request.jwt.claims', '{"sub": "ana"}', false)""")
+    session.execute("insert into t values (1)")
+    (one,) = entries(session)
+    assert (one["user_id"], one["actor"]) == (who, "ana")
+
+
 def test_a_log_is_created_where_there_is_none(session: Session, conninfo: str) -> None:
     session.execute("create table t (a int primary key)")
     installs(conninfo, audit_of("audit_logs", "t"))
@@ -159,7 +174,7 @@ create unlogged table fast (id int primary key)
 
 def test_odd_tables(session: Session, conninfo: str) -> None:
     session.execute(TABLES)
-    installs(conninfo, audit_of("audit_logs", "plain", "parted", "parent", "unlucky", "fast", must=False))
+    setup = installs(conninfo, audit_of("audit_logs", "plain", "parted", "parent", "unlucky", "fast", must=False))
     session.execute("insert into plain values (1, 'good', (1, 'bad'), '{good,bad}')")
     session.execute("insert into parted values (1, '2026-01-05', 'a'), (2, '2026-02-05', 'b')")
     session.execute("update parted set at = '2026-02-06' where id = 1")  # to another partition
@@ -192,6 +207,11 @@ def test_odd_tables(session: Session, conninfo: str) -> None:
     session.execute("truncate parted")
     kept = [one for one in entries(session) if one["action"] == "TRUNCATE" and one["old_value"]]
     assert [one["entity_id"] for one in kept] == ['[2, "2026-02-05"]']
+    session.execute("create table parted_3 partition of parted for values from ('2026-03-01') to ('2026-04-01')")
+    with connect(conninfo, "tests") as connection:
+        assert {one.part for one in drift(connection, setup)} == {"triggers public.parted"}
+        set_triggers(connection, setup, setup.tables[1])
+        assert drift(connection, setup) == []
 
 
 def test_merge_upsert_copy_and_cascade(session: Session, conninfo: str) -> None:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,6 +15,8 @@ import pytest
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import NOT_KEPT, to_record
 from tabsync.kernel.step import Facts
+from tabsync.users.change import Demote, Promote, plan_change
+from tabsync.users.disable import Disable, plan_disable
 from tabsync.users.show import ListUsers, ShowUser, look_list, look_show
 from tabsync.workspace import PLAIN_MANUAL, Workspace
 from tests.postgres.users.people import change, entries, key, role
@@ -82,6 +85,15 @@ def test_what_is_odd_is_marked(shop: Workspace) -> None:
     assert look_list(shop, ListUsers(role="WAITER", limit=1)).data["by_role"]["WAITER"] == 2
     with pytest.raises(BadUsage, match="no role CHEF"):
         look_list(shop, ListUsers(role="CHEF"))
+
+
+def test_who_is_the_only_admin_is_told_before_it_is_too_late(shop: Workspace) -> None:
+    by: dict[str, Any] = {"reason": "left", "break_glass": "eva"}
+    told = "owner@example.com is the only admin of"
+    assert told in plan_change(shop, Demote("owner@example.com", "WAITER", **by)).notes[0]
+    assert told in plan_disable(shop, Disable("owner@example.com", **by)).notes[0]
+    assert plan_change(shop, Promote("owner@example.com", "SUPER_ADMIN", **by)).notes == ()
+    assert plan_change(shop, Promote("waiter@example.com", "KITCHEN", **by)).notes == ()
 
 
 def test_what_is_a_persons_own_is_not_kept_on_record(shop: Workspace) -> None:

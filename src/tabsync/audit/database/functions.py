@@ -116,7 +116,7 @@ def write_function(connection: Connection, one: Function, owner: str) -> None:
 def _body(event: str, log: Relation, user_type: str, *, must: bool, one_key: bool) -> str:
     transition = {"delete": "tabsync_old", "truncate": "(values (1)) one"}.get(event, "tabsync_new")
     truncates = event == "truncate"
-    user_id = sql.SQL(_ACTOR_AS.get(user_type.split("(")[0], f"null::{user_type}"))
+    user_id = sql.SQL(_user_id(user_type))
     parts: dict[str, sql.Composable] = {"insert_into": _sql("insert_into", log=log.identifier()), "who": _sql("who")}
     if truncates:
         parts |= {"log_name": sql.Literal(log.identifier().as_string(None))}
@@ -135,6 +135,14 @@ def _body(event: str, log: Relation, user_type: str, *, must: bool, one_key: boo
         rows=_sql(event, user_id=user_id, **parts),
         **whole,
     )
+
+
+def _user_id(user_type: str) -> str:
+    """The actor as a value of that type, null where it doesn't fit."""
+    kind, _, length = user_type.rstrip(")").partition("(")
+    if length and kind == "character varying":
+        return f"case when length(v_who[1]) <= {int(length)} then v_who[1] end"
+    return _ACTOR_AS.get(kind, f"null::{user_type}")
 
 
 def _key(row: str, one_key: bool, none: str = "") -> sql.Composed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tabsync.audit.database.partition_log import ADDED
@@ -20,9 +21,13 @@ _SEED = {
     "entity_id": ("text", "character varying"),
     "old_value": ("jsonb",),
     "new_value": ("jsonb",),
-    "created_at": ("timestamp with time zone", "timestamp(3) with time zone", "timestamp(6) with time zone"),
+    "created_at": ("timestamp with time zone",),
 }
 """The columns that a log has, and the types that each may have; (): any of PostgreSQL's own."""
+
+_LENGTH = re.compile(r"\((\d+)\)")
+_LONG = ("action", "entity_type", "entity_id")
+_ROOM = 255
 
 _OWN_TRIGGERS = [KEEP, *(f"{KEPT}_{event}" for event in ("update", "delete"))]
 
@@ -99,10 +104,15 @@ def _columns(setup: Setup, columns: list[Facts]) -> Iterator[tuple[str, str]]:
     for name, types in _SEED.items():
         if name not in found:
             yield f"{setup.log} has no column {name}", f"alter table {setup.log} add column {name} ..."
-        elif found[name]["own_type"] or (types and found[name]["type"].split("(")[0] not in types):
+        elif found[name]["own_type"] or (types and _LENGTH.sub("", found[name]["type"]) not in types):
             yield (
                 f"the column {name} of {setup.log} is of type {found[name]['type']}",
                 f"it has to be of type {' or '.join(types) or 'uuid, bigint or text'}",
+            )
+        elif (length := _LENGTH.search(found[name]["type"])) and name in _LONG and int(length[1]) < _ROOM:
+            yield (
+                f"the column {name} of {setup.log} has room for {length[1]} characters: a longer entry would fail",
+                f"alter table {setup.log} alter column {name} type text",
             )
     for name, one in found.items():
         if name in ADDED and one["type"] != ADDED[name]:
