@@ -95,7 +95,7 @@ def _many_rows(workspace: Workspace) -> Measured:
 
 
 def _back(workspace: Workspace, table: str, where: str, asked: Asked = NOTHING) -> None:
-    with compared(workspace, table, where, AUDIT, with_dependents=True, asked=asked) as found:
+    with compared(workspace, table, where, AUDIT, with_dependents=asked.bounded, asked=asked) as found:
         run(plan_write_rows(workspace, found), workspace, workspace.journal()).raise_if_failed()
 
 

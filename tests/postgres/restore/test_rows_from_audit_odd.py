@@ -230,6 +230,12 @@ def test_no_code_of_the_owner_runs_as_a_superuser(
         with psycopg.connect(conninfo) as session:
             whose = session.execute("select distinct who from seen").fetchall()
         assert whose == [(owner,)]
+        within = "create type pair as (a int, w watched); create table u (id int primary key, p pair)"
+        do(make_conninfo(conninfo, user=owner, password="x"), f"{within}; insert into u values (1, (1, 2))")
+        install(conninfo, "t", "u")
+        do(conninfo, "delete from u")
+        with from_log(workspace, "u", "true") as found, pytest.raises(Refused, match="has a domain within"):
+            written(workspace, found)
     finally:
         run_sql(conninfo, "drop owned by {} cascade", owner)
         run_sql(conninfo, "drop role {}", owner)

@@ -2,7 +2,7 @@
 
 The first line says what it is; then comes a line for each entry, with its hash, and from the first seal on that has one
 of them all seals to the newest. An entry is as it was sealed when its hash stands in a seal; the seals follow on each
-other by their heads, and heads are noted in the ledger and in each backup: docs/how-to/audit.md.
+other by their heads, and heads are noted in the ledger and in each backup: docs/how-to/audit-log.md.
 """
 
 from __future__ import annotations

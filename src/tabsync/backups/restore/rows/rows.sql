@@ -22,8 +22,7 @@ select evtname::text from pg_event_trigger
 
 -- name: columns
 -- Columns in their order. base: the type behind a domain, also of an array's elements, whose input runs nobody's CHECK;
--- bare: that one without its length, since a cast to varchar(3) would cut off silently; guarded: there is a domain within
--- it all the same, in a composite type or a range.
+-- bare: that one without its length, since a cast to varchar(3) would cut off silently.
 select a.attname::text,
        format_type(a.atttypid, a.atttypmod),
        format_type(b.oid, -1) || b.many as bare,
@@ -31,22 +30,7 @@ select a.attname::text,
        a.atthasdef or t.typdefault is not null as has_default,
        a.attidentity::text,
        a.attgenerated <> '' as generated,
-       format_type(b.oid, b.typmod) || b.many as base,
-       b.oid >= 16384 and exists (
-         with recursive within(oid) as (
-           select b.oid
-           union
-           select u.oid
-             from within w
-             join pg_type p on p.oid = w.oid
-            cross join lateral (
-                  select p.typelem where p.typelem <> 0
-                  union all
-                  select f.atttypid from pg_attribute f
-                   where p.typrelid <> 0 and f.attrelid = p.typrelid and f.attnum > 0 and not f.attisdropped
-                  union all
-                  select r.rngsubtype from pg_range r where w.oid in (r.rngtypid, r.rngmultitypid)) u(oid))
-         select from within w join pg_type p on p.oid = w.oid where p.typtype = 'd') as guarded
+       format_type(b.oid, b.typmod) || b.many as base
   from pg_attribute a
   join pg_type t on t.oid = a.atttypid
  cross join lateral (
@@ -67,6 +51,28 @@ select a.attname::text,
               select from behind o join pg_type q on q.oid = o.oid where p.typelem = o.oid and o.many <> h.many)) b
  where a.attrelid = %(oid)s and a.attnum > 0 and not a.attisdropped
  order by a.attnum
+
+-- name: guarded
+-- Columns with a domain within that the query above doesn't get behind: in a composite type or a range.
+select a.attname::text
+  from pg_attribute a
+ where a.attrelid = %(oid)s and a.attnum > 0 and not a.attisdropped and a.atttypid >= 16384 and exists (
+       with recursive within(oid, depth) as (
+         select a.atttypid, 0
+         union
+         select u.oid, case when p.typtype in ('c', 'r', 'm') then 1 else w.depth end
+           from within w
+           join pg_type p on p.oid = w.oid
+          cross join lateral (
+                select p.typelem where p.typelem <> 0
+                union all
+                select p.typbasetype where p.typbasetype <> 0
+                union all
+                select f.atttypid from pg_attribute f
+                 where p.typrelid <> 0 and f.attrelid = p.typrelid and f.attnum > 0 and not f.attisdropped
+                union all
+                select r.rngsubtype from pg_range r where w.oid in (r.rngtypid, r.rngmultitypid)) u(oid))
+       select from within w join pg_type p on p.oid = w.oid where p.typtype = 'd' and w.depth = 1)
 
 -- name: primary_key
 -- The columns of the primary key in its order, and by which operator its index finds them equal: found by their name

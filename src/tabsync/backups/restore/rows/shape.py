@@ -23,7 +23,7 @@ class Column:
     """A column.
 
     type: as format_type says; bare: without its length; base: behind a domain; identity: "a", "d", ""; guarded: a
-    domain is within it all the same.
+    domain is within it all the same (only looked for where the owner is another than we).
     """
 
     name: str
@@ -132,10 +132,11 @@ def shape_of(connection: Connection, relation: Relation) -> Shape | None:
         raise NotAllowed(f"this user may not read {relation}", "use its owner, or a user with pg_read_all_data")
     which = {"oid": oid}
     key = connection.execute(SQL["primary_key"], which).fetchall()
+    guarded = {name for (name,) in connection.execute(SQL["guarded"], which)} if rights[-1] else set()
     return Shape(
         relation,
         kind,
-        tuple(Column(*one) for one in connection.execute(SQL["columns"], which)),
+        tuple(Column(*(*one, one[0] in guarded)) for one in connection.execute(SQL["columns"], which)),
         tuple(one for one, _ in key),
         tuple(one for _, one in key),
         tuple(Trigger(Relation(*one[:2]), *one[2:]) for one in connection.execute(SQL["triggers"], which)),
