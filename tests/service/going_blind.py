@@ -25,6 +25,7 @@ from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
 from tabsync.service import collector
 from tabsync.workspace import Workspace
+from tests.audited import install_profile
 from tests.conftest import _NO_LIMIT
 from tests.pooler import pgbouncer
 from tests.sessions import connect
@@ -99,6 +100,8 @@ def furnish(primary: embedded.Server) -> None:
     with connect(primary.conninfo(DATABASE), "tests", limits=_NO_LIMIT) as connection:
         apply_schema(connection)
         generate(connection, orders=300)
+    install_profile(primary.conninfo(DATABASE))
+    with connect(primary.conninfo(DATABASE), "tests", limits=_NO_LIMIT) as connection:
         for text in (
             "update payments set created_at = now(), status = 'FAILED'"
             " where id in (select id from payments order by id limit 100)",

@@ -79,7 +79,7 @@ def age(session: Session) -> None:
     session.execute("alter table audit_logs detach partition audit_logs_2026_12")
     session.execute("drop table audit_logs_2026_12")
     (name,) = session.execute(
-        "select relname from pg_class where relname like 'audit_logs_until%' limit 1"
+        "select relname from pg_class where relname like 'audit_logs_until%' and relkind = 'r' limit 1"
     ).fetchone() or ("",)
     session.execute(f"alter table audit_logs detach partition {name}")
     session.execute("begin; select set_config('tabsync.audit_change', 'a test', true)")
