@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.audit.database.log import log_of, seal_rows
 from tabsync.audit.seals.chain import NO_HEAD, Seal, entries, head_of
 from tabsync.audit.seals.seal import EVIDENCE, Place
+from tabsync.audit.seals.verify_file import plan_verify_file, show_verify_file
 from tabsync.kernel.errors import Exit
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan
@@ -40,6 +42,7 @@ class Verify:
     """What one may ask of audit verify. after: only entries of the seals after this one, and the whole chain."""
 
     after: Annotated[int, Option("Only the entries of the seals after this one.", minimum=0)] = 0
+    file: Annotated[Path | None, Option("Instead of the database, a file that `audit export` has written.")] = None
 
 
 @dataclass(slots=True)
@@ -58,7 +61,9 @@ class Work:
 
 
 def plan_verify(workspace: Workspace, request: Verify) -> Plan:
-    """Plan to verify. Raises Refused when the log is not installed."""
+    """Plan to verify. Raises Refused when the log is not installed, BadUsage when there is no such file."""
+    if request.file:
+        return plan_verify_file(request.file)
     with workspace.connect("audit", _LIMITS) as connection:
         target = identity(connection)
         log = log_of(connection)
@@ -73,6 +78,8 @@ def plan_verify(workspace: Workspace, request: Verify) -> Plan:
 
 def show_verify(done: Done[Workspace, Verify]) -> Page:
     """The verdict, what it covers, and what it can't say."""
+    if "verify_file" in done.results:
+        return show_verify_file(done.results["verify_file"])
     facts = done.results.get("verify", {})
     page = Page("audit verify", facts)
     if facts["wrong"]:
