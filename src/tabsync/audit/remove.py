@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -13,6 +14,8 @@ from tabsync.audit.database.partitions import covered
 from tabsync.audit.database.privileges import close, role_named
 from tabsync.audit.database.schema import is_installed, settings_of
 from tabsync.audit.database.setup import DATABASE, LOOKING, Setup, parts_of, rows, run, table_facts
+from tabsync.audit.seals.outside import note_removed
+from tabsync.kernel.clock import now
 from tabsync.kernel.errors import FailedPartway, Refused, words_of
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan
@@ -22,6 +25,7 @@ from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.postgres.catalog import Relation, check_primary, identity, prove_target, relation_named
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
+from tabsync.stores.manifest import subject_of
 
 if TYPE_CHECKING:
     from tabsync.workspace import Context, Workspace
@@ -151,6 +155,8 @@ def drop_schema(context: Context, *, target: Facts) -> Facts:
                     else:
                         run(connection, "drop", of=_SQL, **names)
                 run(connection, "drop_schema", of=_SQL)
+                at = now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+                note_removed(context.workspace.ledger(), subject_of(target), at, context.run_id)
         except psycopg.errors.DependentObjectsStillExist as error:
             raise FailedPartway(
                 f"something depends on the schema tabsync_audit: {words_of(error)}",

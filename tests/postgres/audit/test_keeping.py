@@ -14,15 +14,18 @@ import pytest
 from tabsync.audit.database.log import log_of
 from tabsync.audit.keeping.archive import Archive, plan_archive, show_archive
 from tabsync.audit.keeping.erase import Erase, plan_erase, show_erase
+from tabsync.audit.seals.outside import Outside
 from tabsync.audit.seals.seal import anchor_of, sealed
-from tabsync.audit.seals.verify import verified
+from tabsync.audit.seals.verified import verified
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import plan_from_json
 from tabsync.kernel.procedure import Done
 from tabsync.kernel.runner import run
 from tabsync.kernel.step import Facts
+from tabsync.postgres.catalog import identity
 from tabsync.stores.keys import Keys, new_identity
+from tabsync.stores.manifest import subject_of
 from tabsync.workspace import Workspace
 from tests.postgres.audit.steps import Died, Silent, dies_at, status
 
@@ -62,7 +65,7 @@ def seal(workspace: Workspace) -> list[Facts]:
 
 def verdict(workspace: Workspace, anchors: list[Facts]) -> Facts:
     with workspace.connect("tests") as connection:
-        return verified(connection, anchors)
+        return verified(connection, Outside(tuple(anchors)))
 
 
 def change(session: Session) -> str:
@@ -106,7 +109,8 @@ def test_a_month_goes_to_the_store_and_the_chain_stays_whole(
     page = archives(workspace)
     assert before and page.data["archived"][0]["rows"] == before[0] > 100
     assert session.execute("select count(*) from audit_logs where created_at < '2025-01-01'").fetchone() == (0,)
-    names = sorted(one.name for one in workspace.store().files(f"audit/{session.info.dbname}"))
+    with workspace.connect("tests") as connection:
+        names = sorted(one.name for one in workspace.store().files(f"audit/{subject_of(identity(connection))}"))
     assert [name.rpartition(".")[2] for name in names] == ["zst", "json"]
     found = verdict(workspace, anchors)
     assert (found["wrong"], found["gone"] > 0) == ("", True)

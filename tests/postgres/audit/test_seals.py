@@ -13,8 +13,9 @@ from psycopg import sql
 
 from tabsync.audit.database.log import SEALS, log_of
 from tabsync.audit.seals.chain import Seal, head_of
+from tabsync.audit.seals.outside import Outside
 from tabsync.audit.seals.seal import anchor, anchor_of, sealed, waiting
-from tabsync.audit.seals.verify import verified
+from tabsync.audit.seals.verified import verified
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import Connection, connect
 from tests.conftest import Databases
@@ -69,7 +70,7 @@ def seal(connection: Connection) -> list[Seal]:
 
 
 def verdict(connection: Connection, *anchors: Seal) -> Facts:
-    return verified(connection, [anchor_of(one) for one in anchors])
+    return verified(connection, Outside(tuple(anchor_of(one) for one in anchors)))
 
 
 def test_a_log_in_order_is_as_it_was_sealed(connection: Connection) -> None:

@@ -149,17 +149,32 @@ select id, created_at::text, action::text, table_name, entity_type::text, entity
   from {log} as l where id = %(id)s::bigint
 
 -- name: erased
--- What was masked on purpose: the hash that an entry had, and the one that it has since.
-select (new_value ->> 'id')::bigint as id, new_value ->> 'was' as was, new_value ->> 'now' as now, created_at::text as at,
-       coalesce(actor, db_user) as who, reason
-  from {log} where action = 'ERASE' and origin = 'function' order by id
+-- What was masked on purpose: the hash that an entry had, and the one that it has since. One erasure is one statement.
+select (new_value ->> 'id')::bigint as id, new_value ->> 'was' as was, new_value ->> 'now' as now,
+       coalesce(xid::text, '') as xid, created_at::text as at
+  from {log} as l where action = 'ERASE' and origin = 'function' order by l.id
+
+-- name: has_marks
+select to_regclass('tabsync_audit.marks') is not null as there
+
+-- name: erased_before
+-- The same of marks whose month is in the stores.
+select id, was, now, xid, at::text as at from tabsync_audit.marks order by n
 
 -- name: has_archives
 select to_regclass('tabsync_audit.archives') is not null as there
 
 -- name: archived
 -- What went to the stores with its month.
-select ids_and_hashes as hashes from tabsync_audit.archives order by n
+select name, ids_and_hashes as hashes from tabsync_audit.archives order by n
+
+-- name: not_sealed
+-- Columns that somebody else gave the log.
+select attname::text as name from pg_attribute
+ where attrelid = %(log)s::text::regclass and attnum > 0 and not attisdropped
+   and attname not in ('id', 'xid', 'created_at', 'user_id', 'action', 'entity_type', 'entity_id', 'old_value', 'new_value',
+                       'origin', 'table_name', 'db_user', 'db_role', 'app', 'client', 'actor', 'actor_how', 'reason')
+ order by attnum
 
 -- name: counted
 -- From before the first seal, and since the last.

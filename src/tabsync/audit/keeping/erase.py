@@ -13,17 +13,20 @@ from tabsync.audit.database.log import SEALS, log_of
 from tabsync.audit.database.schema import settings_of
 from tabsync.audit.database.setup import LOOKING, table_facts
 from tabsync.audit.install import audit_of
+from tabsync.audit.seals.outside import ERASED, digest_of
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.procedure import Done, Planned
 from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.step import Facts, Risk, Step, call
+from tabsync.ledger.evidence import add_evidence
 from tabsync.manual.load import load
 from tabsync.manual.model import Manual
 from tabsync.postgres.catalog import Relation, check_primary, identity, prove_target, relation_named
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
+from tabsync.stores.manifest import subject_of
 
 if TYPE_CHECKING:
     from tabsync.workspace import Context, Workspace
@@ -98,7 +101,13 @@ def erase(context: Context, *, target: Facts, table: str, key: str, columns: lis
             statement = sql.SQL(_SQL["erase"]).format(log=log.identifier(), entry=sql.SQL(SEALS["hashed"]))
             values = {"table": table, "key": key, "columns": columns, "reason": reason}
             done = connection.execute(statement, values | {"actor": context.workspace.journal_actor()})
-    return {"table": table, "key": key, "entries": done.rowcount, "columns": columns}
+            marks = [dict(zip(("id", "was", "now"), one, strict=True)) for one in done.fetchall()]
+            # Before the commit: a mark that the ledger doesn't know proves nothing, and one too many harms nothing.
+            facts = {"digest": digest_of(marks), "entries": len(marks), "table": table, "reason": reason}
+            if marks:
+                ledger, subject = context.workspace.ledger(), subject_of(target)
+                add_evidence(ledger, ERASED, subject, ok=True, facts=facts, run_id=context.run_id)
+    return {"table": table, "key": key, "entries": len(marks), "columns": columns}
 
 
 def _what(manual: Manual, request: Erase) -> tuple[Relation, tuple[str, ...]]:

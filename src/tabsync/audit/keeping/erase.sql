@@ -33,3 +33,4 @@ select 'ERASE', m.entity_type, %(key)s,
        statement_timestamp(), pg_current_xact_id(), 'function', %(table)s, %(actor)s, 'operator', %(reason)s
   from masked m where m.was <> m.hash
  order by m.id
+returning new_value ->> 'id', new_value ->> 'was', new_value ->> 'now'

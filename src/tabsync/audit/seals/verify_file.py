@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabsync.audit.seals.chain import ENTRY, Seal, entries, head_of
 from tabsync.audit.seals.encoding import hash_of, read_json
-from tabsync.audit.seals.seal import EVIDENCE
+from tabsync.audit.seals.outside import heads_of
 from tabsync.kernel.clock import local
 from tabsync.kernel.errors import BadUsage, Exit, Refused
 from tabsync.kernel.page import Page
@@ -32,7 +32,7 @@ KIND, VERSION = "audit export", 2
 EXPORTED = "audit export"
 """The evidence of an export: the file's SHA-256 among its facts."""
 
-_ANCHORS = 2_000
+_EXPORTS = 2_000
 _COUNTS = ("entries", "before", "seals", "proven", "masked", "absent", "noted", "wrong")
 _UNREADABLE = (KeyError, ValueError, TypeError, ArithmeticError, AttributeError, RecursionError, binascii.Error)
 
@@ -119,12 +119,10 @@ def verify_file(context: Context, *, file: str) -> Facts:
     lines = _lines(Path(file), digest)
     head = _head(file, next(lines, ""))
     subject = str(head["subject"])
-    anchors = [one["facts"] for one in evidence_since(workspace.ledger(), EVIDENCE, subject, limit=_ANCHORS)]
-    anchors += [one.audit for one in workspace.store().manifests()[0] if one.subject == subject and one.audit]
-    read = _read(context, lines, anchors)
+    read = _read(context, lines, heads_of(workspace, subject))
     for _ in lines:  # the digest is of all of it, also behind what is wrong
         pass
-    known = evidence_since(workspace.ledger(), EXPORTED, subject, limit=_ANCHORS)
+    known = evidence_since(workspace.ledger(), EXPORTED, subject, limit=_EXPORTS)
     exported = next((one["at"] for one in known if one["facts"].get("sha256") == digest.hexdigest()), "")
     told = {name: str(head[name]) for name in ("log", "subject", "since", "until")}
     counts = {name: getattr(read, name) for name in _COUNTS}
