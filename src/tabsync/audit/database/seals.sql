@@ -32,11 +32,12 @@ select coalesce((select value #>> '{}' from tabsync_audit.settings where name = 
 
 -- name: cluster
 -- Which cluster and database this is. Its timeline is a new one after each recovery and each failover, so both may
--- have lost what was sealed before.
+-- have lost what was sealed before. The WAL that is written now says so at once, the control file after a checkpoint.
 select case when has_function_privilege('pg_control_system()', 'execute')
             then (select system_identifier::text from pg_control_system()) else 'unknown' end
          || '/' || (select oid::text from pg_database where datname = current_database()) as cluster,
-       case when has_function_privilege('pg_control_checkpoint()', 'execute')
+       case when not pg_is_in_recovery() then ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int
+            when has_function_privilege('pg_control_checkpoint()', 'execute')
             then (select timeline_id from pg_control_checkpoint()) else 0 end as timeline
 
 -- name: one_at_a_time

@@ -172,7 +172,7 @@ def _opened(connection: Connection, log: Relation, last: Seal | None) -> list[Se
         seal_rows(connection, log, "still")
     made: list[Seal] = []
     while last and (made[-1].rows == PAGE if made else True):
-        page = _page(connection, log, made[-1] if made else last, None, mark="the end of this history")
+        page = _page(connection, log, made[-1] if made else last, None, mark="the end of this history", where=where)
         if not page:
             break
         made += page
@@ -196,9 +196,15 @@ def _opened(connection: Connection, log: Relation, last: Seal | None) -> list[Se
 
 
 def _page(
-    connection: Connection, log: Relation, last: Seal | None, horizon: str | None, *, mark: str = ""
+    connection: Connection,
+    log: Relation,
+    last: Seal | None,
+    horizon: str | None,
+    *,
+    mark: str = "",
+    where: Facts | None = None,
 ) -> list[Seal]:
-    """The next seal after another one, [] when there is nothing to seal."""
+    """The next seal after another one, [] when there is nothing to seal. where: if it is sealed elsewhere than that."""
     assert last is not None  # noqa: S101 - a history has been opened
     found = seal_rows(connection, log, "batch", horizon=horizon, most=PAGE, **Place(last).after)[0]
     if not found["rows"]:
@@ -213,6 +219,7 @@ def _page(
         previous=last.head,
         mark=mark,
         sealed_at=_stamp(),
+        **(where or {}),
     )
     return [_with_head(made)]
 

@@ -44,6 +44,8 @@ class Work:
     gone: int = 0
     masked: int = 0
     unproven: int = 0
+    place: tuple[str, int] | None = None
+    lost: Facts | None = None
 
 
 def verified(connection: Connection, outside: Outside, after: int = 0, context: Context | None = None) -> Facts:
@@ -57,7 +59,7 @@ def verified(connection: Connection, outside: Outside, after: int = 0, context: 
         _known(work, outside)
         last, chain_wrong = None, ""
         for previous, one in _pairs(work):
-            wrong = _linked(previous, one) or _anchored(work, one, anchors)
+            wrong = _linked(work, previous, one) or _anchored(work, one, anchors)
             if not wrong and one.n > after and not one.opens:
                 wrong = _compared(work, previous, one)
             work.seals += 1
@@ -70,7 +72,10 @@ def verified(connection: Connection, outside: Outside, after: int = 0, context: 
             last = one
             if context is not None:
                 context.report(work.rows, 0, "entries")
-        facts["wrong"] = chain_wrong or _cut(work, last, anchors, facts) or _without(work)
+        facts["wrong"] = chain_wrong or _cut(work, last, anchors) or _without(work)
+        if work.lost:
+            told = f"seal {work.lost['n']} of {work.lost['sealed_at']} was noted before a restore or a failover"
+            facts["marks"].append(f"{told}, and is not in this history: what was sealed from there on was lost")
         counted = seal_rows(connection, log, "counted", **Place(last).after)[0]
         table = log.identifier().as_string(connection)
         others = [one["name"] for one in seal_rows(connection, None, "not_sealed", log=table)]
@@ -114,7 +119,7 @@ def _pairs(work: Work) -> Iterator[tuple[Seal | None, Seal]]:
             return
 
 
-def _linked(previous: Seal | None, one: Seal) -> str:
+def _linked(work: Work, previous: Seal | None, one: Seal) -> str:
     """What is wrong with a seal's place in the chain."""
     expected = (previous.n if previous else 0) + 1
     if one.n != expected:
@@ -123,34 +128,50 @@ def _linked(previous: Seal | None, one: Seal) -> str:
         return f"seal {one.n} doesn't follow on the seal before it"
     if one.head != head_of(one) or len(one.hashes) != one.rows * ENTRY:
         return f"seal {one.n} was changed"
-    if previous and one.opens and (previous.cluster, previous.timeline) == (one.cluster, one.timeline):
+    if one.opens and work.place == (one.cluster, one.timeline):
         return f"seal {one.n} begins a new history where nothing was restored"
+    if one.opens or not one.mark:  # what closes a history was sealed where the next one begins
+        work.place = one.cluster, one.timeline
     return ""
 
 
 def _anchored(work: Work, one: Seal, anchors: Sequence[Facts]) -> str:
+    """Whether a seal is another one than was noted. Where the database was restored since, both may be true."""
     for anchor in anchors:
-        same = anchor["epoch"] == one.epoch or _of_here(work, anchor)
-        if anchor["n"] == one.n and same and anchor["head"] != one.head.hex():
+        if anchor["n"] != one.n or anchor["head"] == one.head.hex():
+            continue
+        if _of_here(work, anchor) or _place(anchor) in ((one.cluster, one.timeline), None):
             return f"seal {one.n} is another one than was noted on {anchor['sealed_at']}: the chain was computed anew"
+        _lost(work, anchor)
     return ""
+
+
+def _place(anchor: Facts) -> tuple[str, int] | None:
+    """Where a head was noted, None where an older version has noted it."""
+    return (anchor["cluster"], anchor["timeline"]) if anchor.get("timeline") else None
 
 
 def _of_here(work: Work, anchor: Facts) -> bool:
     """Whether a head was noted in this cluster on this timeline: since then, nothing can have been restored."""
-    return bool(anchor.get("timeline")) and all(anchor[name] == work.here[name] for name in ("cluster", "timeline"))
+    return _place(anchor) == (work.here["cluster"], work.here["timeline"])
 
 
-def _cut(work: Work, last: Seal | None, anchors: Sequence[Facts], facts: Facts) -> str:
+def _lost(work: Work, anchor: Facts) -> None:
+    """A seal that was noted in a history before a restore or a failover, and is not in this one."""
+    if work.lost is None or (anchor["epoch"], anchor["n"]) > (work.lost["epoch"], work.lost["n"]):
+        work.lost = anchor
+
+
+def _cut(work: Work, last: Seal | None, anchors: Sequence[Facts]) -> str:
     """Whether the chain ends before a head that was noted of it."""
-    newest = max(anchors, key=lambda one: (one["epoch"], one["n"]), default=None)
-    if newest is None or (last is not None and newest["n"] <= last.n):
-        return ""
-    if last is not None and last.epoch > newest["epoch"] and not _of_here(work, newest):
-        facts["marks"].append(f"seals up to {newest['n']} of an earlier history were lost at a restore")
-        return ""
-    there = f"ends with seal {last.n}" if last else "is empty"
-    return f"seal {newest['n']} was noted on {newest['sealed_at']}, and the chain {there}: its end was cut off"
+    for newest in sorted(anchors, key=lambda one: (one["epoch"], one["n"]), reverse=True):
+        if last is not None and newest["n"] <= last.n:
+            continue
+        if _of_here(work, newest) or (_place(newest) is None and (last is None or last.epoch <= newest["epoch"])):
+            there = f"ends with seal {last.n}" if last else "is empty"
+            return f"seal {newest['n']} was noted on {newest['sealed_at']}, and the chain {there}: its end was cut off"
+        _lost(work, newest)
+    return ""
 
 
 def _compared(work: Work, previous: Seal | None, one: Seal) -> str:
