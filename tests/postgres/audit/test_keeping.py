@@ -12,10 +12,12 @@ import psycopg
 import pytest
 
 from tabsync.audit.database.log import log_of
+from tabsync.audit.database.months import first_of
 from tabsync.audit.keeping.archive import Archive, plan_archive, show_archive
 from tabsync.audit.keeping.erase import Erase, plan_erase, show_erase
 from tabsync.audit.seals.seal import anchor_of, sealed
 from tabsync.audit.seals.verify import verified
+from tabsync.kernel import clock
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import plan_from_json
@@ -76,8 +78,7 @@ def change(session: Session) -> str:
 
 def age(session: Session) -> None:
     """The first partition ends years ago: what was written by now is of that time."""
-    session.execute("alter table audit_logs detach partition audit_logs_2026_12")
-    session.execute("drop table audit_logs_2026_12")
+    session.execute(f"drop table audit_logs_{first_of(clock.now(), 1):%Y_%m}")
     (name,) = session.execute(
         "select relname from pg_class where relname like 'audit_logs_until%' and relkind = 'r' limit 1"
     ).fetchone() or ("",)

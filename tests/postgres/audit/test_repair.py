@@ -12,6 +12,8 @@ import psycopg
 import pytest
 
 from tabsync.audit.database import default_rows
+from tabsync.audit.database.months import AHEAD, first_of
+from tabsync.kernel import clock
 from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.postgres.audit.steps import Died, dies_at, installs, repairs, status
 
@@ -29,6 +31,7 @@ def session(workspace: Workspace) -> Iterator[Session]:
         yield opened
 
 
+_MONTHS = [f"{first_of(clock.now(), later):%Y_%m}" for later in range(AHEAD + 1)]
 DRIFTS = {
     "alter table orders disable trigger tabsync_audit_update": "tabsync_audit_update on public.orders is disabled",
     "alter table users enable trigger all": "tabsync_audit_insert on public.users is skipped where",
@@ -43,7 +46,7 @@ DRIFTS = {
     "alter function tabsync_audit.update_must() reset lock_timeout": "tabsync_audit.update_must was replaced",
     "alter function tabsync_audit.who() owner to postgres": "tabsync_audit.who belongs to postgres",
     "drop function tabsync_audit.who": "tabsync_audit.who is missing",
-    "drop table audit_logs_2027_01, audit_logs_2027_02": "months ahead have a partition",
+    f"drop table audit_logs_{_MONTHS[2]}, audit_logs_{_MONTHS[3]}": "months ahead have a partition",
     "drop table audit_logs_default": "the log has no default partition",
     "alter table audit_logs owner to postgres": "public.audit_logs belongs to postgres",
     "grant delete on audit_logs to public": "PUBLIC has DELETE on public.audit_logs",

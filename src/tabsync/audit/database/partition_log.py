@@ -73,12 +73,12 @@ def bound(connection: Connection, setup: Setup) -> Facts:
         return {"until": None}
     log = setup.log.identifier()
     checks = {one["name"]: one for one in rows(connection, "checks", oid=facts["oid"])}
-    now = datetime.now().astimezone()
-    if "tabsync_until" in checks and _until(checks["tabsync_until"]) <= now:
+    here = now(connection)
+    if "tabsync_until" in checks and _until(checks["tabsync_until"]) <= here:
         run(connection, "drop_constraint", of=SQL, log=log, name=sql.Identifier("tabsync_until"))  # of a month ago
         checks.pop("tabsync_until")
     if "tabsync_until" not in checks:
-        newest = connection.execute(sql.SQL(SQL["newest"]).format(log=log)).fetchone() or (None, now)
+        newest = connection.execute(sql.SQL(SQL["newest"]).format(log=log)).fetchone() or (None, here)
         until = first_of(max(filter(None, newest)), 1)
         limit = sql.Literal(written(until))
         patiently(connection, f"bound {setup.log}", lambda: run(connection, "check", of=SQL, log=log, until=limit))
