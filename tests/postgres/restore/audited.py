@@ -98,7 +98,7 @@ def dumped(conninfo: str, *tables: str) -> bytes:
     with psycopg.connect(conninfo) as connection:
         program = clients_for(connection.info.server_version // 10_000).program("pg_dump")
     only = [f"--table=public.{one}" for one in tables]
-    command = [program, "--data-only", "--column-inserts", *only]
+    command = [str(program), "--data-only", "--column-inserts", *only]
     environment = os.environ | libpq_environment(conninfo)
     lines = subprocess.run(command, env=environment, check=True, capture_output=True).stdout.splitlines()
     return b"\n".join(sorted(one for one in lines if not one.startswith(b"\\")))  # \\restrict has a new key each time
