@@ -103,6 +103,7 @@ def test_a_month_goes_to_the_store_and_the_chain_stays_whole(
     with pytest.raises(Refused, match="no seal covers yet"):
         archives(workspace)
     anchors = seal(workspace)
+    assert "1 partition of the log is older than the manual keeps entries" in _notes(workspace)
     before = session.execute("select count(*) from audit_logs where created_at < '2025-01-01'").fetchone()
     page = archives(workspace)
     assert before and page.data["archived"][0]["rows"] == before[0] > 100
@@ -112,9 +113,14 @@ def test_a_month_goes_to_the_store_and_the_chain_stays_whole(
     found = verdict(workspace, anchors)
     assert (found["wrong"], found["gone"] > 0) == ("", True)
     assert archives(workspace).headline == "NOTHING TO ARCHIVE"
+    assert "older than" not in _notes(workspace)
     change_again = "update users set full_name = 'Ana C' where email = 'ana.b@example.com'"
     session.execute(change_again)
     assert verdict(workspace, anchors + seal(workspace))["wrong"] == ""
+
+
+def _notes(workspace: Workspace) -> str:
+    return "; ".join(one["told"] for one in status(workspace).data["drift"] if one["weak"])
 
 
 def test_it_goes_on_whenever_it_dies(workspace: Workspace, session: Session) -> None:

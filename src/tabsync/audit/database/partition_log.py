@@ -11,7 +11,15 @@ from psycopg.types.json import Jsonb
 from tabsync.audit.database.indexes import READING
 from tabsync.audit.database.locks import patiently
 from tabsync.audit.database.months import AHEAD, first_of, part_name, written
-from tabsync.audit.database.partitions import attach_default, attach_month, covered, dress, free_name, now
+from tabsync.audit.database.partitions import (
+    attach_default,
+    attach_month,
+    attach_months,
+    covered,
+    dress,
+    free_name,
+    now,
+)
 from tabsync.audit.database.privileges import grant_as_before
 from tabsync.audit.database.setup import DATABASE, OWNER, Setup, rows, run, table_facts
 from tabsync.kernel.errors import FailedPartway
@@ -111,6 +119,7 @@ def turn(connection: Connection, setup: Setup) -> Facts:
     facts = table_facts(connection, setup.log) or {}
     if facts["kind"] == "p":
         patiently(connection, f"take {setup.log} over", lambda: take_over(connection, setup))
+        attach_months(connection, setup)
         return {"first": None}
     checks = {one["name"]: one for one in rows(connection, "checks", oid=facts["oid"])}
     until = _until(checks["tabsync_until"])
@@ -154,14 +163,12 @@ def _turn(connection: Connection, setup: Setup, following: Relation, until: date
 
 
 def take_over(connection: Connection, setup: Setup) -> None:
-    """Give a partitioned log to its owner, with the partitions that it needs, and to others what they had.
+    """Give a partitioned log to its owner, with a default partition, and to others what they had.
 
     The log is locked before its partitions, as whoever writes does it: else each would wait for the other.
     """
     run(connection, "lock", of=SQL, log=setup.log.identifier())
     attach_default(connection, setup)
-    for later in range(AHEAD + 1):
-        attach_month(connection, setup, later)
     for part in covered(connection, setup.log):
         dress(connection, setup, part)
     _give(connection, setup, None)
