@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tabsync.audit.database import role_install, schema
 from tabsync.audit.database.default_rows import move_default
+from tabsync.audit.database.indexes import build
 from tabsync.audit.database.locks import BUILDING, patiently
 from tabsync.audit.database.months import AHEAD
 from tabsync.audit.database.partition_log import take_over
@@ -38,6 +39,10 @@ _PARTS = {
     "default": (
         "Give the entries of the default partition partitions of their own",
         "in one transaction for each month: create its table, move its entries, attach it",
+    ),
+    "indexes": (
+        "Build the indexes that the log lacks, a partition at a time",
+        "create index on only the log; create index concurrently on each partition; alter index ... attach partition",
     ),
     "users": (
         "Guard the roles of users anew",
@@ -110,6 +115,7 @@ _REPAIRS = {
     "log": _take_over,
     "months": attach_months,
     "default": move_default,
+    "indexes": build,
     "users": role_install.repair,
     "gaps": _gaps,
 }

@@ -8,7 +8,7 @@ from datetime import datetime
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from tabsync.audit.database.indexes import READING
+from tabsync.audit.database.indexes import INDEXES, build
 from tabsync.audit.database.locks import patiently
 from tabsync.audit.database.months import AHEAD, first_of, part_name, written
 from tabsync.audit.database.partitions import (
@@ -42,8 +42,6 @@ ADDED = {
     "reason": "text",
 }
 """The columns that the log gets, all nullable: a row from before the install has none of them."""
-INDEXES = {"xid": "(xid, id)", **READING}
-"""The indexes that it gets, by the ending of their name."""
 
 
 def prepare(connection: Connection, setup: Setup) -> Facts:
@@ -99,7 +97,7 @@ def index(connection: Connection, setup: Setup) -> Facts:
     """Build the indexes that it needs as a partition, beside the writers. What an attempt has left is dropped."""
     facts = table_facts(connection, setup.log) or {}
     if facts["kind"] == "p":
-        return {"built": []}
+        return build(connection, setup)
     wanted = {"id_created_at": ("key", ""), **{name: ("index", what) for name, what in INDEXES.items()}}
     built = []
     for ending, (statement, what) in wanted.items():
