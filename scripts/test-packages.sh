@@ -1,5 +1,5 @@
 #!/bin/sh
-# What some tests need beyond the wheels: a browser, a server that speaks German, PostgreSQL 15, PgBouncer, the programs age, curl and systemd-analyze. Installed only by root on Debian; elsewhere
+# What some tests need beyond the wheels: a browser, a server that speaks German, PostgreSQL 15, PgBouncer, a clock that can be set, the programs age, curl and systemd-analyze. Installed only by root on Debian; elsewhere
 # those tests skip and say what is missing.
 set -eu
 missing=""
@@ -10,6 +10,7 @@ command -v age > /dev/null || missing="$missing age"
 command -v curl > /dev/null || missing="$missing curl"
 command -v systemd-analyze > /dev/null || missing="$missing systemd"
 [ -x /usr/sbin/pgbouncer ] || missing="$missing pgbouncer"
+ls /usr/lib/*/faketime/libfaketimeMT.so.1 > /dev/null 2>&1 || missing="$missing libfaketime"
 [ -e /usr/share/i18n/locales/de_DE ] || missing="$missing locales"
 german() { locale -a | grep -qi '^de_DE\.utf-\?8$'; }
 [ -n "$missing" ] || german || missing=" "

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from tabsync.audit.database import role_install
 from tabsync.audit.database.functions import EVENTS, function_name, functions
+from tabsync.audit.database.indexes import WORDS, lacking
 from tabsync.audit.database.months import AHEAD, first_of
 from tabsync.audit.database.partitions import KEEP, KEPT, bounds
 from tabsync.audit.database.privileges import OURS
@@ -159,12 +160,17 @@ def _log(connection: Connection, setup: Setup) -> Iterator[Drift]:
     if facts is None or facts["kind"] != "p":
         yield Drift(f"{setup.log} is {'missing' if facts is None else 'not partitioned'}", "", "tabsync audit install")
         return
+    if (schema := rows(connection, "schema_owner", schema=OWNER)[0]["owner"]) != setup.owner:
+        yield Drift(f"the schema {OWNER} belongs to {schema}", "functions")
     oids = [facts["oid"], *(one["oid"] for one in bounds(connection, setup.log))]
     for one in rows(connection, "owners", of=SQL, oids=oids):
         if one["owner"] != setup.owner:
             yield Drift(f"{Relation(one['schema'], one['name'])} belongs to {one['owner']}", "log")
     for one in rows(connection, "too_much", of=SQL, oids=oids, ours=list(OURS)):
         yield Drift(f"{one['role']} has {one['privilege']} on {one['name']}", "log")
+    for ending in lacking(connection, setup.log):
+        told = f"the log, or a partition of it, has no index on {WORDS[ending]}: reading it is slow"
+        yield Drift(told, "indexes", weak=True)
 
 
 def _months(connection: Connection, setup: Setup) -> Iterator[Drift]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import psycopg
-
 from tabsync.audit.database import role_install, schema
 from tabsync.audit.database.default_rows import move_default
+from tabsync.audit.database.indexes import build
 from tabsync.audit.database.locks import BUILDING, patiently
 from tabsync.audit.database.months import AHEAD
 from tabsync.audit.database.partition_log import take_over
-from tabsync.audit.database.partitions import attach_month
+from tabsync.audit.database.partitions import attach_months
 from tabsync.audit.database.setup import DATABASE, LOOKING, Setup, setup_from_json, setup_of
 from tabsync.audit.drift import Drift
 from tabsync.audit.install import audit_of, trigger_step
@@ -40,6 +39,10 @@ _PARTS = {
     "default": (
         "Give the entries of the default partition partitions of their own",
         "in one transaction for each month: create its table, move its entries, attach it",
+    ),
+    "indexes": (
+        "Build the indexes that the log lacks, a partition at a time",
+        "create index on only the log; create index concurrently on each partition; alter index ... attach partition",
     ),
     "users": (
         "Guard the roles of users anew",
@@ -101,18 +104,6 @@ def _take_over(connection: Connection, setup: Setup) -> Facts:
     return {}
 
 
-def make_months(connection: Connection, setup: Setup) -> Facts:
-    """The partitions of the months ahead, each in a short transaction."""
-    made = []
-    for later in range(AHEAD + 1):
-        try:
-            part = patiently(connection, "add a month", lambda n=later: attach_month(connection, setup, n))  # type: ignore[misc]
-        except psycopg.errors.CheckViolation:
-            continue  # the default partition has entries of it: the next step gives them one
-        made += [str(part)] if part else []
-    return {"partitions": made}
-
-
 def _gaps(connection: Connection, _setup: Setup) -> Facts:
     connection.execute(DATABASE["know_gaps"])
     return {}
@@ -122,8 +113,9 @@ _REPAIRS = {
     "policy": _policy,
     "functions": schema.make_functions,
     "log": _take_over,
-    "months": make_months,
+    "months": attach_months,
     "default": move_default,
+    "indexes": build,
     "users": role_install.repair,
     "gaps": _gaps,
 }

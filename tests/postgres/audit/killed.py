@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-import sys
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +14,27 @@ from pathlib import Path
 import psycopg
 
 from tabsync.workspace import PROFILE_MANUAL
+from tests import forked
+from tests.postgres.cli.program import TABSYNC, environment
 
 _NOTE = (
     "insert into audit_logs (action, entity_type, entity_id, created_at) values ('NOTE', 'Till', %s, clock_timestamp())"
 )
 _BEFORE = "select md5(string_agg(md5(t::text), '' order by id)) from (select {} from audit_logs where id <= %s) t"
+_LEFT = """
+select relname from pg_class
+ where relkind in ('r', 'p') and (relname like '%tabsync_next%' or relname like '%default_next')
+union all
+select conname from pg_constraint where conname in ('tabsync_until', 'tabsync_only')
+union all
+select indexrelid::regclass::text from pg_index where not indisvalid
+"""
+_OLD = """
+select count(*) from pg_inherits
+ where inhparent = 'audit_logs'::regclass
+   and substring(pg_get_expr((select relpartbound from pg_class where oid = inhrelid), inhrelid)
+                 from 'TO [(]''([^'']+)')::timestamptz < now() - interval '1 year'
+"""
 _COLUMNS = "id, user_id, action, entity_type, entity_id, old_value, new_value, created_at"
 
 
@@ -46,25 +60,38 @@ class Site:
 
     def run(self, *words: str, killed_after: float | None = None) -> int:
         """Run a command; killed_after: seconds until it is killed, if it still runs then. Gives its exit code."""
-        command = [sys.executable, "-m", "tabsync", *words, "--config", str(self.directory / "tabsync.toml")]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
-            told, _ = process.communicate(timeout=killed_after)
+            done = self._done(words, 600 if killed_after is None else killed_after)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
             self.kills += 1
             return -9
-        if process.returncode:
-            self.errors.append(f"{' '.join(words)}: {told.strip()}")
-        return process.returncode
+        if done.returncode:
+            self.errors.append(f"{' '.join(words)}: {(done.stdout + done.stderr).strip()}")
+        return done.returncode
 
     def until_done(self, *words: str, kills: int, draw: random.Random, longest: float) -> None:
         """Run a command again and again until it ends by itself; it is killed so often at most."""
         for _ in range(kills):
-            if self.run(*words, killed_after=draw.uniform(0.2, longest)) == 0:
+            if self.run(*words, killed_after=draw.uniform(0.1, longest)) == 0:
                 return
+            self.errors += self.unsaid()
         self.run(*words)
+
+    def unsaid(self) -> list[str]:
+        """What a killed command has left, where `audit status` says that all is in order; [] when there is nothing."""
+        left, old = self.left(), self._one(_OLD)
+        said = self._done(("audit", "status"), 600)
+        wrong = [f"audit status says nothing of {', '.join(left)}"] if left and said.returncode == 0 else []
+        if old != "0" and "to move to the store: tabsync audit archive" not in " ".join(
+            (said.stdout + said.stderr).split()
+        ):
+            wrong.append(f"audit status says nothing of {old} old partitions: {said.stdout}{said.stderr}")
+        return wrong
+
+    def left(self) -> list[str]:
+        """What is only there while a command works."""
+        with psycopg.connect(self.conninfo) as session:
+            return [str(name) for (name,) in session.execute(_LEFT).fetchall()]
 
     @contextmanager
     def application(self) -> Iterator[None]:
@@ -73,11 +100,14 @@ class Site:
 
         def work() -> None:
             with psycopg.connect(self.conninfo, autocommit=True) as session:
-                while not over.is_set():
+                while not over.wait(0.002):
                     number = len(self.notes)
-                    session.execute(_NOTE, [str(number)])
-                    self.notes.append(number)
-                    time.sleep(0.002)
+                    try:
+                        session.execute(_NOTE, [str(number)])
+                    except psycopg.Error as error:
+                        self.errors.append(f"the application's entry {number}: {error}")
+                    else:
+                        self.notes.append(number)
 
         thread = threading.Thread(target=work)
         thread.start()
@@ -97,12 +127,20 @@ class Site:
             found = session.execute(_BEFORE.format(_COLUMNS).encode(), [last]).fetchone()
         return str((found or ("",))[0])
 
-    def wrong_notes(self) -> tuple[int, int]:
-        """Of the application's own entries: how many are lost, and how many are there twice."""
+    def count(self) -> int:
+        """How many entries there are."""
+        return int(self._one("select count(*) from audit_logs"))
+
+    def wrong_notes(self, since: int = 0) -> tuple[int, int]:
+        """Of the application's own entries: how many are lost since one of them, and how many are there twice."""
         with psycopg.connect(self.conninfo) as session:
             found = session.execute("select entity_id::int from audit_logs where action = 'NOTE'").fetchall()
         there = [number for (number,) in found]
-        return len(set(self.notes) - set(there)), len(there) - len(set(there))
+        return len(set(self.notes[since:]) - set(there)), len(there) - len(set(there))
+
+    def _done(self, words: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
+        command: list[str | Path] = [TABSYNC, *words, "--config", str(self.directory / "tabsync.toml")]
+        return forked.run(command, self.directory, environment(self.directory), seconds)
 
     def _one(self, statement: str) -> str:
         with psycopg.connect(self.conninfo) as session:
@@ -110,12 +148,12 @@ class Site:
         return str((found or ("",))[0])
 
 
-def installed_under_kills(site: Site, draw: random.Random, kills: int) -> list[str]:
+def installed_under_kills(site: Site, draw: random.Random, kills: int, longest: float = 1.6) -> list[str]:
     """Install while the application writes to the log; gives what is wrong in the end, [] if nothing is."""
     last, wrong = site.last_id(), []
     before = site.before(last)
     with site.application():
-        site.until_done("audit", "install", kills=kills, draw=draw, longest=1.6)
+        site.until_done("audit", "install", kills=kills, draw=draw, longest=longest)
     if site.before(last) != before:
         wrong.append("entries of before are not what they were")
     if site.wrong_notes() != (0, 0):

@@ -13,7 +13,7 @@ import pytest
 from tabsync.audit.database import locks
 from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.workspace import Workspace
-from tests.postgres.audit.steps import Died, dies_at, installs, removes, status
+from tests.postgres.audit.steps import Died, dies_at, installs, removes, repairs, status
 from tests.whole import WHOLE
 
 OURS = """
@@ -215,3 +215,31 @@ def test_an_open_transaction_is_told_and_then_it_goes_on(newest: Workspace, monk
             installs(newest)
     installs(newest)
     assert status(newest).headline.startswith("IN ORDER")
+
+
+def test_a_log_that_is_partitioned_already_gets_what_it_lacks(workspace: Workspace) -> None:
+    """Also where its default partition has entries of the months that it should have: a repair gives them one."""
+    with psycopg.connect(workspace.conninfo, autocommit=True) as session:
+        session.execute("drop table audit_logs")
+        session.execute(
+            "create table audit_logs (id bigserial, user_id uuid, action text not null, entity_type text not null,"
+            " entity_id text not null, old_value jsonb, new_value jsonb, created_at timestamptz not null default now(),"
+            " primary key (id, created_at)) partition by range (created_at)"
+        )
+        session.execute("create table old_logs partition of audit_logs for values from (minvalue) to ('2020-01-01')")
+        session.execute("create table other_logs partition of audit_logs default")
+        session.execute(
+            "insert into audit_logs (action, entity_type, entity_id, created_at)"
+            " values ('X', 'Y', '1', '2019-01-01'), ('X', 'Y', '2', now())"
+        )
+    installs(workspace)
+    assert {one["part"] for one in status(workspace).data["drift"] if not one["weak"]} == {"months", "default"}
+    repairs(workspace)
+    repairs(workspace)  # the months after those that the default partition had entries of
+    (left,) = status(workspace).data["drift"]
+    assert left["told"].startswith("1 partition of the log is older than the manual keeps entries")
+    with psycopg.connect(workspace.conninfo, autocommit=True) as session:
+        session.execute("update users set full_name = 'Ana' where email = 'user@example.com'")
+        found = session.execute("select action, tableoid::regclass::text from audit_logs order by id").fetchall()
+    assert [action for action, _ in found] == ["X", "X", "UPDATE"]
+    assert len({part for _, part in found}) == 2

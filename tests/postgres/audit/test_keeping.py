@@ -12,11 +12,13 @@ import psycopg
 import pytest
 
 from tabsync.audit.database.log import log_of
+from tabsync.audit.database.months import first_of
 from tabsync.audit.keeping.archive import Archive, plan_archive, show_archive
 from tabsync.audit.keeping.erase import Erase, plan_erase, show_erase
 from tabsync.audit.seals.outside import Outside
 from tabsync.audit.seals.seal import anchor_of, sealed
 from tabsync.audit.seals.verified import verified
+from tabsync.kernel import clock
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import plan_from_json
@@ -79,8 +81,7 @@ def change(session: Session) -> str:
 
 def age(session: Session) -> None:
     """The first partition ends years ago: what was written by now is of that time."""
-    session.execute("alter table audit_logs detach partition audit_logs_2026_12")
-    session.execute("drop table audit_logs_2026_12")
+    session.execute(f"drop table audit_logs_{first_of(clock.now(), 1):%Y_%m}")
     (name,) = session.execute(
         "select relname from pg_class where relname like 'audit_logs_until%' and relkind = 'r' limit 1"
     ).fetchone() or ("",)
@@ -105,6 +106,7 @@ def test_a_month_goes_to_the_store_and_the_chain_stays_whole(
     with pytest.raises(Refused, match="no seal covers yet"):
         archives(workspace)
     anchors = seal(workspace)
+    assert "1 partition of the log is older than the manual keeps entries" in _notes(workspace)
     before = session.execute("select count(*) from audit_logs where created_at < '2025-01-01'").fetchone()
     page = archives(workspace)
     assert before and page.data["archived"][0]["rows"] == before[0] > 100
@@ -115,9 +117,14 @@ def test_a_month_goes_to_the_store_and_the_chain_stays_whole(
     found = verdict(workspace, anchors)
     assert (found["wrong"], found["gone"] > 0) == ("", True)
     assert archives(workspace).headline == "NOTHING TO ARCHIVE"
+    assert "older than" not in _notes(workspace)
     change_again = "update users set full_name = 'Ana C' where email = 'ana.b@example.com'"
     session.execute(change_again)
     assert verdict(workspace, anchors + seal(workspace))["wrong"] == ""
+
+
+def _notes(workspace: Workspace) -> str:
+    return "; ".join(one["told"] for one in status(workspace).data["drift"] if one["weak"])
 
 
 def test_it_goes_on_whenever_it_dies(workspace: Workspace, session: Session) -> None:

@@ -113,6 +113,40 @@ def test_the_list_fits_a_terminal_and_keeps_no_key_on_record(workspace: Workspac
     assert _USER[:12] not in json.dumps([blocks_to_json(to_record(page)), to_record(page).data])
 
 
+def test_a_number_that_two_transactions_have_had_is_told_apart(workspace: Workspace) -> None:
+    """As after a restore into another cluster, where transactions count anew; the seals say where that begins."""
+    done(workspace, plan_seal(workspace, Nothing()))
+    gone, update, _ = listed(workspace, key=_USER)
+    with psycopg.connect(workspace.conninfo) as session:
+        session.execute("update tabsync_audit.seals set cluster = '7000/1'")
+    number = update["transaction"]
+    page = blocks_to_json(look_list(workspace, List(transaction=number)))
+    assert any("restored into another database: 7000/1 became" in str(one) for one in page)
+    page = blocks_to_json(look_show(workspace, Show(update["id"])))
+    assert any("restored into another database: 7000/1 became" in str(one) for one in page)
+    done(workspace, plan_seal(workspace, Nothing()))
+    with psycopg.connect(workspace.conninfo) as session:
+        session.execute(
+            "insert into audit_logs (action, entity_type, entity_id, xid, origin, table_name)"
+            " values ('DELETE', 'Till', '9', %s::text::xid8, 'trigger', 'public.tills')",
+            [number],
+        )
+    found = look_list(workspace, List(transaction=number))
+    assert [one["key"] for one in found.data["entries"]] == ["9"]
+    earlier = found.data["earlier"]
+    assert any(f"--before {earlier + 1}" in str(one) for one in blocks_to_json(found))
+    before = look_list(workspace, List(transaction=number, before=earlier + 1))
+    assert [one["id"] for one in before.data["entries"]] == [update["id"]]
+    assert before.data["earlier"] is None
+    shown = look_show(workspace, Show(update["id"]))
+    assert [one["table"] for one in shown.data["transaction"]] == ["public.users"]
+    assert "restore rows" not in str(blocks_to_json(shown))  # it would restore what the other one did
+    assert any("another transaction had number" in str(one) for one in blocks_to_json(shown))
+    assert "restore rows" in str(blocks_to_json(look_show(workspace, Show(gone["id"]))))
+    (newest,) = look_show(workspace, Show(found.data["entries"][0]["id"])).data["transaction"]
+    assert newest["table"] == "public.tills"
+
+
 def test_without_the_log_it_is_said(databases: Databases, workspaces: Callable[..., Workspace]) -> None:
     with pytest.raises(Refused, match="not installed"):
         look_list(workspaces(databases()), List())

@@ -12,6 +12,10 @@ import psycopg
 import pytest
 
 from tabsync.audit.database import default_rows
+from tabsync.audit.database.months import AHEAD, first_of
+from tabsync.audit.repair import plan_repair
+from tabsync.kernel import clock
+from tabsync.kernel.request import Nothing
 from tabsync.workspace import PROFILE_MANUAL, Workspace
 from tests.postgres.audit.steps import Died, dies_at, installs, repairs, status
 
@@ -29,6 +33,7 @@ def session(workspace: Workspace) -> Iterator[Session]:
         yield opened
 
 
+_MONTHS = [f"{first_of(clock.now(), later):%Y_%m}" for later in range(AHEAD + 1)]
 DRIFTS = {
     "alter table orders disable trigger tabsync_audit_update": "tabsync_audit_update on public.orders is disabled",
     "alter table users enable trigger all": "tabsync_audit_insert on public.users is skipped where",
@@ -42,8 +47,14 @@ DRIFTS = {
     " 'begin return null; end'": "the function tabsync_audit.insert_possible was replaced",
     "alter function tabsync_audit.update_must() reset lock_timeout": "tabsync_audit.update_must was replaced",
     "alter function tabsync_audit.who() owner to postgres": "tabsync_audit.who belongs to postgres",
+    "alter schema tabsync_audit owner to postgres": "the schema tabsync_audit belongs to postgres",
+    "do $$ begin execute (select format('alter function %s owner to postgres', oid::regprocedure) from pg_proc"
+    " where proname = 'change_role_as'); end $$": "the function change_role_as belongs to postgres",
+    "drop index audit_logs_xid_id_idx": "has no index on the transaction",
+    "drop index audit_logs_action_id_idx": "has no index on deletions",
+    "drop index audit_logs_id_created_at_table_name_actor_db_u_idx": "has no index on times, tables and people",
     "drop function tabsync_audit.who": "tabsync_audit.who is missing",
-    "drop table audit_logs_2027_01, audit_logs_2027_02": "months ahead have a partition",
+    f"drop table audit_logs_{_MONTHS[2]}, audit_logs_{_MONTHS[3]}": "months ahead have a partition",
     "drop table audit_logs_default": "the log has no default partition",
     "alter table audit_logs owner to postgres": "public.audit_logs belongs to postgres",
     "grant delete on audit_logs to public": "PUBLIC has DELETE on public.audit_logs",
@@ -64,7 +75,7 @@ def test_what_drifts_is_named_and_put_right(workspace: Workspace, session: Sessi
     session.execute(statement)
     page = status(workspace)
     assert any(DRIFTS[statement] in one["told"] for one in page.data["drift"]), page.data["drift"]
-    assert page.exit_code == (0 if "months ahead" in DRIFTS[statement] else 1)
+    assert page.exit_code == (0 if "months ahead" in DRIFTS[statement] or "no index" in DRIFTS[statement] else 1)
     repairs(workspace)
     assert status(workspace).data["drift"] == []
     session.execute("update users set full_name = 'Ana' where email = 'user@example.com'")
@@ -98,6 +109,32 @@ def test_a_new_partition_of_an_audited_table_is_seen(workspace: Workspace, sessi
     assert "public.staff_more is new" in status(workspace).data["drift"][0]["told"]
 
 
+def test_an_older_install_gets_its_indexes_partition_by_partition_whenever_it_dies(
+    workspace: Workspace, session: Session
+) -> None:
+    session.execute("drop index audit_logs_action_id_idx, audit_logs_id_created_at_table_name_actor_db_u_idx")
+    assert len(status(workspace).data["drift"]) == 2
+    with pytest.MonkeyPatch.context() as patch, dies_at(patch, 1_000_000) as planned:
+        plan_repair(workspace, Nothing())
+    built = ""
+    for number in range(6, 45, 6):
+        with pytest.MonkeyPatch.context() as patch, dies_at(patch, len(planned) + number) as done, suppress(Died):
+            repairs(workspace)
+        built += "".join(done)
+    assert all(one in built for one in ("on only", "create index concurrently", "attach partition"))
+    repairs(workspace)
+    assert status(workspace).data["drift"] == []
+    session.execute("drop index audit_logs_tabsync_rare")
+    installs(workspace)  # a second install does it, too
+    assert status(workspace).data["drift"] == []
+    found = session.execute(
+        "select count(*) filter (where indisvalid), count(*) from pg_index i join pg_class c on c.oid = indrelid"
+        " where c.relname like 'audit_logs%' and (pg_get_indexdef(indexrelid) like '%(action, id)%'"
+        " or pg_get_indexdef(indexrelid) like '%autosummarize%')"
+    ).fetchone()
+    assert found == (12, 12)  # of the log, five partitions with the default one among them
+
+
 def fill(session: Session, rows: int) -> None:
     """As after months without a repair: the current one and two before have no partition, and the default has all."""
     parts = session.execute(
@@ -123,6 +160,7 @@ def test_the_default_partition_is_emptied_while_others_write(
 ) -> None:
     monkeypatch.setattr(default_rows, "FEW", few)
     fill(session, 2_000)
+    session.execute("alter table audit_logs disable trigger tabsync_audit_keep")  # two things to put right at once
     over, wrote = Event(), [0]
 
     def write() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +20,8 @@ from tabsync.manual.load import load
 from tabsync.manual.model import Hierarchy
 from tabsync.manual.wiring import Audit, AuditedTable
 from tabsync.postgres.connect import connect
+from tabsync.postgres.conninfo import libpq_environment
+from tabsync.postgres.installation import clients_for
 from tabsync.workspace import PROFILE_MANUAL, Workspace
 
 LOG = "audit_logs"
@@ -87,3 +91,14 @@ def contents(conninfo: str, *but: str) -> dict[str, list[str]]:
             statement = f"select row({', '.join(columns)})::text from {table}"
             found[table] = sorted(row[0] for row in connection.execute(sql.SQL(statement)).fetchall())
     return found
+
+
+def dumped(conninfo: str, *tables: str) -> bytes:
+    """What pg_dump writes of the rows of some tables, in the order of its lines: a row that came back is elsewhere."""
+    with psycopg.connect(conninfo) as connection:
+        program = clients_for(connection.info.server_version // 10_000).program("pg_dump")
+    only = [f"--table=public.{one}" for one in tables]
+    command = [str(program), "--data-only", "--column-inserts", *only]
+    environment = os.environ | libpq_environment(conninfo)
+    lines = subprocess.run(command, env=environment, check=True, capture_output=True).stdout.splitlines()
+    return b"\n".join(sorted(one for one in lines if not one.startswith(b"\\")))  # \\restrict has a new key each time

@@ -14,7 +14,7 @@ from tabsync.postgres.settings import Limits
 from tabsync.workspace import Workspace
 from tests.drills.test_restore import backed_up
 from tests.drills.test_restore_rows import counts
-from tests.postgres.restore.audited import contents, do, from_log, undone, written
+from tests.postgres.restore.audited import contents, do, dumped, from_log, undone, written
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_an_order_whose_items_were_deleted_first_comes_back_with_its_total(
     shop: Callable[..., Workspace], major: int
 ) -> None:
     workspace = shop(major)
-    before = contents(workspace.conninfo)
+    before, dump = contents(workspace.conninfo), dumped(workspace.conninfo, "orders", "order_items", "payments")
     one = "(select order_id from order_items group by 1 order by count(*) desc, 1 limit 1)"
     with psycopg.connect(workspace.conninfo) as session:
         row = session.execute(f"select id::text from orders where id = {one}").fetchone()
@@ -50,6 +50,7 @@ def test_an_order_whose_items_were_deleted_first_comes_back_with_its_total(
     with from_log(workspace, "orders", f"id = '{order}'", with_dependents=True) as found:
         written(workspace, found)
     assert contents(workspace.conninfo) == before
+    assert dumped(workspace.conninfo, "orders", "order_items", "payments") == dump
 
 
 _OWNER = "11111111-1111-4111-8111-111111111111"
@@ -73,9 +74,11 @@ def test_a_user_with_40_dependent_rows_comes_back_goes_and_comes_back(shop: Call
     workspace = shop()
     do(workspace.conninfo, *_MAKE.split(";"))
     backed_up(workspace)
-    before = contents(workspace.conninfo)
+    tables = ("users", "restaurants", "dining_tables", "staff")
+    before, dump = contents(workspace.conninfo), dumped(workspace.conninfo, *tables)
     do(workspace.conninfo, *_DELETED)
-    after = contents(workspace.conninfo)
+    after, dump_after = contents(workspace.conninfo), dumped(workspace.conninfo, *tables)
+    assert len(dump.splitlines()) - len(dump_after.splitlines()) == 41
     where = "email = 'o@example.com'"
     with from_log(workspace, "users", where, with_dependents=True) as found:
         assert counts(found)["staff"] == (20, 0, 0, 0)
@@ -87,9 +90,9 @@ def test_a_user_with_40_dependent_rows_comes_back_goes_and_comes_back(shop: Call
             told = {one["name"]: " ".join(one["notes"]) for one in found.tables}
             assert "password_hash: as in backup" in told["users"]
             outcome = written(workspace, found)
-        assert contents(workspace.conninfo) == before
+        assert (contents(workspace.conninfo), dumped(workspace.conninfo, *tables)) == (before, dump)
         undone(workspace, outcome)
-        assert contents(workspace.conninfo) == after
+        assert (contents(workspace.conninfo), dumped(workspace.conninfo, *tables)) == (after, dump_after)
 
 
 def test_without_secrets_they_are_empty_or_get_their_default(shop: Callable[..., Workspace]) -> None:

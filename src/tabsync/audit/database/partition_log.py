@@ -8,10 +8,18 @@ from datetime import datetime
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from tabsync.audit.database.indexes import READING
+from tabsync.audit.database.indexes import INDEXES, build
 from tabsync.audit.database.locks import patiently
 from tabsync.audit.database.months import AHEAD, first_of, part_name, written
-from tabsync.audit.database.partitions import attach_default, attach_month, covered, dress, free_name, now
+from tabsync.audit.database.partitions import (
+    attach_default,
+    attach_month,
+    attach_months,
+    covered,
+    dress,
+    free_name,
+    now,
+)
 from tabsync.audit.database.privileges import grant_as_before
 from tabsync.audit.database.setup import DATABASE, OWNER, Setup, rows, run, table_facts
 from tabsync.kernel.errors import FailedPartway
@@ -34,8 +42,6 @@ ADDED = {
     "reason": "text",
 }
 """The columns that the log gets, all nullable: a row from before the install has none of them."""
-INDEXES = {"xid": "(xid, id)", **READING}
-"""The indexes that it gets, by the ending of their name."""
 
 
 def prepare(connection: Connection, setup: Setup) -> Facts:
@@ -73,12 +79,12 @@ def bound(connection: Connection, setup: Setup) -> Facts:
         return {"until": None}
     log = setup.log.identifier()
     checks = {one["name"]: one for one in rows(connection, "checks", oid=facts["oid"])}
-    now = datetime.now().astimezone()
-    if "tabsync_until" in checks and _until(checks["tabsync_until"]) <= now:
+    here = now(connection)
+    if "tabsync_until" in checks and _until(checks["tabsync_until"]) <= here:
         run(connection, "drop_constraint", of=SQL, log=log, name=sql.Identifier("tabsync_until"))  # of a month ago
         checks.pop("tabsync_until")
     if "tabsync_until" not in checks:
-        newest = connection.execute(sql.SQL(SQL["newest"]).format(log=log)).fetchone() or (None, now)
+        newest = connection.execute(sql.SQL(SQL["newest"]).format(log=log)).fetchone() or (None, here)
         until = first_of(max(filter(None, newest)), 1)
         limit = sql.Literal(written(until))
         patiently(connection, f"bound {setup.log}", lambda: run(connection, "check", of=SQL, log=log, until=limit))
@@ -91,7 +97,7 @@ def index(connection: Connection, setup: Setup) -> Facts:
     """Build the indexes that it needs as a partition, beside the writers. What an attempt has left is dropped."""
     facts = table_facts(connection, setup.log) or {}
     if facts["kind"] == "p":
-        return {"built": []}
+        return build(connection, setup)
     wanted = {"id_created_at": ("key", ""), **{name: ("index", what) for name, what in INDEXES.items()}}
     built = []
     for ending, (statement, what) in wanted.items():
@@ -111,6 +117,7 @@ def turn(connection: Connection, setup: Setup) -> Facts:
     facts = table_facts(connection, setup.log) or {}
     if facts["kind"] == "p":
         patiently(connection, f"take {setup.log} over", lambda: take_over(connection, setup))
+        attach_months(connection, setup)
         return {"first": None}
     checks = {one["name"]: one for one in rows(connection, "checks", oid=facts["oid"])}
     until = _until(checks["tabsync_until"])
@@ -154,14 +161,12 @@ def _turn(connection: Connection, setup: Setup, following: Relation, until: date
 
 
 def take_over(connection: Connection, setup: Setup) -> None:
-    """Give a partitioned log to its owner, with the partitions that it needs, and to others what they had.
+    """Give a partitioned log to its owner, with a default partition, and to others what they had.
 
     The log is locked before its partitions, as whoever writes does it: else each would wait for the other.
     """
     run(connection, "lock", of=SQL, log=setup.log.identifier())
     attach_default(connection, setup)
-    for later in range(AHEAD + 1):
-        attach_month(connection, setup, later)
     for part in covered(connection, setup.log):
         dress(connection, setup, part)
     _give(connection, setup, None)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import psycopg
 from psycopg import sql
 
-from tabsync.audit.database.months import first_of, part_name, written
+from tabsync.audit.database.locks import patiently
+from tabsync.audit.database.months import AHEAD, first_of, part_name, written
 from tabsync.audit.database.privileges import close
 from tabsync.audit.database.setup import DATABASE, Setup, rows, run, table_facts
 from tabsync.kernel.errors import FailedPartway
@@ -57,6 +59,21 @@ def attach_month(connection: Connection, setup: Setup, later: int, to: Relation 
     limits = {"since": sql.Literal(written(since)), "until": sql.Literal(written(until))}
     run(connection, "attach", of=_LOG, log=log.identifier(), part=part.identifier(), **limits)
     return part
+
+
+def attach_months(connection: Connection, setup: Setup) -> Facts:
+    """The partitions of the current month and of those ahead, each in a short transaction.
+
+    One of which the default partition has entries already can't be attached: move_default() gives it one.
+    """
+    made = []
+    for later in range(AHEAD + 1):
+        try:
+            part = patiently(connection, "add a month", lambda n=later: attach_month(connection, setup, n))  # type: ignore[misc]
+        except psycopg.errors.CheckViolation:
+            continue
+        made += [str(part)] if part else []
+    return {"partitions": made}
 
 
 def dress(connection: Connection, setup: Setup, part: Relation) -> None:

@@ -83,6 +83,7 @@ def write_policy(connection: Connection, setup: Setup) -> None:
 def make_functions(connection: Connection, setup: Setup) -> Facts:
     """The functions, for the log as it is."""
     with connection.transaction():
+        run(connection, "schema", owner=setup.owned_by())
         write_functions(connection, setup, user_type(connection, setup))
         run(connection, "use_schema", schema=sql.Identifier(setup.log.schema), owner=setup.owned_by())
         close(connection)

@@ -27,6 +27,7 @@ from tabsync.kernel.units import human_bytes, human_seconds
 from tabsync.manual.load import load
 from tabsync.manual.wiring import Audit
 from tabsync.postgres.catalog import Relation, check_primary, identity, prove_target
+from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
 from tabsync.stores.manifest import subject_of
 
@@ -59,7 +60,7 @@ def plan_archive(workspace: Workspace, request: Archive) -> Planned[Workspace]:
         target = identity(connection)
         log = log_of(connection)
         kept = settings_of(connection).get("hold")
-        parts, moment = bounds(connection, log), now(connection)
+        parts = due_for_archive(connection, log, audit)
     if request.hold is not None or request.release:
         return _held(request, target, kept)
     longest = longest_kept(audit)
@@ -70,7 +71,7 @@ def plan_archive(workspace: Workspace, request: Archive) -> Planned[Workspace]:
         notes, due = ("the manual keeps entries of a table for ever: no month is old enough",), []
     else:
         notes = (f"a month goes {human_seconds(longest.total_seconds())} after its end, as the manual's Kept says",)
-        due = [one for one in parts if one["until"] and not one["is_default"] and one["until"] + longest <= moment]
+        due = parts
     steps = [step for one in due for step in _steps(workspace, log, one, target)]
     title = f"Archive {len(due)} partitions of {log} in {workspace.store().url}"
     return Planned(Plan("audit archive", title, tuple(steps), target, target["database"]), notes)
@@ -104,6 +105,14 @@ def hold(context: Context, *, target: Facts, reason: str) -> Facts:
         else:
             connection.execute(_SQL["release"])
     return {"hold": bool(reason), "told": reason or "months may go, and values may be masked"}
+
+
+def due_for_archive(connection: Connection, log: Relation, audit: Audit) -> list[Facts]:
+    """The partitions whose entries are all older than the manual keeps them; a legal hold is not asked about."""
+    longest, moment = longest_kept(audit), now(connection)
+    if longest is None:
+        return []
+    return [one for one in bounds(connection, log) if one["until"] and one["until"] + longest <= moment]
 
 
 def longest_kept(audit: Audit) -> timedelta | None:

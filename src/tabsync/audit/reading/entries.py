@@ -16,7 +16,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from tabsync.audit.database.log import log_of
+from tabsync.audit.database.log import log_of, seal_rows
+from tabsync.audit.seals.chain import break_between
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation, relation_named
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 SQL = named(__package__, "reading.sql")
 _LIMITS = Limits(lock_timeout=1_000, statement_timeout=60_000)
+_LAST = 2**63 - 1
 _FIRST, _GROWS = 50_000, 4  # how many numbers the first range has, and how much larger the next one is
 
 _CONDITIONS = {
@@ -72,7 +74,10 @@ class Log:
             raise Refused(fact, "narrow it: --since, --table, --key") from None
 
     def page(self, filters: Mapping[str, str], limit: int, before: int | None = None) -> list[Facts]:
-        """The newest entries that fit, below a number. filters: by the names of _CONDITIONS, and by."""
+        """The newest entries that fit, below a number. filters: by the names of _CONDITIONS, and by.
+
+        Of a transaction they are of one history: of the newest in which its number was given.
+        """
         which, values = self._which(filters)
         several = [sql.SQL(" and ").join([which, one]) for one in self._by(filters)]
         upto = self._newest(filters.get("until"))
@@ -80,8 +85,9 @@ class Log:
         found: list[Facts] = []
         width = _FIRST
         direct = filters.keys() & {"key", "transaction"}  # an index of its own
-        while upto > 0 and len(found) < limit:
-            beyond = 0 if direct else max(0, upto - width)
+        floor = self._begin_of(filters["transaction"], upto) if "transaction" in filters else 0
+        while upto > floor and len(found) < limit:
+            beyond = floor if direct else max(0, upto - width)
             bounds = {"upto": upto, "beyond": beyond, "limit": limit - len(found)}
             barrier = sql.SQL("offset 0" if filters.keys() - {"since", "until"} and width > _FIRST else "")
             pages = [self.rows("page", which=one, barrier=barrier, **bounds, **values) for one in several]
@@ -89,6 +95,38 @@ class Log:
             found += [fitting[number] for number in sorted(fitting, reverse=True)[: limit - len(found)]]
             upto, width = beyond, width * _GROWS
         return found
+
+    def along(self, one: Facts) -> tuple[list[Facts], bool]:
+        """What the transaction of an entry did, by table; and whether another one has had its number since."""
+        if not one["transaction"]:
+            return [], False
+        history = self._history(one["id"])
+        newest = self._newest_of(one["transaction"], _LAST) or 0
+        found = self.rows("same_transaction", xid=one["transaction"], **history)
+        return found, history["upto"] is not None and newest > history["upto"]
+
+    def earlier(self, one: Facts) -> int | None:
+        """The newest entry of another transaction that had the number of an entry's, in a history before."""
+        return self._newest_of(one["transaction"], self._history(one["id"])["beyond"])
+
+    def moved(self) -> str:
+        """Why transactions count anew since the newest seal, "" when they don't: no seal has told the two apart yet."""
+        last = self.rows("last_seal")
+        here = seal_rows(self.connection, None, "cluster")[0]
+        return break_between(last[0]["cluster"], last[0]["timeline"], **here) if last else ""
+
+    def _begin_of(self, xid: str, upto: int) -> int:
+        """Behind which entry the newest history begins in which the number was given."""
+        newest = self._newest_of(xid, upto)
+        return int(self._history(newest)["beyond"]) if newest is not None else upto
+
+    def _history(self, number: int) -> Facts:
+        """Between which numbers the history of an entry is: {"beyond", "upto"}, None for one that goes on."""
+        return self.rows("history", id=number)[0]
+
+    def _newest_of(self, xid: str, upto: int) -> int | None:
+        newest: int | None = self.rows("newest_of", xid=xid, upto=upto)[0]["newest"]
+        return newest
 
     def _newest(self, until: str | None) -> int:
         found = self.rows("newest_before", until=until) if until else self.rows("newest")

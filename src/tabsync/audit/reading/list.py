@@ -46,7 +46,10 @@ def look_list(workspace: Workspace, request: List) -> Page:
     filters = filters_of(request)
     with reading(workspace) as log:
         found = log.page(filters, request.limit, request.before)
-    page = Page("audit list", {"filters": filters, "entries": found}, private=PRIVATE)
+        earlier = log.earlier(found[0]) if request.transaction and found else None
+        moved = log.moved() if request.transaction else ""
+    facts = {"filters": filters, "entries": found, "earlier": earlier}
+    page = Page("audit list", facts, private=PRIVATE)
     if not found:
         page.line("No entry of the audit log fits.")
         return page
@@ -59,6 +62,13 @@ def look_list(workspace: Workspace, request: List) -> Page:
     page.hint(f"one of them with its values: tabsync audit show {found[0]['id']}")
     if len(found) == request.limit:
         page.hint(f"older ones: --before {found[-1]['id']}")
+    if earlier:
+        page.note(
+            f"before the database was restored or failed over, another transaction had number {request.transaction}"
+        )
+        page.hint(f"to see that one: --before {earlier + 1}")
+    if moved:
+        page.note(f"{moved}: entries of two transactions may be mixed, until tabsync audit seal has run")
     return page
 
 

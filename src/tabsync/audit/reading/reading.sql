@@ -33,11 +33,27 @@ select l.id, l.created_at::text as at, l.action::text as action, l.table_name as
        l.old_value::jsonb as old, l.new_value::jsonb as new
   from {log} as l where l.id = %(id)s
 
+-- name: history
+-- Between which entries the history of one is, as the seals have it: in another cluster, and after a recovery, transactions
+-- count anew, so a number only counts within one. upto: null, it goes on.
+select coalesce(max(epoch_from) filter (where epoch_from < %(id)s::bigint), 0) as beyond,
+       min(epoch_from) filter (where epoch_from >= %(id)s::bigint) as upto
+  from tabsync_audit.seals where rows = 0
+
+-- name: newest_of
+-- The newest entry of a transaction's number, up to another entry.
+select max(l.id) as newest from {log} as l where l.xid = %(xid)s::text::xid8 and l.id <= %(upto)s::bigint
+
+-- name: last_seal
+-- Where the newest seal was made.
+select cluster, timeline from tabsync_audit.seals order by n desc limit 1
+
 -- name: same_transaction
 -- What else a transaction did, by table and action.
 select coalesce(l.table_name, l.entity_type::text) as "table", l.action::text as action, count(*) as entries,
        min(l.id) as first, max(l.id) as last
-  from {log} as l where l.xid = %(xid)s::text::xid8
+  from {log} as l
+ where l.xid = %(xid)s::text::xid8 and l.id > %(beyond)s::bigint and l.id <= coalesce(%(upto)s::bigint, l.id)
  group by 1, 2 order by 4 limit 50
 
 -- name: exported

@@ -34,8 +34,9 @@ def look_show(workspace: Workspace, request: Show) -> Page:
     """An entry with its values. Raises BadUsage when there is none, Refused where the log isn't installed."""
     with reading(workspace) as log:
         one = log.entry(request.id)
-        along = log.rows("same_transaction", xid=one["transaction"]) if one["transaction"] else []
-    page = Page("audit show", {"entry": one, "transaction": along}, private=PRIVATE)
+        along, later = log.along(one)
+        moved = log.moved() if along else ""
+    page = Page("audit show", {"entry": one, "transaction": along, "number_again": later}, private=PRIVATE)
     what = one["table"] or one["entity"]
     page.line((f"{one['action']} of {what}", "strong"), f" at {local_text(one['at'])}, entry {one['id']}")
     for line in told_of(one):
@@ -54,7 +55,13 @@ def look_show(workspace: Workspace, request: Show) -> Page:
             ],
             right=("Entries", "From", "To"),
         )
-    if command := restore_command(one):
+    if moved:
+        page.note(f"{moved}: entries of two transactions may be mixed, until tabsync audit seal has run")
+    if later:
+        page.note(
+            f"since the database was restored or failed over, another transaction had number {one['transaction']}"
+        )
+    elif command := restore_command(one):
         page.hint(f"to see what would be restored: {command} --dry-run")
     return page
 

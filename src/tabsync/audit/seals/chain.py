@@ -77,10 +77,13 @@ def entries(hashes: bytes) -> Iterator[tuple[int, bytes]]:
         yield int.from_bytes(hashes[at : at + 8], signed=True), hashes[at + 8 : at + ENTRY]
 
 
-def break_between(seal: Seal, cluster: str, timeline: int) -> str:
-    """Why the history that a seal belongs to has broken off, as the mark of the next one; "" when it goes on."""
-    if seal.cluster != cluster:
-        return f"restored into another database: {seal.cluster} became {cluster}"
-    if seal.timeline != timeline:
-        return f"recovered or failed over: timeline {seal.timeline} became {timeline}"
+def break_between(of: str, on: int, cluster: str, timeline: int) -> str:
+    """Why the history of a seal has broken off, as the mark of the next one; "" when it goes on.
+
+    of, on: the cluster and the timeline that the seal was made in; cluster, timeline: where we are.
+    """
+    if of != cluster:
+        return f"restored into another database: {of} became {cluster}"
+    if on != timeline:
+        return f"recovered or failed over: timeline {on} became {timeline}"
     return ""

@@ -163,7 +163,7 @@ def waiting(connection: Connection, log: Relation) -> Facts:
 def _opened(connection: Connection, log: Relation, last: Seal | None) -> list[Seal]:
     """The seals with which a history begins: the first one, or another after a restore. [] when it goes on."""
     where = seal_rows(connection, log, "cluster")[0]
-    mark = break_between(last, **where) if last else FIRST
+    mark = break_between(last.cluster, last.timeline, **where) if last else FIRST
     if not mark:
         return []
     # In another cluster transactions count anew. What came over is sealed to its end first; the numbers of entries

@@ -31,16 +31,18 @@ def show(request: Request, _: Responder, console: Annotated[Console, Depends(con
     """The newest entries that fit, without their values; a page has a hundred."""
     asked = {name: request.query_params.get(name, "").strip() for name in FIELDS}
     before = request.query_params.get("before", "")
-    problem, entries = "", []
+    problem, entries, earlier = "", [], None
     try:
         filters = filters_of(List(**asked))  # type: ignore[arg-type]  # these are its texts
         with reading(console.workspace) as log:
             number = int(before) if before.isdecimal() and len(before) < 19 else None
             entries = [_entry(one) for one in log.page(filters, _SHOWN, number)]
+            earlier = log.earlier(entries[0]) if asked["transaction"] and entries else None
     except BadUsage as error:
         problem = f"{error.fact}. {error.hint}"
     following = {name: text for name, text in asked.items() if text}
-    older = urlencode(following | {"before": str(entries[-1]["id"])}) if len(entries) == _SHOWN else ""
+    last = entries[-1]["id"] if len(entries) == _SHOWN else earlier + 1 if earlier else None
+    older = urlencode(following | {"before": str(last)}) if last else ""
     return page(request, "changes.html", asked=asked, entries=entries, problem=problem, older=older)
 
 
@@ -49,11 +51,12 @@ def one(number: int, request: Request, _: Admin, console: Annotated[Console, Dep
     """One entry with its values: these are for who may write them."""
     with reading(console.workspace) as log:
         found = log.entry(number)
-        along = log.rows("same_transaction", xid=found["transaction"]) if found["transaction"] else []
+        along, later = log.along(found)
     rows = [(name, value(before, _WIDE), value(after, _WIDE)) for name, before, after in differences(found)]
     context = {"one": _entry(found), "told": list(told_of(found)), "rows": rows, "along": along}
     secret = ", ".join(name for name, before, _after in rows if before == SECRET)
-    return page(request, "change.html", status=200, restorable=restorable(found), secret=secret, **context)
+    back = restorable(found) and not later  # else rows of the other transaction would be restored
+    return page(request, "change.html", status=200, restorable=back, secret=secret, **context)
 
 
 def _entry(one: Facts) -> Facts:
