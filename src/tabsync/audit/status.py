@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import psycopg
 
 from tabsync.audit.database.log import NOT_INSTALLED
 from tabsync.audit.database.schema import is_installed
-from tabsync.audit.database.setup import LOOKING, setup_of
+from tabsync.audit.database.setup import LOOKING, lacking, setup_of
 from tabsync.audit.drift import Drift, counted, drift
 from tabsync.audit.install import audit_of
 from tabsync.kernel.errors import Exit, NotAllowed, Refused, words_of
@@ -16,6 +17,7 @@ from tabsync.kernel.page import Page
 from tabsync.kernel.request import Nothing
 from tabsync.kernel.step import Facts
 from tabsync.manual.load import load
+from tabsync.manual.wiring import Audit
 from tabsync.postgres.catalog import identity
 from tabsync.postgres.connect import Connection
 
@@ -52,16 +54,25 @@ def look_status(workspace: Workspace, _request: Nothing) -> Page:
 
 def looked(connection: Connection, manual: Manual) -> tuple[list[Drift], Facts]:
     """The drift, and the numbers of the log. Raises Refused where it is not installed, NotAllowed."""
-    setup = setup_of(connection, audit_of(manual), manual.users, manual.hierarchy)
+    audit = audit_of(manual)
+    setup = setup_of(connection, audit, manual.users, manual.hierarchy, installed=True)
     try:
         if not is_installed(connection):
             raise Refused("the audit log is not installed in this database", NOT_INSTALLED)
-        return drift(connection, setup), counted(connection, setup) | {"tables": len(setup.tables)}
+        found = [*_renamed(connection, audit), *drift(connection, setup)]
+        return found, counted(connection, setup) | {"tables": len(setup.tables)}
     except psycopg.errors.InsufficientPrivilege as error:
         raise NotAllowed(
             f"what is installed of the audit log is not visible to this role: {words_of(error)}",
             "use the role that installed it, or a superuser",
         ) from None
+
+
+def _renamed(connection: Connection, audit: Audit) -> Iterator[Drift]:
+    """What the manual names, and the database doesn't have any more."""
+    for told, follows, hint in lacking(connection, audit):
+        told = f"{told}: {follows}" if follows else told
+        yield Drift(told, "", f"{hint}, then: tabsync audit repair")
 
 
 def _json(one: Drift) -> Facts:
