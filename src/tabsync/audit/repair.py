@@ -60,7 +60,7 @@ def plan_repair(workspace: Workspace, _request: Nothing) -> Planned[Workspace]:
         check_primary(connection)
         target = identity(connection)
         found, _ = looked(connection, manual)
-        setup = setup_of(connection, audit_of(manual), manual.users, manual.hierarchy)
+        setup = setup_of(connection, audit_of(manual), manual.users, manual.hierarchy, installed=True)
     parts = [part for part in _ORDER if any(one.part == part for one in found)]
     steps = [_step(part, setup, target, found) for part in parts]
     tables = {one.part.removeprefix("triggers ") for one in found if one.part.startswith("triggers ")}

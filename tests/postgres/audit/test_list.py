@@ -12,9 +12,11 @@ import pytest
 from tabsync.audit.reading import entries
 from tabsync.audit.reading.list import List, look_list
 from tabsync.audit.reading.show import Show, look_show
+from tabsync.audit.seals.seal import plan_seal
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import blocks_to_json, to_record
 from tabsync.kernel.plan import Plan
+from tabsync.kernel.request import Nothing
 from tabsync.kernel.runner import run
 from tabsync.kernel.step import Facts
 from tabsync.workspace import Workspace

@@ -25,11 +25,20 @@ def trigger_name(event: str) -> str:
     return f"tabsync_audit_{event}"
 
 
-def arguments(one: Audited) -> tuple[str, ...]:
-    """What a trigger tells its function: the table, what the log calls it, its key or keys, what is masked, and how."""
+def arguments(one: Audited, part: Relation) -> tuple[str, ...]:
+    """What a trigger tells its function: the table, what the log calls it, its key or keys, what is masked, and how.
+
+    part: the table or the partition that the trigger is on; by the last argument it knows that it was renamed since.
+    """
     key = one.keys[0] if len(one.keys) == 1 else ""
     mask = json.dumps(dict.fromkeys(one.secret, "(secret)"), ensure_ascii=False) if one.secret else ""
-    return str(one.relation), one.entity, key, _array(one.keys), mask
+    secret = _array(one.secret) if one.secret else ""
+    return str(one.relation), one.entity, key, _array(one.keys), mask, secret, own_name(part)
+
+
+def own_name(part: Relation) -> str:
+    """As a trigger compares the name of the table that it is on."""
+    return f"{part.schema}.{part.name}"
 
 
 def set_triggers(connection: Connection, setup: Setup, one: Audited) -> Facts:
@@ -44,7 +53,7 @@ def set_triggers(connection: Connection, setup: Setup, one: Audited) -> Facts:
 
 def _set(connection: Connection, setup: Setup, one: Audited, part: Relation) -> None:
     run(connection, "read_table", table=part.identifier(), owner=setup.owned_by())
-    told = sql.SQL(", ").join(map(sql.Literal, arguments(one)))
+    told = sql.SQL(", ").join(map(sql.Literal, arguments(one, part)))
     for event in EVENTS:
         name = sql.Identifier(trigger_name(event))
         called = {"function": sql.Identifier(function_name(event, one)), "arguments": told}
