@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tabsync.postgres import embedded
+from tabsync.postgres.installation import Installation
 from tabsync.system.account import Account, server_account
 from tabsync.system.claims import claim
 from tests.place import fast_place
@@ -49,8 +50,13 @@ def faketime() -> Path | None:
 
 
 @contextmanager
-def server_with_clock(library: Path, moment: datetime) -> Iterator[tuple[embedded.Server, Clock]]:
-    """A running PostgreSQL 17 that nothing else uses, where it is that moment, no earlier than it is here."""
+def server_with_clock(
+    library: Path, moment: datetime, installation: Installation | None = None
+) -> Iterator[tuple[embedded.Server, Clock]]:
+    """A running server that nothing else uses, where it is that moment, no earlier than it is here.
+
+    installation: None is the embedded 17.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="tabsync-clock-", dir=fast_place()) as temporary,
         pytest.MonkeyPatch.context() as patch,
@@ -61,7 +67,7 @@ def server_with_clock(library: Path, moment: datetime) -> Iterator[tuple[embedde
         clock.set(moment)
         held = claim(place / "server")
         assert held is not None
-        server = embedded.create(held.directory, settings=embedded.SCRATCH_SETTINGS)
+        server = embedded.create(held.directory, settings=embedded.SCRATCH_SETTINGS, installation=installation)
         postgres = server.installation.server_bindir(server_account()) / "postgres"
         wrapper = place / "postgres"
         wrapper.write_text(_WRAPPER.format(library=library, file=clock.file, postgres=postgres))

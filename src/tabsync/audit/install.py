@@ -56,7 +56,7 @@ PARTS: dict[str, tuple[str, Callable[[Connection, Setup], Facts], str, str]] = {
         _UNDO,
     ),
     "bound": (
-        "See that all entries are of this month or earlier",
+        "See that all entries are of a time before the end of this month, or of the next one",
         partition_log.bound,
         "alter table {log} add constraint tabsync_until check (created_at < ...) not valid; validate constraint",
         "alter table {log} drop constraint tabsync_until",

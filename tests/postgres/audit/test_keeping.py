@@ -81,7 +81,7 @@ def change(session: Session) -> str:
 
 def age(session: Session) -> None:
     """The first partition ends years ago: what was written by now is of that time."""
-    session.execute(f"drop table audit_logs_{first_of(clock.now(), 1):%Y_%m}")
+    session.execute(f"drop table if exists audit_logs_{first_of(clock.now(), 1):%Y_%m}")
     (name,) = session.execute(
         "select relname from pg_class where relname like 'audit_logs_until%' and relkind = 'r' limit 1"
     ).fetchone() or ("",)

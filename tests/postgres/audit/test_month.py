@@ -5,26 +5,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
 from tabsync.audit.database.months import AHEAD, first_of
+from tabsync.audit.install import Install, plan_install
+from tabsync.kernel.runner import run
 from tabsync.monitoring.judge import Level
 from tabsync.postgres import embedded
+from tabsync.postgres.installation import installations
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
 from tabsync.workspace import Workspace
 from tests.audited import install_profile
 from tests.conftest import _NO_LIMIT, missing
-from tests.postgres.audit.steps import repairs, status
+from tests.postgres.audit.steps import Silent, installs, repairs, status
 from tests.postgres.audit.test_alarms import levels
 from tests.postgres.audit.test_faults import ORDER
 from tests.sessions import connect
 from tests.set_clock import Clock, faketime, server_with_clock
 from tests.vanish import until
+from tests.whole import WHOLE
 
 _SIGN = "insert into users (email, full_name, role) values (%s, 'Ana', 'CUSTOMER') returning id::text"
 _CHANGE = "select tabsync_audit.change_role_as(%s, null, %s, 'ops', 'host', 'the month has changed')"
@@ -60,7 +64,7 @@ class Shop:
     def works(self, times: int = 5) -> None:
         """Wait until some more of both have come, whole since now."""
         orders, changes = self.orders + times, self.changes + times
-        until(lambda: (self.orders >= orders and self.changes >= changes) or self.refused)
+        until(lambda: (self.orders >= orders and self.changes >= changes) or self.refused, 60)
 
     def one(self, statement: str) -> object:
         with psycopg.connect(self.conninfo) as session:
@@ -96,26 +100,32 @@ class Shop:
             session.execute("delete from users where id = %s", [key])
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[tuple[embedded.Server, Clock]]:
+@pytest.fixture(params=(15, 17, 18) if WHOLE else (17,))
+def server(request: pytest.FixtureRequest) -> Iterator[tuple[embedded.Server, Clock]]:
     library = faketime()
-    if library is None:
-        missing("libfaketime")
+    found = [one for one in installations() if one.major == request.param and one.has_server]
+    if library is None or not found:
+        missing(f"libfaketime, or PostgreSQL {request.param}")
         return
-    with server_with_clock(library, datetime.now(UTC)) as (made, clock):
+    with server_with_clock(library, datetime.now(UTC), found[0]) as (made, clock):
         yield made, clock
 
 
 @pytest.fixture
-def shop(server: tuple[embedded.Server, Clock]) -> Shop:
+def empty(server: tuple[embedded.Server, Clock]) -> Shop:
+    """One without the audit log, where the month ends in five minutes."""
     made, clock = server
     clock.set(first_of(datetime.now(UTC), 1) - timedelta(minutes=5))
-    conninfo = made.conninfo()
-    with connect(conninfo, "tests", limits=_NO_LIMIT) as connection:
+    with connect(made.conninfo(), "tests", limits=_NO_LIMIT) as connection:
         apply_schema(connection)
         generate(connection, orders=300)
-    install_profile(conninfo)
-    return Shop(conninfo, clock)
+    return Shop(made.conninfo(), clock)
+
+
+@pytest.fixture
+def shop(empty: Shop) -> Shop:
+    install_profile(empty.conninfo)
+    return empty
 
 
 def test_the_month_changes(shop: Shop, workspaces: Callable[..., Workspace]) -> None:
@@ -128,7 +138,7 @@ def test_the_month_changes(shop: Shop, workspaces: Callable[..., Workspace]) -> 
     with shop.open():
         shop.clock.set(midnight - timedelta(seconds=0.2))
         shop.works()
-        until(lambda: shop.entries(midnight, first_of(midnight, 1)))
+        until(lambda: shop.entries(midnight, first_of(midnight, 1)), 60)
         shop.works()
         assert (shop.refused, status(workspace).exit_code) == ([], 0)
         late = first_of(midnight, AHEAD) + timedelta(days=2)  # the first month without a partition
@@ -174,3 +184,19 @@ def _without_a_default(shop: Shop, workspace: Workspace, late: datetime) -> None
         shop.works()
     assert (shop.refused, shop.orders > came, shop.changes > changed) == ([], True, True)
     assert status(workspace).data["drift"] == []
+
+
+def test_the_month_changes_while_it_is_installed(empty: Shop, workspaces: Callable[..., Workspace]) -> None:
+    """The application's own entries go on, and so does an install that was ended before the month's end."""
+    workspace = workspaces(empty.conninfo)
+    made = plan_install(workspace, Install()).plan
+    number = next(number for number, step in enumerate(made.steps, 1) if step.key == "bound")
+    run(replace(made, steps=made.steps[:number]), workspace, Silent()).raise_if_failed()
+    midnight = first_of(datetime.now(UTC), 1)
+    for later in (midnight + timedelta(minutes=1), first_of(midnight, 2) + timedelta(days=3)):
+        with psycopg.connect(empty.conninfo, autocommit=True) as session:
+            session.execute("insert into audit_logs (action, entity_type, entity_id) values ('X', 'Y', '1')")
+        empty.clock.set(later)
+    installs(workspace)
+    assert status(workspace).data["drift"] == []
+    assert empty.one("select count(*) from audit_logs where action = 'X'") == 2

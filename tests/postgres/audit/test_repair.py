@@ -132,7 +132,8 @@ def test_an_older_install_gets_its_indexes_partition_by_partition_whenever_it_di
         " where c.relname like 'audit_logs%' and (pg_get_indexdef(indexrelid) like '%(action, id)%'"
         " or pg_get_indexdef(indexrelid) like '%autosummarize%')"
     ).fetchone()
-    assert found == (12, 12)  # of the log, five partitions with the default one among them
+    parts = session.execute("select count(*) from pg_inherits where inhparent = 'audit_logs'::regclass").fetchone()
+    assert parts and found == (2 * (1 + parts[0]),) * 2  # of the log and of each partition
 
 
 def fill(session: Session, rows: int) -> None:

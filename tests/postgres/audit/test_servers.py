@@ -202,7 +202,8 @@ def test_a_standby(directory: Path) -> None:
         walk.audit("seal")
         with standby_of(primary, "audited_standby") as standby:
             here = Walk(directory, standby.conninfo())
-            until(lambda: here.sql("select count(*) from audit_logs") == walk.sql("select count(*) from audit_logs"))
+            both = "select count(*) from audit_logs"
+            until(lambda: here.sql(both) == walk.sql(both), 60)
             assert "IN ORDER" in here.audit("status").out
             (entry, *_) = here.audit("list", "--table", "users", "--json").json["entries"]
             here.audit("show", str(entry["id"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
@@ -43,6 +43,9 @@ ADDED = {
 }
 """The columns that the log gets, all nullable: a row from before the install has none of them."""
 
+_MARGIN = timedelta(days=14)
+"""For so long after its start an install may go on, or be interrupted, before its condition keeps an entry out."""
+
 
 def prepare(connection: Connection, setup: Setup) -> Facts:
     """Create the log where there is none, remember whose it was, and add our columns."""
@@ -73,19 +76,23 @@ def prepare(connection: Connection, setup: Setup) -> Facts:
 
 
 def bound(connection: Connection, setup: Setup) -> Facts:
-    """See that all its rows are of a time before a month's end, by a condition that is checked beside the writers."""
+    """See that all its rows are of a time before a month's end, by a condition that is checked beside the writers.
+
+    The application's own entries can't be later meanwhile, so it is the end of the month in which it is some days from
+    now, and one that comes soon is replaced.
+    """
     facts = table_facts(connection, setup.log) or {}
     if facts["kind"] == "p":
         return {"until": None}
     log = setup.log.identifier()
     checks = {one["name"]: one for one in rows(connection, "checks", oid=facts["oid"])}
     here = now(connection)
-    if "tabsync_until" in checks and _until(checks["tabsync_until"]) <= here:
-        run(connection, "drop_constraint", of=SQL, log=log, name=sql.Identifier("tabsync_until"))  # of a month ago
+    if "tabsync_until" in checks and _until(checks["tabsync_until"]) <= here + _MARGIN / 2:
+        run(connection, "drop_constraint", of=SQL, log=log, name=sql.Identifier("tabsync_until"))
         checks.pop("tabsync_until")
     if "tabsync_until" not in checks:
         newest = connection.execute(sql.SQL(SQL["newest"]).format(log=log)).fetchone() or (None, here)
-        until = first_of(max(filter(None, newest)), 1)
+        until = first_of(max(filter(None, (*newest, here + _MARGIN))), 1)
         limit = sql.Literal(written(until))
         patiently(connection, f"bound {setup.log}", lambda: run(connection, "check", of=SQL, log=log, until=limit))
     run(connection, "validate", of=SQL, log=log)
