@@ -196,3 +196,37 @@ def test_a_persons_values_are_masked_and_the_chain_knows_it(workspace: Workspace
             plan_erase(workspace, Erase(**{"key": wrong, "reason": "x"} | more))
     with pytest.raises(Refused, match="is the key"):
         plan_erase(workspace, Erase(key, "x", columns="id"))
+
+
+def test_what_the_application_wrote_itself_is_masked_too(workspace: Workspace, session: Session) -> None:
+    key = change(session)
+    written = (
+        "insert into audit_logs (action, entity_type, entity_id, old_value, new_value) values"
+        """ ('X', %s, %s, '{"email": "ana.b@example.com"}', '{"email": "other@example.com", "plan": "gold"}')"""
+    )
+    for entity, entity_id in (("User", key), ("User", "somebody else"), ("Order", key)):
+        session.execute(written, [entity, entity_id])
+    session.execute("begin; select set_config('tabsync.audit_change', 'a test', true)")
+    session.execute(  # as an application wrote it before the install: no transaction is known
+        "update audit_logs set entity_type = 'User', entity_id = %s, new_value = %s, table_name = null"
+        " where id = (select min(id) from audit_logs where xid is null)",
+        [key, '{"full_name": "Ana B"}'],
+    )
+    session.execute("commit")
+    anchors = seal(workspace)
+    request = Erase(key, "request of 2026-11-29")
+    (step,) = plan_erase(workspace, request).plan.steps
+    assert "in 3 of 3 entries" in step.title
+    assert "1 of them the application wrote itself, as User" in step.preview
+    assert "1 of them are from before the install: no seal covers them" in step.preview
+    page = erases(workspace, request)
+    assert (page.data["entries"], page.data["before_install"]) == (3, 1)
+    assert "no mark" in str(page.blocks)
+    assert session.execute("select count(*) from audit_logs where action = 'ERASE'").fetchone() == (2,)
+    assert erases(workspace, replace(request, columns="plan")).data["entries"] == 1  # a name of the application's
+    found = session.execute("select new_value from audit_logs where action = 'X' order by id").fetchall()
+    assert [one["email"] for (one,) in found] == ["(erased)", "other@example.com", "other@example.com"]
+    assert [one["plan"] for (one,) in found] == ["(erased)", "gold", "gold"]
+    assert session.execute("select count(*) from audit_logs where new_value->>'full_name' = 'Ana B'").fetchone() == (0,)
+    found_so = verdict(workspace, anchors + seal(workspace))
+    assert (found_so["wrong"], found_so["masked"]) == ("", 2)
