@@ -108,7 +108,7 @@ def erase(
             connection.execute(_SQL["why"], {"why": f"audit erase: {reason}"})
             values = {"table": table, "entity": entity, "key": key, "columns": columns, "reason": reason}
             found = _one(connection, log, "erase", values | {"actor": context.workspace.journal_actor()})
-    return {"table": table, "key": key, "columns": columns} | found
+    return {"table": table, "key": key, "columns": columns, "marks": len(found.pop("marks"))} | found
 
 
 def _what(manual: Manual, request: Erase) -> tuple[Relation, tuple[str, ...]]:
