@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tabsync.audit.database.functions import EVENTS, function_name
 from tabsync.audit.database.partitions import KEEP, KEPT, bounds
-from tabsync.audit.database.setup import OWNER, Setup, parts_of, rows, table_facts
+from tabsync.audit.database.setup import OWNER, Audited, Setup, parts_of, rows, table_facts
 from tabsync.audit.database.triggers import arguments, own_name, trigger_name
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
@@ -27,10 +27,10 @@ Wrong = tuple[str, str, str]
 def wrong_tables(connection: Connection, setup: Setup) -> Iterator[Wrong]:
     """All of it."""
     found = {(one["schema"], one["table"], one["name"]): one for one in rows(connection, "triggers", of=_SQL)}
-    yield from _columns(connection, setup)
+    yield from _columns(connection, setup, found)
     for one in setup.tables:
         for part in parts_of(connection, one.relation):
-            told = "".join(value.encode().hex() + "00" for value in arguments(one, part))
+            told = _told(one, part)
             for event in EVENTS:
                 there = found.pop((part.schema, part.name, trigger_name(event)), None)
                 function = f"{OWNER}.{function_name(event, one)}"
@@ -48,26 +48,26 @@ def wrong_tables(connection: Connection, setup: Setup) -> Iterator[Wrong]:
         yield _unaudited(relation, there)
 
 
-def _columns(connection: Connection, setup: Setup) -> Iterator[Wrong]:
+def _columns(connection: Connection, setup: Setup, found: dict[tuple[str, str, str], Facts]) -> Iterator[Wrong]:
     """Columns that the triggers were told at the install, and that were renamed or dropped since."""
-    wanted = {one.relation: one for one in setup.tables}
-    for one in rows(connection, "policy", of=_SQL):
-        relation = Relation(one["schema"], one["name"])
-        facts = table_facts(connection, relation)
-        if facts is None or relation not in wanted:
+    installed = {Relation(one["schema"], one["name"]): one for one in rows(connection, "policy", of=_SQL)}
+    for one in setup.tables:
+        relation, part = one.relation, f"triggers {one.relation}"
+        there = found.get((relation.schema, relation.name, trigger_name("insert")))
+        before, facts = installed.get(relation), table_facts(connection, relation)
+        if before is None or facts is None or there is None or there["arguments"] == _told(one, relation):
             continue
-        if gone := _gone(one["keys"], facts):
-            yield (
-                f"the entries of {relation} name no row since its key was changed: it has no column {gone}",
-                "policy",
-                "an UPDATE is a row gone and a row come until then",
-            )
-        if (gone := _gone(one["secret"], facts)) and not _gone(wanted[relation].secret, facts):
-            yield (
-                f"the entries of {relation} have no values but its key, since it has no column {gone}",
-                "policy",
-                "the manual names another one, and its triggers don't know it yet",
-            )
+        if gone := _gone(before["keys"], facts):
+            told = f"the entries of {relation} name no row since its key was changed: it has no column {gone}"
+            yield told, part, "an UPDATE is written as a DELETE and an INSERT until a repair"
+        if (gone := _gone(before["secret"], facts)) and not _gone(one.secret, facts):
+            told = f"the entries of {relation} have no values but its key, since it has no column {gone}"
+            yield told, part, "the manual names another one, and its triggers don't know it yet"
+
+
+def _told(one: Audited, part: Relation) -> str:
+    """The arguments of a trigger as pg_trigger.tgargs has them, in hexadecimal."""
+    return "".join(value.encode().hex() + "00" for value in arguments(one, part))
 
 
 def _gone(names: list[str] | tuple[str, ...], facts: Facts) -> str:

@@ -161,8 +161,9 @@ def test_a_table_that_is_renamed_is_recorded_until_the_manual_says(
     assert "there is no table public.staff, which the manual audits" in told(page)
     assert "public.workers was public.staff" in told(page)
     session.execute("drop table audit_logs_2027_02")
+    session.execute("alter table restaurants rename column id to its_id")
     repairs(workspace)  # the rest of it
-    assert "months ahead" not in told(status(workspace))
+    assert not [one for one in ("months ahead", "name no row") if one in told(status(workspace))]
     session.execute("update workers set left_at = now() where id = (select min(id) from workers)")
     assert entries(session)[-1]["table_name"] == "public.workers"
     other = edited(workspace, directory, ("| staff | must |", "| workers | must |"))

@@ -112,11 +112,12 @@ def erase(
             values = {"table": table, "entity": entity, "key": key, "columns": columns, "reason": reason}
             found = _one(connection, log, "erase", values | {"actor": context.workspace.journal_actor()})
             # Before the commit: a mark that the ledger doesn't know proves nothing, and one too many harms nothing.
-            if marks := found.pop("marks"):
+            marks = found.pop("marks")
+            if marks:
                 facts = {"digest": digest_of(marks), "entries": len(marks), "table": table, "reason": reason}
                 ledger, subject = context.workspace.ledger(), subject_of(target)
                 add_evidence(ledger, ERASED, subject, ok=True, facts=facts, run_id=context.run_id)
-    return {"table": table, "key": key, "columns": columns} | found
+    return {"table": table, "key": key, "columns": columns, "marks": len(marks)} | found
 
 
 def _what(manual: Manual, request: Erase) -> tuple[Relation, tuple[str, ...]]:

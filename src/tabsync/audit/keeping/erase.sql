@@ -44,7 +44,8 @@ with before as (
          statement_timestamp(), pg_current_xact_id(), 'function', %(table)s, %(actor)s, 'operator', %(reason)s
     from masked m where m.was <> m.hash and m.xid is not null
    order by m.id
+  returning new_value ->> 'id' as id, new_value ->> 'was' as was, new_value ->> 'now' as now
 )
 select count(*) filter (where was <> hash) as entries, count(*) filter (where was <> hash and xid is null) as before_install,
-       coalesce((select jsonb_agg(k.new_value) from marked k), '[]') as marks
+       (select coalesce(jsonb_agg(to_jsonb(k.*) order by k.id::bigint), '[]') from marked as k) as marks
   from masked
