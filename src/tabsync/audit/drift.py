@@ -14,7 +14,7 @@ from tabsync.audit.database.indexes import WORDS, lacking
 from tabsync.audit.database.months import AHEAD, first_of
 from tabsync.audit.database.partitions import bounds
 from tabsync.audit.database.privileges import OURS
-from tabsync.audit.database.schema import settings_of, user_type
+from tabsync.audit.database.schema import looseness, settings_of, user_type
 from tabsync.audit.database.setup import DATABASE, OWNER, Setup, beside, rows, table_facts
 from tabsync.audit.drift_tables import wrong_tables
 from tabsync.kernel.clock import iso, local
@@ -179,6 +179,8 @@ def _rights(connection: Connection, setup: Setup) -> Iterator[Drift]:
             "",
             "drop the cast, or give its function to a superuser",
         )
+    if setup.owner == OWNER and (may := looseness(connection)):
+        yield Drift(f"the role {OWNER}, which owns the log, may {', '.join(may)}", "role")
     for one in rows(connection, "members", of=SQL):
         yield Drift(f"{one['role']} is a member of {OWNER} and can change the log", weak=True)
 

@@ -104,6 +104,8 @@ def show_remove(done: Done[Workspace, Nothing]) -> Page:
     page.line(
         ("REMOVED", "strong good"), f": {done.results['log']['log'] or 'the log'} stays, and records nothing more"
     )
+    if role.get("of_others"):
+        page.note("the role tabsync_audit stays: it is not this role's to drop")
     if role["used_by"]:
         page.note(f"the role tabsync_audit stays: it owns things in {', '.join(role['used_by'])}")
     return page
@@ -169,8 +171,9 @@ def drop_role(context: Context, *, target: Facts) -> Facts:
     """Drop the role, unless it owns something yet. Gives where."""
     with context.workspace.connect("audit", BUILDING) as connection:
         prove_target(connection, target)
-        if not rows(connection, "may", of=DATABASE)[0]["there"]:
-            return {"used_by": []}
+        may = rows(connection, "may", of=DATABASE)[0]
+        if not may["there"] or not may["may_own"]:
+            return {"used_by": [], "of_others": may["there"]}
         owns = rows(connection, "owns", of=_SQL)
         here = [one["name"] for one in owns if one["here"] and one["owned"]]
         elsewhere = sorted({one["name"] for one in owns if not one["here"]})
