@@ -150,6 +150,16 @@ for each statement execute function tabsync_audit.keep()
 -- Also where session_replication_role is replica.
 alter table {table} enable always trigger {name}
 
+-- name: records
+-- Whether all that a table does is recorded already.
+select count(*) = 4 as whole from pg_trigger
+ where tgrelid = %(table)s::text::regclass and tgenabled = 'A' and tgname like 'tabsync\_audit\_%%'
+
+-- name: recorded_since
+-- Since when a table is recorded without a break that we know of.
+insert into tabsync_audit.settings (name, value) values ('recorded', jsonb_build_object(%(table)s::text, clock_timestamp()))
+on conflict (name) do update set value = settings.value || excluded.value
+
 -- name: settings
 -- What was kept.
 select name, value from tabsync_audit.settings order by name

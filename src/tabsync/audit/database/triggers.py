@@ -8,7 +8,7 @@ from psycopg import sql
 
 from tabsync.audit.database.functions import EVENTS, function_name
 from tabsync.audit.database.locks import patiently
-from tabsync.audit.database.setup import Audited, Setup, parts_of, run
+from tabsync.audit.database.setup import DATABASE, Audited, Setup, parts_of, rows, run
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
@@ -53,6 +53,7 @@ def set_triggers(connection: Connection, setup: Setup, one: Audited) -> Facts:
 
 def _set(connection: Connection, setup: Setup, one: Audited, part: Relation) -> None:
     run(connection, "read_table", table=part.identifier(), owner=setup.owned_by())
+    whole = rows(connection, "records", of=DATABASE, table=part.identifier().as_string(connection))[0]["whole"]
     told = sql.SQL(", ").join(map(sql.Literal, arguments(one, part)))
     for event in EVENTS:
         name = sql.Identifier(trigger_name(event))
@@ -63,6 +64,8 @@ def _set(connection: Connection, setup: Setup, one: Audited, part: Relation) -> 
             seen = {"event": sql.SQL(event), "referencing": sql.SQL(_SEES[event])}
             run(connection, "trigger", name=name, table=part.identifier(), **seen, **called)
         run(connection, "always", name=name, table=part.identifier())
+    if not whole:  # the lock on the table keeps writers out, so from now on is the truth
+        connection.execute(DATABASE["recorded_since"], {"table": str(one.relation)})
 
 
 def _array(names: tuple[str, ...]) -> str:
