@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from tabsync.audit.database.kept import due_for_archive
 from tabsync.audit.database.log import NOT_INSTALLED
 from tabsync.audit.database.schema import is_installed, settings_of
 from tabsync.audit.database.setup import LOOKING, Setup, setup_of
 from tabsync.audit.drift import Drift, counted, drift
 from tabsync.audit.install import audit_of
-from tabsync.audit.keeping.archive import due_for_archive
 from tabsync.kernel.errors import Exit, NotAllowed, Refused, words_of
 from tabsync.kernel.page import Page
 from tabsync.kernel.request import Nothing

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from psycopg.types.json import Jsonb
 
+from tabsync.audit.database.kept import due_for_archive, longest_kept
 from tabsync.audit.database.locks import WORKING
 from tabsync.audit.database.log import log_of
-from tabsync.audit.database.partitions import bounds, now
 from tabsync.audit.database.schema import settings_of
 from tabsync.audit.database.setup import LOOKING
 from tabsync.audit.install import audit_of
@@ -25,9 +25,7 @@ from tabsync.kernel.request import Option
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_bytes, human_seconds
 from tabsync.manual.load import load
-from tabsync.manual.wiring import Audit
 from tabsync.postgres.catalog import Relation, check_primary, identity, prove_target
-from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
 
 if TYPE_CHECKING:
@@ -104,20 +102,6 @@ def hold(context: Context, *, target: Facts, reason: str) -> Facts:
         else:
             connection.execute(_SQL["release"])
     return {"hold": bool(reason), "told": reason or "months may go, and values may be masked"}
-
-
-def due_for_archive(connection: Connection, log: Relation, audit: Audit) -> list[Facts]:
-    """The partitions whose entries are all older than the manual keeps them; a legal hold is not asked about."""
-    longest, moment = longest_kept(audit), now(connection)
-    if longest is None:
-        return []
-    return [one for one in bounds(connection, log) if one["until"] and one["until"] + longest <= moment]
-
-
-def longest_kept(audit: Audit) -> timedelta | None:
-    """The longest time of the manual's tables: a month has entries of all of them. None: for ever."""
-    times = [one.kept for one in audit.tables]
-    return None if any(one is None for one in times) else max(one for one in times if one is not None)
 
 
 def _held(request: Archive, target: Facts, kept: Any) -> Planned[Workspace]:
