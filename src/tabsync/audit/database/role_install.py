@@ -47,6 +47,9 @@ def told(connection: Connection, setup: Setup) -> list[str]:
     where = where_of(connection, setup.users, setup)
     free = f"{quoted(where.users_owner)}, who owns {relation_named(setup.users.table)}, can still change every role"
     told = role_grants.told(setup.users, role_grants.update_grants(connection, setup.users))
+    facts = table_facts(connection, relation_named(setup.users.table)) or {}
+    for child in rows(connection, "children", oid=facts["oid"]):
+        told.append(f"{child['name']} inherits from it: who may write to it directly changes roles there unguarded")
     return [f"{free}: an application that logs in as the owner is not guarded, only recorded", *told]
 
 
