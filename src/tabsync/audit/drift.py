@@ -177,7 +177,7 @@ def _rights(connection: Connection, setup: Setup) -> Iterator[Drift]:
         yield Drift(
             f"the type {one['type']} has a cast to JSON, {one['function']}, which runs as the owner of the log",
             "",
-            "drop the cast, or give its function to a superuser",
+            "drop the cast",
         )
     for one in rows(connection, "members", of=SQL):
         yield Drift(f"{one['role']} is a member of {OWNER} and can change the log", weak=True)
