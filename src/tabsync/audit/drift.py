@@ -177,7 +177,7 @@ def _rights(connection: Connection, setup: Setup) -> Iterator[Drift]:
         yield Drift(
             f"the type {one['type']} has a cast to JSON, {one['function']}, which runs as the owner of the log",
             "",
-            "drop the cast, or give its function to a superuser",
+            "drop the cast",
         )
     if setup.owner == OWNER and (may := looseness(connection)):
         yield Drift(f"the role {OWNER}, which owns the log, may {', '.join(may)}", "role")

@@ -96,6 +96,8 @@ def functions(log: Relation, user_type: str) -> Iterator[Function]:
     yield Function("who", who, "record", "out actor text, out how text", "stable")
     only_key = _without_comment(_SQL["only_key"])
     yield Function("only_key", only_key, "jsonb", "image jsonb, keys text[]", "immutable", definer=False)
+    stops = _without_comment(_SQL["stops_cast"])
+    yield Function("stops_cast", stops, "boolean", "kind oid, called oid", definer=False)
     for name, block in (("keep", "keep"), ("kept", "kept_update")):
         yield Function(name, _text(block, log=log.identifier()))
 
@@ -137,7 +139,7 @@ def _body(kind: _Kind, log: Relation, user_type: str) -> str:
     user_id = sql.SQL(_user_id(user_type))
     table = _sql("table")
     parts: dict[str, sql.Composable] = {"insert_into": _sql("insert_into", log=log.identifier())}
-    parts |= {"who": _sql("who", table=table)}
+    parts |= {"who": _sql("who", table=table), "no_cast": _sql("no_cast")}
     if truncates:
         parts |= {"log_name": sql.Literal(log.identifier().as_string(None)), "table": table}
     else:

@@ -69,19 +69,38 @@ end
   insert into {log} (user_id, action, entity_type, entity_id, old_value, new_value, created_at, xid, origin, table_name,
                      db_user, db_role, app, client, actor, actor_how)
 
+-- name: no_cast
+-- A row becomes JSON by the casts that its types have, as whoever runs this: one of a user's own would run as the log's
+-- owner. Nothing in it is of the rows, so it is asked once and before any row is read; only where there is such a cast
+-- is the function called, and that fails. 114: json. https://www.postgresql.org/docs/current/functions-json.html
+not exists (select from pg_cast c where c.castsource >= 16384 and c.casttarget = 114
+                             and tabsync_audit.stops_cast(c.castsource, c.castfunc))
+
+-- name: stops_cast
+-- Only a superuser makes functions in C: 12 and 13 are the languages internal and c.
+begin
+  if exists (select from pg_proc p where p.oid = called and p.prolang not in (12, 13)) then
+    raise exception 'the type % has a cast to JSON, %, which would run as the owner of the audit log', kind::regtype,
+      called::regprocedure using errcode = 'insufficient_privilege', hint = 'Drop the cast.';
+  end if;
+  return false;
+end
+
 -- name: insert
 -- The rows that came. offset 0: each row becomes JSON once, and not as often as it is named.
   {insert_into}
   select {user_id}, 'INSERT', tg_argv[1], {entity_id}, null, {image},
          {who}
-    from (select to_jsonb(n.*) as j from tabsync_new n offset 0) r;
+    from (select to_jsonb(n.*) as j from tabsync_new n offset 0) r
+   where {no_cast};
 
 -- name: delete
 -- The rows that are gone.
   {insert_into}
   select {user_id}, 'DELETE', tg_argv[1], {entity_id}, {image}, null,
          {who}
-    from (select to_jsonb(o.*) as j from tabsync_old o offset 0) r;
+    from (select to_jsonb(o.*) as j from tabsync_old o offset 0) r
+   where {no_cast};
 
 -- name: update
 -- Both are paired by their key, and only what differs is kept; a key that changed is a row gone and a row come. What
@@ -99,7 +118,7 @@ end
       select {changed}
         from jsonb_each(r.o) e
        where r.n is not null and e.value::text is distinct from (r.n -> e.key)::text) d on true
-   where r.o is null or r.n is null or d.o is not null;
+   where {no_cast} and (r.o is null or r.n is null or d.o is not null);
 
 -- name: image
 -- A whole row, its secrets masked. One that is not a column any more may have another name now: then nothing is shown but
@@ -177,7 +196,8 @@ case when tg_table_schema || '.' || tg_table_name <> tg_argv[6]
                   else tabsync_audit.only_key(r.j, $4::text[]) end, null, statement_timestamp(), $6, 'trigger', $7,
              session_user, nullif(current_setting('role'), 'none'), current_setting('application_name'),
              inet_client_addr(), $8, $9
-        from (select to_jsonb(t.*) as j from only %I.%I t offset 0) r $q$, {log_name}, tg_table_schema, tg_table_name)
+        from (select to_jsonb(t.*) as j from only %I.%I t offset 0) r
+       where {no_cast} $q$, {log_name}, tg_table_schema, tg_table_name)
       using {user_id}, tg_argv[1], tg_argv[2], tg_argv[3], tg_argv[4], pg_current_xact_id(), {table}, v_who[1], v_who[2],
             tg_argv[5];
   else

@@ -70,7 +70,7 @@ def check_tables(connection: Connection, setup: Setup) -> None:
     for cast in rows(connection, "casts"):
         raise Refused(
             f"the type {cast['type']} has a cast to JSON, {cast['function']}, which would run as the owner of the log",
-            "drop the cast, or give its function to a superuser",
+            "drop the cast",
         )
 
 
