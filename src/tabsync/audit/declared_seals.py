@@ -29,7 +29,10 @@ SEALS: tuple[Procedure, ...] = (
             "Every sealed entry is hashed anew. Found are entries that were changed, removed, added or moved, seals "
             "that are missing, and, by the heads noted in the ledger and in the backups, an end that was cut off and a "
             "chain that was computed anew. What can't be known is said: entries from before the first seal, and since "
-            "the last.\n\nExit code 0: all is as it was sealed. 1: something was changed, or nothing is sealed."
+            "the last."
+            "\n\nWith --file an exported file is checked in the same way, without a database; that it is whole is "
+            "known where the ledger has its SHA-256."
+            "\n\nExit code 0: all is as it was sealed. 1: something was changed, or nothing is sealed."
         ),
         request="tabsync.audit.seals.verify:Verify",
         takes="database dry-run json",

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from psycopg import sql
 
 from tabsync.audit.database import role_install
-from tabsync.audit.database.functions import EVENTS, function_name, functions
+from tabsync.audit.database.functions import functions
 from tabsync.audit.database.indexes import WORDS, lacking
 from tabsync.audit.database.months import AHEAD, first_of
-from tabsync.audit.database.partitions import KEEP, KEPT, bounds
+from tabsync.audit.database.partitions import bounds
 from tabsync.audit.database.privileges import OURS
-from tabsync.audit.database.schema import settings_of, user_type
-from tabsync.audit.database.setup import DATABASE, OWNER, Setup, beside, parts_of, rows, table_facts
-from tabsync.audit.database.triggers import arguments, trigger_name
+from tabsync.audit.database.schema import looseness, settings_of, user_type
+from tabsync.audit.database.setup import DATABASE, OWNER, Setup, beside, rows, table_facts
+from tabsync.audit.drift_tables import wrong_tables
 from tabsync.kernel.clock import iso, local
+from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation, relation_named
 from tabsync.postgres.connect import Connection
@@ -26,12 +27,6 @@ from tabsync.postgres.queries import named
 SQL = named(__package__, "drift.sql")
 MOST = 100_000
 """Rows of the default partition are counted up to here."""
-
-_STATES = {
-    "D": "is disabled",
-    "O": "is skipped where session_replication_role is replica",
-    "R": "fires only where session_replication_role is replica",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +45,22 @@ class Drift:
 
 def drift(connection: Connection, setup: Setup) -> list[Drift]:
     """All that differs from what `audit install` would make of the manual today."""
-    return [
+    found = [
         *_policy(connection, setup),
-        *_triggers(connection, setup),
+        *(Drift(*one) for one in wrong_tables(connection, setup)),
         *_functions(connection, setup),
         *_log(connection, setup),
         *_months(connection, setup),
         *_gaps(connection),
         *_rights(connection, setup),
-        *(Drift(told, "users") for told in role_install.drift(connection, setup)),
+        *_users(connection, setup),
         *_new_tables(connection, setup),
         *_subscriptions(connection, setup),
     ]
+    if setup.missing:  # what a person has renamed would lose its triggers
+        first = "correct the manual first"
+        found = [replace(one, part="", hint=one.hint or first) if one.part == "policy" else one for one in found]
+    return found
 
 
 def counted(connection: Connection, setup: Setup) -> Facts:
@@ -104,42 +103,11 @@ def _policy(connection: Connection, setup: Setup) -> Iterator[Drift]:
             yield Drift(f"{one.relation} is audited by the manual, and not in the database", "policy")
         elif changed := [name for name, value in wanted.items() if found[name] != value]:
             yield Drift(f"{one.relation} was installed with another {', '.join(changed)}", "policy")
-    for relation in there:
+    for relation in there.keys() - set(setup.missing):
         yield Drift(f"{relation} is audited in the database, and not by the manual", "policy")
     ranks = {one["role"]: (set(one["above"]), one["sign_up"]) for one in rows(connection, "roles", of=SQL)}
     if ranks != {one.role: (set(one.above), one.sign_up) for one in setup.roles}:
         yield Drift("the roles of the manual have changed since the install", "policy")
-
-
-def _triggers(connection: Connection, setup: Setup) -> Iterator[Drift]:
-    found = {(one["schema"], one["table"], one["name"]): one for one in rows(connection, "triggers", of=SQL)}
-    for one in setup.tables:
-        parts = parts_of(connection, one.relation)
-        told = "".join(value.encode().hex() + "00" for value in arguments(one))
-        for part in parts:
-            for event in EVENTS:
-                there = found.pop((part.schema, part.name, trigger_name(event)), None)
-                function = f"{OWNER}.{function_name(event, one)}"
-                if why := _wrong(there, function, told):
-                    yield Drift(f"the trigger {trigger_name(event)} on {part} {why}", f"triggers {one.relation}")
-    for part in [setup.log, *(Relation(one["schema"], one["name"]) for one in bounds(connection, setup.log))]:
-        for name, function in ((KEEP, "keep"), (f"{KEPT}_update", "kept"), (f"{KEPT}_delete", "kept")):
-            there = found.pop((part.schema, part.name, name), None)
-            if why := _wrong(there, f"{OWNER}.{function}", ""):
-                yield Drift(f"the trigger {name} on {part} {why}: entries of the log could be changed", "log")
-    for schema, table, name in found:
-        if name.startswith("tabsync_audit"):
-            yield Drift(f"{Relation(schema, table)} has the trigger {name}, and is not audited by the manual", "policy")
-
-
-def _wrong(there: Facts | None, function: str, told: str) -> str:
-    if there is None:
-        return "is missing"
-    if there["enabled"] != "A":
-        return _STATES.get(there["enabled"], "is not ENABLE ALWAYS")
-    if there["function"] != function:
-        return f"calls {there['function']} instead of {function}"
-    return "was created with other arguments" if there["arguments"] != told else ""
 
 
 def _functions(connection: Connection, setup: Setup) -> Iterator[Drift]:
@@ -211,8 +179,17 @@ def _rights(connection: Connection, setup: Setup) -> Iterator[Drift]:
             "",
             "drop the cast, or give its function to a superuser",
         )
+    if setup.owner == OWNER and (may := looseness(connection)):
+        yield Drift(f"the role {OWNER}, which owns the log, may {', '.join(may)}", "role")
     for one in rows(connection, "members", of=SQL):
         yield Drift(f"{one['role']} is a member of {OWNER} and can change the log", weak=True)
+
+
+def _users(connection: Connection, setup: Setup) -> list[Drift]:
+    try:
+        return [Drift(told, "users") for told in role_install.drift(connection, setup)]
+    except BadUsage as error:
+        return [Drift(error.fact, "", f"{error.hint}; until then no role can be changed")]
 
 
 def _new_tables(connection: Connection, setup: Setup) -> Iterator[Drift]:

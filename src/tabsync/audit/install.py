@@ -12,6 +12,7 @@ from tabsync.audit.database import partition_log, role_install, schema, triggers
 from tabsync.audit.database.locks import BUILDING, LONGEST
 from tabsync.audit.database.refuse import check_log, check_tables, weaker
 from tabsync.audit.database.setup import DATABASE, LOOKING, Audited, Setup, rows, setup_from_json, setup_of
+from tabsync.audit.database.trust import check_ours
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan
@@ -107,6 +108,7 @@ def plan_install(workspace: Workspace, request: Install) -> Planned[Workspace]:
     with workspace.connect("audit", LOOKING) as connection:
         check_primary(connection)
         target = identity(connection)
+        check_ours(connection)
         setup = setup_of(connection, audit, manual.users, manual.hierarchy)
         check_log(connection, setup)
         check_tables(connection, setup)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -13,6 +14,8 @@ from tabsync.audit.database.partitions import covered
 from tabsync.audit.database.privileges import close, role_named
 from tabsync.audit.database.schema import is_installed, settings_of
 from tabsync.audit.database.setup import DATABASE, LOOKING, Setup, parts_of, rows, run, table_facts
+from tabsync.audit.seals.outside import note_removed
+from tabsync.kernel.clock import now
 from tabsync.kernel.errors import FailedPartway, Refused, words_of
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan
@@ -22,6 +25,7 @@ from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.postgres.catalog import Relation, check_primary, identity, prove_target, relation_named
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
+from tabsync.stores.manifest import subject_of
 
 if TYPE_CHECKING:
     from tabsync.workspace import Context, Workspace
@@ -100,6 +104,8 @@ def show_remove(done: Done[Workspace, Nothing]) -> Page:
     page.line(
         ("REMOVED", "strong good"), f": {done.results['log']['log'] or 'the log'} stays, and records nothing more"
     )
+    if role.get("of_others"):
+        page.note("the role tabsync_audit stays: it is not this role's to drop")
     if role["used_by"]:
         page.note(f"the role tabsync_audit stays: it owns things in {', '.join(role['used_by'])}")
     return page
@@ -151,6 +157,8 @@ def drop_schema(context: Context, *, target: Facts) -> Facts:
                     else:
                         run(connection, "drop", of=_SQL, **names)
                 run(connection, "drop_schema", of=_SQL)
+                at = now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+                note_removed(context.workspace.ledger(), subject_of(target), at, context.run_id)
         except psycopg.errors.DependentObjectsStillExist as error:
             raise FailedPartway(
                 f"something depends on the schema tabsync_audit: {words_of(error)}",
@@ -163,8 +171,9 @@ def drop_role(context: Context, *, target: Facts) -> Facts:
     """Drop the role, unless it owns something yet. Gives where."""
     with context.workspace.connect("audit", BUILDING) as connection:
         prove_target(connection, target)
-        if not rows(connection, "may", of=DATABASE)[0]["there"]:
-            return {"used_by": []}
+        may = rows(connection, "may", of=DATABASE)[0]
+        if not may["there"] or not may["may_own"]:
+            return {"used_by": [], "of_others": may["there"]}
         owns = rows(connection, "owns", of=_SQL)
         here = [one["name"] for one in owns if one["here"] and one["owned"]]
         elsewhere = sorted({one["name"] for one in owns if not one["here"]})

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tabsync.workspace import Context, Workspace
 
 _PARTS = {
+    "role": ("Take from the role tabsync_audit what it should not have", "alter role tabsync_audit nologin ..."),
     "policy": ("Write down what the manual audits", "write tabsync_audit.tables and roles anew"),
     "functions": ("Create the functions anew", "create or replace function tabsync_audit...."),
     "log": ("Give the log to its owner, and let it only grow", "alter table ... owner to; revoke; create trigger ..."),
@@ -60,11 +61,11 @@ def plan_repair(workspace: Workspace, _request: Nothing) -> Planned[Workspace]:
         check_primary(connection)
         target = identity(connection)
         found, _ = looked(connection, manual)
-        setup = setup_of(connection, audit_of(manual), manual.users, manual.hierarchy)
+        setup = setup_of(connection, audit_of(manual), manual.users, manual.hierarchy, installed=True)
     parts = [part for part in _ORDER if any(one.part == part for one in found)]
     steps = [_step(part, setup, target, found) for part in parts]
     tables = {one.part.removeprefix("triggers ") for one in found if one.part.startswith("triggers ")}
-    at = sum(part in ("policy", "functions") for part in parts)
+    at = sum(part in ("role", "policy", "functions") for part in parts)
     steps[at:at] = [trigger_step(one, setup, target) for one in setup.tables if str(one.relation) in tables]
     left = tuple(f"{one.told}: {one.hint}" if one.hint else one.told for one in found if not one.part)
     count = "1 thing" if len(found) - len(left) == 1 else f"{len(found) - len(left)} things"
@@ -109,7 +110,13 @@ def _gaps(connection: Connection, _setup: Setup) -> Facts:
     return {}
 
 
+def _role(connection: Connection, _setup: Setup) -> Facts:
+    schema.tame(connection)
+    return {}
+
+
 _REPAIRS = {
+    "role": _role,
     "policy": _policy,
     "functions": schema.make_functions,
     "log": _take_over,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from tabsync.audit.database.kept import due_for_archive
+from tabsync.audit.database.due import due_for_archive
 from tabsync.audit.database.log import NOT_INSTALLED
 from tabsync.audit.database.schema import is_installed, settings_of
-from tabsync.audit.database.setup import LOOKING, Setup, setup_of
+from tabsync.audit.database.setup import LOOKING, Setup, lacking, setup_of
 from tabsync.audit.drift import Drift, counted, drift
 from tabsync.audit.install import audit_of
 from tabsync.kernel.errors import Exit, NotAllowed, Refused, words_of
@@ -56,11 +56,11 @@ def look_status(workspace: Workspace, _request: Nothing) -> Page:
 def looked(connection: Connection, manual: Manual) -> tuple[list[Drift], Facts]:
     """The drift, and the numbers of the log. Raises Refused where it is not installed, NotAllowed."""
     audit = audit_of(manual)
-    setup = setup_of(connection, audit, manual.users, manual.hierarchy)
+    setup = setup_of(connection, audit, manual.users, manual.hierarchy, installed=True)
     try:
         if not is_installed(connection):
             raise Refused("the audit log is not installed in this database", NOT_INSTALLED)
-        found = [*drift(connection, setup), *_old(connection, setup, audit)]
+        found = [*_renamed(connection, audit), *drift(connection, setup), *_old(connection, setup, audit)]
         return found, counted(connection, setup) | {"tables": len(setup.tables)}
     except psycopg.errors.InsufficientPrivilege as error:
         raise NotAllowed(
@@ -77,6 +77,13 @@ def _old(connection: Connection, setup: Setup, audit: Audit) -> Iterator[Drift]:
         yield Drift(
             f"{count} older than the manual keeps entries; to move to the store: tabsync audit archive", weak=True
         )
+
+
+def _renamed(connection: Connection, audit: Audit) -> Iterator[Drift]:
+    """What the manual names, and the database doesn't have any more."""
+    for told, follows, hint in lacking(connection, audit):
+        told = f"{told}: {follows}" if follows else told
+        yield Drift(told, "", f"{hint}, then: tabsync audit repair")
 
 
 def _json(one: Drift) -> Facts:

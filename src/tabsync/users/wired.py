@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from tabsync.audit.database.trust import check_called, check_ours
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
 from tabsync.kernel.step import Facts
 from tabsync.manual.load import load
@@ -148,6 +149,7 @@ def told_of(connection: Connection, manual: Manual, keys: Sequence[str], limit: 
 
 def log_of(connection: Connection) -> str:
     """The audit log's table, as the manual names tables; "" where it is not installed, or not to be seen."""
+    check_ours(connection)
     with connection.cursor(row_factory=dict_row) as cursor:
         readable = cursor.execute(SQL["installed"]).fetchone()
         found = cursor.execute(SQL["log"]).fetchone() if readable and readable["readable"] else None
@@ -155,7 +157,8 @@ def log_of(connection: Connection) -> str:
 
 
 def check_ready(connection: Connection, what: str = "installed") -> None:
-    """See that the guarded functions can be called. Raises Refused, NotAllowed."""
+    """See that the guarded functions can be called, and are ours. Raises Refused, NotAllowed."""
+    check_ours(connection)
     with connection.cursor(row_factory=dict_row) as cursor:
         found = cursor.execute(SQL["ready"]).fetchone() or {}
     if not found.get(what):
@@ -165,6 +168,8 @@ def check_ready(connection: Connection, what: str = "installed") -> None:
         )
     if not found.get("allowed"):
         raise NotAllowed("this role may not change the role of a user", "use the role that ran tabsync audit install")
+    for name in ("change_role_as", "create_admin_as", *(("disable_user_as",) if found.get("disables") else ())):
+        check_called(connection, name)
 
 
 def _found(connection: Connection, wiring: UserWiring, **asked: Any) -> list[User]:

@@ -9,8 +9,9 @@ from contextlib import suppress
 import psycopg
 
 from tabsync.audit.database.log import log_of
+from tabsync.audit.seals.outside import Outside
 from tabsync.audit.seals.seal import anchor_of, sealed
-from tabsync.audit.seals.verify import verified
+from tabsync.audit.seals.verified import verified
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import connect
 
@@ -59,11 +60,11 @@ def crowd(conninfo: str, rows: int, *, seed: int, writers: int = 4, most: int = 
     with connect(conninfo, "audit") as session:
         while any(one.is_alive() for one in threads):
             seals += list(sealed(session, log_of(session)))
-            wrong = wrong or verified(session, [anchor_of(one) for one in seals[-50:]])["wrong"]
+            wrong = wrong or verified(session, Outside(tuple(anchor_of(one) for one in seals[-50:])))["wrong"]
             times += 1
         for one in threads:
             one.join()
         seals += list(sealed(session, log_of(session)))
-        wrong = wrong or verified(session, [anchor_of(one) for one in seals[-50:]])["wrong"]
+        wrong = wrong or verified(session, Outside(tuple(anchor_of(one) for one in seals[-50:])))["wrong"]
     found = {"written": kept[0], "rows": sum(one.rows for one in seals)}
     return found | {"seals": len(seals), "verified": times, "wrong": wrong}

@@ -52,6 +52,14 @@ def test_a_change_that_was_not_recorded_is_told(audited_database: Callable[..., 
     assert levels(conninfo)["Changes not recorded"] is Level.WARNING
 
 
+@pytest.mark.parametrize("column", ["password_hash", "id"])
+def test_a_column_that_the_triggers_miss_is_told(column: str, audited_database: Callable[..., str]) -> None:
+    conninfo = audited_database()
+    with psycopg.connect(conninfo, autocommit=True) as session:
+        session.execute(f"alter table users rename column {column} to another")
+    assert levels(conninfo)["Audit triggers not firing"] is Level.WARNING
+
+
 @pytest.mark.parametrize("title", WRONG)
 def test_it_is_beyond_its_bound(title: str, audited_database: Callable[..., str]) -> None:
     conninfo = audited_database()

@@ -16,8 +16,9 @@ from tabsync.audit.database.log import log_of
 from tabsync.audit.database.setup import setup_of
 from tabsync.audit.drift import drift
 from tabsync.audit.install import PARTS
+from tabsync.audit.seals.outside import Outside
 from tabsync.audit.seals.seal import sealed
-from tabsync.audit.seals.verify import verified
+from tabsync.audit.seals.verified import verified
 from tabsync.manual.model import Hierarchy
 from tabsync.postgres.connect import connect
 from tabsync.system.account import server_account
@@ -96,7 +97,7 @@ def _run(conninfo: str, directory: Path) -> None:
                     assert proof.read_text() == ""
         assert [one.told for one in drift(connection, setup) if not one.weak] == []
         seals = list(sealed(connection, log_of(connection)))
-        assert verified(connection, []).get("wrong") == ""
+        assert verified(connection, Outside()).get("wrong") == ""
         assert sum(one.rows for one in seals) == 4 * (2 + 1 + 2 + 2 + 2 + 1)
         assert connection.execute("select last_value from tabsync_audit.gaps").fetchone() == (0,)
     assert proof.read_text() == ""

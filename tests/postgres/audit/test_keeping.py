@@ -15,8 +15,9 @@ from tabsync.audit.database.log import log_of
 from tabsync.audit.database.months import first_of
 from tabsync.audit.keeping.archive import Archive, plan_archive, show_archive
 from tabsync.audit.keeping.erase import Erase, plan_erase, show_erase
+from tabsync.audit.seals.outside import Outside
 from tabsync.audit.seals.seal import anchor_of, sealed
-from tabsync.audit.seals.verify import verified
+from tabsync.audit.seals.verified import verified
 from tabsync.kernel import clock
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import Page
@@ -24,7 +25,9 @@ from tabsync.kernel.plan import plan_from_json
 from tabsync.kernel.procedure import Done
 from tabsync.kernel.runner import run
 from tabsync.kernel.step import Facts
+from tabsync.postgres.catalog import identity
 from tabsync.stores.keys import Keys, new_identity
+from tabsync.stores.manifest import subject_of
 from tabsync.workspace import Workspace
 from tests.postgres.audit.steps import Died, Silent, dies_at, status
 
@@ -64,7 +67,7 @@ def seal(workspace: Workspace) -> list[Facts]:
 
 def verdict(workspace: Workspace, anchors: list[Facts]) -> Facts:
     with workspace.connect("tests") as connection:
-        return verified(connection, anchors)
+        return verified(connection, Outside(tuple(anchors)))
 
 
 def change(session: Session) -> str:
@@ -108,7 +111,8 @@ def test_a_month_goes_to_the_store_and_the_chain_stays_whole(
     page = archives(workspace)
     assert before and page.data["archived"][0]["rows"] == before[0] > 100
     assert session.execute("select count(*) from audit_logs where created_at < '2025-01-01'").fetchone() == (0,)
-    names = sorted(one.name for one in workspace.store().files(f"audit/{session.info.dbname}"))
+    with workspace.connect("tests") as connection:
+        names = sorted(one.name for one in workspace.store().files(f"audit/{subject_of(identity(connection))}"))
     assert [name.rpartition(".")[2] for name in names] == ["zst", "json"]
     found = verdict(workspace, anchors)
     assert (found["wrong"], found["gone"] > 0) == ("", True)
@@ -192,3 +196,37 @@ def test_a_persons_values_are_masked_and_the_chain_knows_it(workspace: Workspace
             plan_erase(workspace, Erase(**{"key": wrong, "reason": "x"} | more))
     with pytest.raises(Refused, match="is the key"):
         plan_erase(workspace, Erase(key, "x", columns="id"))
+
+
+def test_what_the_application_wrote_itself_is_masked_too(workspace: Workspace, session: Session) -> None:
+    key = change(session)
+    written = (
+        "insert into audit_logs (action, entity_type, entity_id, old_value, new_value) values"
+        """ ('X', %s, %s, '{"email": "ana.b@example.com"}', '{"email": "other@example.com", "plan": "gold"}')"""
+    )
+    for entity, entity_id in (("User", key), ("User", "somebody else"), ("Order", key)):
+        session.execute(written, [entity, entity_id])
+    session.execute("begin; select set_config('tabsync.audit_change', 'a test', true)")
+    session.execute(  # as an application wrote it before the install: no transaction is known
+        "update audit_logs set entity_type = 'User', entity_id = %s, new_value = %s, table_name = null"
+        " where id = (select min(id) from audit_logs where xid is null)",
+        [key, '{"full_name": "Ana B"}'],
+    )
+    session.execute("commit")
+    anchors = seal(workspace)
+    request = Erase(key, "request of 2026-11-29")
+    (step,) = plan_erase(workspace, request).plan.steps
+    assert "in 3 of 3 entries" in step.title
+    assert "1 of them the application wrote itself, as User" in step.preview
+    assert "1 of them are from before the install: no seal covers them" in step.preview
+    page = erases(workspace, request)
+    assert (page.data["entries"], page.data["before_install"]) == (3, 1)
+    assert "no mark" in str(page.blocks)
+    assert session.execute("select count(*) from audit_logs where action = 'ERASE'").fetchone() == (2,)
+    assert erases(workspace, replace(request, columns="plan")).data["entries"] == 1  # a name of the application's
+    found = session.execute("select new_value from audit_logs where action = 'X' order by id").fetchall()
+    assert [one["email"] for (one,) in found] == ["(erased)", "other@example.com", "other@example.com"]
+    assert [one["plan"] for (one,) in found] == ["(erased)", "gold", "gold"]
+    assert session.execute("select count(*) from audit_logs where new_value->>'full_name' = 'Ana B'").fetchone() == (0,)
+    found_so = verdict(workspace, anchors + seal(workspace))
+    assert (found_so["wrong"], found_so["masked"]) == ("", 2)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from base64 import b64decode
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from tabsync.audit.reading import entries
-from tabsync.audit.reading.export import Export, plan_export
 from tabsync.audit.reading.list import List, look_list
 from tabsync.audit.reading.show import Show, look_show
-from tabsync.audit.seals.chain import Seal, head_of
-from tabsync.audit.seals.chain import entries as hashes_of
 from tabsync.audit.seals.seal import plan_seal
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import blocks_to_json, to_record
@@ -119,38 +113,6 @@ def test_the_list_fits_a_terminal_and_keeps_no_key_on_record(workspace: Workspac
     widths = [max(len(cell) for cell in column) for column in zip(table["columns"], *table["rows"], strict=True)]
     assert sum(widths) + 2 * len(widths) <= 100
     assert _USER[:12] not in json.dumps([blocks_to_json(to_record(page)), to_record(page).data])
-
-
-def test_an_export_is_proven_by_its_seals(workspace: Workspace, directory: Path) -> None:
-    done(workspace, plan_seal(workspace, Nothing()))
-    do(workspace.conninfo, "update restaurants set accepts_orders = false")
-    done(workspace, plan_seal(workspace, Nothing()))
-    do(workspace.conninfo, "delete from payments")
-    path = directory / "log.jsonl"
-    facts = done(workspace, plan_export(workspace, Export(path, "1 hour ago")))["export"]
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == facts["sha256"]
-    head, *lines = map(json.loads, path.read_text().splitlines())
-    found = {one["entry"]["id"]: one["entry"] for one in lines if "entry" in one}
-    assert (head["kind"], len(found)) == ("audit export", facts["entries"])
-    proven: dict[int, str] = {}
-    previous = ""
-    for seal in (one["seal"] for one in lines if "seal" in one):
-        hashes = b64decode(seal["hashes"])
-        plain = {key: value for key, value in seal.items() if key != "hashes_sha256"}
-        made = Seal(**plain | {"hashes": hashes, **{key: bytes.fromhex(seal[key]) for key in ("previous", "head")}})
-        assert made.head == head_of(made)
-        assert previous in ("", seal["previous"])
-        previous = seal["head"]
-        proven |= {number: digest.hex() for number, digest in hashes_of(hashes)}
-    sealed = {number: one["hash"] for number, one in found.items() if number in proven}
-    assert sealed.items() <= proven.items()
-    assert facts["unsealed"] == len(found) - len(sealed) - facts["before"] > 0
-    assert facts["seals"] == 2
-    with pytest.raises(BadUsage, match="exists"):
-        plan_export(workspace, Export(path))
-    newer = done(workspace, plan_export(workspace, Export(directory / "none.jsonl", "1 minute ago", "50 s ago")))
-    assert newer["export"]["entries"] == newer["export"]["seals"] == 0
 
 
 def test_a_number_that_two_transactions_have_had_is_told_apart(workspace: Workspace) -> None:

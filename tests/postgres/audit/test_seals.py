@@ -10,11 +10,13 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.audit.database.log import SEALS, log_of
 from tabsync.audit.seals.chain import Seal, head_of
+from tabsync.audit.seals.outside import Outside
 from tabsync.audit.seals.seal import anchor, anchor_of, sealed, waiting
-from tabsync.audit.seals.verify import verified
+from tabsync.audit.seals.verified import verified
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import Connection, connect
 from tests.conftest import Databases
@@ -69,7 +71,7 @@ def seal(connection: Connection) -> list[Seal]:
 
 
 def verdict(connection: Connection, *anchors: Seal) -> Facts:
-    return verified(connection, [anchor_of(one) for one in anchors])
+    return verified(connection, Outside(tuple(anchor_of(one) for one in anchors)))
 
 
 def test_a_log_in_order_is_as_it_was_sealed(connection: Connection) -> None:
@@ -234,6 +236,32 @@ def test_a_restore_into_another_cluster_goes_on_with_a_mark(
     with psycopg.connect(conninfo) as session:
         session.execute("insert into audit_logs (id, action, entity_type, entity_id) values (-7, 'x', 'y', 'z')")
     assert "entry -7" in verdict(connection, *went_on)["wrong"]
+
+
+def test_seals_that_a_restore_lost_are_no_forgery(connection: Connection, chain: list[Seal], conninfo: str) -> None:
+    """As after point in time, or a failover: the last seal was noted, and what is here has other entries instead."""
+    write(connection, 2)
+    (lost,) = seal(connection)
+    name = str(conninfo_to_dict(conninfo)["dbname"])
+    with psycopg.connect(conninfo) as session:
+        session.execute("delete from audit_logs where xid = %s::text::xid8", [lost.to_xid])
+        session.execute("delete from tabsync_audit.seals where n = %s", [lost.n])
+    connection.close()
+    with psycopg.connect(make_conninfo(conninfo, dbname="postgres"), autocommit=True) as server:
+        server.execute(
+            sql.SQL("create database {} template {}").format(sql.Identifier(f"{name}_b"), sql.Identifier(name))
+        )
+    with connect(make_conninfo(conninfo, dbname=f"{name}_b"), "audit") as back:
+        noted = (*chain, lost)
+        assert (verdict(back, *noted)["wrong"], len(verdict(back, *noted)["marks"])) == ("", 1)
+        write(back, 1)
+        went_on = seal(back)
+        assert [one.n for one in went_on] == [lost.n, lost.n + 1]
+        found = verdict(back, *noted, *went_on)
+        assert found["wrong"] == ""
+        assert any(f"seal {lost.n} of {lost.sealed_at} was noted before" in one for one in found["marks"])
+        back.execute("update public.audit_logs set actor = 'bob' where id = 8")
+        assert "entry 8" in verdict(back, *noted, *went_on)["wrong"]
 
 
 def test_the_hash_is_postgresqls_own_and_depends_on_no_setting(

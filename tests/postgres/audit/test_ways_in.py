@@ -8,8 +8,9 @@ import psycopg
 import pytest
 
 from tabsync.audit.database.log import log_of
+from tabsync.audit.seals.outside import Outside
 from tabsync.audit.seals.seal import sealed, waiting
-from tabsync.audit.seals.verify import verified
+from tabsync.audit.seals.verified import verified
 from tabsync.audit.status import look_status
 from tabsync.kernel.request import Nothing
 from tabsync.postgres.embedded import Server
@@ -62,7 +63,7 @@ def test_a_prepared_change_is_recorded_when_it_commits_and_holds_the_sealing_bac
         session.execute("commit prepared 'till 3'")
         assert recorded(session, "prepared") == 1
         assert sum(one.rows for one in sealed(ours, log_of(ours))) >= 11
-        assert verified(ours, [])["wrong"] == ""
+        assert verified(ours, Outside())["wrong"] == ""
     session.execute("begin")
     session.execute(_RENAME, ["given up"])
     session.execute("prepare transaction 'till 4'")

@@ -2,6 +2,17 @@
 -- Owns the schema, the functions and the log, and nobody logs in as it.
 create role {owner} nologin noinherit nocreatedb nocreaterole
 
+-- name: tame
+-- One that was there before, or was changed since, is as we would create it.
+alter role {owner} nologin noinherit nocreatedb nocreaterole noreplication password null
+
+-- name: loose
+-- What the owner's role may beyond what it was created with.
+select array_remove(array[case when rolcanlogin then 'log in' end, case when rolcreaterole then 'create roles' end,
+                          case when rolcreatedb then 'create databases' end, case when rolreplication then 'replicate' end,
+                          case when rolsuper then 'everything: it is a superuser' end], null) as may
+  from pg_roles where rolname = 'tabsync_audit'
+
 -- name: bypass
 -- TRUNCATE and a change of role have to see all rows, also where row security comes to a table. Only a superuser may.
 alter role {owner} bypassrls
@@ -138,6 +149,16 @@ for each statement execute function tabsync_audit.keep()
 -- name: always
 -- Also where session_replication_role is replica.
 alter table {table} enable always trigger {name}
+
+-- name: records
+-- Whether all that a table does is recorded already.
+select count(*) = 4 as whole from pg_trigger
+ where tgrelid = %(table)s::text::regclass and tgenabled = 'A' and tgname like 'tabsync\_audit\_%%'
+
+-- name: recorded_since
+-- Since when a table is recorded without a break that we know of.
+insert into tabsync_audit.settings (name, value) values ('recorded', jsonb_build_object(%(table)s::text, clock_timestamp()))
+on conflict (name) do update set value = settings.value || excluded.value
 
 -- name: settings
 -- What was kept.

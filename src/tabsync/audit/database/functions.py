@@ -64,29 +64,47 @@ class Function:
 
 
 def function_name(event: str, one: Audited) -> str:
-    """The function of a table's trigger: the shorter one where its key is one column, or nothing needs its key."""
-    return _name(event, must=one.must, one_key=len(one.keys) == 1 or event == "truncate")
+    """The function of a table's trigger: the shorter ones where its key is one column, and where nothing is secret."""
+    if event == "truncate":
+        return _Kind(event, one.must, one_key=True, plain=False).name
+    return _Kind(event, one.must, one_key=len(one.keys) == 1, plain=not one.secret).name
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Which of the trigger functions. plain: it asks for no secret; the others do, as an older trigger may need it."""
+
+    event: str
+    must: bool
+    one_key: bool
+    plain: bool
+
+    @property
+    def name(self) -> str:
+        strict = "must" if self.must else "possible"
+        return f"{self.event}_{strict}{'' if self.one_key else '_keys'}{'_plain' if self.plain else ''}"
 
 
 def functions(log: Relation, user_type: str) -> Iterator[Function]:
     """All functions for a log. user_type: the type of its column user_id, as format_type() gives it."""
-    for event, must, one_key in product(EVENTS, (True, False), (True, False)):
-        if event == "truncate" and not one_key:
-            continue
-        wait = ("lock_timeout", f"{MUST_WAIT if must else MAY_WAIT}ms")
-        more = (("row_security", "off"), wait) if event == "truncate" else (wait,)
-        body = _body(event, log, user_type, must=must, one_key=one_key)
-        name = _name(event, must=must, one_key=one_key)
-        yield Function(name, body, settings=(*_WRITTEN.items(), *more))
+    for kind in _kinds():
+        wait = ("lock_timeout", f"{MUST_WAIT if kind.must else MAY_WAIT}ms")
+        more = (("row_security", "off"), wait) if kind.event == "truncate" else (wait,)
+        yield Function(kind.name, _body(kind, log, user_type), settings=(*_WRITTEN.items(), *more))
     yield Function("claimed", _without_comment(_SQL["claimed"]), "text[]", volatility="stable", definer=False)
     who = _without_comment(_SQL["who_claims"])
     yield Function("who", who, "record", "out actor text, out how text", "stable")
+    only_key = _without_comment(_SQL["only_key"])
+    yield Function("only_key", only_key, "jsonb", "image jsonb, keys text[]", "immutable", definer=False)
     for name, block in (("keep", "keep"), ("kept", "kept_update")):
         yield Function(name, _text(block, log=log.identifier()))
 
 
-def _name(event: str, *, must: bool, one_key: bool) -> str:
-    return f"{event}_{'must' if must else 'possible'}{'' if one_key else '_keys'}"
+def _kinds() -> Iterator[_Kind]:
+    for event, must in product(EVENTS, (True, False)):
+        for one_key, plain in product((True, False), (False, True)):
+            if event != "truncate" or (one_key and not plain):
+                yield _Kind(event, must, one_key, plain)
 
 
 def write_functions(connection: Connection, setup: Setup, user_type: str) -> None:
@@ -113,28 +131,37 @@ def write_function(connection: Connection, one: Function, owner: str) -> None:
     run(connection, "own_function", **names, owner=sql.Identifier(owner))
 
 
-def _body(event: str, log: Relation, user_type: str, *, must: bool, one_key: bool) -> str:
-    transition = {"delete": "tabsync_old", "truncate": "(values (1)) one"}.get(event, "tabsync_new")
-    truncates = event == "truncate"
+def _body(kind: _Kind, log: Relation, user_type: str) -> str:
+    transition = {"delete": "tabsync_old", "truncate": "(values (1)) one"}.get(kind.event, "tabsync_new")
+    truncates = kind.event == "truncate"
     user_id = sql.SQL(_user_id(user_type))
-    parts: dict[str, sql.Composable] = {"insert_into": _sql("insert_into", log=log.identifier()), "who": _sql("who")}
+    table = _sql("table")
+    parts: dict[str, sql.Composable] = {"insert_into": _sql("insert_into", log=log.identifier())}
+    parts |= {"who": _sql("who", table=table)}
     if truncates:
-        parts |= {"log_name": sql.Literal(log.identifier().as_string(None))}
+        parts |= {"log_name": sql.Literal(log.identifier().as_string(None)), "table": table}
     else:
-        parts |= {"entity_id": _key("r.j", one_key, none="else ''")}
-    if event == "update":
-        parts |= {"old_key": _key("p.j", one_key), "new_key": _key("q.j", one_key)}
-        parts |= {"old_image": _image("r.o"), "new_image": _image("r.n")}
-    elif not truncates:
-        parts |= {"image": _image("r.j")}
-    whole: dict[str, sql.Composable] = {} if must else {"transition": sql.SQL(transition)}
+        parts |= _row_parts(kind)
+    whole: dict[str, sql.Composable] = {} if kind.must else {"transition": sql.SQL(transition)}
     return _text(
-        "must" if must else "possible",
+        "must" if kind.must else "possible",
         declare=_sql("truncate_declare") if truncates else sql.SQL(""),
         before=_sql("before_rows"),
-        rows=_sql(event, user_id=user_id, **parts),
+        rows=_sql(kind.event, user_id=user_id, **parts),
         **whole,
     )
+
+
+def _row_parts(kind: _Kind) -> dict[str, sql.Composable]:
+    """How a row is named and shown in the log."""
+    named_by = _sql("one_key_text", j=sql.SQL("r.j")) if kind.one_key else _keys("r.j", none="else ''")
+    image = sql.SQL if kind.plain else _image
+    if kind.event != "update":
+        return {"entity_id": named_by, "image": image("r.j")}
+    key = _one_key if kind.one_key else _keys
+    changed = _sql("changed_plain") if kind.plain else _sql("changed", secret=_sql("secret"))
+    images = {"old_image": image("r.o"), "new_image": image("r.n")}
+    return {"entity_id": named_by, "old_key": key("p.j"), "new_key": key("q.j"), "changed": changed, **images}
 
 
 def _user_id(user_type: str) -> str:
@@ -145,12 +172,15 @@ def _user_id(user_type: str) -> str:
     return _ACTOR_AS.get(kind, f"null::{user_type}")
 
 
-def _key(row: str, one_key: bool, none: str = "") -> sql.Composed:
-    parts: dict[str, sql.Composable] = {} if one_key else {"none": sql.SQL(none)}
-    return _sql("one_key" if one_key else "keys", j=sql.SQL(row), **parts)
+def _one_key(row: LiteralString) -> sql.Composed:
+    return _sql("one_key", j=sql.SQL(row))
 
 
-def _image(row: str) -> sql.Composed:
+def _keys(row: LiteralString, none: LiteralString = "") -> sql.Composed:
+    return _sql("keys", j=sql.SQL(row), none=sql.SQL(none))
+
+
+def _image(row: LiteralString) -> sql.Composed:
     return _sql("image", j=sql.SQL(row))
 
 

@@ -96,32 +96,54 @@ end
               on o.key = n.key
           offset 0) r
     left join lateral (
-      select jsonb_object_agg(e.key, case when tg_argv[4] <> '' and tg_argv[4]::jsonb ? e.key
-                                          then '"(secret)"'::jsonb else e.value end) as o,
-             jsonb_object_agg(e.key, case when tg_argv[4] <> '' and tg_argv[4]::jsonb ? e.key
-                                          then '"(secret)"'::jsonb else r.n -> e.key end) as n
+      select {changed}
         from jsonb_each(r.o) e
        where r.n is not null and e.value::text is distinct from (r.n -> e.key)::text) d on true
    where r.o is null or r.n is null or d.o is not null;
 
 -- name: image
--- A whole row, its secrets masked.
-case when tg_argv[4] = '' then {j} else {j} || tg_argv[4]::jsonb end
+-- A whole row, its secrets masked. One that is not a column any more may have another name now: then nothing is shown but
+-- the key.
+case when tg_argv[4] = '' then {j} when {j} ?& tg_argv[5]::text[] then {j} || tg_argv[4]::jsonb
+              else tabsync_audit.only_key({j}, tg_argv[3]::text[]) end
+
+-- name: changed
+-- Of an UPDATE, the values that changed, by the same rule.
+jsonb_object_agg(e.key, case when {secret} then '"(secret)"'::jsonb else e.value end) as o,
+             jsonb_object_agg(e.key, case when {secret} then '"(secret)"'::jsonb else r.n -> e.key end) as n
+
+-- name: secret
+-- Whether a value is one.
+tg_argv[4] <> '' and (tg_argv[4]::jsonb ? e.key or (r.o ?& tg_argv[5]::text[]) is not true)
+
+-- name: changed_plain
+-- The same in a table without secrets, whose functions don't ask.
+jsonb_object_agg(e.key, e.value) as o, jsonb_object_agg(e.key, r.n -> e.key) as n
 
 -- name: one_key
--- The key as text.
+-- The key as text; NULL where the row has no column of that name any more, and no row finds its other image.
 {j} ->> tg_argv[2]
 
+-- name: one_key_text
+-- The same for the log, which takes no NULL.
+coalesce({j} ->> tg_argv[2], '')
+
 -- name: keys
--- Of several columns as a JSON array; without a key it is empty, and no row finds its other image. It takes longer to make
--- ready than all the rest, so tables whose key is one column have functions without it.
-case when tg_argv[3] <> '{{}}' then (select jsonb_agg({j} -> k.name order by k.place)::text
+-- Of several columns as a JSON array; without a key, or with one that has lost a column, it is empty, and no row finds its
+-- other image. It takes longer to make ready than all the rest, so tables whose key is one column have functions without it.
+case when tg_argv[3] <> '{{}}' and {j} ?& tg_argv[3]::text[] then (select jsonb_agg({j} -> k.name order by k.place)::text
                                               from unnest(tg_argv[3]::text[]) with ordinality k(name, place)) {none} end
 
 -- name: who
--- Who did it, as far as the server and the session know.
-statement_timestamp(), pg_current_xact_id(), 'trigger', tg_argv[0], session_user, nullif(current_setting('role'), 'none'),
+-- Who did it, as far as the server and the session know. The table is named as the manual names it, for its partitions too;
+-- one that was renamed since, as it is called now: another may have its name.
+statement_timestamp(), pg_current_xact_id(), 'trigger', {table}, session_user, nullif(current_setting('role'), 'none'),
          current_setting('application_name'), inet_client_addr(), v_who[1], v_who[2]
+
+-- name: table
+-- tg_argv[6] is NULL in a trigger of an older version.
+case when tg_table_schema || '.' || tg_table_name <> tg_argv[6]
+              then format('%I.%I', tg_table_schema, tg_table_name) else tg_argv[0] end
 
 -- name: truncate_declare
 -- Besides the variables that all have.
@@ -148,14 +170,16 @@ statement_timestamp(), pg_current_xact_id(), 'trigger', tg_argv[0], session_user
     execute format($q$
       insert into %s (user_id, action, entity_type, entity_id, old_value, new_value, created_at, xid, origin,
                          table_name, db_user, db_role, app, client, actor, actor_how)
-      select $1, 'TRUNCATE', $2, case when $3 <> '' then r.j ->> $3
-                                 when $4 <> '{{}}' then (select jsonb_agg(r.j -> k.name order by k.place)::text
+      select $1, 'TRUNCATE', $2, case when $3 <> '' then coalesce(r.j ->> $3, '')
+                                 when $4 <> '{{}}' and r.j ?& $4::text[] then (select jsonb_agg(r.j -> k.name order by k.place)::text
                                                          from unnest($4::text[]) with ordinality k(name, place)) else '' end,
-             case when $5 = '' then r.j else r.j || $5::jsonb end, null, statement_timestamp(), $6, 'trigger', $7,
+             case when $5 = '' then r.j when r.j ?& $10::text[] then r.j || $5::jsonb
+                  else tabsync_audit.only_key(r.j, $4::text[]) end, null, statement_timestamp(), $6, 'trigger', $7,
              session_user, nullif(current_setting('role'), 'none'), current_setting('application_name'),
              inet_client_addr(), $8, $9
         from (select to_jsonb(t.*) as j from only %I.%I t offset 0) r $q$, {log_name}, tg_table_schema, tg_table_name)
-      using {user_id}, tg_argv[1], tg_argv[2], tg_argv[3], tg_argv[4], pg_current_xact_id(), tg_argv[0], v_who[1], v_who[2];
+      using {user_id}, tg_argv[1], tg_argv[2], tg_argv[3], tg_argv[4], pg_current_xact_id(), {table}, v_who[1], v_who[2],
+            tg_argv[5];
   else
     {insert_into}
     select {user_id}, 'TRUNCATE', tg_argv[1], '', null,
@@ -166,6 +190,13 @@ statement_timestamp(), pg_current_xact_id(), 'trigger', tg_argv[0], session_user
       from pg_class c
      where c.oid = tg_relid;
   end if;
+
+-- name: only_key
+-- A row of which nothing is shown but its key: a secret may be under any other name.
+begin
+  return (select jsonb_object_agg(e.key, case when e.key = any (keys) then e.value else '"(secret)"'::jsonb end)
+            from jsonb_each(image) e);
+end
 
 -- name: who_claims
 -- The same as two columns.

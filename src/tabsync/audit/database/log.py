@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from tabsync.audit.database.trust import check_ours
 from tabsync.kernel.errors import NotAllowed, Refused
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation, relation_named
@@ -23,7 +24,8 @@ def is_installed(connection: Connection) -> bool:
 
 
 def log_of(connection: Connection) -> Relation:
-    """The table of the log. Raises Refused when nothing is installed in this database, NotAllowed."""
+    """The table of the log. Raises Refused when nothing, or nothing of ours, is installed here; NotAllowed."""
+    check_ours(connection)
     there, readable = connection.execute(SEALS["has_seals"]).fetchone() or (False, False)
     if there and not readable:
         raise NotAllowed("this role may not read what tabsync keeps of the audit log", "use the role that installed it")

@@ -78,8 +78,8 @@ def weaker(connection: Connection, setup: Setup, *, superuser: bool) -> Iterator
     """What this role can't have installed as strongly as a superuser could, in words."""
     if setup.owner != "tabsync_audit":
         yield (
-            f"weaker: this role may not create roles, so {setup.owner} owns the log and its functions, and can change "
-            "both; sealing still shows that entries were changed"
+            f"weaker: this role may neither create nor use the role tabsync_audit, so {setup.owner} owns the log and "
+            "its functions, and can change both; sealing still shows that entries were changed"
         )
     elif not superuser:
         yield (

@@ -176,7 +176,7 @@ def _parts(wiring: UserWiring, where: Installed) -> dict[str, sql.Composable]:
     found: dict[str, sql.Composable] = {name: sql.Literal(value) for name, value in values.items()}
     found["log"] = where.log.identifier()
     found["user_id"] = sql.SQL(_USER_ID.get(where.user_type.split("(")[0], "null"))
-    for block in ("declare", "types", "enter_role"):
+    for block in ("declare", "types", "definers", "enter_role"):
         name = "enter" if block == "enter_role" else block
         found[name] = _sql(block, **found)
     return found

@@ -26,6 +26,14 @@
   v_enum boolean;
   v_role_oid oid;
 
+-- name: definers
+-- What runs as the owner of the users must do so: made SECURITY INVOKER by that owner, it would run as us from here.
+  if exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+              where n.nspname = 'tabsync_audit' and p.proname like 'users\_%' and not p.prosecdef) then
+    raise exception 'the functions that read and write the users are not as tabsync made them'
+      using errcode = 'TS001', hint = 'tabsync audit status';
+  end if;
+
 -- name: users_locked
 -- As the owner of the users: locks everybody who holds a top role, and the two who are asked for, in the order of their
 -- keys, and only then reads what they are. A lock that is taken later would let two demote each other.
@@ -173,6 +181,7 @@ declare
   v_actor constant text := null;
   v_target jsonb;
 begin
+{definers}
   if coalesce(reason, '') !~ '[^[:space:]]' or coalesce(actor, '') !~ '[^[:space:]]' then
     raise exception 'a reason, and who acts, have to be said' using errcode = 'TS001';
   end if;
@@ -197,6 +206,7 @@ declare
   v_old text;
   v_rank text;
 begin
+{definers}
   if coalesce(reason, '') !~ '[^[:space:]]' or coalesce(actor, '') !~ '[^[:space:]]' then
     raise exception 'a reason, and who acts, have to be said' using errcode = 'TS001';
   end if;
@@ -312,6 +322,7 @@ begin
                   where not exists (select from tabsync_audit.roles r where r.role = g.role and r.sign_up)) then
     return;
   end if;
+{definers}
   select tabsync_audit.users_role(w.actor) into v_rank from tabsync_audit.who() w where w.how = 'signed';
   select g.role into v_bad
     from unnest(given) g(role)

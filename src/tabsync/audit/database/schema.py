@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
@@ -11,6 +12,8 @@ from tabsync.audit.database.functions import write_functions
 from tabsync.audit.database.log import SEALS
 from tabsync.audit.database.privileges import close
 from tabsync.audit.database.setup import DATABASE, OWNER, Setup, beside, rows, run, table_facts
+from tabsync.audit.database.trust import check_ours
+from tabsync.kernel.errors import NotAllowed
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import Connection
 
@@ -26,16 +29,39 @@ TRUNCATE_BYTES = 64 * 1024 * 1024
 def make_role(connection: Connection, setup: Setup) -> Facts:
     """The role that owns it all, where we may create one; and the schema."""
     with connection.transaction():
+        check_ours(connection)
         may = rows(connection, "may", of=DATABASE)[0]
         made = setup.owner == OWNER and not may["there"]
         if made:
             run(connection, "role", owner=setup.owned_by())
+        if setup.owner == OWNER and not made and looseness(connection):
+            tame(connection)
         if setup.owner == OWNER and may["superuser"]:
             run(connection, "bypass", owner=setup.owned_by())
         elif setup.owner == OWNER:
             run(connection, "become", owner=setup.owned_by())
         run(connection, "schema", owner=setup.owned_by())
     return {"owner": setup.owner, "created": made}
+
+
+def looseness(connection: Connection) -> list[str]:
+    """What the role tabsync_audit may, and should not: log in, create roles; [] where there is none."""
+    found = rows(connection, "loose", of=DATABASE)
+    return list(found[0]["may"]) if found else []
+
+
+def tame(connection: Connection) -> None:
+    """Take all that from it. Raises NotAllowed, for a superuser among others: somebody has made it on purpose."""
+    try:
+        with connection.transaction():
+            run(connection, "tame", owner=sql.Identifier(OWNER))
+    except psycopg.errors.InsufficientPrivilege:
+        pass
+    if left := looseness(connection):
+        raise NotAllowed(
+            f"the role {OWNER}, which is to own the log, may {', '.join(left)}",
+            f"as a superuser: alter role {OWNER} nologin nosuperuser nocreaterole nocreatedb noreplication",
+        )
 
 
 def make_tables(connection: Connection, setup: Setup) -> Facts:
@@ -103,5 +129,6 @@ def settings_of(connection: Connection) -> Facts:
 
 
 def is_installed(connection: Connection) -> bool:
-    """Whether there is anything of it."""
+    """Whether there is anything of it. Raises Refused where somebody else has made it."""
+    check_ours(connection)
     return bool(rows(connection, "installed", of=DATABASE)[0]["installed"])

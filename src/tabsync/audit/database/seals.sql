@@ -32,11 +32,12 @@ select coalesce((select value #>> '{}' from tabsync_audit.settings where name = 
 
 -- name: cluster
 -- Which cluster and database this is. Its timeline is a new one after each recovery and each failover, so both may
--- have lost what was sealed before.
+-- have lost what was sealed before. The WAL that is written now says so at once, the control file after a checkpoint.
 select case when has_function_privilege('pg_control_system()', 'execute')
             then (select system_identifier::text from pg_control_system()) else 'unknown' end
          || '/' || (select oid::text from pg_database where datname = current_database()) as cluster,
-       case when has_function_privilege('pg_control_checkpoint()', 'execute')
+       case when not pg_is_in_recovery() then ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int
+            when has_function_privilege('pg_control_checkpoint()', 'execute')
             then (select timeline_id from pg_control_checkpoint()) else 0 end as timeline
 
 -- name: one_at_a_time
@@ -149,17 +150,32 @@ select id, created_at::text, action::text, table_name, entity_type::text, entity
   from {log} as l where id = %(id)s::bigint
 
 -- name: erased
--- What was masked on purpose: the hash that an entry had, and the one that it has since.
-select (new_value ->> 'id')::bigint as id, new_value ->> 'was' as was, new_value ->> 'now' as now, created_at::text as at,
-       coalesce(actor, db_user) as who, reason
-  from {log} where action = 'ERASE' and origin = 'function' order by id
+-- What was masked on purpose: the hash that an entry had, and the one that it has since. One erasure is one statement.
+select (new_value ->> 'id')::bigint as id, new_value ->> 'was' as was, new_value ->> 'now' as now,
+       coalesce(xid::text, '') as xid, created_at::text as at
+  from {log} as l where action = 'ERASE' and origin = 'function' order by l.id
+
+-- name: has_marks
+select to_regclass('tabsync_audit.marks') is not null as there
+
+-- name: erased_before
+-- The same of marks whose month is in the stores.
+select id, was, now, xid, at::text as at from tabsync_audit.marks order by n
 
 -- name: has_archives
 select to_regclass('tabsync_audit.archives') is not null as there
 
 -- name: archived
 -- What went to the stores with its month.
-select ids_and_hashes as hashes from tabsync_audit.archives order by n
+select name, ids_and_hashes as hashes from tabsync_audit.archives order by n
+
+-- name: not_sealed
+-- Columns that somebody else gave the log.
+select attname::text as name from pg_attribute
+ where attrelid = %(log)s::text::regclass and attnum > 0 and not attisdropped
+   and attname not in ('id', 'xid', 'created_at', 'user_id', 'action', 'entity_type', 'entity_id', 'old_value', 'new_value',
+                       'origin', 'table_name', 'db_user', 'db_role', 'app', 'client', 'actor', 'actor_how', 'reason')
+ order by attnum
 
 -- name: counted
 -- From before the first seal, and since the last.

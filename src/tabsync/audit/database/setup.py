@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -48,13 +48,18 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What is to be installed. owner: the role that owns it; users: whose roles are guarded, None for nobody's."""
+    """What is to be installed.
+
+    owner: the role that owns it; users: whose roles are guarded, None for nobody's; missing: tables of the manual that
+    are not there, and so not in tables.
+    """
 
     log: Relation
     owner: str
     tables: tuple[Audited, ...]
     roles: tuple[Ranked, ...]
     users: UserWiring | None = None
+    missing: tuple[Relation, ...] = ()
 
     def to_json(self) -> Facts:
         """The arguments of a step; the inverse of setup_from_json."""
@@ -77,19 +82,38 @@ def setup_from_json(data: Facts) -> Setup:
     return Setup(Relation(**data["log"]), data["owner"], tables, roles, users)
 
 
-def setup_of(connection: Connection, audit: Audit, users: UserWiring | None, hierarchy: Hierarchy) -> Setup:
+def setup_of(
+    connection: Connection, audit: Audit, users: UserWiring | None, hierarchy: Hierarchy, *, installed: bool = False
+) -> Setup:
     """What a manual wants to be audited, in this database.
 
-    Raises BadUsage for a table or a column that isn't there, Refused for one that can't be audited.
+    installed: it is already, and what was renamed since is no error: lacking() tells it. Raises BadUsage for a table or
+    a column that isn't there, Refused for one that can't be audited.
     """
-    log = relation_named(audit.log)
+    if not installed:
+        for told, _, hint in lacking(connection, audit):
+            raise BadUsage(told, hint)
+    found = [(one, table_facts(connection, relation_named(one.name))) for one in audit.tables]
     return Setup(
-        log,
+        relation_named(audit.log),
         owner_of(connection),
-        tuple(_audited(connection, one) for one in audit.tables),
+        tuple(_audited(one, facts) for one, facts in found if facts),
         ranked(users, hierarchy),
         users,
+        tuple(relation_named(one.name) for one, facts in found if not facts),
     )
+
+
+def lacking(connection: Connection, audit: Audit) -> Iterator[tuple[str, str, str]]:
+    """Tables and secret columns of a manual that are not in this database: what, what follows, and what to do."""
+    for one in audit.tables:
+        relation, hint = relation_named(one.name), f"correct line {one.line} of it"
+        facts = table_facts(connection, relation)
+        if facts is None:
+            yield f"there is no table {relation}, which the manual audits", "", hint
+        elif gone := [name for name in one.secret if name not in facts["columns"]]:
+            told = f"{relation} has no column {gone[0]}, which the manual calls secret"
+            yield told, "no values of it are recorded", hint
 
 
 def owner_of(connection: Connection) -> str:
@@ -140,22 +164,11 @@ def run(connection: Connection, statement: str, /, *, of: Any = DATABASE, **name
     connection.execute(sql.SQL(of[statement]).format(**names))
 
 
-def _audited(connection: Connection, one: AuditedTable) -> Audited:
+def _audited(one: AuditedTable, facts: Facts) -> Audited:
     relation = relation_named(one.name)
-    facts = table_facts(connection, relation)
-    if facts is None:
-        raise BadUsage(f"there is no table {relation}, which the manual audits", f"correct line {one.line} of it")
-    _check_columns(one, facts["columns"], facts["keys"])
-    return Audited(relation, one.must, one.entity or relation.name, tuple(facts["keys"]), one.secret)
-
-
-def _check_columns(one: AuditedTable, columns: Sequence[str], keys: Sequence[str]) -> None:
-    if lacking := [name for name in one.secret if name not in columns]:
-        raise BadUsage(
-            f"{one.name} has no column {lacking[0]}, which the manual calls secret", f"correct line {one.line} of it"
-        )
-    if both := [name for name in one.secret if name in keys]:
+    if both := [name for name in one.secret if name in facts["keys"]]:
         raise Refused(
             f"{both[0]} is the key of {one.name}, by which the log names a row: it can't be secret",
             f"correct line {one.line} of the manual",
         )
+    return Audited(relation, one.must, one.entity or relation.name, tuple(facts["keys"]), one.secret)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from psycopg.types.json import Jsonb
 
-from tabsync.audit.database.kept import due_for_archive, longest_kept
+from tabsync.audit.database.due import due_for_archive, longest_kept
 from tabsync.audit.database.locks import WORKING
 from tabsync.audit.database.log import log_of
 from tabsync.audit.database.schema import settings_of
@@ -27,6 +27,7 @@ from tabsync.kernel.units import human_bytes, human_seconds
 from tabsync.manual.load import load
 from tabsync.postgres.catalog import Relation, check_primary, identity, prove_target
 from tabsync.postgres.queries import named
+from tabsync.stores.manifest import subject_of
 
 if TYPE_CHECKING:
     from tabsync.workspace import Context, Workspace
@@ -124,7 +125,7 @@ def _steps(workspace: Workspace, log: Relation, one: Facts, target: Facts) -> tu
     """First it is in the store and read back; then it may go."""
     part = Relation(one["schema"], one["name"])
     until: datetime = one["until"]
-    name = f"audit/{target['database']}/{one['name']}-{until:%Y%m%d}"
+    name = f"audit/{subject_of(target)}/{one['name']}-{until:%Y%m%d}"
     given = {"schema": one["schema"], "name": one["name"]}
     claims = (f"audit:{target['database']}",)
     return (
@@ -132,7 +133,7 @@ def _steps(workspace: Workspace, log: Relation, one: Facts, target: Facts) -> tu
             f"export {part}",
             f"Copy {part} into the store, and read it back",
             call(export_month, target=target, part=given, name=name),
-            f"copy {part}, in the order of its ids, to {workspace.store().url}/{name}.copy.zst, then its manifest",
+            f"copy {part}, in the order of its ids, to {workspace.store().url}/{name}-DIGEST.copy.zst; its manifest",
             Risk.REVERSIBLE,
             "no undo needed: it is a copy",
             repeatable=True,
@@ -144,7 +145,7 @@ def _steps(workspace: Workspace, log: Relation, one: Facts, target: Facts) -> tu
             call(drop_month, target=target, part=given, name=name),
             f"alter table {log} detach partition {part}; drop table {part}; note its hashes in tabsync_audit.archives",
             Risk.DESTRUCTIVE,
-            f"no undo: its entries are in {name}.copy.zst, for COPY FROM",
+            "no undo: its entries are in the store, for COPY FROM",
             repeatable=True,
             claims=claims,
         ),

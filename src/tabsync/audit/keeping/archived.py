@@ -45,11 +45,12 @@ def export_month(context: Context, *, target: Facts, part: Facts, name: str) -> 
         prove_target(connection, target)
         facts = table_facts(connection, relation)
         if facts is None:
-            return _manifest(workspace, directory, name)  # it was dropped already, by a run that died
+            return _manifest(workspace, directory, _last(connection, relation))  # dropped, by a run that died
         _check_sealed(connection, relation)
+        count, hashes = _hashes(connection, relation)
+        name = _named(name, hashes)
         columns = [one["name"] for one in rows(connection, "columns", oid=facts["oid"])]
         made = _write(connection, relation, columns, directory / "month.copy.zst")
-        count, hashes = _hashes(connection, relation)
         manifest = made | {
             "format": FORMAT,
             "part": str(relation),
@@ -73,9 +74,15 @@ def drop_month(context: Context, *, target: Facts, part: Facts, name: str) -> Fa
     relation = Relation(**part)
     with workspace.connect("audit", BUILDING) as connection, _place(workspace) as directory:
         prove_target(connection, target)
-        manifest = _manifest(workspace, directory, name)
         if table_facts(connection, relation) is None:
-            return manifest
+            return _manifest(workspace, directory, _last(connection, relation))
+        name = _named(name, _hashes(connection, relation)[1])
+        try:
+            manifest = _manifest(workspace, directory, name)
+        except ProblemFound:
+            raise Refused(
+                f"{relation} is not any more what was archived; it stays", "run it again: tabsync audit archive"
+            ) from None
         if settings_of(connection).get("hold"):
             raise Refused("a legal hold has begun meanwhile", "to end it: tabsync audit archive --release")
         patiently(connection, f"drop {relation}", lambda: _drop(connection, relation, name, manifest))
@@ -90,9 +97,10 @@ def _drop(connection: Connection, relation: Relation, name: str, manifest: Facts
     run(connection, "detach", of=_SQL, log=log.identifier(), part=relation.identifier())
     count, hashes = _hashes(connection, relation)
     if (count, hashlib.sha256(hashes).hexdigest()) != (manifest["rows"], manifest["hashes"]):
-        raise Refused(f"{relation} is not any more what was archived; it stays", "tabsync audit verify")
+        raise Refused(f"{relation} is not any more what was archived; it stays", "run it again: tabsync audit archive")
     owner = (table_facts(connection, log) or {})["owner"]
     run(connection, "archives", of=_SQL, owner=sql.Identifier(owner))
+    run(connection, "marks", of=_SQL, part=relation.identifier())
     noted = {"part": str(relation), "since": one["since"], "until": one["until"], "rows": count, "name": name}
     connection.execute(_SQL["note"], noted | {"digest": manifest["sha256"], "hashes": hashes})
     run(connection, "drop", of=_SQL, part=relation.identifier())
@@ -136,8 +144,25 @@ def _read_back(workspace: Workspace, directory: Path, name: str, manifest: Facts
     if digest.hexdigest() != manifest["sha256"]:
         raise ProblemFound(
             f"{name}.copy.zst in the store is not what {manifest['part']} is now",
-            "an earlier archive of it is there: look at it, delete it, and run it again",
+            "it was changed there, or while it was read: look at it, then run it again",
         )
+
+
+def _named(name: str, hashes: bytes) -> str:
+    """A month may come twice, when entries of its time came late: what is in it tells its files apart."""
+    return f"{name}-{hashlib.sha256(hashes).hexdigest()[:8]}"
+
+
+def _last(connection: Connection, relation: Relation) -> str:
+    """The name under which a partition went to the store. Raises FailedPartway when it is not known."""
+    found = connection.execute(_SQL["last"], {"part": str(relation)}).fetchone() if _has_archives(connection) else None
+    if found is None:
+        raise FailedPartway(f"{relation} is gone, and was not archived", "tabsync audit status")
+    return str(found[0])
+
+
+def _has_archives(connection: Connection) -> bool:
+    return bool((connection.execute(SEALS["has_archives"]).fetchone() or (False,))[0])
 
 
 def _manifest(workspace: Workspace, directory: Path, name: str) -> Facts:

@@ -2,7 +2,7 @@
 
 The first line says what it is; then comes a line for each entry, with its hash, and from the first seal on that has one
 of them all seals to the newest. An entry is as it was sealed when its hash stands in a seal; the seals follow on each
-other by their heads, and heads are noted in the ledger and in each backup: docs/how-to/audit-log.md.
+other by their heads, and heads are noted in the ledger and in each backup. `audit verify --file` checks all that.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tabsync.audit.reading.entries import SQL, reading
 from tabsync.audit.reading.moments import moment_of
 from tabsync.audit.seals import chain
 from tabsync.audit.seals.chain import Seal
+from tabsync.audit.seals.verify_file import EXPORTED, KIND, VERSION
 from tabsync.kernel.clock import iso, local, now
 from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.kernel.page import Page
@@ -32,14 +33,15 @@ from tabsync.kernel.plan import Plan
 from tabsync.kernel.procedure import Done
 from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.step import Facts, Risk, Step, call
+from tabsync.ledger.evidence import add_evidence
 from tabsync.postgres.catalog import identity, prove_target
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.settings import Limits
+from tabsync.stores.manifest import subject_of
 
 if TYPE_CHECKING:
     from tabsync.workspace import Context, Workspace
 
-_VERSION = 1
 _LIMITS = Limits(lock_timeout=1_000, statement_timeout=0, idle_in_transaction_timeout=0)
 _BATCH, _SEALS = 2_000, 20
 
@@ -87,6 +89,7 @@ def show_export(done: Done[Workspace, Export]) -> Page:
         page.line((f"{facts['unsealed']:,} of them are not sealed yet: tabsync audit seal", "warning"))
     if facts["before"]:
         page.line((f"{facts['before']:,} of them are from before the install: no seal proves them", "warning"))
+    page.hint(f"to check it, also years later: tabsync audit verify --file {facts['file']}")
     page.hint("it contains people's data: keep it where only those can read it who may")
     return page
 
@@ -102,10 +105,14 @@ def export(context: Context, *, target: Facts, file: str, since: str, until: str
         with os.fdopen(descriptor, "wb") as out, context.workspace.connect("audit", _LIMITS) as connection:
             prove_target(connection, target)
             connection.execute("begin isolation level repeatable read read only")
-            facts = _written(context, connection, _Hashed(out), since, until)
+            facts = _written(
+                context, connection, _Hashed(out), {"subject": subject_of(target), "since": since, "until": until}
+            )
             connection.execute("rollback")
             out.flush()
             os.fsync(out.fileno())
+        ledger = context.workspace.ledger()
+        add_evidence(ledger, EXPORTED, subject_of(target), ok=True, facts=facts, run_id=context.run_id)
     except BaseException:
         with suppress(FileNotFoundError):
             path.unlink()
@@ -121,9 +128,18 @@ class _Hashed:
 
     def line(self, content: Facts) -> None:
         """Write a line."""
-        text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        self.digest.update(text)
-        self.out.write(text)
+        self._write(_json(content))
+
+    def entry(self, entry: Facts) -> None:
+        """Write an entry: its values as PostgreSQL wrote them, as they were hashed; NULL is a key that is not there."""
+        values = [(name, entry.pop(name)) for name in ("old", "new")]
+        told = "".join(f',"{name}":{value}' for name, value in values if value is not None)
+        self._write(f'{{"entry":{_json(entry)[:-1]}{told}}}}}')
+
+    def _write(self, text: str) -> None:
+        line = text.encode() + b"\n"
+        self.digest.update(line)
+        self.out.write(line)
 
     @property
     def hexdigest(self) -> str:
@@ -131,17 +147,20 @@ class _Hashed:
         return self.digest.hexdigest()
 
 
-def _written(context: Context, connection: Connection, out: _Hashed, since: str, until: str) -> Facts:
+def _json(content: Facts) -> str:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+
+def _written(context: Context, connection: Connection, out: _Hashed, what: Facts) -> Facts:
     """Write all lines. The seals come last: which of them have one of the entries is known then."""
     log = log_of(connection)
-    between = {"since": since, "until": until}
-    out.line({"kind": "audit export", "version": _VERSION, "log": str(log), **between, "written_at": iso(now())})
+    out.line({"kind": KIND, "version": VERSION, "log": str(log), **what, "written_at": iso(now())})
     query = sql.SQL(SQL["exported"]).format(log=log.identifier(), entry=sql.SQL(SEALS["hashed"]))
     open_, before, entries = set(), 0, 0
     with connection.cursor("tabsync_export", row_factory=dict_row) as cursor:
         cursor.itersize = _BATCH
-        for one in cursor.execute(query, between):
-            out.line({"entry": one})
+        for one in cursor.execute(query, what):
+            out.entry(one)
             entries += 1
             before += one["transaction"] is None
             if one["transaction"] is not None:

@@ -57,11 +57,18 @@ select coalesce(l.table_name, l.entity_type::text) as "table", l.action::text as
  group by 1, 2 order by 4 limit 50
 
 -- name: exported
--- What is exported, in the order in which it was sealed; hash: see seals.sql.
+-- What is exported, in the order in which it was sealed; hash: see seals.sql. old, new: as text, since that was hashed.
+-- With the marks of what was masked since, whenever that was: without them it would look as if it had been forged.
 select l.id, l.xid::text as transaction, l.created_at::text as at, l.user_id::text as "user", l.action::text as action,
-       l.entity_type::text as entity, l.entity_id::text as key, l.old_value::jsonb as old, l.new_value::jsonb as new,
-       l.origin, l.table_name as "table", l.db_user, l.db_role, l.app, l.client::text as client, l.actor, l.actor_how,
-       l.reason, encode({entry}, 'hex') as hash
-  from {log} as l
- where l.created_at >= %(since)s::text::timestamptz and l.created_at < %(until)s::text::timestamptz
+       l.entity_type::text as entity, l.entity_id::text as key, l.old_value::jsonb::text as old,
+       l.new_value::jsonb::text as new, l.origin, l.table_name as "table", l.db_user, l.db_role, l.app,
+       l.client::text as client, l.actor, l.actor_how, l.reason, encode({entry}, 'hex') as hash
+  from (select * from {log} where created_at >= %(since)s::text::timestamptz and created_at < %(until)s::text::timestamptz
+        union all
+        select e.* from {log} e
+         where e.action = 'ERASE' and e.origin = 'function' and e.created_at >= %(until)s::text::timestamptz
+           and exists (select from {log} o
+                        where o.id = (e.new_value ->> 'id')::bigint
+                          and o.created_at >= %(since)s::text::timestamptz
+                          and o.created_at < %(until)s::text::timestamptz)) as l
  order by l.xid nulls first, l.id

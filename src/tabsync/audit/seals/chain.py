@@ -49,15 +49,18 @@ class Seal:
         return bool(self.mark) and not self.rows
 
 
-def head_of(seal: Seal) -> bytes:
-    """The head that a seal must have: 32 bytes. Lengths go in, so that no two seals have the same text."""
+def head_of(seal: Seal, digest: bytes = b"") -> bytes:
+    """The head that a seal must have: 32 bytes. Lengths go in, so that no two seals have the same text.
+
+    digest: SHA-256 of the seal's hashes, where these themselves are not at hand.
+    """
     parts = (
         seal.previous,
         str(seal.n).encode(),
         seal.to_xid.encode(),
         str(seal.last_id).encode(),
         str(seal.rows).encode(),
-        hashlib.sha256(seal.hashes).digest(),
+        digest or hashlib.sha256(seal.hashes).digest(),
         seal.cluster.encode(),
         str(seal.timeline).encode(),
         str(seal.epoch).encode(),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tabsync.audit.database.log import SEALS, log_of, seal_rows
 from tabsync.audit.seals.chain import FIRST, NO_HEAD, Seal, break_between, head_of
+from tabsync.audit.seals.outside import SEALED
 from tabsync.kernel.clock import now
 from tabsync.kernel.errors import FailedPartway
 from tabsync.kernel.page import Page
@@ -26,7 +27,6 @@ from tabsync.stores.manifest import subject_of
 if TYPE_CHECKING:
     from tabsync.workspace import Context, Workspace
 
-EVIDENCE = "audit seal"
 PAGE = 20_000
 """Entries of one seal: half a megabyte of numbers and hashes."""
 
@@ -104,16 +104,17 @@ def seal(context: Context, *, target: Facts) -> Facts:
     last = left.pop("seal")
     if last is not None:
         ledger, subject, facts = context.workspace.ledger(), subject_of(target), anchor_of(last)
-        noted = latest_evidence(ledger, EVIDENCE, subject)
+        noted = latest_evidence(ledger, SEALED, subject)
         if noted is None or noted["facts"] != facts:
-            add_evidence(ledger, EVIDENCE, subject, ok=True, facts=facts, run_id=context.run_id)
+            add_evidence(ledger, SEALED, subject, ok=True, facts=facts, run_id=context.run_id)
     told = {"marks": [one.mark for one in done if one.opens], "n": last.n if last else 0}
     return told | {"rows": sum(one.rows for one in done), "seals": len(done)} | left
 
 
 def anchor_of(one: Seal) -> Facts:
     """What is noted of a seal outside of the database."""
-    return {"n": one.n, "head": one.head.hex(), "epoch": one.epoch, "sealed_at": one.sealed_at}
+    where = {"cluster": one.cluster, "timeline": one.timeline}
+    return {"n": one.n, "head": one.head.hex(), "epoch": one.epoch, "sealed_at": one.sealed_at} | where
 
 
 def anchor(connection: Connection) -> Facts:
@@ -171,7 +172,7 @@ def _opened(connection: Connection, log: Relation, last: Seal | None) -> list[Se
         seal_rows(connection, log, "still")
     made: list[Seal] = []
     while last and (made[-1].rows == PAGE if made else True):
-        page = _page(connection, log, made[-1] if made else last, None, mark="the end of this history")
+        page = _page(connection, log, made[-1] if made else last, None, mark="the end of this history", where=where)
         if not page:
             break
         made += page
@@ -195,9 +196,15 @@ def _opened(connection: Connection, log: Relation, last: Seal | None) -> list[Se
 
 
 def _page(
-    connection: Connection, log: Relation, last: Seal | None, horizon: str | None, *, mark: str = ""
+    connection: Connection,
+    log: Relation,
+    last: Seal | None,
+    horizon: str | None,
+    *,
+    mark: str = "",
+    where: Facts | None = None,
 ) -> list[Seal]:
-    """The next seal after another one, [] when there is nothing to seal."""
+    """The next seal after another one, [] when there is nothing to seal. where: if it is sealed elsewhere than that."""
     assert last is not None  # noqa: S101 - a history has been opened
     found = seal_rows(connection, log, "batch", horizon=horizon, most=PAGE, **Place(last).after)[0]
     if not found["rows"]:
@@ -212,6 +219,7 @@ def _page(
         previous=last.head,
         mark=mark,
         sealed_at=_stamp(),
+        **(where or {}),
     )
     return [_with_head(made)]
 

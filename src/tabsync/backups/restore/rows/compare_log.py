@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tabsync.backups.restore.rows.asked import Asked
 from tabsync.backups.restore.rows.compare import LIMITS, found_by, make_picked, pick_all
 from tabsync.backups.restore.rows.comparison import DIFF, Comparison, Member
-from tabsync.backups.restore.rows.logged import Audited, AuditLog, Logged, reading_log
+from tabsync.backups.restore.rows.logged import Audited, AuditLog, Logged, check_since, reading_log
 from tabsync.backups.restore.rows.logged_rows import taken
 from tabsync.backups.restore.rows.logged_told import lacking, nothing_found
 from tabsync.backups.restore.rows.secret import add_secrets
@@ -70,7 +70,7 @@ def compare_with_log(
         facts = found_by(work, root, diff)
         if not sum(members[root].counts.values()):
             raise nothing_found(log, root)
-        notes = list(lacking(log, list(found), found[root].xids))
+        notes = list(lacking(log, {one: logged.names for one, logged in found.items()}))
         facts["log"] = {"state": log.asked.state, "begins": log.begins, "last": found[root].last, "notes": notes}
     for one in facts["tables"]:
         one["masked"] = found[Relation(one["schema"], one["name"])].masked
@@ -84,6 +84,8 @@ def audited_of(log: AuditLog, here: Shape) -> Audited:
         raise Refused(f"{here.relation} is not audited: the log has none of its rows", _BACKUP)
     if not here.key or set(here.key) != set(audited.keys):
         raise Refused(f"the log does not name the rows of {here.relation} by its primary key", _BACKUP)
+    if audited.since:
+        check_since(log, audited.since, f"{here.relation} is recorded without a break only since")
     return audited
 
 

@@ -44,11 +44,15 @@ _YES = sql.SQL("true")
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """How a table is recorded. keys: the columns that name a row in the log; secret: those that are masked."""
+    """How a table is recorded. keys: the columns that name a row in the log; secret: those that are masked.
+
+    since: from when on without a break that is known, as PostgreSQL writes it; "" where that was not noted.
+    """
 
     keys: tuple[str, ...]
     secret: tuple[str, ...]
     must: bool
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +108,8 @@ class AuditLog:
 
     def audited(self, relation: Relation) -> Audited | None:
         """How a table is recorded; None where it isn't."""
-        for one in self.rows("audited", schema=relation.schema, name=relation.name):
-            return Audited(tuple(one["key_columns"]), tuple(one["secret_columns"]), one["must"])
+        for one in self.rows("audited", schema=relation.schema, name=relation.name, table=str(relation)):
+            return Audited(tuple(one["key_columns"]), tuple(one["secret_columns"]), one["must"], one["since"] or "")
         return None
 
     def statement(self, name: str) -> LiteralString:
@@ -178,11 +182,15 @@ def reading_log(workspace: Workspace, asked: Asked, limits: Limits = LIMITS) -> 
 def _check_bounds(found: AuditLog) -> None:
     if not found.begins:
         raise Refused("the audit log has no changes yet", "use a backup: --from latest")
+    check_since(found, found.begins, "the audit log begins")
+
+
+def check_since(found: AuditLog, since: str, what: str) -> None:
+    """See that what is asked for is not from before a time. Raises Refused."""
     asked = found.asked
     if asked.as_of and found.connection.execute(
-        "select %s::text::timestamptz < %s::text::timestamptz", [asked.as_of, found.begins]
+        "select %s::text::timestamptz < %s::text::timestamptz", [asked.as_of, since]
     ).fetchone() == (True,):
         raise Refused(
-            f"the audit log begins at {found.begins[:19]} UTC, later than --as-of",
-            f"use a backup of before: --from '{asked.as_of[:19]}'",
+            f"{what} at {since[:19]} UTC, later than --as-of", f"use a backup of before: --from '{asked.as_of[:19]}'"
         )

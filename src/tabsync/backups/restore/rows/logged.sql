@@ -1,6 +1,8 @@
 -- name: audited
--- How a table is recorded.
-select key_columns, secret_columns, must from tabsync_audit.tables
+-- How a table is recorded, and since when without a break, where an install of now has noted that.
+select key_columns, secret_columns, must,
+       (select (s.value ->> %(table)s::text)::timestamptz::text from tabsync_audit.settings s where s.name = 'recorded') as since
+  from tabsync_audit.tables
  where schema_name = %(schema)s::name and table_name = %(name)s::name
 
 -- name: hiding
@@ -127,6 +129,22 @@ select l.created_at::text as at, coalesce((l.new_value::jsonb ->> 'rows')::bigin
    and (%(moment)s::text is null or l.created_at > %(moment)s::text::timestamptz)
    and (%(xids)s::text[] is null or l.xid = any (%(xids)s::text[]::xid8[]))
  order by l.id desc limit 3
+
+-- name: unjoined
+-- How many rows have entries since a moment that do not follow on each other: what a column became in one is not what it
+-- was before the next, so something in between was not recorded.
+select count(distinct j.key) as rows
+  from (select l.entity_id::text as key, l.created_at as at, l.action::text as action, k.before,
+               lag(k.after) over w as last, lag(1) over w as has_last
+          from {log} as l
+         cross join lateral (
+               select coalesce(o.key, n.key) as name, o.value as before, n.value as after
+                 from jsonb_each(coalesce(l.old_value::jsonb, '{{}}')) as o
+                 full join jsonb_each(coalesce(l.new_value::jsonb, '{{}}')) as n on n.key = o.key) as k
+         where l.table_name = %(table)s and l.origin = 'trigger' and l.entity_id in (select i.key from {images} as i)
+        window w as (partition by l.entity_id, k.name order by l.id)) as j
+ where j.has_last = 1 and j.at > %(moment)s::text::timestamptz and j.action in ('UPDATE', 'DELETE')
+   and j.last is not null and j.before is not null and j.last <> j.before
 
 -- name: fields
 -- Which columns the images have: in how many of the rows that are gone, and how often masked, there or gone.

@@ -1,4 +1,4 @@
-"""How long the manual keeps entries of the log, and which partitions are older."""
+"""Which months are old enough to leave the log."""
 
 from __future__ import annotations
 
