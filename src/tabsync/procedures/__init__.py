@@ -18,6 +18,8 @@ from tabsync.init.procedures import PROCEDURES as INIT
 from tabsync.kernel.procedure import Done, Group, Planned, Procedure, Surface, named, planned
 from tabsync.maintenance.procedures import GROUPS as MAINTENANCE_GROUPS
 from tabsync.maintenance.procedures import PROCEDURES as MAINTENANCE
+from tabsync.migrations.procedures import GROUPS as MIGRATION_GROUPS
+from tabsync.migrations.procedures import PROCEDURES as MIGRATIONS
 from tabsync.monitoring.procedures import GROUPS as MONITORING_GROUPS
 from tabsync.monitoring.procedures import PROCEDURES as MONITORING
 from tabsync.procedures.own import GROUPS as OWN_GROUPS
@@ -44,6 +46,7 @@ GROUPS: tuple[Group, ...] = (
     *APP_GROUPS,
     *AUDIT_GROUPS,
     *USER_GROUPS,
+    *MIGRATION_GROUPS,
     *RUNBOOK_GROUPS,
     *BACKUP_GROUPS,
     *SCHEDULE_GROUPS,
@@ -57,6 +60,7 @@ PROCEDURES: tuple[Procedure, ...] = (
     *APP,
     *AUDIT,
     *USERS,
+    *MIGRATIONS,
     *RUNBOOKS,
     *BACKUPS,
     *SCHEDULED,

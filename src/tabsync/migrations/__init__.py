@@ -1,0 +1,1 @@
+"""Migrations of the application's schema: what their histories say, and what is really there."""

@@ -1,0 +1,73 @@
+"""Which tools have a history in a database, and where their files are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabsync.kernel.errors import BadUsage
+from tabsync.migrations.history import History
+from tabsync.migrations.table import Odd, places
+from tabsync.migrations.tools import alembic, django, flyway, plain, prisma, supabase
+from tabsync.postgres.catalog import Relation
+from tabsync.postgres.connect import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One tool. schema: where its table is, "" for any but that of another tool; files: where its files usually are."""
+
+    name: str
+    table: str
+    read: Callable[[Connection, Relation, Path | None], History]
+    folders: tuple[str, ...]
+    schema: str = ""
+    script: Callable[[Path, str], str | None] | None = None
+
+
+TOOLS = (
+    Tool("prisma", prisma.TABLE, prisma.history, ("prisma/migrations", "migrations"), script=prisma.script),
+    Tool("alembic", alembic.TABLE, alembic.history, ("alembic/versions", "migrations/versions")),
+    Tool("django", django.TABLE, django.history, (".",)),
+    Tool(
+        "flyway",
+        flyway.TABLE,
+        flyway.history,
+        ("src/main/resources/db/migration", "db/migration", "sql"),
+        script=flyway.script,
+    ),
+    Tool("supabase", supabase.TABLE, supabase.history, ("supabase/migrations",), schema=supabase.SCHEMA),
+    Tool("plain", plain.TABLE, plain.history, ("db/migrations", "db/migrate", "migrations"), script=plain.script),
+)
+
+
+def histories(connection: Connection, folder: Path | None) -> tuple[list[tuple[Tool, History]], list[str]]:
+    """All histories of a database, and what has the name of one and is none. folder: of the files, or of the project.
+
+    Raises BadUsage when the folder is none, NotAllowed where a history may not be read.
+    """
+    if folder is not None and not folder.is_dir():
+        raise BadUsage(f"{folder} is no directory", "name the one with the migrations, or the project's")
+    found, odd = [], []
+    for tool, table in _tables(connection):
+        try:
+            found.append((tool, tool.read(connection, table, _folder(tool, folder))))
+        except Odd as error:
+            odd.append(str(error))
+    return found, odd
+
+
+def _tables(connection: Connection) -> Iterator[tuple[Tool, Relation]]:
+    for tool in TOOLS:
+        for table in places(connection, tool.table):
+            special = {one.schema for one in TOOLS if one.table == tool.table and one.schema}
+            if table.schema == tool.schema if tool.schema else table.schema not in special:
+                yield tool, table
+
+
+def _folder(tool: Tool, given: Path | None) -> Path | None:
+    """The files of a tool: below a project where it usually has them, else the folder itself."""
+    if given is None:
+        return None
+    return next((given / one for one in tool.folders if (given / one).is_dir()), given)

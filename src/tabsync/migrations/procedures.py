@@ -1,0 +1,28 @@
+"""Everything that this chapter can do, declared."""
+
+from __future__ import annotations
+
+from tabsync.kernel.procedure import Group, Procedure
+
+GROUPS: tuple[Group, ...] = (
+    Group("migration", "See what became of the application's migrations.", "tabsync migration status --folder ."),
+)
+
+PROCEDURES: tuple[Procedure, ...] = (
+    Procedure(
+        words="migration status",
+        summary="Say which migrations are applied, pending, failed or edited, by the tool's own history.",
+        example="tabsync migration status --folder .",
+        details=(
+            "Reads the histories of Prisma, Alembic, Django, Flyway, Supabase, and tables schema_migrations. With the "
+            "files it also names what is pending, what was edited since it was applied, what is in the database and "
+            "not in the folder, and what comes before one that is applied. Files of Python are read and not run."
+            "\n\nExit code 0: in order, or pending. 1: a person has to look."
+        ),
+        request="tabsync.migrations.status:Status",
+        takes="database json",
+        read="tabsync.migrations.status:look_status",
+        operator="viewer",
+        needs="SELECT on the table of the history",
+    ),
+)

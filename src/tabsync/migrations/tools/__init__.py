@@ -1,0 +1,1 @@
+"""The tools that keep a history of migrations in the database, each read as its own documentation has it."""
