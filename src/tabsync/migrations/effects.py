@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tabsync.migrations.script import Statement, Token
+from tabsync.migrations.histories.script import Statement, Token
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tabsync.kernel.errors import BadUsage
-from tabsync.migrations.history import History
-from tabsync.migrations.table import Odd, places
+from tabsync.migrations.histories.history import History
+from tabsync.migrations.histories.table import Odd, places
 from tabsync.migrations.tools import alembic, django, flyway, plain, prisma, supabase
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection

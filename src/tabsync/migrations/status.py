@@ -14,8 +14,8 @@ from tabsync.kernel.request import Option
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.migrations.find import Tool, histories
-from tabsync.migrations.history import History, Migration, State
-from tabsync.migrations.table import locks
+from tabsync.migrations.histories.history import History, Migration, State
+from tabsync.migrations.histories.table import locks
 from tabsync.migrations.there import Found, Seen, search_path, what_is_there
 from tabsync.migrations.tools.prisma import LOCK
 from tabsync.postgres.connect import Connection

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from psycopg.rows import dict_row
 
 from tabsync.migrations.effects import Effect, Thing, effects
-from tabsync.migrations.script import Statement, Token, statements
+from tabsync.migrations.histories.script import Statement, Token, statements
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.queries import named
 from tabsync.postgres.settings import Limits

@@ -32,7 +32,7 @@ LONGER = "5min"
 """For which a session must have been idle in our manual; in the test it is this long."""
 IDLE = "1s"
 
-NOT_BUILT = {"orders pause", "orders resume", "migration status"}
+NOT_BUILT = {"orders pause", "orders resume"}
 """They come with their chapters, and then this test asks for what they need."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tabsync.migrations.history import File, Migration, State, with_files
+from tabsync.migrations.histories.history import File, Migration, State, with_files
 from tabsync.migrations.tools.flyway import checksum
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from tabsync.migrations.history import History, Migration, State
-from tabsync.migrations.table import read
+from tabsync.migrations.histories.history import History, Migration, State
+from tabsync.migrations.histories.table import read
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
 

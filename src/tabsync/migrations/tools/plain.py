@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tabsync.migrations.history import File, History, Migration, Order, State, with_files
-from tabsync.migrations.script import script_at
-from tabsync.migrations.table import columns_of, read
+from tabsync.migrations.histories.history import File, History, Migration, Order, State, with_files
+from tabsync.migrations.histories.script import script_at
+from tabsync.migrations.histories.table import columns_of, read
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
 

@@ -10,9 +10,9 @@ import hashlib
 from pathlib import Path
 
 from tabsync.kernel.step import Facts
-from tabsync.migrations.history import File, History, Migration, Order, State, with_files
-from tabsync.migrations.script import script_at
-from tabsync.migrations.table import locks, read
+from tabsync.migrations.histories.history import File, History, Migration, Order, State, with_files
+from tabsync.migrations.histories.script import script_at
+from tabsync.migrations.histories.table import locks, read
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
 

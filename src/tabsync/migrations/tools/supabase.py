@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tabsync.migrations.history import File, History, Migration, Order, State, with_files
-from tabsync.migrations.table import read
+from tabsync.migrations.histories.history import File, History, Migration, Order, State, with_files
+from tabsync.migrations.histories.table import read
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
 
