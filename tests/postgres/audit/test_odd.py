@@ -214,6 +214,30 @@ def test_odd_tables(session: Session, conninfo: str) -> None:
         assert drift(connection, setup) == []
 
 
+def test_rows_of_a_partition_without_triggers_of_its_own_are_kept_by_truncate(session: Session, conninfo: str) -> None:
+    session.execute(TABLES)
+    installs(conninfo, audit_of("audit_logs", "parted", must=False))
+    session.execute("create table parted_2_2 partition of parted_2 for values in (4, 5)")
+    session.execute("create table parted_3 partition of parted for values from ('2026-03-01') to ('2026-04-01')")
+    rows = "(1, '2026-01-05'), (1, '2026-02-05'), (4, '2026-02-05'), (7, '2026-03-05')"
+    session.execute(f"insert into parted values {rows}")
+    session.execute("truncate parted")
+    gone = [one for one in entries(session) if one["action"] == "TRUNCATE"]
+    assert [one["entity_id"] for one in gone if one["old_value"]] and not [one for one in gone if one["new_value"]]
+    assert {(one["old_value"]["id"], one["old_value"]["at"]) for one in gone} == {
+        (1, "2026-01-05"),
+        (1, "2026-02-05"),
+        (4, "2026-02-05"),
+        (7, "2026-03-05"),
+    }
+    session.execute("update tabsync_audit.settings set value = '1' where name = 'truncate_rows'")
+    session.execute("insert into parted values (4, '2026-02-05'), (5, '2026-02-05')")
+    session.execute("truncate parted_2")
+    told = [one["new_value"] for one in entries(session) if one["action"] == "TRUNCATE" and one["new_value"]]
+    assert [(one["kept"], one["why"]) for one in told] == [(False, "more than 1 rows"), (True, None)]
+    assert all(one["estimated_rows"] == 2 or one["rows"] == 0 for one in told)
+
+
 def test_merge_upsert_copy_and_cascade(session: Session, conninfo: str) -> None:
     session.execute("create table t (id int primary key, n int)")
     session.execute("create table u (id int primary key, t int references t on delete cascade)")

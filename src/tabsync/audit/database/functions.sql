@@ -281,12 +281,25 @@ case when tg_table_schema || '.' || tg_table_name <> tg_argv[6]
   v_count bigint;
   v_size bigint;
   v_why text;
+  v_apart oid[];
+  v_from text := format('only %I.%I t', tg_table_schema, tg_table_name);
 
 -- name: truncate
--- All rows up to a bound; beyond it one entry that says how many there were, about. ONLY: partitions have their own.
+-- All rows up to a bound; beyond it one entry that says how many there were, about. ONLY: partitions have their own
+-- trigger. Those that came since the install have none: they are read through the nearest table above that has one.
+  v_apart := (select array_agg(p.relid::oid)
+                from pg_partition_tree(tg_relid) p
+               where p.isleaf and p.relid <> tg_relid and tg_relid =
+                     (select g.tgrelid
+                        from pg_partition_ancestors(p.relid) with ordinality a(relid, place)
+                        join pg_trigger g on g.tgrelid = a.relid and g.tgname = tg_name and g.tgenabled = 'A'
+                       order by a.place limit 1));
+  if v_apart is not null then
+    v_from := format('%I.%I t where t.tableoid = any (%L::oid[])', tg_table_schema, tg_table_name, v_apart);
+  end if;
   begin
-    execute format('select count(*), coalesce(sum(pg_column_size(t.*)), 0) from (select * from only %I.%I limit %s) t',
-                   tg_table_schema, tg_table_name, v_rows + 1) into v_count, v_size;
+    execute format('select count(*), coalesce(sum(pg_column_size(t.*)), 0) from (select t.* from %s limit %s) t',
+                   v_from, v_rows + 1) into v_count, v_size;
     if v_count > v_rows then
       v_why := format('more than %s rows', v_rows);
     elsif v_size > v_bytes then
@@ -307,8 +320,8 @@ case when tg_table_schema || '.' || tg_table_name <> tg_argv[6]
                     else tabsync_audit.only_key(r.j, $4::text[]) end, null, statement_timestamp(), $6, 'trigger', $7,
                session_user, nullif(current_setting('role'), 'none'), current_setting('application_name'),
                inet_client_addr(), $8, $9
-          from (select to_jsonb(t.*) as j from only %I.%I t offset 0) r
-         where {no_cast} $q$, {log_name}, tg_table_schema, tg_table_name)
+          from (select to_jsonb(t.*) as j from %s offset 0) r
+         where {no_cast} $q$, {log_name}, v_from)
         using {user_id}, tg_argv[1], tg_argv[2], tg_argv[3], tg_argv[4], pg_current_xact_id(), {table}, v_who[1], v_who[2],
               tg_argv[5];
     exception when data_exception or program_limit_exceeded then
@@ -319,11 +332,11 @@ case when tg_table_schema || '.' || tg_table_name <> tg_argv[6]
     {insert_into}
     select {user_id}, 'TRUNCATE', tg_argv[1], '', null,
            jsonb_build_object('kept', v_count = 0 and v_why is null, 'rows', case when v_why is null then v_count end,
-                              'estimated_rows', case when v_why is not null then greatest(c.reltuples, v_count)::bigint end,
-                              'bytes', pg_table_size(c.oid), 'why', v_why),
+                              'estimated_rows', case when v_why is not null then greatest(sum(c.reltuples), v_count)::bigint end,
+                              'bytes', sum(pg_table_size(c.oid))::bigint, 'why', v_why),
            {who}
       from pg_class c
-     where c.oid = tg_relid;
+     where c.oid = any (coalesce(v_apart, array[tg_relid]));
   end if;
 
 -- name: only_key
