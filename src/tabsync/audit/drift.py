@@ -102,7 +102,9 @@ def _policy(connection: Connection, setup: Setup) -> Iterator[Drift]:
         if found is None:
             yield Drift(f"{one.relation} is audited by the manual, and not in the database", "policy")
         elif changed := [name for name, value in wanted.items() if found[name] != value]:
-            yield Drift(f"{one.relation} was installed with another {', '.join(changed)}", "policy")
+            bare = [name for name in one.secret if name not in found["secret"]]
+            shown = f": {', '.join(bare)} is shown in its entries" if bare else ""
+            yield Drift(f"{one.relation} was installed with another {', '.join(changed)}{shown}", "policy")
     for relation in there.keys() - set(setup.missing):
         yield Drift(f"{relation} is audited in the database, and not by the manual", "policy")
     ranks = {one["role"]: (set(one["above"]), one["sign_up"]) for one in rows(connection, "roles", of=SQL)}

@@ -16,7 +16,7 @@ from tabsync.audit.database.refuse import check_log, check_tables, weaker
 from tabsync.audit.database.setup import Setup, setup_of
 from tabsync.audit.database.triggers import set_triggers
 from tabsync.audit.drift import drift
-from tabsync.audit.install import install_for_tests
+from tabsync.audit.install import made_secret, install_for_tests
 from tabsync.kernel.errors import NotAllowed
 from tabsync.manual.model import Hierarchy
 from tabsync.manual.wiring import Audit, AuditedTable
@@ -379,3 +379,19 @@ def test_signed_claims(session: Session, conninfo: str, monkeypatch: pytest.Monk
         assert (one["actor"], one["actor_how"]) == wanted
     session.execute("insert into t values (100)")
     assert entries(session)[-1]["actor_how"] is None
+
+
+def test_a_generated_column_of_a_secret_one_is_secret_too(session: Session, conninfo: str) -> None:
+    session.execute("create table t (id int primary key, sec text, g text generated always as (upper(sec)) stored)")
+    audit = audit_of("audit_logs", "t", secret=("sec",))
+    setup = installs(conninfo, audit)
+    assert list(made_secret(audit, setup)) == ["g of public.t: made of a secret column, so secret too"]
+    session.execute("insert into t values (1, 'topsecret')")
+    session.execute("update t set sec = 'another'")
+    assert entries(session)[0]["new_value"] == {"id": 1, "sec": "(secret)", "g": "(secret)"}
+    assert entries(session)[1]["new_value"] == {"sec": "(secret)", "g": "(secret)"}
+    session.execute("alter table t add h text generated always as (lower(sec)) stored")
+    with connect(conninfo, "tests") as connection:
+        setup = setup_of(connection, audit, None, Hierarchy())
+        told = [one.told for one in drift(connection, setup)]
+    assert "public.t was installed with another secret: h is shown in its entries" in told

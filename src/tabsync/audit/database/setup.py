@@ -30,7 +30,8 @@ OWNER = "tabsync_audit"
 class Audited:
     """A table that is audited.
 
-    keys: the columns of its key, () where it has none; secret: columns that are masked; json: it has a column of type
+    keys: the columns of its key, () where it has none; secret: columns that are masked, with the generated
+    ones that are made of them; json: it has a column of type
     json, or of one that is made of it, whose values jsonb may not take.
     """
 
@@ -178,10 +179,12 @@ def run(connection: Connection, statement: str, /, *, of: Any = DATABASE, **name
 
 def _audited(connection: Connection, one: AuditedTable, facts: Facts) -> Audited:
     relation = relation_named(one.name)
-    if both := [name for name in one.secret if name in facts["keys"]]:
+    made = rows(connection, "made_of", oid=facts["oid"], names=list(one.secret)) if one.secret else []
+    secret = tuple(dict.fromkeys([*one.secret, *(each["name"] for each in made)]))
+    if both := [name for name in secret if name in facts["keys"]]:
         raise Refused(
             f"{both[0]} is the key of {one.name}, by which the log names a row: it can't be secret",
             f"correct line {one.line} of the manual",
         )
     json = rows(connection, "has_json", oid=facts["oid"])[0]["has_json"]
-    return Audited(relation, one.must, one.entity or relation.name, tuple(facts["keys"]), one.secret, json)
+    return Audited(relation, one.must, one.entity or relation.name, tuple(facts["keys"]), secret, json)
