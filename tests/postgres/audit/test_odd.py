@@ -16,7 +16,7 @@ from tabsync.audit.database.refuse import check_log, check_tables, weaker
 from tabsync.audit.database.setup import Setup, setup_of
 from tabsync.audit.database.triggers import set_triggers
 from tabsync.audit.drift import drift
-from tabsync.audit.install import made_secret, install_for_tests
+from tabsync.audit.install import install_for_tests, made_secret
 from tabsync.kernel.errors import NotAllowed
 from tabsync.manual.model import Hierarchy
 from tabsync.manual.wiring import Audit, AuditedTable
