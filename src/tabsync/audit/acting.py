@@ -26,7 +26,11 @@ LIFE = 300
 """Seconds for which a signed claim counts: from the application's clock on, to the statement in the server."""
 
 _SIGNED: LiteralString = "select set_config('tabsync.claims', %s, true), set_config('tabsync.signature', %s, true)"
-_PLAIN: LiteralString = "select set_config('request.jwt.claims', %s, true)"
+_PLAIN: LiteralString = """
+select set_config('request.jwt.claims', %s, true), set_config('tabsync.claims', '', true),
+       set_config('tabsync.signature', '', true)
+"""
+"""Claims that are signed would count before these: another one has said them, in the transaction that is open."""
 _LEVELS: dict[IsolationLevel, LiteralString] = {
     IsolationLevel.READ_UNCOMMITTED: "isolation level read uncommitted",
     IsolationLevel.READ_COMMITTED: "isolation level read committed",
@@ -55,17 +59,24 @@ def signature_of(claims: str, key: bytes) -> str:
 
 @contextmanager
 def acting_as(
-    connection: Connection[Any], user: object, *, key: bytes | None = None, more: Mapping[str, Any] | None = None
+    connection: Connection[Any],
+    user: object,
+    *,
+    key: bytes | None = None,
+    more: Mapping[str, Any] | None = None,
+    life: int = LIFE,
 ) -> Iterator[Connection[Any]]:
     """A transaction in which a user acts: it is begun, told and left to you in one round trip; committed at the end.
 
     user: the key of the user in the database, as a string or what str() makes one of (an uuid, a number); key: the one
-    that `tabsync audit install --claims-key FILE` has, None for claims that are not signed; more: further claims.
-    Within a transaction that is open it is a savepoint, and what was said before holds again after it. Raises what
-    psycopg raises.
+    that `tabsync audit install --claims-key FILE` has, None for claims that are not signed; more: further claims; life:
+    seconds for which it counts, from now by this machine's clock: longer than the transaction may take. What is changed
+    later is nobody's, and `invalid`.
+    Within a transaction that is open it is a savepoint, and what was said before holds again after it. Raises
+    ValueError where nobody acts, and what psycopg raises.
     https://www.psycopg.org/psycopg3/docs/advanced/pipeline.html
     """
-    said = _statement(user, key, more)
+    said = _statement(user, key, more, life)
     if connection.info.transaction_status is not TransactionStatus.IDLE:
         before = connection.cursor(row_factory=tuple_row).execute(_NOW).fetchone()
         with connection.transaction():
@@ -87,10 +98,15 @@ def acting_as(
 
 @asynccontextmanager
 async def acting_as_async(
-    connection: AsyncConnection[Any], user: object, *, key: bytes | None = None, more: Mapping[str, Any] | None = None
+    connection: AsyncConnection[Any],
+    user: object,
+    *,
+    key: bytes | None = None,
+    more: Mapping[str, Any] | None = None,
+    life: int = LIFE,
 ) -> AsyncIterator[AsyncConnection[Any]]:
     """The same for an asynchronous connection: see acting_as."""
-    said = _statement(user, key, more)
+    said = _statement(user, key, more, life)
     if connection.info.transaction_status is not TransactionStatus.IDLE:
         before = await (await connection.cursor(row_factory=tuple_row).execute(_NOW)).fetchone()
         async with connection.transaction():
@@ -122,8 +138,10 @@ def _begin(connection: Connection[Any] | AsyncConnection[Any]) -> LiteralString:
     return " ".join(parts)
 
 
-def _statement(user: object, key: bytes | None, more: Mapping[str, Any] | None) -> tuple[LiteralString, list[str]]:
-    if not str(user):
-        raise ValueError("nobody acts: the user is empty")
-    claims = claims_of(user, more=more)
+def _statement(
+    user: object, key: bytes | None, more: Mapping[str, Any] | None, life: int
+) -> tuple[LiteralString, list[str]]:
+    if user is None or not str(user):
+        raise ValueError("nobody acts: the user is empty, or None")
+    claims = claims_of(user, more=more, life=life)
     return (_PLAIN, [claims]) if key is None else (_SIGNED, [claims, signature_of(claims, key)])

@@ -27,6 +27,8 @@ from tabsync.postgres.queries import named
 SQL = named(__package__, "drift.sql")
 MOST = 100_000
 """Rows of the default partition are counted up to here."""
+NEWEST = 10_000
+"""So many entries are looked at for who acted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ def drift(connection: Connection, setup: Setup) -> list[Drift]:
         *_log(connection, setup),
         *_months(connection, setup),
         *_gaps(connection),
+        *_invalid(connection, setup),
         *_rights(connection, setup),
         *_users(connection, setup),
         *_new_tables(connection, setup),
@@ -102,7 +105,9 @@ def _policy(connection: Connection, setup: Setup) -> Iterator[Drift]:
         if found is None:
             yield Drift(f"{one.relation} is audited by the manual, and not in the database", "policy")
         elif changed := [name for name, value in wanted.items() if found[name] != value]:
-            yield Drift(f"{one.relation} was installed with another {', '.join(changed)}", "policy")
+            bare = [name for name in one.secret if name not in found["secret"]]
+            shown = f": {', '.join(bare)} is shown in its entries" if bare else ""
+            yield Drift(f"{one.relation} was installed with another {', '.join(changed)}{shown}", "policy")
     for relation in there.keys() - set(setup.missing):
         yield Drift(f"{relation} is audited in the database, and not by the manual", "policy")
     ranks = {one["role"]: (set(one["above"]), one["sign_up"]) for one in rows(connection, "roles", of=SQL)}
@@ -169,6 +174,20 @@ def _gaps(connection: Connection) -> Iterator[Drift]:
             f"{found['gaps'] - known:,} changes could not be recorded, the last one {local(iso(last))}",
             "gaps",
             "the server's log says why, in its warnings",
+        )
+
+
+def _invalid(connection: Connection, setup: Setup) -> Iterator[Drift]:
+    names = {"log": setup.log.identifier(), "newest": sql.Literal(NEWEST)}
+    if not bounds(connection, setup.log):
+        return
+    found = connection.execute(sql.SQL(SQL["invalid"]).format(**names)).fetchone() or (0,)
+    if found[0]:
+        count = "1 entry" if found[0] == 1 else f"{found[0]:,} entries"
+        yield Drift(
+            f"{count} of the last day can't name who acted: the signature is wrong or had expired. See to the clock and"
+            " the key of the application, and that its claims live longer than its transactions",
+            weak=True,
         )
 
 

@@ -33,6 +33,11 @@ select role, above, sign_up from tabsync_audit.roles order by role
 select (select last_value from tabsync_audit.gaps)::bigint as gaps,
        (select last_value from tabsync_audit.last_gap)::bigint as last_gap
 
+-- name: invalid
+-- Of the newest entries, those of the last day of which it isn't known who acted, though somebody has said it.
+select count(*) from (select created_at, actor_how from {log} order by id desc limit {newest}) one
+ where actor_how = 'invalid' and created_at > now() - interval '1 day'
+
 -- name: rows_in
 -- How many rows a partition has, up to a bound.
 select count(*) filter (where possible) as rows, count(*) filter (where not possible) as impossible

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +22,7 @@ from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.manual.load import load
 from tabsync.manual.model import Hierarchy, Manual
 from tabsync.manual.wiring import Audit, UserWiring
-from tabsync.postgres.catalog import check_primary, identity, prove_target
+from tabsync.postgres.catalog import check_primary, identity, prove_target, relation_named
 from tabsync.postgres.connect import Connection
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def plan_install(workspace: Workspace, request: Install) -> Planned[Workspace]:
         check_log(connection, setup)
         check_tables(connection, setup)
         superuser = rows(connection, "may", of=DATABASE)[0]["superuser"]
-        notes = [*_cost(setup), *weaker(connection, setup, superuser=superuser)]
+        notes = [*_cost(setup), *made_secret(audit, setup), *weaker(connection, setup, superuser=superuser)]
         notes += role_install.told(connection, setup)
     steps = [_step(name, setup, target) for name in PARTS if name != "users" or setup.users]
     steps += [trigger_step(one, setup, target) for one in setup.tables]
@@ -243,6 +243,14 @@ def _cost(setup: Setup) -> list[str]:
         "have it, some hundredths of a second. An open transaction that has written to a table keeps us waiting",
         f"a change of {', '.join(musts)} fails when it can't be recorded" if musts else "nothing fails unrecorded",
     ]
+
+
+def made_secret(audit: Audit, setup: Setup) -> Iterator[str]:
+    """The generated columns that are as secret as what they are made of."""
+    named = {relation_named(one.name): one.secret for one in audit.tables}
+    for one in setup.tables:
+        if made := [name for name in one.secret if name not in named[one.relation]]:
+            yield f"{', '.join(made)} of {one.relation}: made of a secret column, so secret too"
 
 
 def _tables(count: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -82,9 +83,25 @@ def test_the_transaction_is_the_one_that_the_connection_wants(server: Server, au
         assert session.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
 
 
-def test_nobody_is_refused(session: psycopg.Connection) -> None:
-    with pytest.raises(ValueError, match="nobody acts"), acting_as(session, ""):
+@pytest.mark.parametrize("nobody", ["", None])
+def test_nobody_is_refused(session: psycopg.Connection, nobody: str | None) -> None:
+    with pytest.raises(ValueError, match="nobody acts"), acting_as(session, nobody, key=KEY):
         pass
+
+
+def test_who_is_not_signed_does_not_act_as_the_one_who_is(session: psycopg.Connection) -> None:
+    with acting_as(session, "ann", key=KEY):
+        signed = one(session, SAID)
+        with acting_as(session, "bob"):
+            assert one(session, SAID) == ("", "")
+            assert json.loads(one(session, PLAIN)[0])["sub"] == "bob"
+        assert one(session, SAID) == signed
+        assert not one(session, PLAIN)[0]
+
+
+def test_it_counts_as_long_as_is_asked(session: psycopg.Connection) -> None:
+    with acting_as(session, "ann", key=KEY, life=3_600):
+        assert 3_500 < json.loads(one(session, SAID)[0])["exp"] - time.time() <= 3_600
 
 
 def test_an_asynchronous_connection_too(server: Server) -> None:

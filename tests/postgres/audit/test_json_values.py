@@ -81,3 +81,41 @@ def test_no_cast_of_the_owners_runs_as_the_owner_of_the_log(owned: Session, chan
     owned.execute("drop cast (mood as json)")
     owned.execute("insert into strict values (7)")
     assert entries(owned)[-1]["new_value"] == {"id": 7, "m": "good"}
+
+
+POISON = {1: '"\\u0000"', 2: "1e400000", 3: '{"a": "\\ud800"}'}
+
+
+@pytest.mark.parametrize("must", [True, False], ids=["must", "possible"])
+def test_a_value_that_jsonb_does_not_take_hides_nothing_else(session: Session, conninfo: str, must: bool) -> None:
+    session.execute("create table t (id int, part int default 1, j json, x text, s text, primary key (id, part))")
+    for key, poison in POISON.items():
+        session.execute("insert into t values (%s, 1, %s, 'x', 's3cret')", [key, poison])
+    session.execute("""insert into t values (4, 1, '{"a": 1}', 'x', 's3cret')""")
+    installs(conninfo, audit_of("audit_logs", "t", must=must, secret=("s",)))
+    session.execute("update t set x = 'y', s = 'an0ther'")
+    found = entries(session)
+    assert [one["entity_id"] for one in found] == [f"[{key}, 1]" for key in (1, 2, 3, 4)]
+    assert {str(one["new_value"]) for one in found} == {str({"s": "(secret)", "x": "y"})}
+    session.execute("""update t set j = '"\\u0000 more"' where id = 1""")
+    session.execute("update t set j = '5' where id = 1")
+    hidden, shown = entries(session)[4:]
+    assert [*hidden["old_value"]] == [*hidden["new_value"]] == ["j"]
+    assert hidden["old_value"]["j"].keys() == {"(not recorded)", "sha256"}
+    assert "unsupported Unicode escape" in hidden["new_value"]["j"]["(not recorded)"]
+    assert shown["new_value"] == {"j": 5}
+    session.execute("delete from t where id < 4")
+    session.execute("insert into t (id, j, s) values (5, '1e999999', 's3cret'), (6, '[1]', null)")
+    gone, come = entries(session)[6:9], entries(session)[9:]
+    assert {(one["action"], one["old_value"]["x"], one["old_value"]["s"]) for one in gone} == {
+        ("DELETE", "y", "(secret)")
+    }
+    assert [one["new_value"]["j"] for one in come][1] == [1]
+    assert "(not recorded)" in come[0]["new_value"]["j"]
+    assert not [one for one in entries(session) if "s3cret" in str(one) or "an0ther" in str(one)]
+    session.execute("truncate t")
+    last = entries(session)[-1]
+    assert (last["action"], last["new_value"]["kept"]) == ("TRUNCATE", False)
+    assert "overflow" in last["new_value"]["why"]
+    assert value(session, "select last_value from tabsync_audit.gaps") == 0
+    assert value(session, "select count(*) from t") == 0

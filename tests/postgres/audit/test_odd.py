@@ -16,7 +16,7 @@ from tabsync.audit.database.refuse import check_log, check_tables, weaker
 from tabsync.audit.database.setup import Setup, setup_of
 from tabsync.audit.database.triggers import set_triggers
 from tabsync.audit.drift import drift
-from tabsync.audit.install import install_for_tests
+from tabsync.audit.install import install_for_tests, made_secret
 from tabsync.kernel.errors import NotAllowed
 from tabsync.manual.model import Hierarchy
 from tabsync.manual.wiring import Audit, AuditedTable
@@ -214,6 +214,30 @@ def test_odd_tables(session: Session, conninfo: str) -> None:
         assert drift(connection, setup) == []
 
 
+def test_rows_of_a_partition_without_triggers_of_its_own_are_kept_by_truncate(session: Session, conninfo: str) -> None:
+    session.execute(TABLES)
+    installs(conninfo, audit_of("audit_logs", "parted", must=False))
+    session.execute("create table parted_2_2 partition of parted_2 for values in (4, 5)")
+    session.execute("create table parted_3 partition of parted for values from ('2026-03-01') to ('2026-04-01')")
+    rows = "(1, '2026-01-05'), (1, '2026-02-05'), (4, '2026-02-05'), (7, '2026-03-05')"
+    session.execute(f"insert into parted values {rows}")
+    session.execute("truncate parted")
+    gone = [one for one in entries(session) if one["action"] == "TRUNCATE"]
+    assert [one["entity_id"] for one in gone if one["old_value"]] and not [one for one in gone if one["new_value"]]
+    assert {(one["old_value"]["id"], one["old_value"]["at"]) for one in gone} == {
+        (1, "2026-01-05"),
+        (1, "2026-02-05"),
+        (4, "2026-02-05"),
+        (7, "2026-03-05"),
+    }
+    session.execute("update tabsync_audit.settings set value = '1' where name = 'truncate_rows'")
+    session.execute("insert into parted values (4, '2026-02-05'), (5, '2026-02-05')")
+    session.execute("truncate parted_2")
+    told = [one["new_value"] for one in entries(session) if one["action"] == "TRUNCATE" and one["new_value"]]
+    assert [(one["kept"], one["why"]) for one in told] == [(False, "more than 1 rows"), (True, None)]
+    assert all(one["estimated_rows"] == 2 or one["rows"] == 0 for one in told)
+
+
 def test_merge_upsert_copy_and_cascade(session: Session, conninfo: str) -> None:
     session.execute("create table t (id int primary key, n int)")
     session.execute("create table u (id int primary key, t int references t on delete cascade)")
@@ -355,3 +379,19 @@ def test_signed_claims(session: Session, conninfo: str, monkeypatch: pytest.Monk
         assert (one["actor"], one["actor_how"]) == wanted
     session.execute("insert into t values (100)")
     assert entries(session)[-1]["actor_how"] is None
+
+
+def test_a_generated_column_of_a_secret_one_is_secret_too(session: Session, conninfo: str) -> None:
+    session.execute("create table t (id int primary key, sec text, g text generated always as (upper(sec)) stored)")
+    audit = audit_of("audit_logs", "t", secret=("sec",))
+    setup = installs(conninfo, audit)
+    assert list(made_secret(audit, setup)) == ["g of public.t: made of a secret column, so secret too"]
+    session.execute("insert into t values (1, 'topsecret')")
+    session.execute("update t set sec = 'another'")
+    assert entries(session)[0]["new_value"] == {"id": 1, "sec": "(secret)", "g": "(secret)"}
+    assert entries(session)[1]["new_value"] == {"sec": "(secret)", "g": "(secret)"}
+    session.execute("alter table t add h text generated always as (lower(sec)) stored")
+    with connect(conninfo, "tests") as connection:
+        setup = setup_of(connection, audit, None, Hierarchy())
+        told = [one.told for one in drift(connection, setup)]
+    assert "public.t was installed with another secret: h is shown in its entries" in told

@@ -104,6 +104,15 @@ def test_a_new_table_is_told_until_somebody_decides(workspace: Workspace, sessio
     assert session.execute("select count(*) from pg_trigger where tgrelid = 'tips'::regclass").fetchone() == (0,)
 
 
+def test_entries_that_name_nobody_though_somebody_acted_are_told(workspace: Workspace, session: Session) -> None:
+    session.execute("select set_config('tabsync.claims', '{}', false), set_config('tabsync.signature', 'x', false)")
+    session.execute("update users set full_name = 'Ana' where email = 'user@example.com'")
+    page = status(workspace)
+    (one,) = page.data["drift"]
+    assert one["told"].startswith("1 entry of the last day can't name who acted")
+    assert (one["weak"], page.exit_code) == (True, 0)
+
+
 def test_a_new_partition_of_an_audited_table_is_seen(workspace: Workspace, session: Session) -> None:
     session.execute("create table staff_more (like staff including all)")
     assert "public.staff_more is new" in status(workspace).data["drift"][0]["told"]

@@ -23,6 +23,33 @@ select c.oid::bigint as oid, c.relkind::text as kind, r.rolname::text as owner, 
   join pg_roles r on r.oid = c.relowner
  where n.nspname = %(schema)s::name and c.relname = %(name)s::name and c.relkind in ('r', 'p')
 
+-- name: made_of
+-- The generated columns of a table that are made of some others: in 15 the column itself depends on them, and its
+-- expression since. https://www.postgresql.org/docs/current/ddl-generated-columns.html
+select distinct g.attname::text as name
+  from pg_attribute g
+  left join pg_attrdef e on e.adrelid = g.attrelid and e.adnum = g.attnum
+  join pg_depend d on d.classid = 'pg_attrdef'::regclass and d.objid = e.oid
+                   or d.classid = 'pg_class'::regclass and d.objid = g.attrelid and d.objsubid = g.attnum
+  join pg_attribute s on d.refclassid = 'pg_class'::regclass and d.refobjid = s.attrelid and d.refobjsubid = s.attnum
+ where g.attrelid = %(oid)s::oid and g.attgenerated <> '' and s.attrelid = g.attrelid and s.attnum <> g.attnum
+   and s.attname = any (%(names)s::name[])
+ order by 1
+
+-- name: has_json
+-- Whether a column may have values of type json, in an array or another type too: jsonb doesn't take all of them.
+with recursive used(oid) as (
+  select a.atttypid from pg_attribute a where a.attrelid = %(oid)s::oid and a.attnum > 0 and not a.attisdropped
+  union
+  select u.oid
+    from used
+    join pg_type y on y.oid = used.oid
+   cross join lateral (select y.typelem union all select y.typbasetype
+                       union all select x.atttypid from pg_attribute x where x.attrelid = y.typrelid and x.attnum > 0
+                                                                         and not x.attisdropped) u(oid)
+   where u.oid <> 0)
+select exists (select from used where oid = 'json'::regtype) as has_json
+
 -- name: parts
 -- A table, and of a partitioned one its partitions: statements may name them directly.
 select n.nspname::text as schema, c.relname::text as name

@@ -67,22 +67,29 @@ def function_name(event: str, one: Audited) -> str:
     """The function of a table's trigger: the shorter ones where its key is one column, and where nothing is secret."""
     if event == "truncate":
         return _Kind(event, one.must, one_key=True, plain=False).name
-    return _Kind(event, one.must, one_key=len(one.keys) == 1, plain=not one.secret).name
+    json = one.must and one.json
+    return _Kind(event, one.must, one_key=len(one.keys) == 1, plain=not one.secret, json=json).name
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """Which of the trigger functions. plain: it asks for no secret; the others do, as an older trigger may need it."""
+    """Which of the trigger functions.
+
+    plain: it asks for no secret; the others do, as an older trigger may need it; json: a change that must be
+    recorded, of a table in which jsonb may not take a value.
+    """
 
     event: str
     must: bool
     one_key: bool
     plain: bool
+    json: bool = False
 
     @property
     def name(self) -> str:
         strict = "must" if self.must else "possible"
-        return f"{self.event}_{strict}{'' if self.one_key else '_keys'}{'_plain' if self.plain else ''}"
+        more = {"_keys": not self.one_key, "_plain": self.plain, "_json": self.json}
+        return f"{self.event}_{strict}{''.join(word for word, so in more.items() if so)}"
 
 
 def functions(log: Relation, user_type: str) -> Iterator[Function]:
@@ -98,6 +105,9 @@ def functions(log: Relation, user_type: str) -> Iterator[Function]:
     yield Function("only_key", only_key, "jsonb", "image jsonb, keys text[]", "immutable", definer=False)
     stops = _without_comment(_SQL["stops_cast"])
     yield Function("stops_cast", stops, "boolean", "kind oid, called oid", definer=False)
+    by_column = _text("by_column", no_cast=_sql("no_cast"))
+    yield Function("by_column", by_column, "text", "of_table oid, source text, keys text[]", definer=False)
+    yield Function("json_of", _text("json_of"), "jsonb", "names text[], given json[], keys text[]", definer=False)
     for name, block in (("keep", "keep"), ("kept", "kept_update")):
         yield Function(name, _text(block, log=log.identifier()))
 
@@ -107,6 +117,8 @@ def _kinds() -> Iterator[_Kind]:
         for one_key, plain in product((True, False), (False, True)):
             if event != "truncate" or (one_key and not plain):
                 yield _Kind(event, must, one_key, plain)
+            if event != "truncate" and must:
+                yield _Kind(event, must, one_key, plain, json=True)
 
 
 def write_functions(connection: Connection, setup: Setup, user_type: str) -> None:
@@ -138,20 +150,32 @@ def _body(kind: _Kind, log: Relation, user_type: str) -> str:
     truncates = kind.event == "truncate"
     user_id = sql.SQL(_user_id(user_type))
     table = _sql("table")
-    parts: dict[str, sql.Composable] = {"insert_into": _sql("insert_into", log=log.identifier())}
+    parts: dict[str, sql.Composable] = {"insert_into": _sql("insert_into", log=log.identifier()), "user_id": user_id}
     parts |= {"who": _sql("who", table=table), "no_cast": _sql("no_cast")}
     if truncates:
         parts |= {"log_name": sql.Literal(log.identifier().as_string(None)), "table": table}
+        declare, again = _sql("truncate_declare"), _sql("not_again")
     else:
         parts |= _row_parts(kind)
-    whole: dict[str, sql.Composable] = {} if kind.must else {"transition": sql.SQL(transition)}
+        declare, again = _sql("again_declare"), _again(kind, parts)
+    guarded = kind.json or not kind.must
+    whole: dict[str, sql.Composable] = {"again": again} if guarded else {}
+    if not kind.must:
+        whole["transition"] = sql.SQL(transition)
     return _text(
-        "must" if kind.must else "possible",
-        declare=_sql("truncate_declare") if truncates else sql.SQL(""),
+        "must_json" if kind.json else "must" if kind.must else "possible",
+        declare=declare if guarded or truncates else sql.SQL(""),
         before=_sql("before_rows"),
-        rows=_sql(kind.event, user_id=user_id, **parts),
+        rows=_sql(kind.event, **parts, new_rows=_sql("new_rows"), old_rows=_sql("old_rows")),
         **whole,
     )
+
+
+def _again(kind: _Kind, parts: dict[str, sql.Composable]) -> sql.Composed:
+    """The same once more, when jsonb didn't take a value."""
+    seen = {"insert": ("read_new",), "delete": ("read_old",)}.get(kind.event, ("read_old", "read_new"))
+    rows = _sql(kind.event, **parts, new_rows=_sql("new_again"), old_rows=_sql("old_again"))
+    return _sql("again", read=sql.SQL("\n").join(map(_sql, seen)), before=_sql("before_rows"), rows=rows)
 
 
 def _row_parts(kind: _Kind) -> dict[str, sql.Composable]:

@@ -44,6 +44,14 @@ begin
       v_guard := set_config('tabsync.audit_guard', case when v_guard = '!' then '!' else concat(v_guard, 'x') end, true);
     end if;
   exception when others then
+    if sqlstate like '22%' or sqlstate like '54%' then
+      begin
+{again}
+        v_guard := set_config('tabsync.audit_guard', case when v_guard = '!' then '!' else concat(v_guard, 'x') end, true);
+        return null;
+      exception when others then null;
+      end;
+    end if;
     perform set_config('tabsync.audit_guard', '!', true);
     begin
       perform nextval('tabsync_audit.gaps') from {transition};
@@ -57,6 +65,108 @@ begin
   end;
   return null;
 end
+
+-- name: must_json
+-- Where it must be recorded and a column may have JSON that jsonb can't take: such a value fails no change. It costs a
+-- subtransaction too, in the first 32 statements.
+#variable_conflict use_variable
+declare
+  v_guard text := current_setting('tabsync.audit_guard', true);
+  v_who text[];
+{declare}
+begin
+  if length(v_guard) >= 32 then
+{before}
+{rows}
+    return null;
+  end if;
+  begin
+{before}
+{rows}
+    if found then
+      v_guard := set_config('tabsync.audit_guard', concat(v_guard, 'x'), true);
+    end if;
+  exception when data_exception or program_limit_exceeded then
+{again}
+    v_guard := set_config('tabsync.audit_guard', concat(v_guard, 'x'), true);
+  end;
+  return null;
+end
+
+-- name: again_declare
+-- The rows of a statement that failed, as JSON.
+  v_new jsonb[];
+  v_old jsonb[];
+
+-- name: again
+-- After a value that jsonb can't take: column by column, so that only that value is missing.
+  {read}
+  {before}
+  {rows}
+
+-- name: not_again
+-- A TRUNCATE says how many rows there were, where a value can't be kept.
+        raise;
+
+-- name: read_new
+-- As JSON, column by column.
+  execute tabsync_audit.by_column(tg_relid, 'tabsync_new', tg_argv[3]::text[]) into v_new;
+
+-- name: read_old
+-- The same.
+  execute tabsync_audit.by_column(tg_relid, 'tabsync_old', tg_argv[3]::text[]) into v_old;
+
+-- name: by_column
+-- The query that makes JSON of the rows of a transition table.
+begin
+  return (select format('select array_agg(tabsync_audit.json_of(%L, array[%s]::json[], %L)) from %I n where {no_cast}',
+                        array_agg(a.attname::text order by a.attnum),
+                        string_agg(format('to_json(n.%I)', a.attname), ', ' order by a.attnum), keys, source)
+            from pg_attribute a
+           where a.attrelid = of_table and a.attnum > 0 and not a.attisdropped);
+end
+
+-- name: json_of
+-- A row. In the place of a value that jsonb can't take is why, and its hash, so that another value is a change; where
+-- the values are too long together, in the place of all but the key.
+-- https://www.postgresql.org/docs/current/datatype-json.html
+declare
+  v_row jsonb := '{{}}';
+  v_one jsonb;
+begin
+  for n in 1 .. cardinality(names) loop
+    begin
+      v_one := coalesce(given[n]::jsonb, 'null');
+    exception when data_exception or program_limit_exceeded then
+      v_one := jsonb_build_object('(not recorded)', sqlerrm, 'sha256', encode(sha256(convert_to(given[n]::text, 'UTF8')), 'hex'));
+    end;
+    v_row := v_row || jsonb_build_object(names[n], v_one);
+  end loop;
+  return v_row;
+exception when program_limit_exceeded then
+  v_row := '{{}}';
+  for n in 1 .. cardinality(names) loop
+    v_row := v_row || jsonb_build_object(names[n], case when names[n] = any (keys) then given[n]::jsonb
+             else jsonb_build_object('(not recorded)', sqlerrm, 'sha256', encode(sha256(convert_to(given[n]::text, 'UTF8')), 'hex')) end);
+  end loop;
+  return v_row;
+end
+
+-- name: new_rows
+-- The rows that a statement made.
+select to_jsonb(n.*) as j from tabsync_new n
+
+-- name: old_rows
+-- Those that it found.
+select to_jsonb(o.*) as j from tabsync_old o
+
+-- name: new_again
+-- The same, when they were read column by column.
+select n.j from unnest(v_new) n(j)
+
+-- name: old_again
+-- The same.
+select o.j from unnest(v_old) o(j)
 
 -- name: before_rows
 -- Who it is, is found once for all rows, and only where the session claims something.
@@ -91,7 +201,7 @@ end
   {insert_into}
   select {user_id}, 'INSERT', tg_argv[1], {entity_id}, null, {image},
          {who}
-    from (select to_jsonb(n.*) as j from tabsync_new n offset 0) r
+    from ({new_rows} offset 0) r
    where {no_cast};
 
 -- name: delete
@@ -99,7 +209,7 @@ end
   {insert_into}
   select {user_id}, 'DELETE', tg_argv[1], {entity_id}, {image}, null,
          {who}
-    from (select to_jsonb(o.*) as j from tabsync_old o offset 0) r
+    from ({old_rows} offset 0) r
    where {no_cast};
 
 -- name: update
@@ -110,8 +220,8 @@ end
          {entity_id}, case when r.n is null then {old_image} else d.o end, case when r.o is null then {new_image} else d.n end,
          {who}
     from (select o.j as o, n.j as n, coalesce(n.j, o.j) as j
-            from (select p.j, {old_key} as key from (select to_jsonb(a.*) as j from tabsync_old a offset 0) p offset 0) o
-            full join (select q.j, {new_key} as key from (select to_jsonb(b.*) as j from tabsync_new b offset 0) q offset 0) n
+            from (select p.j, {old_key} as key from ({old_rows} offset 0) p offset 0) o
+            full join (select q.j, {new_key} as key from ({new_rows} offset 0) q offset 0) n
               on o.key = n.key
           offset 0) r
     left join lateral (
@@ -171,12 +281,25 @@ case when tg_table_schema || '.' || tg_table_name <> tg_argv[6]
   v_count bigint;
   v_size bigint;
   v_why text;
+  v_apart oid[];
+  v_from text := format('only %I.%I t', tg_table_schema, tg_table_name);
 
 -- name: truncate
--- All rows up to a bound; beyond it one entry that says how many there were, about. ONLY: partitions have their own.
+-- All rows up to a bound; beyond it one entry that says how many there were, about. ONLY: partitions have their own
+-- trigger. Those that came since the install have none: they are read through the nearest table above that has one.
+  v_apart := (select array_agg(p.relid::oid)
+                from pg_partition_tree(tg_relid) p
+               where p.isleaf and p.relid <> tg_relid and tg_relid =
+                     (select g.tgrelid
+                        from pg_partition_ancestors(p.relid) with ordinality a(relid, place)
+                        join pg_trigger g on g.tgrelid = a.relid and g.tgname = tg_name and g.tgenabled = 'A'
+                       order by a.place limit 1));
+  if v_apart is not null then
+    v_from := format('%I.%I t where t.tableoid = any (%L::oid[])', tg_table_schema, tg_table_name, v_apart);
+  end if;
   begin
-    execute format('select count(*), coalesce(sum(pg_column_size(t.*)), 0) from (select * from only %I.%I limit %s) t',
-                   tg_table_schema, tg_table_name, v_rows + 1) into v_count, v_size;
+    execute format('select count(*), coalesce(sum(pg_column_size(t.*)), 0) from (select t.* from %s limit %s) t',
+                   v_from, v_rows + 1) into v_count, v_size;
     if v_count > v_rows then
       v_why := format('more than %s rows', v_rows);
     elsif v_size > v_bytes then
@@ -186,29 +309,34 @@ case when tg_table_schema || '.' || tg_table_name <> tg_argv[6]
     v_why := 'row security';
   end;
   if v_why is null and v_count > 0 then
-    execute format($q$
-      insert into %s (user_id, action, entity_type, entity_id, old_value, new_value, created_at, xid, origin,
-                         table_name, db_user, db_role, app, client, actor, actor_how)
-      select $1, 'TRUNCATE', $2, case when $3 <> '' then coalesce(r.j ->> $3, '')
-                                 when $4 <> '{{}}' and r.j ?& $4::text[] then (select jsonb_agg(r.j -> k.name order by k.place)::text
-                                                         from unnest($4::text[]) with ordinality k(name, place)) else '' end,
-             case when $5 = '' then r.j when r.j ?& $10::text[] then r.j || $5::jsonb
-                  else tabsync_audit.only_key(r.j, $4::text[]) end, null, statement_timestamp(), $6, 'trigger', $7,
-             session_user, nullif(current_setting('role'), 'none'), current_setting('application_name'),
-             inet_client_addr(), $8, $9
-        from (select to_jsonb(t.*) as j from only %I.%I t offset 0) r
-       where {no_cast} $q$, {log_name}, tg_table_schema, tg_table_name)
-      using {user_id}, tg_argv[1], tg_argv[2], tg_argv[3], tg_argv[4], pg_current_xact_id(), {table}, v_who[1], v_who[2],
-            tg_argv[5];
-  else
+    begin
+      execute format($q$
+        insert into %s (user_id, action, entity_type, entity_id, old_value, new_value, created_at, xid, origin,
+                           table_name, db_user, db_role, app, client, actor, actor_how)
+        select $1, 'TRUNCATE', $2, case when $3 <> '' then coalesce(r.j ->> $3, '')
+                                   when $4 <> '{{}}' and r.j ?& $4::text[] then (select jsonb_agg(r.j -> k.name order by k.place)::text
+                                                           from unnest($4::text[]) with ordinality k(name, place)) else '' end,
+               case when $5 = '' then r.j when r.j ?& $10::text[] then r.j || $5::jsonb
+                    else tabsync_audit.only_key(r.j, $4::text[]) end, null, statement_timestamp(), $6, 'trigger', $7,
+               session_user, nullif(current_setting('role'), 'none'), current_setting('application_name'),
+               inet_client_addr(), $8, $9
+          from (select to_jsonb(t.*) as j from %s offset 0) r
+         where {no_cast} $q$, {log_name}, v_from)
+        using {user_id}, tg_argv[1], tg_argv[2], tg_argv[3], tg_argv[4], pg_current_xact_id(), {table}, v_who[1], v_who[2],
+              tg_argv[5];
+    exception when data_exception or program_limit_exceeded then
+      v_why := sqlerrm;
+    end;
+  end if;
+  if v_why is not null or v_count = 0 then
     {insert_into}
     select {user_id}, 'TRUNCATE', tg_argv[1], '', null,
            jsonb_build_object('kept', v_count = 0 and v_why is null, 'rows', case when v_why is null then v_count end,
-                              'estimated_rows', case when v_why is not null then greatest(c.reltuples, v_count)::bigint end,
-                              'bytes', pg_table_size(c.oid), 'why', v_why),
+                              'estimated_rows', case when v_why is not null then greatest(sum(c.reltuples), v_count)::bigint end,
+                              'bytes', sum(pg_table_size(c.oid))::bigint, 'why', v_why),
            {who}
       from pg_class c
-     where c.oid = tg_relid;
+     where c.oid = any (coalesce(v_apart, array[tg_relid]));
   end if;
 
 -- name: only_key

@@ -28,13 +28,19 @@ OWNER = "tabsync_audit"
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """A table that is audited. keys: the columns of its key, () where it has none; secret: columns that are masked."""
+    """A table that is audited.
+
+    keys: the columns of its key, () where it has none; secret: columns that are masked, with the generated
+    ones that are made of them; json: it has a column of type
+    json, or of one that is made of it, whose values jsonb may not take.
+    """
 
     relation: Relation
     must: bool
     entity: str
     keys: tuple[str, ...]
     secret: tuple[str, ...]
+    json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,14 @@ class Setup:
 def setup_from_json(data: Facts) -> Setup:
     """What a step is to install."""
     tables = tuple(
-        Audited(Relation(**one["relation"]), one["must"], one["entity"], tuple(one["keys"]), tuple(one["secret"]))
+        Audited(
+            Relation(**one["relation"]),
+            one["must"],
+            one["entity"],
+            tuple(one["keys"]),
+            tuple(one["secret"]),
+            one.get("json", False),
+        )
         for one in data["tables"]
     )
     roles = tuple(Ranked(one["role"], tuple(one["above"]), one["sign_up"]) for one in data["roles"])
@@ -97,7 +110,7 @@ def setup_of(
     return Setup(
         relation_named(audit.log),
         owner_of(connection),
-        tuple(_audited(one, facts) for one, facts in found if facts),
+        tuple(_audited(connection, one, facts) for one, facts in found if facts),
         ranked(users, hierarchy),
         users,
         tuple(relation_named(one.name) for one, facts in found if not facts),
@@ -164,11 +177,14 @@ def run(connection: Connection, statement: str, /, *, of: Any = DATABASE, **name
     connection.execute(sql.SQL(of[statement]).format(**names))
 
 
-def _audited(one: AuditedTable, facts: Facts) -> Audited:
+def _audited(connection: Connection, one: AuditedTable, facts: Facts) -> Audited:
     relation = relation_named(one.name)
-    if both := [name for name in one.secret if name in facts["keys"]]:
+    made = rows(connection, "made_of", oid=facts["oid"], names=list(one.secret)) if one.secret else []
+    secret = tuple(dict.fromkeys([*one.secret, *(each["name"] for each in made)]))
+    if both := [name for name in secret if name in facts["keys"]]:
         raise Refused(
             f"{both[0]} is the key of {one.name}, by which the log names a row: it can't be secret",
             f"correct line {one.line} of the manual",
         )
-    return Audited(relation, one.must, one.entity or relation.name, tuple(facts["keys"]), one.secret)
+    json = rows(connection, "has_json", oid=facts["oid"])[0]["has_json"]
+    return Audited(relation, one.must, one.entity or relation.name, tuple(facts["keys"]), secret, json)
