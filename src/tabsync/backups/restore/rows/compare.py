@@ -30,6 +30,7 @@ from tabsync.backups.restore.rows.comparison import (
     digest_of_diff,
 )
 from tabsync.backups.restore.rows.parents import missing_parents
+from tabsync.backups.restore.rows.roles import Guarded, guarded_of
 from tabsync.backups.restore.rows.shape import (
     common_columns,
     links_of,
@@ -104,7 +105,9 @@ def compare(
         make_uniform(live, local=True)
         links = links_of(live)
         tables = wanted(live, links, root, with_dependents=with_dependents)
-        work = Comparison(copy, live, _members(copy, live, tables, diff), links, with_dependents)
+        members = _members(copy, live, tables, diff)
+        guard(members, guarded_of(workspace))
+        work = Comparison(copy, live, members, links, with_dependents)
         make_picked(work)
         copy.execute("begin isolation level repeatable read read only")
         _pick(work, work.members[root], where)
@@ -120,6 +123,12 @@ def make_picked(work: Comparison) -> None:
     """Make the temporary tables of the rows that are found in the copy."""
     for member in work.members.values():
         work.copy.execute(_PICKED.format(member.picked))
+
+
+def guard(members: dict[Relation, Member], guarded: Guarded | None) -> None:
+    """Have the roles of users kept, where they are among the tables."""
+    if guarded is not None and guarded.relation in members:
+        members[guarded.relation].guarded = guarded
 
 
 def pick_all(work: Comparison, root: Relation) -> None:
@@ -218,7 +227,7 @@ def _look_up(work: Comparison, member: Member) -> int:
         found = by_key(work.live, member, rows) if member.here.key else by_whole(work.live, member, rows)
         with member.path.open("a", encoding="ascii") as file:
             for row, old in zip(rows, found, strict=True):
-                new = row[5:]
+                new = member.to_write(row[5:], old)
                 state = MISSING if old is None else SAME if old == new else CHANGED
                 states.append(state)
                 if state == CHANGED and old is not None:
@@ -241,7 +250,7 @@ def _look_up_cut(work: Comparison, member: Member) -> None:
         found = by_key(work.live, member, rows)
         with member.path.open("a", encoding="ascii") as file:
             for row, old in zip(rows, found, strict=True):
-                new = _linked(work, member, row, old) if old is not None else None
+                new = member.to_write(_linked(work, member, row, old), old) if old is not None else None
                 if new is not None and new != old:
                     member.counts[UNLINKED] += 1
                     file.write(json.dumps([UNLINKED, new, old]) + "\n")

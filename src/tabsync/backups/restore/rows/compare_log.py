@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabsync.backups.restore.rows.asked import Asked
-from tabsync.backups.restore.rows.compare import LIMITS, found_by, make_picked, pick_all
+from tabsync.backups.restore.rows.compare import LIMITS, found_by, guard, make_picked, pick_all
 from tabsync.backups.restore.rows.comparison import DIFF, Comparison, Member
 from tabsync.backups.restore.rows.logged import Audited, AuditLog, Logged, check_since, reading_log
 from tabsync.backups.restore.rows.logged_rows import taken
 from tabsync.backups.restore.rows.logged_told import lacking, nothing_found
+from tabsync.backups.restore.rows.roles import guarded_of
 from tabsync.backups.restore.rows.secret import add_secrets
 from tabsync.backups.restore.rows.shape import Shape, as_deleted_along, family, links_of, make_uniform, shape_of, wanted
 from tabsync.kernel.errors import BadUsage, Refused
@@ -63,6 +64,7 @@ def compare_with_log(
         if beside is not None:
             add_secrets(log, found, shapes, workspace.servers(), beside)
         members = _members(shapes, found, diff)
+        guard(members, guarded_of(workspace))
         work = Comparison(log.connection, live, members, links, with_dependents)
         make_picked(work)
         pick_all(work, root)

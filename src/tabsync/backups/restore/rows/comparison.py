@@ -10,6 +10,7 @@ from pathlib import Path
 
 from psycopg import sql
 
+from tabsync.backups.restore.rows.roles import Guarded, notes_on
 from tabsync.backups.restore.rows.shape import Link, Shape
 from tabsync.copies.row_text import Row, ask, columns, matches, spelled, whole
 from tabsync.kernel.step import Facts
@@ -31,7 +32,8 @@ class Member:
     """A table of the comparison. here: in the database; there: in the copy; columns: what is compared and written.
 
     present: without a primary key, how many rows the database has that are equal to missing ones; stuck: how many
-    changed rows have another value in a column that no UPDATE may set.
+    changed rows have another value in a column that no UPDATE may set; guarded: whose roles are guarded, if it is this
+    table; stays: how many rows differ in a column that they keep; given: how many missing ones have a role.
     """
 
     number: int
@@ -43,6 +45,26 @@ class Member:
     counts: Counter[str] = field(default_factory=Counter)
     present: int = 0
     stuck: Counter[str] = field(default_factory=Counter)
+    guarded: Guarded | None = None
+    stays: Counter[str] = field(default_factory=Counter)
+    given: Counter[str] = field(default_factory=Counter)
+
+    def to_write(self, new: Row, old: Row | None) -> Row:
+        """A row of the copy as it may be written: who is there keeps the role. old: the database's row."""
+        if self.guarded is None:
+            return new
+        role = self.guarded.wiring.role
+        if old is None:
+            value = new[self.columns.index(role)] if role in self.columns else None
+            self.given.update([value] if value is not None and self.guarded.raised(value) else [])
+            return new
+        row = list(new)
+        for name in self.guarded.stays(self.here):
+            at = self.columns.index(name) if name in self.columns else None
+            if at is not None and row[at] != old[at]:
+                row[at] = old[at]
+                self.stays[name] += 1
+        return tuple(row)
 
     def always(self) -> list[tuple[str, int]]:
         """The columns that no UPDATE may set, with their places."""
@@ -71,7 +93,12 @@ class Member:
             "key": list(self.here.key),
             "triggers": sorted({(one.name, one.events) for one in self.here.triggers}),
             "may": {"insert": self.here.may_insert, "update": self.here.may_update, "own": self.here.owns},
-            "notes": self.notes,
+            "notes": [
+                *self.notes,
+                *(notes_on(self.stays, self.given, self.guarded.wiring.role) if self.guarded else ()),
+            ],
+            "roles_given": dict(self.given),
+            "role_stays": self.guarded is not None,
             "file": self.path.name,
             "present": self.present,
             "stuck": dict(self.stuck),

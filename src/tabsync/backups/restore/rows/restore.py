@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from tabsync.backups.restore.rows.asked import NOTHING, Asked
 from tabsync.backups.restore.rows.comparison import CHANGED, DIFF, MISSING, PARENTS, UNLINKED
 from tabsync.backups.restore.rows.plan_compare import plan_compare_rows
+from tabsync.backups.restore.rows.roles import CHANGE_IT, secret_columns, told_of
 from tabsync.backups.restore.rows.secret import check_secrets
 from tabsync.backups.restore.rows.shape import fires
 from tabsync.backups.restore.rows.write import write
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _HERE = "tabsync.backups"
+_HIDDEN = "(secret)"
 _SHOWN = 5
 """Rows of each kind that are listed; the others are counted."""
 
@@ -129,7 +131,8 @@ def plan_write_rows(
     database = str(found.target["database"])
     writing_step = Step(
         "write",
-        f"Write {_amount(found, replace=replace)} in one transaction",
+        f"Write {_amount(found, replace=replace)} in one transaction"
+        + (f"; THIS GIVES ROLES BACK: {roles}" if (roles := told_of(writing)) else ""),
         call(
             write,
             scratch=found.scratch,
@@ -152,21 +155,39 @@ def samples(
 ) -> list[tuple[str, list[str | None], list[str | None]]]:
     """The first rows of each state of a table: (state, new, old); old is empty for a missing row."""
     told: list[tuple[str, list[str | None], list[str | None]]] = []
+    hidden = secret_columns(workspace).get(Relation(table["schema"], table["name"]), frozenset())
+    secret = [at for at, name in enumerate(table["columns"]) if name in hidden or name in table.get("masked", ())]
     path = workspace.scratch(found.scratch) / DIFF / table["file"]
     for state in (MISSING, UNLINKED, CHANGED):
         rows = ((new, old or []) for which, new, old in read_lines(path) if which == state)
-        told += [(state, new, old) for new, old in islice(rows, _SHOWN)]
+        told += [(state, *_without(secret, new, old)) for new, old in islice(rows, _SHOWN)]
     return told
+
+
+def _without(
+    secret: Sequence[int], new: list[str | None], old: list[str | None]
+) -> tuple[list[str | None], list[str | None]]:
+    """Two rows as they are shown: of a secret column only whether there is a value, and whether it differs."""
+    shown, before = list(new), list(old)
+    for at in secret:
+        if before and before[at] is not None:
+            before[at] = _HIDDEN
+        if shown[at] is not None:
+            shown[at] = _HIDDEN if not old or new[at] == old[at] or old[at] is None else f"another {_HIDDEN}"
+    return shown, before
 
 
 def missing_parents(workspace: Workspace, found: Difference) -> list[tuple[Facts, list[list[str | None]]]]:
     """The foreign keys whose rows are missing, each with the first values that it looks for."""
     path = workspace.scratch(found.scratch) / DIFF / PARENTS
     values = list(read_lines(path))
-    return [
-        (parent, [row for which, row in values if which == number])
-        for number, parent in enumerate(found.facts["parents"])
-    ]
+    secret = secret_columns(workspace)
+    told = []
+    for number, parent in enumerate(found.facts["parents"]):
+        hidden = secret.get(Relation(**parent["table"]), frozenset())
+        at = [place for place, name in enumerate(parent["columns"]) if name in hidden]
+        told.append((parent, [_without(at, row, [])[0] for which, row in values if which == number]))
+    return told
 
 
 def _difference(outcome: Outcome, plan: Plan, source: Source, scratch: str) -> Difference:
@@ -217,4 +238,5 @@ def _preview(tables: Sequence[Facts], *, replace: bool, without_triggers: bool) 
             lines.append(
                 f"alter table {relation} disable trigger {', '.join(firing)}; they are enabled again at the end"
             )
+        lines += [f"role stays; to change it: {CHANGE_IT}"] if updated and one.get("role_stays") else []
     return "; ".join(lines)

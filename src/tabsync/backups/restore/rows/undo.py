@@ -29,6 +29,7 @@ from tabsync.backups.restore.rows.live import (
     writing,
 )
 from tabsync.backups.restore.rows.refused import LEAVE_OUT, NOTHING
+from tabsync.backups.restore.rows.roles import LastOnes, guarded_of
 from tabsync.backups.restore.rows.shape import Link, groups, links_of
 from tabsync.backups.restore.server import check_writable
 from tabsync.copies.row_text import Row, read_lines, stream
@@ -134,6 +135,7 @@ def undo(context: Context, *, run: str, target: Facts, tables: list[Facts], with
                 _check_unchanged(live, one.inserted)
                 _check_unchanged(live, one.after)
                 _check_rest(live, one.inserted, _rest(path, number))
+            last = LastOnes(live, guarded_of(workspace), touched(known, tables))
             order = groups(list(kept), links)
             with silenced(live, touched(known, tables), really=without_triggers):
                 for number, group in enumerate(reversed(order), start=1):
@@ -142,6 +144,7 @@ def undo(context: Context, *, run: str, target: Facts, tables: list[Facts], with
             check_constraints(live, touched(known, tables))
             for one in kept.values():
                 _check_as_before(live, one.before)
+            last.check()
         commit(live)
     path.unlink(missing_ok=True)
     return {

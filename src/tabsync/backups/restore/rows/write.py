@@ -24,6 +24,7 @@ from tabsync.backups.restore.rows.live import (
     writing,
 )
 from tabsync.backups.restore.rows.refused import LEAVE_OUT, NOTHING
+from tabsync.backups.restore.rows.roles import Guarded, LastOnes, enter, guarded_of
 from tabsync.backups.restore.rows.shape import Link, groups, links_of
 from tabsync.copies.row_text import Row, read_lines, stream
 from tabsync.kernel.errors import Refused
@@ -64,6 +65,8 @@ def write(
     if digest_of_diff(diff, [one["file"] for one in tables]) != digest:
         raise Refused(f"the differences have changed since they were shown; {NOTHING}", "run the command again")
     done: list[_Written] = []
+    guarded = guarded_of(workspace)
+    entered = True
     with (
         workspace.connect("restore", LIMITS) as live,
         undo_file.kept(workspace, context.run_id, target, tables) as undo,
@@ -75,6 +78,7 @@ def write(
                 _loaded(live, table, facts, diff, number, replace=replace)
                 for number, (table, facts) in enumerate(zip(known, tables, strict=True))
             ]
+            last = LastOnes(live, guarded, touched(known, tables))
             order = groups([one.relation for one in known], links)
             with silenced(live, touched(known, tables), really=without_triggers):
                 for number, group in enumerate(order, start=1):
@@ -84,6 +88,9 @@ def write(
                         _update(live, one, links)
                     context.report(number, len(order), "tables")
             check_constraints(live, touched(known, tables))
+            last.check()
+            if guarded and (given := _given(guarded, known, tables, diff)):
+                entered = enter(live, guarded, given, workspace.journal_actor(), context.run_id)
             altered = sum(_keep(live, undo, number, one) for number, one in enumerate(done))
         undo.seal()
         commit(live)
@@ -94,7 +101,19 @@ def write(
         ],
         "altered_by_triggers": altered,
         "undo": undo.path.name,
+        "roles_entered": entered,
     }
+
+
+def _given(guarded: Guarded, known: Sequence[Table], tables: Sequence[Facts], diff: Path) -> list[tuple[str, str]]:
+    """The users who come back with a role that nobody gets by signing up: (key, role)."""
+    for table, facts in zip(known, tables, strict=True):
+        names = list(table.columns)
+        if table.relation == guarded.relation and {guarded.wiring.key, guarded.wiring.role} <= set(names):
+            key, role = names.index(guarded.wiring.key), names.index(guarded.wiring.role)
+            rows = (new for state, new, _ in _read(diff / facts["file"]) if state == MISSING)
+            return [(str(new[key]), str(new[role])) for new in rows if guarded.raised(new[role])]
+    return []
 
 
 def _loaded(live: Connection, table: Table, facts: Facts, diff: Path, number: int, *, replace: bool) -> _Written:
