@@ -22,6 +22,7 @@ def rows_command(terminal: Terminal, request: Rows) -> None:
     from tabsync.cli.terminal import print_json
     from tabsync.kernel.errors import BadUsage, Refused
 
+    request.check()
     if request.undo is not None:
         _undo(terminal, request.undo, without_triggers=request.without_triggers)
         return

@@ -29,7 +29,12 @@ class Rows:
         ),
     ] = "nearest"
     as_of: Annotated[
-        str | None, Option("From the audit log: rows as they were at a time, whatever happened since.", metavar="TIME")
+        str | None,
+        Option(
+            "From the audit log: rows as they were at a time ('2026-11-22 14:30', 14:30 for today, '1 hour ago'),"
+            " whatever happened since.",
+            metavar="TIME",
+        ),
     ] = None
     transaction: Annotated[
         str | None, Option("From the audit log: what one transaction deleted or changed.", metavar="XID")
@@ -60,6 +65,14 @@ class Rows:
     )
     undo: Annotated[str | None, Option("Undo what a run wrote.", metavar="RUN")] = None
 
+    def check(self) -> None:
+        """See that nothing was given empty. Raises BadUsage."""
+        from tabsync.backups.restore.rows.asked import check_not_empty
+
+        given = {"--table": self.table, "--where": self.where, "--from": self.source, "--as-of": self.as_of}
+        given |= {"--transaction": self.transaction, "--by": self.by, "--secrets-from": self.secrets_from}
+        check_not_empty(given | {"--expect": self.expect, "--undo": self.undo})
+
     @property
     def chosen_source(self) -> str:
         """Where the rows come from. Rows that differ are overwritten as in a backup, unless another source is named."""
@@ -82,6 +95,7 @@ def plan_rows(workspace: Workspace, request: Rows) -> Planned[Workspace]:
     from tabsync.backups.restore.rows.plan_compare import plan_compare_rows
     from tabsync.backups.restore.rows.undo import plan_undo_rows
 
+    request.check()
     if request.undo is not None:
         return Planned(plan_undo_rows(workspace, request.undo, without_triggers=request.without_triggers))
     plan, found, scratch = plan_compare_rows(

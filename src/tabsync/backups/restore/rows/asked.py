@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from tabsync.audit.reading.moments import moment_of
 from tabsync.kernel.clock import now
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.step import Facts
 
 AUDIT, NEAREST = "audit", "nearest"
 _XID = re.compile(r"[1-9][0-9]{0,19}")
+_XIDS = 2**64
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,16 @@ def asked_of(
     """The question that options make. Raises BadUsage for a moment or a number that is none, or two states at once."""
     if as_of and transaction:
         raise BadUsage("--as-of and --transaction are two states", "give one of them")
-    if transaction and not _XID.fullmatch(transaction):
+    if transaction and not (_XID.fullmatch(transaction) and int(transaction) < _XIDS):
         raise BadUsage(f"{transaction!r} is no transaction", "its number, as tabsync audit show ID tells it")
     return Asked(_moment(as_of) if as_of else "", transaction or "", by or "", secrets_from or "")
+
+
+def check_not_empty(given: Mapping[str, str | None]) -> None:
+    """See that no option was given with nothing in it, as of a shell's variable that isn't set. Raises BadUsage."""
+    for name, value in given.items():
+        if value is not None and not value.strip():
+            raise BadUsage(f"{name} is empty: which rows are meant is not known", "give it a value, or leave it out")
 
 
 def local_text(moment: str) -> str:
@@ -77,12 +87,7 @@ def local_text(moment: str) -> str:
 
 
 def _moment(text: str) -> str:
-    try:
-        moment = datetime.fromisoformat(text).astimezone()
-    except ValueError:
-        raise BadUsage(
-            f"{text!r} is no time", "write it as 2026-11-22 14:30, or with a zone: 2026-11-22T14:30Z"
-        ) from None
+    moment = moment_of(text, "--as-of")
     if moment > now():
         raise BadUsage(f"{local_text(moment.isoformat())} is in the future", "give a time from before the damage")
     return moment.isoformat()
