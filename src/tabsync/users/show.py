@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from tabsync.audit.database.log import is_installed
 from tabsync.kernel.clock import iso, local
-from tabsync.kernel.errors import BadUsage
+from tabsync.kernel.errors import BadUsage, Exit
 from tabsync.kernel.page import Page
 from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.step import Facts
@@ -46,6 +47,7 @@ def look_list(workspace: Workspace, request: ListUsers) -> Page:
     """The users, by role and address. Raises BadUsage for a role that neither the manual nor the database knows."""
     manual, wiring = policy(workspace)
     with workspace.connect("users", LOOKING) as connection:
+        installed = is_installed(connection)
         by_role = counts(connection, wiring)
         if request.role and request.role not in {*manual.hierarchy.names(), *by_role}:
             raise BadUsage(f"there is no role {request.role}", f"the manual has {', '.join(manual.hierarchy.names())}")
@@ -53,6 +55,7 @@ def look_list(workspace: Workspace, request: ListUsers) -> Page:
         belong = memberships(connection, wiring)
         changes = told_of(connection, manual, [one.key for one in found], limit=50 * len(found) or 1)
         staff = _staff(manual, by_role)
+        top = _top_in_use(connection, manual, wiring, request.role)
         running = [one for role in staff for one in users(connection, wiring, role=role)]
     only = only_admins(running, belong or (), manual.hierarchy)
     rows = [_facts(one, manual, changes, belong, only.get(one.key, [])) for one in found]
@@ -63,7 +66,8 @@ def look_list(workspace: Workspace, request: ListUsers) -> Page:
     total = by_role.get(request.role, 0) if request.role else sum(by_role.values())
     if total > len(found):
         page.note(f"{len(found):,} of {total:,} are listed; more with --limit, or --role")
-    _remarks(page, manual, by_role, belong, changes)
+    _warn_of_nobody(page, top)
+    _remarks(page, manual, by_role, belong, changes, installed=installed)
     return page
 
 
@@ -87,6 +91,7 @@ def look_key(workspace: Workspace, key: str) -> Page:
 def _shown(workspace: Workspace, find: Callable[[Connection, UserWiring], User]) -> Page:
     manual, wiring = policy(workspace)
     with workspace.connect("users", LOOKING) as connection:
+        installed = is_installed(connection)
         user = find(connection, wiring)
         belong = memberships(connection, wiring, user.key)
         changes = told_of(connection, manual, [user.key])
@@ -112,7 +117,7 @@ def _shown(workspace: Workspace, find: Callable[[Connection, UserWiring], User])
             map(_row, changes),
             title="In the audit log",
         )
-    _remarks(page, manual, {user.role: 1}, belong, changes)
+    _remarks(page, manual, {user.role: 1}, belong, changes, installed=installed)
     return page
 
 
@@ -164,14 +169,37 @@ def _staff(manual: Manual, by_role: Facts) -> list[str]:
     return [one for one in ranks if one in by_role]
 
 
+def _top_in_use(connection: Connection, manual: Manual, wiring: UserWiring, asked: str) -> dict[str, int]:
+    """How many accounts with each top role are in use. asked: the role that is listed, "" for all."""
+    names = manual.hierarchy.names()
+    top = [one for one in names if not any(manual.hierarchy.above(other, one) for other in names)]
+    wanted = [one for one in top if asked in ("", one)]
+    return {one: sum(not user.off for user in users(connection, wiring, role=one)) for one in wanted}
+
+
+def _warn_of_nobody(page: Page, top: Facts) -> None:
+    """Say it where nobody is left who could give roles."""
+    for role in (one for one, count in top.items() if not count):
+        page.exit_code = Exit.PROBLEM_FOUND
+        page.line(f"NOBODY WITH THE ROLE {role} HAS AN ACCOUNT IN USE", style="strong bad")
+        page.hint("to give it to somebody: tabsync user promote EMAIL --to ROLE --break-glass NAME --reason ...")
+
+
 def _remarks(
-    page: Page, manual: Manual, by_role: Facts, belong: Sequence[Membership] | None, changes: Sequence[Facts] | None
+    page: Page,
+    manual: Manual,
+    by_role: Facts,
+    belong: Sequence[Membership] | None,
+    changes: Sequence[Facts] | None,
+    *,
+    installed: bool,
 ) -> None:
     """What is not known, and why."""
     wiring = manual.users
     if changes is None:
-        page.note("since when and by whom is unknown: the audit log is not installed, or not visible to this role")
-        page.hint("to install it: tabsync audit install")
+        why = "this role may not read the audit log" if installed else "the audit log is not installed"
+        page.note(f"since when and by whom is unknown: {why}")
+        page.hint("use the role that installed it" if installed else "to install it: tabsync audit install")
     if belong is None:
         page.note("who belongs to which tenant is unknown: the manual's query failed, or gave too many rows")
     for name, what in (("disabled", "is disabled"), ("verified", "was verified")):

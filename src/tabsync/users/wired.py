@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, LiteralString
 
@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from tabsync.audit.database.trust import check_called, check_ours
-from tabsync.kernel.errors import BadUsage, NotAllowed, Refused
+from tabsync.kernel.errors import BadUsage, NotAllowed, Refused, words_of
 from tabsync.kernel.step import Facts
 from tabsync.manual.load import load
 from tabsync.manual.model import Manual
@@ -180,13 +180,27 @@ def _found(connection: Connection, wiring: UserWiring, **asked: Any) -> list[Use
 
 
 def _rows(connection: Connection, wiring: UserWiring, block: str, **values: Any) -> list[Facts]:
-    with connection.cursor(row_factory=dict_row) as cursor, allowed("read the users", _OWNER):
+    with connection.cursor(row_factory=dict_row) as cursor, _reading(wiring):
         return cursor.execute(_composed(wiring, block), values).fetchall()
 
 
 def _execute(connection: Connection, wiring: UserWiring, block: str, values: Facts) -> psycopg.Cursor[Any]:
-    with allowed("read the users", _OWNER):
+    with _reading(wiring):
         return connection.execute(_composed(wiring, block), values)
+
+
+@contextmanager
+def _reading(wiring: UserWiring) -> Iterator[None]:
+    """Tell what a database lacks of the manual's users, or does not let us read. Raises Refused, NotAllowed."""
+    try:
+        with allowed("read the users", _OWNER):
+            yield
+    except psycopg.errors.UndefinedTable:
+        fact = f"this database has no table {relation_named(wiring.table)}, where the manual says the users are"
+        raise Refused(fact, "name the application's database with --database, or correct the manual") from None
+    except psycopg.errors.UndefinedColumn as error:
+        fact = f"the manual names a column of the users that is not there: {words_of(error)}"
+        raise Refused(fact, "correct the manual's section Users: tabsync manual show users") from None
 
 
 def _composed(wiring: UserWiring, block: str) -> sql.Composed:

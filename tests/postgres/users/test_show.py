@@ -11,8 +11,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
-from tabsync.kernel.errors import BadUsage, Refused
+from tabsync.kernel.errors import BadUsage, Exit, Refused
 from tabsync.kernel.page import NOT_KEPT, to_record
 from tabsync.kernel.step import Facts
 from tabsync.users.change import Demote, Promote, plan_change
@@ -213,3 +214,34 @@ def test_an_application_changes_roles_by_signed_claims_alone(session: psycopg.Co
     assert entries(session)[0][3:5] == (key(session, "owner"), "signed")
     session.execute("drop owned by signing_app")
     session.execute("drop role signing_app")
+
+
+def test_that_nobody_with_the_top_role_is_left_is_said(shop: Workspace) -> None:
+    assert look_list(shop, ListUsers()).exit_code == Exit.DONE
+    sql(shop, "update users set disabled_at = now() where role = 'SUPER_ADMIN'")
+    for request in (ListUsers(), ListUsers(role="SUPER_ADMIN")):
+        page = look_list(shop, request)
+        assert page.exit_code == Exit.PROBLEM_FOUND
+        assert "NOBODY WITH THE ROLE SUPER_ADMIN HAS AN ACCOUNT IN USE" in str(page.blocks)
+    assert look_list(shop, ListUsers(role="WAITER")).exit_code == Exit.DONE
+
+
+def test_a_log_or_a_table_that_is_not_for_this_role_is_named(shop: Workspace, workspaces: Workspaces) -> None:
+    with psycopg.connect(shop.conninfo, autocommit=True) as session:
+        session.execute("create role looking login password 'x'")
+    try:
+        other = workspaces(make_conninfo(shop.conninfo, user="looking", password="x"))
+        sql(shop, "grant select on users to looking", "grant usage on schema public to looking")
+        told = str(look_list(other, ListUsers()).blocks)
+        assert "this role may not read the audit log" in told
+        assert "audit install" not in told
+    finally:
+        sql(shop, "drop owned by looking", "drop role looking")
+    sql(shop, "alter table users rename to people")
+    with pytest.raises(Refused, match=r"no table public\.users, where the manual says"):
+        look_list(shop, ListUsers())
+    with pytest.raises(Refused, match=r"no table public\.users, where the manual says"):
+        look_show(shop, ShowUser("owner@example.com"))
+    sql(shop, "alter table people rename to users", "alter table users rename column email to mail")
+    with pytest.raises(Refused, match="names a column of the users that is not there"):
+        look_list(shop, ListUsers())
