@@ -75,7 +75,7 @@ def test_every_type_comes_back_whatever_the_sessions_say(made: Callable[..., Wor
             "column ad: 2 rows get NULL, which may have been JSON's null",
             "column ar: 2 rows get NULL, which may have been JSON's null",
             "equal, but perhaps written otherwise than before: ae (lower bounds), af (lower bounds), ag (lower bounds),"
-            " al (lower bounds), ar (spacing and order)",
+            " al (lower bounds), ar (spacing, order, doubled keys)",
         ]
         outcome = written(workspace, found)
     with psycopg.connect(workspace.conninfo) as session:
@@ -288,3 +288,52 @@ def test_what_was_erased_of_some_rows_is_empty_in_these_alone(made: Callable[...
             plan_write_rows(workspace, found)
         written(workspace, found, without_secrets=True)
     assert contents(workspace.conninfo) == {"t": ["(1,,)", "(2,b,)", "(3,c,new)"]}
+
+
+def test_a_type_with_a_cast_to_json_is_named_before(made: Callable[..., Workspace]) -> None:
+    workspace = made(
+        "create extension hstore; create table h (id int primary key, x text, hs hstore, more hstore[]);"
+        "insert into h values (1, 'a', 'k=>v', null), (2, 'b', null, null), (3, 'c', 'k=>w', null)",
+        "h",
+    )
+    do(workspace.conninfo, "delete from h where id < 3")
+    with from_log(workspace, "h", "id < 3") as found:
+        assert found.tables[0]["masked"] == ["hs"]
+        assert found.tables[0]["notes"] == [
+            "column hs has a type that does not read what the log has: the log does not have its values of 1 rows"
+        ]
+        with pytest.raises(Refused, match="would come back without hs"):
+            plan_write_rows(workspace, found)
+        undone(workspace, written(workspace, found, without_secrets=True))
+    xid = do(workspace.conninfo, "update h set x = 'd', hs = 'k=>z' where id = 3")
+    with from_log(workspace, "h", "id = 3", transaction=xid) as found:
+        assert found.tables[0]["notes"] == [
+            "column hs was changed too; the log does not have it in a form to read, so it stays as it is"
+        ]
+        written(workspace, found, replace=True)
+    assert contents(workspace.conninfo)["h"] == ['(3,c,"""k""=>""z""",)']
+
+
+def test_a_column_that_is_not_read_back_is_named(made: Callable[..., Workspace]) -> None:
+    workspace = made("create table t (id int primary key, x text); insert into t values (1, 'no number')", "t")
+    do(workspace.conninfo, "delete from t", "alter table t alter x type int using x::int")
+    match = r"column x can't be read from the audit log as integer"
+    with pytest.raises(BadUsage, match=match) as told, from_log(workspace, "t", "id = 1"):
+        pass
+    assert "--from latest" in told.value.hint
+
+
+def test_nulls_within_arrays_of_json_and_doubled_keys_are_told(made: Callable[..., Workspace]) -> None:
+    workspace = made(
+        "create table t (id int primary key, a json[], b jsonb[], c jsonb[], d json);"
+        "insert into t values (1, '{NULL,\"null\"}', '{\"null\"}', '{1}', '{\"a\":1,\"a\":2}')",
+        "t",
+    )
+    do(workspace.conninfo, "delete from t")
+    with from_log(workspace, "t", "id = 1") as found:
+        assert found.tables[0]["notes"] == [
+            "column a: 1 rows have NULL in the array, which may have been JSON's null",
+            "column b: 1 rows have NULL in the array, which may have been JSON's null",
+            "equal, but perhaps written otherwise than before: a (lower bounds, spacing, order, doubled keys),"
+            " b (lower bounds), c (lower bounds), d (spacing, order, doubled keys)",
+        ]

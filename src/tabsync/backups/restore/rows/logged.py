@@ -75,6 +75,7 @@ class Logged:
     """The rows of one table as the log has them.
 
     shape: of the temporary table that they are in, with the columns that the log has; masked: those that it hides;
+    unreadable: those of them that it has in a form which their types don't read;
     gone, there: how many were deleted, and how many are there still; chosen: how many are left by the condition; last:
     when the last of it was; xids, newest: of the transactions that took the chosen rows, and the last entry of these;
     notes: what must be known before anything is written.
@@ -83,6 +84,7 @@ class Logged:
     names: Names
     shape: Shape
     masked: list[str] = field(default_factory=list)
+    unreadable: frozenset[str] = frozenset()
     gone: int = 0
     there: int = 0
     chosen: int = 0

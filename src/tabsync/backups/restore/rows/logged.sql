@@ -152,7 +152,11 @@ select k.key as name, count(*) filter (where not i.there) as given,
        count(*) filter (where k.value in ('"(secret)"', '"(erased)"') and not i.there) as masked,
        count(*) filter (where k.value in ('"(secret)"', '"(erased)"') and i.there) as masked_there,
        count(*) filter (where k.value = 'null' and not i.there) as nulls,
-       count(*) filter (where k.value = '0' and not i.there) as zeros
+       count(*) filter (where k.value = '0' and not i.there) as zeros,
+       count(*) filter (where not i.there and case when jsonb_typeof(k.value) = 'array'
+                                                   then jsonb_path_exists(k.value, '$.** ? (@ == null)') end) as nulls_within,
+       count(*) filter (where k.value <> 'null' and not i.there) as values,
+       count(*) filter (where i.there) as changed_there
   from {images} as i cross join lateral jsonb_each(i.image) as k
  group by k.key
 
@@ -160,6 +164,25 @@ select k.key as name, count(*) filter (where not i.there) as given,
 select count(*) filter (where not there) as gone, count(*) filter (where there) as there, max(at)::text as last,
        array(select distinct xid::text from {images}) as xids
   from {images}
+
+-- name: written_otherwise
+-- Columns of a type that has a cast to json, of an extension or the owner's own: the log has what the cast made of a value
+-- (of an hstore an object), which the type does not read. Also behind a domain, and as an array's elements.
+-- https://www.postgresql.org/docs/current/functions-json.html#FUNCTIONS-JSON-CREATION-TABLE
+with recursive behind(name, type) as (
+  select a.attname::text, a.atttypid
+    from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+   where n.nspname = %(schema)s and c.relname = %(name)s and a.attnum > 0 and not a.attisdropped
+  union
+  select b.name, u.oid
+    from behind b join pg_type t on t.oid = b.type
+   cross join lateral (select t.typbasetype where t.typbasetype <> 0
+                       union all select t.typelem where t.typelem <> 0
+                       union all select f.atttypid from pg_attribute f
+                                  where t.typrelid <> 0 and f.attrelid = t.typrelid and f.attnum > 0 and not f.attisdropped) u(oid))
+select distinct b.name from behind b
+  join pg_cast k on k.castsource = b.type and k.casttarget = 'json'::regtype and k.castfunc <> 0
+ where b.type >= 16384
 
 -- name: missing_values
 -- What a column that came by ALTER TABLE ... ADD COLUMN has in the rows of before.

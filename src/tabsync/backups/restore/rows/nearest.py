@@ -54,7 +54,8 @@ def _why_not_the_log(workspace: Workspace, root: Relation, where: str, asked: As
             if found is None or not found.chosen:
                 return f"the audit log has no such row of {root} that was deleted"
             if found.masked:
-                return f"the audit log has these rows without {', '.join(found.masked)}, which are secret"
+                why = "which it can't give back" if found.unreadable & {*found.masked} else "which are secret"
+                return f"the audit log has these rows without {', '.join(found.masked)}, {why}"
     except TabsyncError as error:
         return f"the audit log was not asked: {error.fact}"
     return ""

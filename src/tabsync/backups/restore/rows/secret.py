@@ -20,13 +20,19 @@ from tabsync.postgres.connect import Connection
 
 _CREATE = sql.SQL("create temporary table {} ({}) on commit drop")
 _UPDATE = sql.SQL("update {rows} as r set {pairs} from {secrets} as s, {images} as i where {keys} and i.n = r.{number}")
+_WHERE_UNREADABLE = sql.SQL("{0} = case when i.image ->> {1} is not null then s.{0} end")
 _WHERE_MASKED = sql.SQL("{0} = case when i.image ->> {1} in ('(secret)', '(erased)') then s.{0} else r.{0} end")
 
 
 def hiding_tables(connection: Connection, tables: Sequence[Relation]) -> list[Relation]:
     """Of some tables those that have columns which the log hides."""
     hiding = {Relation(schema, name) for schema, name in connection.execute(SQL["hiding"]).fetchall()}
-    return [one for one in tables if one in hiding]
+    return [one for one in tables if one in hiding or _written_otherwise(connection, one)]
+
+
+def _written_otherwise(connection: Connection, table: Relation) -> bool:
+    query = SQL["written_otherwise"]
+    return connection.execute(query, {"schema": table.schema, "name": table.name}).fetchone() is not None
 
 
 def check_secrets(tables: Sequence[Facts]) -> None:
@@ -74,7 +80,10 @@ def _add(log: AuditLog, logged: Logged, here: Shape, copy: Connection, told: str
     keys = [row for page in stream(log.connection, gone) for row in page]
     values = looked_up(copy, here, names, keys)
     copy_in(log.connection, secrets, [(*key, *row) for key, row in zip(keys, values, strict=True) if row is not None])
-    pairs = [_WHERE_MASKED.format(sql.Identifier(one), sql.Literal(one)) for one in names]
+    pairs = [
+        (_WHERE_UNREADABLE if one in logged.unreadable else _WHERE_MASKED).format(sql.Identifier(one), sql.Literal(one))
+        for one in names
+    ]
     keyed = matches("r", here.key, "s", here.key, here.equal)
     parts = {"images": logged.names.table("images"), "number": sql.Identifier(NUMBER)}
     update = _UPDATE.format(rows=rows, secrets=secrets, pairs=sql.SQL(", ").join(pairs), keys=keyed, **parts)
