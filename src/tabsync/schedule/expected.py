@@ -141,7 +141,16 @@ def times(item: Item, start: datetime, end: datetime, here: tzinfo) -> Iterator[
         found = _every(item.when, zone, start, end)
     else:
         found = ()
-    return (one for one in found if start <= one < end)
+    return _once(one for one in found if start <= one < end)
+
+
+def _once(moments: Iterable[datetime]) -> Iterator[datetime]:
+    """Each moment once: midnight of a day that a zone left out, as Samoa did in 2011, is midnight of the next one."""
+    last = None
+    for one in moments:
+        if one != last:
+            yield one
+        last = one
 
 
 def zone_of(when: When, here: tzinfo) -> tzinfo:

@@ -146,6 +146,11 @@ def test_one_day_after_the_other_is_what_cronsim_finds(
     assert list(times(one, begin, end, here)) == [due for due in wanted if due >= begin]
 
 
+def test_the_day_that_samoa_left_out_is_no_second_midnight() -> None:
+    assert dues("Daily, 00:00", "2011-12-29", 3, "Pacific/Apia") == ["29 00:00-1000", "31 00:00+1400"]
+    assert dues("Daily, 01:00", "2011-12-29", 3, "Pacific/Apia")[0] == "29 01:00-1000"
+
+
 def test_a_night_of_friday_ends_on_saturday() -> None:
     found = dues("Every 2 hours, 22:00-04:00, Fri", "2026-06-05", 2, "UTC")
     assert found == ["05 22:00+0000", "06 00:00+0000", "06 02:00+0000"]
