@@ -11,7 +11,7 @@ from psycopg import sql
 from tabsync.audit.database import role_install
 from tabsync.audit.database.functions import functions
 from tabsync.audit.database.indexes import WORDS, lacking
-from tabsync.audit.database.months import AHEAD, first_of
+from tabsync.audit.database.months import AHEAD, BEFORE, BEHIND, first_of, near, written
 from tabsync.audit.database.partitions import bounds
 from tabsync.audit.database.privileges import OURS
 from tabsync.audit.database.schema import looseness, settings_of, user_type
@@ -160,9 +160,14 @@ def _months(connection: Connection, setup: Setup) -> Iterator[Drift]:
     if default and default["rows"]:
         more = "at least " if default["rows"] == MOST else ""
         yield Drift(f"the default partition has {more}{default['rows']:,} entries", "default")
-    if default and default["impossible"]:
-        told = f"{default['impossible']:,} entries of the log have impossible times, and stay in its default partition"
-        yield Drift(told, weak=True)
+    if default and default["far"]:
+        more = "at least " if default["far"] == MOST else ""
+        count = "1 entry" if default["far"] == 1 else f"{more}{default['far']:,} entries"
+        yield Drift(
+            f"{count} of the log: the time is more than {BEHIND} months ago, or {BEFORE} months ahead. They stay in the"
+            " default partition",
+            weak=True,
+        )
 
 
 def _gaps(connection: Connection) -> Iterator[Drift]:
@@ -228,9 +233,11 @@ def _default_rows(connection: Connection, setup: Setup) -> Facts | None:
     default = [one for one in bounds(connection, setup.log) if one["is_default"]]
     if not default:
         return None
-    names = {"table": sql.Identifier(default[0]["schema"], default[0]["name"]), "most": sql.Literal(MOST)}
+    since, until = (sql.Literal(written(one)) for one in near(rows(connection, "now", of=DATABASE)[0]["now"]))
+    table = sql.Identifier(default[0]["schema"], default[0]["name"])
+    names = {"table": table, "most": sql.Literal(MOST), "since": since, "until": until}
     found = connection.execute(sql.SQL(SQL["rows_in"]).format(**names)).fetchone() or (0, 0)
-    return {"rows": found[0], "impossible": found[1]}
+    return {"rows": found[0], "far": found[1]}
 
 
 def _subscriptions(connection: Connection, setup: Setup) -> Iterator[Drift]:

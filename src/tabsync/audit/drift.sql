@@ -39,10 +39,9 @@ select count(*) from (select created_at, actor_how from {log} order by id desc l
  where actor_how = 'invalid' and created_at > now() - interval '1 day'
 
 -- name: rows_in
--- How many rows a partition has, up to a bound.
-select count(*) filter (where possible) as rows, count(*) filter (where not possible) as impossible
-  from (select created_at >= '1970-01-01 00:00:00+00' and created_at < '2200-01-01 00:00:00+00' as possible
-          from {table} limit {most}) one
+-- How many rows a partition has of near months, and how many of others, each up to a bound.
+select (select count(*) from (select from {table} where created_at >= {since} and created_at < {until} limit {most}) one),
+       (select count(*) from (select from {table} where created_at < {since} or created_at >= {until} limit {most}) one)
 
 -- name: owners
 -- Who owns the log, its partitions, and our own things.

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from tabsync.audit.database.locks import patiently
-from tabsync.audit.database.months import first_of, part_name, written
+from tabsync.audit.database.months import first_of, near, part_name, written
 from tabsync.audit.database.partitions import bounds, free_name, like, now
 from tabsync.audit.database.setup import Setup, run
 from tabsync.kernel.step import Facts
@@ -27,7 +27,7 @@ FEW = 5_000
 
 
 def move_default(connection: Connection, setup: Setup) -> Facts:
-    """Give each month of which the default partition has entries a partition. Raises FailedPartway without a lock."""
+    """Give each near month that the default partition has entries of a partition. Raises FailedPartway without a lock."""
     found = _months(connection, setup)
     here = now(connection)
     beside = {month: _free(connection, setup, month) for month, _ in found}
@@ -86,7 +86,7 @@ def _exchange(connection: Connection, setup: Setup, since: datetime, until: date
         run(connection, "attach", of=_LOG, log=log, part=part.identifier(), **limits)
         run(connection, "no_only", of=_SQL, table=part.identifier())
 
-    if not _impossible(connection, default):  # with such entries, ATTACH has to look at the others
+    if not _far(connection, default):  # with such entries, ATTACH has to look at the others
         patiently(connection, f"bound {default}", bound)
         run(connection, "validate_only", of=_SQL, table=table)
     run(connection, "drop", of=_SQL, table=fresh.identifier())
@@ -96,13 +96,18 @@ def _exchange(connection: Connection, setup: Setup, since: datetime, until: date
     return str(part)
 
 
-def _impossible(connection: Connection, default: Relation) -> bool:
-    found = connection.execute(sql.SQL(_SQL["impossible"]).format(table=default.identifier())).fetchone()
+def _far(connection: Connection, default: Relation) -> bool:
+    found = connection.execute(sql.SQL(_SQL["far"]).format(table=default.identifier(), **_near(connection))).fetchone()
     return bool(found and found[0])
 
 
+def _near(connection: Connection) -> dict[str, sql.Literal]:
+    since, until = near(now(connection))
+    return {"since": sql.Literal(written(since)), "until": sql.Literal(written(until))}
+
+
 def _months(connection: Connection, setup: Setup) -> list[tuple[datetime, int]]:
-    names = {"table": _default(connection, setup).identifier()}
+    names = {"table": _default(connection, setup).identifier(), **_near(connection)}
     found = connection.execute(sql.SQL(_SQL["months"]).format(**names)).fetchall()
     return [(datetime.strptime(month, "%Y-%m-%d").replace(tzinfo=UTC), count) for month, count in found]
 

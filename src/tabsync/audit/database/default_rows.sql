@@ -1,8 +1,8 @@
 -- name: months
--- The months of which the default partition has entries; times that no calendar has are left where they are.
+-- The months of which the default partition has entries; times far from now are left where they are.
 select to_char(date_trunc('month', created_at at time zone 'UTC'), 'YYYY-MM-DD') as month, count(*) as rows
   from {table}
- where created_at >= '1970-01-01 00:00:00+00' and created_at < '2200-01-01 00:00:00+00'
+ where created_at >= {since} and created_at < {until}
  group by 1 order by 1
 
 -- name: lock_log
@@ -23,9 +23,9 @@ insert into {part} overriding system value select * from gone
 with gone as (delete from {table} where created_at < {since} or created_at >= {until} returning *)
 insert into {part} overriding system value select * from gone
 
--- name: impossible
--- Times that no calendar has: they get no month.
-select exists (select from {table} where created_at < '1970-01-01 00:00:00+00' or created_at >= '2200-01-01 00:00:00+00')
+-- name: far
+-- Times that get no month.
+select exists (select from {table} where created_at < {since} or created_at >= {until})
 
 -- name: why
 -- Lets the log's own triggers pass, which record it.

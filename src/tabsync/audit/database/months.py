@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 
 AHEAD = 3
 """How many months after the current one have their partition."""
+BEHIND, BEFORE = 23, 12
+"""How many months before the current one, and after it, get one when there are entries of them: who may insert could
+otherwise have one made for every month that there is, and each makes all reading slower."""
 
 
 def first_of(moment: datetime, later: int = 0) -> datetime:
@@ -13,6 +16,11 @@ def first_of(moment: datetime, later: int = 0) -> datetime:
     here = moment.astimezone(UTC)
     month = here.year * 12 + here.month - 1 + later
     return datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
+
+
+def near(moment: datetime) -> tuple[datetime, datetime]:
+    """From where to where a month gets a partition of its own, as long as the default one has entries of it."""
+    return first_of(moment, -BEHIND), first_of(moment, BEFORE + 1)
 
 
 def written(moment: datetime) -> str:
