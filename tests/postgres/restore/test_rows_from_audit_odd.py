@@ -14,6 +14,7 @@ from tabsync.kernel.errors import BadUsage, Refused
 from tabsync.postgres.conninfo import check_conninfo
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
+from tests.drills.test_restore import backed_up
 from tests.drills.test_restore_rows import counts
 from tests.postgres.restore.audited import contents, do, from_log, install, undone, written
 
@@ -296,7 +297,14 @@ def test_a_type_with_a_cast_to_json_is_named_before(made: Callable[..., Workspac
         "insert into h values (1, 'a', 'k=>v', null), (2, 'b', null, null), (3, 'c', 'k=>w', null)",
         "h",
     )
+    backed_up(workspace)
+    before = contents(workspace.conninfo)
     do(workspace.conninfo, "delete from h where id < 3")
+    with from_log(workspace, "h", "id < 3", secrets_from="latest") as found:
+        assert "hs: as in backup" in found.tables[0]["notes"][0]
+        back = written(workspace, found)
+    assert contents(workspace.conninfo) == before
+    undone(workspace, back)
     with from_log(workspace, "h", "id < 3") as found:
         assert found.tables[0]["masked"] == ["hs"]
         assert found.tables[0]["notes"] == [
