@@ -200,9 +200,7 @@ def test_the_default_partition_is_emptied_while_others_write(
     assert session.execute("select last_value from tabsync_audit.gaps").fetchone() == (0,)
 
 
-def test_no_repair_makes_a_partition_for_every_month_that_is_named(
-    workspace: Workspace, session: Session
-) -> None:
+def test_no_repair_makes_a_partition_for_every_month_that_is_named(workspace: Workspace, session: Session) -> None:
     """Who may insert names the time."""
     session.execute(
         "insert into audit_logs (action, entity_type, entity_id, created_at)"

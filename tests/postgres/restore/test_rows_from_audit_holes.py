@@ -90,3 +90,11 @@ def test_rows_that_a_truncate_took_beyond_its_bound_are_told_also_when_others_ar
     do(workspace.conninfo, "truncate late")
     with from_log(workspace, "late", "true") as found:
         assert "rows that the log does not have" in notes(found.facts)
+
+
+def test_rows_that_came_in_since_or_got_another_key_are_told(workspace: Workspace) -> None:
+    install(workspace.conninfo, "early", "late")
+    since = now(workspace)
+    do(workspace.conninfo, "update late set id = 7 where id = 2", "insert into late values (9, 'z')")
+    with from_log(workspace, "late", "true", as_of=since) as found:
+        assert "2 rows of public.late came in since, or got another key: they stay" in notes(found.facts)

@@ -21,6 +21,8 @@ def lacking(log: AuditLog, tables: Mapping[Relation, Names | None]) -> Iterator[
             found = log.rows("unjoined", names.all(), table=str(relation), moment=log.asked.as_of)[0]
             if found["rows"]:
                 yield f"{found['rows']:,} rows of {relation} were changed meanwhile by what was not recorded"
+            if came := log.rows("made", names.all())[0]["made"]:
+                yield f"{came:,} rows of {relation} came in since, or got another key: they stay as they are now"
 
 
 def truncated(log: AuditLog, relation: Relation, xids: Sequence[str]) -> Iterator[str]:
