@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from tabsync.kernel.clock import iso, local
 from tabsync.kernel.errors import Exit
 from tabsync.kernel.page import Page
 from tabsync.kernel.plain import in_one_line
@@ -84,9 +86,10 @@ def _show(page: Page, one: History, seen: Mapping[str, list[Seen]]) -> None:
         page.line((f"{len(pending)} PENDING", "strong"), f": {one.tool}, {one.table}")
     else:
         page.line(("UP TO DATE" if one.folder else "NOTHING FAILED", "strong good"), f": {one.tool}, {one.table}")
-    page.line(f"{len(one.of(State.APPLIED)):,} applied, {len(pending):,} pending, {len(failed):,} failed")
+    waiting = f"{len(pending):,} pending, " if one.folder else ""
+    page.line(f"{len(one.of(State.APPLIED)):,} applied, {waiting}{len(failed):,} failed")
     rows = [
-        (one.name, one.state.value, one.finished[:19] or one.started[:19] or "-", ", ".join(_why(one)) or "-")
+        (one.name, one.state.value, _when(one.finished or one.started), ", ".join(_why(one)) or "-")
         for one in one.migrations
         if one.wrong or one.state is State.PENDING
     ]
@@ -119,6 +122,15 @@ def _show_statements(page: Page, failed: Migration, seen: list[Seen]) -> None:
     else:
         count = sum(one.found is Found.THERE for one in seen)
         page.line((f"{count} of {len(seen)} statements are there: it is neither applied nor rolled back", "warning"))
+
+
+def _when(text: str) -> str:
+    """A time of the tool's table, in local time where it has a zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text[:19] or "-"
+    return local(iso(moment)) if moment.tzinfo else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def _why(one: Migration) -> Iterator[str]:
