@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tabsync.kernel.procedure import Group, Procedure
+from tabsync.kernel.procedure import ON_REQUEST, Group, Procedure
 
 GROUPS: tuple[Group, ...] = (
     Group("migration", "See what became of the application's migrations.", "tabsync migration status --folder ."),
@@ -24,5 +24,21 @@ PROCEDURES: tuple[Procedure, ...] = (
         read="tabsync.migrations.status:look_status",
         operator="viewer",
         needs="SELECT on the table of the history",
+    ),
+    Procedure(
+        words="migration resolve",
+        summary="Note a migration that failed as rolled back or applied, if the catalog proves it.",
+        example="tabsync migration resolve 20260301_add_tip --rolled-back --folder . --dry-run",
+        details=(
+            "Rolled back: nothing of it is there. Applied: all of it is. Anything between is refused, and so is what "
+            "the catalog can't tell; --force with a --reason is recorded. To the history goes what Prisma's own "
+            "`migrate resolve` writes; other tools have commands of their own. Refused while Prisma's lock is held."
+        ),
+        request="tabsync.migrations.resolve:Resolve",
+        takes="database dry-run yes json",
+        plan="tabsync.migrations.resolve:plan_resolve",
+        show="tabsync.migrations.resolve:show_resolve",
+        surfaces=ON_REQUEST,
+        needs="the owner of the table of the history",
     ),
 )

@@ -50,6 +50,11 @@ def _place(name: str) -> Order:
     return (name,)
 
 
+def digest_of(folder: Path, name: str) -> str:
+    """The digest under which Prisma notes a migration. Raises FileNotFoundError."""
+    return hashlib.sha256((folder / name / "migration.sql").read_bytes()).hexdigest()
+
+
 def script(folder: Path, name: str) -> str | None:
     """The statements of a migration; None when its file is not there."""
     return script_at(folder / name / "migration.sql")
