@@ -172,6 +172,7 @@ def _short(value: str | None) -> str:
 
 
 def _show_written(terminal: Terminal, run_id: str, written: Facts) -> None:
+    from tabsync.backups.restore.rows.roles import NOT_ENTERED
     from tabsync.cli.terminal import paper
     from tabsync.postgres.catalog import Relation
 
@@ -183,6 +184,8 @@ def _show_written(terminal: Terminal, run_id: str, written: Facts) -> None:
     paper().print(f"Written: {', '.join(parts)}.", markup=False)
     if written["altered_by_triggers"]:
         terminal.note(f"triggers changed {written['altered_by_triggers']} of these rows, so they differ from the copy")
+    if not written["roles_entered"]:
+        terminal.note(NOT_ENTERED)
     paper().print(f"To undo it: tabsync restore rows --undo {run_id}", markup=False, soft_wrap=True)
 
 

@@ -127,6 +127,8 @@ def plan_compared(workspace: Workspace, request: Compared) -> Planned[Workspace]
 
 def show_rows(done: Done[Workspace, Rows | Compared]) -> Page:
     """What was compared, written, or undone."""
+    from tabsync.backups.restore.rows.roles import NOT_ENTERED
+
     page = Page("restore rows", {"run": done.ran.run_id})
     if "undo" in done.results and "deleted" in done.results["undo"]:
         facts = done.results["undo"]
@@ -136,6 +138,8 @@ def show_rows(done: Done[Workspace, Rows | Compared]) -> Page:
         page.line("Rows written, in one transaction", style="strong good")
         for one in done.results["write"]["tables"]:
             page.line(f"{one['schema']}.{one['name']}: {one['inserted']:,} inserted, {one['updated']:,} updated")
+        if not done.results["write"].get("roles_entered", True):
+            page.line(NOT_ENTERED, style="warning")
         page.line(f"To undo it: tabsync restore rows --undo {done.ran.run_id}", whole=True)
     elif "compare" in done.results:
         page.line("Compared; nothing was changed", style="strong")

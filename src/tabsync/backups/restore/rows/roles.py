@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SQL = named(__package__, "roles.sql")
 CHANGE_IT = "tabsync user promote, or demote"
+NOT_ENTERED = "roles came back, and the audit log has only the login for it: this role may not write who did it there"
 
 
 @dataclass(frozen=True, slots=True)
