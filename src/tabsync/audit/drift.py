@@ -8,7 +8,7 @@ from datetime import datetime
 
 from psycopg import sql
 
-from tabsync.audit.database import role_install
+from tabsync.audit.database import role_install, trigger_grants
 from tabsync.audit.database.functions import functions
 from tabsync.audit.database.indexes import WORDS, lacking
 from tabsync.audit.database.months import AHEAD, BEFORE, BEHIND, first_of, near, written
@@ -209,7 +209,8 @@ def _rights(connection: Connection, setup: Setup) -> Iterator[Drift]:
 
 def _users(connection: Connection, setup: Setup) -> list[Drift]:
     try:
-        return [Drift(told, "users") for told in role_install.drift(connection, setup)]
+        strange = [Drift(told, "", "drop it") for told in trigger_grants.strange(connection, setup)]
+        return [*(Drift(told, "users") for told in role_install.drift(connection, setup)), *strange]
     except BadUsage as error:
         return [Drift(error.fact, "", f"{error.hint}; until then no role can be changed")]
 

@@ -59,6 +59,8 @@ DRIFTS = {
     "alter table audit_logs owner to postgres": "public.audit_logs belongs to postgres",
     "grant delete on audit_logs to public": "PUBLIC has DELETE on public.audit_logs",
     "grant insert (actor) on audit_logs to pg_monitor": "pg_monitor has INSERT (actor) on public.audit_logs",
+    "grant trigger on users to pg_monitor": "pg_monitor may create triggers on public.users",
+    "grant trigger on staff to public": ("PUBLIC may create triggers on public.staff"),
     "alter table audit_logs disable trigger tabsync_audit_keep": "tabsync_audit_keep on public.audit_logs is disabled",
     "alter table audit_logs_default enable trigger all": "tabsync_audit_keep on public.audit_logs_default is skipped",
     "delete from tabsync_audit.roles where role = 'WAITER'": "the roles of the manual have changed",
@@ -200,9 +202,7 @@ def test_the_default_partition_is_emptied_while_others_write(
     assert session.execute("select last_value from tabsync_audit.gaps").fetchone() == (0,)
 
 
-def test_no_repair_makes_a_partition_for_every_month_that_is_named(
-    workspace: Workspace, session: Session
-) -> None:
+def test_no_repair_makes_a_partition_for_every_month_that_is_named(workspace: Workspace, session: Session) -> None:
     """Who may insert names the time."""
     session.execute(
         "insert into audit_logs (action, entity_type, entity_id, created_at)"
