@@ -14,6 +14,7 @@ from tabsync.audit.database.indexes import WORDS, lacking
 from tabsync.audit.database.months import AHEAD, BEFORE, BEHIND, first_of, near, written
 from tabsync.audit.database.partitions import bounds
 from tabsync.audit.database.privileges import OURS
+from tabsync.audit.database.refuse import overwritten
 from tabsync.audit.database.schema import settings_of, user_type
 from tabsync.audit.database.setup import DATABASE, OWNER, Setup, beside, rows, table_facts
 from tabsync.audit.drift_tables import wrong_tables
@@ -203,8 +204,14 @@ def _rights(connection: Connection, setup: Setup) -> Iterator[Drift]:
             "",
             "drop the cast",
         )
-    for one in rows(connection, "members", of=SQL):
+    for one in rows(connection, "members", role=OWNER):
         yield Drift(f"{one['role']} is a member of {OWNER} and can change the log", weak=True)
+    for told in overwritten(connection):
+        yield Drift(told, weak=True)
+    if settings_of(connection).get("claims_key"):
+        for one in rows(connection, "members", role="pg_read_all_data"):
+            told = f"{one['role']} is a member of pg_read_all_data: it can read the key of signed claims, and sign them"
+            yield Drift(told, weak=True)
 
 
 def _users(connection: Connection, setup: Setup) -> list[Drift]:

@@ -8,7 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from tabsync.audit.claims_key import write_key
 from tabsync.audit.install import Install, plan_install
+from tabsync.postgres.connect import connect
 from tabsync.workspace import Workspace
 from tests.postgres.audit.steps import installs, removes, repairs, status
 
@@ -73,3 +75,18 @@ def test_trigger_is_revoked_and_comes_back(workspace: Workspace, session: psycop
     removes(workspace)
     assert may(session, "users")
     assert may(session, "orders")
+
+
+def test_who_reads_or_writes_all_data_is_named(
+    workspace: Workspace, session: psycopg.Connection[tuple[Any, ...]]
+) -> None:
+    session.execute(f"grant pg_write_all_data, pg_read_all_data to {APP}")
+    page = status(workspace)
+    (one,) = page.data["drift"]
+    assert one["told"].startswith(f"{APP} is a member of pg_write_all_data: it can write entries")
+    assert (one["weak"], page.exit_code) == (True, 0)
+    assert one["told"] in plan_install(workspace, Install()).notes
+    with connect(workspace.conninfo, "tests") as connection:
+        write_key(connection, b"k" * 32)
+    told = [one["told"].split(":")[0] for one in status(workspace).data["drift"] if one["weak"]]
+    assert told == [f"{APP} is a member of pg_{word}_all_data" for word in ("write", "read")]
