@@ -7,6 +7,8 @@ import os
 import secrets
 from pathlib import Path
 
+from psycopg.types.json import Jsonb
+
 from tabsync.audit.database.setup import DATABASE
 from tabsync.kernel.errors import Refused
 from tabsync.postgres.connect import Connection
@@ -42,3 +44,4 @@ def write_key(connection: Connection, key: bytes) -> None:
         connection.execute(DATABASE["log_no_values"])
         connection.execute(DATABASE["forget_secret"])
         connection.execute(DATABASE["secret"], pads)
+        connection.execute(DATABASE["write_setting"], {"name": "claims_key", "value": Jsonb(obj=True)})

@@ -8,12 +8,13 @@ from datetime import datetime
 
 from psycopg import sql
 
-from tabsync.audit.database import role_install
+from tabsync.audit.database import role_install, trigger_grants
 from tabsync.audit.database.functions import functions
 from tabsync.audit.database.indexes import WORDS, lacking
 from tabsync.audit.database.months import AHEAD, BEFORE, BEHIND, first_of, near, written
 from tabsync.audit.database.partitions import bounds
 from tabsync.audit.database.privileges import OURS
+from tabsync.audit.database.refuse import overwritten
 from tabsync.audit.database.schema import looseness, settings_of, user_type
 from tabsync.audit.database.setup import DATABASE, OWNER, Setup, beside, rows, table_facts
 from tabsync.audit.drift_tables import wrong_tables
@@ -205,13 +206,20 @@ def _rights(connection: Connection, setup: Setup) -> Iterator[Drift]:
         )
     if setup.owner == OWNER and (may := looseness(connection)):
         yield Drift(f"the role {OWNER}, which owns the log, may {', '.join(may)}", "role")
-    for one in rows(connection, "members", of=SQL):
+    for one in rows(connection, "members", role=OWNER):
         yield Drift(f"{one['role']} is a member of {OWNER} and can change the log", weak=True)
+    for told in overwritten(connection):
+        yield Drift(told, weak=True)
+    if settings_of(connection).get("claims_key"):
+        for one in rows(connection, "members", role="pg_read_all_data"):
+            told = f"{one['role']} is a member of pg_read_all_data: it can read the key of signed claims, and sign them"
+            yield Drift(told, weak=True)
 
 
 def _users(connection: Connection, setup: Setup) -> list[Drift]:
     try:
-        return [Drift(told, "users") for told in role_install.drift(connection, setup)]
+        strange = [Drift(told, "", "drop it") for told in trigger_grants.strange(connection, setup)]
+        return [*(Drift(told, "users") for told in role_install.drift(connection, setup)), *strange]
     except BadUsage as error:
         return [Drift(error.fact, "", f"{error.hint}; until then no role can be changed")]
 

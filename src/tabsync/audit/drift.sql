@@ -70,15 +70,6 @@ select coalesce(r.rolname::text, 'PUBLIC'), x.privilege_type || ' (' || a.attnam
    and (x.privilege_type not in ('SELECT', 'INSERT') or x.privilege_type = 'INSERT' and a.attname = any(%(ours)s))
  order by 1, 2
 
--- name: members
--- Who may act as the owner without being a superuser.
-select distinct m.rolname::text as role
-  from pg_auth_members a
-  join pg_roles o on o.oid = a.roleid
-  join pg_roles m on m.oid = a.member
- where o.rolname = 'tabsync_audit' and not m.rolsuper
- order by 1
-
 -- name: subscriptions
 -- The apply worker fires row triggers only:
 -- https://www.postgresql.org/docs/current/logical-replication-architecture.html

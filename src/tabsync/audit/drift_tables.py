@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from tabsync.audit.database.functions import EVENTS, function_name
 from tabsync.audit.database.partitions import KEEP, KEPT, bounds
 from tabsync.audit.database.setup import OWNER, Audited, Setup, parts_of, rows, table_facts
+from tabsync.audit.database.trigger_grants import table, trigger_grants, who
 from tabsync.audit.database.triggers import arguments, own_name, trigger_name
 from tabsync.kernel.step import Facts
-from tabsync.postgres.catalog import Relation
+from tabsync.postgres.catalog import Relation, relation_named
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
 
@@ -36,6 +37,11 @@ def wrong_tables(connection: Connection, setup: Setup) -> Iterator[Wrong]:
                 function = f"{OWNER}.{function_name(event, one)}"
                 if why := _wrong(there, function, told):
                     yield f"the trigger {trigger_name(event)} on {part} {why}", f"triggers {one.relation}", ""
+    users = {relation_named(setup.users.table)} if setup.users else set()
+    for one in setup.tables:
+        parts = [] if one.relation in users else parts_of(connection, one.relation)
+        for each in trigger_grants(connection, parts):
+            yield f"{who(each)} may create triggers on {table(each)}", f"triggers {one.relation}", ""
     for part in [setup.log, *(Relation(one["schema"], one["name"]) for one in bounds(connection, setup.log))]:
         for name, function in ((KEEP, "keep"), (f"{KEPT}_update", "kept"), (f"{KEPT}_delete", "kept")):
             there = found.pop((part.schema, part.name, name), None)

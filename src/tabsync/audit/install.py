@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.audit.claims_key import read_key, write_key
-from tabsync.audit.database import partition_log, role_install, schema, triggers
+from tabsync.audit.database import partition_log, role_install, schema, trigger_grants, triggers
 from tabsync.audit.database.locks import BUILDING, LONGEST
 from tabsync.audit.database.refuse import check_log, check_tables, weaker
 from tabsync.audit.database.setup import DATABASE, LOOKING, Audited, Setup, rows, setup_from_json, setup_of
@@ -114,7 +114,7 @@ def plan_install(workspace: Workspace, request: Install) -> Planned[Workspace]:
         check_tables(connection, setup)
         superuser = rows(connection, "may", of=DATABASE)[0]["superuser"]
         notes = [*_cost(setup), *made_secret(audit, setup), *weaker(connection, setup, superuser=superuser)]
-        notes += role_install.told(connection, setup)
+        notes += [*role_install.told(connection, setup), *trigger_grants.told(connection, setup)]
     steps = [_step(name, setup, target) for name in PARTS if name != "users" or setup.users]
     steps += [trigger_step(one, setup, target) for one in setup.tables]
     steps += [key_step(request.claims_key, target)] if request.claims_key else []
@@ -206,7 +206,7 @@ def trigger_step(one: Audited, setup: Setup, target: Facts) -> Step:
         f"triggers {name}",
         f"Record the changes of {name}, {told(one)}",
         call(install_triggers, target=target, setup=setup.to_json(), table=name),
-        f"create trigger tabsync_audit_insert, _update, _delete, _truncate on {name}; enable always",
+        f"create trigger tabsync_audit_insert, _update, _delete, _truncate on {name}; enable always; revoke trigger",
         Risk.REVERSIBLE,
         _UNDO,
         repeatable=True,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from tabsync.audit.database import role_grants
+from tabsync.audit.database import role_grants, trigger_grants
 from tabsync.audit.database.locks import BUILDING, patiently
 from tabsync.audit.database.partitions import covered
 from tabsync.audit.database.privileges import close, role_named
@@ -58,9 +58,9 @@ def plan_remove(workspace: Workspace, _request: Nothing) -> Planned[Workspace]:
         ),
         Step(
             "users",
-            "Give back UPDATE on the role of users to those who had it",
+            "Give back UPDATE on the role of users, and TRIGGER on the tables, to those who had it",
             call(give_roles_back, target=target),
-            "grant update on ... to those who had it before",
+            "grant update on ..., grant trigger on ... to those who had it before",
             Risk.REVERSIBLE,
             _AGAIN,
             **step,
@@ -127,7 +127,9 @@ def give_roles_back(context: Context, *, target: Facts) -> Facts:
     """Who could update the role of a user may do it again. Raises FailedPartway when no lock comes."""
     with context.workspace.connect("audit", BUILDING) as connection:
         prove_target(connection, target)
-        return role_grants.give_back(connection) if is_installed(connection) else {}
+        if not is_installed(connection):
+            return {}
+        return role_grants.give_back(connection) | {"triggers": trigger_grants.give_back(connection)}
 
 
 def give_back(context: Context, *, target: Facts) -> Facts:

@@ -20,6 +20,14 @@ from tabsync.kernel.errors import (
 )
 from tabsync.kernel.plain import is_text
 
+_OF_CLICK = {
+    "is not a valid integer range": "is no whole number",
+    "is not a valid integer": "is no whole number",
+    "is not a valid float range": "is no number",
+    "is not a valid float": "is no number",
+}
+"""What its types are called there, for a person who has typed a word."""
+
 
 def exit_code_of(error: Exception) -> int:
     """Tell the user what went wrong and return the exit code; what no user can cause is raised again."""
@@ -78,6 +86,8 @@ def _from_click(error: Exception) -> TabsyncError | None:
         return None
     context = getattr(error, "ctx", None)
     fact = " ".join(error.format_message().split()).removesuffix(".").replace("Value error, ", "")
+    for words, ours in _OF_CLICK.items():
+        fact = fact.replace(words, ours)
     return BadUsage(fact[:1].lower() + fact[1:], f"{context.command_path if context else 'tabsync'} --help")
 
 

@@ -18,6 +18,11 @@ def in_one_line(text: str) -> str:
     return " ".join(plain(text).split())
 
 
+def escaped(text: str) -> str:
+    """The same with each character that isn't shown as its escape: two values that differ look different."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
 def is_text(text: str) -> bool:
     """Whether it can be stored and sent: a command line, a file's name and JSON may hold what is no character."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)

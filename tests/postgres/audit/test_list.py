@@ -107,6 +107,28 @@ def test_an_entry_is_shown_column_by_column_and_not_kept(workspace: Workspace) -
         look_show(workspace, Show(999_999))
 
 
+def test_what_an_application_wrote_is_no_line_of_ours(workspace: Workspace) -> None:
+    text = "User\n IN ORDER: all\x1b[31m\u202e"
+    with psycopg.connect(workspace.conninfo, autocommit=True) as session:
+        row = session.execute(
+            "insert into audit_logs (action, entity_type, entity_id, new_value)"
+            " values (%s, %s, %s, jsonb_build_object(%s::text, %s::text)) returning id",
+            [text] * 5,
+        ).fetchone()
+    assert row
+    blocks = [blocks_to_json(look_show(workspace, Show(row[0]))), blocks_to_json(look_list(workspace, List(limit=1)))]
+    for page in blocks:
+        assert "User\\n IN ORDER" in str([list(map(str, _texts(one))) for one in page]).replace("\\\\", "\\")
+        assert not [one for block in page for one in _texts(block) if not one.isprintable()]
+
+
+def _texts(block: Any) -> list[str]:
+    if isinstance(block, str):
+        return [block]
+    parts = block.values() if isinstance(block, dict) else block if isinstance(block, list | tuple) else ()
+    return [text for one in parts for text in _texts(one)]
+
+
 def test_the_list_fits_a_terminal_and_keeps_no_key_on_record(workspace: Workspace) -> None:
     page = look_list(workspace, List(key=_USER))
     table = next(one for one in blocks_to_json(page) if one["block"] == "table")

@@ -59,6 +59,8 @@ DRIFTS = {
     "alter table audit_logs owner to postgres": "public.audit_logs belongs to postgres",
     "grant delete on audit_logs to public": "PUBLIC has DELETE on public.audit_logs",
     "grant insert (actor) on audit_logs to pg_monitor": "pg_monitor has INSERT (actor) on public.audit_logs",
+    "grant trigger on users to pg_monitor": "pg_monitor may create triggers on public.users",
+    "grant trigger on staff to public": ("PUBLIC may create triggers on public.staff"),
     "alter table audit_logs disable trigger tabsync_audit_keep": "tabsync_audit_keep on public.audit_logs is disabled",
     "alter table audit_logs_default enable trigger all": "tabsync_audit_keep on public.audit_logs_default is skipped",
     "delete from tabsync_audit.roles where role = 'WAITER'": "the roles of the manual have changed",

@@ -112,6 +112,12 @@ select 'function', pg_describe_object(d.refclassid, d.refobjid, 0)
         or d.classid = 'pg_class'::regclass and d.objid in (select indexrelid from pg_index where indrelid = %(oid)s::oid))
  order by 1, 2
 
+-- name: members
+-- Who has the privileges of a role without being a superuser.
+select r.rolname::text as role from pg_roles r
+ where not r.rolsuper and r.rolname <> %(role)s::name and pg_has_role(r.oid, %(role)s::name, 'member')
+ order by 1
+
 -- name: casts
 -- A cast to json of a user's type runs as the log's owner when a row with it is recorded. Only a superuser makes functions
 -- in C (13; 12 is internal).

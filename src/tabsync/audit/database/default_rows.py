@@ -27,7 +27,7 @@ FEW = 5_000
 
 
 def move_default(connection: Connection, setup: Setup) -> Facts:
-    """Give each near month with entries in the default partition a partition. Raises FailedPartway without a lock."""
+    """Give a partition to each near month of which the default one has entries. Raises FailedPartway without a lock."""
     found = _months(connection, setup)
     here = now(connection)
     beside = {month: _free(connection, setup, month) for month, _ in found}

@@ -90,12 +90,22 @@ def weaker(connection: Connection, setup: Setup, *, superuser: bool) -> Iterator
     found = rows(connection, "schema_owner", schema=setup.log.schema)
     if found and not found[0]["superuser"]:
         yield f"the owner of the schema {setup.log.schema}, {found[0]['owner']}, can still drop the log as a whole"
+    yield from overwritten(connection)
     for one in setup.tables:
         if not one.keys:
             yield f"{one.relation} has no key: its entries name no row, and an UPDATE is a row gone and a row come"
         facts = table_facts(connection, one.relation) or {}
         for child in rows(connection, "children", oid=facts["oid"]):
             yield f"{child['name']} inherits from {one.relation}: what is changed in it directly is not recorded"
+
+
+def overwritten(connection: Connection) -> Iterator[str]:
+    """Who can write what only our functions should."""
+    for one in rows(connection, "members", role="pg_write_all_data"):
+        yield (
+            f"{one['role']} is a member of pg_write_all_data: it can write entries as if the triggers had, change them,"
+            " and change who may have which role"
+        )
 
 
 def _columns(setup: Setup, columns: list[Facts]) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from psycopg import sql
 
-from tabsync.audit.database import role_grants
+from tabsync.audit.database import role_grants, trigger_grants
 from tabsync.audit.database.locks import patiently
 from tabsync.audit.database.privileges import role_named
 from tabsync.audit.database.role_change import GUARDS, NAMES, PUBLIC, Installed, as_made, bodies, statements
@@ -92,6 +92,7 @@ def _installed(connection: Connection, setup: Setup, revoke: Callable[[Connectio
         for stranger in rows(connection, "strangers", of=_SQL, **ours):
             given = {"name": sql.Identifier(stranger["name"]), "arguments": sql.SQL(stranger["arguments"])}
             connection.execute(sql.SQL(_SQL["shut"]).format(role=role_named(stranger["role"]), **given))
+        trigger_grants.revoke(connection, where.parts)
         return revoke(connection, wiring)
 
     return patiently(connection, f"guard {relation_named(wiring.table)}", work)
@@ -119,4 +120,8 @@ def drift(connection: Connection, setup: Setup) -> list[str]:
         states = {one["name"]: one["state"] for one in rows(connection, "guards", of=_SQL, table=table)}
         off = [name for name in GUARDS if states.get(name) != "on"]
         found_wrong += [f"the guard {name} on {part} is {states.get(name, 'missing')}" for name in off]
+    found_wrong += [
+        f"{trigger_grants.who(one)} may create triggers on {trigger_grants.table(one)}"
+        for one in trigger_grants.trigger_grants(connection, where.parts)
+    ]
     return found_wrong + role_grants.drift(connection, wiring)

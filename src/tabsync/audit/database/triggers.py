@@ -6,6 +6,7 @@ import json
 
 from psycopg import sql
 
+from tabsync.audit.database import trigger_grants
 from tabsync.audit.database.functions import EVENTS, function_name
 from tabsync.audit.database.locks import patiently
 from tabsync.audit.database.setup import DATABASE, Audited, Setup, parts_of, rows, run
@@ -52,6 +53,7 @@ def set_triggers(connection: Connection, setup: Setup, one: Audited) -> Facts:
 
 
 def _set(connection: Connection, setup: Setup, one: Audited, part: Relation) -> None:
+    trigger_grants.revoke(connection, [part])
     run(connection, "read_table", table=part.identifier(), owner=setup.owned_by())
     whole = rows(connection, "records", of=DATABASE, table=part.identifier().as_string(connection))[0]["whole"]
     told = sql.SQL(", ").join(map(sql.Literal, arguments(one, part)))

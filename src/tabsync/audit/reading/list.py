@@ -11,6 +11,7 @@ from tabsync.audit.reading.moments import moment_of
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.page import Page
+from tabsync.kernel.plain import escaped
 from tabsync.kernel.request import Option
 from tabsync.kernel.step import Facts
 
@@ -96,7 +97,7 @@ def _row(one: Facts) -> tuple[str, ...]:
     return (
         str(one["id"]),
         local_text(one["at"]),
-        one["action"],
+        escaped(one["action"]),
         short(one["table"] or one["entity"], "table"),
         short(one["key"], "key"),
         short(who_text(one), "who"),
@@ -110,6 +111,6 @@ def local_text(at: str) -> str:
 
 
 def short(text: str, column: str) -> str:
-    """A text in its column, with what is not printable left out."""
-    plain = "".join(one if one.isprintable() else " " for one in text.removeprefix("public."))
+    """A text in its column, with what is not printable escaped."""
+    plain = escaped(text.removeprefix("public."))
     return plain if len(plain) <= _WIDE[column] else f"{plain[: _WIDE[column] - 1]}…"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from tabsync.audit.reading.entries import reading, who_text
 from tabsync.audit.reading.list import PRIVATE, local_text
 from tabsync.kernel.page import Page
+from tabsync.kernel.plain import escaped
 from tabsync.kernel.request import Argument
 from tabsync.kernel.step import Facts
 
@@ -38,19 +39,25 @@ def look_show(workspace: Workspace, request: Show) -> Page:
         moved = log.moved() if along else ""
     page = Page("audit show", {"entry": one, "transaction": along, "number_again": later}, private=PRIVATE)
     what = one["table"] or one["entity"]
-    page.line((f"{one['action']} of {what}", "strong"), f" at {local_text(one['at'])}, entry {one['id']}")
+    page.line((escaped(f"{one['action']} of {what}"), "strong"), f" at {local_text(one['at'])}, entry {one['id']}")
     for line in told_of(one):
-        page.line(line)
-    rows = [(name, value(before), value(after)) for name, before, after in differences(one)]
+        page.line(escaped(line))
+    rows = [(escaped(name), value(before), value(after)) for name, before, after in differences(one)]
     if rows:
-        page.table(("Column", "Before", "After"), [("key", one["key"], ""), *rows] if one["key"] else rows)
+        page.table(("Column", "Before", "After"), [("key", escaped(one["key"]), ""), *rows] if one["key"] else rows)
     others = [each for each in along if each["entries"] > 1 or each["first"] != one["id"]]
     if others:
         page.line(f"Transaction {one['transaction']}:", style="quiet")
         page.table(
             ("Table", "Action", "Entries", "From", "To"),
             [
-                (each["table"], each["action"], f"{each['entries']:,}", str(each["first"]), str(each["last"]))
+                (
+                    escaped(each["table"] or ""),
+                    escaped(each["action"]),
+                    f"{each['entries']:,}",
+                    str(each["first"]),
+                    str(each["last"]),
+                )
                 for each in along
             ],
             right=("Entries", "From", "To"),
@@ -90,7 +97,7 @@ def value(found: Any, wide: int = _WIDE) -> str:
     if found is None:
         return "NULL"
     text = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
-    plain = "".join(one if one.isprintable() else " " for one in text)
+    plain = escaped(text)
     return plain if len(plain) <= wide else f"{plain[: wide - 1]}…"
 
 
