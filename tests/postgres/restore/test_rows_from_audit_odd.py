@@ -282,7 +282,7 @@ def test_what_was_erased_of_some_rows_is_empty_in_these_alone(made: Callable[...
         )
     with from_log(workspace, "t", "true") as found:
         assert found.tables[0]["notes"] == [
-            "column name was erased in the log: the log does not have its values of 1 rows",
+            "column name was erased in the log, or could not be recorded: the log does not have its values of 1 rows",
             "column secret is secret: the log does not have its values",
         ]
         with pytest.raises(Refused, match="without name, secret"):
@@ -345,3 +345,16 @@ def test_nulls_within_arrays_of_json_and_doubled_keys_are_told(made: Callable[..
             "equal, but perhaps written otherwise than before: a (lower bounds, spacing, order, doubled keys),"
             " b (lower bounds), c (lower bounds), d (spacing, order, doubled keys)",
         ]
+
+
+def test_a_value_that_could_not_be_recorded_is_not_taken_for_one(made: Callable[..., Workspace]) -> None:
+    """Jsonb takes no zero byte, so the log has a note in the place of this value."""
+    script = """create table t (id int primary key, j json); insert into t values (1, '"\\\\u0000"'), (2, '[5]')"""
+    workspace = made(script.replace("\\\\", "\\"), "t")
+    do(workspace.conninfo, "delete from t")
+    with from_log(workspace, "t", "true") as found:
+        assert found.tables[0]["notes"][0].startswith("column j was erased in the log, or could not be recorded")
+        with pytest.raises(Refused, match="without j"):
+            plan_write_rows(workspace, found)
+        written(workspace, found, without_secrets=True)
+    assert contents(workspace.conninfo) == {"t": ["(1,)", "(2,[5])"]}

@@ -149,8 +149,8 @@ select count(distinct j.key) as rows
 -- name: fields
 -- Which columns the images have: in how many of the rows that are gone, and how often masked, there or gone.
 select k.key as name, count(*) filter (where not i.there) as given,
-       count(*) filter (where k.value in ('"(secret)"', '"(erased)"') and not i.there) as masked,
-       count(*) filter (where k.value in ('"(secret)"', '"(erased)"') and i.there) as masked_there,
+       count(*) filter (where (k.value in ('"(secret)"', '"(erased)"') or k.value ? '(not recorded)') and not i.there) as masked,
+       count(*) filter (where (k.value in ('"(secret)"', '"(erased)"') or k.value ? '(not recorded)') and i.there) as masked_there,
        count(*) filter (where k.value = 'null' and not i.there) as nulls,
        count(*) filter (where k.value = '0' and not i.there) as zeros,
        count(*) filter (where not i.there and case when jsonb_typeof(k.value) = 'array'

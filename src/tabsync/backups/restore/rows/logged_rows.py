@@ -20,7 +20,8 @@ from tabsync.postgres.catalog import Relation
 _CREATE = sql.SQL("create temporary table {} ({}, {} bigint) on commit drop")
 _MASKED_IN = sql.SQL(
     "array(select m.key from pg_catalog.jsonb_each(i.image) as m where m.key operator(pg_catalog.=) any ({}::text[])"
-    ' and m.value operator(pg_catalog.=) any (\'{{"\\"(secret)\\"","\\"(erased)\\""}}\'::pg_catalog.jsonb[]))'
+    ' and (m.value operator(pg_catalog.=) any (\'{{"\\"(secret)\\"","\\"(erased)\\""}}\'::pg_catalog.jsonb[])'
+    " or m.value operator(pg_catalog.?) '(not recorded)'))"
 )
 """What of an image never reached the log, or was masked in it since."""
 
@@ -163,13 +164,17 @@ def _notes(log: AuditLog, here: Shape, found: Logged, fields: dict[str, Facts], 
     """What the log can't give back exactly, of a table."""
     by_name = {one.name: one for one in here.columns}
     for name in found.masked:
-        why = "is secret" if name in audited.secret else "was erased in the log"
+        why = "is secret" if name in audited.secret else "was erased in the log, or could not be recorded"
         why = "has a type that does not read what the log has" if name in found.unreadable else why
         of = "" if fields[name]["masked"] == found.gone else f" of {fields[name]['masked']:,} rows"
         yield f"column {name} {why}: the log does not have its values{of}"
     for name, one in fields.items():
         if one["masked_there"]:
-            why = "the log does not have it in a form to read" if name in found.unreadable else "it is secret"
+            why = (
+                "the log does not have it in a form to read"
+                if name in found.unreadable
+                else "its values are not in the log"
+            )
             yield f"column {name} was changed too; {why}, so it stays as it is"
         if name not in by_name:
             yield f"column {name} is only in the log: it is left out"

@@ -21,7 +21,10 @@ from tabsync.postgres.connect import Connection
 _CREATE = sql.SQL("create temporary table {} ({}) on commit drop")
 _UPDATE = sql.SQL("update {rows} as r set {pairs} from {secrets} as s, {images} as i where {keys} and i.n = r.{number}")
 _WHERE_UNREADABLE = sql.SQL("{0} = case when i.image ->> {1} is not null then s.{0} end")
-_WHERE_MASKED = sql.SQL("{0} = case when i.image ->> {1} in ('(secret)', '(erased)') then s.{0} else r.{0} end")
+_WHERE_MASKED = sql.SQL(
+    "{0} = case when i.image ->> {1} in ('(secret)', '(erased)') or i.image -> {1} ? '(not recorded)' then s.{0}"
+    " else r.{0} end"
+)
 
 
 def hiding_tables(connection: Connection, tables: Sequence[Relation]) -> list[Relation]:
