@@ -132,7 +132,7 @@ def _page(server: Server, filters: dict[str, str]) -> Measured:
         seconds = [_timed(lambda: log.page(asked, 50)) for _ in range(_ROUNDS)]
         found = len(log.page(asked, 50))
     told = " ".join(f"--{name} '{value}'" for name, value in filters.items()) or "without a filter"
-    return Measured(f"audit list {told}", median(seconds), _PAGE, "s", f"{found} entries; first {seconds[0]:.2f} s")
+    return Measured(f"audit list {told}", median(seconds), _PAGE, "s", f" ({found} entries; first {seconds[0]:.2f} s)")
 
 
 def _timed(work: Callable[[], object]) -> float:

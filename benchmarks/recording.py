@@ -76,7 +76,9 @@ def measure_recording(say: Say) -> list[Measured]:
     times = median(many["audited"]) / median(many["bare"])
     told = f"{median(many['bare']) * 1000:,.0f} ms bare, {times:.2f} times that recorded"
     return [
-        Measured(f"INSERT of {_ROWS:,} orders, times bare, as a part of {MANY:g}", times / MANY, 1.0, note=told),
+        Measured(
+            f"INSERT of {_ROWS:,} orders, times bare, as a part of {MANY:g}", times / MANY, 1.0, note=f" ({told})"
+        ),
         _left(f"{SINGLE} of the single inserts of {_CLIENTS} clients of pgbench", single),
         _left(f"{SINGLE} of those of {_CLIENTS} clients in Python, their own work included", of_clients),
     ]
@@ -86,7 +88,7 @@ def _left(what: str, found: dict[str, list[float]]) -> Measured:
     """What is left of a rate, against the bound."""
     part = median(found["audited"]) / median(found["bare"])
     told = f"{median(found['bare']):,.0f} a second bare, {part:.2f} of that recorded"
-    return Measured(f"{what}, as a part of what is left", SINGLE / part, 1.0, note=told)
+    return Measured(f"{what}, as a part of what is left", SINGLE / part, 1.0, note=f" ({told})")
 
 
 def _many(server: Server, name: str) -> float:

@@ -66,7 +66,7 @@ def measure_sealing(say: Say) -> list[Measured]:
                 raise SystemExit(found["wrong"])
     return [
         Measured(
-            f"{what}: {SEALED:,} rows a second, as a part of ours", SEALED / rate, 1.0, "", f"{rate:,.0f} a second"
+            f"{what}: {SEALED:,} rows a second, as a part of ours", SEALED / rate, 1.0, "", f" ({rate:,.0f} a second)"
         )
         for what, rate in (("seal", sealing), ("verify", verifying))
     ]
@@ -85,7 +85,7 @@ def measure_traffic(say: Say) -> list[Measured]:
             for name, counts in found.items():
                 counts.append(_played(server, name, turn))
     bare, audited = (median(found[name]) for name in ("bare", "audited"))
-    note = f"{bare / _SECONDS:,.0f} and {audited / _SECONDS:,.0f} scenes a second"
+    note = f" ({bare / _SECONDS:,.0f} and {audited / _SECONDS:,.0f} scenes a second)"
     return [
         Measured(f"{LEFT} of the traffic without it, as a part of what is left", LEFT * bare / audited, 1.0, "", note)
     ]
