@@ -8,7 +8,7 @@ from datetime import datetime
 
 from psycopg import sql
 
-from tabsync.audit.database import role_install, trigger_grants
+from tabsync.audit.database import cast_guard, role_install, trigger_grants
 from tabsync.audit.database.functions import functions
 from tabsync.audit.database.indexes import WORDS, lacking
 from tabsync.audit.database.months import AHEAD, BEFORE, BEHIND, first_of, near, written
@@ -204,6 +204,10 @@ def _rights(connection: Connection, setup: Setup) -> Iterator[Drift]:
             "",
             "drop the cast",
         )
+    why, remedy = cast_guard.wrong(connection)
+    if why:
+        told = f"the event trigger tabsync_audit_cast, which refuses casts to JSON, {why}"
+        yield Drift(told, "casts" if cast_guard.repairs(connection) else "", remedy)
     if setup.owner == OWNER and (may := looseness(connection)):
         yield Drift(f"the role {OWNER}, which owns the log, may {', '.join(may)}", "role")
     for one in rows(connection, "members", role=OWNER):

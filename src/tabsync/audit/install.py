@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.audit.claims_key import read_key, write_key
-from tabsync.audit.database import partition_log, role_install, schema, trigger_grants, triggers
+from tabsync.audit.database import cast_guard, partition_log, role_install, schema, trigger_grants, triggers
 from tabsync.audit.database.locks import BUILDING, LONGEST
 from tabsync.audit.database.refuse import check_log, check_tables, weaker
 from tabsync.audit.database.setup import DATABASE, LOOKING, Audited, Setup, rows, setup_from_json, setup_of
@@ -54,6 +54,12 @@ PARTS: dict[str, tuple[str, Callable[[Connection, Setup], Facts], str, str]] = {
         "Create the functions of the triggers",
         schema.make_functions,
         "create function tabsync_audit.insert_must() and others, security definer, owned by {owner}",
+        _UNDO,
+    ),
+    "casts": (
+        "Refuse casts to JSON that would run as {owner}",
+        cast_guard.install,
+        "create event trigger tabsync_audit_cast on ddl_command_end when tag in ('CREATE CAST')",
         _UNDO,
     ),
     "bound": (
@@ -115,7 +121,8 @@ def plan_install(workspace: Workspace, request: Install) -> Planned[Workspace]:
         superuser = rows(connection, "may", of=DATABASE)[0]["superuser"]
         notes = [*_cost(setup), *made_secret(audit, setup), *weaker(connection, setup, superuser=superuser)]
         notes += [*role_install.told(connection, setup), *trigger_grants.told(connection, setup)]
-    steps = [_step(name, setup, target) for name in PARTS if name != "users" or setup.users]
+    left_out = {"users": not setup.users, "casts": not superuser}
+    steps = [_step(name, setup, target) for name in PARTS if not left_out.get(name)]
     steps += [trigger_step(one, setup, target) for one in setup.tables]
     steps += [key_step(request.claims_key, target)] if request.claims_key else []
     title = f"Install the audit log {setup.log} for {_tables(len(setup.tables))} of {target['database']}"
@@ -183,7 +190,7 @@ def install_for_tests(connection: Connection, audit: Audit, users: UserWiring | 
     """
     setup = setup_of(connection, audit, users, hierarchy)
     for _, work, _, _ in PARTS.values():
-        work(connection, setup)  # "users" too: without any it does nothing
+        work(connection, setup)  # "users" and "casts" too: where there is nothing to do, they do nothing
     for one in setup.tables:
         triggers.set_triggers(connection, setup, one)
     return setup

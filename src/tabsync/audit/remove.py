@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from tabsync.audit.database import role_grants, trigger_grants
+from tabsync.audit.database import cast_guard, role_grants, trigger_grants
 from tabsync.audit.database.locks import BUILDING, patiently
 from tabsync.audit.database.partitions import covered
 from tabsync.audit.database.privileges import close, role_named
@@ -152,6 +152,7 @@ def drop_schema(context: Context, *, target: Facts) -> Facts:
         prove_target(connection, target)
         try:
             with connection.transaction():
+                cast_guard.remove(connection)
                 for one in rows(connection, "ours", of=_SQL):
                     names = {"kind": sql.SQL(one["kind"]), "name": sql.Identifier(one["name"])}
                     if one["kind"] in ("function", "procedure"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tabsync.audit.database import role_install, schema
+from tabsync.audit.database import cast_guard, role_install, schema
 from tabsync.audit.database.default_rows import move_default
 from tabsync.audit.database.indexes import build
 from tabsync.audit.database.locks import BUILDING, patiently
@@ -32,6 +32,7 @@ _PARTS = {
     "role": ("Take from the role tabsync_audit what it should not have", "alter role tabsync_audit nologin ..."),
     "policy": ("Write down what the manual audits", "write tabsync_audit.tables and roles anew"),
     "functions": ("Create the functions anew", "create or replace function tabsync_audit...."),
+    "casts": ("Refuse casts to JSON again", "create event trigger tabsync_audit_cast ...; enable always"),
     "log": ("Give the log to its owner, and let it only grow", "alter table ... owner to; revoke; create trigger ..."),
     "months": (
         f"Create the partitions of {AHEAD} months ahead",
@@ -119,6 +120,7 @@ _REPAIRS = {
     "role": _role,
     "policy": _policy,
     "functions": schema.make_functions,
+    "casts": cast_guard.install,
     "log": _take_over,
     "months": attach_months,
     "default": move_default,

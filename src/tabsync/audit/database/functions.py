@@ -15,6 +15,7 @@ from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
 
 _SQL = named(__package__, "functions.sql")
+_CAST_GUARD = named(__package__, "cast_guard.sql")
 EVENTS = ("insert", "update", "delete", "truncate")
 MUST_WAIT = 2_000
 """How long a change that must be recorded waits for a lock of the log, in milliseconds: then it fails."""
@@ -108,6 +109,7 @@ def functions(log: Relation, user_type: str) -> Iterator[Function]:
     by_column = _text("by_column", no_cast=_sql("no_cast"))
     yield Function("by_column", by_column, "text", "of_table oid, source text, keys text[]", definer=False)
     yield Function("json_of", _text("json_of"), "jsonb", "names text[], given json[], keys text[]", definer=False)
+    yield Function("refuse_cast", _without_comment(_CAST_GUARD["body"]), "event_trigger")
     for name, block in (("keep", "keep"), ("kept", "kept_update")):
         yield Function(name, _text(block, log=log.identifier()))
 
