@@ -26,6 +26,25 @@ PROCEDURES: tuple[Procedure, ...] = (
         needs="SELECT on the table of the history",
     ),
     Procedure(
+        words="migration guard",
+        summary="Run a deployment under guard: backup and proof before, watched, and verified afterwards.",
+        example="tabsync migration guard --folder . -- npx prisma migrate deploy",
+        details=(
+            "Refused while a failed migration lies there, while what the manual asks for before one is missing, and "
+            "while a transaction holds its tables. Its sessions wait for a lock only so long, and are watched. "
+            "Afterwards the histories, the catalog, the key tables and the thresholds are looked at."
+            "\n\nExit code: that of the command where it ran; 4: refused; 5: it ended with 0 and is not verified."
+        ),
+        request="tabsync.deployments.request:Guard",
+        takes="database store dry-run json",
+        command="tabsync.cli.migration:guard_command",
+        show="tabsync.deployments.shown:show_guard",
+        shows_failure=True,
+        records=True,
+        evidence="migration",
+        needs="the owner of the application's tables",
+    ),
+    Procedure(
         words="migration resolve",
         summary="Note a migration that failed as rolled back or applied, if the catalog proves it.",
         example="tabsync migration resolve 20260301_add_tip --rolled-back --folder . --dry-run",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tabsync.kernel.clock import iso
@@ -31,12 +31,16 @@ _ARTICLE = re.compile(r"(?:a|an|the|each|every) ")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What there is for one item of a gate. why: what is missing, "" when it is there; command: that does it."""
+    """What there is for one item of a gate.
+
+    why: what is missing, "" when it is there; command: that does it; at: when it was done, if it was.
+    """
 
     item: Item
     why: str
     about: str
     command: str
+    at: datetime | None = None
 
     def to_json(self) -> Facts:
         """The answer for programs."""
@@ -133,12 +137,13 @@ def _answer(item: Item, record: Record, seen: Look, wanted: Collection[str] | No
         marks = [one for one in record.marks if one.kind == "done" and since <= one.at <= seen.now + AHEAD]
         tick = f'tabsync schedule done {item.name} --note "..."'
         if marks:
-            return Answer(item, "", f"ticked off by {marks[-1].who}, {marks[-1].note}".rstrip(", "), tick)
+            done = f"ticked off by {marks[-1].who}, {marks[-1].note}".rstrip(", ")
+            return Answer(item, "", done, tick, marks[-1].at)
         return Answer(item, f"not ticked off in the last {allowed}", "", tick)
     found = _good(item, record, seen)
     good = next((one for one in found if wanted is None or item.evidence != "drill" or one.backup in wanted), None)
     if good is not None:
-        return Answer(item, "", f"{good.about or 'done'}, {iso(good.at)[:16].replace('T', ' ')} UTC", command)
+        return Answer(item, "", f"{good.about or 'done'}, {iso(good.at)[:16].replace('T', ' ')} UTC", command, good.at)
     if found:
         return Answer(item, f"that was of another backup, {found[0].backup}", "", command)
     proofs = record.between(since, seen.now + AHEAD)

@@ -76,7 +76,7 @@ def silences(ledger: Ledger, moment: datetime) -> list[Silence]:
     ]
 
 
-OURS = ("restore in-place", "restore in-place --undo", "restore managed")
+OURS = ("restore in-place", "restore in-place --undo", "restore managed", "migration guard")
 """What we do ourselves that disturbs whoever uses the database: alerts are expected while it runs."""
 
 _LONGEST = timedelta(hours=12)

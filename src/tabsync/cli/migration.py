@@ -1,0 +1,31 @@
+"""tabsync migration guard: the command's output comes as it is printed, and its exit code is ours."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tabsync.cli.terminal import Terminal
+    from tabsync.deployments.request import Guard
+
+
+def guard_command(terminal: Terminal, request: Guard) -> int:
+    """Run a deployment under guard; returns its command's exit code, 4 where it was refused, 5 where not verified."""
+    from tabsync.cli.perform import show
+    from tabsync.cli.progress import Lines
+    from tabsync.deployments.guard import plan_guard
+    from tabsync.deployments.shown import show_guard
+    from tabsync.kernel.procedure import Done, planned
+
+    found = terminal.workspace()
+    stream = "stderr" if terminal.json else "stdout"
+    made = planned(terminal.procedure, request, plan_guard(found, request, os.environ, stream=stream))
+    for note in made.notes:
+        terminal.note(note)
+    if terminal.dry_run:
+        terminal.plan(made.plan)
+        return 0
+    where = made.workspace or found
+    outcome = terminal.run(where, made.plan, Lines())  # no live display: it would draw over what the command prints
+    return show(terminal, show_guard(Done(where, request, made, outcome)))

@@ -1,0 +1,124 @@
+"""Before a deployment: no migration has failed, and none runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from psycopg.rows import dict_row
+
+from tabsync.deployments.touched import tables_of
+from tabsync.deployments.watch import processes_of
+from tabsync.kernel.errors import Refused
+from tabsync.kernel.plain import in_one_line
+from tabsync.kernel.step import Facts
+from tabsync.kernel.units import human_seconds
+from tabsync.ledger.runs import recent_runs
+from tabsync.migrations.find import Tool, histories
+from tabsync.migrations.histories.history import History, State
+from tabsync.migrations.histories.script import Statement, statements
+from tabsync.migrations.histories.table import locks
+from tabsync.migrations.there import search_path
+from tabsync.migrations.tools.prisma import LOCK as PRISMA
+from tabsync.postgres.catalog import prove_target
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.queries import named
+from tabsync.postgres.settings import Limits
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Context, Workspace
+
+GUARD = 0x7461_6273_7963_6764  # "tabsycgd"
+"""The advisory lock of the deployment that runs under guard."""
+LIMITS = Limits(lock_timeout=1_000, statement_timeout=10_000)
+_SQL = named(__package__, "deployments.sql")
+_LOOK = 0.5  # seconds
+
+
+def check_begin(context: Context, *, target: Facts, folder: str | None, wait: float) -> Facts:
+    """See that a deployment may begin. Raises Refused: a migration has failed, or one runs for longer than we wait."""
+    place = Path(folder) if folder else None
+    path = search_path(context.workspace)
+    with context.workspace.connect("deployments", LIMITS) as connection:
+        prove_target(connection, target)
+        _check_orphans(context.workspace)
+        waited = _wait_for_others(connection, wait)
+        both, odd = histories(connection, place)
+        check_none_failed([one for _, one in both], folder)
+        todo = pending_statements(both)
+        tables = tables_of(connection, todo, path) if todo is not None and place is not None else None
+    return {
+        "histories": [_told(one) for _, one in both],
+        "odd": odd,
+        "tables": tables,
+        "waited": waited,
+    }
+
+
+def check_none_failed(found: Sequence[History], folder: str | None) -> None:
+    """Raises Refused where a migration has failed: another one would build on half of it."""
+    failed = [(one, each) for one in found for each in one.of(State.FAILED, State.RUNNING)]
+    if failed:
+        history, first = failed[0]
+        hint = f"tabsync migration status --folder {folder or '.'}"
+        more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+        raise Refused(f"{in_one_line(first.name)} has failed, by {history.table}{more}: resolve it first", hint)
+
+
+def pending_statements(both: Sequence[tuple[Tool, History]]) -> list[Statement] | None:
+    """What is pending, as statements; None where that isn't known: no files, or files that are no SQL."""
+    found: list[Statement] = []
+    for tool, one in both:
+        for each in one.of(State.PENDING, State.ROLLED_BACK):
+            text = tool.script(Path(one.folder), each.name) if tool.script and one.folder else None
+            if text is None:
+                return None
+            found += statements(text)
+    return found if both else None
+
+
+def _told(one: History) -> Facts:
+    return {
+        "tool": one.tool,
+        "table": one.table,
+        "applied": [each.name for each in one.of(State.APPLIED)],
+        "pending": [each.name for each in one.of(State.PENDING, State.ROLLED_BACK)],
+    }
+
+
+def _wait_for_others(connection: Connection, seconds: float) -> bool:
+    """Wait for deployments that run. Raises Refused when they take longer."""
+    until, waited = time.monotonic() + seconds, False
+    while told := _others(connection):
+        if time.monotonic() >= until:
+            raise Refused(
+                f"another deployment runs: {told}", "tabsync migration status; or wait longer with --wait 10min"
+            )
+        waited = True
+        time.sleep(_LOOK)
+    return waited
+
+
+def _others(connection: Connection) -> str:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        guarded = cursor.execute(_SQL["guarded"], {"number": GUARD}).fetchall()
+    if guarded:
+        return f"one under guard, for {human_seconds(guarded[0]['seconds'])}"
+    for one in locks(connection, PRISMA):
+        if one["granted"]:
+            who = in_one_line(one["application"] or "") or "-"
+            return f"session {one['pid']} ({who}, {one['state']}) holds Prisma's migration lock"
+    return ""
+
+
+def _check_orphans(workspace: Workspace) -> None:
+    """Raises Refused while the command of a guard that was killed still runs."""
+    for run in recent_runs(workspace.ledger(), procedure="migration guard"):
+        if any(True for _ in processes_of(run["id"])):
+            pids = ", ".join(str(one.pid) for one in processes_of(run["id"]))
+            raise Refused(
+                f"the command of run {run['id']}, whose guard was killed, still runs: process {pids}",
+                "wait until it ends, then: tabsync migration status",
+            )

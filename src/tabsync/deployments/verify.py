@@ -1,0 +1,177 @@
+"""After a deployment: what the histories and the catalog say, whether the key tables answer, and the thresholds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from tabsync.deployments.begin import LIMITS
+from tabsync.deployments.clear import levels, worse
+from tabsync.deployments.gated import EVIDENCE
+from tabsync.kernel.errors import FailedPartway, TabsyncError, words_of
+from tabsync.kernel.plain import in_one_line
+from tabsync.kernel.step import Facts
+from tabsync.ledger.evidence import add_evidence
+from tabsync.migrations.find import Tool, histories
+from tabsync.migrations.histories.history import History, State
+from tabsync.migrations.there import Found, search_path, what_is_there
+from tabsync.postgres.catalog import Relation, key_tables, prove_target, relation_named
+from tabsync.postgres.queries import named
+from tabsync.postgres.settings import Limits
+from tabsync.stores.manifest import subject_of
+
+if TYPE_CHECKING:
+    from tabsync.postgres.connect import Connection
+    from tabsync.workspace import Context, Workspace
+
+_SQL = named(__package__, "deployments.sql")
+_READ = Limits(lock_timeout=2_000, statement_timeout=5_000)
+_SAMPLES = 2
+_BETWEEN = 0.5  # seconds between two of them
+_TABLES = 20  # of those that the migrations name are read at most
+
+
+class CommandFailed(FailedPartway):
+    """The command of a deployment failed; the exit code is its own."""
+
+    def __init__(self, fact: str, hint: str, code: int) -> None:
+        super().__init__(fact, hint)
+        self.exit_code = code  # type: ignore[assignment]
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was seen. applied, failed: names of migrations; left: of a failed one, how many statements are how.
+
+    wrong: what is not as it should be, in words; unknown: what can't be said.
+    """
+
+    applied: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
+    left: dict[str, dict[str, int]] = field(default_factory=dict)
+    read: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+    def to_json(self) -> Facts:
+        """For the record."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def verify(context: Context, *, target: Facts, folder: str | None) -> Facts:
+    """Look at what a deployment did, and keep it as evidence.
+
+    Raises CommandFailed with the command's own exit code where that isn't 0, FailedPartway where it ended with 0 and
+    something is not as it should be.
+    """
+    ran, before = context.results["run"], context.results
+    seen = Verified()
+    try:
+        _look(context.workspace, seen, target, folder, before)
+    except (TabsyncError, psycopg.Error) as error:
+        seen.unknown.append(f"what it did: {words_of(error)}")
+    facts = seen.to_json()
+    ok = ran["exit"] == 0 and not (seen.wrong or seen.failed)
+    told = {**facts, "run": ran, "gate": before.get("gate")}
+    add_evidence(context.workspace.ledger(), EVIDENCE, subject_of(target), ok=ok, facts=told, run_id=context.run_id)
+    hint = f"what of it is there: tabsync migration status --folder {folder or '.'}"
+    if ran["exit"] != 0:
+        raise CommandFailed(_failed(ran["exit"], seen), hint, ran["exit"])
+    if not ok:
+        wrong = seen.wrong or [f"{in_one_line(seen.failed[0])} has failed"]
+        raise FailedPartway(f"the command ended with 0, and {'; '.join(wrong)}", hint)
+    return facts
+
+
+def _look(workspace: Workspace, seen: Verified, target: Facts, folder: str | None, before: Any) -> None:
+    path = search_path(workspace)
+    with workspace.connect("deployments", LIMITS) as connection:
+        prove_target(connection, target)
+        both, odd = histories(connection, Path(folder) if folder else None)
+        seen.unknown += odd
+        known = {one["table"]: set(one["applied"]) for one in before["begin"]["histories"]}
+        for tool, one in both:
+            _judge(connection, seen, tool, one, known.get(one.table, set()), path)
+        if not both:
+            seen.unknown.append("no history of migrations is in the database")
+        tables = _key_tables(connection, before["begin"]["tables"])
+    _read(workspace, seen, tables)
+    _measure(workspace, seen, before["clear"]["levels"])
+
+
+def _judge(
+    connection: Connection, seen: Verified, tool: Tool, one: History, before: set[str], path: Sequence[str]
+) -> None:
+    """One history: what is applied by now, what has failed, and whether the catalog says the same."""
+    seen.failed += [each.name for each in one.of(State.FAILED, State.RUNNING)]
+    seen.pending += [each.name for each in one.of(State.PENDING)]
+    seen.applied += (new := [each.name for each in one.of(State.APPLIED) if each.name not in before])
+    for name in [*seen.failed, *new]:
+        text = tool.script(Path(one.folder), name) if tool.script and one.folder else None
+        if text is None:
+            seen.unknown.append(f"{in_one_line(name)}: what it should have changed, since its statements are not known")
+            continue
+        statements = what_is_there(connection, text, path)
+        counts = {found.value: sum(each.found is found for each in statements) for found in Found}
+        seen.left[name] = {what: count for what, count in counts.items() if count}
+        lacking = [each for each in statements if each.found in (Found.ABSENT, Found.PARTLY)]
+        if name in new and lacking:
+            first = f"line {lacking[0].statement.line}"
+            seen.wrong.append(f"{in_one_line(name)} is applied, and {len(lacking)} of its statements are not ({first})")
+
+
+def _key_tables(connection: Connection, touched: Sequence[str] | None) -> list[Relation]:
+    found = [_relation(one) for one in (touched or [])[:_TABLES]]
+    return list(dict.fromkeys([*found, *key_tables(connection)]))
+
+
+def _relation(name: str) -> Relation:
+    schema, _, table = name.partition(".")
+    return Relation(schema, table) if table else relation_named(name)
+
+
+def _read(workspace: Workspace, seen: Verified, tables: Sequence[Relation]) -> None:
+    """Read a row of each table from a session that has seen none of it."""
+    with workspace.connect("deployments", _READ) as connection:
+        for one in tables:
+            try:
+                connection.execute(sql.SQL(_SQL["one_row"]).format(table=one.identifier()))
+                seen.read.append(str(one))
+            except psycopg.errors.UndefinedTable:
+                continue  # the migration has dropped it
+            except psycopg.Error as error:
+                seen.wrong.append(f"{one} can't be read: {words_of(error)}")
+
+
+def _measure(workspace: Workspace, seen: Verified, before: dict[str, str]) -> None:
+    """What was within its bounds before and is beyond them in each of two samples now."""
+    found: set[str] | None = None
+    with workspace.connect("deployments", LIMITS) as connection:
+        for number in range(_SAMPLES):
+            now = set(worse(before, levels(connection, workspace)))
+            found = now if found is None else found & now
+            if not found:
+                return
+            if number + 1 < _SAMPLES:
+                time.sleep(_BETWEEN)
+    seen.wrong += [f"{one} is beyond its bound, and was not before" for one in sorted(found or ())]
+
+
+def _failed(code: int, seen: Verified) -> str:
+    return f"the command failed with exit code {code}{''.join(_parts(seen))}"
+
+
+def _parts(seen: Verified) -> Iterator[str]:
+    for name in seen.failed[:1]:
+        yield f": {in_one_line(name)} has failed"
+        if left := seen.left.get(name):
+            yield f", of its statements are {', '.join(f'{count} {what}' for what, count in left.items())}"
+    if not seen.failed:
+        yield ", and no migration is noted as failed" if not seen.unknown else f"; unknown: {seen.unknown[0]}"
