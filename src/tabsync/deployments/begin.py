@@ -116,8 +116,9 @@ def _others(connection: Connection) -> str:
 def _check_orphans(workspace: Workspace) -> None:
     """Raises Refused while the command of a guard that was killed still runs."""
     for run in recent_runs(workspace.ledger(), procedure="migration guard"):
-        if any(True for _ in processes_of(run["id"])):
-            pids = ", ".join(str(one.pid) for one in processes_of(run["id"]))
+        left = list(processes_of(run["id"])) if run["state"] == "interrupted" else []
+        if left:
+            pids = ", ".join(str(one.pid) for one in left)
             raise Refused(
                 f"the command of run {run['id']}, whose guard was killed, still runs: process {pids}",
                 "wait until it ends, then: tabsync migration status",

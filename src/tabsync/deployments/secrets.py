@@ -10,13 +10,13 @@ HIDDEN = "***"
 _SHORTEST = 5  # characters of a secret that is hidden wherever it stands: a shorter one is in too many words
 _IN_URL = re.compile(r"(?P<before>[a-z][\w+.-]*://[^\s:/@'\"]*:)(?P<secret>[^\s/'\"]*)(?=@)", re.IGNORECASE)
 _NAMED = re.compile(
-    r"(?P<before>\b(?:PG)?pass(?:word|wd)?['\"]?\s*(?:=|:|\s(?=-))\s*|[-\w]*(?:password|secret|token)=)"
+    r"(?P<before>\b(?:PG)?pass(?:word|wd)?['\"]?\s*[=:]\s*|(?<!\w)--?pass(?:word|wd)?\s+|[-\w]*(?:password|secret|token)=)"
     r"(?P<secret>'[^']*'|\"[^\"]*\"|[^\s&'\",;]+)",
     re.IGNORECASE,
 )
 _SECRET_NAMES = re.compile(r"PASS(?:WORD|WD|PHRASE)?$|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_OTHERS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])?")
+_OTHERS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|[0-~])?")
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 

@@ -30,7 +30,7 @@ for name in sorted(os.listdir(sys.argv[1])):
     session.execute("insert into schema_migrations values (%s, true)", [version])
     for statement in open(os.path.join(sys.argv[1], name)).read().split(";"):
         if statement.strip():
-            session.execute(statement)
+            session.execute(statement.strip())
     session.execute("update schema_migrations set dirty = false")
     print("applied", name, flush=True)
 """
