@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tabsync.cli.terminal import Terminal
-    from tabsync.deployments.request import Guard
+    from tabsync.deployments.request import Guard, Rehearse
 
 
 def guard_command(terminal: Terminal, request: Guard) -> int:
@@ -29,3 +29,22 @@ def guard_command(terminal: Terminal, request: Guard) -> int:
     where = made.workspace or found
     outcome = terminal.run(where, made.plan, Lines())  # no live display: it would draw over what the command prints
     return show(terminal, show_guard(Done(where, request, made, outcome)))
+
+
+def rehearse_command(terminal: Terminal, request: Rehearse) -> int:
+    """Run a deployment on a copy of a backup."""
+    from tabsync.cli.perform import show
+    from tabsync.cli.progress import Lines
+    from tabsync.deployments.rehearse import plan_rehearse
+    from tabsync.deployments.shown import show_rehearse
+    from tabsync.kernel.procedure import Done, planned
+
+    found = terminal.workspace()
+    stream = "stderr" if terminal.json else "stdout"
+    made = planned(terminal.procedure, request, plan_rehearse(found, request, os.environ, stream=stream))
+    if terminal.dry_run:
+        terminal.plan(made.plan)
+        return 0
+    where = made.workspace or found
+    outcome = terminal.run(where, made.plan, Lines())
+    return show(terminal, show_rehearse(Done(where, request, made, outcome)))

@@ -39,6 +39,11 @@ class Command:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL if self.asked > 2 else number)
 
+    def kill(self) -> None:
+        """End it and what it started at once."""
+        self.asked = 3
+        self.interrupt()
+
 
 @contextmanager
 def started(argv: Sequence[str], environment: Mapping[str, str], show: Callable[[str], None]) -> Iterator[Command]:

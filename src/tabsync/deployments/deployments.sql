@@ -55,13 +55,14 @@ select current_setting('synchronous_standby_names') <> ''
 
 -- name: sessions
 -- The sessions of a deployment: from the ports of its processes, or by the application's name that it was given.
-select a.pid, a.backend_start::text as backend_start, a.application_name as application, a.state,
+select a.pid, a.client_port, a.backend_start::text as backend_start, a.application_name as application, a.state,
        a.wait_event_type = 'Lock' as waits, left(a.query, 300) as query,
        extract(epoch from clock_timestamp() - a.query_start)::float8 as seconds,
        case when a.wait_event_type = 'Lock' then pg_blocking_pids(a.pid) else '{}' end as blocked_by
   from pg_stat_activity a
  where a.datname = current_database() and a.backend_type = 'client backend' and a.pid <> pg_backend_pid()
-   and (a.client_port = any (%(ports)s::int[]) or a.application_name = %(name)s)
+   and (a.client_port = any (%(ports)s::int[]) and a.client_addr is not distinct from inet_client_addr()
+        or a.application_name = %(name)s)
 
 -- name: behind
 -- Who waits for them, and since when.

@@ -1,4 +1,4 @@
-"""What one may ask of migration guard."""
+"""What one may ask of migration guard and migration rehearse."""
 
 from __future__ import annotations
 
@@ -50,6 +50,15 @@ class Guard:
             metavar="URL",
         ),
     ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearse:
+    """What one may ask of migration rehearse."""
+
+    command: Annotated[tuple[str, ...], Argument("The command of the deployment, after --.", metavar="-- COMMAND...")]
+    folder: Annotated[Path | None, Option("The folder of the migrations, or of the project.")] = None
+    backup: Annotated[str, Option("A full backup: its id, or latest.", ("--from",))] = "latest"
 
 
 @dataclass(frozen=True, slots=True)

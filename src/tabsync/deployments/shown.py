@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tabsync.kernel.page import Page
-from tabsync.kernel.units import human_seconds
+from tabsync.kernel.units import human_bytes, human_seconds
 
 if TYPE_CHECKING:
-    from tabsync.deployments.request import Guard
+    from tabsync.deployments.request import Guard, Rehearse
     from tabsync.kernel.procedure import Done
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
@@ -76,3 +76,31 @@ def _verified(page: Page, verified: Facts) -> None:
 
 def _took(ran: Facts) -> str:
     return human_seconds(ran["seconds"])
+
+
+def show_rehearse(done: Done[Workspace, Rehearse]) -> Page:
+    """What the command did to the copy: how long it took, what it would have kept others from, what it wrote anew."""
+    error, facts = done.ran.error, done.results.get("rehearse")
+    page = Page("migration rehearse", {"run": done.ran.run_id, "rehearsal": facts})
+    if facts is None:
+        page.line(("THE REHEARSAL FAILED", "strong bad"))
+        page.error = error  # type: ignore[assignment]
+        return page
+    page.line(("REHEARSED", "strong good"), f" on a copy of {facts['backup']}, in {_took(facts)}")
+    rows = [(one["table"], one["stops"], human_seconds(one["seconds"]), one["mode"]) for one in facts["locks"]]
+    if rows:
+        page.table(("Table", "Others can't", "For", "Lock"), rows, right=("For",))
+    else:
+        page.line(
+            "No lock that stops others was seen: it was held for less than a twentieth of a second, or not at all."
+        )
+    for one in facts["rewritten"]:
+        page.line((f"written anew: {one['table']}, {human_bytes(one['bytes'])}", "warning"))
+    if facts["pending"]:
+        page.line((f"still pending: {', '.join(facts['pending'])}", "warning"))
+    if not facts["watched"]:
+        page.line(("unknown: whether it also connected to the real database, which could not be watched", "warning"))
+    page.line(
+        "The copy is nobody else's: on the real database it also waits for others, and they for it.", style="quiet"
+    )
+    return page

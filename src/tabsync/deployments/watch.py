@@ -68,7 +68,7 @@ class Watch:
         }
 
     def _look(self) -> None:
-        found = self._rows("sessions", ports=list(_ports(self.run_id)), name=self.name)
+        found = self._rows("sessions", ports=list(ports_of(self.run_id)), name=self.name)
         self.sessions |= {(one["pid"], one["backend_start"]) for one in found}
         if not found:
             return
@@ -127,11 +127,14 @@ def processes_of(run_id: str) -> Iterator[psutil.Process]:
     yield from with_variable(RUN, run_id)
 
 
-def _ports(run_id: str) -> Iterable[int]:
-    """The local ports of its processes' connections: the server sees them as these, unless something is between."""
+def ports_of(run_id: str, but: int = 0) -> Iterable[int]:
+    """The local ports of its processes' connections: the server sees them as these, unless something is between.
+
+    but: a port of this machine to which connections don't count.
+    """
     for one in processes_of(run_id):
         with suppress(psutil.Error, OSError):
-            yield from {each.laddr.port for each in one.net_connections("tcp") if each.raddr}
+            yield from {each.laddr.port for each in one.net_connections("tcp") if each.raddr and each.raddr.port != but}
 
 
 def _who(one: Facts) -> str:

@@ -45,6 +45,25 @@ PROCEDURES: tuple[Procedure, ...] = (
         needs="the owner of the application's tables",
     ),
     Procedure(
+        words="migration rehearse",
+        summary="Run a deployment on a copy of the newest backup, and measure its locks.",
+        example="tabsync migration rehearse --folder . -- npx prisma migrate deploy",
+        details=(
+            "The newest full backup is restored into a server of our own. Every connection string in the command's "
+            "environment leads there, and so do DATABASE_URL and the PG* variables. A command that connects to the "
+            "real database all the same is ended. Told are the time, the locks that would stop others, and the tables "
+            "that are written anew. The copy is deleted afterwards."
+        ),
+        request="tabsync.deployments.request:Rehearse",
+        takes="database store dry-run json",
+        command="tabsync.cli.migration:rehearse_command",
+        show="tabsync.deployments.shown:show_rehearse",
+        shows_failure=True,
+        records=True,
+        evidence="rehearsal",
+        needs="nothing: the database may be down",
+    ),
+    Procedure(
         words="migration resolve",
         summary="Note a migration that failed as rolled back or applied, if the catalog proves it.",
         example="tabsync migration resolve 20260301_add_tip --rolled-back --folder . --dry-run",

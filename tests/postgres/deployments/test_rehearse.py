@@ -1,0 +1,64 @@
+"""A deployment rehearsed on a copy: measured there, and the real database untouched."""
+
+from __future__ import annotations
+
+import json
+
+import psycopg
+
+from tests.postgres.deployments.site import Site
+
+
+def tables(shop: Site) -> set[str]:
+    with psycopg.connect(shop.conninfo) as session:
+        return {
+            row[0]
+            for row in session.execute("select relname from pg_class where relnamespace = 'public'::regnamespace")
+        }
+
+
+def rehearses(shop: Site, *options: str, command: list[str] | None = None, **more: str) -> tuple[int, str, str]:
+    return shop.tabsync(
+        "migration", "rehearse", "--folder", str(shop.folder), *options, "--", *(command or shop.command()), **more
+    )
+
+
+def test_what_it_locks_and_writes_anew_is_measured_on_the_copy(shop: Site) -> None:
+    with psycopg.connect(shop.conninfo, autocommit=True) as session:
+        session.execute("create table cups (id int primary key, size int)")
+        session.execute("insert into cups select n, n from generate_series(1, 1000) n")
+    assert shop.tabsync("backup", "take", "full")[0] == 0
+    before = tables(shop)
+    shop.migration("2_cups", "begin; alter table cups alter size type bigint; select pg_sleep(0.4); commit")
+    code, out, err = rehearses(shop, "--json")
+    assert code == 0, out + err
+    facts = json.loads(out)["rehearsal"]
+    assert (facts["exit"], facts["failed"], facts["applied"], facts["watched"]) == (0, [], ["1", "2"], True)
+    strongest = facts["locks"][0]
+    assert (strongest["table"], strongest["stops"]) == ("public.cups", "reading and writing")
+    assert strongest["seconds"] >= 0.2
+    assert [one["table"] for one in facts["rewritten"]] == ["public.cups"]
+    assert tables(shop) == before
+    shop.migration("3_odd", "select 1 / 0")
+    code, out, err = rehearses(shop)
+    assert code == 1, out + err
+    assert "THE REHEARSAL FAILED" in out
+    assert "the rehearsal failed with exit code 1: 3 has failed" in err
+    assert tables(shop) == before
+
+
+def test_a_command_that_goes_to_the_real_database_is_ended(shop: Site) -> None:
+    assert shop.tabsync("backup", "take", "full")[0] == 0
+    shop.migration("1_plates", "select pg_sleep(30); create table plates (id int)")
+    real = shop.url.replace("postgresql://", "other://")  # as a file of the application's own would say it
+    command = ["sh", "-c", f'SITE_URL="postgresql:{real.partition(":")[2]}" exec "$@"', "sh", *shop.command()]
+    code, out, err = rehearses(shop, command=command)
+    assert code == 4, out + err
+    assert "the command connected to the real database (session " in err
+    assert "plates" not in tables(shop)
+
+
+def test_without_a_backup(shop: Site) -> None:
+    code, _, err = rehearses(shop)
+    assert code == 2
+    assert "hint: tabsync backup take full" in err
