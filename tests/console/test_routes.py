@@ -120,6 +120,7 @@ def test_the_router_holds_what_we_think(door: Door) -> None:
         ("POST", "responder_post"),
         ("POST", "admin_post"),
         ("GET", "token_viewer"),
+        ("GET", "token_admin"),
         ("POST", "token_responder"),
         ("POST", "token_admin"),
     }
@@ -152,6 +153,9 @@ def test_the_router_holds_what_we_think(door: Door) -> None:
         ("GET", "/api/v1/schedule"),
         ("GET", f"/api/v1/gates/{filled_in}"),
         ("POST", f"/api/v1/gates/{filled_in}"),
+        ("POST", "/api/v1/deployments"),
+        ("GET", f"/api/v1/deployments/{filled_in}"),
+        ("POST", f"/api/v1/deployments/{filled_in}"),
     }
     assert len(door.routes) > 12
 

@@ -18,8 +18,10 @@ def guard_command(terminal: Terminal, request: Guard) -> int:
     from tabsync.deployments.shown import show_guard
     from tabsync.kernel.procedure import Done, planned
 
-    found = terminal.workspace()
     stream = "stderr" if terminal.json else "stdout"
+    if request.server:
+        return _there(terminal, request, stream)
+    found = terminal.workspace()
     made = planned(terminal.procedure, request, plan_guard(found, request, os.environ, stream=stream))
     for note in made.notes:
         terminal.note(note)
@@ -29,6 +31,20 @@ def guard_command(terminal: Terminal, request: Guard) -> int:
     where = made.workspace or found
     outcome = terminal.run(where, made.plan, Lines())  # no live display: it would draw over what the command prints
     return show(terminal, show_guard(Done(where, request, made, outcome)))
+
+
+def _there(terminal: Terminal, request: Guard, stream: str) -> int:
+    from tabsync.cli.guard_remote import guard_there
+    from tabsync.cli.perform import show
+    from tabsync.kernel.errors import BadUsage
+
+    if terminal.dry_run or request.check:
+        hint = "to see what would be asked for: tabsync schedule gate migration --server URL"
+        raise BadUsage("--server can't be used with --dry-run or --check", hint)
+    code, page = guard_there(request, stream=stream)
+    if page.error is not None:
+        page.error.exit_code = code  # type: ignore[assignment]
+    return show(terminal, page) or code
 
 
 def rehearse_command(terminal: Terminal, request: Rehearse) -> int:

@@ -27,6 +27,7 @@ from tabsync.console.pages import (
     audit,
     backups,
     changes,
+    deployments,
     login,
     manual,
     metrics,
@@ -85,6 +86,7 @@ def create_app(workspace: Workspace, *, hosts: Sequence[str]) -> FastAPI:
         audit,
         changes,
         api,
+        deployments,
     ):
         # Not include_router: newer FastAPI keeps what it includes to itself, and app.routes must hold every route,
         # since it is what _check_guards and the tests go through.

@@ -10,6 +10,7 @@ from tabsync.deployments.begin import check_begin
 from tabsync.deployments.clear import check_clear
 from tabsync.deployments.gated import check_gate, gate_of
 from tabsync.deployments.perform import COMMAND, perform
+from tabsync.deployments.pipeline import wait_for_pipeline
 from tabsync.deployments.request import Bounds, Guard, bounds_of
 from tabsync.deployments.secrets import Mask, secrets_of
 from tabsync.deployments.verify import verify
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from tabsync.workspace import Workspace
 
+PIPELINE = "pipeline"
 _LIMITS = Limits(lock_timeout=1_000, statement_timeout=10_000)
 
 
@@ -34,7 +36,8 @@ def plan_guard(
 ) -> Planned[Workspace]:
     """Plan it: to look, to see to the gate, to wait, to run, to verify.
 
-    environment: that of the command; stream: "stdout" or "stderr", where its output goes. Raises BadUsage, Refused on a
+    environment: that of the command; stream: "stdout" or "stderr", where its output goes, or "pipeline" where somebody
+    else runs it. Raises BadUsage, Refused on a
     standby.
     """
     if not request.command:
@@ -101,10 +104,11 @@ def _clear_step(target: Facts, bounds: Bounds) -> Step:
 
 
 def _perform_step(target: Facts, folder: str | None, shown: str, bounds: Bounds, stream: str) -> Step:
+    what: Facts = {"target": target, "folder": folder, "bounds": asdict(bounds)}
     return Step(
         "run",
         "Run the command, and watch its sessions",
-        call(perform, target=target, folder=folder, bounds=asdict(bounds), stream=stream),
+        call(wait_for_pipeline, **what) if stream == PIPELINE else call(perform, **what, stream=stream),
         shown,
         Risk.REVERSIBLE,
         "what a migration did: tabsync migration status; the backup before it: tabsync backup list",

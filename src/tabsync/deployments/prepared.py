@@ -34,13 +34,23 @@ class Prepared:
 
 
 def prepared(workspace: Workspace, own: Mapping[str, str], target: Facts, run_id: str, lock: float) -> Prepared:
-    """The environment of a command.
+    """The environment of a command that runs beside us; see with_bound()."""
+    return with_bound(own, target, run_id, f"tabsync-guarded-{run_id[-6:]}", lock, workspace.conninfo)
 
-    lock: seconds that a statement may wait for a lock, 0 for no bound. Where a connection string leads to the database,
-    it is tried whether what answers there takes options: some poolers refuse the connection.
+
+def with_bound(
+    own: Mapping[str, str], target: Facts, run_id: str, name: str, lock: float, conninfo: str = ""
+) -> Prepared:
+    """An environment with a bound for waiting.
+
+    name: the application's name that the sessions are given, where they have none; lock: seconds that a statement may
+    wait for a lock, 0 for no bound; conninfo: of the database, to try whether options are taken, where it is known.
+    Where a connection string leads to the database, it is tried whether what answers there takes options: some poolers
+    refuse the connection.
     """
-    name = own.get("PGAPPNAME", "") or f"tabsync-guarded-{run_id[-6:]}"
-    found = Prepared(dict(own) | {RUN: run_id, "PGAPPNAME": name}, name)
+    found = Prepared(
+        dict(own) | {RUN: run_id, "PGAPPNAME": own.get("PGAPPNAME", "") or name}, own.get("PGAPPNAME", "") or name
+    )
     if lock <= 0:
         return found
     milliseconds = round(lock * 1000)
@@ -57,7 +67,7 @@ def prepared(workspace: Workspace, own: Mapping[str, str], target: Facts, run_id
             found.told.append(
                 f"lock_timeout can't be passed by {url.name}: what answers there takes no options (a pooler)"
             )
-    if not refused and _takes(workspace.conninfo, waiting("", milliseconds)):
+    if not refused and (found.passed or (conninfo and _takes(conninfo, waiting("", milliseconds)))):
         found.environment["PGOPTIONS"] = waiting(own.get("PGOPTIONS", ""), milliseconds)
         found.passed.append("PGOPTIONS")
     if not [one for one in found.passed if one != "PGOPTIONS"] and not refused:
