@@ -35,7 +35,7 @@ class Migration:
     """One migration. started, finished: ISO, "" where the tool doesn't note it; error: what the tool noted of it.
 
     edited: its file is not what was applied; None where the tool notes no digest. in_folder: None without a folder.
-    late: it is pending, and one that comes after it is applied.
+    late: it is pending, and one that comes after it is applied. begun: it is pending, and something of it is there.
     """
 
     name: str
@@ -47,11 +47,13 @@ class Migration:
     edited: bool | None = None
     in_folder: bool | None = None
     late: bool = False
+    begun: bool = False
 
     @property
     def wrong(self) -> bool:
         """Whether a person has to look at it."""
-        return self.state in (State.FAILED, State.RUNNING) or bool(self.edited) or self.in_folder is False or self.late
+        odd = bool(self.edited) or self.in_folder is False or self.late or self.begun
+        return odd or self.state in (State.FAILED, State.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
