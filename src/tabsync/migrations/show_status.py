@@ -16,6 +16,7 @@ from tabsync.migrations.histories.history import History, Migration, State
 from tabsync.migrations.histories.lock import are_gone
 from tabsync.migrations.histories.masked import masked
 from tabsync.migrations.looked import Looked
+from tabsync.migrations.pending import is_begun
 from tabsync.migrations.there import Found, Seen
 
 _STATEMENT = 60  # characters of a statement
@@ -52,7 +53,8 @@ def show(looked: Looked) -> Page:
 
 
 def _exit_code(looked: Looked) -> Exit:
-    wrong = looked.odd or are_gone(looked.locks) or any(one.wrong for one in looked.histories)
+    half = any(is_begun(seen) and {one.found for one in seen} != {Found.THERE} for seen in looked.asked.values())
+    wrong = half or looked.odd or are_gone(looked.locks) or any(one.wrong for one in looked.histories)
     if wrong or any(one.verdict == "drift" for one in looked.drifts):
         return Exit.PROBLEM_FOUND
     unknown = looked.unsupported or any(one.verdict == "unknown" for one in looked.drifts)
