@@ -33,12 +33,8 @@ class Looked:
     def to_json(self) -> Facts:
         """It for programs."""
         statements = {name: _statements(getattr(self, name)) for name in ("failed", "begun", "asked")}
-        found = [
-            asdict(one) | {"migrations": [asdict(each) | {"wrong": each.wrong} for each in one.migrations]}
-            for one in self.histories
-        ]
         return statements | {
-            "histories": found,
+            "histories": [one.to_json() for one in self.histories],
             "locks": self.locks,
             "lockless": self.lockless,
             "odd": self.odd,

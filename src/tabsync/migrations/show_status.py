@@ -66,15 +66,15 @@ def _show_history(page: Page, one: History, looked: Looked) -> None:
     page.line(_headline(one), f": {one.tool}, {in_one_line(one.table)}")
     waiting = f"{len(pending):,} pending, " if one.folder else ""
     page.line(f"{len(one.of(State.APPLIED)):,} applied, {waiting}{len(failed):,} failed")
-    rows = [
-        (_name(each), each.state.value, _when(each.finished or each.started), ", ".join(_why(each)) or "-")
-        for each in one.migrations
-        if each.wrong or each.state is State.PENDING
-    ]
-    if rows:
-        page.table(("Migration", "State", "When", "What is odd"), rows[:_ROWS], whole=("Migration",))
-    if len(rows) > _ROWS:
-        page.note(f"{len(rows) - _ROWS:,} more are not shown; --json has all of them")
+    odd = [each for each in one.migrations if each.wrong or each.state is State.PENDING]
+    if odd:
+        rows = [
+            (_name(each), each.state.value, _when(each.finished or each.started), ", ".join(_why(each)) or "-")
+            for each in odd[:_ROWS]
+        ]
+        page.table(("Migration", "State", "When", "What is odd"), rows, whole=("Migration",))
+    if len(odd) > _ROWS:
+        page.note(f"{len(odd) - _ROWS:,} more are not shown; --json has all of them")
     for each in failed[:_ROWS]:
         if each.error:
             page.line(f"{_name(each)}: {in_one_line(each.error)[:_ERROR]}", whole=True)

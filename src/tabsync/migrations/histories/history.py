@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TypeAlias
+
+from tabsync.kernel.step import Facts
 
 Order: TypeAlias = tuple[int | str, ...]
 Place: TypeAlias = Callable[[str], Order | None]
@@ -55,6 +57,13 @@ class Migration:
         odd = bool(self.edited) or self.in_folder is False or self.late or self.begun
         return odd or self.state in (State.FAILED, State.RUNNING)
 
+    def to_json(self) -> Facts:
+        """It for programs. A history may have 100,000 of them."""
+        return {name: getattr(self, name) for name in _FIELDS} | {"wrong": self.wrong}
+
+
+_FIELDS = [one.name for one in fields(Migration)]
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -65,6 +74,11 @@ class History:
     migrations: tuple[Migration, ...]
     folder: str = ""
     unknown: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> Facts:
+        """It for programs."""
+        of = {"tool": self.tool, "table": self.table, "folder": self.folder, "unknown": self.unknown}
+        return of | {"migrations": [one.to_json() for one in self.migrations]}
 
     def of(self, *states: State) -> list[Migration]:
         """Those in some states."""

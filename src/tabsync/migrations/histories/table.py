@@ -13,7 +13,7 @@ from tabsync.postgres.connect import Connection, allowed
 from tabsync.postgres.queries import named
 
 SQL = named(__package__, "histories.sql")
-_BEGINNING = sql.SQL("left(t.{0}::text, {1}) as {0}")
+_BEGINNING = sql.SQL("coalesce(left(t.{0}::text, {1}), '') as {0}")
 _LONGEST = 4_000  # characters of a value
 _ROWS = 200_000
 _SIZE = 100_000_000  # characters of a whole history: it is somebody else's table, and is held in memory
@@ -42,7 +42,7 @@ def columns_of(connection: Connection, table: Relation) -> set[str]:
 
 
 def read(connection: Connection, table: Relation, columns: Sequence[str], order: str) -> list[Facts]:
-    """Its rows, each value as text, its beginning only. Raises Odd, and NotAllowed where it may not be read."""
+    """Its rows, each value as text, its beginning only; "" for NULL. Raises Odd, NotAllowed."""
     there = columns_of(connection, table)
     if lacking := [name for name in (*columns, order) if name not in there]:
         raise Odd(f"{table} has no column {lacking[0]}")
@@ -52,7 +52,7 @@ def read(connection: Connection, table: Relation, columns: Sequence[str], order:
     size = 0
     with connection.cursor(row_factory=dict_row) as cursor, allowed("read the history of migrations", "use its owner"):
         for row in cursor.stream(query):
-            size += sum(len(one) for one in row.values() if one)
+            size += sum(map(len, row.values()))
             if len(found) == _ROWS or size > _SIZE:
                 raise Odd(f"{table} has more than {_ROWS:,} rows, or {_SIZE:,} characters: no tool wrote that")
             found.append(row)

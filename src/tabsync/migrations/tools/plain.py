@@ -13,7 +13,7 @@ from pathlib import Path
 from tabsync.migrations.histories.history import File, History, Migration, Order, State, with_files
 from tabsync.migrations.histories.lock import Lock
 from tabsync.migrations.histories.script import script_at
-from tabsync.migrations.histories.table import columns_of, is_there, read
+from tabsync.migrations.histories.table import Odd, columns_of, is_there, read
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
 
@@ -77,6 +77,8 @@ def _number_of_golang(table: Relation, database: str) -> int:
 
 def _one_row(connection: Connection, table: Relation, folder: Path | None) -> History:
     rows = read(connection, table, ("version", "dirty"), "version")
+    if odd := [row["version"] for row in rows if not row["version"].isdecimal()]:
+        raise Odd(f"{table} has the version {odd[0][:40]!r}, which is no number")
     newest = int(rows[-1]["version"]) if rows else 0
     failed = bool(rows) and rows[-1]["dirty"] in ("true", "t")
     name, kept = "golang-migrate", str(folder or "")
