@@ -31,7 +31,7 @@ class Check:
 def check_of(tool: str, project: Path) -> Check | str:
     """The check of a tool for a project, or why there is none. project: a folder in it."""
     make = _CHECKS.get(tool)
-    return make(project) if make else f"{tool} has no command for it that could be run here"
+    return make(project) if make else "it has no command for it that could be run here"
 
 
 def _prisma(project: Path) -> Check | str:

@@ -18,6 +18,7 @@ from tabsync.migrations.histories.masked import masked
 from tabsync.migrations.looked import Looked
 from tabsync.migrations.pending import is_begun
 from tabsync.migrations.there import Found, Seen
+from tabsync.migrations.tools import plain
 
 _STATEMENT = 60  # characters of a statement
 _ERROR = 300  # characters of what a tool noted of an error
@@ -34,6 +35,8 @@ _SQL_OF = {
 def show(looked: Looked) -> Page:
     """The page, and its exit code: 1 where a person has to look, 6 where only something is unknown."""
     page = Page("migration status", looked.to_json(), private=("statement", "error"))
+    for tool in dict.fromkeys(one["tool"] for one in are_gone(looked.locks)):
+        page.line(("LOCKED", "strong warning"), f": {tool}, for a deployment that is probably gone")
     if not looked.histories and not looked.unsupported:
         page.line(("NO HISTORY OF MIGRATIONS", "strong warning"), ": no tool that is known keeps one in this database")
     for one in looked.histories:
@@ -48,6 +51,8 @@ def show(looked: Looked) -> Page:
     _show_locks(page, looked)
     for drift in looked.drifts:
         _show_drift(page, drift)
+    if looked.begun or any(one.of(State.FAILED) for one in looked.histories):
+        page.hint("run no other migration until it is resolved: the statements before the one that failed may be there")
     page.exit_code = _exit_code(looked)
     return page
 
@@ -84,8 +89,6 @@ def _show_history(page: Page, one: History, looked: Looked) -> None:
             _show_statements(page, each.name, looked.begun[each.name], pending=True)
     for line in one.unknown if one.folder else (_WITHOUT_FILES, *one.unknown):
         page.line((f"unknown: {line}", "quiet"))
-    if failed or looked.begun:
-        page.hint("run no other migration until it is resolved: the statements before the one that failed may be there")
     if pending and one.tool in _SQL_OF and not looked.asked:
         page.hint(f"what of a pending one is there: {_SQL_OF[one.tool]}; tabsync migration status --sql FILE")
 
@@ -145,7 +148,8 @@ def _show_locks(page: Page, looked: Looked) -> None:
     if len(looked.locks) > _SESSIONS:
         page.note(f"{len(looked.locks) - _SESSIONS:,} more sessions are not shown; --json has all of them")
     for tool in looked.lockless:
-        page.line((f"{tool} takes no lock: two deployments at once both migrate, and nobody can see here", "quiet"))
+        lacks = f"no lock is known of what writes {tool}" if tool == plain.TABLE else f"{tool} takes no lock"
+        page.line((f"{lacks}: nothing keeps two deployments from migrating at once", "quiet"))
 
 
 def _session(one: Facts, waits: str) -> str:

@@ -55,7 +55,7 @@ def script(folder: Path, name: str) -> str | None:
 
 
 def lock(connection: Connection, table: Relation) -> Lock:
-    """That of golang-migrate or of Rails, by what else is in the table and beside it; dbmate and others take none.
+    """That of golang-migrate or of Rails, by what else is in the table and beside it; of others none is known.
 
     https://github.com/golang-migrate/migrate/blob/master/database/util.go,
     https://github.com/rails/rails/blob/main/activerecord/lib/active_record/migration.rb
@@ -68,7 +68,7 @@ def lock(connection: Connection, table: Relation) -> Lock:
     if is_there(connection, Relation(table.schema, "ar_internal_metadata")):
         number = _SALT_OF_RAILS * zlib.crc32(database.encode())
         return Lock("Rails", (number,), "it fails at once: ConcurrentMigrationError", elsewhere=True)
-    return Lock(f"what writes {table.name}")
+    return Lock(TABLE)
 
 
 def _number_of_golang(table: Relation, database: str) -> int:
