@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.collector import measure_collector
 from benchmarks.history import SERIES, measure_history
 from benchmarks.measure import Figures, Measured, Series, blank, measure
+from benchmarks.migrating import MANY, measure_migrating
 from benchmarks.objects import measure_objects
 from benchmarks.physical import measure_physical
 from benchmarks.place import Subject, subject
@@ -124,6 +125,11 @@ def _reading(bench: Bench) -> Section:
     return Section("Reading the audit log", f"{ENTRIES:,} entries in one partition, synchronous_commit off", found, [])
 
 
+def _migrating(bench: Bench) -> Section:
+    found, runs = measure_migrating(bench.home, bench.rounds, bench.say)
+    return Section("Migrations", f"histories of {MANY}, with their files, in turns", found, runs)
+
+
 PARTS: dict[str, Callable[[Bench], Section]] = {
     "dumps": _dumps,
     "azurite": _away,
@@ -139,5 +145,6 @@ PARTS: dict[str, Callable[[Bench], Section]] = {
     "telling": _telling,
     "audit": _audit,
     "reading": _reading,
+    "migrating": _migrating,
 }
 """By the names that --only takes; in this order, since some use what those before left."""

@@ -23,6 +23,13 @@ _CONFIG = """
 import { defineConfig } from "prisma/config";
 import { PrismaPg } from "@prisma/adapter-pg";
 
+// Its pool, and the time-out of its lock that is never cleared, would keep the process for 10 s after its work.
+const later = globalThis.setTimeout;
+globalThis.setTimeout = Object.assign((...given) => {
+  const timer = later(...given);
+  return given[1] === 10000 ? timer.unref() : timer;
+}, later);
+
 export default defineConfig({
   experimental: { adapter: true },
   engine: "js",
@@ -63,7 +70,7 @@ class Prisma:
         fields = ", ".join(f"{name}: {value!r}" for name, value in {**place, "user": str(given["user"])}.items())
         (directory / "node_modules").symlink_to(MODULES)
         (directory / "package.json").write_text('{"type": "module"}')
-        (directory / "prisma.config.ts").write_text(_CONFIG % f"{{ {fields} }}")
+        (directory / "prisma.config.ts").write_text(_CONFIG % f"{{ {fields}, allowExitOnIdle: true }}")
         (directory / "schema.prisma").write_text(_GENERATOR + models)
         (directory / "open.ts").write_text(_OPEN % f"{{ {fields} }}")
         self._node(str(MODULES / "prisma" / "build" / "index.js"), "generate")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +18,11 @@ from tabsync.kernel.units import human_seconds
 from tabsync.ledger.runs import recent_runs
 from tabsync.migrations.find import Tool, histories
 from tabsync.migrations.histories.history import History, State
+from tabsync.migrations.histories.lock import holders
 from tabsync.migrations.histories.script import Statement, statements
-from tabsync.migrations.histories.table import locks
 from tabsync.migrations.there import search_path
-from tabsync.migrations.tools.prisma import LOCK as PRISMA
-from tabsync.postgres.catalog import prove_target
+from tabsync.migrations.tools import prisma
+from tabsync.postgres.catalog import Relation, prove_target, relation_named
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
 from tabsync.postgres.settings import Limits
@@ -44,7 +44,7 @@ def check_begin(context: Context, *, target: Facts, folder: str | None, wait: fl
     with context.workspace.connect("deployments", LIMITS) as connection:
         prove_target(connection, target)
         _check_orphans(context.workspace)
-        waited = _wait_for_others(connection, wait)
+        waited = _wait_for_others(connection, place, wait)
         both, odd = histories(connection, place)
         check_none_failed([one for _, one in both], folder)
         todo = pending_statements(both)
@@ -88,29 +88,43 @@ def _told(one: History) -> Facts:
     }
 
 
-def _wait_for_others(connection: Connection, seconds: float) -> bool:
+def _wait_for_others(connection: Connection, folder: Path | None, seconds: float) -> bool:
     """Wait for deployments that run. Raises Refused when they take longer."""
     until, waited = time.monotonic() + seconds, False
-    while told := _others(connection):
+    while told := _others(connection, folder):
         if time.monotonic() >= until:
-            raise Refused(
-                f"another deployment runs: {told}", "tabsync migration status; or wait longer with --wait 10min"
-            )
+            fact, hint = told
+            raise Refused(f"another deployment runs: {fact}", hint)
         waited = True
         time.sleep(_LOOK)
     return waited
 
 
-def _others(connection: Connection) -> str:
+def _others(connection: Connection, folder: Path | None) -> tuple[str, str] | None:
+    """The deployment that runs, and what to do about it; None when there is none."""
+    wait = "tabsync migration status; or wait: --wait 10min"
     with connection.cursor(row_factory=dict_row) as cursor:
         guarded = cursor.execute(_SQL["guarded"], {"number": GUARD}).fetchall()
     if guarded:
-        return f"one under guard, for {human_seconds(guarded[0]['seconds'])}"
-    for one in locks(connection, PRISMA):
+        return f"one under guard, for {human_seconds(guarded[0]['seconds'])}", wait
+    for one in _holders(connection, folder):
         if one["granted"]:
-            who = in_one_line(one["application"] or "") or "-"
-            return f"session {one['pid']} ({who}, {one['state']}) holds Prisma's migration lock"
-    return ""
+            who = f"session {one['pid']} ({in_one_line(one['application'] or '') or '-'})"
+            fact = f"{who} holds the lock of {one['tool']}, {one['says']}"
+            ends = f"tabsync connections terminate {one['pid']} --dry-run"
+            return fact, ends if one["verdict"] == "gone" else wait
+    return None
+
+
+def _holders(connection: Connection, folder: Path | None) -> Iterator[Facts]:
+    """Who holds the lock of a tool; that of Prisma also where it has no history yet."""
+    both, _ = histories(connection, folder)
+    for tool, one in both:
+        table = relation_named(one.table)
+        yield from holders(connection, tool.lock(connection, table), table)
+    if not both:
+        nowhere = Relation("public", prisma.TABLE)
+        yield from holders(connection, prisma.lock(connection, nowhere), nowhere)
 
 
 def _check_orphans(workspace: Workspace) -> None:

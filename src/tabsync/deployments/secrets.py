@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import unquote
 
+from tabsync.providers.application import without_secrets
+
 HIDDEN = "***"
 _SHORTEST = 5  # characters of a secret that is hidden wherever it stands: a shorter one is in too many words
 _IN_URL = re.compile(r"(?P<before>[a-z][\w+.-]*://[^\s:/@'\"]*:)(?P<secret>[^\s/'\"]*)(?=@)", re.IGNORECASE)
@@ -27,18 +29,14 @@ def secrets_of(environment: Mapping[str, str]) -> frozenset[str]:
 
 
 class Mask:
-    """Hides secrets in lines. secrets: hidden wherever they stand; passwords in URLs are hidden besides."""
+    """Hides secrets in lines. secrets: hidden wherever they stand; what looks like one is hidden besides."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        whole = sorted({one for one in secrets if one}, key=len, reverse=True)
-        self._whole = re.compile("|".join(map(re.escape, whole))) if whole else None
+        self._secrets = tuple(secrets)
 
     def __call__(self, text: str) -> str:
         """The text without them."""
-        if self._whole is not None:
-            text = self._whole.sub(HIDDEN, text)
-        text = _IN_URL.sub(rf"\g<before>{HIDDEN}", text)
-        return _NAMED.sub(rf"\g<before>{HIDDEN}", text)
+        return without_secrets(text, self._secrets)
 
 
 def harmless(line: str) -> str:

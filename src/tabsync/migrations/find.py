@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tabsync.kernel.errors import BadUsage
 from tabsync.migrations.histories.history import History
+from tabsync.migrations.histories.lock import Lock
 from tabsync.migrations.histories.table import Odd, places
 from tabsync.migrations.tools import alembic, django, flyway, plain, prisma, supabase
 from tabsync.postgres.catalog import Relation
@@ -21,24 +22,37 @@ class Tool:
     name: str
     table: str
     read: Callable[[Connection, Relation, Path | None], History]
+    lock: Callable[[Connection, Relation], Lock]
     folders: tuple[str, ...]
     schema: str = ""
     script: Callable[[Path, str], str | None] | None = None
 
 
+_OF_FLYWAY = ("src/main/resources/db/migration", "db/migration", "sql")
 TOOLS = (
-    Tool("prisma", prisma.TABLE, prisma.history, ("prisma/migrations", "migrations"), script=prisma.script),
-    Tool("alembic", alembic.TABLE, alembic.history, ("alembic/versions", "migrations/versions")),
-    Tool("django", django.TABLE, django.history, (".",)),
     Tool(
-        "flyway",
-        flyway.TABLE,
-        flyway.history,
-        ("src/main/resources/db/migration", "db/migration", "sql"),
-        script=flyway.script,
+        "prisma", prisma.TABLE, prisma.history, prisma.lock, ("prisma/migrations", "migrations"), script=prisma.script
     ),
-    Tool("supabase", supabase.TABLE, supabase.history, ("supabase/migrations",), schema=supabase.SCHEMA),
-    Tool("plain", plain.TABLE, plain.history, ("db/migrations", "db/migrate", "migrations"), script=plain.script),
+    Tool("alembic", alembic.TABLE, alembic.history, alembic.lock, ("alembic/versions", "migrations/versions")),
+    Tool("django", django.TABLE, django.history, django.lock, (".",)),
+    Tool("flyway", flyway.TABLE, flyway.history, flyway.lock, _OF_FLYWAY, script=flyway.script),
+    Tool(
+        "supabase",
+        supabase.TABLE,
+        supabase.history,
+        supabase.lock,
+        ("supabase/migrations",),
+        schema=supabase.SCHEMA,
+        script=supabase.script,
+    ),
+    Tool(
+        "plain",
+        plain.TABLE,
+        plain.history,
+        plain.lock,
+        ("db/migrations", "db/migrate", "migrations"),
+        script=plain.script,
+    ),
 )
 
 

@@ -14,10 +14,14 @@ PROCEDURES: tuple[Procedure, ...] = (
         summary="Say which migrations are applied, pending, failed or edited, by the tool's own history.",
         example="tabsync migration status --folder .",
         details=(
-            "Reads the histories of Prisma, Alembic, Django, Flyway, Supabase, and tables schema_migrations. With the "
-            "files it also names what is pending, what was edited since it was applied, what is in the database and "
-            "not in the folder, and what comes before one that is applied. Files of Python are read and not run."
-            "\n\nExit code 0: in order, or pending. 1: a person has to look."
+            "Reads the histories of Prisma up to 7, Alembic, Django, Flyway, Supabase, and tables schema_migrations. "
+            "With the files it also names what is pending, what was edited since it was applied, what is in the "
+            "database and not in the folder, what comes before one that is applied, and a pending one of which "
+            "something is there already. Files of Python are read and not run. Who holds the tool's lock is named, and "
+            "whether that deployment is probably gone. --drift runs the tool's own check, where it is at hand: code of "
+            "the application, as you, with DATABASE_URL and PG* in its environment and nothing else that is ours."
+            "\n\nExit code 0: in order, or pending. 1: a person has to look. 6: something is unknown: Prisma 8, or a "
+            "check that could not be run."
         ),
         request="tabsync.migrations.status:Status",
         takes="database json",

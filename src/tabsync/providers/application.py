@@ -19,6 +19,7 @@ _SECRETS = (
         r"(?:\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)",
         re.IGNORECASE,
     ),
+    re.compile(r"(?P<before>(?<!\w)--?(?:password|passwd)\s+)[^\s-]\S*", re.IGNORECASE),
 )
 _LEAST = 4  # letters; a shorter value is in every second word
 

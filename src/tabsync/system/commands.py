@@ -47,13 +47,13 @@ class _Output:
         return (self.before + self.file.read())[-_KEPT:]
 
 
-def run_command(argv: Sequence[str], *, env: Mapping[str, str], timeout: float) -> Finished:
+def run_command(argv: Sequence[str], *, env: Mapping[str, str], timeout: float, cwd: Path = Path("/")) -> Finished:
     """Run a command to its end and return what it printed last.
 
-    env: added to a minimal environment (secrets go here, never into argv). timeout: seconds; then the command is ended
-    with all that it started, first by SIGTERM. A program that it leaves running in the background stays, and does not
-    hold us up: its output goes into a file, so nobody waits for the end of a pipe. What it prints without end does not
-    fill the disk: only the last of it is kept.
+    env: added to a minimal environment (secrets go here, never into argv). cwd: where it runs. timeout: seconds; then
+    the command is ended with all that it started, first by SIGTERM. A program that it leaves running in the background
+    stays, and does not hold us up: its output goes into a file, so nobody waits for the end of a pipe. What it prints
+    without end does not fill the disk: only the last of it is kept.
     Raises FailedPartway on time-out, BadUsage when there is no such program.
     """
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
@@ -64,7 +64,7 @@ def run_command(argv: Sequence[str], *, env: Mapping[str, str], timeout: float) 
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
-                cwd="/",
+                cwd=cwd,
                 env=program_environment(env, None),
                 process_group=0,
             )

@@ -164,7 +164,7 @@ def test_the_lock_of_a_deployment_that_is_gone(shop: Site) -> None:
         gone.execute("select pg_advisory_lock(%s)", [LOCK])
         code, out, err = shop.guard("--wait", "0")
         assert code == 4, out + err
-        assert f"session {gone.info.backend_pid} (deploy 7, idle) holds Prisma's migration lock" in err
+        assert f"session {gone.info.backend_pid} (deploy 7) holds the lock of Prisma, idle" in err
 
 
 def test_a_commit_that_waits_for_a_standby_which_is_not_there() -> None:

@@ -15,13 +15,15 @@ from tabsync.migrations.status import Status, look_status
 from tabsync.migrations.tools.flyway import checksum
 from tabsync.workspace import Workspace
 
+_MIGRATION = "from django.db import migrations\n\n\nclass Migration(migrations.Migration):\n    operations = []\n"
 _CREATE = b"create table t (\n  id int\n);\n"
 TABLES = {
     "alembic": "create table alembic_version (version_num varchar(32) primary key);"
     " insert into alembic_version values ('b2')",
     "django": "create table django_migrations (id bigint generated always as identity primary key, app varchar(255),"
     " name varchar(255), applied timestamptz); insert into django_migrations (app, name, applied) values"
-    " ('auth', '0001_initial', now()), ('shop', '0001_initial', now()), ('shop', '0003_gone', now())",
+    " ('auth', '0001_initial', now()), ('shop', '0001_initial', now()), ('shop', '0003_gone', now()),"
+    " ('cart', 'first', now()), ('cart', 'gone', now())",
     "flyway": "create table flyway_schema_history (installed_rank int primary key, version varchar(50), description"
     " varchar(200), type varchar(20), script varchar(1000), checksum int, installed_by varchar(100), installed_on"
     " timestamp default now(), execution_time int, success boolean);"
@@ -45,9 +47,13 @@ FILES = {
         "odd.py": "revision = (\n",
     },
     "django": {
-        "shop/migrations/0001_initial.py": "",
-        "shop/migrations/0002_more.py": "",
+        "shop/migrations/0001_initial.py": _MIGRATION,
+        "shop/migrations/0002_more.py": _MIGRATION,
         "shop/migrations/__init__.py": "",
+        "shop/migrations/helpers.py": "raise SystemExit('not run')\n",
+        "lib/site-packages/sites/migrations/0001_initial.py": _MIGRATION,
+        "cart/migrations/first.py": _MIGRATION,
+        "cart/migrations/first_squashed.py": _MIGRATION + "    replaces = [('cart', 'first'), ('cart', 'gone')]\n",
     },
     "flyway": {
         "V1__a.sql": _CREATE.decode(),
@@ -64,6 +70,9 @@ SAID: dict[str, dict[str, str]] = {
     "alembic": {"a1": "applied", "b2": "applied", "c3": "pending"},
     "django": {
         "auth.0001_initial": "applied",
+        "cart.first": "applied",
+        "cart.gone": "applied",
+        "cart.first_squashed": "applied",
         "shop.0001_initial": "applied",
         "shop.0002_more": "pending",
         "shop.0003_gone": "applied, not in the folder",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TypeAlias
+
+from tabsync.kernel.step import Facts
 
 Order: TypeAlias = tuple[int | str, ...]
 Place: TypeAlias = Callable[[str], Order | None]
@@ -35,7 +37,7 @@ class Migration:
     """One migration. started, finished: ISO, "" where the tool doesn't note it; error: what the tool noted of it.
 
     edited: its file is not what was applied; None where the tool notes no digest. in_folder: None without a folder.
-    late: it is pending, and one that comes after it is applied.
+    late: it is pending, and one that comes after it is applied. begun: it is pending, and something of it is there.
     """
 
     name: str
@@ -47,11 +49,20 @@ class Migration:
     edited: bool | None = None
     in_folder: bool | None = None
     late: bool = False
+    begun: bool = False
 
     @property
     def wrong(self) -> bool:
         """Whether a person has to look at it."""
-        return self.state in (State.FAILED, State.RUNNING) or bool(self.edited) or self.in_folder is False or self.late
+        odd = bool(self.edited) or self.in_folder is False or self.late or self.begun
+        return odd or self.state in (State.FAILED, State.RUNNING)
+
+    def to_json(self) -> Facts:
+        """It for programs. A history may have 100,000 of them."""
+        return {name: getattr(self, name) for name in _FIELDS} | {"wrong": self.wrong}
+
+
+_FIELDS = [one.name for one in fields(Migration)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,11 @@ class History:
     migrations: tuple[Migration, ...]
     folder: str = ""
     unknown: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> Facts:
+        """It for programs."""
+        of = {"tool": self.tool, "table": self.table, "folder": self.folder, "unknown": self.unknown}
+        return of | {"migrations": [one.to_json() for one in self.migrations]}
 
     def of(self, *states: State) -> list[Migration]:
         """Those in some states."""

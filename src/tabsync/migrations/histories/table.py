@@ -13,6 +13,10 @@ from tabsync.postgres.connect import Connection, allowed
 from tabsync.postgres.queries import named
 
 SQL = named(__package__, "histories.sql")
+_BEGINNING = sql.SQL("coalesce(left(t.{0}::text, {1}), '') as {0}")
+_LONGEST = 4_000  # characters of a value
+_ROWS = 200_000
+_SIZE = 100_000_000  # characters of a whole history: it is somebody else's table, and is held in memory
 
 
 class Odd(Exception):
@@ -38,14 +42,27 @@ def columns_of(connection: Connection, table: Relation) -> set[str]:
 
 
 def read(connection: Connection, table: Relation, columns: Sequence[str], order: str) -> list[Facts]:
-    """Its rows, every value as text. Raises Odd, and NotAllowed where it may not be read."""
+    """Its rows, each value as text, its beginning only; "" for NULL. Raises Odd, NotAllowed."""
     there = columns_of(connection, table)
     if lacking := [name for name in (*columns, order) if name not in there]:
         raise Odd(f"{table} has no column {lacking[0]}")
-    names = sql.SQL(", ").join(sql.SQL("{0}::text as {0}").format(sql.Identifier(name)) for name in columns)
-    query = sql.SQL("select {} from {} t order by t.{}").format(names, table.identifier(), sql.Identifier(order))
+    names = sql.SQL(", ").join(_BEGINNING.format(sql.Identifier(name), sql.Literal(_LONGEST)) for name in columns)
+    query = sql.SQL("select {} from only {} t order by t.{}").format(names, table.identifier(), sql.Identifier(order))
+    found: list[Facts] = []
+    size = 0
     with connection.cursor(row_factory=dict_row) as cursor, allowed("read the history of migrations", "use its owner"):
-        return cursor.execute(query).fetchall()
+        for row in cursor.stream(query):
+            size += sum(map(len, row.values()))
+            if len(found) == _ROWS or size > _SIZE:
+                raise Odd(f"{table} has more than {_ROWS:,} rows, or {_SIZE:,} characters: no tool wrote that")
+            found.append(row)
+    return found
+
+
+def is_there(connection: Connection, table: Relation) -> bool:
+    """Whether there is a table of a name in a schema."""
+    row = connection.execute(SQL["named"], {"schema": table.schema, "name": table.name}).fetchone()
+    return bool(row and row[0])
 
 
 def locks(connection: Connection, number: int) -> list[Facts]:

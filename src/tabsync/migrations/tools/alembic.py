@@ -6,14 +6,22 @@ The files are read and not run. https://alembic.sqlalchemy.org/en/latest/tutoria
 from __future__ import annotations
 
 import ast
+from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from tabsync.migrations.histories.files import below
 from tabsync.migrations.histories.history import History, Migration, State
+from tabsync.migrations.histories.lock import Lock
 from tabsync.migrations.histories.table import read
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
 
 TABLE = "alembic_version"
+_UNKNOWN = (
+    "whether a file was edited: Alembic notes no digest",
+    "whether one failed: Alembic notes nothing of it",
+)
 
 
 def history(connection: Connection, table: Relation, folder: Path | None) -> History:
@@ -21,7 +29,8 @@ def history(connection: Connection, table: Relation, folder: Path | None) -> His
     heads = [row["version_num"] for row in read(connection, table, ("version_num",), "version_num")]
     if folder is None:
         found = tuple(Migration(one, State.APPLIED) for one in heads)
-        return History("Alembic", str(table), found, unknown=("what came before: Alembic notes the newest one only",))
+        before = "what came before: Alembic notes the newest one only"
+        return History("Alembic", str(table), found, unknown=(before, *_UNKNOWN))
     follows = revisions(folder)
     applied: set[str] = set()
     waiting = list(heads)
@@ -34,23 +43,30 @@ def history(connection: Connection, table: Relation, folder: Path | None) -> His
     found = tuple(
         Migration(one, State.APPLIED if one in applied else State.PENDING, in_folder=one in follows) for one in names
     )
-    return History("Alembic", str(table), found, str(folder), ("whether a file was edited: Alembic notes no digest",))
+    return History("Alembic", str(table), found, str(folder), _UNKNOWN)
 
 
 def revisions(folder: Path) -> dict[str, tuple[str, ...]]:
     """Each revision in a folder, with those that it follows on or depends on; the first ones first."""
     found: dict[str, tuple[str, ...]] = {}
-    for path in sorted(folder.rglob("*.py")):
+    for path in below(folder, ".py"):
         said = _assigned(path)
         revision = said.get("revision")
         if isinstance(revision, str):
             found[revision] = (*_names(said.get("down_revision")), *_names(said.get("depends_on")))
-    ordered: dict[str, tuple[str, ...]] = {}
-    while ready := [
-        one for one in found if one not in ordered and all(o in ordered or o not in found for o in found[one])
-    ]:
-        ordered |= {one: found[one] for one in ready}
-    return ordered | found  # what goes in a circle comes last
+    return {one: found[one] for one in _in_order(found)} | found  # what goes in a circle comes last
+
+
+def _in_order(found: dict[str, tuple[str, ...]]) -> list[str]:
+    """The revisions that can be ordered, each after those that it follows on."""
+    graph = TopologicalSorter({one: [other for other in others if other in found] for one, others in found.items()})
+    with suppress(CycleError):
+        graph.prepare()
+    ordered: list[str] = []
+    while graph.is_active() and (ready := graph.get_ready()):
+        ordered += sorted(ready)
+        graph.done(*ready)
+    return ordered
 
 
 def _assigned(path: Path) -> dict[str, object]:
@@ -72,6 +88,11 @@ def _assigned(path: Path) -> dict[str, object]:
                 except (ValueError, TypeError, MemoryError, RecursionError):
                     continue
     return found
+
+
+def lock(_connection: Connection, _table: Relation) -> Lock:
+    """None: two deployments at once both begin."""
+    return Lock("Alembic")
 
 
 def _names(value: object) -> tuple[str, ...]:

@@ -10,7 +10,9 @@ import zlib
 from pathlib import Path
 
 from tabsync.kernel.step import Facts
+from tabsync.migrations.histories.files import below
 from tabsync.migrations.histories.history import File, History, Migration, Order, State, with_files
+from tabsync.migrations.histories.lock import Lock
 from tabsync.migrations.histories.script import script_at
 from tabsync.migrations.histories.table import read
 from tabsync.postgres.catalog import Relation
@@ -38,7 +40,7 @@ def history(connection: Connection, table: Relation, folder: Path | None) -> His
 def files(folder: Path) -> list[File]:
     """The migrations below a folder; repeatable ones come last."""
     found = []
-    for path in sorted(folder.rglob("*.sql")):
+    for path in below(folder, ".sql"):
         if (order := _place(path.name)) is not None:
             found.append(File(path.name, order, frozenset({str(checksum(path.read_bytes()))})))
     return found
@@ -55,6 +57,24 @@ def checksum(content: bytes) -> int:
     return crc - (1 << 32) if crc >= 1 << 31 else crc
 
 
+def lock(_connection: Connection, table: Relation) -> Lock:
+    """The word Flyway as a number, plus Java's hash of the quoted name of its table. It migrates in another session.
+
+    https://github.com/flyway/flyway/blob/main/flyway-database/flyway-database-postgresql/src/main/java/org/flywaydb/database/postgresql/PostgreSQLAdvisoryLockTemplate.java
+    """
+    name = ".".join('"' + one.replace('"', '""') + '"' for one in (table.schema, table.name))
+    number = int.from_bytes(b"Flyway", "big") + java_hash(name)
+    return Lock("Flyway", (number,), "it tries again each second, 50 times, and gives up", elsewhere=True)
+
+
+def java_hash(text: str) -> int:
+    """String.hashCode() of Java, as a signed number of 32 bits."""
+    found = 0
+    for unit in memoryview(text.encode("utf-16-le")).cast("H"):
+        found = (31 * found + unit) & 0xFFFFFFFF
+    return found - (1 << 32) if found >= 1 << 31 else found
+
+
 def _place(name: str) -> Order | None:
     """A version's numbers; repeatable migrations come after all versions, and are never late."""
     named = _FILE.fullmatch(name)
@@ -67,7 +87,7 @@ def _place(name: str) -> Order | None:
 
 def script(folder: Path, name: str) -> str | None:
     """The statements of a migration; None when its file is not there."""
-    return next((script_at(path) for path in sorted(folder.rglob("*.sql")) if path.name == name), None)
+    return next((script_at(path) for path in below(folder, ".sql") if path.name == name), None)
 
 
 def _migration(row: Facts) -> Migration:

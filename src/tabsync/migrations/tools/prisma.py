@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tabsync.kernel.step import Facts
 from tabsync.migrations.histories.history import File, History, Migration, Order, State, with_files
+from tabsync.migrations.histories.lock import Lock
+from tabsync.migrations.histories.masked import masked
 from tabsync.migrations.histories.script import script_at
 from tabsync.migrations.histories.table import locks, read
 from tabsync.postgres.catalog import Relation
@@ -50,6 +52,11 @@ def _place(name: str) -> Order:
     return (name,)
 
 
+def lock(_connection: Connection, _table: Relation) -> Lock:
+    """One number, in every database. Who does not get it in 10 s takes the server for one that can't be reached."""
+    return Lock("Prisma", (LOCK,), 'after 10 s it says P1002, "make sure your database server is running", which it is')
+
+
 def digest_of(folder: Path, name: str) -> str:
     """The digest under which Prisma notes a migration. Raises FileNotFoundError."""
     return hashlib.sha256((folder / name / "migration.sql").read_bytes()).hexdigest()
@@ -68,4 +75,4 @@ def _migration(row: Facts, *, working: bool) -> Migration:
     else:
         state = State.RUNNING if working and not row["logs"] else State.FAILED
     times = row["started_at"], row["finished_at"] or ""
-    return Migration(row["migration_name"], state, *times, error=row["logs"] or "", digest=row["checksum"])
+    return Migration(row["migration_name"], state, *times, error=masked(row["logs"] or ""), digest=row["checksum"])

@@ -1,0 +1,90 @@
+"""Migrations that a tool calls pending and of which something is there: most tools note no failure, so nobody knows.
+
+What counts is only what would fail if the tool ran the file now: an index that is there already, a column that is gone.
+What IF EXISTS or OR REPLACE passes over, and what may be set twice, was perhaps so before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+from tabsync.migrations.effects import Effect, effects
+from tabsync.migrations.find import TOOLS, Tool
+from tabsync.migrations.histories.history import History, Migration, State
+from tabsync.migrations.histories.script import Statement, Token
+from tabsync.migrations.there import Found, Seen, what_is_there
+from tabsync.postgres.connect import Connection
+
+_MOST = 3  # of a history: the first ones, one of which a deployment was at
+_LONGEST = 200_000  # characters of a file
+
+_ONCE = frozenset(
+    ("relation", "index", "type", "schema", "extension", "label", "column", "constraint", "trigger", "policy")
+    + ("function",)
+)
+"""Kinds of things that can't be created, or dropped, twice."""
+
+_CONTROL = ("begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release")
+
+
+def with_begun(
+    connection: Connection, tool: Tool, history: History, path: list[str]
+) -> tuple[History, dict[str, list[Seen]]]:
+    """A history whose first pending migrations are marked where something of them is there; and what that is."""
+    if tool.script is None or not history.folder:
+        return history, {}
+    found: dict[str, list[Seen]] = {}
+    earlier: list[Effect] = []
+    for one in history.of(State.PENDING)[:_MOST]:
+        script = tool.script(Path(history.folder), one.name)
+        if script is None or len(script) > _LONGEST:
+            break
+        seen = without_notes(what_is_there(connection, script, path))
+        if is_begun(seen, earlier):
+            found[one.name] = seen
+        earlier += [effect for each in seen for effect in effects(each.statement)]
+    return replace(history, migrations=tuple(_marked(one, found) for one in history.migrations)), found
+
+
+def is_begun(seen: Sequence[Seen], earlier: Sequence[Effect] = ()) -> bool:
+    """Whether a statement is there that would fail if it ran again. earlier: what comes before, and may undo it."""
+    before = list(earlier)
+    for one in seen:
+        mine = effects(one.statement)
+        is_there = one.found in (Found.THERE, Found.PARTLY) and not _passes_over(one.statement)
+        if is_there and any(effect.thing.kind in _ONCE and not _touched(effect, before) for effect in mine):
+            return True
+        before += mine
+    return False
+
+
+def without_notes(seen: Sequence[Seen]) -> list[Seen]:
+    """Without BEGIN and COMMIT, and what the tool writes into its own table: nothing that can be there."""
+    return [one for one in seen if not _is_note(one.statement)]
+
+
+def _is_note(one: Statement) -> bool:
+    first = one.tokens[0].text if one.tokens else ""
+    tables = {tool.table for tool in TOOLS}
+    names = (token.text for token in one.tokens[:8] if token.kind in ("word", "quoted"))
+    return first in _CONTROL or any(name in tables for name in names)
+
+
+def _marked(one: Migration, found: dict[str, list[Seen]]) -> Migration:
+    return replace(one, begun=True) if one.name in found else one
+
+
+def _passes_over(one: Statement) -> bool:
+    """Whether it does nothing, or the same again, where its thing is there already."""
+    words = [token.text if token.kind == "word" else "" for token in one.tokens]
+    pairs = set(pairwise(words))
+    return ("if", "exists") in pairs or ("if", "not") in pairs or Token("word", "replace") in one.tokens[:3]
+
+
+def _touched(effect: Effect, before: Sequence[Effect]) -> bool:
+    """Whether something before it changes the same thing, or what it is a part of; by name: schemas may be left out."""
+    thing = effect.thing
+    return any(one.thing.name == thing.name and (one.thing.part == thing.part or not one.thing.part) for one in before)
