@@ -9,6 +9,7 @@ What stands in a page is run as it stands there, but for these rules:
 - ```sql is run in the database by its administrator. ```toml goes to the head of tabsync.toml. ```markdown goes into
   manual.md, below the heading that the sentence before it names; a row of a table goes to the end of the table there.
 - ```python and ```ts stand word for word in the file that its first line names, which has tests of its own.
+- ```yaml is a pipeline for the file that its first line names: its schema is checked.
 - ```sh no-run is not run; a comment above it says why.
 """
 
@@ -122,9 +123,8 @@ class Stand:
                 for command in commands(block):
                     self.run(command, f"{name}:{command.line}")
             else:
-                {"sql": self._sql, "toml": self._toml, "markdown": self._manual, "python": _there, "ts": _there}[kind](
-                    block, where
-                )
+                does = {"sql": self._sql, "toml": self._toml, "markdown": self._manual, "yaml": _valid}
+                does.get(kind, _there)(block, where)
         self.end(name)
 
     def run(self, command: Command, where: str = "given") -> None:
@@ -275,6 +275,14 @@ class Stand:
     def _at(self) -> Path:
         _, output = self._shell("pwd")
         return Path(output.splitlines()[-1])
+
+
+def _valid(block: Block, where: str) -> None:
+    """A pipeline is what its schema says, and no expression in it is misspelled."""
+    schema = "vendor.github-workflows" if ".github/" in block.text.splitlines()[0] else "vendor.azure-pipelines"
+    program = [sys.executable, "-m", "check_jsonschema", "--default-filetype", "yaml", "--builtin-schema", schema, "-"]
+    done = subprocess.run(program, input=block.text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{where}: {done.stdout}{done.stderr}"
 
 
 def _there(block: Block, where: str) -> None:

@@ -52,6 +52,7 @@ _GIVEN = {
     "connections.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "runbooks.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "manual.md": ("tabsync init postgresql://me@db.example.com/shop",),
+    "deploy.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "migrations.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "schedule.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "deleted-rows.md": ("tabsync init postgresql://me@db.example.com/shop",),

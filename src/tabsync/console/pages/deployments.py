@@ -62,11 +62,16 @@ def look(run: str, _: TokenAdmin, console: Annotated[Console, Depends(console_of
         page = page_of(console.workspace, found)
         told |= {
             "ok": found["state"] == "done",
-            "error": {"fact": failed["fact"], "hint": failed["hint"]} if failed else None,
+            "error": {"fact": failed["fact"], "hint": failed["hint"]} if failed else _of_state(run, found["state"]),
             "step": failed["key"] if failed else None,
             "result": page.to_json() if page else None,
         }
     return JSONResponse({"version": 1, "kind": "deployment", **told})
+
+
+def _of_state(run: str, state: str) -> dict[str, str] | None:
+    """Why a run without a step that failed did not end well."""
+    return None if state == "done" else {"fact": f"the run {run} is {state}", "hint": f"tabsync run show {run}"}
 
 
 @router.post("/deployments/{run}")
