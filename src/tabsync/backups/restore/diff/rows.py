@@ -1,0 +1,326 @@
+"""The rows of one table that both databases have: digests by bucket from both sides at once, then what they hide."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg
+
+from tabsync.backups.restore.diff import merge
+from tabsync.backups.restore.diff.digest import Hashing, by_key
+from tabsync.backups.restore.diff.merge import Fields, Found
+from tabsync.backups.restore.diff.sides import SQL, OutOfTime, Side
+from tabsync.backups.restore.diff.tables import Pair, Part, parts_of
+from tabsync.backups.restore.rows.shape import shape_of
+from tabsync.copies.row_text import BATCH, ask, read_lines
+from tabsync.kernel.errors import Refused, words_of
+
+_SLICE = 8_192
+"""Blocks that one statement reads, 64 MB: so often a person sees that it goes on. Of a very large table more."""
+_MOST_SLICES = 64
+_ROWS_IN_BUCKET = 4_096
+_BLOCK = 8_192
+_ROW = 100  # bytes: only to choose how many buckets
+_MOST_BUCKETS = 65_536
+_LOOK = 0.2  # seconds between two reports of progress
+
+T = TypeVar("T")
+Ticks = Callable[[Side, int], None]
+
+
+class Unknown(Exception):
+    """The rows of a table can't be compared; its text says why."""
+
+
+@dataclass(slots=True)
+class Compared:
+    """What came of a table. new, old: its rows; reason: why it is unknown, "" where it isn't."""
+
+    pair: Pair
+    new: int = 0
+    old: int = 0
+    found: Found = field(default_factory=Found)
+    reason: str = ""
+    hashing: Hashing | None = None
+    parts: tuple[list[Part], ...] = ([], [])
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def same(self) -> int:
+        """Rows that both have."""
+        return self.new - self.found.only_new - self.found.different
+
+    @property
+    def is_same(self) -> bool:
+        """Whether all of them are."""
+        return not (self.reason or self.found.only_new or self.found.only_old or self.found.different)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a comparison of rows works with. samples: how many keys of each kind are kept; place: for files of ours.
+
+    read: told how many bytes of a side were read; look: called now and then while the servers work.
+    """
+
+    new: Side
+    old: Side
+    samples: int
+    place: Path
+    read: Ticks
+    look: Callable[[], None]
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Both."""
+        return self.new, self.old
+
+
+def compare_rows(work: Work, pair: Pair) -> Compared:
+    """Compare the rows of a table. What can't be is unknown, with the reason; only what ends the whole is raised."""
+    done = Compared(pair, notes=list(pair.notes))
+    try:
+        _compare(work, done)
+    except (Unknown, OutOfTime) as error:
+        done.reason = str(error)
+    except Refused as error:
+        done.reason = error.fact
+    except psycopg.Error as error:
+        if any(side.connection.broken for side in work.sides):
+            raise
+        late = isinstance(error, psycopg.errors.QueryCanceled) and work.new.until <= time.monotonic()
+        done.reason = str(OutOfTime()) if late else words_of(error)
+    if done.reason:
+        done.found = Found()
+    return done
+
+
+def _compare(work: Work, done: Compared) -> None:
+    pair = done.pair
+    for side in work.sides:
+        side.allow()
+    done.parts = tuple(_readable(work, done, side) for side in work.sides)
+    blocks = max(sum(one.blocks for one in parts) for parts in done.parts)
+    done.hashing = hashing = Hashing(pair, _buckets_for(blocks))
+    new, old = sums = at_once(work, lambda side: _sums(work, side, hashing, done.parts[side is work.old]))
+    done.new, done.old = (sum(one[0] for one in found.values()) for found in sums)
+    differing = {bucket for bucket in new.keys() | old.keys() if new.get(bucket) != old.get(bucket)}
+    if differing:
+        _merge(work, done, hashing, sorted(differing))
+        if done.old - done.found.only_old - done.found.different != done.same:
+            raise Unknown("the counts of the two sides contradict each other")
+    for side, parts in _both(work, done):
+        _check_files(side, parts)
+
+
+def _both(work: Work, done: Compared) -> list[tuple[Side, list[Part]]]:
+    return list(zip(work.sides, done.parts, strict=True))
+
+
+def _readable(work: Work, done: Compared, side: Side) -> list[Part]:
+    """The parts of a table on one side. Foreign partitions are left out, which is said."""
+    table = done.pair.new if side is work.new else done.pair.old
+    found = parts_of(side.connection, table)
+    for one in found:
+        if one.kind == "f":
+            raise Unknown(f"its partition {one.relation} in {side.word.upper()} is on another server")
+        if not one.may_read:
+            raise Unknown(f"this user may not read its partition {one.relation} in {side.word.upper()}")
+        if one.rls:
+            raise Unknown(f"policies would hide rows of its partition {one.relation} in {side.word.upper()}")
+    return found
+
+
+def _buckets_for(blocks: int) -> int:
+    wanted = blocks * _BLOCK // _ROW // _ROWS_IN_BUCKET
+    return min(_MOST_BUCKETS, 1 << max(wanted, 1).bit_length())
+
+
+def _sums(work: Work, side: Side, hashing: Hashing, parts: Sequence[Part]) -> dict[int, tuple[int, int, int]]:
+    """The digests of all buckets of one side, added up over its parts and their slices."""
+    total: dict[int, tuple[int, int, int]] = {}
+    for part in parts:
+        for first, end in _slices(part):
+            side.allow()
+            for row in ask(side.connection, hashing.sums(part, first, end)):
+                bucket, *given = (int(value or 0) for value in row)
+                count, one, two = total.get(bucket, (0, 0, 0))
+                total[bucket] = (count + given[0], one + given[1], two + given[2])
+            work.read(side, ((part.blocks if end is None else end) - first) * _BLOCK)
+    return total
+
+
+def _slices(part: Part) -> Iterator[tuple[int, int | None]]:
+    """Ranges of blocks; the last is open, since the table may grow."""
+    step = max(_SLICE, -(-part.blocks // _MOST_SLICES))
+    starts = list(range(0, part.blocks, step)) if part.heap else []
+    starts = starts or [0]
+    yield from zip(starts, [*starts[1:], None], strict=True)
+
+
+def _check_files(side: Side, parts: Sequence[Part]) -> None:
+    """See that no part was truncated or rewritten since the snapshot: then it would look empty to us.
+
+    https://www.postgresql.org/docs/current/mvcc-caveats.html
+    """
+    for part in parts:
+        row = side.connection.execute(SQL["file"], {"oid": part.oid}).fetchone()
+        if row is None or (part.file and row[0] != part.file):
+            raise Unknown(f"{part.relation} was truncated or rewritten in {side.word.upper()} meanwhile: run it again")
+
+
+def _merge(work: Work, done: Compared, hashing: Hashing, differing: Sequence[int]) -> None:
+    """Read the rows of the buckets that differ, and tell which they are."""
+    pair, unmatched = done.pair, _Unmatched(work.place) if done.pair.key and not done.pair.exact else None
+    with work.new.connection.cursor() as one, work.old.connection.cursor() as other:
+        for side in work.sides:
+            side.allow()
+        queries = [hashing.rows(parts, differing) for parts in done.parts]
+        with one.copy(queries[0]) as new, other.copy(queries[1]) as old:
+            streams = merge.buckets(_looked(new, work.look)), merge.buckets(_looked(old, work.look))
+            for here, there in merge.side_by_side(*streams):
+                _add(done.found, here, there, keyed=bool(pair.key), keep=work.samples, unmatched=unmatched)
+    if unmatched is not None:
+        _match(work, done, unmatched)
+
+
+def _looked(chunks: object, look: Callable[[], None]) -> Iterator[bytes]:
+    for number, chunk in enumerate(chunks):  # type: ignore[arg-type, var-annotated]
+        if number % 10_000 == 0:
+            look()
+        yield chunk
+
+
+def _add(
+    found: Found, here: list[bytes], there: list[bytes], *, keyed: bool, keep: int, unmatched: _Unmatched | None
+) -> None:
+    if not keyed:
+        mine, theirs = merge.as_wholes(here, there)
+        found.only_new += mine.total()
+        found.only_old += theirs.total()
+        _keep(found.first_new, mine, keep)
+        _keep(found.first_old, theirs, keep)
+        return
+    left, right, both = merge.by_key(here, there)
+    found.different += len(both)
+    _keep(found.first_different, both, keep)
+    if unmatched is not None:  # the same key may be written otherwise, in another bucket
+        unmatched.add(left, right)
+        return
+    found.only_new += len(left)
+    found.only_old += len(right)
+    _keep(found.first_new, left, keep)
+    _keep(found.first_old, right, keep)
+
+
+def _keep(kept: list[Fields], lines: Sequence[bytes] | Counter[bytes], keep: int) -> None:
+    if len(kept) < keep:
+        kept += [merge.fields(line) for line in sorted(lines)[: keep - len(kept)]]
+
+
+class _Unmatched:
+    """Keys that are only on one side as text, on disk: there may be many, and both sessions are busy meanwhile."""
+
+    def __init__(self, place: Path) -> None:
+        self.new, self.old = place / "only-new.jsonl", place / "only-old.jsonl"
+        for path in (self.new, self.old):
+            path.unlink(missing_ok=True)
+            path.touch(mode=0o600)
+
+    def add(self, new: Sequence[bytes], old: Sequence[bytes]) -> None:
+        """Note some."""
+        for path, lines in ((self.new, new), (self.old, old)):
+            if lines:
+                with path.open("a", encoding="ascii") as file:
+                    file.writelines(json.dumps(merge.fields(line)) + "\n" for line in lines)
+
+
+def _match(work: Work, done: Compared, unmatched: _Unmatched) -> None:
+    """Look the keys that are on one side only up on the other, by the operators of its index: 1.0 finds 1.00."""
+    pair, found = done.pair, done.found
+    sides = (
+        (unmatched.new, work.old, done.parts[1], found.first_new),
+        (unmatched.old, work.new, done.parts[0], found.first_old),
+    )
+    alone = [path.stat().st_size > 0 for path in (unmatched.new, unmatched.old)]
+    may = all(alone) and pair.look_up
+    if all(alone) and not pair.look_up:
+        done.notes.append("keys were only compared as text: reading a value of their type could run the owner's code")
+    matched, left = [], []
+    for path, other, parts, kept in sides:
+        here, gone = 0, 0
+        for keys in _batches(path):
+            there = _there(work, pair, other, parts, keys) if may else set[int]()
+            here += len(there)
+            gone += len(keys) - len(there)
+            rest = [key for number, key in enumerate(keys, start=1) if number not in there]
+            kept += rest[: work.samples - len(kept)]
+            if path == unmatched.new:
+                both = [key for number, key in enumerate(keys, start=1) if number in there]
+                found.first_different += both[: max(0, work.samples - len(found.first_different))]
+            work.look()
+        matched.append(here)
+        left.append(gone)
+    if matched[0] != matched[1]:
+        raise Unknown("the two sides do not agree on which keys are equal: their collations differ")
+    found.different += matched[0]
+    found.only_new, found.only_old = left
+
+
+def _there(work: Work, pair: Pair, side: Side, parts: Sequence[Part], keys: Sequence[Fields]) -> set[int]:
+    """Which keys, by number from 1, the table of a side has."""
+    there: set[int] = set()
+    types, equal, order = key_types(side, pair, work)
+    side.allow()
+    for part in parts:
+        query = by_key(part, (), types, equal, key=order)
+        at = [pair.key.index(name) for name in order]
+        rows = ask(side.connection, query, *([key[one] for key in keys] for one in at))
+        there.update(int(row[0] or 0) for row in rows)
+    return there
+
+
+def key_types(side: Side, pair: Pair, work: Work) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
+    """The types of a side's key, behind domains, its operators and its columns, all in the order of its index."""
+    table = pair.new if side is work.new else pair.old
+    key, shape = pair.key_of(table), shape_of(side.connection, table.relation)
+    if shape is None:
+        raise Unknown(f"{table.relation} was dropped in {side.word.upper()} meanwhile")
+    return [shape.column(name).bare for name in key.names], key.equal, key.names
+
+
+def _batches(path: Path) -> Iterator[list[Fields]]:
+    batch: list[Fields] = []
+    for line in read_lines(path):
+        batch.append(tuple(line))
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def at_once(work: Work, task: Callable[[Side], T]) -> tuple[T, T]:
+    """Do something on both sides at the same time, looking around meanwhile. An error of one ends the other."""
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="diff") as pool:
+        running = [pool.submit(task, one) for one in work.sides]
+        try:
+            going = set(running)
+            while going:
+                ended, going = wait(going, timeout=_LOOK, return_when=FIRST_COMPLETED)
+                for one in ended:
+                    one.result()
+                work.look()
+        except BaseException:
+            for side, one in zip(work.sides, running, strict=True):
+                if not one.done():
+                    side.cancel()
+            raise
+        return running[0].result(), running[1].result()
