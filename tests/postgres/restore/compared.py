@@ -37,8 +37,7 @@ class Site:
 
     def diff(self, **asked: Any) -> Result:
         """Compare them. asked: options of the request."""
-        names = [database(one) for one in (self.new, self.old)]
-        return compared(self.workspace, Diff(*names, **asked))
+        return compared(self.workspace, Diff(database(self.new), database(self.old), **asked))
 
 
 @dataclass(frozen=True)

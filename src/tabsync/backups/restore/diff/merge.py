@@ -14,8 +14,8 @@ Fields: TypeAlias = tuple[str, ...]
 """The columns of a key as text, or the SHA-256 of a whole row."""
 
 _SHA = 64
-_ESCAPE = re.compile(r"\\([0-7]{1,3}|x[0-9A-Fa-f]{1,2}|.)", re.DOTALL)
-_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_FIELD = re.compile(r'"((?:[^"\\]|""|\\.)*)"|([^,"]*)', re.DOTALL)
+_DOUBLED = re.compile(r'""|\\(.)', re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -35,17 +35,10 @@ class Twice(Refused):
 
 
 def buckets(chunks: Iterable[bytes]) -> Iterator[tuple[int, list[bytes]]]:
-    """The lines of COPY by the bucket that they begin with, which they are in the order of; without it."""
-    number, lines = b"", list[bytes]()
+    """The rows of each bucket, of which COPY gives a line each, in the order of the buckets."""
     for line in _lines(chunks):
-        bucket, _, rest = line.partition(b"\t")
-        if bucket != number:
-            if lines:
-                yield int(number), lines
-            number, lines = bucket, []
-        lines.append(rest)
-    if lines:
-        yield int(number), lines
+        bucket, _, rows = line.partition(b"\t")
+        yield int(bucket), rows.split(b" ")
 
 
 def side_by_side(
@@ -78,20 +71,22 @@ def as_wholes(new: list[bytes], old: list[bytes]) -> tuple[Counter[bytes], Count
     return here - there, there - here
 
 
-def fields(line: bytes) -> Fields:
-    """The columns of a key as COPY wrote them: https://www.postgresql.org/docs/current/sql-copy.html"""
-    return tuple(map(_plain, line.decode("utf-8", "surrogateescape").removeprefix("\t").split("\t")))
+def fields(line: bytes, *, plain: bool) -> Fields:
+    """The columns of a key from what follows the SHA-256 of a row. plain: it is the text of one, not of a record."""
+    text = bytes.fromhex(line.decode()).decode("utf-8", "surrogateescape")
+    return (text,) if plain else of_record(text)
 
 
-def _plain(text: str) -> str:
-    return _ESCAPE.sub(_meant, text) if "\\" in text else text
-
-
-def _meant(match: re.Match[str]) -> str:
-    said = match[1]
-    if said[0] == "x" and len(said) > 1:
-        return chr(int(said[1:], 16))
-    return chr(int(said, 8)) if said[0] in "01234567" else _ESCAPES.get(said, said)
+def of_record(text: str) -> Fields:
+    """The fields of a record that has no NULL: https://www.postgresql.org/docs/current/rowtypes.html#ROWTYPES-IO-SYNTAX"""
+    found, at = [], 1
+    while at < len(text):
+        match = _FIELD.match(text, at)
+        if match is None:
+            raise ValueError("this is not a record")
+        found.append(match[2] if match[1] is None else _DOUBLED.sub(lambda one: one[1] or '"', match[1]))
+        at = match.end() + 1
+    return tuple(found)
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -22,10 +21,10 @@ from tabsync.backups.restore.rows.shape import shape_of
 from tabsync.copies.row_text import BATCH, ask, read_lines
 from tabsync.kernel.errors import Refused, words_of
 
-_SLICE = 8_192
-"""Blocks that one statement reads, 64 MB: so often a person sees that it goes on. Of a very large table more."""
+_SLICE = 32_768
+"""Blocks that one statement reads, 256 MB: so often a person sees that it goes on. Of a very large table more."""
 _MOST_SLICES = 64
-_ROWS_IN_BUCKET = 4_096
+_ROWS_IN_BUCKET = 512
 _BLOCK = 8_192
 _ROW = 100  # bytes: only to choose how many buckets
 _MOST_BUCKETS = 65_536
@@ -108,7 +107,8 @@ def _compare(work: Work, done: Compared) -> None:
         side.allow()
     done.parts = tuple(_readable(work, done, side) for side in work.sides)
     blocks = max(sum(one.blocks for one in parts) for parts in done.parts)
-    done.hashing = hashing = Hashing(pair, _buckets_for(blocks))
+    encodings = {side.connection.info.parameter_status("server_encoding") for side in work.sides}
+    done.hashing = hashing = Hashing(pair, _buckets_for(blocks), recode=len(encodings) > 1)
     new, old = sums = at_once(work, lambda side: _sums(work, side, hashing, done.parts[side is work.old]))
     done.new, done.old = (sum(one[0] for one in found.values()) for found in sums)
     differing = {bucket for bucket in new.keys() | old.keys() if new.get(bucket) != old.get(bucket)}
@@ -143,16 +143,16 @@ def _buckets_for(blocks: int) -> int:
     return min(_MOST_BUCKETS, 1 << max(wanted, 1).bit_length())
 
 
-def _sums(work: Work, side: Side, hashing: Hashing, parts: Sequence[Part]) -> dict[int, tuple[int, int, int]]:
+def _sums(work: Work, side: Side, hashing: Hashing, parts: Sequence[Part]) -> dict[int, tuple[int, int]]:
     """The digests of all buckets of one side, added up over its parts and their slices."""
-    total: dict[int, tuple[int, int, int]] = {}
+    total: dict[int, tuple[int, int]] = {}
     for part in parts:
         for first, end in _slices(part):
             side.allow()
             for row in ask(side.connection, hashing.sums(part, first, end)):
-                bucket, *given = (int(value or 0) for value in row)
-                count, one, two = total.get(bucket, (0, 0, 0))
-                total[bucket] = (count + given[0], one + given[1], two + given[2])
+                bucket, count, digest = (int(value or 0) for value in row)
+                before = total.get(bucket, (0, 0))
+                total[bucket] = (before[0] + count, before[1] + digest)
             work.read(side, ((part.blocks if end is None else end) - first) * _BLOCK)
     return total
 
@@ -178,7 +178,8 @@ def _check_files(side: Side, parts: Sequence[Part]) -> None:
 
 def _merge(work: Work, done: Compared, hashing: Hashing, differing: Sequence[int]) -> None:
     """Read the rows of the buckets that differ, and tell which they are."""
-    pair, unmatched = done.pair, _Unmatched(work.place) if done.pair.key and not done.pair.exact else None
+    unmatched = _Unmatched(work.place) if done.pair.key and not done.pair.exact else None
+    add = _Adding(done.found, hashing, work.samples, unmatched)
     with work.new.connection.cursor() as one, work.old.connection.cursor() as other:
         for side in work.sides:
             side.allow()
@@ -186,43 +187,54 @@ def _merge(work: Work, done: Compared, hashing: Hashing, differing: Sequence[int
         with one.copy(queries[0]) as new, other.copy(queries[1]) as old:
             streams = merge.buckets(_looked(new, work.look)), merge.buckets(_looked(old, work.look))
             for here, there in merge.side_by_side(*streams):
-                _add(done.found, here, there, keyed=bool(pair.key), keep=work.samples, unmatched=unmatched)
+                add.bucket(here, there)
     if unmatched is not None:
         _match(work, done, unmatched)
 
 
 def _looked(chunks: object, look: Callable[[], None]) -> Iterator[bytes]:
     for number, chunk in enumerate(chunks):  # type: ignore[arg-type, var-annotated]
-        if number % 10_000 == 0:
+        if number % 100 == 0:
             look()
         yield chunk
 
 
-def _add(
-    found: Found, here: list[bytes], there: list[bytes], *, keyed: bool, keep: int, unmatched: _Unmatched | None
-) -> None:
-    if not keyed:
-        mine, theirs = merge.as_wholes(here, there)
-        found.only_new += mine.total()
-        found.only_old += theirs.total()
-        _keep(found.first_new, mine, keep)
-        _keep(found.first_old, theirs, keep)
-        return
-    left, right, both = merge.by_key(here, there)
-    found.different += len(both)
-    _keep(found.first_different, both, keep)
-    if unmatched is not None:  # the same key may be written otherwise, in another bucket
-        unmatched.add(left, right)
-        return
-    found.only_new += len(left)
-    found.only_old += len(right)
-    _keep(found.first_new, left, keep)
-    _keep(found.first_old, right, keep)
+@dataclass(frozen=True, slots=True)
+class _Adding:
+    """Adds what is found in each bucket to what was found of the table. keep: how many keys of each kind."""
 
+    found: Found
+    hashing: Hashing
+    keep: int
+    unmatched: _Unmatched | None
 
-def _keep(kept: list[Fields], lines: Sequence[bytes] | Counter[bytes], keep: int) -> None:
-    if len(kept) < keep:
-        kept += [merge.fields(line) for line in sorted(lines)[: keep - len(kept)]]
+    def bucket(self, here: list[bytes], there: list[bytes]) -> None:
+        """The rows of a bucket on both sides."""
+        found = self.found
+        if not self.hashing.pair.key:
+            mine, theirs = merge.as_wholes(here, there)
+            found.only_new += mine.total()
+            found.only_old += theirs.total()
+            for kept, rows in ((found.first_new, mine), (found.first_old, theirs)):
+                kept += [(sha.decode(),) for sha in sorted(rows)[: self.keep - len(kept)]]
+            return
+        left, right, both = merge.by_key(here, there)
+        found.different += len(both)
+        self._keep(found.first_different, both)
+        if self.unmatched is not None:  # the same key may be written otherwise, in another bucket
+            self.unmatched.add(*([self._fields(one) for one in keys] for keys in (left, right)))
+            return
+        found.only_new += len(left)
+        found.only_old += len(right)
+        self._keep(found.first_new, left)
+        self._keep(found.first_old, right)
+
+    def _keep(self, kept: list[Fields], keys: Sequence[bytes]) -> None:
+        if len(kept) < self.keep:
+            kept += [self._fields(one) for one in sorted(keys)[: self.keep - len(kept)]]
+
+    def _fields(self, key: bytes) -> Fields:
+        return merge.fields(key, plain=self.hashing.plain_key)
 
 
 class _Unmatched:
@@ -234,12 +246,12 @@ class _Unmatched:
             path.unlink(missing_ok=True)
             path.touch(mode=0o600)
 
-    def add(self, new: Sequence[bytes], old: Sequence[bytes]) -> None:
+    def add(self, new: Sequence[Fields], old: Sequence[Fields]) -> None:
         """Note some."""
-        for path, lines in ((self.new, new), (self.old, old)):
-            if lines:
+        for path, keys in ((self.new, new), (self.old, old)):
+            if keys:
                 with path.open("a", encoding="ascii") as file:
-                    file.writelines(json.dumps(merge.fields(line)) + "\n" for line in lines)
+                    file.writelines(json.dumps(one) + "\n" for one in keys)
 
 
 def _match(work: Work, done: Compared, unmatched: _Unmatched) -> None:
