@@ -17,7 +17,8 @@ from tests.postgres.restore.compared import Site, compared, database, site
 
 _SHOP = """
 create table users (id int primary key, email text not null, password_hash text, seen timestamptz);
-create table orders (id bigint generated always as identity primary key, user_id int references users, total numeric(9,2));
+create table orders (
+  id bigint generated always as identity primary key, user_id int references users, total numeric(9,2));
 create table log (at timestamptz, line text);
 create view totals as select user_id, sum(total) as total from orders group by 1;
 insert into users select n, 'user' || n || '@example.com', 'hash' || n from generate_series(1, 50) n;

@@ -79,9 +79,9 @@ def fields(line: bytes, *, plain: bool) -> Fields:
 
 def of_record(text: str) -> Fields:
     """The fields of a record that has no NULL: https://www.postgresql.org/docs/current/rowtypes.html#ROWTYPES-IO-SYNTAX"""
-    found, at = [], 1
-    while at < len(text):
-        match = _FIELD.match(text, at)
+    found, at, end = [], 1, len(text) - 1
+    while at <= end:
+        match = _FIELD.match(text, at, end)
         if match is None:
             raise ValueError("this is not a record")
         found.append(match[2] if match[1] is None else _DOUBLED.sub(lambda one: one[1] or '"', match[1]))
