@@ -219,7 +219,7 @@ def test_every_type_from_15_to_18(databases: Databases, workspaces: Callable[...
             )
         ]
         for name in names:
-            connection.execute(f'update every set "{name}" = null where id = 1')  # type: ignore[arg-type]
+            connection.execute(f'update every set "{name}" = null where id = 1')
     table = compared(where, request).table("public.every")
     assert table["different"] == 1
     assert "samples" in table, table
@@ -241,8 +241,8 @@ def test_other_encodings(databases: Databases, workspaces: Callable[..., Workspa
     new, old = databases(17), databases(17)
     name = database(old)
     with psycopg.connect(new, autocommit=True) as connection:
-        connection.execute(f"drop database {name}")  # type: ignore[arg-type]
-        connection.execute(f"create database {name} template template0 encoding 'LATIN1' locale 'C'")  # type: ignore[arg-type]
+        connection.execute(f"drop database {name}")
+        connection.execute(f"create database {name} template template0 encoding 'LATIN1' locale 'C'")
     for conninfo in (new, old):
         fill(
             make_conninfo(conninfo, client_encoding="utf8"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 SQL = named(__package__, "tables.sql")
+T = TypeVar("T")
 NEW, OLD = "new", "old"
 
 _LOCK = 5_000
@@ -47,7 +49,6 @@ class Side:
     identity: Facts
     as_of: str
     until: float
-    _point: bool = field(default=False)
 
     def allow(self) -> None:
         """Let the next statements take as long as there is time. Raises OutOfTime when there is none."""
@@ -82,18 +83,12 @@ def looked_at(workspace: Workspace, databases: Mapping[str, str]) -> dict[str, F
     """Who the two are, by "new" and "old". Raises BadUsage when there is no such database, or both are one."""
     found: dict[str, Facts] = {}
     for word, database in databases.items():
-        if word not in workspace.secrets:
-            with workspace.connect("restore") as connection:
-                if not exists(connection, database):
-                    raise BadUsage(
-                        f"there is no database {quoted(database)} on this server",
-                        f"list them: psql -l; for another server: --{word}-server CONNECTION-STRING",
-                    )
-        connection, first = connect_to_look(conninfo_of(workspace, database, word), "restore", _LOOKING)
-        with connection, connection.transaction():
-            for statement in first:
-                connection.execute(statement)
-            found[word] = catalog.identity(connection)
+        if word not in workspace.secrets and not _asked(workspace.conninfo, partial(exists, database=database)):
+            raise BadUsage(
+                f"there is no database {quoted(database)} on this server",
+                f"list them: psql -l; for another server: --{word}-server CONNECTION-STRING",
+            )
+        found[word] = _asked(conninfo_of(workspace, database, word), catalog.identity)
     same = ("system_identifier", "database_oid", "database")
     here = [conninfo_of(workspace, databases[word], word) for word in (NEW, OLD)]
     known = found[NEW]["system_identifier"] is not None or (
@@ -102,6 +97,14 @@ def looked_at(workspace: Workspace, databases: Mapping[str, str]) -> dict[str, F
     if here[0] == here[1] or (known and all(found[NEW][one] == found[OLD][one] for one in same)):
         raise BadUsage("NEW and OLD are the same database", "name two: tabsync restore diff NEW OLD")
     return found
+
+
+def _asked(conninfo: str, question: Callable[[Connection], T]) -> T:
+    connection, first = connect_to_look(conninfo, "restore", _LOOKING)
+    with connection, connection.transaction():
+        for statement in first:
+            connection.execute(statement)
+        return question(connection)
 
 
 @contextmanager
