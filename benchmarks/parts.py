@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmarks.collector import measure_collector
+from benchmarks.difference import ROWS, measure_difference
 from benchmarks.history import SERIES, measure_history
 from benchmarks.measure import Figures, Measured, Series, blank, measure
 from benchmarks.objects import measure_objects
@@ -124,6 +125,11 @@ def _reading(bench: Bench) -> Section:
     return Section("Reading the audit log", f"{ENTRIES:,} entries in one partition, synchronous_commit off", found, [])
 
 
+def _difference(bench: Bench) -> Section:
+    found, runs = measure_difference(bench.home, bench.rounds, bench.say)
+    return Section("Two databases compared", f"{ROWS:,} rows of six columns, two databases of one server", found, runs)
+
+
 PARTS: dict[str, Callable[[Bench], Section]] = {
     "dumps": _dumps,
     "azurite": _away,
@@ -139,5 +145,6 @@ PARTS: dict[str, Callable[[Bench], Section]] = {
     "telling": _telling,
     "audit": _audit,
     "reading": _reading,
+    "difference": _difference,
 }
 """By the names that --only takes; in this order, since some use what those before left."""

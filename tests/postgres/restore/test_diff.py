@@ -51,7 +51,7 @@ def test_what_was_written_since_is_counted_and_shown(shop: Site) -> None:
     assert result.counts("public.orders") == (0, 2, 0, 200)
     assert result.counts("public.log") == (3, 0, 0, 30)
     old, new = database(shop.old), database(shop.new)
-    headline = f"3 TABLES DIFFER: 3 rows only in {new}, 3 rows only in {old}, 1 rows different; 1 SEQUENCE DIFFERS"
+    headline = f"3 TABLES DIFFER: 3 rows only in {new}, 3 rows only in {old}, 1 row different; 1 SEQUENCE DIFFERS"
     assert result.page.headline == headline
     assert result.page.exit_code is Exit.PROBLEM_FOUND
     kinds = {one["kind"]: one for one in result.table("public.users")["samples"]}

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tabsync.backups.restore.diff.merge import of_record
-from tabsync.backups.restore.diff.rows import Compared, Work, compare_rows
+from tabsync.backups.restore.diff.rows import compare_rows
 from tabsync.backups.restore.diff.sides import looked_at, opened
 from tabsync.backups.restore.diff.tables import paired, tables_of
+from tabsync.backups.restore.diff.work import Compared, Work
 from tabsync.postgres.catalog import Relation
 from tabsync.workspace import Workspace
 from tests.conftest import Databases
@@ -101,18 +102,18 @@ def test_rows_without_a_key(two: Two, new: list[Any], old: list[Any]) -> None:
 def test_a_record_is_read_as_postgresql_writes_it(two: Two, fields: list[str]) -> None:
     with psycopg.connect(two.new) as connection:
         marks = ", ".join(["%s::text"] * len(fields))
-        row = connection.execute(f"select row({marks})::text", fields).fetchone()  # type: ignore[arg-type]
+        row = connection.execute(f"select row({marks})::text", fields).fetchone()
     assert row is not None
     assert of_record(row[0]) == tuple(fields)
 
 
 def _set(conninfo: str, table: str, rows: list[tuple[Any, ...]]) -> None:
     with psycopg.connect(conninfo) as connection:
-        connection.execute(f"delete from {table}")  # type: ignore[arg-type]
+        connection.execute(f"delete from {table}")
         if rows:
             marks = ", ".join(["%s"] * len(rows[0]))
             statement = f"insert into {table} values ({marks})"
-            connection.cursor().executemany(statement, rows)  # type: ignore[arg-type]
+            connection.cursor().executemany(statement, rows)
 
 
 def _compared(two: Two, table: str) -> Compared:

@@ -67,9 +67,9 @@ def _headline(facts: Facts, called: Mapping[str, str]) -> str:
     parts = []
     if tables:
         total = {what: sum(one.get(what, 0) for one in tables) for what in ("only_new", "only_old", "different")}
-        counts = [f"{total['only_new']:,} rows only in {called['new']}"] if total["only_new"] else []
-        counts += [f"{total['only_old']:,} rows only in {called['old']}"] if total["only_old"] else []
-        counts += [f"{total['different']:,} rows different"] if total["different"] else []
+        counts = [f"{_many(total['only_new'], 'row')} only in {called['new']}"] if total["only_new"] else []
+        counts += [f"{_many(total['only_old'], 'row')} only in {called['old']}"] if total["only_old"] else []
+        counts += [f"{_many(total['different'], 'row')} different"] if total["different"] else []
         parts.append(f"{_many(len(tables), 'TABLE')} {_differ(len(tables))}: {', '.join(counts) or 'no rows'}")
     if facts["objects"]:
         parts.append(f"{_many(len(facts['objects']), 'OBJECT')} {_differ(len(facts['objects']))}")

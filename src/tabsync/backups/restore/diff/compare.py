@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from tabsync.backups.restore.diff import objects, tables
-from tabsync.backups.restore.diff.rows import Compared, Unknown, Work, at_once, compare_rows
+from tabsync.backups.restore.diff.rows import compare_rows
 from tabsync.backups.restore.diff.samples import samples_of
 from tabsync.backups.restore.diff.sides import SQL, OutOfTime, Side, opened
 from tabsync.backups.restore.diff.tables import Table
+from tabsync.backups.restore.diff.work import Compared, Unknown, Work, at_once
 from tabsync.backups.restore.rows.roles import secret_columns
 from tabsync.kernel.errors import BadUsage, Refused, words_of
 from tabsync.kernel.step import Facts

@@ -38,7 +38,10 @@ def plan_compare_databases(
     """
     if not rows and only:
         raise BadUsage("--table can't be used with --no-rows", "give one of the two")
-    who = looked_at(workspace, {NEW: new, OLD: old})
+    who = {
+        word: facts | {"elsewhere": word in workspace.secrets}
+        for word, facts in looked_at(workspace, {NEW: new, OLD: old}).items()
+    }
     scratch = f"diff-{compact(now())}-{secrets.token_hex(2)}"
     step = Step(
         "diff",
@@ -54,8 +57,8 @@ def plan_compare_databases(
             samples=samples,
             timeout=timeout,
         ),
-        "in each, begin isolation level repeatable read read only; definitions from pg_catalog"
-        + ("; count(*) and SHA-256 of rows, by table" if rows else ""),
+        "in both: begin isolation level repeatable read read only; definitions from pg_catalog"
+        + ("\nof each table that both have: count(*) and sums over the SHA-256 of its rows" if rows else ""),
     )
     return Plan("restore diff", f"Compare {quoted(new)} with {quoted(old)}", (step,)), scratch
 
@@ -63,7 +66,7 @@ def plan_compare_databases(
 def command_for_rows(workspace: Workspace, arguments: Facts, table: Facts) -> str:
     """How the rows of a table that are only in OLD get into NEW, for a person. arguments: the step's."""
     new, old = arguments[NEW]["database"], arguments[OLD]["database"]
-    if workspace.secrets.keys() & {NEW, OLD}:
+    if arguments[NEW]["elsewhere"] or arguments[OLD]["elsewhere"]:
         return f"restore rows takes rows from a database of the same server: first copy {quoted(old)} to that of {new}"
     target = without_secrets(without_defences(workspace.conninfo_to(new)))
     words = ["tabsync", "restore", "rows", "--database", target, "--from", old, "--table", table["table"]]

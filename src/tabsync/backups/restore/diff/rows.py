@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TypeVar
+from dataclasses import dataclass
 
 import psycopg
 
 from tabsync.backups.restore.diff import merge
-from tabsync.backups.restore.diff.digest import Hashing, by_key
+from tabsync.backups.restore.diff.digest import Hashing
 from tabsync.backups.restore.diff.merge import Fields, Found
 from tabsync.backups.restore.diff.sides import SQL, OutOfTime, Side
 from tabsync.backups.restore.diff.tables import Pair, Part, parts_of
-from tabsync.backups.restore.rows.shape import shape_of
-from tabsync.copies.row_text import BATCH, ask, read_lines
+from tabsync.backups.restore.diff.unmatched import Unmatched, match
+from tabsync.backups.restore.diff.work import Compared, Unknown, Work, at_once
+from tabsync.copies.row_text import ask
 from tabsync.kernel.errors import Refused, words_of
 
 _SLICE = 32_768
@@ -28,58 +25,6 @@ _ROWS_IN_BUCKET = 512
 _BLOCK = 8_192
 _ROW = 100  # bytes: only to choose how many buckets
 _MOST_BUCKETS = 65_536
-_LOOK = 0.2  # seconds between two reports of progress
-
-T = TypeVar("T")
-Ticks = Callable[[Side, int], None]
-
-
-class Unknown(Exception):
-    """The rows of a table can't be compared; its text says why."""
-
-
-@dataclass(slots=True)
-class Compared:
-    """What came of a table. new, old: its rows; reason: why it is unknown, "" where it isn't."""
-
-    pair: Pair
-    new: int = 0
-    old: int = 0
-    found: Found = field(default_factory=Found)
-    reason: str = ""
-    hashing: Hashing | None = None
-    parts: tuple[list[Part], ...] = ([], [])
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def same(self) -> int:
-        """Rows that both have."""
-        return self.new - self.found.only_new - self.found.different
-
-    @property
-    def is_same(self) -> bool:
-        """Whether all of them are."""
-        return not (self.reason or self.found.only_new or self.found.only_old or self.found.different)
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a comparison of rows works with. samples: how many keys of each kind are kept; place: for files of ours.
-
-    read: told how many bytes of a side were read; look: called now and then while the servers work.
-    """
-
-    new: Side
-    old: Side
-    samples: int
-    place: Path
-    read: Ticks
-    look: Callable[[], None]
-
-    @property
-    def sides(self) -> tuple[Side, Side]:
-        """Both."""
-        return self.new, self.old
 
 
 def compare_rows(work: Work, pair: Pair) -> Compared:
@@ -178,7 +123,7 @@ def _check_files(side: Side, parts: Sequence[Part]) -> None:
 
 def _merge(work: Work, done: Compared, hashing: Hashing, differing: Sequence[int]) -> None:
     """Read the rows of the buckets that differ, and tell which they are."""
-    unmatched = _Unmatched(work.place) if done.pair.key and not done.pair.exact else None
+    unmatched = Unmatched(work.place) if done.pair.key and not done.pair.exact else None
     add = _Adding(done.found, hashing, work.samples, unmatched)
     with work.new.connection.cursor() as one, work.old.connection.cursor() as other:
         for side in work.sides:
@@ -189,7 +134,7 @@ def _merge(work: Work, done: Compared, hashing: Hashing, differing: Sequence[int
             for here, there in merge.side_by_side(*streams):
                 add.bucket(here, there)
     if unmatched is not None:
-        _match(work, done, unmatched)
+        match(work, done, unmatched)
 
 
 def _looked(chunks: object, look: Callable[[], None]) -> Iterator[bytes]:
@@ -206,7 +151,7 @@ class _Adding:
     found: Found
     hashing: Hashing
     keep: int
-    unmatched: _Unmatched | None
+    unmatched: Unmatched | None
 
     def bucket(self, here: list[bytes], there: list[bytes]) -> None:
         """The rows of a bucket on both sides."""
@@ -235,104 +180,3 @@ class _Adding:
 
     def _fields(self, key: bytes) -> Fields:
         return merge.fields(key, plain=self.hashing.plain_key)
-
-
-class _Unmatched:
-    """Keys that are only on one side as text, on disk: there may be many, and both sessions are busy meanwhile."""
-
-    def __init__(self, place: Path) -> None:
-        self.new, self.old = place / "only-new.jsonl", place / "only-old.jsonl"
-        for path in (self.new, self.old):
-            path.unlink(missing_ok=True)
-            path.touch(mode=0o600)
-
-    def add(self, new: Sequence[Fields], old: Sequence[Fields]) -> None:
-        """Note some."""
-        for path, keys in ((self.new, new), (self.old, old)):
-            if keys:
-                with path.open("a", encoding="ascii") as file:
-                    file.writelines(json.dumps(one) + "\n" for one in keys)
-
-
-def _match(work: Work, done: Compared, unmatched: _Unmatched) -> None:
-    """Look the keys that are on one side only up on the other, by the operators of its index: 1.0 finds 1.00."""
-    pair, found = done.pair, done.found
-    sides = (
-        (unmatched.new, work.old, done.parts[1], found.first_new),
-        (unmatched.old, work.new, done.parts[0], found.first_old),
-    )
-    alone = [path.stat().st_size > 0 for path in (unmatched.new, unmatched.old)]
-    may = all(alone) and pair.look_up
-    if all(alone) and not pair.look_up:
-        done.notes.append("keys were only compared as text: reading a value of their type could run the owner's code")
-    matched, left = [], []
-    for path, other, parts, kept in sides:
-        here, gone = 0, 0
-        for keys in _batches(path):
-            there = _there(work, pair, other, parts, keys) if may else set[int]()
-            here += len(there)
-            gone += len(keys) - len(there)
-            rest = [key for number, key in enumerate(keys, start=1) if number not in there]
-            kept += rest[: work.samples - len(kept)]
-            if path == unmatched.new:
-                both = [key for number, key in enumerate(keys, start=1) if number in there]
-                found.first_different += both[: max(0, work.samples - len(found.first_different))]
-            work.look()
-        matched.append(here)
-        left.append(gone)
-    if matched[0] != matched[1]:
-        raise Unknown("the two sides do not agree on which keys are equal: their collations differ")
-    found.different += matched[0]
-    found.only_new, found.only_old = left
-
-
-def _there(work: Work, pair: Pair, side: Side, parts: Sequence[Part], keys: Sequence[Fields]) -> set[int]:
-    """Which keys, by number from 1, the table of a side has."""
-    there: set[int] = set()
-    types, equal, order = key_types(side, pair, work)
-    side.allow()
-    for part in parts:
-        query = by_key(part, (), types, equal, key=order)
-        at = [pair.key.index(name) for name in order]
-        rows = ask(side.connection, query, *([key[one] for key in keys] for one in at))
-        there.update(int(row[0] or 0) for row in rows)
-    return there
-
-
-def key_types(side: Side, pair: Pair, work: Work) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
-    """The types of a side's key, behind domains, its operators and its columns, all in the order of its index."""
-    table = pair.new if side is work.new else pair.old
-    key, shape = pair.key_of(table), shape_of(side.connection, table.relation)
-    if shape is None:
-        raise Unknown(f"{table.relation} was dropped in {side.word.upper()} meanwhile")
-    return [shape.column(name).bare for name in key.names], key.equal, key.names
-
-
-def _batches(path: Path) -> Iterator[list[Fields]]:
-    batch: list[Fields] = []
-    for line in read_lines(path):
-        batch.append(tuple(line))
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def at_once(work: Work, task: Callable[[Side], T]) -> tuple[T, T]:
-    """Do something on both sides at the same time, looking around meanwhile. An error of one ends the other."""
-    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="diff") as pool:
-        running = [pool.submit(task, one) for one in work.sides]
-        try:
-            going = set(running)
-            while going:
-                ended, going = wait(going, timeout=_LOOK, return_when=FIRST_COMPLETED)
-                for one in ended:
-                    one.result()
-                work.look()
-        except BaseException:
-            for side, one in zip(work.sides, running, strict=True):
-                if not one.done():
-                    side.cancel()
-            raise
-        return running[0].result(), running[1].result()

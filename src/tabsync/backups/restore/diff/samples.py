@@ -8,8 +8,9 @@ from typing import TypeAlias
 
 from tabsync.backups.restore.diff.digest import SHOWN, by_key, by_sha
 from tabsync.backups.restore.diff.merge import Fields
-from tabsync.backups.restore.diff.rows import Compared, Work, key_types
 from tabsync.backups.restore.diff.sides import NEW, OLD, Side
+from tabsync.backups.restore.diff.unmatched import key_types
+from tabsync.backups.restore.diff.work import Compared, Work
 from tabsync.copies.row_text import ask
 from tabsync.kernel.step import Facts
 

@@ -128,6 +128,10 @@ def opened(workspace: Workspace, expected: Mapping[str, Facts], seconds: float) 
 
 @contextmanager
 def _side(workspace: Workspace, word: str, expected: Facts, until: float) -> Iterator[Side]:
+    if expected.get("elsewhere") and word not in workspace.secrets:
+        raise Refused(
+            f"the connection string of the server of {word.upper()} is not kept with the plan", "run the command again"
+        )
     connection, first = connect_to_look(conninfo_of(workspace, expected["database"], word), "restore", _LOOKING)
     with connection:
         connection.prepare_threshold = None  # a pooler would give what is prepared to another session
