@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from pathlib import Path
+from statistics import median
 
 from tests.servers import running_server
 
@@ -38,7 +39,7 @@ _CHANGE = (
 )
 
 
-def measure_difference(home: Path, rounds: int, say: Say) -> tuple[list[Measured], list[Series]]:
+def measure_difference(home: Path, rounds: int, say: Say) -> tuple[list[Measured], list[Series], list[str]]:
     """Two copies on one server: the same, and with some rows changed; turn by turn with COPY, sort by key and diff."""
     with running_server("difference", shared_buffers="512MB", max_wal_size="8GB") as server:
         say(f"{ROWS:,} rows, twice")
@@ -60,7 +61,16 @@ def measure_difference(home: Path, rounds: int, say: Say) -> tuple[list[Measured
         ),
         Measured("The same, against both tables sorted by COPY, and diff", changed.typical / peer.typical, 1.0),
     ]
-    return found, [same, changed, peer]
+    lines = ["| Run | Processor time of the server, both sides |", "|---|---:|"]
+    lines += [f"| `{one.name}` | {median(one.cpu):.1f} s |" for one in (same, changed, peer)]
+    return found, [same, changed, peer], lines
+
+
+def _worked(server: Server) -> float:
+    """Seconds of processor time of all sessions that have ended."""
+    postmaster = (server.data / "postmaster.pid").read_text().split()[0]
+    fields = Path(f"/proc/{postmaster}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
 
 _PEER = "psql: copy (... order by id) of both, diff"
@@ -86,10 +96,12 @@ def _ours(server: Server, home: Path, new: str, series: Series, expected: dict[s
     place.mkdir(parents=True, exist_ok=True)
     config = place / "tabsync.toml"
     config.write_text(f'database = "{server.conninfo("old")}"\nstore = "{place}/store"\nhome = "{place}/state"\n')
-    begun = time.perf_counter()
+    begun, worked = time.perf_counter(), _worked(server)
     argv = [str(TABSYNC), "restore", "diff", new, "old", "--config", str(config), "--json"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     series.seconds.append(time.perf_counter() - begun)
+    time.sleep(1)  # until the server has seen its sessions end
+    series.cpu.append(_worked(server) - worked)
     table = json.loads(done.stdout)["tables"][0]
     if any(table[kind] != expected.get(kind, 0) for kind in _CHANGES):
         raise SystemExit(f"restore diff found something else: {done.stdout}")
@@ -100,7 +112,7 @@ def _peer(server: Server, home: Path, series: Series) -> None:
     psql = str(server.installation.program("psql"))
     copy = "copy (select * from public.orders order by id) to stdout"
     files = [home / "difference" / f"{name}.txt" for name in ("changed", "old")]
-    begun = time.perf_counter()
+    begun, worked = time.perf_counter(), _worked(server)
     running = []
     for path in files:
         env = {**os.environ, **libpq_environment(server.conninfo(path.stem))}
@@ -110,6 +122,8 @@ def _peer(server: Server, home: Path, series: Series) -> None:
         raise SystemExit("psql failed")
     done = subprocess.run(["diff", *map(str, files)], stdout=subprocess.DEVNULL, check=False)
     series.seconds.append(time.perf_counter() - begun)
+    time.sleep(1)
+    series.cpu.append(_worked(server) - worked)
     if done.returncode != 1:
         raise SystemExit("diff failed")
     for path in files:

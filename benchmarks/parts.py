@@ -126,8 +126,9 @@ def _reading(bench: Bench) -> Section:
 
 
 def _difference(bench: Bench) -> Section:
-    found, runs = measure_difference(bench.home, bench.rounds, bench.say)
-    return Section("Two databases compared", f"{ROWS:,} rows of six columns, two databases of one server", found, runs)
+    found, runs, lines = measure_difference(bench.home, bench.rounds, bench.say)
+    what = f"{ROWS:,} rows of six columns, two databases of one server"
+    return Section("Two databases compared", what, found, runs, lines)
 
 
 PARTS: dict[str, Callable[[Bench], Section]] = {
