@@ -127,9 +127,8 @@ def _restores(workspace: Workspace, damage: Callable[[], None]) -> Iterator[str]
     made = carried_out(workspace, plan_restore_new(workspace))
     assert made.results["verify"]["rows"] == 100
     yield "restore diff"
-    asked = plan_diff(
-        workspace, Diff(made.results["verify"]["database"], conninfo_to_dict(workspace.conninfo)["dbname"])
-    )
+    old = str(conninfo_to_dict(workspace.conninfo)["dbname"])
+    asked = plan_diff(workspace, Diff(made.results["verify"]["database"], old))
     found = carried_out(workspace, asked.plan).results["diff"]
     assert (found["tables"], found["objects"], found["sequences"], found["same_rows"]) == ([], [], [], 100)
     yield "restore tables"

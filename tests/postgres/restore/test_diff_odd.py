@@ -162,6 +162,13 @@ _GERMAN = "create collation german (provider = icu, locale = 'de');"
             id="odd names",
         ),
         pytest.param(
+            "create table t (id int primary key, v float8); insert into t values (1, 'NaN'), (2, 0)",
+            "",
+            "update t set v = 'inf'::float8 - 'inf' where id = 1; update t set v = '-0' where id = 2",
+            (0, 0, 1, 1),
+            id="a NaN that is stored otherwise, and -0, which is written otherwise",
+        ),
+        pytest.param(
             "create table t (); insert into t default values; insert into t default values",
             "",
             "",
