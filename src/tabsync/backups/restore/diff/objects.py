@@ -55,13 +55,9 @@ def objects_of(side: Side) -> Known:
         if name in _NOT_OBJECTS:
             continue
         side.allow()
-        for kind, schema, called, of, text in side.connection.execute(query, {}):
-            whole = str(Relation(schema, called)) if kind in _NAMED_BY_TWO else called
-            found[kind, whole] = Definition(of, text or "")
+        for kind, called, of, text in side.connection.execute(query, {}):
+            found[kind, called] = Definition(of, text or "")
     return found
-
-
-_NAMED_BY_TWO = (*_TABLES, "sequence", "statistics")
 
 
 def differences(

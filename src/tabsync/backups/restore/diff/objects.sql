@@ -1,20 +1,21 @@
 -- name: schemas
--- Objects of a database, each as (kind, schema, name, the table that it belongs to, definition). Names and definitions are
+-- Objects of a database, each as (kind, name, the table that it belongs to, definition). Names and definitions are
 -- PostgreSQL's own words under a search_path of pg_catalog alone, so that they are the same on every server.
-select 'schema', '', n.nspname::text, '', ''
+select 'schema', n.nspname::text, '', ''
   from pg_namespace n
  where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
    and not exists (select from pg_depend d
                     where d.classid = 'pg_namespace'::regclass and d.objid = n.oid and d.deptype = 'e')
 
 -- name: extensions
-select 'extension', '', e.extname::text, '', format('version %%s in schema %%s', e.extversion, e.extnamespace::regnamespace)
+-- By version: what they consist of comes with it.
+select 'extension', e.extname::text, '', format('version %%s in schema %%s', e.extversion, e.extnamespace::regnamespace)
   from pg_extension e
 
 -- name: tables
 -- Tables, foreign tables, views and materialized views, without their columns.
 select case c.relkind when 'f' then 'foreign table' when 'v' then 'view' when 'm' then 'materialized view' else 'table' end,
-       n.nspname::text, c.relname::text, '',
+       c.oid::regclass::text, '',
        concat_ws(E'\n',
          case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
          case when c.relpersistence = 'u' then 'unlogged' end,
@@ -40,7 +41,7 @@ select case c.relkind when 'f' then 'foreign table' when 'v' then 'view' when 'm
 
 -- name: columns
 -- Of views too: their names and types are what an application sees.
-select 'column', n.nspname::text, format('%%s.%%I', c.oid::regclass, a.attname),
+select 'column', format('%%s.%%I', c.oid::regclass, a.attname),
        c.oid::regclass::text,
        concat_ws(' ', format_type(a.atttypid, a.atttypmod),
          case when a.attcollation <> t.typcollation then 'collate ' || a.attcollation::regcollation end,
@@ -61,7 +62,7 @@ select 'column', n.nspname::text, format('%%s.%%I', c.oid::regclass, a.attname),
 
 -- name: indexes
 -- Those of constraints come with these; those of partitions with the index of the whole table.
-select 'index', n.nspname::text, format('%%I.%%I', n.nspname, i.relname), x.indrelid::regclass::text,
+select 'index', format('%%I.%%I', n.nspname, i.relname), x.indrelid::regclass::text,
        concat_ws(' ', pg_get_indexdef(x.indexrelid),
          case when not x.indisvalid then 'INVALID' end, case when x.indisclustered then 'clustered on' end,
          case when x.indisreplident then 'replica identity' end)
@@ -76,7 +77,7 @@ select 'index', n.nspname::text, format('%%I.%%I', n.nspname, i.relname), x.indr
 
 -- name: constraints
 -- Without NOT NULL, which stands with the column: before PostgreSQL 18 it is no constraint.
-select 'constraint', n.nspname::text, format('%%s.%%I', k.conrelid::regclass, k.conname), k.conrelid::regclass::text,
+select 'constraint', format('%%s.%%I', k.conrelid::regclass, k.conname), k.conrelid::regclass::text,
        concat_ws(' ', pg_get_constraintdef(k.oid),
          -- before 18, the definition itself says NOT VALID, and for partitions nothing
          case when not k.convalidated and pg_get_constraintdef(k.oid) !~ 'NOT (VALID|ENFORCED)' then 'NOT VALID' end)
@@ -88,7 +89,8 @@ select 'constraint', n.nspname::text, format('%%s.%%I', k.conrelid::regclass, k.
    and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
 
 -- name: triggers
-select 'trigger', n.nspname::text, format('%%s.%%I', t.tgrelid::regclass, t.tgname), t.tgrelid::regclass::text,
+-- Without those of constraints, and those that partitions have from their table.
+select 'trigger', format('%%s.%%I', t.tgrelid::regclass, t.tgname), t.tgrelid::regclass::text,
        pg_get_triggerdef(t.oid) || case t.tgenabled when 'D' then ' DISABLED' when 'R' then ' ENABLE REPLICA'
                                                     when 'A' then ' ENABLE ALWAYS' else '' end
   from pg_trigger t
@@ -99,14 +101,16 @@ select 'trigger', n.nspname::text, format('%%s.%%I', t.tgrelid::regclass, t.tgna
    and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
 
 -- name: event_triggers
-select 'event trigger', '', e.evtname::text, '',
+-- Those of the database.
+select 'event trigger', e.evtname::text, '',
        format('on %%s%%s execute %%s %%s', e.evtevent, ' when tag in ' || e.evttags::text, e.evtfoid::regprocedure, e.evtenabled)
   from pg_event_trigger e
  where not exists (select from pg_depend d
                     where d.classid = 'pg_event_trigger'::regclass and d.objid = e.oid and d.deptype = 'e')
 
 -- name: rules
-select 'rule', n.nspname::text, format('%%s.%%I', r.ev_class::regclass, r.rulename), r.ev_class::regclass::text,
+-- Without those that make a view.
+select 'rule', format('%%s.%%I', r.ev_class::regclass, r.rulename), r.ev_class::regclass::text,
        pg_get_ruledef(r.oid) || case when r.ev_enabled <> 'O' then ' ENABLED ' || r.ev_enabled::text else '' end
   from pg_rewrite r
   join pg_class c on c.oid = r.ev_class
@@ -115,7 +119,8 @@ select 'rule', n.nspname::text, format('%%s.%%I', r.ev_class::regclass, r.rulena
    and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
 
 -- name: policies
-select 'policy', n.nspname::text, format('%%s.%%I', p.polrelid::regclass, p.polname), p.polrelid::regclass::text,
+-- Whether they apply stands with the table.
+select 'policy', format('%%s.%%I', p.polrelid::regclass, p.polname), p.polrelid::regclass::text,
        concat_ws(' ', case when p.polpermissive then 'permissive' else 'restrictive' end,
          case p.polcmd when 'r' then 'for select' when 'a' then 'for insert' when 'w' then 'for update'
                        when 'd' then 'for delete' else 'for all' end,
@@ -129,8 +134,9 @@ select 'policy', n.nspname::text, format('%%s.%%I', p.polrelid::regclass, p.poln
  where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 
 -- name: functions
+-- An aggregate has no statement that makes it, so it is described by what it consists of.
 select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end,
-       n.nspname::text, p.oid::regprocedure::text, '',
+       p.oid::regprocedure::text, '',
        case p.prokind when 'a'
          then (select format('sfunc %%s stype %%s final %%s init %%s kind %%s sort %%s', a.aggtransfn::regprocedure,
                              format_type(a.aggtranstype, null), a.aggfinalfn::regproc, a.agginitval, a.aggkind,
@@ -144,7 +150,7 @@ select case p.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else '
 
 -- name: types
 -- Enums, domains, composite types, ranges and base types; not what comes with a table or is an array.
-select case t.typtype when 'e' then 'enum' when 'd' then 'domain' else 'type' end, n.nspname::text, format_type(t.oid, null), '',
+select case t.typtype when 'e' then 'enum' when 'd' then 'domain' else 'type' end, format_type(t.oid, null), '',
        case t.typtype
          when 'e' then (select string_agg(quote_literal(e.enumlabel), ', ' order by e.enumsortorder)
                           from pg_enum e where e.enumtypid = t.oid)
@@ -167,7 +173,8 @@ select case t.typtype when 'e' then 'enum' when 'd' then 'domain' else 'type' en
    and not exists (select from pg_depend d where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e')
 
 -- name: sequences
-select 'sequence', n.nspname::text, c.relname::text, '',
+-- How they count; how far they are is below.
+select 'sequence', c.oid::regclass::text, '',
        concat_ws(' ', format('%%s start %%s increment %%s from %%s to %%s cache %%s', format_type(s.seqtypid, null), s.seqstart,
                              s.seqincrement, s.seqmin, s.seqmax, s.seqcache),
          case when s.seqcycle then 'cycle' end,
@@ -182,7 +189,8 @@ select 'sequence', n.nspname::text, c.relname::text, '',
    and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
 
 -- name: statistics
-select 'statistics', n.nspname::text, s.stxname::text, s.stxrelid::regclass::text, pg_get_statisticsobjdef(s.oid)
+-- Extended ones, for the planner.
+select 'statistics', format('%%I.%%I', n.nspname, s.stxname), s.stxrelid::regclass::text, pg_get_statisticsobjdef(s.oid)
   from pg_statistic_ext s join pg_namespace n on n.oid = s.stxnamespace
  where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 
@@ -209,7 +217,7 @@ with objects(oid, class, kind, name, owner, acl, letter) as (
      and not exists (select from pg_type e where e.typarray = t.oid)
      and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
 )
-select 'privileges', '', format('%%s %%s', o.kind, o.name), case when o.kind = 'table' then o.name else '' end,
+select 'privileges', format('%%s %%s', o.kind, o.name), case when o.kind = 'table' then o.name else '' end,
        concat_ws('; ', 'owner ' || quote_ident(pg_get_userbyid(o.owner)),
          (select string_agg(one.text, '; ' order by one.text collate "C")
             from (select format('%%s: %%s', case x.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(x.grantee)) end,
@@ -227,7 +235,8 @@ select 'privileges', '', format('%%s %%s', o.kind, o.name), case when o.kind = '
  where not exists (select from pg_depend d where d.classid = o.class and d.objid = o.oid and d.deptype = 'e')
 
 -- name: column_privileges
-select 'privileges', '', format('column %%s.%%I', c.oid::regclass, a.attname), c.oid::regclass::text,
+-- Beside those of the table.
+select 'privileges', format('column %%s.%%I', c.oid::regclass, a.attname), c.oid::regclass::text,
        (select string_agg(format('%%s: %%s%%s', case x.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(x.grantee)) end,
                                  x.privilege_type, case when x.is_grantable then '*' else '' end), '; '
                           order by x.grantee <> 0, pg_get_userbyid(x.grantee) collate "C", x.privilege_type collate "C")
@@ -240,7 +249,8 @@ select 'privileges', '', format('column %%s.%%I', c.oid::regclass, a.attname), c
    and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
 
 -- name: default_privileges
-select 'default privileges', '', format('of %%I%%s for %%s', pg_get_userbyid(a.defaclrole), ' in schema ' || n.nspname, a.defaclobjtype),
+-- What objects get that are made later.
+select 'default privileges', format('of %%I%%s for %%s', pg_get_userbyid(a.defaclrole), ' in schema ' || n.nspname, a.defaclobjtype),
        '', (select string_agg(format('%%s: %%s%%s', case x.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(x.grantee)) end,
                                      x.privilege_type, case when x.is_grantable then '*' else '' end), '; '
                               order by x.grantee <> 0, pg_get_userbyid(x.grantee) collate "C", x.privilege_type collate "C")
@@ -249,7 +259,7 @@ select 'default privileges', '', format('of %%I%%s for %%s', pg_get_userbyid(a.d
 
 -- name: others
 -- Objects that are known by their name only.
-select i.type, '', i.identity, '', ''
+select i.type, i.identity, '', ''
   from (select 'pg_collation'::regclass, oid from pg_collation union all
         select 'pg_conversion'::regclass, oid from pg_conversion union all
         select 'pg_cast'::regclass, oid from pg_cast union all
@@ -268,7 +278,8 @@ select i.type, '', i.identity, '', ''
    and coalesce(i.schema, '') !~ '^pg_' and coalesce(i.schema, '') <> 'information_schema'
 
 -- name: comments
-select 'comment', '', format('%%s %%s', i.type, i.identity), '', c.description
+-- Of all objects.
+select 'comment', format('%%s %%s', i.type, i.identity), '', c.description
   from pg_description c
  cross join pg_identify_object(c.classoid, c.objoid, c.objsubid) i
  where c.objoid >= 16384

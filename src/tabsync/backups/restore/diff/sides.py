@@ -146,7 +146,7 @@ def _side(workspace: Workspace, word: str, expected: Facts, until: float) -> Ite
 
 def _begun(side: Side) -> str:
     """How the server hashes a text: the same on all of one byte order."""
-    row = side.connection.execute(SQL["snapshot"]).fetchone()
+    row = side.connection.execute(SQL["begun"]).fetchone()
     return str(row[1]) if row else ""
 
 

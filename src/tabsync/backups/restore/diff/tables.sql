@@ -70,7 +70,7 @@ select c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text, coalesc
  order by 2, 3
 
 -- name: file
--- The number of a table's file as of now, and whether its lock is held by us, which keeps it so.
+-- The number of a table's file as of now; our lock on it keeps it so.
 select coalesce(pg_relation_filenode(%(oid)s::bigint::oid)::bigint, 0)
 
 -- name: sizes
@@ -82,11 +82,13 @@ select c.oid::bigint, coalesce(sum(pg_relation_size(l.relid)), 0)::bigint
  group by c.oid
 
 -- name: large_objects
+-- How many there are: their data is not compared.
 select count(*) from pg_largeobject_metadata
 
--- name: snapshot
--- Begins to be: the first statement of a transaction takes its snapshot.
+-- name: begun
+-- Reading by ranges of blocks must not be switched off; and how this server hashes a text.
 select set_config('enable_tidscan', 'on', true), hashtextextended('tabsync' collate "C", 1)::text
 
 -- name: timeout
+-- For the transaction, since a pooler may give the session to others.
 select set_config('statement_timeout', %(milliseconds)s, true)
