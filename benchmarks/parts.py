@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmarks.collector import measure_collector
+from benchmarks.difference import ROWS, measure_difference
 from benchmarks.history import SERIES, measure_history
 from benchmarks.measure import Figures, Measured, Series, blank, measure
 from benchmarks.migrating import MANY, measure_migrating
@@ -128,6 +129,10 @@ def _reading(bench: Bench) -> Section:
 def _migrating(bench: Bench) -> Section:
     found, runs = measure_migrating(bench.home, bench.rounds, bench.say)
     return Section("Migrations", f"histories of {MANY}, with their files, in turns", found, runs)
+def _difference(bench: Bench) -> Section:
+    found, runs, lines = measure_difference(bench.home, bench.rounds, bench.say)
+    what = f"{ROWS:,} rows of six columns, two databases of one server"
+    return Section("Two databases compared", what, found, runs, lines)
 
 
 PARTS: dict[str, Callable[[Bench], Section]] = {
@@ -146,5 +151,6 @@ PARTS: dict[str, Callable[[Bench], Section]] = {
     "audit": _audit,
     "reading": _reading,
     "migrating": _migrating,
+    "difference": _difference,
 }
 """By the names that --only takes; in this order, since some use what those before left."""

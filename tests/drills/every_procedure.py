@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+from psycopg.conninfo import conninfo_to_dict
+
 from tabsync.backups.drill.drill import plan_drill
 from tabsync.backups.pitr.target import Target
+from tabsync.backups.procedures.diff import Diff, plan_diff
 from tabsync.backups.query import answered
 from tabsync.backups.restore.in_place import plan_restore_in_place, plan_undo_in_place
 from tabsync.backups.restore.new import plan_restore_new
@@ -123,13 +126,18 @@ def _restores(workspace: Workspace, damage: Callable[[], None]) -> Iterator[str]
     yield "restore new"
     made = carried_out(workspace, plan_restore_new(workspace))
     assert made.results["verify"]["rows"] == 100
+    yield "restore diff"
+    old = str(conninfo_to_dict(workspace.conninfo)["dbname"])
+    asked = plan_diff(workspace, Diff(made.results["verify"]["database"], old))
+    found = carried_out(workspace, asked.plan).results["diff"]
+    assert (found["tables"], found["objects"], found["sequences"], found["same_rows"]) == ([], [], [], 100)
     yield "restore tables"
     carried_out(workspace, plan_restore_tables(workspace, ["people", "orders"])[0])
     yield "restore rows"
     damage()
-    with compared(workspace, "people", "id < 5", with_dependents=True) as found:
-        assert found.total("missing") == 8
-        written = carried_out(workspace, plan_write_rows(workspace, found))
+    with compared(workspace, "people", "id < 5", with_dependents=True) as difference:
+        assert difference.total("missing") == 8
+        written = carried_out(workspace, plan_write_rows(workspace, difference))
     yield "restore rows --undo"
     carried_out(workspace, plan_undo_rows(workspace, written.run_id))
     yield "restore in-place"

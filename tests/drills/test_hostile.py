@@ -55,7 +55,7 @@ def test_every_setting_at_its_worst(
             session.execute(_DELETE)
 
     done = list(every_procedure(workspaces, conninfo, directory, damage))
-    assert len(done) == 25
+    assert len(done) == 26
 
 
 @pytest.mark.parametrize("own_server", OLDEST, indirect=True, ids=str)

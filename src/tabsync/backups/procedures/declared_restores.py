@@ -22,6 +22,22 @@ RESTORES: tuple[Procedure, ...] = (
         shows_failure=True,
     ),
     Procedure(
+        words="restore diff",
+        summary="Compare two databases: their objects, and which rows are only in one or different.",
+        example="tabsync restore diff shop_yesterday shop",
+        details=(
+            "For after restore new: it shows what was written into OLD since the backup, before anybody is switched "
+            "to NEW. Both are only read, each in one snapshot. Exit code 0: the same; 1: something is different or "
+            "unknown. Values of the manual's secret columns are not shown."
+        ),
+        request="tabsync.backups.procedures.diff:Diff",
+        takes="database dry-run json",
+        plan="tabsync.backups.procedures.diff:plan_diff",
+        show="tabsync.backups.procedures.diff:show_diff",
+        surfaces=ON_REQUEST,
+        needs="pg_read_all_data, in both databases",
+    ),
+    Procedure(
         words="restore tables",
         summary="Restore some tables. Includes the types, sequences, functions, indexes and triggers that they need.",
         example="tabsync restore tables users orders --from latest --into rescue",

@@ -1,0 +1,94 @@
+"""The objects of two databases by their definitions, as PostgreSQL writes them from its catalog: none is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tabsync.backups.restore.diff.sides import Side
+from tabsync.kernel.step import Facts
+from tabsync.postgres.catalog import Relation
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.queries import named
+
+SQL = named(__package__, "objects.sql")
+_NOT_OBJECTS = ("positions",)
+_TABLES = ("table", "foreign table", "view", "materialized view")
+
+Known: TypeAlias = dict[tuple[str, str], "Definition"]
+"""Objects by their kind and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """An object. of: the table that it belongs to, as the catalog names it, "" for none."""
+
+    of: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An object that is not the same. new, old: its definition, None where it isn't there."""
+
+    kind: str
+    name: str
+    new: str | None
+    old: str | None
+
+    @property
+    def state(self) -> str:
+        """Where it is: "new", "old" or "different"."""
+        return "old" if self.new is None else "new" if self.old is None else "different"
+
+    def to_json(self, *, definitions: bool) -> Facts:
+        """As a fact. definitions: also what it is defined as."""
+        found: Facts = {"kind": self.kind, "name": self.name, "state": self.state}
+        return found | ({"new": self.new, "old": self.old} if definitions else {})
+
+
+def objects_of(side: Side) -> Known:
+    """Every object of a database that is not PostgreSQL's own or an extension's."""
+    found: Known = {}
+    for name, query in SQL.items():
+        if name in _NOT_OBJECTS:
+            continue
+        side.allow()
+        for kind, called, of, text in side.connection.execute(query, {}):
+            found[kind, called] = Definition(of, text or "")
+    return found
+
+
+def differences(
+    new: Mapping[tuple[str, str], Definition], old: Mapping[tuple[str, str], Definition]
+) -> list[Difference]:
+    """What is not the same, by kind and name. What belongs to a table that only one has goes without saying."""
+    alone = {
+        name
+        for one, other in ((new, old), (old, new))
+        for kind, name in one
+        if kind in _TABLES and not any((which, name) in other for which in _TABLES)
+    }
+    found = []
+    for key in sorted(new.keys() | old.keys()):
+        here, there = new.get(key), old.get(key)
+        if here == there or (here or there or Definition("", "")).of in alone:
+            continue
+        found.append(Difference(*key, here.text if here else None, there.text if there else None))
+    return found
+
+
+def positions(connection: Connection) -> dict[Relation, str | None]:
+    """How far each sequence is that may be read; None: it was never used."""
+    rows = connection.execute(SQL["positions"], {})
+    return {Relation(schema, name): position for schema, name, may_read, position in rows if may_read}
+
+
+def moved(new: Mapping[Relation, str | None], old: Mapping[Relation, str | None]) -> list[Facts]:
+    """The sequences of both that are not equally far."""
+    return [
+        {"sequence": str(one), "new": new[one], "old": old[one]}
+        for one in sorted(new, key=str)
+        if one in old and new[one] != old[one]
+    ]
