@@ -15,10 +15,11 @@ from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.request import Option
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
+from tabsync.migrations.changes.judging import Found
 from tabsync.migrations.find import Tool, histories
 from tabsync.migrations.histories.history import History, Migration, State
 from tabsync.migrations.histories.table import locks
-from tabsync.migrations.there import Found, Seen, search_path, what_is_there
+from tabsync.migrations.there import Seen, lacking_of, left_of, search_path, what_is_there
 from tabsync.migrations.tools.prisma import LOCK
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.settings import Limits
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _LIMITS = Limits(lock_timeout=1_000, statement_timeout=10_000)
-_STATEMENT = 60  # characters of a statement
+_STATEMENT = 44  # characters of a statement
 _ERROR = 300  # characters of what a tool noted of an error
 _WITHOUT_FILES = "what is pending or was edited: give the files with --folder"
 
@@ -51,7 +52,7 @@ def look_status(workspace: Workspace, request: Status) -> Page:
             each.name: _seen(connection, tool, one, each, path) for tool, one in both for each in one.of(State.FAILED)
         }
     found = [one for _, one in both]
-    facts = {name: [asdict(one) | {"statement": one.statement.text} for one in each] for name, each in seen.items()}
+    facts = {name: [one.to_json() for one in each] for name, each in seen.items()}
     page = Page(
         "migration status", {"histories": [_json(one) for one in found], "failed": facts, "locks": holders, "odd": odd}
     )
@@ -112,16 +113,20 @@ def _show_statements(page: Page, failed: Migration, seen: list[Seen]) -> None:
     """What of it is there. Whether it ran in a transaction depends on the tool's version, so only the catalog tells."""
     if not seen:
         return
-    rows = [(str(one.statement.line), in_one_line(one.statement.text)[:_STATEMENT], one.found.value) for one in seen]
+    rows = [(str(one.statement.line), in_one_line(one.statement.text)[:_STATEMENT], _found(one)) for one in seen]
     page.table(("Line", f"Statement of {failed.name}", "In the database"), rows, right=("Line",))
-    kinds = {one.found for one in seen}
-    if kinds == {Found.ABSENT}:
+    if not left_of(seen):
         page.line(("nothing of it is there: it counts as rolled back", "strong"))
-    elif kinds == {Found.THERE}:
+    elif not lacking_of(seen):
         page.line(("all of it is there: it counts as applied", "strong"))
     else:
         count = sum(one.found is Found.THERE for one in seen)
         page.line((f"{count} of {len(seen)} statements are there: it is neither applied nor rolled back", "warning"))
+
+
+def _found(one: Seen) -> str:
+    """What of a statement is there, and why it can't be told."""
+    return f"{one.found.value}: {one.why}" if one.why and one.found is not Found.THERE else one.found.value
 
 
 def _when(text: str) -> str:
