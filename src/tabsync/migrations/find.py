@@ -37,7 +37,14 @@ TOOLS = (
         ("src/main/resources/db/migration", "db/migration", "sql"),
         script=flyway.script,
     ),
-    Tool("supabase", supabase.TABLE, supabase.history, ("supabase/migrations",), schema=supabase.SCHEMA),
+    Tool(
+        "supabase",
+        supabase.TABLE,
+        supabase.history,
+        ("supabase/migrations",),
+        schema=supabase.SCHEMA,
+        script=supabase.script,
+    ),
     Tool("plain", plain.TABLE, plain.history, ("db/migrations", "db/migrate", "migrations"), script=plain.script),
 )
 

@@ -31,8 +31,8 @@ _LIMITS = Limits(lock_timeout=1_000, statement_timeout=10_000)
 class Seen:
     """A statement, and what of it is there. why: it can't be told, or is only partly there.
 
-    left: something of it may be left; before: what is there may have been there before the migration; change: what the
-    statement changes, with the schemas in which its names are.
+    left: something of it may be left; before: what is there may have been there before the migration; present: all that
+    it makes is there just now; change: what the statement changes, with the schemas in which its names are.
     """
 
     statement: Statement
@@ -40,6 +40,7 @@ class Seen:
     why: str
     left: bool
     before: bool
+    present: bool
     change: Change
 
     def to_json(self) -> Facts:
@@ -73,7 +74,7 @@ def what_is_there(connection: Connection, script: str, path: Sequence[str]) -> l
     )
     verdicts = Judge(changes, looked_up(connection, things), tuple(path)).verdicts()
     return [
-        Seen(statement, verdict.found, verdict.why, verdict.left, verdict.before, one)
+        Seen(statement, verdict.found, verdict.why, verdict.left, verdict.before, verdict.present, one)
         for statement, one, verdict in zip(every, changes, verdicts, strict=True)
     ]
 

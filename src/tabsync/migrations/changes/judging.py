@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tabsync.migrations.changes.change import Change, Effect, Kind, Thing
@@ -31,13 +31,14 @@ class Found(StrEnum):
 class Verdict:
     """What of a statement is there. why: it can't be told, or is only partly there; left: something of it may be left.
 
-    before: what is there may have been there before the migration.
+    before: what is there may have been there before the migration; present: all that it makes is there just now.
     """
 
     found: Found
     why: str = ""
     left: bool = True
     before: bool = False
+    present: bool = False
 
 
 _BEFORE = "it may have been so before"
@@ -64,7 +65,11 @@ class Judge:
 
     def verdicts(self) -> list[Verdict]:
         """What of each statement is there."""
-        return [self._verdict(number) for number in range(1, len(self.changes) + 1)]
+        return [replace(self._verdict(one), present=self._present(one)) for one in range(1, len(self.changes) + 1)]
+
+    def _present(self, number: int) -> bool:
+        effects = self.changes[number - 1].effects
+        return bool(effects) and all(self._matches(one) is True for one in effects)
 
     def _possible(self) -> list[int]:
         """How many of the first statements may be done: 0 to all."""

@@ -56,8 +56,8 @@ def _routine(effect: Effect, look: Look, path: tuple[str, ...]) -> bool | None:
     kind, part = effect.thing.kind, effect.thing.part
     about = part if not kind.startswith("privilege") else json.loads(part)[2]
     every = json.loads(look.value or "[]")
-    mine = [one for one in every if _called(about, one["arguments"], path)]
-    if about and any(_called(about, one["arguments"], path) is None for one in every):
+    mine = [one for one in every if called(about, one["arguments"], path)]
+    if about and any(called(about, one["arguments"], path) is None for one in every):
         return None
     if kind == "function":
         return _defined(effect, mine)
@@ -71,7 +71,7 @@ def _routine(effect: Effect, look: Look, path: tuple[str, ...]) -> bool | None:
     return ([role, privilege] in mine[0]["privileges"]) is effect.there
 
 
-def _called(part: str, arguments: list[str], path: tuple[str, ...]) -> bool | None:
+def called(part: str, arguments: list[str], path: tuple[str, ...]) -> bool | None:
     """Whether a function has arguments of some types; without types any of its name."""
     if not part:
         return True

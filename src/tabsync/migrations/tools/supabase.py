@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from tabsync.migrations.histories.history import File, History, Migration, Order, State, with_files
+from tabsync.migrations.histories.script import script_at
 from tabsync.migrations.histories.table import read
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
@@ -31,6 +32,12 @@ def files(folder: Path) -> list[File]:
     """The migrations in a folder, by the number that their names begin with."""
     named = (_FILE.fullmatch(path.name) for path in sorted(folder.glob("*.sql")))
     return [File(one["version"], _place(one["version"])) for one in named if one]
+
+
+def script(folder: Path, name: str) -> str | None:
+    """The statements of a migration; None when its file is not there."""
+    named = ((path, _FILE.fullmatch(path.name)) for path in sorted(folder.glob("*.sql")))
+    return next((script_at(path) for path, one in named if one and one["version"] == name), None)
 
 
 def _place(name: str) -> Order:
