@@ -197,7 +197,7 @@ def test_a_deployment_that_runs_is_not_disturbed_and_a_plan_is_about_what_it_saw
         run(plan, workspace, workspace.journal(), approval="--yes").raise_if_failed()
     with psycopg.connect(history.conninfo, autocommit=True) as session:
         session.execute("create view of_others as select * from u")
-    with pytest.raises(Refused, match="something else depends on it: view public.of_others depends on"):
+    with pytest.raises(Refused, match=r"something else depends on it: view .*of_others depends on"):
         undone(workspace, history.folder)
     with pytest.raises(BadUsage, match="no history has a migration"):
         plan_undo(workspace, Undo("3_absent", history.folder))

@@ -84,7 +84,7 @@ def _repeated(connection: Connection, keeper: Keeper, acts: Sequence[Act], *, do
             keeper.back(mark)
             if number == _TRIES:
                 fact = f"another session holds a lock on what is to go, {_TRIES} times; {so_far}"
-                raise Refused(fact, "to see which: tabsync connections list") from None
+                raise Refused(fact, "to see which: tabsync connections show") from None
             time.sleep(_PAUSE)
         except psycopg.errors.DependentObjectsStillExist as error:
             what = in_one_line(error.diag.message_detail or error.diag.message_primary or "")

@@ -1,4 +1,4 @@
-"""What goes is kept first: a script for psql, which gives the values back where their table or column is there again."""
+"""What goes is kept first: a script for psql, which gives values back once their place is there again."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from tabsync.migrations.undo.data import Table
 from tabsync.migrations.undo.half import SQL
 from tabsync.postgres.connect import Connection
 
-_HEAD = f"""-- What `tabsync migration undo` took away. Once its tables and columns are there again, for the rows that are:
+_HEAD = f"""-- What `tabsync migration undo` took away. Once its tables and columns are there again:
 --   psql -X -v ON_ERROR_STOP=1 -f THIS_FILE
 -- These are people's data. tabsync deletes the file after {KEPT_DAYS} days.
 """
 _END = b"\\.\n"
 _WHOLE = sql.SQL("begin;\ncopy {} ({}) from stdin;\n")
 _COLUMN = sql.SQL(
-    "begin;\ncreate temp table tabsync_kept on commit drop as select {} from {} with no data;\ncopy tabsync_kept from stdin;\n"
+    "begin;\ncreate temp table tabsync_kept on commit drop as select {} from {} with no data;\n"
+    "copy tabsync_kept from stdin;\n"
 )
 _BACK = sql.SQL("update {} t set {} = k.{} from tabsync_kept k where {};\n")
 _ALONE = sql.SQL("create table {} as select {} from {} with no data;\ncopy {} from stdin;\n")

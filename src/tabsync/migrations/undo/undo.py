@@ -41,7 +41,7 @@ class Undo:
 
 
 def plan_undo(workspace: Workspace, request: Undo) -> Planned[Workspace]:
-    """Plan to take the half of a migration away. Raises BadUsage, Refused where it has not failed or something stays."""
+    """Plan to take half a migration away. Raises BadUsage, Refused where it has not failed or something stays."""
     path = search_path(workspace)
     with workspace.connect("migrations", LIMITS) as connection:
         check_primary(connection)
