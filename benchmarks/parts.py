@@ -129,6 +129,8 @@ def _reading(bench: Bench) -> Section:
 def _migrating(bench: Bench) -> Section:
     found, runs = measure_migrating(bench.home, bench.rounds, bench.say)
     return Section("Migrations", f"histories of {MANY}, with their files, in turns", found, runs)
+
+
 def _difference(bench: Bench) -> Section:
     found, runs, lines = measure_difference(bench.home, bench.rounds, bench.say)
     what = f"{ROWS:,} rows of six columns, two databases of one server"

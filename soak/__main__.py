@@ -11,6 +11,7 @@ from soak import (
     databases,
     gamedays,
     histories,
+    migrations,
     nights,
     noise,
     notify,
@@ -39,6 +40,7 @@ PARTS: Mapping[str, Callable[[Part, Say], None]] = {
     "gamedays": gamedays.run,
     "users": users.run,
     "audit": audit.run,
+    "migrations": migrations.run,
 }
 """Add a part: a module of this package with run(part, say), and its line here."""
 

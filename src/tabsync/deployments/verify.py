@@ -18,9 +18,10 @@ from tabsync.kernel.errors import FailedPartway, TabsyncError, words_of
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.step import Facts
 from tabsync.ledger.evidence import add_evidence
+from tabsync.migrations.changes.judging import Found
 from tabsync.migrations.find import Tool, histories
 from tabsync.migrations.histories.history import History, State
-from tabsync.migrations.there import Found, search_path, what_is_there
+from tabsync.migrations.there import search_path, what_is_there
 from tabsync.postgres.catalog import Relation, key_tables, prove_target, relation_named
 from tabsync.postgres.queries import named
 from tabsync.postgres.settings import Limits

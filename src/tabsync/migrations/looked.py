@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from tabsync.kernel.step import Facts
 from tabsync.migrations.drift import Drift
@@ -45,5 +45,6 @@ class Looked:
 
 def _statements(found: dict[str, list[Seen]]) -> dict[str, list[Facts]]:
     return {
-        name: [asdict(one) | {"statement": masked(one.statement.text)} for one in seen] for name, seen in found.items()
+        name: [one.to_json() | {"statement": masked(one.statement.text)} for one in seen]
+        for name, seen in found.items()
     }

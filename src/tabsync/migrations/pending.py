@@ -8,24 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
-from tabsync.migrations.effects import Effect, effects
+from tabsync.migrations.changes.change import Effect
+from tabsync.migrations.changes.judging import Found
 from tabsync.migrations.find import TOOLS, Tool
 from tabsync.migrations.histories.history import History, Migration, State
-from tabsync.migrations.histories.script import Statement, Token
-from tabsync.migrations.there import Found, Seen, what_is_there
+from tabsync.migrations.histories.script import Statement
+from tabsync.migrations.there import Seen, what_is_there
 from tabsync.postgres.connect import Connection
 
 _MOST = 3  # of a history: the first ones, one of which a deployment was at
 _LONGEST = 200_000  # characters of a file
-
-_ONCE = frozenset(
-    ("relation", "index", "type", "schema", "extension", "label", "column", "constraint", "trigger", "policy")
-    + ("function",)
-)
-"""Kinds of things that can't be created, or dropped, twice."""
 
 _CONTROL = ("begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release")
 
@@ -45,7 +39,7 @@ def with_begun(
         seen = without_notes(what_is_there(connection, script, path))
         if is_begun(seen, earlier):
             found[one.name] = seen
-        earlier += [effect for each in seen for effect in effects(each.statement)]
+        earlier += [effect for each in seen for effect in each.change.effects]
     return replace(history, migrations=tuple(_marked(one, found) for one in history.migrations)), found
 
 
@@ -53,9 +47,9 @@ def is_begun(seen: Sequence[Seen], earlier: Sequence[Effect] = ()) -> bool:
     """Whether a statement is there that would fail if it ran again. earlier: what comes before, and may undo it."""
     before = list(earlier)
     for one in seen:
-        mine = effects(one.statement)
-        is_there = one.found in (Found.THERE, Found.PARTLY) and not _passes_over(one.statement)
-        if is_there and any(effect.thing.kind in _ONCE and not _touched(effect, before) for effect in mine):
+        mine = one.change.effects
+        is_there = one.present or one.found in (Found.THERE, Found.PARTLY)
+        if is_there and any(effect.strict and not _touched(effect, before) for effect in mine):
             return True
         before += mine
     return False
@@ -75,13 +69,6 @@ def _is_note(one: Statement) -> bool:
 
 def _marked(one: Migration, found: dict[str, list[Seen]]) -> Migration:
     return replace(one, begun=True) if one.name in found else one
-
-
-def _passes_over(one: Statement) -> bool:
-    """Whether it does nothing, or the same again, where its thing is there already."""
-    words = [token.text if token.kind == "word" else "" for token in one.tokens]
-    pairs = set(pairwise(words))
-    return ("if", "exists") in pairs or ("if", "not") in pairs or Token("word", "replace") in one.tokens[:3]
 
 
 def _touched(effect: Effect, before: Sequence[Effect]) -> bool:

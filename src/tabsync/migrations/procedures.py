@@ -83,4 +83,21 @@ PROCEDURES: tuple[Procedure, ...] = (
         surfaces=ON_REQUEST,
         needs="the owner of the table of the history",
     ),
+    Procedure(
+        words="migration undo",
+        summary="Take away what a migration that failed has left, the last statement first.",
+        example="tabsync migration undo 20260301_add_tip --folder . --dry-run",
+        details=(
+            "For each statement of its SQL that is there, the statement that takes it away, with the rows or values "
+            "that it loses: these are kept first, as a script for psql, for 30 days. Never with CASCADE, and nothing "
+            "that was there before. What no statement takes away is named, and refused without "
+            "--only-what-can-be-undone: dropped things, changed rows, a new label of an enum: from a backup only."
+        ),
+        request="tabsync.migrations.undo.undo:Undo",
+        takes="database dry-run yes json",
+        plan="tabsync.migrations.undo.undo:plan_undo",
+        show="tabsync.migrations.undo.undo:show_undo",
+        surfaces=ON_REQUEST,
+        needs="the owner of what it has made",
+    ),
 )

@@ -6,7 +6,6 @@ https://www.prisma.io/docs/orm/prisma-migrate/workflows/patching-and-hotfixing
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +22,7 @@ from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.migrations.find import histories
 from tabsync.migrations.histories.history import History, State
 from tabsync.migrations.histories.table import columns_of
-from tabsync.migrations.there import Found, search_path, what_is_there
+from tabsync.migrations.there import lacking_of, left_of, search_path, what_is_there
 from tabsync.migrations.tools import prisma
 from tabsync.postgres.catalog import Relation, check_primary, identity, prove_target, relation_named
 from tabsync.postgres.connect import Connection
@@ -126,10 +125,8 @@ def unproven(connection: Connection, folder: Path, name: str, path: list[str], *
     script = prisma.script(folder, name)
     if script is None:
         return f"its file is not in {folder}"
-    seen = Counter(one.found for one in what_is_there(connection, script, path))
-    wanted = Found.THERE if applied else Found.ABSENT
-    others = [f"{count} {found.value}" for found, count in sorted(seen.items()) if found is not wanted]
-    return f"of its {seen.total()} statements are {', '.join(others)}" if others else ""
+    seen = what_is_there(connection, script, path)
+    return lacking_of(seen) if applied else left_of(seen)
 
 
 def _failed(connection: Connection, request: Resolve) -> History:

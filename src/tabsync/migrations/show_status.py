@@ -11,16 +11,17 @@ from tabsync.kernel.page import Page, Style
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
+from tabsync.migrations.changes.judging import Found
 from tabsync.migrations.drift import Drift
 from tabsync.migrations.histories.history import History, Migration, State
 from tabsync.migrations.histories.lock import are_gone
 from tabsync.migrations.histories.masked import masked
 from tabsync.migrations.looked import Looked
 from tabsync.migrations.pending import is_begun
-from tabsync.migrations.there import Found, Seen
+from tabsync.migrations.there import Seen, lacking_of, left_of
 from tabsync.migrations.tools import plain
 
-_STATEMENT = 60  # characters of a statement
+_STATEMENT = 44  # characters of a statement
 _ERROR = 300  # characters of what a tool noted of an error
 _NAME = 60
 _ROWS = 200  # of a table on the page; JSON has all of them
@@ -111,20 +112,24 @@ def _show_statements(page: Page, name: str, seen: list[Seen], *, pending: bool =
     if not seen:
         return
     rows = [
-        (str(one.statement.line), in_one_line(masked(one.statement.text))[:_STATEMENT], one.found.value) for one in seen
+        (str(one.statement.line), in_one_line(masked(one.statement.text))[:_STATEMENT], _found(one)) for one in seen
     ]
     heading = f"Statement of {in_one_line(name)[:_NAME]}"
     page.table(("Line", heading, "In the database"), rows[:_ROWS], right=("Line",))
-    kinds = {one.found for one in seen}
     count = sum(one.found is Found.THERE for one in seen)
     if pending:
         _say_begun(page, seen, count)
-    elif kinds == {Found.ABSENT}:
+    elif not left_of(seen):
         page.line(("nothing of it is there: it counts as rolled back", "strong"))
-    elif kinds == {Found.THERE}:
+    elif not lacking_of(seen):
         page.line(("all of it is there: it counts as applied", "strong"))
     else:
         page.line((f"{count} of {len(seen)} statements are there: it is neither applied nor rolled back", "warning"))
+
+
+def _found(one: Seen) -> str:
+    """What of a statement is there, and why it can't be told."""
+    return f"{one.found.value}: {one.why}" if one.why and one.found is not Found.THERE else one.found.value
 
 
 def _say_begun(page: Page, seen: list[Seen], count: int) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from psycopg.rows import dict_row
 
-from tabsync.migrations.effects import Effect, Thing, effects
-from tabsync.migrations.histories.script import Statement, Token, statements
+from tabsync.kernel.step import Facts
+from tabsync.migrations.changes.change import ABOUT, Change, Thing
+from tabsync.migrations.changes.judging import Found, Judge
+from tabsync.migrations.changes.looks import Look
+from tabsync.migrations.changes.placing import Named, names, placed
+from tabsync.migrations.changes.statement import change
+from tabsync.migrations.histories.script import Statement, statements
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.queries import named
 from tabsync.postgres.settings import Limits
@@ -22,21 +27,31 @@ _SQL = named(__package__, "there.sql")
 _LIMITS = Limits(lock_timeout=1_000, statement_timeout=10_000)
 
 
-class Found(StrEnum):
-    """What of a statement is there."""
-
-    THERE = "there"
-    PARTLY = "partly there"
-    ABSENT = "absent"
-    UNKNOWN = "can't tell"
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A statement, and what of it is there."""
+    """A statement, and what of it is there. why: it can't be told, or is only partly there.
+
+    left: something of it may be left; before: what is there may have been there before the migration; present: all that
+    it makes is there just now; change: what the statement changes, with the schemas in which its names are.
+    """
 
     statement: Statement
     found: Found
+    why: str
+    left: bool
+    before: bool
+    present: bool
+    change: Change
+
+    def to_json(self) -> Facts:
+        """For programs."""
+        return {
+            "line": self.statement.line,
+            "statement": self.statement.text,
+            "found": self.found.value,
+            "why": self.why,
+            "may_have_been_before": self.before,
+        }
 
 
 def search_path(workspace: Workspace) -> list[str]:
@@ -53,60 +68,52 @@ def what_is_there(connection: Connection, script: str, path: Sequence[str]) -> l
     after that one was ever done, or all of it was rolled back.
     """
     every = statements(script)
-    changes = [effects(one) for one in every]
-    things = list(dict.fromkeys(effect.thing for one in changes for effect in one))
-    there = _looked_up(connection, things, path)
-    seen: list[Seen] = []
-    broken = False
-    for number, one in enumerate(every):
-        found = _found(changes[number], there, [each for later in changes[number + 1 :] for each in later])
-        if found is Found.UNKNOWN and broken:
-            found = Found.ABSENT
-        broken = broken or (found is Found.ABSENT and _strict(one))
-        seen.append(Seen(one, found))
-    return seen
+    changes = changes_of(connection, every, path)
+    things = list(
+        dict.fromkeys(effect.thing for one in changes for effect in one.effects if effect.thing.kind != ABOUT)
+    )
+    verdicts = Judge(changes, looked_up(connection, things), tuple(path)).verdicts()
+    return [
+        Seen(statement, verdict.found, verdict.why, verdict.left, verdict.before, verdict.present, one)
+        for statement, one, verdict in zip(every, changes, verdicts, strict=True)
+    ]
 
 
-def _found(mine: Sequence[Effect], there: dict[Thing, bool | None], later: Sequence[Effect]) -> Found:
-    """What of some changes is there. What a later statement changes again can't be told by the end of it all."""
-    states: set[bool] = set()
-    for effect in mine:
-        now = there[effect.thing]
-        if now is None:
-            return Found.PARTLY
-        if any(_changes_again(one, effect) for one in later):
-            return Found.UNKNOWN
-        states.add(now is effect.there)
-    if not states:
-        return Found.UNKNOWN
-    return Found.PARTLY if len(states) > 1 else Found.THERE if states == {True} else Found.ABSENT
+def left_of(seen: Sequence[Seen]) -> str:
+    """What of a migration may be left, in words; "" when the catalog proves that nothing is."""
+    return _others(seen, [one for one in seen if one.left])
 
 
-def _changes_again(later: Effect, effect: Effect) -> bool:
-    thing, other = effect.thing, later.thing
-    if other == thing:
-        return later.there != effect.there
-    holds = other.kind in ("relation", "type") and (other.schema, other.name) == (thing.schema, thing.name)
-    return holds and not later.there
+def lacking_of(seen: Sequence[Seen]) -> str:
+    """What of a migration may not be done, in words; "" when the catalog proves that all is."""
+    return _others(seen, [one for one in seen if one.found not in (Found.THERE, Found.NOTHING)])
 
 
-def _strict(one: Statement) -> bool:
-    """Whether a statement fails where its thing is there already, or is not: IF [NOT] EXISTS would pass over that."""
-    return Token("word", "exists") not in one.tokens[:6] and Token("word", "replace") not in one.tokens[:3]
+def _others(seen: Sequence[Seen], those: Sequence[Seen]) -> str:
+    counts = Counter(one.found for one in those)
+    others = [f"{count} {found.value}" for found, count in sorted(counts.items())]
+    return f"of its {len(seen)} statements are {', '.join(others)}" if others else ""
 
 
-def _looked_up(connection: Connection, things: Sequence[Thing], path: Sequence[str]) -> dict[Thing, bool | None]:
-    """Whether each is there; None for one that is there and not whole."""
+def changes_of(connection: Connection, every: Sequence[Statement], path: Sequence[str]) -> list[Change]:
+    """What statements change, with the schemas in which their names are."""
+    changes = [change(one) for one in every]
+    wanted = sorted(names(changes))
+    there: dict[Named, list[str]] = {}
+    values = {"catalogs": [one[0] for one in wanted], "names": [one[1] for one in wanted]}
+    for catalog, name, schema in connection.execute(_SQL["places"], values).fetchall() if wanted else ():
+        there.setdefault((catalog, name), []).append(schema)
+    return placed(changes, there, path)
+
+
+def looked_up(connection: Connection, things: Sequence[Thing]) -> dict[Thing, Look]:
+    """What the catalog says of each."""
     values = {
         "kinds": [one.kind for one in things],
         "schemas": [one.schema for one in things],
         "names": [one.name for one in things],
         "parts": [one.part for one in things],
-        "path": list(path),
     }
     with connection.cursor(row_factory=dict_row) as cursor:
         found = cursor.execute(_SQL["there"], values).fetchall()
-    return {
-        thing: one["there"] if one["whole"] or not one["there"] else None
-        for thing, one in zip(things, found, strict=True)
-    }
+    return {thing: Look(one["there"], one["whole"], one["value"]) for thing, one in zip(things, found, strict=True)}

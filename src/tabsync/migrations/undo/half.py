@@ -1,0 +1,209 @@
+"""What a failed migration has left: what takes each of it away, what stays, and what was there before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from psycopg.rows import dict_row
+
+from tabsync.migrations.changes.change import Effect, Kind, Thing
+from tabsync.migrations.changes.judging import Found
+from tabsync.migrations.changes.looks import called
+from tabsync.migrations.there import Seen
+from tabsync.migrations.undo.data import Table, goes_along
+from tabsync.migrations.undo.words import STAYS, Identity, Words, takes_away
+from tabsync.postgres.connect import Connection
+from tabsync.postgres.queries import named
+
+SQL = named(__package__, "undo.sql")
+
+_HELD = ("relation", "type", "function")
+_RENAMED = ("relation", "type", "index")
+_DROPPED = "what it dropped is only in a backup"
+_NOT_KNOWN = "how it was before is not known"
+_MAY_BE_OLDER = "it may have been there before"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One statement that takes something away. seen: what made it; table: whose values go with it."""
+
+    seen: Seen
+    words: Words
+    identity: Identity
+    table: Table
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stays:
+    """What no statement takes away, and why."""
+
+    seen: Seen
+    why: str
+
+
+@dataclass(slots=True)
+class Half:
+    """acts: in the order in which they are done; before: statements whose things were there before the migration."""
+
+    acts: list[Act] = field(default_factory=list)
+    stays: list[Stays] = field(default_factory=list)
+    before: list[Seen] = field(default_factory=list)
+
+
+def half_of(connection: Connection, seen: Sequence[Seen], since: int, path: Sequence[str]) -> Half:
+    """What is left of a migration. since: transactions since the history's last entry: what is older was there before.
+
+    path: the schemas of names without one.
+    """
+    return _Halving(connection, seen, since, path).half()
+
+
+class _Halving:
+    def __init__(self, connection: Connection, seen: Sequence[Seen], since: int, path: Sequence[str]) -> None:
+        self.connection, self.seen, self.since = connection, seen, since
+        self.first = path[0] if path else ""
+        self.found = Half()
+        self.identities = _identities(connection, self._things())
+        self.made: set[Table] = set()
+        self.columns: set[tuple[Table, str]] = set()
+        for number, effect in self._effects():
+            now = self._now(effect.thing, number)
+            if effect.before or not effect.there or not self._ours(now):
+                continue
+            if effect.thing.kind in _HELD:
+                if not self._may_be_older(effect, now):
+                    self.made.add((now.schema, now.name))
+            elif effect.thing.kind == "column" and not self._may_be_older(effect, now):
+                self.columns.add(((now.schema, now.name), effect.thing.part))
+
+    def half(self) -> Half:
+        """All of it, the last statement first."""
+        for number in range(len(self.seen) - 1, -1, -1):
+            one = self.seen[number]
+            if one.found in (Found.NOTHING, Found.ABSENT) or not one.left:
+                continue
+            if one.change.kind is Kind.DATA:
+                if not goes_along(one.statement, self.made, self.columns, self.first):
+                    self.found.stays.append(Stays(one, "it may have changed rows"))
+            elif _done(one):
+                self._undo(number, one)
+            else:
+                self.found.stays.append(Stays(one, one.why or "it can't be told what of it is there"))
+        return self.found
+
+    def _effects(self) -> Iterator[tuple[int, Effect]]:
+        for number, one in enumerate(self.seen):
+            if _done(one):
+                yield from ((number, effect) for effect in one.change.effects)
+
+    def _things(self) -> list[Thing]:
+        return list(dict.fromkeys(self._now(effect.thing, number) for number, effect in self._effects()))
+
+    def _now(self, thing: Thing, number: int) -> Thing:
+        """A thing of a statement under the name that it has now, behind all renamings."""
+        for later in self.seen[number + 1 :]:
+            effects = later.change.effects if _done(later) else ()
+            for old, new in pairwise(effects):
+                if new.before and old.thing.kind in _RENAMED and _same_place(old.thing, thing):
+                    thing = replace(thing, schema=new.thing.schema, name=new.thing.name)
+                elif new.before and replace(old.thing, kind=thing.kind) == thing and old.thing.part:
+                    thing = replace(thing, part=new.thing.part)
+        return thing
+
+    def _ours(self, thing: Thing) -> Identity | None:
+        """The row of a thing, if there is one only, and it was written since the history's last entry."""
+        rows = self.identities.get(thing, [])
+        if thing.kind == "function" and thing.part:
+            rows = [one for one in rows if called(thing.part, _arguments(one.name), (thing.schema,))]
+        if thing.kind.startswith("unnamed"):
+            rows = [one for one in rows if one.age < self.since]
+        return rows[0] if len(rows) == 1 and rows[0].age < self.since else None
+
+    def _undo(self, number: int, one: Seen) -> None:
+        for effect in reversed(one.change.effects):
+            now = self._now(effect.thing, number)
+            place = now.schema, now.name
+            inside = now.kind not in _HELD or effect.before
+            along = (now.schema, effect.table) in self.made if effect.table else False
+            if along or (inside and place in self.made) or now.kind == "labels":
+                continue  # it goes with its table
+            if not effect.there:
+                if not any(each.before for each in one.change.effects):
+                    self.found.stays.append(Stays(one, _DROPPED))
+                continue
+            self._act(one, effect, now)
+
+    def _act(self, one: Seen, effect: Effect, now: Thing) -> None:
+        identity = self._ours(now)
+        if identity is None:
+            rows = self.identities.get(now, [])
+            if rows and all(each.age >= self.since for each in rows):
+                self.found.before.append(one)
+            elif rows or now.kind in STAYS or not self._known(now.kind):
+                self.found.stays.append(Stays(one, STAYS.get(now.kind, _NOT_KNOWN)))
+            return
+        thing = now if (now.schema, now.name) in self.made else effect.thing
+        concurrently = any(token.text == "concurrently" for token in one.statement.tokens)
+        words = takes_away(replace(effect, thing=thing), identity, concurrently=concurrently)
+        if words is None or self._may_be_older(effect, now):
+            self.found.stays.append(Stays(one, STAYS.get(now.kind, _MAY_BE_OLDER if words else _NOT_KNOWN)))
+            return
+        place = (now.schema, now.name) if words.holds else ("", "")
+        self.found.acts.append(Act(one, words, identity, place, words.statement.as_string(self.connection)))
+
+    def _may_be_older(self, effect: Effect, now: Thing) -> bool:
+        """Whether the row of a thing says nothing of its beginning, since something else may have written it again."""
+        if effect.strict or effect.before:
+            return False
+        if now.kind in ("relation", "index", "unnamed index", "unnamed constraint"):
+            return effect.value is not None  # OR REPLACE
+        return now.kind not in ("column", "not null") or self._also(now)
+
+    def _known(self, kind: str) -> bool:
+        """Whether a thing of a kind that isn't found is simply gone already."""
+        return kind in (*_HELD, "index", "column", "constraint", "trigger", "policy", "rule", "schema", "extension")
+
+    def _also(self, thing: Thing) -> bool:
+        """Whether another statement changes the same column, so that its row says nothing of this change."""
+        same = [one for _, one in self._effects() if one.thing.part == thing.part and one.thing.name == thing.name]
+        return len(same) > 1
+
+
+def _done(one: Seen) -> bool:
+    """Whether what a statement makes is there: also where only the age of its rows can tell whether it made them."""
+    strict = all(effect.strict for effect in one.change.effects)
+    unfinished = one.found is Found.PARTLY and [effect.thing.kind for effect in one.change.effects] == ["index"]
+    return one.found is Found.THERE or unfinished or (one.found is Found.UNKNOWN and one.present and strict)
+
+
+def _same_place(one: Thing, other: Thing) -> bool:
+    if one.kind == "index" or other.kind == "index":
+        return one == other
+    return (one.schema, one.name) == (other.schema, other.name)
+
+
+def _arguments(signature: str) -> list[str]:
+    inner = signature.partition("(")[2].removesuffix(")")
+    return inner.split(",") if inner else []
+
+
+def _identities(connection: Connection, things: Sequence[Thing]) -> dict[Thing, list[Identity]]:
+    """The rows of things in the catalog; of a function all of its name."""
+    values = {
+        "kinds": [one.kind for one in things],
+        "schemas": [one.schema for one in things],
+        "names": [one.name for one in things],
+        "parts": [one.part for one in things],
+    }
+    found: dict[Thing, list[Identity]] = {one: [] for one in things}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        for row in cursor.execute(SQL["identities"], values).fetchall():
+            if row["oid"] is not None:
+                thing = things[row["n"] - 1]
+                one = Identity(row["oid"], row["sub"], row["letter"], row["age"] or 0, row["name"])
+                found[thing].append(one)
+    return found

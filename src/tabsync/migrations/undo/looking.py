@@ -1,0 +1,109 @@
+"""Which migration is to be undone, what of it is there now, and how many rows would go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from tabsync.kernel.errors import BadUsage, Refused
+from tabsync.migrations.find import Tool, histories
+from tabsync.migrations.histories.history import History, Migration, State
+from tabsync.migrations.histories.table import locks
+from tabsync.migrations.there import what_is_there
+from tabsync.migrations.tools import prisma
+from tabsync.migrations.undo.half import SQL, Act, Half, half_of
+from tabsync.postgres.catalog import relation_named
+from tabsync.postgres.connect import Connection, allowed
+
+_NO_FAILURES = ("schema_migrations", "Supabase")
+"""Tools that note no failure: a migration that failed is pending for them."""
+
+_PYTHON = {
+    "Alembic": "alembic downgrade, or by hand: alembic upgrade --sql shows its statements",
+    "Django": "by hand: manage.py sqlmigrate shows its statements",
+}
+_NAMED_BY = {"Prisma": "migration_name", "Flyway": "script"}
+"""The column of the names, where the table has an entry for what failed."""
+
+_AGE = sql.SQL("select min(age(t.xmin)) from {} t")
+_OTHERS = sql.SQL(" where t.{}::text <> {}")
+_LOOK = "tabsync migration status --folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A migration that failed, with its history and its statements."""
+
+    tool: Tool
+    history: History
+    name: str
+    script: str
+
+
+def failed(connection: Connection, folder: Path, name: str) -> Failed:
+    """The migration of a name. Raises BadUsage, and Refused where it has not failed, or one runs."""
+    found, _ = histories(connection, folder)
+    mine = [(tool, history, each) for tool, history in found for each in history.migrations if each.name == name]
+    if not mine:
+        raise BadUsage(f"no history has a migration {name}", f"{_LOOK} {folder}")
+    tool, history, each = min(mine, key=lambda one: not _open(one[1], one[2]))
+    if history.tool in _PYTHON:
+        raise Refused(f"the migrations of {history.tool} are programs, which are not read", _PYTHON[history.tool])
+    check_quiet(connection, history)
+    if not _open(history, each):
+        raise Refused(f"{name} is {each.state.value}: only what failed is undone", f"{_LOOK} {folder}")
+    script = tool.script(Path(history.folder), name) if tool.script and history.folder else None
+    if script is None:
+        raise BadUsage(f"the file of {name} is not in {folder}", "give the folder with the migrations")
+    return Failed(tool, history, name, script)
+
+
+def check_quiet(connection: Connection, history: History) -> None:
+    """See that nobody migrates. Raises Refused."""
+    if history.tool == "Prisma" and any(one["granted"] for one in locks(connection, prisma.LOCK)):
+        raise Refused("a deployment of Prisma holds the migration lock", "tabsync migration status")
+    if history.of(State.RUNNING):
+        raise Refused(f"{history.of(State.RUNNING)[0].name} runs just now", "tabsync migration status")
+
+
+def half(connection: Connection, one: Failed, path: Sequence[str]) -> Half:
+    """What is left of it, and what takes that away."""
+    seen = what_is_there(connection, one.script, path)
+    return half_of(connection, seen, _since(connection, one), path)
+
+
+def counted(connection: Connection, act: Act) -> int | None:
+    """How many rows, or values that are not null, go with a statement; None when counting takes too long."""
+    if not act.words.holds:
+        return 0
+    column = sql.SQL("*") if act.words.holds == "*" else sql.Identifier(act.words.holds)
+    query = sql.SQL("select pg_catalog.count({}) from {}").format(column, sql.Identifier(*act.table))
+    try:
+        with allowed("count the rows that go", "use the owner of the tables"):
+            row = connection.execute(query).fetchone()
+    except psycopg.errors.QueryCanceled:
+        return None
+    return int(row[0]) if row else 0
+
+
+def _open(history: History, each: Migration) -> bool:
+    pending = history.tool in _NO_FAILURES and each.state is State.PENDING
+    return each.state is State.FAILED or pending
+
+
+def _since(connection: Connection, one: Failed) -> int:
+    """Transactions since the last entry of the history that is older than the migration."""
+    table = relation_named(one.history.table)
+    column = _NAMED_BY.get(one.history.tool)
+    query = _AGE.format(table.identifier())
+    if column:
+        query += _OTHERS.format(sql.Identifier(column), sql.Literal(one.name))
+    row = connection.execute(query).fetchone()
+    if row is None or row[0] is None:
+        values = {"table": table.identifier().as_string(connection)}
+        row = connection.execute(SQL["created"], values).fetchone()
+    return int(row[0]) if row and row[0] is not None else 0

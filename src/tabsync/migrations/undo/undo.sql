@@ -1,0 +1,97 @@
+-- name: identities
+-- Of each thing of a list: its row in the catalog, how long ago that was written, in transactions, and its exact name.
+-- The columns of a table, above all its hidden ones, are not written again with it: the oldest tells since when it is there.
+with asked as (
+  select a.* from unnest(%(kinds)s::text[], %(schemas)s::text[], %(names)s::text[], %(parts)s::text[]) with ordinality
+         a(kind, schema, name, part, n)
+), placed as (
+  select a.*, s.oid as sch, c.oid as rel, t.oid as typ,
+         case when a.kind in ('unnamed index', 'unnamed constraint') then a.part::jsonb end as asked_for
+    from asked a
+    left join pg_namespace s on s.nspname = a.schema
+    left join pg_class c on c.relnamespace = s.oid and c.relname = a.name
+    left join pg_type t on t.typnamespace = s.oid and t.typname = a.name
+)
+select p.n, i.oid::bigint as oid, i.sub, i.letter, i.age, i.name
+  from placed p left join lateral (
+    select c.oid, 0 as sub, c.relkind::text as letter, c.relname::text as name,
+           (select max(age(f.xmin)) from pg_attribute f where f.attrelid = c.oid) as age
+      from pg_class c where p.kind in ('relation', 'index') and c.oid = p.rel
+    union all
+    select t.oid, 0, t.typtype::text, t.typname::text, age(t.xmin) from pg_type t where p.kind = 'type' and t.oid = p.typ
+    union all
+    select n.oid, 0, '', n.nspname::text, age(n.xmin) from pg_namespace n where p.kind = 'schema' and n.nspname = p.name
+    union all
+    select e.oid, 0, '', e.extname::text, age(e.xmin) from pg_extension e where p.kind = 'extension' and e.extname = p.name
+    union all
+    select e.oid, 0, '', e.pubname::text, age(e.xmin) from pg_publication e where p.kind = 'publication' and e.pubname = p.name
+    union all
+    select e.oid, 0, '', e.stxname::text, age(e.xmin) from pg_statistic_ext e
+     where p.kind = 'statistics' and e.stxnamespace = p.sch and e.stxname = p.name
+    union all
+    select f.attrelid, f.attnum, '', f.attname::text, age(f.xmin) from pg_attribute f
+     where p.kind in ('column', 'not null', 'identity') and f.attrelid = p.rel and f.attname = p.part and not f.attisdropped
+    union all
+    select k.oid, 0, k.contype::text, k.conname::text, age(k.xmin) from pg_constraint k
+     where p.kind = 'constraint' and k.conrelid = p.rel and k.conname = p.part
+    union all
+    select g.oid, 0, '', g.tgname::text, age(g.xmin) from pg_trigger g
+     where p.kind = 'trigger' and g.tgrelid = p.rel and g.tgname = p.part
+    union all
+    select o.oid, 0, '', o.polname::text, age(o.xmin) from pg_policy o
+     where p.kind = 'policy' and o.polrelid = p.rel and o.polname = p.part
+    union all
+    select o.oid, 0, '', o.rulename::text, age(o.xmin) from pg_rewrite o
+     where p.kind = 'rule' and o.ev_class = p.rel and o.rulename = p.part
+    union all
+    select e.oid, 0, '', e.enumlabel::text, age(e.xmin) from pg_enum e
+     where p.kind = 'label' and e.enumtypid = p.typ and e.enumlabel = p.part
+    union all
+    select c.oid, 0, i.inhparent::regclass::text, c.relname::text, age(i.xmin) from pg_class c join pg_inherits i on i.inhrelid = c.oid
+     where p.kind = 'partition' and c.oid = p.rel
+    union all
+    select f.oid, 0, f.prokind::text, f.oid::regprocedure::text, age(f.xmin) from pg_proc f
+     where p.kind = 'function' and f.pronamespace = p.sch and f.proname = p.name
+    union all
+    select x.oid, 0, 'i', x.relname::text, age(i.xmin)
+      from pg_index i join pg_class x on x.oid = i.indexrelid join pg_am m on m.oid = x.relam
+     where p.kind = 'unnamed index' and i.indrelid = p.rel and i.indexprs is null and i.indpred is null and m.amname = 'btree'
+       and i.indisunique = (p.asked_for->>0 = 'unique')
+       and not exists (select from pg_constraint k where k.conindid = x.oid)
+       and (select jsonb_agg(a.attname::text order by k.o) from unnest(i.indkey::int2[]) with ordinality k(n, o)
+              join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.n) = p.asked_for - 0
+    union all
+    select k.oid, 0, k.contype::text, k.conname::text, age(k.xmin) from pg_constraint k
+     where p.kind = 'unnamed constraint' and k.conrelid = p.rel and k.contype = left(p.asked_for->>0, 1)
+       and (select jsonb_agg(a.attname::text order by c.o) from unnest(k.conkey) with ordinality c(n, o)
+              join pg_attribute a on a.attrelid = k.conrelid and a.attnum = c.n) = p.asked_for - 0
+  ) i on true
+ order by p.n, i.age
+
+-- name: created
+-- How long ago, in transactions, the table of the history was created.
+select max(age(f.xmin)) as age from pg_attribute f where f.attrelid = %(table)s::text::regclass and f.attnum > 0
+
+-- name: bytes
+-- What a table takes on disk.
+select pg_total_relation_size(%(table)s::text::regclass) as bytes
+
+-- name: columns
+-- The columns of a table that hold values of their own, and which of them are its primary key.
+select f.attname::text as name,
+       coalesce((select f.attnum = any (k.conkey) from pg_constraint k where k.conrelid = f.attrelid and k.contype = 'p'), false) as key
+  from pg_attribute f
+ where f.attrelid = %(table)s::text::regclass and f.attnum > 0 and not f.attisdropped and f.attgenerated = ''
+ order by f.attnum
+
+-- name: lock
+-- The tool's own, so that no deployment runs meanwhile.
+select pg_try_advisory_lock(%(number)s) as free
+
+-- name: unlock
+select pg_advisory_unlock(%(number)s)
+
+-- name: named
+-- What a table, and a column of it, are called now.
+select n.nspname::text, c.relname::text, (select f.attname::text from pg_attribute f where f.attrelid = c.oid and f.attnum = %(sub)s)
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = %(oid)s
