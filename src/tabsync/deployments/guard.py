@@ -19,6 +19,7 @@ from tabsync.kernel.plan import Plan
 from tabsync.kernel.procedure import Planned
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.kernel.units import human_seconds
+from tabsync.migrations.folder import with_folder
 from tabsync.postgres.catalog import check_primary, identity
 from tabsync.postgres.settings import Limits
 
@@ -40,6 +41,7 @@ def plan_guard(
     else runs it. Raises BadUsage, Refused on a
     standby.
     """
+    request = with_folder(workspace, request)
     if not request.command:
         raise BadUsage("no command is given", "tabsync migration guard -- npx prisma migrate deploy")
     bounds = bounds_of(request)

@@ -31,6 +31,7 @@ from tabsync.kernel.procedure import Planned
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.ledger.evidence import add_evidence
 from tabsync.migrations.find import histories
+from tabsync.migrations.folder import with_folder
 from tabsync.migrations.histories.history import State
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
@@ -55,6 +56,7 @@ def plan_rehearse(
     workspace: Workspace, request: Rehearse, environment: Mapping[str, str], *, stream: str
 ) -> Planned[Workspace]:
     """Plan it: restore a copy, run the command there, delete the copy. Raises BadUsage when there is no backup."""
+    request = with_folder(workspace, request)
     if not request.command:
         raise BadUsage("no command is given", "tabsync migration rehearse -- npx prisma migrate deploy")
     manifest = full_backup(workspace, request.backup)

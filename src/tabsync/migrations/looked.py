@@ -34,6 +34,7 @@ class Looked:
         """It for programs."""
         statements = {name: _statements(getattr(self, name)) for name in ("failed", "begun", "asked")}
         return statements | {
+            "migration": next(iter([*self.failed, *self.begun]), None),
             "histories": [one.to_json() for one in self.histories],
             "locks": self.locks,
             "lockless": self.lockless,

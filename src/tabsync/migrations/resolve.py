@@ -20,6 +20,7 @@ from tabsync.kernel.procedure import Done, Planned
 from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.step import Facts, Risk, Step, call
 from tabsync.migrations.find import histories
+from tabsync.migrations.folder import needed, typed, with_folder
 from tabsync.migrations.histories.history import History, State
 from tabsync.migrations.histories.table import columns_of
 from tabsync.migrations.there import lacking_of, left_of, search_path, what_is_there
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _SQL = named(__package__, "resolve.sql")
 _LIMITS = Limits(lock_timeout=2_000, statement_timeout=10_000)
 _OWN = {"Flyway": "flyway repair", "golang-migrate": "migrate force VERSION"}
-_LOOK = "what of it is there: tabsync migration status --folder"
+_LOOK = "what of it is there: tabsync migration status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Resolve:
     """What one may ask of migration resolve."""
 
     name: Annotated[str, Argument("The migration that failed.")]
-    folder: Annotated[Path, Option("The folder of the migrations, or of the project.")]
+    folder: Annotated[Path | None, Option("The folder of the migrations, or of the project.")] = None
     rolled_back: Annotated[bool, Option("Nothing of it is there: the next deployment runs it again.")] = False
     applied: Annotated[bool, Option("All of it is there: the next deployment goes on behind it.")] = False
     force: Annotated[bool, Option("Also where the catalog doesn't prove it; with --reason.")] = False
@@ -56,6 +57,8 @@ def plan_resolve(workspace: Workspace, request: Resolve) -> Planned[Workspace]:
         raise BadUsage("say what became of it", "--rolled-back or --applied")
     if request.force and not request.reason.strip():
         raise BadUsage("--force needs a reason", '--force --reason "the ticket"')
+    request = with_folder(workspace, request)
+    needed(request.folder)
     path = search_path(workspace)
     with workspace.connect("migrations", _LIMITS) as connection:
         check_primary(connection)
@@ -64,7 +67,9 @@ def plan_resolve(workspace: Workspace, request: Resolve) -> Planned[Workspace]:
         why = unproven(connection, Path(history.folder), request.name, path, applied=request.applied)
         _check_quiet(connection, relation_named(history.table))
     if why and not request.force:
-        raise Refused(f"{request.name} can't be noted as {_state(request.applied)}: {why}", f"{_LOOK} {request.folder}")
+        raise Refused(
+            f"{request.name} can't be noted as {_state(request.applied)}: {why}", f"{_LOOK}{typed(request.folder)}"
+        )
     notes = (f"not proven: {why}",) if why else ()
     step = Step(
         "resolve",
@@ -134,10 +139,10 @@ def _failed(connection: Connection, request: Resolve) -> History:
     found, _ = histories(connection, request.folder)
     mine = [one for _, one in found if any(each.name == request.name for each in one.migrations)]
     if not mine:
-        raise BadUsage(f"no history has a migration {request.name}", f"{_LOOK} {request.folder}")
+        raise BadUsage(f"no history has a migration {request.name}", f"{_LOOK}{typed(request.folder)}")
     failed = [one for one in mine if any(each.name == request.name for each in one.of(State.FAILED))]
     if not failed:
-        raise Refused(f"{request.name} is not in a failed state", f"{_LOOK} {request.folder}")
+        raise Refused(f"{request.name} is not in a failed state", f"{_LOOK}{typed(request.folder)}")
     if failed[0].tool != "Prisma":
         raise Refused(f"the history of {failed[0].tool} is for its own command", _OWN.get(failed[0].tool, "its manual"))
     return failed[0]

@@ -12,6 +12,7 @@ from tabsync.kernel.page import Page
 from tabsync.kernel.request import Option
 from tabsync.migrations.drift import drifts
 from tabsync.migrations.find import TOOLS, Tool, histories
+from tabsync.migrations.folder import with_folder
 from tabsync.migrations.histories.history import History, State
 from tabsync.migrations.histories.lock import holders
 from tabsync.migrations.histories.script import script_at
@@ -54,6 +55,7 @@ class Status:
 
 def look_status(workspace: Workspace, request: Status) -> Page:
     """All histories. Exit code 1 where a person has to look at a migration. Raises BadUsage, NotAllowed."""
+    request = with_folder(workspace, request)
     path = search_path(workspace)
     with workspace.connect("migrations", _LIMITS) as connection:
         both, odd = histories(connection, request.folder)

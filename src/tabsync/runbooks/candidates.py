@@ -130,6 +130,8 @@ _FINDERS: Mapping[str, Finder] = {
     "table": _tables,
     "backup": _backup,
     "database": _database,
+    "restored": _database,
+    "live": lambda workspace, *_: [Likely(str(conninfo_to_dict(workspace.conninfo).get("dbname") or workspace.name))],
     "moment": lambda *_: [Likely(iso(now() - timedelta(hours=1))[:19] + "Z", "an hour ago")],
     "condition": lambda *_: [Likely("id = 1")],
 }

@@ -68,6 +68,7 @@ def find(
         service_name=settings["service.name"] or socket.gethostname(),
         at_once=settings["service.at_once"],
         history_size=settings["history.max_size"],
+        migrations=_from(base, settings, "migrations.folder"),
         emergency_journal=str(base / Path(journal).expanduser()) if (journal := settings["emergency.journal"]) else "",
         heartbeat=settings["heartbeat.url"],
         config_path=path.resolve() if path else None,

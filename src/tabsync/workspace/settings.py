@@ -60,6 +60,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("service.name", "what this machine's service is called, for items of the schedule that are on one"),
     Setting("service.at_once", "how many runs of the schedule go at the same time", int, 2),
     Setting("emergency.journal", "the directory where runs are recorded while the ledger can't be written"),
+    Setting("migrations.folder", "where the application's migrations are, or its project"),
     Setting("history.max_size", "how large the history of what was measured may get", default="1GB"),
     Setting("console.public_url", "where people reach the console: https://..., for the links in messages"),
     Setting("heartbeat.url", "where a sign of life is sent to: a check of healthchecks.io or the like", secret=True),

@@ -39,8 +39,9 @@ class Workspace:
     strings that may still get in when all connections are in use; emergency_user: the role of the session that the
     service keeps for then, if it is another one; emergency_journal: the directory for records while the ledger can't be
     written; unrecorded: why somebody has a plan carried out that can't be recorded anywhere; parent_run: the run that
-    what is run in it belongs to. apps: the tables of the applications, by name. secrets: what a person has typed for
-    this command and what no plan may hold, by name: a step finds it here.
+    what is run in it belongs to. apps: the tables of the applications, by name; secrets: what a person has typed for
+    this command and what no plan may hold, by name: a step finds it here. migrations: the folder of the
+    application's migrations, or its project.
     """
 
     home: Path
@@ -69,6 +70,7 @@ class Workspace:
     pgbouncer: str = field(default="", repr=False)
     apps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     history_size: str = "1GB"
+    migrations: Path | None = None
     metrics_key: Path | None = None
     parent_run: str = ""
     emergency_journal: str = ""

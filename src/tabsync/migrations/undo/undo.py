@@ -13,6 +13,7 @@ from tabsync.kernel.plan import Plan
 from tabsync.kernel.procedure import Done, Planned
 from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.step import Facts, Risk, Step, call
+from tabsync.migrations.folder import needed, typed, with_folder
 from tabsync.migrations.there import search_path
 from tabsync.migrations.undo.apply import LIMITS, undo
 from tabsync.migrations.undo.half import Act, Stays
@@ -34,7 +35,7 @@ class Undo:
     """What one may ask of migration undo."""
 
     name: Annotated[str, Argument("The migration that failed.")]
-    folder: Annotated[Path, Option("The folder of the migrations, or of the project.")]
+    folder: Annotated[Path | None, Option("The folder of the migrations, or of the project.")] = None
     only_what_can_be_undone: Annotated[
         bool, Option("Undo the others where some statements can't be undone; without it that is refused.")
     ] = False
@@ -42,11 +43,13 @@ class Undo:
 
 def plan_undo(workspace: Workspace, request: Undo) -> Planned[Workspace]:
     """Plan to take half a migration away. Raises BadUsage, Refused where it has not failed or something stays."""
+    request = with_folder(workspace, request)
+    folder = needed(request.folder)
     path = search_path(workspace)
     with workspace.connect("migrations", LIMITS) as connection:
         check_primary(connection)
         target = identity(connection)
-        one = failed(connection, request.folder, request.name)
+        one = failed(connection, folder, request.name)
         found = half(connection, one, path)
         rows = {number: counted(connection, act) for number, act in enumerate(found.acts)}
     if found.stays and not request.only_what_can_be_undone:
@@ -82,7 +85,7 @@ def show_undo(done: Done[Workspace, Undo]) -> Page:
         page.hint(_look(done.request))
     else:
         page.line("nothing of it is there")
-        page.hint(f"note it: tabsync migration resolve {facts['name']} --rolled-back --folder {done.request.folder}")
+        page.hint(f"note it: tabsync migration resolve {facts['name']} --rolled-back{typed(done.request.folder)}")
     return page
 
 
@@ -98,7 +101,7 @@ def _step(
             undo,
             target=target,
             name=request.name,
-            folder=str(request.folder),
+            folder=str(needed(request.folder)),
             acts=[{"statement": act.statement, "oid": act.identity.oid, "sub": act.identity.sub} for act in acts],
         ),
         preview,
@@ -146,4 +149,4 @@ def _refusal(request: Undo, stays: list[Stays]) -> Refused:
 
 
 def _look(request: Undo) -> str:
-    return f"what of it is there: tabsync migration status --folder {request.folder}"
+    return f"what of it is there: tabsync migration status{typed(request.folder)}"
