@@ -95,8 +95,10 @@ def test_what_the_code_of_the_application_gets_to_see(
     alembic = Alembic(directory / "app", conninfo)
     (alembic.directory / "alembic" / "env.py").write_text(
         f"{_SEEN}import psycopg; psycopg.connect(os.environ['DATABASE_URL']).execute('select 1')\n"
-        "print(os.environ['DATABASE_URL'], os.environ['PGPASSWORD'], os.environ['GIVEN'])\n"
-        "psycopg.connect().execute('create table pwned (id int)')\n"
+        "try:\n    psycopg.connect().execute('create table pwned (id int)')\n"
+        "except psycopg.Error as error:\n"
+        "    told = os.environ['DATABASE_URL'], os.environ['PGPASSWORD'], os.environ['GIVEN']\n"
+        "    raise SystemExit(f'{error} {told}')\n"
     )
     monkeypatch.setenv("SUPABASE_ACCESS_TOKEN", "never")
     monkeypatch.setenv("TABSYNC_IDENTITY", "never")
@@ -109,6 +111,7 @@ def test_what_the_code_of_the_application_gets_to_see(
     assert "never" not in seen.values()
     assert verdict == "unknown"
     assert "read-only transaction" in str(drift(page)["output"])
+    assert "'***', '***')" in str(drift(page)["output"])
     told = json.dumps(page.data) + shown(page)
     assert not [one for one in (_SECRET, "s3cret%2Fp%40ss", "given-and-secret") if one in told]
     with pytest.raises(BadUsage, match="the variable ABSENT is not set"):
