@@ -1,4 +1,6 @@
-"""Migrations that a tool calls pending and of which something is there: most tools note no failure, so nobody knows.
+"""Migrations that a tool would apply next and of which something is there: most tools note no failure, so nobody knows.
+
+It is pending, or was noted as rolled back by a command that looked at nothing.
 
 What counts is only what would fail if the tool ran the file now: an index that is there already, a column that is gone.
 What IF EXISTS or OR REPLACE passes over, and what may be set twice, was perhaps so before.
@@ -27,12 +29,12 @@ _CONTROL = ("begin", "start", "commit", "end", "rollback", "abort", "savepoint",
 def with_begun(
     connection: Connection, tool: Tool, history: History, path: list[str]
 ) -> tuple[History, dict[str, list[Seen]]]:
-    """A history whose first pending migrations are marked where something of them is there; and what that is."""
+    """A history whose next migrations are marked where something of them is there; and what that is."""
     if tool.script is None or not history.folder:
         return history, {}
     found: dict[str, list[Seen]] = {}
     earlier: list[Effect] = []
-    for one in history.of(State.PENDING)[:_MOST]:
+    for one in history.of(State.PENDING, State.ROLLED_BACK)[:_MOST]:
         script = tool.script(Path(history.folder), one.name)
         if script is None or len(script) > _LONGEST:
             break

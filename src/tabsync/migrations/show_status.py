@@ -85,9 +85,9 @@ def _show_history(page: Page, one: History, looked: Looked) -> None:
         if each.error:
             page.line(f"{_name(each)}: {in_one_line(each.error)[:_ERROR]}", whole=True)
         _show_statements(page, each.name, looked.failed.get(each.name, []))
-    for each in pending:
+    for each in one.migrations:
         if each.begun:
-            _show_statements(page, each.name, looked.begun[each.name], pending=True)
+            _show_statements(page, each.name, looked.begun[each.name], each.state)
     for line in one.unknown if one.folder else (_WITHOUT_FILES, *one.unknown):
         page.line((f"unknown: {line}", "quiet"))
     if pending and one.tool in _SQL_OF and not looked.asked:
@@ -107,7 +107,7 @@ def _headline(one: History) -> tuple[str, Style]:
     return "UP TO DATE" if one.folder else "NOTHING FAILED", "strong good"
 
 
-def _show_statements(page: Page, name: str, seen: list[Seen], *, pending: bool = False) -> None:
+def _show_statements(page: Page, name: str, seen: list[Seen], state: State = State.FAILED) -> None:
     """What of it is there. Whether it ran in a transaction depends on the tool's version, so only the catalog tells."""
     if not seen:
         return
@@ -117,8 +117,8 @@ def _show_statements(page: Page, name: str, seen: list[Seen], *, pending: bool =
     heading = f"Statement of {in_one_line(name)[:_NAME]}"
     page.table(("Line", heading, "In the database"), rows[:_ROWS], right=("Line",))
     count = sum(one.found is Found.THERE for one in seen)
-    if pending:
-        _say_begun(page, seen, count)
+    if state in (State.PENDING, State.ROLLED_BACK):
+        _say_begun(page, seen, count, state)
     elif not left_of(seen):
         page.line(("nothing of it is there: it counts as rolled back", "strong"))
     elif not lacking_of(seen):
@@ -132,13 +132,13 @@ def _found(one: Seen) -> str:
     return f"{one.found.value}: {one.why}" if one.why and one.found is not Found.THERE else one.found.value
 
 
-def _say_begun(page: Page, seen: list[Seen], count: int) -> None:
+def _say_begun(page: Page, seen: list[Seen], count: int, state: State) -> None:
     if count == len(seen):
         page.line(("all of it is there, and the tool has not noted it: applied again, it would fail", "warning"))
         return
     partly = sum(one.found is Found.PARTLY for one in seen)
     there = f"{count} of {len(seen)} statements are there" + (f", and {partly} partly" if partly else "")
-    page.line((f"{there}, though the tool calls it pending: applied now, it would fail", "warning"))
+    page.line((f"{there}, though the tool calls it {state.value}: applied now, it would fail", "warning"))
     page.line("It failed in the middle and the tool has noted nothing, or somebody did this by hand.")
 
 

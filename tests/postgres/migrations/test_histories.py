@@ -17,6 +17,10 @@ from tabsync.workspace import Workspace
 
 _MIGRATION = "from django.db import migrations\n\n\nclass Migration(migrations.Migration):\n    operations = []\n"
 _CREATE = b"create table t (\n  id int\n);\n"
+PRISMA = (
+    "create table _prisma_migrations (id text, checksum text, finished_at timestamptz, migration_name text, logs text,"
+    " rolled_back_at timestamptz, started_at timestamptz, applied_steps_count int)"
+)
 TABLES = {
     "alembic": "create table alembic_version (version_num varchar(32) primary key);"
     " insert into alembic_version values ('b2')",
@@ -157,11 +161,7 @@ def test_names_and_logs_of_a_tool_can_do_nothing_to_a_terminal(
     databases: Callable[..., str], workspaces: Callable[..., Workspace]
 ) -> None:
     escape = "\x1b]0;pwned\x07\n\nIN ORDER"
-    statements = (
-        "create table _prisma_migrations (id text, checksum text, finished_at timestamptz, migration_name text, logs"
-        " text, rolled_back_at timestamptz, started_at timestamptz, applied_steps_count int)"
-    )
-    conninfo = made(databases, statements)
+    conninfo = made(databases, PRISMA)
     values: list[Any] = [escape, escape]
     with psycopg.connect(conninfo) as session:
         insert = (

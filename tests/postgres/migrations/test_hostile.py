@@ -14,13 +14,9 @@ import pytest
 from tabsync.migrations.histories import table
 from tabsync.migrations.status import Status, look_status
 from tabsync.workspace import Workspace
-from tests.postgres.migrations.test_histories import TABLES, made
+from tests.postgres.migrations.test_histories import PRISMA, TABLES, made
 from tests.postgres.migrations.test_python import shown
 
-_PRISMA = (
-    "create table _prisma_migrations (id text, checksum text, finished_at timestamptz, migration_name text, logs text,"
-    " rolled_back_at timestamptz, started_at timestamptz, applied_steps_count int)"
-)
 _INSERT = "insert into _prisma_migrations (migration_name, logs, checksum, started_at) values (%s, %s, '', now())"
 _OBEYED = (
     "\x1b]0;pwned\x07",
@@ -36,7 +32,7 @@ _OBEYED = (
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_names_and_logs_on_a_terminal(form: tuple[str, ...], databases: Callable[..., str], directory: Path) -> None:
-    conninfo = made(databases, _PRISMA)
+    conninfo = made(databases, PRISMA)
     with psycopg.connect(conninfo) as session:
         for text in _OBEYED:
             session.execute(_INSERT, [text, f"{text} postgresql://app:hunter2@db/shop"])
@@ -55,7 +51,7 @@ def test_names_and_logs_on_a_terminal(form: tuple[str, ...], databases: Callable
 def test_logs_of_a_megabyte_and_statements_with_passwords(
     databases: Callable[..., str], workspaces: Callable[..., Workspace], directory: Path
 ) -> None:
-    conninfo = made(databases, _PRISMA)
+    conninfo = made(databases, PRISMA)
     with psycopg.connect(conninfo) as session:
         session.execute(_INSERT, ["1_a", "x" * 990 + " postgresql://u:hunter2@db/x " * 40_000])
     (directory / "1_a").mkdir()

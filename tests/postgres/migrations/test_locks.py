@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,15 @@ def holding(conninfo: str, number: int, name: str = "deploy 7") -> Iterator[psyc
     with psycopg.connect(conninfo, application_name=name, autocommit=True) as session:
         session.execute("select pg_advisory_lock(%s)", [number])
         yield session
+
+
+def wait_for(session: psycopg.Connection, query: str) -> None:
+    """Wait until a query finds something; a minute is more than any machine needs."""
+    for _ in range(600):
+        if session.execute(query.encode()).fetchone() is not None:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"nothing is found by {query}")
 
 
 def lines(page: Page) -> str:
@@ -73,9 +83,8 @@ def test_a_deployment_that_is_gone_and_one_that_waits_for_it(
     wait = f"import psycopg; psycopg.connect({conninfo!r}).execute('select pg_advisory_lock({LOCK})')"
     with holding(conninfo, LOCK) as session, subprocess.Popen([sys.executable, "-c", wait]) as waiter:
         try:
+            wait_for(session, "select from pg_locks where locktype = 'advisory' and not granted")
             page = look_status(workspace, Status())
-            while len(page.data["locks"]) < 2:
-                page = look_status(workspace, Status())
         finally:
             waiter.kill()
         gone, waits = page.data["locks"]
@@ -124,12 +133,11 @@ def test_a_tool_that_migrates_in_another_session_than_it_locks_in_is_not_taken_f
     monkeypatch.setattr(lock, "GONE", 0.0)
     work = f"import psycopg; psycopg.connect({conninfo!r}, application_name='jdbc').execute('select pg_sleep(60)')"
     number = numbers("")["flyway"]
-    with holding(conninfo, number, "jdbc"), subprocess.Popen([sys.executable, "-c", work]) as migrates:
+    with holding(conninfo, number, "jdbc") as session, subprocess.Popen([sys.executable, "-c", work]) as migrates:
         try:
-            verdicts = {"gone"}
-            while verdicts == {"gone"}:
-                verdicts = {one["verdict"] for one in look_status(workspaces(conninfo), Status()).data["locks"]}
-            assert verdicts == {"works"}
+            wait_for(session, "select from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active'")
+            (one,) = look_status(workspaces(conninfo), Status()).data["locks"]
+            assert one["verdict"] == "works"
         finally:
             migrates.kill()
 

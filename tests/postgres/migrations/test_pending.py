@@ -12,7 +12,7 @@ from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.page import Page
 from tabsync.migrations.status import Status, look_status
 from tabsync.workspace import Workspace
-from tests.postgres.migrations.test_histories import TABLES, made
+from tests.postgres.migrations.test_histories import PRISMA, TABLES, made
 from tests.postgres.migrations.test_python import shown
 
 _SUPABASE = "20260401000000_new.sql"
@@ -117,6 +117,21 @@ def test_a_migration_is_asked_for_by_name_or_by_its_sql(
     ):
         with pytest.raises(BadUsage):
             look_status(workspace, wrong)
+
+
+def test_one_that_was_noted_as_rolled_back_and_is_half_there(
+    databases: Callable[..., str], workspaces: Callable[..., Workspace], directory: Path
+) -> None:
+    """As `prisma migrate resolve --rolled-back` does it, which looks at nothing."""
+    conninfo = made(databases, f"{PRISMA}; {_HALF[0]}")
+    with psycopg.connect(conninfo) as session:
+        row = "insert into _prisma_migrations (migration_name, started_at, rolled_back_at) values ('1_a', now(), now())"
+        session.execute(row.encode())
+    (directory / "1_a").mkdir()
+    (directory / "1_a" / "migration.sql").write_text(_NEW)
+    page = look_status(workspaces(conninfo), Status(directory))
+    assert page.exit_code == 1
+    assert "1 of 5 statements are there, though the tool calls it rolled back" in shown(page)
 
 
 @pytest.mark.parametrize("schema", ["_prisma", "prisma_contract"])

@@ -208,7 +208,8 @@ def test_the_manual_comes_first() -> None:
 
 
 def test_a_manual_without_the_runbook_gets_the_cause() -> None:
-    plain = [Runbook(one.title, one.symptoms, one.quoted) for one in load(PLAIN_MANUAL).runbooks]
+    every = [Runbook(one.title, one.symptoms, one.quoted) for one in load(PLAIN_MANUAL).runbooks]
+    plain = [one for one in every if one.title != "Schema migration failed"]
     (found,) = answer("Error: P3009", plain).fits
     assert (found.runbook, found.found and found.found.cause.name) == ("", "migration stopped")
     damaged = answer("ERROR:  invalid page in block 3 of relation base/1/2", plain).fits

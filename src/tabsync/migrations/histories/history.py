@@ -37,7 +37,7 @@ class Migration:
     """One migration. started, finished: ISO, "" where the tool doesn't note it; error: what the tool noted of it.
 
     edited: its file is not what was applied; None where the tool notes no digest. in_folder: None without a folder.
-    late: it is pending, and one that comes after it is applied. begun: it is pending, and something of it is there.
+    late: it is pending, and one that comes after it is applied. begun: it comes next, and something is there of it.
     """
 
     name: str
