@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.kernel.clock import iso, local
@@ -122,6 +123,9 @@ def _show_statements(page: Page, failed: Migration, seen: list[Seen]) -> None:
     else:
         count = sum(one.found is Found.THERE for one in seen)
         page.line((f"{count} of {len(seen)} statements are there: it is neither applied nor rolled back", "warning"))
+        page.hint(
+            f"to take that away: tabsync migration undo {in_one_line(quote(failed.name))} --folder FOLDER --dry-run"
+        )
 
 
 def _found(one: Seen) -> str:

@@ -36,7 +36,9 @@ class History:
         (self.folder / name).mkdir(parents=True)
         (self.folder / name / "migration.sql").write_text(script)
         digest = hashlib.sha256(script.encode()).hexdigest()
-        self._run(f"insert into _prisma_migrations (migration_name, checksum) values ('{name}', '{digest}')")
+        with psycopg.connect(self.conninfo) as session:
+            query = "insert into _prisma_migrations (migration_name, checksum) values (%s, %s)"
+            session.execute(query, [name, digest])
 
     def _run(self, script: str) -> None:
         with psycopg.connect(self.conninfo, autocommit=True) as session:

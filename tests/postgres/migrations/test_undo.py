@@ -59,9 +59,9 @@ def test_the_real_prisma_fails_in_the_middle_and_goes_on_with_the_mended_file(
 ) -> None:
     conninfo, folder = databases(), directory / "migrations"
     first = "create table plate (id int primary key, name text);\ninsert into plate values (1, 'a'), (2, 'b');\n"
-    for name, statements in (("1_first", first), ("2_broken", _BROKEN)):
+    for name, script in (("1_first", first), ("2_broken", _BROKEN)):
         (folder / name).mkdir(parents=True)
-        (folder / name / "migration.sql").write_text(statements.replace("odd;", "odd "))  # it splits at each ;
+        (folder / name / "migration.sql").write_text(script.replace("odd;", "odd "))  # it splits at each ;
     (folder / "migration_lock.toml").write_text('provider = "postgresql"\n')
     prisma, workspace = Prisma(directory, conninfo, "model plate {\n  id Int @id\n}\n"), workspaces(conninfo)
     assert prisma.migrate("deploy")[0] == 1
@@ -169,7 +169,7 @@ def test_an_index_that_was_left_invalid_goes_and_a_lock_of_others_is_waited_for(
     half_done(history, "2_broken", script, fails="could not create unique index")
     workspace = workspaces(history.conninfo)
     plan = plan_undo(workspace, Undo("2_broken", history.folder)).plan
-    assert plan.steps[0].preview.splitlines()[0] == 'drop index concurrently "public"."plate_s";'
+    assert plan.steps[0].preview.splitlines()[0] == 'drop index concurrently "public"."plate_s";  -- line 1'
     with psycopg.connect(history.conninfo) as session:
         session.execute("lock table plate in row exclusive mode")
         with pytest.MonkeyPatch.context() as patch:
@@ -203,3 +203,18 @@ def test_a_deployment_that_runs_is_not_disturbed_and_a_plan_is_about_what_it_saw
         plan_undo(workspace, Undo("3_absent", history.folder))
     with pytest.raises(Refused, match="is applied: only what failed is undone"):
         plan_undo(workspace, Undo("1_first", history.folder))
+
+
+@pytest.mark.parametrize("major", [15, 18])
+def test_other_versions(
+    major: int, databases: Callable[..., str], directory: Path, workspaces: Callable[..., Workspace]
+) -> None:
+    history = History(databases(major), directory)
+    history.applied(
+        "1_first", "create table plate (id int primary key, name text); insert into plate values (1, 'a'), (2, 'b')"
+    )
+    before = before_and_after(history.conninfo)
+    half_done(history, "2_broken", _BROKEN)
+    assert undone(workspaces(history.conninfo), history.folder)["left"] == ""
+    after = before_and_after(history.conninfo)
+    assert {one for one in after if after[one] != before.get(one)} <= {"public._prisma_migrations"}

@@ -56,6 +56,7 @@ def undo(context: Context, *, target: Facts, name: str, folder: str, acts: list[
             left = left_of(what_is_there(connection, one.script, path))
         return {
             "name": name,
+            "tool": one.history.tool,
             "statements": [act.statement for act in found],
             "rows": keeper.rows,
             "kept": str(keeper.path) if keeper.rows else "",

@@ -114,14 +114,16 @@ class _Halving:
                     thing = replace(thing, part=new.thing.part)
         return thing
 
-    def _ours(self, thing: Thing) -> Identity | None:
-        """The row of a thing, if there is one only, and it was written since the history's last entry."""
+    def _ours(self, thing: Thing, *, renamed: bool = False) -> Identity | None:
+        """The row of a thing, if there is one only, and it was made (or renamed) since the history's last entry."""
         rows = self.identities.get(thing, [])
         if thing.kind == "function" and thing.part:
             rows = [one for one in rows if called(thing.part, _arguments(one.name), (thing.schema,))]
         if thing.kind.startswith("unnamed"):
             rows = [one for one in rows if one.age < self.since]
-        return rows[0] if len(rows) == 1 and rows[0].age < self.since else None
+        if len(rows) != 1:
+            return None
+        return rows[0] if (rows[0].written if renamed else rows[0].age) < self.since else None
 
     def _undo(self, number: int, one: Seen) -> None:
         for effect in reversed(one.change.effects):
@@ -138,7 +140,7 @@ class _Halving:
             self._act(one, effect, now)
 
     def _act(self, one: Seen, effect: Effect, now: Thing) -> None:
-        identity = self._ours(now)
+        identity = self._ours(now, renamed=bool(effect.before))
         if identity is None:
             rows = self.identities.get(now, [])
             if rows and all(each.age >= self.since for each in rows):
@@ -153,7 +155,9 @@ class _Halving:
             self.found.stays.append(Stays(one, STAYS.get(now.kind, _MAY_BE_OLDER if words else _NOT_KNOWN)))
             return
         place = (now.schema, now.name) if words.holds else ("", "")
-        self.found.acts.append(Act(one, words, identity, place, words.statement.as_string(self.connection)))
+        act = Act(one, words, identity, place, words.statement.as_string(self.connection))
+        if not any((each.identity, each.statement) == (identity, act.statement) for each in self.found.acts):
+            self.found.acts.append(act)
 
     def _may_be_older(self, effect: Effect, now: Thing) -> bool:
         """Whether the row of a thing says nothing of its beginning, since something else may have written it again."""
@@ -204,6 +208,6 @@ def _identities(connection: Connection, things: Sequence[Thing]) -> dict[Thing, 
         for row in cursor.execute(SQL["identities"], values).fetchall():
             if row["oid"] is not None:
                 thing = things[row["n"] - 1]
-                one = Identity(row["oid"], row["sub"], row["letter"], row["age"] or 0, row["name"])
+                one = Identity(row["oid"], row["sub"], row["letter"], row["age"] or 0, row["written"] or 0, row["name"])
                 found[thing].append(one)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.kernel.errors import Refused
@@ -22,6 +23,7 @@ from tabsync.postgres.catalog import check_primary, identity
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
+_NEXT = {"Flyway": "note it: flyway repair", "golang-migrate": "note it: migrate force VERSION, of the one before it"}
 _TEXT = 60  # characters of a statement
 _NAMED = 5  # statements that a refusal names
 _BACKUP = (
@@ -53,9 +55,10 @@ def plan_undo(workspace: Workspace, request: Undo) -> Planned[Workspace]:
         raise _refusal(request, found.stays)
     if not found.acts:
         why = "what is there was there before it" if found.before else "nothing of it is there that can be undone"
-        raise Refused(f"there is nothing to undo of {request.name}: {why}", f"{_look(request)}")
+        raise Refused(f"there is nothing to undo of {request.name}: {why}", _look(request))
     page = _page(found.acts, rows, found.stays)
     notes = [f"line {one.statement.line} stays: it was there before the migration" for one in found.before]
+    notes += [f"line {one.seen.statement.line} stays: {one.why}" for one in found.stays]
     step = _step(workspace, request, one, target, found.acts, rows)
     plan = Plan("migration undo", f"Undo what {request.name} has left", (step,), target, target["database"])
     return Planned(plan, tuple(notes), before=page)
@@ -67,7 +70,8 @@ def show_undo(done: Done[Workspace, Undo]) -> Page:
     page = Page("migration undo", facts)
     left = facts["left"]
     page.line(
-        ("HALF OF IT STAYS" if left else "UNDONE", "strong warning" if left else "strong good"), f": {facts['name']}"
+        ("HALF OF IT STAYS" if left else "UNDONE", "strong warning" if left else "strong good"),
+        f": {in_one_line(facts['name'])}",
     )
     page.line(
         f"{len(facts['statements'])} statements, {facts['rows']:,} rows kept"
@@ -82,7 +86,9 @@ def show_undo(done: Done[Workspace, Undo]) -> Page:
         page.hint(_look(done.request))
     else:
         page.line("nothing of it is there")
-        page.hint(f"note it: tabsync migration resolve {facts['name']} --rolled-back --folder {done.request.folder}")
+        name, folder = quote(facts["name"]), quote(str(done.request.folder))
+        own = f"note it: tabsync migration resolve {name} --rolled-back --folder {folder}"
+        page.hint(in_one_line(own if facts["tool"] == "Prisma" else _NEXT.get(facts["tool"], "deploy again")))
     return page
 
 
@@ -90,7 +96,7 @@ def _step(
     workspace: Workspace, request: Undo, one: Failed, target: Facts, acts: list[Act], rows: dict[int, int | None]
 ) -> Step:
     loses = any(count != 0 for number, count in rows.items() if acts[number].words.holds)
-    preview = ";\n".join(act.statement for act in acts) + ";"
+    preview = "\n".join(_told(act, rows[number]) for number, act in enumerate(acts))
     return Step(
         "undo",
         f"Take away what {request.name} has left: {len(acts)} statements",
@@ -129,6 +135,12 @@ def _page(acts: list[Act], rows: dict[int, int | None], stays: list[Stays]) -> P
     return page
 
 
+def _told(act: Act, rows: int | None) -> str:
+    """A statement in one line, with what it takes back and what goes."""
+    loses = f", loses {_loses(act, rows)}" if act.words.holds else ""
+    return f"{in_one_line(act.statement)};  -- line {act.seen.statement.line}{loses}"
+
+
 def _loses(act: Act, rows: int | None) -> str:
     if not act.words.holds:
         return "nothing"
@@ -146,4 +158,4 @@ def _refusal(request: Undo, stays: list[Stays]) -> Refused:
 
 
 def _look(request: Undo) -> str:
-    return f"what of it is there: tabsync migration status --folder {request.folder}"
+    return in_one_line(f"what of it is there: tabsync migration status --folder {quote(str(request.folder))}")

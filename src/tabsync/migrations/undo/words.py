@@ -27,12 +27,13 @@ STAYS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A row of the catalog. letter: of its kind; age: transactions since it was written."""
+    """A row of the catalog. letter: of its kind; age, written: transactions since it was made, and changed."""
 
     oid: int
     sub: int
     letter: str
     age: int
+    written: int
     name: str
 
 
