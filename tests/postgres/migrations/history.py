@@ -59,6 +59,8 @@ def half_done(history: History, name: str, script: str, *, fails: str = "divisio
         history._run(script)
     except psycopg.Error as error:
         assert fails in str(error), error
-        history._run("update _prisma_migrations set logs = 'failed' where finished_at is null")
+        with psycopg.connect(history.conninfo) as session:
+            logs = "update _prisma_migrations set logs = %s where finished_at is null"
+            session.execute(logs, [f"Database error code: {error.sqlstate}"])
     else:
         raise AssertionError("it did not fail")

@@ -158,6 +158,26 @@ def test_what_was_there_before_the_migration_stays(
     assert "orders" not in planned.plan.steps[0].preview
 
 
+def test_what_was_made_by_hand_since_the_last_migration_stays(
+    databases: Callable[..., str], directory: Path, workspaces: Callable[..., Workspace]
+) -> None:
+    history = History(databases(), directory)
+    history.applied("1_first", "create table plate (id int primary key)")
+    with psycopg.connect(history.conninfo) as session:
+        session.execute("create table orders (id int); insert into orders values (1)")
+    script = "create table t (id int); create table orders (id int); create table never (id int);"
+    half_done(history, "2_broken", script, fails="already exists")
+    workspace = workspaces(history.conninfo)
+    planned = plan_undo(workspace, Undo("2_broken", history.folder))
+    assert "orders" not in planned.plan.steps[0].preview
+    run(planned.plan, workspace, workspace.journal(), approval="--yes").raise_if_failed()
+    with psycopg.connect(history.conninfo, autocommit=True) as session:
+        assert session.execute("select to_regclass('t'), count(*) from orders").fetchone() == (None, 1)
+        session.execute("update _prisma_migrations set logs = 'unbekannter Fehler' where finished_at is null")
+    with pytest.raises(Refused, match="what comes before it is not: somebody made it by hand"):
+        plan_undo(workspace, Undo("2_broken", history.folder))
+
+
 def test_an_index_that_was_left_invalid_goes_and_a_lock_of_others_is_waited_for(
     databases: Callable[..., str], directory: Path, workspaces: Callable[..., Workspace]
 ) -> None:

@@ -97,7 +97,7 @@ TOOLS: dict[str, tuple[str, str, str, str, str, str]] = {
     "Supabase": (
         *("001_a.sql", "002_b.sql", "002"),
         "create schema supabase_migrations; create table supabase_migrations.schema_migrations (version text"
-        " primary key, statements text[], name text); insert into supabase_migrations.schema_migrations (version) values ('001')",
+        " primary key, statements text[], name text); insert into supabase_migrations.schema_migrations values ('001')",
         "select 1",
         "deploy again",
     ),

@@ -23,6 +23,7 @@ _HELD = ("relation", "type", "function")
 _RENAMED = ("relation", "type", "index")
 _DROPPED = "what it dropped is only in a backup"
 _NOT_KNOWN = "how it was before is not known"
+_OUT_OF_ORDER = "it is there and what comes before it is not: somebody made it by hand, or it was there before"
 _MAY_BE_OLDER = "it may have been there before"
 
 
@@ -54,12 +55,18 @@ class Half:
     before: list[Seen] = field(default_factory=list)
 
 
-def half_of(connection: Connection, seen: Sequence[Seen], since: int, path: Sequence[str]) -> Half:
+def half_of(
+    connection: Connection, seen: Sequence[Seen], since: int, path: Sequence[str], *, existed: bool = False
+) -> Half:
     """What is left of a migration. since: transactions since the history's last entry: what is older was there before.
 
-    path: the schemas of names without one.
+    path: the schemas of names without one; existed: it failed since what it makes was there already, which is so of the
+    last of its statements that is there.
     """
-    return _Halving(connection, seen, since, path).half()
+    halving = _Halving(connection, seen, since, path)
+    if existed:
+        halving.older = max((number for number, one in enumerate(seen) if _made_something(one)), default=-1)
+    return halving.half()
 
 
 class _Halving:
@@ -67,12 +74,21 @@ class _Halving:
         self.connection, self.seen, self.since = connection, seen, since
         self.first = path[0] if path else ""
         self.found = Half()
+        self.older = -1
         self.identities = _identities(connection, self._things())
         self.made: set[Table] = set()
         self.columns: set[tuple[Table, str]] = set()
+
+    def _look_what_goes(self) -> None:
         for number, effect in self._effects():
             now = self._now(effect.thing, number)
-            if effect.before or not effect.there or not self._ours(now):
+            if (
+                number == self.older
+                or self._out_of_order(number)
+                or effect.before
+                or not effect.there
+                or not self._ours(now)
+            ):
                 continue
             if effect.thing.kind in _HELD:
                 if not self._may_be_older(effect, now):
@@ -82,18 +98,28 @@ class _Halving:
 
     def half(self) -> Half:
         """All of it, the last statement first."""
+        self._look_what_goes()
         for number in range(len(self.seen) - 1, -1, -1):
             one = self.seen[number]
             if one.found in (Found.NOTHING, Found.ABSENT) or not one.left:
                 continue
-            if one.change.kind is Kind.DATA:
+            if number == self.older:
+                self.found.before.append(one)
+            elif one.change.kind is Kind.DATA:
                 if not goes_along(one.statement, self.made, self.columns, self.first):
                     self.found.stays.append(Stays(one, "it may have changed rows"))
+            elif _done(one) and self._out_of_order(number):
+                self.found.stays.append(Stays(one, _OUT_OF_ORDER))
             elif _done(one):
                 self._undo(number, one)
             else:
                 self.found.stays.append(Stays(one, one.why or "it can't be told what of it is there"))
         return self.found
+
+    def _out_of_order(self, number: int) -> bool:
+        """Whether a statement before one is absent: then the migration never came that far."""
+        earlier = self.seen[:number]
+        return any(one.found is Found.ABSENT and one.change.kind is Kind.CATALOG for one in earlier)
 
     def _effects(self) -> Iterator[tuple[int, Effect]]:
         for number, one in enumerate(self.seen):
@@ -182,6 +208,12 @@ def _done(one: Seen) -> bool:
     strict = all(effect.strict for effect in one.change.effects)
     unfinished = one.found is Found.PARTLY and [effect.thing.kind for effect in one.change.effects] == ["index"]
     return one.found is Found.THERE or unfinished or (one.found is Found.UNKNOWN and one.present and strict)
+
+
+def _made_something(one: Seen) -> bool:
+    """Whether something is there that a statement makes, and that would make it fail."""
+    makes = any(effect.there and effect.strict for effect in one.change.effects)
+    return makes and (one.present or one.found in (Found.THERE, Found.PARTLY))
 
 
 def _same_place(one: Thing, other: Thing) -> bool:
