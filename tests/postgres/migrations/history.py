@@ -60,7 +60,7 @@ def half_done(history: History, name: str, script: str, *, fails: str = "divisio
     except psycopg.Error as error:
         assert fails in str(error), error
         with psycopg.connect(history.conninfo) as session:
-            logs = "update _prisma_migrations set logs = %s where finished_at is null"
-            session.execute(logs, [f"Database error code: {error.sqlstate}"])
+            logs = "update _prisma_migrations set logs = %s where migration_name = %s"
+            session.execute(logs, [f"Database error code: {error.sqlstate}", name])
     else:
         raise AssertionError("it did not fail")
