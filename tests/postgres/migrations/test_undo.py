@@ -124,6 +124,24 @@ REFUSED = {
 }
 
 
+def test_rows_that_stay_changed_keep_it_from_being_resolved_though_no_catalog_shows_them(
+    databases: Callable[..., str], directory: Path, workspaces: Callable[..., Workspace]
+) -> None:
+    history = History(databases(), directory)
+    history.applied("1_first", "create table plate (id int primary key, name text); insert into plate values (1, 'a')")
+    half_done(history, "2_broken", "create table t (id int);\nupdate plate set name = 'x'; select 1/0;")
+    workspace = workspaces(history.conninfo)
+    planned = plan_undo(workspace, Undo("2_broken", history.folder, True))
+    assert "line 2 stays: it may have changed rows" in planned.notes
+    done = undone(workspace, history.folder, only=True)
+    assert (done["left"], done["may_have_changed"]) == ("", [2])
+    with pytest.raises(Refused, match="left what line 2 may have changed"):
+        plan_resolve(workspace, Resolve("2_broken", history.folder, rolled_back=True))
+    with psycopg.connect(history.conninfo, autocommit=True) as session:  # resolved by force, deployed, failed at once
+        session.execute("update _prisma_migrations set started_at = clock_timestamp() where finished_at is null")
+    plan_resolve(workspace, Resolve("2_broken", history.folder, rolled_back=True))
+
+
 @pytest.mark.parametrize("statements", REFUSED)
 def test_what_no_statement_takes_away_is_named(
     statements: str, databases: Callable[..., str], directory: Path, workspaces: Callable[..., Workspace]

@@ -69,6 +69,9 @@ def show_undo(done: Done[Workspace, Undo]) -> Page:
     facts = done.results["undo"]
     page = Page("migration undo", facts)
     left = facts["left"]
+    if facts["may_have_changed"]:
+        lines = ", ".join(map(str, facts["may_have_changed"]))
+        left = "; ".join(filter(None, (left, f"what line {lines} may have changed, which the catalog does not show")))
     page.line(
         ("HALF OF IT STAYS" if left else "UNDONE", "strong warning" if left else "strong good"),
         f": {in_one_line(facts['name'])}",
