@@ -201,6 +201,28 @@ def test_what_was_made_by_hand_since_the_last_migration_stays(
         plan_undo(workspace, Undo("2_broken", history.folder))
 
 
+def test_a_partition_that_others_attached_and_what_an_extension_has_are_not_lost_in_silence(
+    databases: Callable[..., str], directory: Path, workspaces: Callable[..., Workspace]
+) -> None:
+    history = History(databases(), directory)
+    history.applied("1_first", "create table old (id int); insert into old values (100)")
+    script = """
+        create extension citext; create table logs (id int) partition by range (id);
+        create table logs_1 partition of logs for values from (0) to (9); insert into logs values (1); select 1/0;"""
+    half_done(history, "2_broken", script)
+    workspace = workspaces(history.conninfo)
+    plan = plan_undo(workspace, Undo("2_broken", history.folder)).plan
+    assert plan.steps[0].preview.splitlines() == [
+        'drop table "public"."logs_1";  -- line 3, loses 1 rows',
+        'drop table "public"."logs";  -- line 2',
+        'drop extension "citext";  -- line 2, loses what is in tables of its own',
+    ]
+    with psycopg.connect(history.conninfo, autocommit=True) as session:
+        session.execute("alter table logs attach partition old default")
+    with pytest.raises(Refused, match="partitions that the migration has not made"):
+        plan_undo(workspace, Undo("2_broken", history.folder))
+
+
 def test_an_index_that_was_left_invalid_goes_and_a_lock_of_others_is_waited_for(
     databases: Callable[..., str], directory: Path, workspaces: Callable[..., Workspace]
 ) -> None:

@@ -23,6 +23,7 @@ _HELD = ("relation", "type", "function")
 _RENAMED = ("relation", "type", "index")
 _DROPPED = "what it dropped is only in a backup"
 _NOT_KNOWN = "how it was before is not known"
+_OTHERS = "it has partitions that the migration has not made, which would go with it"
 _OUT_OF_ORDER = "it is there and what comes before it is not: somebody made it by hand, or it was there before"
 _MAY_BE_OLDER = "it may have been there before"
 
@@ -174,6 +175,9 @@ class _Halving:
             elif rows or now.kind in STAYS or not self._known(now.kind):
                 self.found.stays.append(Stays(one, STAYS.get(now.kind, _NOT_KNOWN)))
             return
+        if now.kind == "relation" and not effect.before and self._has_others(identity):
+            self.found.stays.append(Stays(one, _OTHERS))
+            return
         thing = now if (now.schema, now.name) in self.made else effect.thing
         concurrently = any(token.text == "concurrently" for token in one.statement.tokens)
         words = takes_away(replace(effect, thing=thing), identity, concurrently=concurrently)
@@ -184,6 +188,13 @@ class _Halving:
         act = Act(one, words, identity, place, words.statement.as_string(self.connection))
         if not any((each.identity, each.statement) == (identity, act.statement) for each in self.found.acts):
             self.found.acts.append(act)
+
+    def _has_others(self, identity: Identity) -> bool:
+        """Whether a table has partitions that the migration didn't make: they would be dropped with it."""
+        if identity.letter != "p":
+            return False
+        rows = self.connection.execute(SQL["partitions"], {"oid": identity.oid}).fetchall()
+        return any((schema, name) not in self.made for schema, name in rows)
 
     def _may_be_older(self, effect: Effect, now: Thing) -> bool:
         """Whether the row of a thing says nothing of its beginning, since something else may have written it again."""

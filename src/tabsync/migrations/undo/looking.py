@@ -86,7 +86,10 @@ def counted(connection: Connection, act: Act) -> int | None:
     if not act.words.holds:
         return 0
     column = sql.SQL("*") if act.words.holds == "*" else sql.Identifier(act.words.holds)
-    query = sql.SQL("select pg_catalog.count({}) from {}").format(column, sql.Identifier(*act.table))
+    only = sql.SQL(
+        "only " if act.words.holds == "*" else ""
+    )  # a table that inherits from it has a statement of its own
+    query = sql.SQL("select pg_catalog.count({}) from {}{}").format(column, only, sql.Identifier(*act.table))
     try:
         with allowed("count the rows that go", "use the owner of the tables"):
             row = connection.execute(query).fetchone()

@@ -99,6 +99,7 @@ def _step(
     workspace: Workspace, request: Undo, one: Failed, target: Facts, acts: list[Act], rows: dict[int, int | None]
 ) -> Step:
     loses = any(count != 0 for number, count in rows.items() if acts[number].words.holds)
+    loses = loses or any(act.words.more for act in acts)
     preview = "\n".join(_told(act, rows[number]) for number, act in enumerate(acts))
     return Step(
         "undo",
@@ -140,13 +141,13 @@ def _page(acts: list[Act], rows: dict[int, int | None], stays: list[Stays]) -> P
 
 def _told(act: Act, rows: int | None) -> str:
     """A statement in one line, with what it takes back and what goes."""
-    loses = f", loses {_loses(act, rows)}" if act.words.holds else ""
+    loses = f", loses {_loses(act, rows)}" if act.words.holds or act.words.more else ""
     return f"{in_one_line(act.statement)};  -- line {act.seen.statement.line}{loses}"
 
 
 def _loses(act: Act, rows: int | None) -> str:
     if not act.words.holds:
-        return "nothing"
+        return act.words.more or "nothing"
     what = "rows" if act.words.holds == "*" else "values"
     if rows is None:
         return f"unknown how many {what}"

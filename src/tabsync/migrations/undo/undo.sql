@@ -95,3 +95,9 @@ select pg_advisory_unlock(%(number)s)
 -- What a table, and a column of it, are called now.
 select n.nspname::text, c.relname::text, (select f.attname::text from pg_attribute f where f.attrelid = c.oid and f.attnum = %(sub)s)
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = %(oid)s
+
+-- name: partitions
+-- The partitions of a table, at every level.
+select n.nspname::text, c.relname::text
+  from pg_partition_tree(%(oid)s::oid::regclass) t join pg_class c on c.oid = t.relid join pg_namespace n on n.oid = c.relnamespace
+ where t.level > 0
