@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tabsync.kernel.errors import BadUsage
@@ -34,4 +35,4 @@ def needed(folder: Path | None) -> Path:
 
 def typed(folder: Path | None) -> str:
     """The option that names a folder, for a command in a hint; "" where tabsync.toml names it."""
-    return f" --folder {folder}" if folder is not None else ""
+    return f" --folder {quote(str(folder))}" if folder is not None else ""

@@ -23,6 +23,7 @@ from tabsync.migrations.find import histories
 from tabsync.migrations.folder import needed, typed, with_folder
 from tabsync.migrations.histories.history import History, State
 from tabsync.migrations.histories.table import columns_of
+from tabsync.migrations.left import noted_left
 from tabsync.migrations.there import lacking_of, left_of, search_path, what_is_there
 from tabsync.migrations.tools import prisma
 from tabsync.postgres.catalog import Relation, check_primary, identity, prove_target, relation_named
@@ -65,6 +66,9 @@ def plan_resolve(workspace: Workspace, request: Resolve) -> Planned[Workspace]:
         target = identity(connection)
         history = _failed(connection, request)
         why = unproven(connection, Path(history.folder), request.name, path, applied=request.applied)
+        if not request.applied:
+            started = next(one.started for one in history.migrations if one.name == request.name)
+            why = why or noted_left(workspace.ledger(), target, request.name, started)
         _check_quiet(connection, relation_named(history.table))
     if why and not request.force:
         raise Refused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from shlex import quote
 
 from tabsync.kernel.clock import iso, local
 from tabsync.kernel.errors import Exit
@@ -125,6 +126,7 @@ def _show_statements(page: Page, name: str, seen: list[Seen], state: State = Sta
         page.line(("all of it is there: it counts as applied", "strong"))
     else:
         page.line((f"{count} of {len(seen)} statements are there: it is neither applied nor rolled back", "warning"))
+        page.hint(in_one_line(f"to take that away: tabsync migration undo {quote(name)} --dry-run"))
 
 
 def _found(one: Seen) -> str:

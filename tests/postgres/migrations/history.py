@@ -36,7 +36,9 @@ class History:
         (self.folder / name).mkdir(parents=True)
         (self.folder / name / "migration.sql").write_text(script)
         digest = hashlib.sha256(script.encode()).hexdigest()
-        self._run(f"insert into _prisma_migrations (migration_name, checksum) values ('{name}', '{digest}')")
+        with psycopg.connect(self.conninfo) as session:
+            query = "insert into _prisma_migrations (migration_name, checksum) values (%s, %s)"
+            session.execute(query, [name, digest])
 
     def _run(self, script: str) -> None:
         with psycopg.connect(self.conninfo, autocommit=True) as session:
@@ -57,6 +59,8 @@ def half_done(history: History, name: str, script: str, *, fails: str = "divisio
         history._run(script)
     except psycopg.Error as error:
         assert fails in str(error), error
-        history._run("update _prisma_migrations set logs = 'failed' where finished_at is null")
+        with psycopg.connect(history.conninfo) as session:
+            logs = "update _prisma_migrations set logs = %s where migration_name = %s"
+            session.execute(logs, [f"Database error code: {error.sqlstate}", name])
     else:
         raise AssertionError("it did not fail")

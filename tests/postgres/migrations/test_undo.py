@@ -59,9 +59,9 @@ def test_the_real_prisma_fails_in_the_middle_and_goes_on_with_the_mended_file(
 ) -> None:
     conninfo, folder = databases(), directory / "migrations"
     first = "create table plate (id int primary key, name text);\ninsert into plate values (1, 'a'), (2, 'b');\n"
-    for name, statements in (("1_first", first), ("2_broken", _BROKEN)):
+    for name, script in (("1_first", first), ("2_broken", _BROKEN)):
         (folder / name).mkdir(parents=True)
-        (folder / name / "migration.sql").write_text(statements.replace("odd;", "odd "))  # it splits at each ;
+        (folder / name / "migration.sql").write_text(script.replace("odd;", "odd "))  # it splits at each ;
     (folder / "migration_lock.toml").write_text('provider = "postgresql"\n')
     prisma, workspace = Prisma(directory, conninfo, "model plate {\n  id Int @id\n}\n"), workspaces(conninfo)
     assert prisma.migrate("deploy")[0] == 1
@@ -124,6 +124,24 @@ REFUSED = {
 }
 
 
+def test_rows_that_stay_changed_keep_it_from_being_resolved_though_no_catalog_shows_them(
+    databases: Callable[..., str], directory: Path, workspaces: Callable[..., Workspace]
+) -> None:
+    history = History(databases(), directory)
+    history.applied("1_first", "create table plate (id int primary key, name text); insert into plate values (1, 'a')")
+    half_done(history, "2_broken", "create table t (id int);\nupdate plate set name = 'x'; select 1/0;")
+    workspace = workspaces(history.conninfo)
+    planned = plan_undo(workspace, Undo("2_broken", history.folder, True))
+    assert "line 2 stays: it may have changed rows" in planned.notes
+    done = undone(workspace, history.folder, only=True)
+    assert (done["left"], done["may_have_changed"]) == ("", [2])
+    with pytest.raises(Refused, match="left what line 2 may have changed"):
+        plan_resolve(workspace, Resolve("2_broken", history.folder, rolled_back=True))
+    with psycopg.connect(history.conninfo, autocommit=True) as session:  # resolved by force, deployed, failed at once
+        session.execute("update _prisma_migrations set started_at = clock_timestamp() where finished_at is null")
+    plan_resolve(workspace, Resolve("2_broken", history.folder, rolled_back=True))
+
+
 @pytest.mark.parametrize("statements", REFUSED)
 def test_what_no_statement_takes_away_is_named(
     statements: str, databases: Callable[..., str], directory: Path, workspaces: Callable[..., Workspace]
@@ -144,18 +162,65 @@ def test_what_no_statement_takes_away_is_named(
         assert session.execute("select to_regclass('last')").fetchone() == (None,)
 
 
-def test_what_was_there_before_the_migration_stays(
+def test_what_was_there_before_the_migration_stays_whatever_the_tool_notes(
     databases: Callable[..., str], directory: Path, workspaces: Callable[..., Workspace]
 ) -> None:
     history = History(databases(), directory)
-    by_hand = "create table orders (id int); insert into orders values (1);"
+    by_hand = "create table orders (id int); insert into orders values (1); create type course as enum ('a');"
     history.applied("1_first", f"create table plate (id int primary key); {by_hand}")
-    half_done(history, "2_broken", "create table t (id int); create table orders (id int);", fails="already exists")
+    script = "create table orders (id int); create table t (id int);"
+    half_done(history, "2_broken", script, fails="already exists")
+    with psycopg.connect(history.conninfo, autocommit=True) as session:
+        session.execute("update _prisma_migrations set logs = 'unbekannter Fehler' where finished_at is null")
+    workspace = workspaces(history.conninfo)
+    with pytest.raises(Refused, match="what is there was there before it"):
+        plan_undo(workspace, Undo("2_broken", history.folder))
+    half_done(history, "3_broken", "create table t (id int); create type course as enum ('a');", fails="already")
+    planned = plan_undo(workspace, Undo("3_broken", history.folder))
+    assert [one for one in planned.notes if "line 1" in one] != []
+    assert planned.plan.steps[0].preview == 'drop table "public"."t";  -- line 1, loses nothing: no rows'
+
+
+def test_what_was_made_by_hand_since_the_last_migration_stays(
+    databases: Callable[..., str], directory: Path, workspaces: Callable[..., Workspace]
+) -> None:
+    history = History(databases(), directory)
+    history.applied("1_first", "create table plate (id int primary key)")
+    with psycopg.connect(history.conninfo) as session:
+        session.execute("create table orders (id int); insert into orders values (1)")
+    script = "create table t (id int); create table orders (id int); create table never (id int);"
+    half_done(history, "2_broken", script, fails="already exists")
     workspace = workspaces(history.conninfo)
     planned = plan_undo(workspace, Undo("2_broken", history.folder))
-    assert [one for one in planned.notes if "line 1" in one] != []
-    assert 'drop table "public"."t"' in planned.plan.steps[0].preview
     assert "orders" not in planned.plan.steps[0].preview
+    run(planned.plan, workspace, workspace.journal(), approval="--yes").raise_if_failed()
+    with psycopg.connect(history.conninfo, autocommit=True) as session:
+        assert session.execute("select to_regclass('t'), count(*) from orders").fetchone() == (None, 1)
+        session.execute("update _prisma_migrations set logs = 'unbekannter Fehler' where finished_at is null")
+    with pytest.raises(Refused, match="what comes before it is not: somebody made it by hand"):
+        plan_undo(workspace, Undo("2_broken", history.folder))
+
+
+def test_a_partition_that_others_attached_and_what_an_extension_has_are_not_lost_in_silence(
+    databases: Callable[..., str], directory: Path, workspaces: Callable[..., Workspace]
+) -> None:
+    history = History(databases(), directory)
+    history.applied("1_first", "create table old (id int); insert into old values (100)")
+    script = """
+        create extension citext; create table logs (id int) partition by range (id);
+        create table logs_1 partition of logs for values from (0) to (9); insert into logs values (1); select 1/0;"""
+    half_done(history, "2_broken", script)
+    workspace = workspaces(history.conninfo)
+    plan = plan_undo(workspace, Undo("2_broken", history.folder)).plan
+    assert plan.steps[0].preview.splitlines() == [
+        'drop table "public"."logs_1";  -- line 3, loses 1 rows',
+        'drop table "public"."logs";  -- line 2',
+        'drop extension "citext";  -- line 2, loses what is in tables of its own',
+    ]
+    with psycopg.connect(history.conninfo, autocommit=True) as session:
+        session.execute("alter table logs attach partition old default")
+    with pytest.raises(Refused, match="partitions that the migration has not made"):
+        plan_undo(workspace, Undo("2_broken", history.folder))
 
 
 def test_an_index_that_was_left_invalid_goes_and_a_lock_of_others_is_waited_for(
@@ -169,7 +234,7 @@ def test_an_index_that_was_left_invalid_goes_and_a_lock_of_others_is_waited_for(
     half_done(history, "2_broken", script, fails="could not create unique index")
     workspace = workspaces(history.conninfo)
     plan = plan_undo(workspace, Undo("2_broken", history.folder)).plan
-    assert plan.steps[0].preview.splitlines()[0] == 'drop index concurrently "public"."plate_s";'
+    assert plan.steps[0].preview.splitlines()[0] == 'drop index concurrently "public"."plate_s";  -- line 1'
     with psycopg.connect(history.conninfo) as session:
         session.execute("lock table plate in row exclusive mode")
         with pytest.MonkeyPatch.context() as patch:
@@ -203,3 +268,18 @@ def test_a_deployment_that_runs_is_not_disturbed_and_a_plan_is_about_what_it_saw
         plan_undo(workspace, Undo("3_absent", history.folder))
     with pytest.raises(Refused, match="is applied: only what failed is undone"):
         plan_undo(workspace, Undo("1_first", history.folder))
+
+
+@pytest.mark.parametrize("major", [15, 18])
+def test_other_versions(
+    major: int, databases: Callable[..., str], directory: Path, workspaces: Callable[..., Workspace]
+) -> None:
+    history = History(databases(major), directory)
+    history.applied(
+        "1_first", "create table plate (id int primary key, name text); insert into plate values (1, 'a'), (2, 'b')"
+    )
+    before = before_and_after(history.conninfo)
+    half_done(history, "2_broken", _BROKEN)
+    assert undone(workspaces(history.conninfo), history.folder)["left"] == ""
+    after = before_and_after(history.conninfo)
+    assert {one for one in after if after[one] != before.get(one)} <= {"public._prisma_migrations"}

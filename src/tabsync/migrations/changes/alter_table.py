@@ -59,7 +59,7 @@ def moved(kind: str, schema: str, name: str, to: str) -> Change | None:
 
 
 def _renamed(kind: str, schema: str, old: str, new: str, *, table: str = "") -> list[Effect]:
-    if not old or not new:
+    if not old or not new or old == new:
         return []
     pair = [Thing(kind, schema, table, one) if table else Thing(kind, schema, one) for one in (old, new)]
     return [Effect(pair[0], there=False, strict=True), Effect(pair[1], strict=True, before=old)]

@@ -33,7 +33,8 @@ class Effect:
     """One change. there: whether the thing is there once it is done; value: what it has to be, None: anything.
 
     strict: the statement fails where it is so already; sure: it is so whenever the statement was done, which IF NOT
-    EXISTS and GRANT do not promise; table: whose index it is; before: the name that it had before a renaming.
+    EXISTS and GRANT do not promise; table: whose index it is; before: the name that it had before a renaming; needed:
+    the statement changes nothing of it, and fails without it.
     """
 
     thing: Thing
@@ -43,6 +44,7 @@ class Effect:
     sure: bool = True
     table: str = ""
     before: str = ""
+    needed: bool = False
 
 
 class Kind(StrEnum):

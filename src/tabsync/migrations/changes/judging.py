@@ -46,8 +46,8 @@ _AGAIN = "a later statement changes it again"
 
 
 def opposite(effect: Effect) -> Effect:
-    """How a thing is before a statement that fails where it is already as it should be."""
-    return Effect(effect.thing, not effect.there)
+    """How a thing is before a statement that fails where it is already as it should be, or is not there at all."""
+    return effect if effect.needed else Effect(effect.thing, not effect.there)
 
 
 class Judge:
@@ -69,7 +69,7 @@ class Judge:
 
     def _present(self, number: int) -> bool:
         effects = self.changes[number - 1].effects
-        return bool(effects) and all(self._matches(one) is True for one in effects)
+        return bool(effects) and all(self._matches(one) is True and not one.needed for one in effects)
 
     def _possible(self) -> list[int]:
         """How many of the first statements may be done: 0 to all."""
@@ -121,19 +121,27 @@ class Judge:
         if at:
             state = history[at - 1][1]
             return state is not None and self._matches(state) is False
-        return effect.strict and done >= self.since[thing] and self._matches(opposite(effect)) is False
+        known = (effect.strict or effect.needed) and done >= self.since[thing]
+        return known and self._matches(opposite(effect)) is False
 
     def _excluded(self, number: int, done: int) -> bool:
         """Whether the catalog shows that more than some number of statements was done, by what one of them changes."""
         if self.shown[done] <= number:
             return True
         mine = self.changes[number - 1].effects
-        return any(not one.strict and self._begins(number, one.thing) and self._matches(one) for one in mine)
+        return any(
+            not one.strict and not one.needed and self._begins(number, one.thing) and self._matches(one) for one in mine
+        )
 
     def _out_of_order(self, number: int) -> bool:
         """Whether what a statement makes is there though one before it wasn't done: by hand, or since ever."""
+        return any(one.strict and self._begins(number, one.thing) for one in self._as_done(number))
+
+    def _as_done(self, number: int) -> list[Effect]:
+        """What of a statement is as it would leave it. That only something is gone may be why it failed."""
         mine = self.changes[number - 1].effects
-        return any(one.strict and self._begins(number, one.thing) and self._matches(one) is True for one in mine)
+        now = [one for one in mine if self._matches(one) is True]
+        return now if len(now) == len(mine) or any(one.there for one in now) else []
 
     def _begins(self, number: int, thing: Thing) -> bool:
         """Whether no statement before one may have changed a thing."""
@@ -141,7 +149,8 @@ class Judge:
 
     def _again(self, number: int, thing: Thing, *, named: bool = False) -> bool:
         """Whether a later statement may change a thing. named: only one that names it: nothing else puts it there."""
-        return any(at > number and (state is not None or not named) for at, state in self.history.get(thing, ()))
+        later = [state for at, state in self.history.get(thing, ()) if at > number and not (state and state.needed)]
+        return any(state is not None or not named for state in later)
 
     def _verdict(self, number: int) -> Verdict:
         change = self.changes[number - 1]
@@ -153,21 +162,20 @@ class Judge:
         if self.broken:
             return self._alone(number, states)
         if number > self.reach:
-            return self._not_reached(number, states)
+            return self._not_reached(number)
         return self._reached(number, states)
 
     def _unfinished(self, thing: Thing) -> bool:
         look = self.looks.get(thing)
         return look is not None and bool(look.there) and not look.whole
 
-    def _not_reached(self, number: int, states: list[bool | None]) -> Verdict:
-        mine = self.changes[number - 1].effects
-        own = any(now is True and self.first[one.thing][0] == number for one, now in zip(mine, states, strict=True))
+    def _not_reached(self, number: int) -> Verdict:
+        own = any(self.first[one.thing][0] == number and not one.needed for one in self._as_done(number))
         return Verdict(Found.UNKNOWN, _BEFORE, before=True) if own else Verdict(Found.ABSENT, left=False)
 
     def _reached(self, number: int, states: list[bool | None]) -> Verdict:
         change = self.changes[number - 1]
-        if not change.effects:
+        if not change.effects or change.kind is Kind.DATA:
             return Verdict(Found.UNKNOWN, change.why)
         again = [self._again(number, one.thing) for one in change.effects]
         less = [done for done in self.possible if done < number]
@@ -196,6 +204,8 @@ class Judge:
             self._again(number, one.thing, named=now is True) for one, now in zip(change.effects, states, strict=True)
         ):
             return Verdict(Found.UNKNOWN, _AGAIN)
+        if change.kind is Kind.DATA and set(states) != {False}:
+            return Verdict(Found.UNKNOWN, change.why)
         if set(states) == {True}:
             return Verdict(Found.THERE if change.whole else Found.UNKNOWN, change.why, before=True)
         if set(states) == {False}:

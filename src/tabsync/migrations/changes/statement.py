@@ -126,7 +126,7 @@ def change(statement: Statement) -> Change:
     if first.text in _NOTHING:
         return Change(Kind.NOTHING, path=_path(read))
     if first.text in _DATA:
-        return DATA
+        return _data(read)
     if first.text == "do":
         words = read.names()
         mentions = None if words & set(_CHANGES) else words
@@ -144,6 +144,18 @@ def _catalog(word: str, read: Reader) -> Change | None:
     if word == "comment":
         return comment(read)
     return privileges(read, given=word == "grant")
+
+
+def _data(read: Reader) -> Change:
+    """A statement that changes rows needs their table, whatever else it does."""
+    if not (read.take("insert", "into") or read.take("delete", "from") or read.take("merge", "into")):
+        read.at = 1
+    _ = read.take("table")
+    _ = read.take("only")
+    schema, name = read.qualified()
+    if not name or read.tokens[0].text in ("refresh", "values", "table"):
+        return DATA
+    return replace(DATA, effects=(Effect(Thing("relation", schema, name), needed=True),))
 
 
 def _select(read: Reader) -> Change:

@@ -15,6 +15,8 @@ from psycopg import sql
 from tabsync.kernel.errors import NotAllowed, Refused
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.step import Facts
+from tabsync.migrations.changes.change import Kind
+from tabsync.migrations.left import note_left
 from tabsync.migrations.there import left_of, search_path, what_is_there
 from tabsync.migrations.tools import prisma
 from tabsync.migrations.undo.half import SQL, Act
@@ -43,7 +45,8 @@ def undo(context: Context, *, target: Facts, name: str, folder: str, acts: list[
         prove_target(connection, target)
         one = failed(connection, Path(folder), name)
         with _alone(connection, one), kept(workspace.home, context.run_id) as keeper:
-            found = half(connection, one, path).acts
+            both = half(connection, one, path)
+            found = both.acts
             if [_identified(act) for act in found] != acts:
                 raise Refused(f"{name} is not as it was when this was planned; {_NOTHING}", _AGAIN)
             check_space(connection, workspace.home, [act.table for act in found if act.words.holds])
@@ -54,12 +57,18 @@ def undo(context: Context, *, target: Facts, name: str, folder: str, acts: list[
                 done += len(each)
                 context.report(done, len(found), "statements")
             left = left_of(what_is_there(connection, one.script, path))
+            unseen = sorted(
+                each.seen.statement.line for each in both.stays if each.seen.change.kind is not Kind.CATALOG
+            )
+        note_left(workspace.ledger(), target, name, unseen, context.run_id)
         return {
             "name": name,
+            "tool": one.history.tool,
             "statements": [act.statement for act in found],
             "rows": keeper.rows,
             "kept": str(keeper.path) if keeper.rows else "",
             "left": left,
+            "may_have_changed": unseen,
         }
 
 

@@ -23,6 +23,8 @@ _HELD = ("relation", "type", "function")
 _RENAMED = ("relation", "type", "index")
 _DROPPED = "what it dropped is only in a backup"
 _NOT_KNOWN = "how it was before is not known"
+_OTHERS = "it has partitions that the migration has not made, which would go with it"
+_OUT_OF_ORDER = "it is there and what comes before it is not: somebody made it by hand, or it was there before"
 _MAY_BE_OLDER = "it may have been there before"
 
 
@@ -54,12 +56,18 @@ class Half:
     before: list[Seen] = field(default_factory=list)
 
 
-def half_of(connection: Connection, seen: Sequence[Seen], since: int, path: Sequence[str]) -> Half:
+def half_of(
+    connection: Connection, seen: Sequence[Seen], since: int, path: Sequence[str], *, existed: bool = False
+) -> Half:
     """What is left of a migration. since: transactions since the history's last entry: what is older was there before.
 
-    path: the schemas of names without one.
+    path: the schemas of names without one; existed: it failed since what it makes was there already, which is so of the
+    last of its statements that is there.
     """
-    return _Halving(connection, seen, since, path).half()
+    halving = _Halving(connection, seen, since, path)
+    if existed:
+        halving.older = max((number for number, one in enumerate(seen) if _made_something(one)), default=-1)
+    return halving.half()
 
 
 class _Halving:
@@ -67,12 +75,21 @@ class _Halving:
         self.connection, self.seen, self.since = connection, seen, since
         self.first = path[0] if path else ""
         self.found = Half()
+        self.older = -1
         self.identities = _identities(connection, self._things())
         self.made: set[Table] = set()
         self.columns: set[tuple[Table, str]] = set()
+
+    def _look_what_goes(self) -> None:
         for number, effect in self._effects():
             now = self._now(effect.thing, number)
-            if effect.before or not effect.there or not self._ours(now):
+            if (
+                number == self.older
+                or self._out_of_order(number)
+                or effect.before
+                or not effect.there
+                or not self._ours(now)
+            ):
                 continue
             if effect.thing.kind in _HELD:
                 if not self._may_be_older(effect, now):
@@ -82,18 +99,28 @@ class _Halving:
 
     def half(self) -> Half:
         """All of it, the last statement first."""
+        self._look_what_goes()
         for number in range(len(self.seen) - 1, -1, -1):
             one = self.seen[number]
             if one.found in (Found.NOTHING, Found.ABSENT) or not one.left:
                 continue
-            if one.change.kind is Kind.DATA:
+            if number == self.older:
+                self.found.before.append(one)
+            elif one.change.kind is Kind.DATA:
                 if not goes_along(one.statement, self.made, self.columns, self.first):
                     self.found.stays.append(Stays(one, "it may have changed rows"))
+            elif _done(one) and self._out_of_order(number):
+                self.found.stays.append(Stays(one, _OUT_OF_ORDER))
             elif _done(one):
                 self._undo(number, one)
             else:
                 self.found.stays.append(Stays(one, one.why or "it can't be told what of it is there"))
         return self.found
+
+    def _out_of_order(self, number: int) -> bool:
+        """Whether a statement before one is absent: then the migration never came that far."""
+        earlier = self.seen[:number]
+        return any(one.found is Found.ABSENT and one.change.kind is Kind.CATALOG for one in earlier)
 
     def _effects(self) -> Iterator[tuple[int, Effect]]:
         for number, one in enumerate(self.seen):
@@ -114,14 +141,16 @@ class _Halving:
                     thing = replace(thing, part=new.thing.part)
         return thing
 
-    def _ours(self, thing: Thing) -> Identity | None:
-        """The row of a thing, if there is one only, and it was written since the history's last entry."""
+    def _ours(self, thing: Thing, *, renamed: bool = False) -> Identity | None:
+        """The row of a thing, if there is one only, and it was made (or renamed) since the history's last entry."""
         rows = self.identities.get(thing, [])
         if thing.kind == "function" and thing.part:
             rows = [one for one in rows if called(thing.part, _arguments(one.name), (thing.schema,))]
         if thing.kind.startswith("unnamed"):
             rows = [one for one in rows if one.age < self.since]
-        return rows[0] if len(rows) == 1 and rows[0].age < self.since else None
+        if len(rows) != 1:
+            return None
+        return rows[0] if (rows[0].written if renamed else rows[0].age) < self.since else None
 
     def _undo(self, number: int, one: Seen) -> None:
         for effect in reversed(one.change.effects):
@@ -138,13 +167,16 @@ class _Halving:
             self._act(one, effect, now)
 
     def _act(self, one: Seen, effect: Effect, now: Thing) -> None:
-        identity = self._ours(now)
+        identity = self._ours(now, renamed=bool(effect.before))
         if identity is None:
             rows = self.identities.get(now, [])
             if rows and all(each.age >= self.since for each in rows):
                 self.found.before.append(one)
             elif rows or now.kind in STAYS or not self._known(now.kind):
                 self.found.stays.append(Stays(one, STAYS.get(now.kind, _NOT_KNOWN)))
+            return
+        if now.kind == "relation" and not effect.before and self._has_others(identity):
+            self.found.stays.append(Stays(one, _OTHERS))
             return
         thing = now if (now.schema, now.name) in self.made else effect.thing
         concurrently = any(token.text == "concurrently" for token in one.statement.tokens)
@@ -153,7 +185,16 @@ class _Halving:
             self.found.stays.append(Stays(one, STAYS.get(now.kind, _MAY_BE_OLDER if words else _NOT_KNOWN)))
             return
         place = (now.schema, now.name) if words.holds else ("", "")
-        self.found.acts.append(Act(one, words, identity, place, words.statement.as_string(self.connection)))
+        act = Act(one, words, identity, place, words.statement.as_string(self.connection))
+        if not any((each.identity, each.statement) == (identity, act.statement) for each in self.found.acts):
+            self.found.acts.append(act)
+
+    def _has_others(self, identity: Identity) -> bool:
+        """Whether a table has partitions that the migration didn't make: they would be dropped with it."""
+        if identity.letter != "p":
+            return False
+        rows = self.connection.execute(SQL["partitions"], {"oid": identity.oid}).fetchall()
+        return any((schema, name) not in self.made for schema, name in rows)
 
     def _may_be_older(self, effect: Effect, now: Thing) -> bool:
         """Whether the row of a thing says nothing of its beginning, since something else may have written it again."""
@@ -180,6 +221,12 @@ def _done(one: Seen) -> bool:
     return one.found is Found.THERE or unfinished or (one.found is Found.UNKNOWN and one.present and strict)
 
 
+def _made_something(one: Seen) -> bool:
+    """Whether something is there that a statement makes, and that would make it fail."""
+    makes = any(effect.there and effect.strict for effect in one.change.effects)
+    return makes and (one.present or one.found in (Found.THERE, Found.PARTLY))
+
+
 def _same_place(one: Thing, other: Thing) -> bool:
     if one.kind == "index" or other.kind == "index":
         return one == other
@@ -204,6 +251,6 @@ def _identities(connection: Connection, things: Sequence[Thing]) -> dict[Thing, 
         for row in cursor.execute(SQL["identities"], values).fetchall():
             if row["oid"] is not None:
                 thing = things[row["n"] - 1]
-                one = Identity(row["oid"], row["sub"], row["letter"], row["age"] or 0, row["name"])
+                one = Identity(row["oid"], row["sub"], row["letter"], row["age"] or 0, row["written"] or 0, row["name"])
                 found[thing].append(one)
     return found

@@ -75,7 +75,8 @@ class Keeper:
             return  # it is computed
         where = sql.SQL(" where {} is not null").format(sql.Identifier(column)) if column != "*" else sql.Composed([])
         self.file.write(b"\n" + opening.as_bytes(connection))
-        query = sql.SQL("copy (select {} from {}{}) to stdout").format(_listed(picked), name, where)
+        only = sql.SQL("only " if column == "*" else "")
+        query = sql.SQL("copy (select {} from {}{}{}) to stdout").format(_listed(picked), only, name, where)
         with connection.cursor() as cursor, cursor.copy(query) as copy:
             for chunk in copy:
                 self.file.write(chunk)

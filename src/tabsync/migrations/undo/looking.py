@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,17 +32,21 @@ _NAMED_BY = {"Prisma": "migration_name", "Flyway": "script"}
 
 _AGE = sql.SQL("select min(age(t.xmin)) from {} t")
 _OTHERS = sql.SQL(" where t.{}::text <> {}")
+_EXISTED = re.compile(r"already exists|\b(42P0[4-7]|42701|42710|42712|42723)\b")
+"""What a tool notes of it. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
 _LOOK = "tabsync migration status --folder"
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A migration that failed, with its history and its statements."""
+    """A migration that failed, with its history and its statements. existed: it failed since something was there."""
 
     tool: Tool
     history: History
     name: str
     script: str
+    existed: bool
 
 
 def failed(connection: Connection, folder: Path, name: str) -> Failed:
@@ -59,7 +64,7 @@ def failed(connection: Connection, folder: Path, name: str) -> Failed:
     script = tool.script(Path(history.folder), name) if tool.script and history.folder else None
     if script is None:
         raise BadUsage(f"the file of {name} is not in {folder}", "give the folder with the migrations")
-    return Failed(tool, history, name, script)
+    return Failed(tool, history, name, script, bool(_EXISTED.search(each.error)))
 
 
 def check_quiet(connection: Connection, history: History) -> None:
@@ -73,7 +78,7 @@ def check_quiet(connection: Connection, history: History) -> None:
 def half(connection: Connection, one: Failed, path: Sequence[str]) -> Half:
     """What is left of it, and what takes that away."""
     seen = what_is_there(connection, one.script, path)
-    return half_of(connection, seen, _since(connection, one), path)
+    return half_of(connection, seen, _since(connection, one), path, existed=one.existed)
 
 
 def counted(connection: Connection, act: Act) -> int | None:
@@ -81,7 +86,10 @@ def counted(connection: Connection, act: Act) -> int | None:
     if not act.words.holds:
         return 0
     column = sql.SQL("*") if act.words.holds == "*" else sql.Identifier(act.words.holds)
-    query = sql.SQL("select pg_catalog.count({}) from {}").format(column, sql.Identifier(*act.table))
+    only = sql.SQL(
+        "only " if act.words.holds == "*" else ""
+    )  # a table that inherits from it has a statement of its own
+    query = sql.SQL("select pg_catalog.count({}) from {}{}").format(column, only, sql.Identifier(*act.table))
     try:
         with allowed("count the rows that go", "use the owner of the tables"):
             row = connection.execute(query).fetchone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.kernel.errors import Refused
@@ -23,6 +24,7 @@ from tabsync.postgres.catalog import check_primary, identity
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
+_NEXT = {"Flyway": "note it: flyway repair", "golang-migrate": "note it: migrate force VERSION, of the one before it"}
 _TEXT = 60  # characters of a statement
 _NAMED = 5  # statements that a refusal names
 _BACKUP = (
@@ -56,9 +58,10 @@ def plan_undo(workspace: Workspace, request: Undo) -> Planned[Workspace]:
         raise _refusal(request, found.stays)
     if not found.acts:
         why = "what is there was there before it" if found.before else "nothing of it is there that can be undone"
-        raise Refused(f"there is nothing to undo of {request.name}: {why}", f"{_look(request)}")
+        raise Refused(f"there is nothing to undo of {request.name}: {why}", _look(request))
     page = _page(found.acts, rows, found.stays)
     notes = [f"line {one.statement.line} stays: it was there before the migration" for one in found.before]
+    notes += [f"line {one.seen.statement.line} stays: {one.why}" for one in found.stays]
     step = _step(workspace, request, one, target, found.acts, rows)
     plan = Plan("migration undo", f"Undo what {request.name} has left", (step,), target, target["database"])
     return Planned(plan, tuple(notes), before=page)
@@ -69,8 +72,12 @@ def show_undo(done: Done[Workspace, Undo]) -> Page:
     facts = done.results["undo"]
     page = Page("migration undo", facts)
     left = facts["left"]
+    if facts["may_have_changed"]:
+        lines = ", ".join(map(str, facts["may_have_changed"]))
+        left = "; ".join(filter(None, (left, f"what line {lines} may have changed, which the catalog does not show")))
     page.line(
-        ("HALF OF IT STAYS" if left else "UNDONE", "strong warning" if left else "strong good"), f": {facts['name']}"
+        ("HALF OF IT STAYS" if left else "UNDONE", "strong warning" if left else "strong good"),
+        f": {in_one_line(facts['name'])}",
     )
     page.line(
         f"{len(facts['statements'])} statements, {facts['rows']:,} rows kept"
@@ -85,7 +92,8 @@ def show_undo(done: Done[Workspace, Undo]) -> Page:
         page.hint(_look(done.request))
     else:
         page.line("nothing of it is there")
-        page.hint(f"note it: tabsync migration resolve {facts['name']} --rolled-back{typed(done.request.folder)}")
+        own = f"note it: tabsync migration resolve {quote(facts['name'])} --rolled-back{typed(done.request.folder)}"
+        page.hint(in_one_line(own if facts["tool"] == "Prisma" else _NEXT.get(facts["tool"], "deploy again")))
     return page
 
 
@@ -93,7 +101,8 @@ def _step(
     workspace: Workspace, request: Undo, one: Failed, target: Facts, acts: list[Act], rows: dict[int, int | None]
 ) -> Step:
     loses = any(count != 0 for number, count in rows.items() if acts[number].words.holds)
-    preview = ";\n".join(act.statement for act in acts) + ";"
+    loses = loses or any(act.words.more for act in acts)
+    preview = "\n".join(_told(act, rows[number]) for number, act in enumerate(acts))
     return Step(
         "undo",
         f"Take away what {request.name} has left: {len(acts)} statements",
@@ -132,9 +141,15 @@ def _page(acts: list[Act], rows: dict[int, int | None], stays: list[Stays]) -> P
     return page
 
 
+def _told(act: Act, rows: int | None) -> str:
+    """A statement in one line, with what it takes back and what goes."""
+    loses = f", loses {_loses(act, rows)}" if act.words.holds or act.words.more else ""
+    return f"{in_one_line(act.statement)};  -- line {act.seen.statement.line}{loses}"
+
+
 def _loses(act: Act, rows: int | None) -> str:
     if not act.words.holds:
-        return "nothing"
+        return act.words.more or "nothing"
     what = "rows" if act.words.holds == "*" else "values"
     if rows is None:
         return f"unknown how many {what}"
@@ -149,4 +164,4 @@ def _refusal(request: Undo, stays: list[Stays]) -> Refused:
 
 
 def _look(request: Undo) -> str:
-    return f"what of it is there: tabsync migration status{typed(request.folder)}"
+    return in_one_line(f"what of it is there: tabsync migration status{typed(request.folder)}")

@@ -1,5 +1,5 @@
 -- name: identities
--- Of each thing of a list: its row in the catalog, how long ago that was written, in transactions, and its exact name.
+-- Of each thing of a list: its row in the catalog; how long ago it was made and last written, in transactions; its exact name.
 -- The columns of a table, above all its hidden ones, are not written again with it: the oldest tells since when it is there.
 with asked as (
   select a.* from unnest(%(kinds)s::text[], %(schemas)s::text[], %(names)s::text[], %(parts)s::text[]) with ordinality
@@ -12,48 +12,48 @@ with asked as (
     left join pg_class c on c.relnamespace = s.oid and c.relname = a.name
     left join pg_type t on t.typnamespace = s.oid and t.typname = a.name
 )
-select p.n, i.oid::bigint as oid, i.sub, i.letter, i.age, i.name
+select p.n, i.oid::bigint as oid, i.sub, i.letter, i.age, i.written, i.name
   from placed p left join lateral (
     select c.oid, 0 as sub, c.relkind::text as letter, c.relname::text as name,
-           (select max(age(f.xmin)) from pg_attribute f where f.attrelid = c.oid) as age
+           (select max(age(f.xmin)) from pg_attribute f where f.attrelid = c.oid) as age, age(c.xmin) as written
       from pg_class c where p.kind in ('relation', 'index') and c.oid = p.rel
     union all
-    select t.oid, 0, t.typtype::text, t.typname::text, age(t.xmin) from pg_type t where p.kind = 'type' and t.oid = p.typ
+    select t.oid, 0, t.typtype::text, t.typname::text, age(t.xmin), age(t.xmin) from pg_type t where p.kind = 'type' and t.oid = p.typ
     union all
-    select n.oid, 0, '', n.nspname::text, age(n.xmin) from pg_namespace n where p.kind = 'schema' and n.nspname = p.name
+    select n.oid, 0, '', n.nspname::text, age(n.xmin), age(n.xmin) from pg_namespace n where p.kind = 'schema' and n.nspname = p.name
     union all
-    select e.oid, 0, '', e.extname::text, age(e.xmin) from pg_extension e where p.kind = 'extension' and e.extname = p.name
+    select e.oid, 0, '', e.extname::text, age(e.xmin), age(e.xmin) from pg_extension e where p.kind = 'extension' and e.extname = p.name
     union all
-    select e.oid, 0, '', e.pubname::text, age(e.xmin) from pg_publication e where p.kind = 'publication' and e.pubname = p.name
+    select e.oid, 0, '', e.pubname::text, age(e.xmin), age(e.xmin) from pg_publication e where p.kind = 'publication' and e.pubname = p.name
     union all
-    select e.oid, 0, '', e.stxname::text, age(e.xmin) from pg_statistic_ext e
+    select e.oid, 0, '', e.stxname::text, age(e.xmin), age(e.xmin) from pg_statistic_ext e
      where p.kind = 'statistics' and e.stxnamespace = p.sch and e.stxname = p.name
     union all
-    select f.attrelid, f.attnum, '', f.attname::text, age(f.xmin) from pg_attribute f
+    select f.attrelid, f.attnum, '', f.attname::text, age(f.xmin), age(f.xmin) from pg_attribute f
      where p.kind in ('column', 'not null', 'identity') and f.attrelid = p.rel and f.attname = p.part and not f.attisdropped
     union all
-    select k.oid, 0, k.contype::text, k.conname::text, age(k.xmin) from pg_constraint k
+    select k.oid, 0, k.contype::text, k.conname::text, age(k.xmin), age(k.xmin) from pg_constraint k
      where p.kind = 'constraint' and k.conrelid = p.rel and k.conname = p.part
     union all
-    select g.oid, 0, '', g.tgname::text, age(g.xmin) from pg_trigger g
+    select g.oid, 0, '', g.tgname::text, age(g.xmin), age(g.xmin) from pg_trigger g
      where p.kind = 'trigger' and g.tgrelid = p.rel and g.tgname = p.part
     union all
-    select o.oid, 0, '', o.polname::text, age(o.xmin) from pg_policy o
+    select o.oid, 0, '', o.polname::text, age(o.xmin), age(o.xmin) from pg_policy o
      where p.kind = 'policy' and o.polrelid = p.rel and o.polname = p.part
     union all
-    select o.oid, 0, '', o.rulename::text, age(o.xmin) from pg_rewrite o
+    select o.oid, 0, '', o.rulename::text, age(o.xmin), age(o.xmin) from pg_rewrite o
      where p.kind = 'rule' and o.ev_class = p.rel and o.rulename = p.part
     union all
-    select e.oid, 0, '', e.enumlabel::text, age(e.xmin) from pg_enum e
+    select e.oid, 0, '', e.enumlabel::text, age(e.xmin), age(e.xmin) from pg_enum e
      where p.kind = 'label' and e.enumtypid = p.typ and e.enumlabel = p.part
     union all
-    select c.oid, 0, i.inhparent::regclass::text, c.relname::text, age(i.xmin) from pg_class c join pg_inherits i on i.inhrelid = c.oid
+    select c.oid, 0, i.inhparent::regclass::text, c.relname::text, age(i.xmin), age(i.xmin) from pg_class c join pg_inherits i on i.inhrelid = c.oid
      where p.kind = 'partition' and c.oid = p.rel
     union all
-    select f.oid, 0, f.prokind::text, f.oid::regprocedure::text, age(f.xmin) from pg_proc f
+    select f.oid, 0, f.prokind::text, f.oid::regprocedure::text, age(f.xmin), age(f.xmin) from pg_proc f
      where p.kind = 'function' and f.pronamespace = p.sch and f.proname = p.name
     union all
-    select x.oid, 0, 'i', x.relname::text, age(i.xmin)
+    select x.oid, 0, 'i', x.relname::text, age(i.xmin), age(i.xmin)
       from pg_index i join pg_class x on x.oid = i.indexrelid join pg_am m on m.oid = x.relam
      where p.kind = 'unnamed index' and i.indrelid = p.rel and i.indexprs is null and i.indpred is null and m.amname = 'btree'
        and i.indisunique = (p.asked_for->>0 = 'unique')
@@ -61,7 +61,7 @@ select p.n, i.oid::bigint as oid, i.sub, i.letter, i.age, i.name
        and (select jsonb_agg(a.attname::text order by k.o) from unnest(i.indkey::int2[]) with ordinality k(n, o)
               join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.n) = p.asked_for - 0
     union all
-    select k.oid, 0, k.contype::text, k.conname::text, age(k.xmin) from pg_constraint k
+    select k.oid, 0, k.contype::text, k.conname::text, age(k.xmin), age(k.xmin) from pg_constraint k
      where p.kind = 'unnamed constraint' and k.conrelid = p.rel and k.contype = left(p.asked_for->>0, 1)
        and (select jsonb_agg(a.attname::text order by c.o) from unnest(k.conkey) with ordinality c(n, o)
               join pg_attribute a on a.attrelid = k.conrelid and a.attnum = c.n) = p.asked_for - 0
@@ -95,3 +95,9 @@ select pg_advisory_unlock(%(number)s)
 -- What a table, and a column of it, are called now.
 select n.nspname::text, c.relname::text, (select f.attname::text from pg_attribute f where f.attrelid = c.oid and f.attnum = %(sub)s)
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = %(oid)s
+
+-- name: partitions
+-- The partitions of a table, at every level.
+select n.nspname::text, c.relname::text
+  from pg_partition_tree(%(oid)s::oid::regclass) t join pg_class c on c.oid = t.relid join pg_namespace n on n.oid = c.relnamespace
+ where t.level > 0

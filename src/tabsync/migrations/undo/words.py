@@ -11,7 +11,9 @@ from tabsync.migrations.changes.change import Effect, Thing
 
 _RELATIONS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "S": "sequence", "f": "foreign table"}
 _ROUTINES = {"p": "procedure", "a": "aggregate"}
-_HOLDING = ("r", "p")
+_HOLDING = ("r",)
+"""Kinds of relations with rows of their own: those of a partitioned table are in its partitions."""
+
 
 STAYS: Mapping[str, str] = {
     "label": "PostgreSQL can't drop a label of an enum; one that no row uses harms nothing",
@@ -27,21 +29,26 @@ STAYS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A row of the catalog. letter: of its kind; age: transactions since it was written."""
+    """A row of the catalog. letter: of its kind; age, written: transactions since it was made, and changed."""
 
     oid: int
     sub: int
     letter: str
     age: int
+    written: int
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """statement: what takes it away; holds: the column whose values go with it, "*" for whole rows, "" for none."""
+    """statement: what takes it away; holds: the column whose values go with it, "*" for whole rows, "" for none.
+
+    more: what else goes, in words, and is not kept.
+    """
 
     statement: sql.Composed
     holds: str = ""
+    more: str = ""
 
 
 def takes_away(effect: Effect, one: Identity, *, concurrently: bool) -> Words | None:
@@ -73,6 +80,10 @@ def _index(thing: Thing, one: Identity) -> Words:
 
 def _type(thing: Thing, one: Identity) -> Words:
     return Words(sql.SQL("drop domain {}" if one.letter == "d" else "drop type {}").format(_name(thing)))
+
+
+def _extension(thing: Thing, _one: Identity) -> Words:
+    return Words(sql.SQL("drop extension {}").format(sql.Identifier(thing.name)), more="what is in tables of its own")
 
 
 def _alone(word: str) -> Callable[[Thing, Identity], Words]:
@@ -114,7 +125,7 @@ _MAKERS: Mapping[str, Callable[[Thing, Identity], Words | None]] = {
     "unnamed index": _index,
     "type": _type,
     "schema": _alone("schema"),
-    "extension": _alone("extension"),
+    "extension": _extension,
     "publication": _alone("publication"),
     "statistics": _alone("statistics"),
     "trigger": _on_table("trigger"),
