@@ -99,3 +99,25 @@ select distinct n.nspname || '.' || c.relname as name
 -- name: one_row
 -- That a table can be read: a lock that was left would keep everybody from it. ONLY: a table that inherits is another one.
 select exists (select from only {table})
+
+-- name: shape
+-- The application's tables, columns, constraints, types, labels and functions, by the transactions that wrote them last.
+with own as (
+  select n.oid from pg_namespace n
+   where n.nspname not in ('pg_catalog', 'information_schema', 'tabsync_audit') and n.nspname not like 'pg\_%%'
+), written as (
+  select 'table' as kind, c.oid, 0 as part, c.xmin::text as xid from pg_class c where c.relnamespace in (select oid from own)
+  union all
+  select 'column', a.attrelid, a.attnum, a.xmin::text
+    from pg_attribute a join pg_class c on c.oid = a.attrelid
+   where c.relnamespace in (select oid from own) and a.attnum > 0
+  union all
+  select 'constraint', k.oid, 0, k.xmin::text from pg_constraint k where k.connamespace in (select oid from own)
+  union all
+  select 'type', t.oid, 0, t.xmin::text from pg_type t where t.typnamespace in (select oid from own)
+  union all
+  select 'label', e.oid, 0, e.xmin::text
+    from pg_enum e join pg_type t on t.oid = e.enumtypid where t.typnamespace in (select oid from own)
+  union all
+  select 'function', p.oid, 0, p.xmin::text from pg_proc p where p.pronamespace in (select oid from own))
+select count(*) || ' ' || coalesce(sum(hashtext(kind || ' ' || oid || ' ' || part || ' ' || xid)::bigint), 0) as shape from written

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -12,6 +13,7 @@ from psycopg.rows import dict_row
 from tabsync.deployments.begin import LIMITS
 from tabsync.deployments.watch import ports_of
 from tabsync.kernel.errors import TabsyncError
+from tabsync.migrations.find import histories
 from tabsync.postgres.queries import named
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Elsewhere:
         with suppress(TabsyncError, psycopg.Error):
             self._connection = workspace.connect("deployments", LIMITS)
         self.watches = self._connection is not None
+        self._before = self._shape()
 
     def __enter__(self) -> Self:
         return self
@@ -43,6 +46,26 @@ class Elsewhere:
     ) -> None:
         if self._connection is not None:
             self._connection.close()
+
+    def changed(self) -> str:
+        """What of the real database changed since, in words: its histories, or its tables; "" for nothing."""
+        after = self._shape()
+        if self._before is None or after is None:
+            return ""
+        return ", ".join(what for what in after if after[what] != self._before[what])
+
+    def _shape(self) -> dict[str, str] | None:
+        """Its histories and its catalog, to be compared; None when it can't be looked at."""
+        if self._connection is None:
+            return None
+        try:
+            both, _ = histories(self._connection, None)
+            with self._connection.cursor(row_factory=dict_row) as cursor:
+                row = cursor.execute(_SQL["shape"]).fetchone()
+        except (psycopg.Error, TabsyncError):
+            return None
+        noted = "|".join(f"{one.table} {each.name} {each.state}" for _, one in both for each in one.migrations)
+        return {"the history of migrations": noted, "its tables": str(row and row["shape"])}
 
     def look(self) -> bool:
         """Whether there is one by now."""
@@ -54,3 +77,11 @@ class Elsewhere:
             seen = [one for one in seen if one["client_port"] in ports]
             self.found = seen[0]["pid"] if seen else 0
         return bool(self.found)
+
+
+def sessions_since(log: Path, at: int) -> int:
+    """How many sessions of others a server has let in. log: its log, with log_connections; at: from which byte."""
+    with log.open("rb") as file:
+        file.seek(at)
+        lines = [line for line in file if b"connection authorized:" in line]
+    return sum(b"application_name=tabsync/" not in line for line in lines)

@@ -19,11 +19,11 @@ from tabsync.copies.choose import full_backup
 from tabsync.copies.proofs.steps import proof_steps, tidy_step
 from tabsync.deployments.begin import LIMITS
 from tabsync.deployments.command import Command, show_on, started
-from tabsync.deployments.elsewhere import Elsewhere
-from tabsync.deployments.environment import RUN, urls_in, with_database
+from tabsync.deployments.elsewhere import Elsewhere, sessions_since
 from tabsync.deployments.guard import shown_command
 from tabsync.deployments.held import Held, files, rewritten
 from tabsync.deployments.perform import COMMAND
+from tabsync.deployments.pointed import check_nowhere_else, pointed, url_of
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
@@ -48,8 +48,7 @@ EVIDENCE = "rehearsal"
 _LOOK = 0.05  # seconds between two looks at the locks
 _KEPT = 50  # lines of its output that are recorded
 _COPIED = ("fetch", "scratch", "restore")
-_OTHER_WAYS = ("PGSERVICE", "PGSERVICEFILE", "PGHOSTADDR", "PGREQUIREPEER", "PGCHANNELBINDING")
-_LISTENS = {"listen_addresses": "127.0.0.1"}
+_LISTENS = {"listen_addresses": "127.0.0.1", "log_connections": "on", "lc_messages": "C"}
 
 
 def plan_rehearse(
@@ -97,8 +96,11 @@ def rehearse(
     say, show = show_on(sys.stderr), show_on(sys.stdout if stream == "stdout" else sys.stderr)
     copy = server.tcp_conninfo(database)
     port = int(str(conninfo_to_dict(copy)["port"]))
-    environment = pointed(os.environ, copy, context.run_id)
+    url = url_of(copy)
+    environment = pointed(os.environ, url, copy, context.run_id)
+    check_nowhere_else(environment, url, workspace.conninfo)
     argv = json.loads(workspace.secrets[COMMAND])
+    log = server.log.stat().st_size
     with (
         connect(copy, "rehearsal", limits=LIMITS) as connection,
         Elsewhere(workspace, context.run_id, port) as elsewhere,
@@ -119,12 +121,25 @@ def rehearse(
             "watched": elsewhere.watches,
             **_states(copy, folder),
         }
-    ok = facts["exit"] == 0 and not facts["failed"] and not elsewhere.found
+        changed = elsewhere.changed()
+    came = sessions_since(server.log, log)
+    ok = facts["exit"] == 0 and not facts["failed"] and not elsewhere.found and came > 0 and changed == ""
+    facts |= {"sessions": came, "real_database": changed or ("not changed" if elsewhere.watches else "unknown")}
     add_evidence(workspace.ledger(), EVIDENCE, subject, ok=ok, facts=facts, run_id=context.run_id)
     if elsewhere.found:
         raise Refused(
             f"the command connected to the real database (session {elsewhere.found}) and was ended",
             "see what it did: tabsync migration status; it has to take its database from DATABASE_URL or PG* variables",
+        )
+    if changed:
+        raise Refused(
+            f"while the command ran, the real database changed: {changed}",
+            "see whether it was the command: tabsync migration status; it has to take its database from DATABASE_URL",
+        )
+    if facts["exit"] == 0 and came == 0:
+        raise ProblemFound(
+            "the command ended with 0 and never connected to the copy, so nothing was rehearsed",
+            "let it take its database from DATABASE_URL or the PG* variables",
         )
     if not ok:
         say(f"note: the copy is deleted; to look at one like it: tabsync restore new --from {backup}")
@@ -133,24 +148,6 @@ def rehearse(
             f"the rehearsal failed with exit code {facts['exit']}{failed}", "mend it, and rehearse again"
         )
     return facts
-
-
-def pointed(own: Mapping[str, str], copy: str, run_id: str) -> dict[str, str]:
-    """An environment in which every way to name a database leads to the copy."""
-    given = {name: str(value) for name, value in conninfo_to_dict(copy).items()}
-    password = Path(given["passfile"]).read_text().strip().rpartition(":")[2]
-    url = f"postgresql://{given['user']}:{password}@127.0.0.1:{given['port']}/{_quoted(given['dbname'])}"
-    environment = {name: value for name, value in own.items() if name not in _OTHER_WAYS}
-    environment |= {one.name: with_database(one, url) for one in urls_in(own)}
-    environment.setdefault("DATABASE_URL", url)
-    named = {"PGHOST": "127.0.0.1", "PGPORT": given["port"], "PGUSER": given["user"], "PGDATABASE": given["dbname"]}
-    return environment | named | {"PGPASSWORD": password, "PGSSLMODE": "disable", RUN: run_id}
-
-
-def _quoted(name: str) -> str:
-    from urllib.parse import quote
-
-    return quote(name, safe="")
 
 
 def _until_ended(command: Command, held: Held, elsewhere: Elsewhere) -> None:

@@ -65,7 +65,8 @@ def plan_resolve(workspace: Workspace, request: Resolve) -> Planned[Workspace]:
         check_primary(connection)
         target = identity(connection)
         history = _failed(connection, request)
-        why = unproven(connection, Path(history.folder), request.name, path, applied=request.applied)
+        why = edited(history, request.name)
+        why = why or unproven(connection, Path(history.folder), request.name, path, applied=request.applied)
         if not request.applied:
             started = next(one.started for one in history.migrations if one.name == request.name)
             why = why or noted_left(workspace.ledger(), target, request.name, started)
@@ -117,7 +118,9 @@ def resolve(
             if not (connection.execute(_SQL["lock"], {"number": prisma.LOCK}).fetchone() or (False,))[0]:
                 raise Refused("a deployment of Prisma holds the migration lock", "tabsync migration status")
             _check_quiet(connection, relation)
-            why = unproven(connection, Path(folder), name, path, applied=applied)
+            both, _ = histories(connection, Path(folder))
+            why = next((told for _, one in both if (told := edited(one, name))), "")
+            why = why or unproven(connection, Path(folder), name, path, applied=applied)
             if why and not force:
                 raise Refused(f"{name} can't be noted as {_state(applied)}: {why}", "plan it again")
             noted = _execute(connection, "rolled_back", relation, {"name": name})
@@ -136,6 +139,12 @@ def unproven(connection: Connection, folder: Path, name: str, path: list[str], *
         return f"its file is not in {folder}"
     seen = what_is_there(connection, script, path)
     return lacking_of(seen) if applied else left_of(seen)
+
+
+def edited(history: History, name: str) -> str:
+    """Why the file can't tell what a migration did; "" when it is the one that ran, as far as the tool has noted it."""
+    changed = any(one.name == name and one.edited for one in history.migrations)
+    return "its file was changed since it ran: put the one back that failed, until it is resolved" if changed else ""
 
 
 def _failed(connection: Connection, request: Resolve) -> History:

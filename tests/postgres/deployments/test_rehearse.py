@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import psycopg
+import pytest
 
 from tests.postgres.deployments.site import Site
 
@@ -62,3 +63,41 @@ def test_without_a_backup(shop: Site) -> None:
     code, _, err = rehearses(shop)
     assert code == 2
     assert "hint: tabsync backup take full" in err
+
+
+@pytest.mark.parametrize("form", ["two hosts", "a hash", "keywords"])
+def test_a_url_that_is_not_understood_leads_to_the_copy_too(shop: Site, form: str) -> None:
+    assert shop.tabsync("backup", "take", "full")[0] == 0
+    place = shop.url.rpartition("@")[2]
+    user, _, password = shop.url.partition("://")[2].rpartition("@")[0].partition(":")
+    server, _, name = place.partition("/")
+    value = {
+        "two hosts": f"postgresql://{user}:{password}@{server},{server}/{name}",
+        "a hash": f"postgresql://{user}:a#b@{server}/{name}",
+        "keywords": f"host=127.0.0.1 port={server.partition(':')[2]} user={user} password={password} dbname={name}",
+    }[form]
+    code, out, err = rehearses(shop, DATABASE_URL=value)
+    assert code == 0, out + err
+    assert "plates" not in tables(shop)
+    assert "REHEARSED" in out
+
+
+def test_a_variable_that_names_another_way_there_is_refused(shop: Site) -> None:
+    assert shop.tabsync("backup", "take", "full")[0] == 0
+    for name, value in (("DB_HOST", "127.0.0.1"), ("SITE", shop.url.replace("postgresql", "other"))):
+        code, out, err = rehearses(shop, command=None, **{name: value})
+        assert code == 4, out + err
+        assert f"the variable {name} " in err
+
+
+def test_a_quick_command_that_went_to_the_real_database_is_told(shop: Site) -> None:
+    assert shop.tabsync("backup", "take", "full")[0] == 0
+    real = shop.url.partition("://")[2]
+    code, out, err = rehearses(
+        shop, command=["sh", "-c", f'DATABASE_URL="postgresql://{real}" exec "$@"', "sh", *shop.command()]
+    )
+    assert code == 4, out + err
+    assert "real database" in err
+    code, out, err = rehearses(shop, command=["true"])
+    assert code == 1, out + err
+    assert "never connected to the copy" in err

@@ -14,6 +14,7 @@ from tabsync.kernel.runner import run
 from tabsync.migrations.resolve import Resolve, plan_resolve
 from tabsync.migrations.status import Status, look_status
 from tabsync.migrations.tools.prisma import LOCK
+from tabsync.migrations.undo.undo import Undo, plan_undo
 from tabsync.workspace import Workspace
 from tests.prisma import Prisma
 
@@ -141,3 +142,16 @@ def test_a_trigger_on_the_history_does_not_run_as_us_and_a_deployment_is_not_dis
         session.execute("create trigger t before update on _prisma_migrations for each row execute function f()")
     with pytest.raises(Refused, match="the trigger t, which would run as this role"):
         resolves(workspace, folder, rolled_back=True)
+
+
+def test_a_file_that_was_mended_proves_nothing(
+    project: tuple[str, Prisma, Path], workspaces: Callable[..., Workspace]
+) -> None:
+    conninfo, prisma, folder = project
+    workspace = workspaces(conninfo)
+    assert prisma.migrate("deploy")[0] == 1
+    (folder / "2_broken" / "migration.sql").write_text("alter table plate add column colour int;\n")
+    with pytest.raises(Refused, match="its file was changed since it ran"):
+        resolves(workspace, folder, rolled_back=True)
+    with pytest.raises(Refused, match="was changed since it ran"):
+        plan_undo(workspace, Undo("2_broken", folder))

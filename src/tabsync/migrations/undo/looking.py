@@ -61,6 +61,9 @@ def failed(connection: Connection, folder: Path, name: str) -> Failed:
     check_quiet(connection, history)
     if not _open(history, each):
         raise Refused(f"{name} is {each.state.value}: only what failed is undone", f"{_LOOK} {folder}")
+    if each.edited:
+        fact = f"the file of {name} was changed since it ran: what it did can't be told by it"
+        raise Refused(fact, "put the one back that failed, until it is resolved")
     script = tool.script(Path(history.folder), name) if tool.script and history.folder else None
     if script is None:
         raise BadUsage(f"the file of {name} is not in {folder}", "give the folder with the migrations")
