@@ -43,8 +43,7 @@ def check_begin(context: Context, *, target: Facts, folder: str | None, wait: fl
     path = search_path(context.workspace)
     with context.workspace.connect("deployments", LIMITS) as connection:
         prove_target(connection, target)
-        _check_orphans(context.workspace)
-        waited = _wait_for_others(connection, place, wait)
+        waited = _wait_for_others(context, connection, place, wait)
         both, odd = histories(connection, place)
         check_none_failed([one for _, one in both], folder)
         todo = pending_statements(both)
@@ -88,10 +87,10 @@ def _told(one: History) -> Facts:
     }
 
 
-def _wait_for_others(connection: Connection, folder: Path | None, seconds: float) -> bool:
+def _wait_for_others(context: Context, connection: Connection, folder: Path | None, seconds: float) -> bool:
     """Wait for deployments that run. Raises Refused when they take longer."""
     until, waited = time.monotonic() + seconds, False
-    while told := _others(connection, folder):
+    while told := _others(connection, folder) or _living(context.workspace, context.run_id):
         if time.monotonic() >= until:
             fact, hint = told
             raise Refused(f"another deployment runs: {fact}", hint)
@@ -127,13 +126,15 @@ def _holders(connection: Connection, folder: Path | None) -> Iterator[Facts]:
         yield from holders(connection, prisma.lock(connection, nowhere), nowhere)
 
 
-def _check_orphans(workspace: Workspace) -> None:
-    """Raises Refused while the command of a guard that was killed still runs."""
+def _living(workspace: Workspace, own: str) -> tuple[str, str] | None:
+    """The run of this ledger whose command still works, whatever became of its guard; None when there is none."""
     for run in recent_runs(workspace.ledger(), procedure="migration guard"):
-        left = list(processes_of(run["id"])) if run["state"] == "interrupted" else []
+        left = list(processes_of(run["id"])) if run["id"] != own else []
         if left:
             pids = ", ".join(str(one.pid) for one in left)
-            raise Refused(
-                f"the command of run {run['id']}, whose guard was killed, still runs: process {pids}",
+            killed = ", whose guard was killed," if run["state"] == "interrupted" else ""
+            return (
+                f"the command of run {run['id']}{killed} still runs: process {pids}",
                 "wait until it ends, then: tabsync migration status",
             )
+    return None

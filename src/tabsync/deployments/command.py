@@ -98,7 +98,7 @@ def _process(argv: Sequence[str], environment: Mapping[str, str], output: IO[byt
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(environment),
-            process_group=0,  # Ctrl-C at the terminal is for us; we pass it on
+            start_new_session=True,  # Ctrl-C at the terminal is for us; and what reads the terminal fails at once
         )
     except OSError as error:
         name = Path(argv[0]).name

@@ -62,13 +62,16 @@ select a.pid, a.client_port, a.backend_start::text as backend_start, a.applicati
   from pg_stat_activity a
  where a.datname = current_database() and a.backend_type = 'client backend' and a.pid <> pg_backend_pid()
    and (a.client_port = any (%(ports)s::int[]) and a.client_addr is not distinct from inet_client_addr()
-        or a.application_name = %(name)s)
+        or a.application_name = nullif(%(name)s, ''))
+   and a.backend_start >= %(since)s::timestamptz
 
 -- name: behind
 -- Who waits for them, and since when.
-select count(*)::int as count, max(extract(epoch from clock_timestamp() - a.query_start))::float8 as seconds
-  from pg_stat_activity a
- where a.wait_event_type = 'Lock' and a.pid <> all (%(pids)s::int[]) and pg_blocking_pids(a.pid) && %(pids)s::int[]
+select count(distinct w.pid)::int as count, max(w.seconds)::float8 as seconds, coalesce(array_agg(distinct b.pid), '{}') as blockers
+  from (select a.pid, extract(epoch from clock_timestamp() - a.query_start) as seconds, pg_blocking_pids(a.pid) as blocked_by
+          from pg_stat_activity a
+         where a.wait_event_type = 'Lock' and a.pid <> all (%(pids)s::int[])) w
+  join unnest(%(pids)s::int[]) b(pid) on b.pid = any (w.blocked_by)
 
 -- name: blockers
 -- Who they wait for.
@@ -95,6 +98,20 @@ select distinct n.nspname || '.' || c.relname as name
   join pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'p', 'm') and n.nspname not in ('pg_catalog', 'information_schema')
  order by 1
+
+-- name: now
+-- The server's time.
+select clock_timestamp()::text
+
+-- name: kind
+-- What a relation is: only a table is read. A view of that name would run its owner's functions as us.
+select c.relkind::text as kind
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+ where n.nspname = %(schema)s and c.relname = %(name)s
+
+-- name: hold
+-- So that nothing else gets its name meanwhile.
+lock table {table} in access share mode
 
 -- name: one_row
 -- That a table can be read: a lock that was left would keep everybody from it. ONLY: a table that inherits is another one.

@@ -37,6 +37,8 @@ class Elsewhere:
             self._connection = workspace.connect("deployments", LIMITS)
         self.watches = self._connection is not None
         self._before = self._shape()
+        row = self._connection.execute(_SQL["now"]).fetchone() if self._connection is not None else None
+        self._since = str(row[0]) if row else "-infinity"
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +75,7 @@ class Elsewhere:
         if not ports or self._connection is None:
             return False
         with suppress(psycopg.Error), self._connection.cursor(row_factory=dict_row) as cursor:
-            seen = cursor.execute(_SQL["sessions"], {"ports": ports, "name": ""}).fetchall()
+            seen = cursor.execute(_SQL["sessions"], {"ports": ports, "name": "", "since": self._since}).fetchall()
             seen = [one for one in seen if one["client_port"] in ports]
             self.found = seen[0]["pid"] if seen else 0
         return bool(self.found)

@@ -67,7 +67,8 @@ def shown_command(words: Sequence[str], environment: Mapping[str, str]) -> str:
     """The command as it is shown and recorded: on one line, without secrets."""
     import shlex
 
-    return Mask(secrets_of(environment))(shlex.join(words))
+    mask = Mask(secrets_of(environment))
+    return mask(shlex.join(map(mask, words)))  # each word first: what quotes it would break a secret in two
 
 
 def _begin_step(target: Facts, folder: str | None, bounds: Bounds) -> Step:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tabsync.deployments.begin import GUARD, LIMITS, check_none_failed
 from tabsync.deployments.command import show_on, started
 from tabsync.deployments.prepared import prepared
-from tabsync.deployments.watch import Watch
+from tabsync.deployments.watch import Watch, processes_of
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.step import Facts
 from tabsync.migrations.find import histories
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SQL = named(__package__, "deployments.sql")
 _LOOK = 0.1  # seconds between two looks at its sessions
+_AGAIN = 1.0  # seconds between two tries to get the guard's session back
 _KEPT = 50  # lines of its output that are recorded
 COMMAND = "command"
 """Under this name the words of the command are among the workspace's secrets: a password may be in them."""
@@ -50,7 +51,7 @@ def perform(context: Context, *, target: Facts, folder: str | None, bounds: Fact
         both, _ = histories(connection, Path(folder) if folder else None)
         check_none_failed([one for _, one in both], folder)
         watch = Watch(connection, context.run_id, found.name, say, bounds["budget"])
-        begun = time.monotonic()
+        begun = again = time.monotonic()
         with started(argv, found.environment, show) as command:
             while True:
                 try:
@@ -58,6 +59,10 @@ def perform(context: Context, *, target: Facts, folder: str | None, bounds: Fact
                     break
                 except subprocess.TimeoutExpired:
                     watch.look()
+                    if watch.lost and time.monotonic() - again > _AGAIN:
+                        again = time.monotonic()
+                        watch.go_on(context.workspace, GUARD)
+        goes_on = _wait_for_rest(context.run_id, bounds["wait"], watch)
         seconds = time.monotonic() - begun
     if not watch.sessions:
         watch.say("note: the sessions of the command could not be seen: a pooler, or another network, is between")
@@ -67,9 +72,24 @@ def perform(context: Context, *, target: Facts, folder: str | None, bounds: Fact
         "seconds": round(seconds, 3),
         "lock_timeout": found.passed,
         "not_passed": found.told,
+        "goes_on": goes_on,
         "output": list(command.lines)[-_KEPT:],
         **watch.to_json(),
     }
+
+
+def _wait_for_rest(run_id: str, seconds: float, watch: Watch) -> list[int]:
+    """Wait for what the command has left running in the background; gives the processes that still do."""
+    until, told = time.monotonic() + seconds, False
+    while left := [one.pid for one in processes_of(run_id)]:
+        if not told:
+            watch.say(f"the command has ended, and what it started goes on: process {', '.join(map(str, left))}")
+        told = True
+        if time.monotonic() >= until:
+            return left
+        watch.look()
+        time.sleep(_LOOK)
+    return []
 
 
 def take_guard(connection: Connection, seconds: float) -> None:

@@ -49,6 +49,12 @@ def pipeline_of(run_id: str) -> Pipeline:
     return found
 
 
+def forget(run_id: str) -> None:
+    """Forget one whose run has ended."""
+    with _LOCK:
+        _PIPELINES.pop(run_id, None)
+
+
 def name_of(run_id: str) -> str:
     """The application's name by which its sessions are known."""
     return f"tabsync-guarded-{run_id[-6:]}"
@@ -69,13 +75,9 @@ def wait_for_pipeline(context: Context, *, target: Facts, folder: str | None, bo
         mine.ready, mine.heard = True, time.monotonic()
         while mine.result is None:
             if time.monotonic() - mine.heard > SILENT:
-                with _LOCK:
-                    _PIPELINES.pop(context.run_id, None)
                 fact = "the pipeline was not heard of for 2 min: what its command did is unknown"
                 raise FailedPartway(fact, "tabsync migration status")
             watch.look()
             context.report(0, 0, "")
             time.sleep(_LOOK)
-    with _LOCK:
-        _PIPELINES.pop(context.run_id, None)
     return {**mine.result, **watch.to_json()}

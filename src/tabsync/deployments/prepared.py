@@ -25,7 +25,10 @@ _PATIENCE = 5  # seconds for a connection
 
 @dataclass(slots=True)
 class Prepared:
-    """An environment, and in words how far lock_timeout reaches. passed: the variables that carry it."""
+    """An environment, and in words how far lock_timeout reaches.
+
+    name: by which its sessions are known, "" where others may have it too; passed: the variables that carry it.
+    """
 
     environment: dict[str, str]
     name: str
@@ -48,9 +51,8 @@ def with_bound(
     Where a connection string leads to the database, it is tried whether what answers there takes options: some poolers
     refuse the connection.
     """
-    found = Prepared(
-        dict(own) | {RUN: run_id, "PGAPPNAME": own.get("PGAPPNAME", "") or name}, own.get("PGAPPNAME", "") or name
-    )
+    given = own.get("PGAPPNAME", "")  # others of the application may have it: then it tells nothing
+    found = Prepared(dict(own) | {RUN: run_id, "PGAPPNAME": given or name}, "" if given else name)
     if lock <= 0:
         return found
     milliseconds = round(lock * 1000)

@@ -16,7 +16,9 @@ _NAMED = re.compile(
     r"(?P<secret>'[^']*'|\"[^\"]*\"|[^\s&'\",;]+)",
     re.IGNORECASE,
 )
-_SECRET_NAMES = re.compile(r"PASS(?:WORD|WD|PHRASE)?$|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
+_SECRET_NAMES = re.compile(
+    r"PASS(?:WORD|WD|PHRASE)?(?:_|$)|_PWD(?:_|$)|SECRET|TOKEN|KEY$|_KEY_|DSN$|CREDENTIAL", re.IGNORECASE
+)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _OTHERS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|[0-~])?")
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -60,7 +62,7 @@ def _without(text: str) -> str:
 def _found(environment: Mapping[str, str]) -> Iterator[str]:
     for name, value in environment.items():
         if _SECRET_NAMES.search(name):
-            yield value
+            yield from (value, *value.splitlines())  # what is printed is looked at line by line
         for one in _IN_URL.finditer(value):
             yield from {one["secret"], unquote(one["secret"])}
         if "=" in value or "://" in value:

@@ -102,6 +102,10 @@ def _look(workspace: Workspace, seen: Verified, target: Facts, folder: str | Non
             _judge(connection, seen, tool, one, known.get(one.table, set()), path)
         if not both:
             seen.unknown.append("no history of migrations is in the database")
+        if seen.pending and not seen.applied and before["run"]["exit"] == 0:
+            seen.wrong.append(f"nothing was applied, and {in_one_line(seen.pending[0])} is still pending")
+        if left := before["run"].get("goes_on"):
+            seen.wrong.append(f"what it started goes on: process {', '.join(map(str, left))}")
         tables = _key_tables(connection, before["begin"]["tables"])
     _read(workspace, seen, tables)
     _measure(workspace, seen, before["clear"]["levels"])
@@ -120,7 +124,11 @@ def _judge(
             seen.unknown.append(f"{in_one_line(name)}: what it should have changed, since its statements are not known")
             continue
         statements = what_is_there(connection, text, path)
-        counts = {found.value: sum(each.found is found for each in statements) for found in Found}
+        counts = {
+            found.value: sum(each.found is found for each in statements)
+            for found in Found
+            if found is not Found.NOTHING
+        }
         seen.left[name] = {what: count for what, count in counts.items() if count}
         lacking = [each for each in statements if each.found in (Found.ABSENT, Found.PARTLY)]
         if name in new and lacking:
@@ -143,12 +151,21 @@ def _read(workspace: Workspace, seen: Verified, tables: Sequence[Relation]) -> N
     with workspace.connect("deployments", _READ) as connection:
         for one in tables:
             try:
-                connection.execute(sql.SQL(_SQL["one_row"]).format(table=one.identifier()))
-                seen.read.append(str(one))
+                if _is_table(connection, one):
+                    with connection.transaction():
+                        connection.execute(sql.SQL(_SQL["hold"]).format(table=one.identifier()))
+                        if _is_table(connection, one):
+                            connection.execute(sql.SQL(_SQL["one_row"]).format(table=one.identifier()))
+                            seen.read.append(str(one))
             except psycopg.errors.UndefinedTable:
                 continue  # the migration has dropped it
             except psycopg.Error as error:
                 seen.wrong.append(f"{one} can't be read: {words_of(error)}")
+
+
+def _is_table(connection: Connection, one: Relation) -> bool:
+    row = connection.execute(_SQL["kind"], {"schema": one.schema, "name": one.name}).fetchone()
+    return row is not None and row[0] in ("r", "p")
 
 
 def _measure(workspace: Workspace, seen: Verified, before: dict[str, str]) -> None:

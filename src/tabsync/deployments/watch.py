@@ -6,18 +6,24 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import psutil
 import psycopg
 from psycopg.rows import dict_row
 
 from tabsync.deployments.environment import RUN
+from tabsync.kernel.errors import TabsyncError
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
+from tabsync.postgres.settings import Limits
 from tabsync.system.processes import with_variable
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
 
 _SQL = named(__package__, "deployments.sql")
 _SPOKEN = 5.0  # seconds after which it is said again for whom is waited
@@ -28,9 +34,10 @@ _SHOWN = 80  # characters of a statement
 class Watch:
     """What was seen of a deployment's sessions.
 
-    name: the application's name that it was given; budget: seconds that others may wait for it, None for as long as it
-    takes; say: tells a line. seen: whether any session was found; held: the longest that others waited, in seconds, and
-    how many at most; cancelled: what was cancelled because of it.
+    name: the application's name that it was given, "" where others have it too; since: when it began, by the server;
+    budget: seconds that others may wait for it, None for as long as it takes; say: tells a line. sessions: those that
+    were found; held: the longest that others waited, in seconds; behind: how many at most; cancelled: what was
+    cancelled because of it; lost: why nothing is seen any more.
     """
 
     connection: Connection
@@ -38,6 +45,7 @@ class Watch:
     name: str
     say: Callable[[str], None]
     budget: float | None = None
+    since: str = ""
     sessions: set[tuple[int, str]] = field(default_factory=set)
     held: float = 0.0
     behind: int = 0
@@ -45,6 +53,12 @@ class Watch:
     cancelled: list[str] = field(default_factory=list)
     lost: str = ""
     _spoken: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """What was there before the command is not of it."""
+        if not self.since:
+            row = self.connection.execute(_SQL["now"]).fetchone()
+            self.since = str(row[0]) if row else "-infinity"
 
     def look(self) -> None:
         """Look once. What can't be looked at any more is noted, and stops nothing."""
@@ -55,6 +69,16 @@ class Watch:
         except psycopg.Error as error:
             self.lost = " ".join(str(error).split()) or type(error).__name__
             self.say(f"the deployment can't be watched any more: {self.lost}")
+
+    def go_on(self, workspace: Workspace, number: int) -> None:
+        """Open a session again, and take the guard's lock again, so that no other deployment begins. number: of it."""
+        try:
+            self.connection = workspace.connect("deployments", Limits(lock_timeout=1_000, statement_timeout=10_000))
+            self.connection.execute(_SQL["guard"], {"number": number})
+        except (psycopg.Error, TabsyncError):
+            return
+        self.lost = ""
+        self.say("the deployment is watched again")
 
     def to_json(self) -> Facts:
         """What was seen, for the record; without any session nothing is known of what they did."""
@@ -68,7 +92,7 @@ class Watch:
         }
 
     def _look(self) -> None:
-        found = self._rows("sessions", ports=list(ports_of(self.run_id)), name=self.name)
+        found = self._rows("sessions", ports=list(ports_of(self.run_id)), name=self.name, since=self.since)
         self.sessions |= {(one["pid"], one["backend_start"]) for one in found}
         if not found:
             return
@@ -94,13 +118,13 @@ class Watch:
         seconds = behind["seconds"] or 0.0
         self.held, self.behind = max(self.held, seconds), max(self.behind, behind["count"])
         if self.budget is not None and seconds > self.budget:
-            self._cancel(found, behind["count"], seconds)
+            self._cancel(found, behind["blockers"], behind["count"], seconds)
         elif seconds >= 1 and self._due("behind"):
             self.say(f"{_sessions(behind['count'])} for the migration, the first one for {human_seconds(seconds)}")
 
-    def _cancel(self, found: list[Facts], count: int, seconds: float) -> None:
+    def _cancel(self, found: list[Facts], blockers: list[int], count: int, seconds: float) -> None:
         for one in found:
-            if one["state"] == "idle":
+            if one["pid"] not in blockers:
                 continue
             values = {"pid": one["pid"], "backend_start": one["backend_start"]}
             done = self.connection.execute(_SQL["cancel"], values).fetchone()

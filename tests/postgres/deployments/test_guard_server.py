@@ -69,6 +69,8 @@ def test_who_may_not_and_what_is_no_option(shop: Site, served: tuple[Running, st
         assert client.post("/api/v1/deployments", json={"command": " "}).status_code == 400
         assert client.post("/api/v1/deployments/none", json={"exit": 0, "seconds": 1}).status_code == 404
         assert client.get("/api/v1/deployments/none").status_code == 404
+        odd = '{"exit": 0, "seconds": Infinity}'
+        assert client.post("/api/v1/deployments/none", content=odd).status_code in (400, 404, 422)
     add_operator(ledger.ledger(), "vic", "correct horse battery", "viewer", by="tests")
     assert guard(shop, (running, add_token(ledger.ledger(), "vic", by="tests")))[0] == 3
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from tabsync.console.base.access import TokenAdmin
 from tabsync.console.base.state import Console, console_of
 from tabsync.deployments.guard import PIPELINE, plan_guard
-from tabsync.deployments.pipeline import name_of, pipeline_of
+from tabsync.deployments.pipeline import forget, name_of, pipeline_of
 from tabsync.deployments.request import Guard
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.procedure import planned
@@ -58,6 +58,7 @@ def look(run: str, _: TokenAdmin, console: Annotated[Console, Depends(console_of
         mine = pipeline_of(run)
         told["state"] = "verifying" if mine.result is not None else "ready" if mine.ready else "preparing"
     else:
+        forget(run)
         failed = next((one for one in found["steps"] if one["state"] == "failed"), None)
         page = page_of(console.workspace, found)
         told |= {
@@ -80,7 +81,7 @@ def end(
     _: TokenAdmin,
     console: Annotated[Console, Depends(console_of)],
     exit: Annotated[int, Body(ge=0, le=255)],
-    seconds: Annotated[float, Body(ge=0)],
+    seconds: Annotated[float, Body(ge=0, le=10_000_000, allow_inf_nan=False)],
     output: Annotated[list[str] | None, Body()] = None,
     lock_timeout: Annotated[list[str] | None, Body()] = None,
     not_passed: Annotated[list[str] | None, Body()] = None,
