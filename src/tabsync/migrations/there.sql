@@ -1,6 +1,6 @@
 -- name: path
 -- Where the application's names are looked for.
-select pg_catalog.current_schemas(false)::text[] as schemas
+select pg_catalog.array_to_json(pg_catalog.current_schemas(false)) as schemas
 
 -- name: places
 -- In which schemas names are, in the catalog that each would be in.

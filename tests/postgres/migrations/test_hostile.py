@@ -13,6 +13,7 @@ import pytest
 
 from tabsync.migrations.histories import table
 from tabsync.migrations.status import Status, look_status
+from tabsync.migrations.there import search_path
 from tabsync.workspace import Workspace
 from tests.postgres.migrations.test_histories import PRISMA, TABLES, made
 from tests.postgres.migrations.test_python import shown
@@ -117,3 +118,18 @@ def test_the_rows_of_a_table_that_inherits_are_no_history(
         f"{TABLES['plain']}; create table child () inherits (schema_migrations); insert into child values ('666')",
     )
     assert "666" not in json.dumps(look_status(workspaces(conninfo), Status()).data)
+
+
+def test_a_domain_of_the_databases_owner_does_not_run_as_us(
+    databases: Callable[..., str], workspaces: Callable[..., Workspace]
+) -> None:
+    conninfo = databases()
+    with psycopg.connect(conninfo, autocommit=True) as session:
+        session.execute("create schema evil; create sequence evil.proof")
+        body = "begin perform nextval('evil.proof'); return true; end"
+        returns = "create function evil.note(pg_catalog.text) returns bool language plpgsql as"
+        session.execute(f"{returns} $$ {body} $$")
+        session.execute("create domain evil.text as pg_catalog.text check (evil.note(value))")
+        session.execute(f"alter database {session.info.dbname} set search_path = evil, pg_catalog, public")
+        assert search_path(workspaces(conninfo)) == ["evil", "pg_catalog", "public"]
+        assert session.execute("select is_called from evil.proof").fetchone() == (False,)
