@@ -22,6 +22,7 @@ from tabsync.kernel.errors import BadUsage
 _LOOK = 0.05  # seconds between two looks for what it printed
 _KEPT = 200  # lines, for the record
 _RECORDED = 2_000  # characters of a line
+_LOOKED = 2_000  # characters that are looked through for secrets at once
 _LONGEST = 1 << 20  # bytes of a line; a longer one comes in pieces
 
 
@@ -60,7 +61,7 @@ def started(argv: Sequence[str], environment: Mapping[str, str], show: Callable[
 
         def follow() -> None:
             for line in _lines(output, ended):
-                masked = mask(line)
+                masked = " ".join(map(mask, _pieces(line)))
                 command.lines.append(without_colour(masked)[:_RECORDED])
                 with suppress(OSError, ValueError):  # whoever read it is gone; the command goes on
                     show(harmless(masked))
@@ -133,6 +134,21 @@ def _passed_on(command: Command) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """A long line by its words: looking for secrets takes the square of a length. Too long a word isn't shown."""
+    if len(line) <= _LOOKED:
+        yield line
+        return
+    piece = ""
+    for word in line.split(" "):
+        shown = word if len(word) <= _LOOKED else f"({len(word):,} characters)"
+        if piece and len(piece) + len(shown) >= _LOOKED:
+            yield piece
+            piece = ""
+        piece = f"{piece} {shown}" if piece else shown
+    yield piece
 
 
 def _lines(output: IO[bytes], ended: threading.Event) -> Iterator[str]:
