@@ -61,7 +61,14 @@ def test_what_was_written_since_is_counted_and_shown(shop: Site) -> None:
     assert kinds["different"]["was"] == {"email": "other@example.com", "password_hash": "(secret)"}
     assert "changed" not in json.dumps(result.details)
     assert f"email: other@example.com in {old}, user7@example.com in {new}" in result.text
-    assert result.facts["sequences"] == [{"sequence": "public.orders_id_seq", "new": "200", "old": "202"}]
+    assert result.facts["sequences"] == [
+        {
+            "sequence": "public.orders_id_seq",
+            "state": "different",
+            "new": {"value": 200, "used": True},
+            "old": {"value": 202, "used": True},
+        }
+    ]
 
 
 def test_no_value_is_put_on_record(shop: Site) -> None:

@@ -121,7 +121,7 @@ class _Comparison:
             tables.measured(side.connection, [there[one] for one in chosen if one in there])
         self._total = sum(there[one].bytes for there in (new, old) for one in chosen if one in there)
         told = [self._table(one, new.get(one), old.get(one)) for one in sorted(chosen, key=str)]
-        far = [objects.positions(one.connection) for one in self._work.sides] if rows and not only else [{}, {}]
+        far = [objects.positions(one) for one in self._work.sides] if rows and not only else [{}, {}]
         return {
             "tables": told,
             "left_out": [str(one) for one in without],

@@ -288,11 +288,11 @@ select 'comment', format('%%s %%s', i.type, i.identity), '', c.description
    and c.classoid <> 'pg_extension'::regclass
 
 -- name: positions
--- How far each sequence is. Not of the snapshot: sequences belong to no transaction. NULL: it was never used; may_read
--- says whether we could know.
+-- How far each sequence is. Not of the snapshot: sequences belong to no transaction. NULL: it was never used, or we may
+-- not know. may_read: where it would start can be read from itself.
 select n.nspname::text, c.relname::text,
-       has_schema_privilege(n.oid, 'usage') and has_sequence_privilege(c.oid, 'select, usage') as may_read,
-       case when has_sequence_privilege(c.oid, 'select, usage') then pg_sequence_last_value(c.oid) end::text
+       has_schema_privilege(n.oid, 'usage') and has_sequence_privilege(c.oid, 'select') as may_read,
+       case when has_sequence_privilege(c.oid, 'select, usage') then pg_sequence_last_value(c.oid) end
   from pg_sequence s
   join pg_class c on c.oid = s.seqrelid
   join pg_namespace n on n.oid = c.relnamespace
