@@ -73,6 +73,9 @@ def _headline(facts: Facts, called: Mapping[str, str]) -> str:
         counts = [f"{_many(total['only_new'], 'row')} only in {called['new']}"] if total["only_new"] else []
         counts += [f"{_many(total['only_old'], 'row')} only in {called['old']}"] if total["only_old"] else []
         counts += [f"{_many(total['different'], 'row')} different"] if total["different"] else []
+        for word in ("new", "old"):
+            alone = sum(one.get("columns", {}).get(word, 0) for one in tables)
+            counts += [f"{_many(alone, 'column')} only in {called[word]}"] if alone else []
         parts.append(f"{_many(len(tables), 'TABLE')} {_differ(len(tables))}: {', '.join(counts) or 'no rows'}")
     if facts["objects"]:
         parts.append(f"{_many(len(facts['objects']), 'OBJECT')} {_differ(len(facts['objects']))}")

@@ -1,9 +1,11 @@
 -- name: tables
--- Tables and materialized views, partitioned ones as a whole. rls: a policy would hide rows from this user.
+-- Tables and materialized views, partitioned ones as a whole. rls: a policy would hide rows from this user; parents: what
+-- it inherits from.
 select c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text,
        has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as may_read,
        row_security_active(c.oid) as rls,
-       (c.relkind <> 'm' or c.relispopulated) as filled
+       (c.relkind <> 'm' or c.relispopulated) as filled,
+       array(select i.inhparent::bigint from pg_inherits i where i.inhrelid = c.oid) as parents
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'p', 'm', 'f') and not c.relispartition and c.relpersistence <> 't'

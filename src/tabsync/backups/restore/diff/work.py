@@ -42,8 +42,8 @@ class Compared:
 
     @property
     def is_same(self) -> bool:
-        """Whether all of them are."""
-        return not (self.reason or self.found.only_new or self.found.only_old or self.found.different)
+        """Whether all of them are, with all their columns."""
+        return not (self.reason or self.pair.alone or self.found.only_new or self.found.only_old or self.found.different)
 
 
 @dataclass(frozen=True, slots=True)
