@@ -43,7 +43,8 @@ class Compared:
     @property
     def is_same(self) -> bool:
         """Whether all of them are, with all their columns."""
-        return not (self.reason or self.pair.alone or self.found.only_new or self.found.only_old or self.found.different)
+        found = self.found
+        return not (self.reason or self.pair.alone or found.only_new or found.only_old or found.different)
 
 
 @dataclass(frozen=True, slots=True)
