@@ -14,7 +14,7 @@ from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.queries import named
 
-SQL = named(__package__, "objects.sql")
+SQL = named(__package__, "objects.sql") | named(__package__, "database.sql")
 _NOT_OBJECTS = ("positions",)
 _TABLES = ("table", "foreign table", "view", "materialized view")
 
@@ -77,7 +77,10 @@ def differences(
         here, there = new.get(key), old.get(key)
         if here == there or (here or there or Definition("", "")).of in alone:
             continue
-        found.append(Difference(*key, here.text if here else None, there.text if there else None))
+        # A setting that an application invented may be a secret.
+        hide = key[0] == "setting" and "." in key[1]
+        texts = (one and ("(not shown)" if hide else one.text) for one in (here, there))
+        found.append(Difference(*key, *texts))
     return found
 
 
