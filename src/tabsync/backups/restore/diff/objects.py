@@ -14,7 +14,7 @@ from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.queries import named
 
-SQL = named(__package__, "objects.sql") | named(__package__, "database.sql")
+SQL = {**named(__package__, "objects.sql"), **named(__package__, "database.sql")}
 _NOT_OBJECTS = ("positions",)
 _TABLES = ("table", "foreign table", "view", "materialized view")
 
@@ -79,9 +79,14 @@ def differences(
             continue
         # A setting that an application invented may be a secret.
         hide = key[0] == "setting" and "." in key[1]
-        texts = (one and ("(not shown)" if hide else one.text) for one in (here, there))
-        found.append(Difference(*key, *texts))
+        found.append(Difference(*key, *(_text(one, hide=hide) for one in (here, there))))
     return found
+
+
+def _text(one: Definition | None, *, hide: bool) -> str | None:
+    if one is None:
+        return None
+    return "(not shown)" if hide else one.text
 
 
 def positions(side: Side) -> dict[Relation, Facts | None]:
