@@ -61,7 +61,14 @@ def test_what_was_written_since_is_counted_and_shown(shop: Site) -> None:
     assert kinds["different"]["was"] == {"email": "other@example.com", "password_hash": "(secret)"}
     assert "changed" not in json.dumps(result.details)
     assert f"email: other@example.com in {old}, user7@example.com in {new}" in result.text
-    assert result.facts["sequences"] == [{"sequence": "public.orders_id_seq", "new": "200", "old": "202"}]
+    assert result.facts["sequences"] == [
+        {
+            "sequence": "public.orders_id_seq",
+            "state": "different",
+            "new": {"value": 200, "used": True},
+            "old": {"value": 202, "used": True},
+        }
+    ]
 
 
 def test_no_value_is_put_on_record(shop: Site) -> None:
@@ -119,6 +126,29 @@ def test_only_some_tables(shop: Site) -> None:
     assert result.details["tables"] == []
     with pytest.raises(BadUsage, match=r"neither database has a table public\.none"):
         shop.diff(tables=("none",))
+
+
+def test_a_column_that_only_one_has_is_a_difference(shop: Site) -> None:
+    """Its values are compared with nothing."""
+    shop.do(old="alter table users add phone text default '5', add fax text")
+    result = shop.diff(tables=("users",))
+    assert result.page.headline == f"1 TABLE DIFFERS: 2 columns only in {database(shop.old)}"
+    assert result.page.exit_code is Exit.PROBLEM_FOUND
+    assert result.counts("public.users") == (0, 0, 0, 50)
+    shop.do(new="alter table users add phone text, add fax text")
+    assert shop.diff(tables=("users",)).counts("public.users") == (0, 0, 50, 0)
+
+
+def test_a_table_is_compared_with_those_that_inherit_from_it(shop: Site) -> None:
+    shop.do(*["create table old_log () inherits (log); create table oldest () inherits (old_log)"] * 2)
+    shop.do(new="insert into oldest values (null, 'x')")
+    result = shop.diff(tables=("log",))
+    assert [one["table"] for one in result.details["tables"]] == ["public.log", "public.old_log", "public.oldest"]
+    assert result.counts("public.oldest") == (1, 0, 0, 0)
+    assert [one["table"] for one in shop.diff(tables=("log",), without=("oldest",)).details["tables"]] == [
+        "public.log",
+        "public.old_log",
+    ]
 
 
 def test_what_cannot_be_named(shop: Site) -> None:

@@ -130,6 +130,37 @@ def test_a_table_that_is_emptied_meanwhile_is_unknown(
     assert "was truncated or rewritten in OLD meanwhile" in table["reason"]
 
 
+def test_a_view_that_takes_a_tables_name_meanwhile_is_not_read(
+    databases: Databases, workspaces: Callable[..., Workspace]
+) -> None:
+    """Its functions would run as us."""
+    made = (
+        "create table a (id int primary key); create table z (id int primary key); create sequence s;"
+        "create function boom() returns int language plpgsql as $$ begin raise exception 'owner code ran'; end $$"
+    )
+    two = site(databases, workspaces, made)
+    two.do(old="create table y (id int)")
+    planned = Diff(database(two.new), database(two.old))
+    with psycopg.connect(two.old) as blocking:
+        blocking.execute("lock table a in access exclusive mode")
+        found = []
+        thread = threading.Thread(target=lambda: found.append(compared(two.workspace, planned)))
+        thread.start()
+        with psycopg.connect(two.old, autocommit=True) as other:
+            waiting = "select count(*) from pg_locks where not granted and relation = 'a'::regclass"
+            while other.execute(waiting).fetchone() != (1,):
+                thread.join(0.02)
+            for name in ("y", "z"):
+                other.execute(f"drop table {name}; create view {name} as select boom() as id".encode())
+            other.execute("drop sequence s; create view s as select boom() as last_value, true as is_called")
+        blocking.rollback()
+        thread.join()
+    assert "owner code ran" not in str(found[0].details)
+    assert found[0].table("public.z")["state"] == "unknown"
+    assert "its rows were not counted" in found[0].table("public.y")["notes"][0]
+    assert [one["state"] for one in found[0].facts["sequences"]] == ["unknown"]
+
+
 def test_foreign_tables_and_large_objects_are_named(databases: Databases, workspaces: Callable[..., Workspace]) -> None:
     two = site(databases, workspaces, "create table t (id int primary key); select lo_create(0)")
     result = two.diff()

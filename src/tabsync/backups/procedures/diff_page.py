@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from tabsync.kernel.clock import local
@@ -34,8 +35,9 @@ def page_of_diff(facts: Facts, details: Facts | None, names: Mapping[str, str]) 
     _add_objects(page, shown["objects"], called)
     for one in facts["sequences"]:
         page.line(
-            f"sequence {one['sequence']}: {_position(one['new'])} in {called['new']}, {_position(one['old'])} in"
-            f" {called['old']}"
+            f"{'unknown: ' if one['state'] == 'unknown' else ''}sequence {one['sequence']}: {_position(one['new'])} in"
+            f" {called['new']}, {_position(one['old'])} in {called['old']}",
+            style="bad" if one["state"] == "unknown" else "",
         )
     majors = facts["majors"]
     if facts["objects"] and majors["new"] != majors["old"]:
@@ -46,7 +48,7 @@ def page_of_diff(facts: Facts, details: Facts | None, names: Mapping[str, str]) 
     if facts["left_out"]:
         page.note(f"left out: {', '.join(facts['left_out'])}")
     if not facts["compared_objects"]:
-        page.note("objects were not compared: --table asks for rows only")
+        page.note("objects and sequences were not compared: --table asks for rows only")
     if not facts["rows_compared"]:
         page.note("rows were not compared: --no-rows")
     if details is None and verdict != "same":
@@ -56,7 +58,8 @@ def page_of_diff(facts: Facts, details: Facts | None, names: Mapping[str, str]) 
 
 def _verdict(facts: Facts) -> str:
     states = {one["state"] for one in facts["tables"]}
-    if states & {"different", "new", "old"} or facts["objects"] or facts["sequences"]:
+    states |= {one["state"] for one in facts["sequences"]}
+    if states & {"different", "new", "old"} or facts["objects"]:
         return "different"
     return "unknown" if "unknown" in states or facts["large_objects"] else "same"
 
@@ -70,11 +73,17 @@ def _headline(facts: Facts, called: Mapping[str, str]) -> str:
         counts = [f"{_many(total['only_new'], 'row')} only in {called['new']}"] if total["only_new"] else []
         counts += [f"{_many(total['only_old'], 'row')} only in {called['old']}"] if total["only_old"] else []
         counts += [f"{_many(total['different'], 'row')} different"] if total["different"] else []
+        for word in ("new", "old"):
+            alone = sum(one.get("columns", {}).get(word, 0) for one in tables)
+            counts += [f"{_many(alone, 'column')} only in {called[word]}"] if alone else []
         parts.append(f"{_many(len(tables), 'TABLE')} {_differ(len(tables))}: {', '.join(counts) or 'no rows'}")
     if facts["objects"]:
         parts.append(f"{_many(len(facts['objects']), 'OBJECT')} {_differ(len(facts['objects']))}")
-    if facts["sequences"]:
-        parts.append(f"{_many(len(facts['sequences']), 'SEQUENCE')} {_differ(len(facts['sequences']))}")
+    far = Counter(one["state"] for one in facts["sequences"])
+    if far["different"]:
+        parts.append(f"{_many(far['different'], 'SEQUENCE')} {_differ(far['different'])}")
+    if far["unknown"]:
+        parts.append(f"{_many(far['unknown'], 'SEQUENCE')} UNKNOWN")
     if unknown:
         parts.append(f"{_many(unknown, 'TABLE')} UNKNOWN")
     if facts["large_objects"]:
@@ -170,8 +179,10 @@ def _short(value: str | None) -> str:
     return value if len(value) <= _VALUE else f"{value[: _VALUE - 3]}..."
 
 
-def _position(value: int | str | None) -> str:
-    return "never used" if value is None else f"{int(value):,}"
+def _position(far: Facts | None) -> str:
+    if far is None:
+        return "not known"
+    return f"{far['value']:,}" if far["used"] else f"never used, begins with {far['value']:,}"
 
 
 def _many(number: int, noun: str) -> str:

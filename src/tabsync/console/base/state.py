@@ -18,6 +18,7 @@ from tabsync.kernel.request import Nothing
 from tabsync.kernel.step import Facts
 from tabsync.ledger.open import Ledger
 from tabsync.manual.load import read
+from tabsync.migrations.status import Status, look_status
 from tabsync.monitoring.health import check_health
 from tabsync.procedures.status import look
 from tabsync.schedule.report import Report, look_report
@@ -39,6 +40,7 @@ class Console:
     windows: Watch
     report: Watch
     sessions: Watch
+    migrations: Watch
     days: Days = field(default_factory=Days)
     throttle: Throttle = field(default_factory=Throttle)
     links: Throttle = field(default_factory=Throttle)
@@ -70,8 +72,17 @@ def new_console(workspace: Workspace) -> Console:
     windows = Watch(see_windows, fresh=60.0)  # it asks others, who don't like to be asked often
     report = Watch(lambda: {"page": look_report(workspace, Report())}, fresh=15.0)
     sessions = Watch(lambda: _sessions(workspace), fresh=2.0)
+    migrations = Watch(lambda: {"page": look_status(workspace, Status())})
     return Console(
-        workspace, Watch(look_now), Watch(check_now), Worker(workspace), Guides(workspace), windows, report, sessions
+        workspace,
+        Watch(look_now),
+        Watch(check_now),
+        Worker(workspace),
+        Guides(workspace),
+        windows,
+        report,
+        sessions,
+        migrations,
     )
 
 

@@ -116,12 +116,13 @@ class _Comparison:
         new, old = at_once(self._work, lambda side: tables.tables_of(side.connection))
         if missing := [str(one) for one in (*only, *without) if one not in new and one not in old]:
             raise BadUsage(f"neither database has a table {', '.join(missing)}", "name it as schema.table")
-        chosen = tables.chosen({**new, **old}, only, without) if rows else []
+        wanted = tables.heirs(new, only) | tables.heirs(old, only)
+        chosen = tables.chosen({**new, **old}, wanted, without) if rows else []
         for side, there in zip(self._work.sides, (new, old), strict=True):
             tables.measured(side.connection, [there[one] for one in chosen if one in there])
         self._total = sum(there[one].bytes for there in (new, old) for one in chosen if one in there)
         told = [self._table(one, new.get(one), old.get(one)) for one in sorted(chosen, key=str)]
-        far = [objects.positions(one.connection) for one in self._work.sides] if rows and not only else [{}, {}]
+        far = [objects.positions(one) for one in self._work.sides] if rows and not only else [{}, {}]
         return {
             "tables": told,
             "left_out": [str(one) for one in without],
@@ -146,7 +147,8 @@ class _Comparison:
         return told | _facts(done) | self._samples(done)
 
     def _samples(self, done: Compared) -> Facts:
-        if done.is_same or done.reason or not self._work.samples:
+        found = done.found
+        if not (found.only_new or found.only_old or found.different) or not self._work.samples:
             return {}
         hidden = self._secret.get(done.pair.relation, frozenset())
         try:
@@ -199,6 +201,7 @@ def _facts(done: Compared) -> Facts:
         "only_old": found.only_old,
         "different": found.different,
         "same": done.same,
+        **({"columns": done.pair.alone} if done.pair.alone else {}),
         "notes": done.notes,
     }
 

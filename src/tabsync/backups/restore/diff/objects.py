@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import psycopg
+from psycopg import sql
+
 from tabsync.backups.restore.diff.sides import Side
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
-from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
 
-SQL = named(__package__, "objects.sql")
+SQL = {**named(__package__, "objects.sql"), **named(__package__, "database.sql")}
 _NOT_OBJECTS = ("positions",)
 _TABLES = ("table", "foreign table", "view", "materialized view")
 
@@ -75,20 +77,54 @@ def differences(
         here, there = new.get(key), old.get(key)
         if here == there or (here or there or Definition("", "")).of in alone:
             continue
-        found.append(Difference(*key, here.text if here else None, there.text if there else None))
+        # A setting that an application invented may be a secret.
+        hide = key[0] == "setting" and "." in key[1]
+        found.append(Difference(*key, *(_text(one, hide=hide) for one in (here, there))))
     return found
 
 
-def positions(connection: Connection) -> dict[Relation, str | None]:
-    """How far each sequence is that may be read; None: it was never used."""
-    rows = connection.execute(SQL["positions"], {})
-    return {Relation(schema, name): position for schema, name, may_read, position in rows if may_read}
+def _text(one: Definition | None, *, hide: bool) -> str | None:
+    if one is None:
+        return None
+    return "(not shown)" if hide else one.text
 
 
-def moved(new: Mapping[Relation, str | None], old: Mapping[Relation, str | None]) -> list[Facts]:
-    """The sequences of both that are not equally far."""
+def positions(side: Side) -> dict[Relation, Facts | None]:
+    """How far each sequence is, and whether that number was given out; None where we can't know."""
+    side.allow()
+    found: dict[Relation, Facts | None] = {}
+    for schema, name, may_read, last in side.connection.execute(SQL["positions"], {}).fetchall():
+        relation = Relation(schema, name)
+        if last is not None:
+            found[relation] = {"value": last, "used": True}
+        else:
+            found[relation] = _first(side, relation) if may_read else None
+    return found
+
+
+def _first(side: Side, sequence: Relation) -> Facts | None:
+    """Where one stands that was never used: only the sequence itself says it."""
+    query = sql.SQL("select last_value, is_called from {}").format(sequence.identifier())
+    try:
+        with side.aside():
+            row = side.connection.execute(query).fetchone()
+    except psycopg.Error:  # it was dropped meanwhile, or is an unlogged one of a standby
+        if side.connection.broken:
+            raise
+        return None
+    return {"value": row[0], "used": row[1]} if row else None
+
+
+def moved(new: Mapping[Relation, Facts | None], old: Mapping[Relation, Facts | None]) -> list[Facts]:
+    """The sequences of both that are not equally far, or of which we don't know it."""
     return [
-        {"sequence": str(one), "new": new[one], "old": old[one]}
+        {"sequence": str(one), "state": _state(new[one], old[one]), "new": new[one], "old": old[one]}
         for one in sorted(new, key=str)
-        if one in old and new[one] != old[one]
+        if one in old and _state(new[one], old[one]) != "same"
     ]
+
+
+def _state(new: Facts | None, old: Facts | None) -> str:
+    if new is None or old is None:
+        return "unknown"
+    return "same" if new == old else "different"

@@ -78,6 +78,7 @@ class Table:
     may_read: bool
     rls: bool
     filled: bool
+    parents: tuple[int, ...] = ()
     columns: list[Column] = field(default_factory=list)
     keys: list[Key] = field(default_factory=list)
     bytes: int = 0
@@ -110,6 +111,13 @@ class Pair:
         """Its name."""
         return self.new.relation
 
+    @property
+    def alone(self) -> dict[str, int]:
+        """How many columns only one side has, by "new" and "old": their values are compared with nothing."""
+        common = len(self.columns)
+        found = {"new": len(self.new.columns) - common, "old": len(self.old.columns) - common}
+        return {word: number for word, number in found.items() if number}
+
     def key_of(self, table: Table) -> Key:
         """The key of one side."""
         return next(one for one in table.keys if set(one.names) == set(self.key))
@@ -118,8 +126,8 @@ class Pair:
 def tables_of(connection: Connection) -> dict[Relation, Table]:
     """The tables of a database, partitioned ones as a whole; foreign tables too, of which nothing more is read."""
     found = {
-        int(oid): Table(oid, Relation(schema, name), kind, may_read, rls, filled)
-        for oid, schema, name, kind, may_read, rls, filled in connection.execute(SQL["tables"], {})
+        int(oid): Table(oid, Relation(schema, name), kind, may_read, rls, filled, tuple(parents))
+        for oid, schema, name, kind, may_read, rls, filled, parents in connection.execute(SQL["tables"], {})
     }
     for oid, *rest in connection.execute(SQL["columns"], {"binary": list(BINARY)}):
         if oid in found:
@@ -193,6 +201,19 @@ def paired(new: Table, old: Table) -> Pair:
         look_up=key.may_look_up and other.may_look_up,
         notes=tuple(notes),
     )
+
+
+def heirs(tables: Mapping[Relation, Table], only: Iterable[Relation]) -> set[Relation]:
+    """Tables by name, and those that inherit from them: their rows are rows of these too."""
+    found = set(only)
+    by_oid = {one.oid: one.relation for one in tables.values()}
+    while more := {
+        one.relation
+        for one in tables.values()
+        if one.relation not in found and any(by_oid.get(oid) in found for oid in one.parents)
+    }:
+        found |= more
+    return found
 
 
 def chosen(tables: Mapping[Relation, Table], only: Iterable[Relation], without: Iterable[Relation]) -> list[Relation]:

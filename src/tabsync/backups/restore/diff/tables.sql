@@ -1,9 +1,11 @@
 -- name: tables
--- Tables and materialized views, partitioned ones as a whole. rls: a policy would hide rows from this user.
+-- Tables and materialized views, partitioned ones as a whole. rls: a policy would hide rows from this user; parents: what
+-- it inherits from.
 select c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text,
        has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as may_read,
        row_security_active(c.oid) as rls,
-       (c.relkind <> 'm' or c.relispopulated) as filled
+       (c.relkind <> 'm' or c.relispopulated) as filled,
+       array(select i.inhparent::bigint from pg_inherits i where i.inhrelid = c.oid) as parents
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'p', 'm', 'f') and not c.relispartition and c.relpersistence <> 't'
@@ -86,8 +88,12 @@ select c.oid::bigint, coalesce(sum(pg_relation_size(l.relid)), 0)::bigint
 select count(*) from pg_largeobject_metadata
 
 -- name: begun
--- Reading by ranges of blocks must not be switched off; and how this server hashes a text.
-select set_config('enable_tidscan', 'on', true), hashtextextended('tabsync' collate "C", 1)::text
+-- Reading by ranges of blocks must not be switched off; and how this server hashes a text. Whatever takes the name of a
+-- table or sequence meanwhile: a view, which would run its owner's functions as us, is never read. Servers before 15.8 and
+-- 16.4 don't have the setting (CVE-2024-7348).
+select set_config('enable_tidscan', 'on', true), hashtextextended('tabsync' collate "C", 1)::text,
+       (select set_config(s.name, 'view, foreign-table', true)
+          from pg_settings s where s.name = 'restrict_nonsystem_relation_kind')
 
 -- name: timeout
 -- For the transaction, since a pooler may give the session to others.

@@ -42,8 +42,9 @@ class Compared:
 
     @property
     def is_same(self) -> bool:
-        """Whether all of them are."""
-        return not (self.reason or self.found.only_new or self.found.only_old or self.found.different)
+        """Whether all of them are, with all their columns."""
+        found = self.found
+        return not (self.reason or self.pair.alone or found.only_new or found.only_old or found.different)
 
 
 @dataclass(frozen=True, slots=True)
