@@ -16,8 +16,8 @@ from tabsync.migrations.histories.history import History, Migration, State
 from tabsync.migrations.histories.table import locks
 from tabsync.migrations.there import what_is_there
 from tabsync.migrations.tools import prisma
-from tabsync.migrations.undo.half import SQL, Act, Half, half_of
-from tabsync.postgres.catalog import relation_named
+from tabsync.migrations.undo.age import since
+from tabsync.migrations.undo.half import Act, Half, half_of
 from tabsync.postgres.connect import Connection, allowed
 
 _NO_FAILURES = ("schema_migrations", "Supabase")
@@ -27,11 +27,6 @@ _PYTHON = {
     "Alembic": "alembic downgrade, or by hand: alembic upgrade --sql shows its statements",
     "Django": "by hand: manage.py sqlmigrate shows its statements",
 }
-_NAMED_BY = {"Prisma": "migration_name", "Flyway": "script"}
-"""The column of the names, where the table has an entry for what failed."""
-
-_AGE = sql.SQL("select min(age(t.xmin)) from {} t")
-_OTHERS = sql.SQL(" where t.{}::text <> {}")
 _EXISTED = re.compile(r"already exists|\b(42P0[4-7]|42701|42710|42712|42723)\b")
 """What a tool notes of it. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
@@ -81,7 +76,7 @@ def check_quiet(connection: Connection, history: History) -> None:
 def half(connection: Connection, one: Failed, path: Sequence[str]) -> Half:
     """What is left of it, and what takes that away."""
     seen = what_is_there(connection, one.script, path)
-    return half_of(connection, seen, _since(connection, one), path, existed=one.existed)
+    return half_of(connection, seen, since(connection, one.history, one.name), path, existed=one.existed)
 
 
 def counted(connection: Connection, act: Act) -> int | None:
@@ -104,17 +99,3 @@ def counted(connection: Connection, act: Act) -> int | None:
 def _open(history: History, each: Migration) -> bool:
     pending = history.tool in _NO_FAILURES and each.state is State.PENDING
     return each.state is State.FAILED or pending
-
-
-def _since(connection: Connection, one: Failed) -> int:
-    """Transactions since the last entry of the history that is older than the migration."""
-    table = relation_named(one.history.table)
-    column = _NAMED_BY.get(one.history.tool)
-    query = _AGE.format(table.identifier())
-    if column:
-        query += _OTHERS.format(sql.Identifier(column), sql.Literal(one.name))
-    row = connection.execute(query).fetchone()
-    if row is None or row[0] is None:
-        values = {"table": table.identifier().as_string(connection)}
-        row = connection.execute(SQL["created"], values).fetchone()
-    return int(row[0]) if row and row[0] is not None else 0
