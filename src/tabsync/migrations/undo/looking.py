@@ -11,11 +11,9 @@ import psycopg
 from psycopg import sql
 
 from tabsync.kernel.errors import BadUsage, Refused
-from tabsync.migrations.find import Tool, histories
+from tabsync.migrations.find import Tool, check_quiet, histories
 from tabsync.migrations.histories.history import History, Migration, State
-from tabsync.migrations.histories.table import locks
 from tabsync.migrations.there import what_is_there
-from tabsync.migrations.tools import prisma
 from tabsync.migrations.undo.age import since
 from tabsync.migrations.undo.half import Act, Half, half_of
 from tabsync.postgres.connect import Connection, allowed
@@ -53,7 +51,7 @@ def failed(connection: Connection, folder: Path, name: str) -> Failed:
     tool, history, each = min(mine, key=lambda one: not _open(one[1], one[2]))
     if history.tool in _PYTHON:
         raise Refused(f"the migrations of {history.tool} are programs, which are not read", _PYTHON[history.tool])
-    check_quiet(connection, history)
+    check_quiet(connection, found)
     if not _open(history, each):
         raise Refused(f"{name} is {each.state.value}: only what failed is undone", f"{_LOOK} {folder}")
     if each.edited:
@@ -63,14 +61,6 @@ def failed(connection: Connection, folder: Path, name: str) -> Failed:
     if script is None:
         raise BadUsage(f"the file of {name} is not in {folder}", "give the folder with the migrations")
     return Failed(tool, history, name, script, bool(_EXISTED.search(each.error)))
-
-
-def check_quiet(connection: Connection, history: History) -> None:
-    """See that nobody migrates. Raises Refused."""
-    if history.tool == "Prisma" and any(one["granted"] for one in locks(connection, prisma.LOCK)):
-        raise Refused("a deployment of Prisma holds the migration lock", "tabsync migration status")
-    if history.of(State.RUNNING):
-        raise Refused(f"{history.of(State.RUNNING)[0].name} runs just now", "tabsync migration status")
 
 
 def half(connection: Connection, one: Failed, path: Sequence[str]) -> Half:

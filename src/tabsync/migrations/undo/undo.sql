@@ -106,11 +106,11 @@ select f.attname::text as name,
  order by f.attnum
 
 -- name: lock
--- The tool's own, so that no deployment runs meanwhile.
-select pg_try_advisory_lock(%(number)s) as free
+-- The guard's and the tool's own, so that no deployment runs meanwhile.
+select pg_try_advisory_lock(%(number)s::bigint) as free
 
 -- name: unlock
-select pg_advisory_unlock(%(number)s)
+select pg_advisory_unlock(%(number)s::bigint)
 
 -- name: named
 -- What a table, and a column of it, are called now.
