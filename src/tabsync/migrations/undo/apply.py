@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import sql
 
 from tabsync.kernel.errors import NotAllowed, Refused
 from tabsync.kernel.plain import in_one_line
@@ -20,6 +19,7 @@ from tabsync.migrations.histories.lock import GUARD
 from tabsync.migrations.left import note_left
 from tabsync.migrations.there import left_of, search_path, what_is_there
 from tabsync.migrations.undo.half import SQL, Act
+from tabsync.migrations.undo.held import hold_table
 from tabsync.migrations.undo.keep import Keeper, check_space, kept
 from tabsync.migrations.undo.looking import Failed, failed, half
 from tabsync.postgres.catalog import prove_target, relation_named
@@ -115,8 +115,7 @@ def _once(connection: Connection, keeper: Keeper, acts: Sequence[Act], *, outsid
         for act in acts:
             if act.words.holds:
                 table, column = _named_now(connection, act)
-                name = sql.Identifier(*table)
-                connection.execute(sql.SQL("lock table {} in access exclusive mode").format(name))
+                hold_table(connection, table, act.identity.oid, "access exclusive")
                 keeper.add(connection, table, column)
         keeper.seal()
         for act in acts:

@@ -16,6 +16,7 @@ from tabsync.migrations.histories.history import History, Migration, State
 from tabsync.migrations.there import what_is_there
 from tabsync.migrations.undo.age import since
 from tabsync.migrations.undo.half import Act, Half, half_of
+from tabsync.migrations.undo.held import hold_table
 from tabsync.postgres.connect import Connection, allowed
 
 _NO_FAILURES = ("schema_migrations", "Supabase")
@@ -70,7 +71,10 @@ def half(connection: Connection, one: Failed, path: Sequence[str]) -> Half:
 
 
 def counted(connection: Connection, act: Act) -> int | None:
-    """How many rows, or values that are not null, go with a statement; None when counting takes too long."""
+    """How many rows, or values that are not null, go with a statement; None when counting takes too long.
+
+    Raises Refused where its table is another one by now.
+    """
     if not act.words.holds:
         return 0
     column = sql.SQL("*") if act.words.holds == "*" else sql.Identifier(act.words.holds)
@@ -79,7 +83,8 @@ def counted(connection: Connection, act: Act) -> int | None:
     )  # a table that inherits from it has a statement of its own
     query = sql.SQL("select pg_catalog.count({}) from {}{}").format(column, only, sql.Identifier(*act.table))
     try:
-        with allowed("count the rows that go", "use the owner of the tables"):
+        with allowed("count the rows that go", "use the owner of the tables"), connection.transaction():
+            hold_table(connection, act.table, act.identity.oid, "access share")
             row = connection.execute(query).fetchone()
     except psycopg.errors.QueryCanceled:
         return None

@@ -117,6 +117,10 @@ select pg_advisory_unlock(%(number)s::bigint)
 select n.nspname::text, c.relname::text, (select f.attname::text from pg_attribute f where f.attrelid = c.oid and f.attnum = %(sub)s)
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = %(oid)s
 
+-- name: still
+-- Whether a name is that of one table with rows of its own; a view of that name would run its owner's code.
+select exists (select from pg_class c where c.oid = %(oid)s and c.oid = to_regclass(%(table)s::text) and c.relkind in ('r', 'p', 'm')) as same
+
 -- name: partitions
 -- The partitions of a table, at every level.
 select n.nspname::text, c.relname::text
