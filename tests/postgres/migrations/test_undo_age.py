@@ -82,6 +82,29 @@ def test_what_was_granted_since_is_as_old_as_it_was(
         plan_undo(workspaces(history.conninfo), Undo("2_broken", history.folder))
 
 
+def test_a_column_is_as_old_as_those_behind_it(
+    databases: Callable[..., str], directory: Path, workspaces: Callable[..., Workspace]
+) -> None:
+    history = History(databases(), directory)
+    history.applied("1_first", "create table plate (id int primary key, price int, name text)")
+    done(history.conninfo, "alter table plate alter price set default 0")
+    broken(history, "alter table plate add column price int")
+    with pytest.raises(Refused, match="what is there was there before it"):
+        plan_undo(workspaces(history.conninfo), Undo("2_broken", history.folder))
+
+
+def test_a_table_that_was_renamed_for_a_new_one_gets_its_name_back(
+    databases: Callable[..., str], directory: Path, workspaces: Callable[..., Workspace]
+) -> None:
+    history = History(databases(), directory)
+    history.applied("1_first", _FIRST)
+    script = """alter table plate rename to plate_old; create table plate (id bigint primary key, name text);
+        insert into plate select * from plate_old; select 1/0"""
+    half_done(history, "2_broken", script)
+    (step,) = plan_undo(workspaces(history.conninfo), Undo("2_broken", history.folder)).plan.steps
+    assert step.preview.splitlines()[1] == 'alter table "public"."plate_old" rename to "plate";  -- line 1'
+
+
 def test_what_is_older_than_2_to_the_31_transactions_is_not_younger_than_the_migration(
     directory: Path, workspaces: Callable[..., Workspace]
 ) -> None:

@@ -40,7 +40,12 @@ select p.n, i.oid::bigint as oid, i.sub, i.letter, i.name,
     select e.oid, 0, '', e.stxname::text, age(e.xmin), age(e.xmin) from pg_statistic_ext e
      where p.kind = 'statistics' and e.stxnamespace = p.sch and e.stxname = p.name
     union all
-    select f.attrelid, f.attnum, '', f.attname::text, age(f.xmin), age(f.xmin) from pg_attribute f
+    select f.attrelid, f.attnum, '', f.attname::text,
+           case when p.kind = 'column' and age(f.xmin) >= 0  -- those behind it were added later
+                then (select max(case when age(b.xmin) < 0 then 2147483647 else age(b.xmin) end)
+                        from pg_attribute b where b.attrelid = f.attrelid and b.attnum >= f.attnum)
+                else age(f.xmin) end, age(f.xmin)
+      from pg_attribute f
      where p.kind in ('column', 'not null', 'identity') and f.attrelid = p.rel and f.attname = p.part and not f.attisdropped
     union all
     select k.oid, 0, k.contype::text, k.conname::text, age(k.xmin), age(k.xmin) from pg_constraint k
