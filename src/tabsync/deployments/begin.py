@@ -18,6 +18,7 @@ from tabsync.kernel.units import human_seconds
 from tabsync.ledger.runs import recent_runs
 from tabsync.migrations.find import Tool, histories
 from tabsync.migrations.histories.history import History, State
+from tabsync.migrations.histories.lock import GUARD as GUARD
 from tabsync.migrations.histories.lock import holders
 from tabsync.migrations.histories.script import Statement, statements
 from tabsync.migrations.there import search_path
@@ -30,8 +31,6 @@ from tabsync.postgres.settings import Limits
 if TYPE_CHECKING:
     from tabsync.workspace import Context, Workspace
 
-GUARD = 0x7461_6273_7963_6764  # "tabsycgd"
-"""The advisory lock of the deployment that runs under guard."""
 LIMITS = Limits(lock_timeout=1_000, statement_timeout=10_000)
 _SQL = named(__package__, "deployments.sql")
 _LOOK = 0.5  # seconds

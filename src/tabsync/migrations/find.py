@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tabsync.kernel.errors import BadUsage
-from tabsync.migrations.histories.history import History
-from tabsync.migrations.histories.lock import Lock
+from tabsync.kernel.errors import BadUsage, Refused
+from tabsync.kernel.plain import in_one_line
+from tabsync.migrations.histories.history import History, State
+from tabsync.migrations.histories.lock import Lock, check_nobody_migrates
 from tabsync.migrations.histories.table import Odd, places
 from tabsync.migrations.tools import alembic, django, flyway, plain, prisma, supabase
-from tabsync.postgres.catalog import Relation
+from tabsync.postgres.catalog import Relation, relation_named
 from tabsync.postgres.connect import Connection
 
 
@@ -70,6 +71,15 @@ def histories(connection: Connection, folder: Path | None) -> tuple[list[tuple[T
         except Odd as error:
             odd.append(str(error))
     return found, odd
+
+
+def check_quiet(connection: Connection, found: Sequence[tuple[Tool, History]]) -> None:
+    """See that no deployment of any tool runs, nor one under guard. Raises Refused."""
+    tables = [(tool, relation_named(one.table)) for tool, one in found]
+    check_nobody_migrates(connection, [(tool.lock(connection, table), table) for tool, table in tables])
+    running = [each for _, one in found for each in one.of(State.RUNNING)]
+    if running:
+        raise Refused(f"{in_one_line(running[0].name)} runs just now", "tabsync migration status")
 
 
 def _tables(connection: Connection) -> Iterator[tuple[Tool, Relation]]:

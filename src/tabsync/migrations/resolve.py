@@ -19,9 +19,10 @@ from tabsync.kernel.plan import Plan
 from tabsync.kernel.procedure import Done, Planned
 from tabsync.kernel.request import Argument, Option
 from tabsync.kernel.step import Facts, Risk, Step, call
-from tabsync.migrations.find import histories
+from tabsync.migrations.find import check_quiet, histories
 from tabsync.migrations.folder import needed, typed, with_folder
 from tabsync.migrations.histories.history import History, State
+from tabsync.migrations.histories.lock import GUARD
 from tabsync.migrations.histories.table import columns_of
 from tabsync.migrations.left import noted_left
 from tabsync.migrations.there import lacking_of, left_of, search_path, what_is_there
@@ -70,7 +71,7 @@ def plan_resolve(workspace: Workspace, request: Resolve) -> Planned[Workspace]:
         if not request.applied:
             started = next(one.started for one in history.migrations if one.name == request.name)
             why = why or noted_left(workspace.ledger(), target, request.name, started)
-        _check_quiet(connection, relation_named(history.table))
+        _check_writing(connection, relation_named(history.table))
     if why and not request.force:
         raise Refused(
             f"{request.name} can't be noted as {_state(request.applied)}: {why}", f"{_LOOK}{typed(request.folder)}"
@@ -115,10 +116,12 @@ def resolve(
     with context.workspace.connect("migrations", _LIMITS) as connection:
         prove_target(connection, target)
         with connection.transaction():
-            if not (connection.execute(_SQL["lock"], {"number": prisma.LOCK}).fetchone() or (False,))[0]:
-                raise Refused("a deployment of Prisma holds the migration lock", "tabsync migration status")
-            _check_quiet(connection, relation)
+            for number, who in ((GUARD, "under guard runs"), (prisma.LOCK, "of Prisma holds the migration lock")):
+                if not (connection.execute(_SQL["lock"], {"number": number}).fetchone() or (False,))[0]:
+                    raise Refused(f"a deployment {who}", "tabsync migration status")
+            _check_writing(connection, relation)
             both, _ = histories(connection, Path(folder))
+            check_quiet(connection, both)
             why = next((told for _, one in both if (told := edited(one, name))), "")
             why = why or unproven(connection, Path(folder), name, path, applied=applied)
             if why and not force:
@@ -150,6 +153,7 @@ def edited(history: History, name: str) -> str:
 def _failed(connection: Connection, request: Resolve) -> History:
     """The history that has the migration as failed. Raises BadUsage, Refused."""
     found, _ = histories(connection, request.folder)
+    check_quiet(connection, found)
     mine = [one for _, one in found if any(each.name == request.name for each in one.migrations)]
     if not mine:
         raise BadUsage(f"no history has a migration {request.name}", f"{_LOOK}{typed(request.folder)}")
@@ -161,7 +165,7 @@ def _failed(connection: Connection, request: Resolve) -> History:
     return failed[0]
 
 
-def _check_quiet(connection: Connection, table: Relation) -> None:
+def _check_writing(connection: Connection, table: Relation) -> None:
     """See that writing a row runs nobody's code: a trigger of the table's owner would run as us. Raises Refused."""
     columns_of(connection, table)
     with connection.cursor(row_factory=dict_row) as cursor:

@@ -17,8 +17,8 @@ select 'an index that computes something' from pg_index i
 limit 1
 
 -- name: lock
--- Prisma's own, so that no deployment runs meanwhile.
-select pg_try_advisory_xact_lock(%(number)s) as free
+-- The guard's and Prisma's own, so that no deployment runs meanwhile.
+select pg_try_advisory_xact_lock(%(number)s::bigint) as free
 
 -- name: rolled_back
 -- As `prisma migrate resolve --rolled-back` notes it.

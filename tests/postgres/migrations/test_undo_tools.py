@@ -76,14 +76,14 @@ FLYWAY = (
     "create table flyway_schema_history (installed_rank int primary key, version varchar(50), description varchar(200),"
     " type varchar(20), script varchar(1000), checksum int, installed_by varchar(100), installed_on timestamp default"
     " now(), execution_time int, success boolean); insert into flyway_schema_history values"
-    " (1, '1', 'a', 'SQL', 'V1__a.sql', 0,"
+    " (1, '1', 'a', 'SQL', 'V1__a.sql', null,"
     " 'x', now(), 1, true)"
 )
 ROWS = "create table schema_migrations (version varchar(255) primary key); insert into schema_migrations values ('001')"
 TOOLS: dict[str, tuple[str, str, str, str, str, str]] = {
     "Flyway": (
         *("V1__a.sql", "V2__b.sql", "V2__b.sql", FLYWAY),
-        "insert into flyway_schema_history values (2, '2', 'b', 'SQL', 'V2__b.sql', 0, 'x', now(), 1, false)",
+        "insert into flyway_schema_history values (2, '2', 'b', 'SQL', 'V2__b.sql', null, 'x', now(), 1, false)",
         "flyway repair",
     ),
     "golang-migrate": (

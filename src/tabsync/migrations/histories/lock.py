@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 from psycopg.rows import dict_row
 
+from tabsync.kernel.errors import Refused
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.migrations.histories.table import SQL, locks
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
+
+GUARD = 0x7461_6273_7963_6764  # "tabsycgd"
+"""The advisory lock of a deployment that runs under our own guard."""
 
 GONE = 60.0
 """Seconds without a statement after which the holder's deployment is probably gone: a tool takes no pause."""
@@ -43,6 +47,19 @@ def holders(connection: Connection, lock: Lock, table: Relation) -> list[Facts]:
     kind = "advisory" if lock.numbers else "table"
     of: Facts = {"tool": lock.tool, "table": str(table), "kind": kind}
     return [one | of | _judged(one, lock) for one in found]
+
+
+def check_nobody_migrates(connection: Connection, both: Iterable[tuple[Lock, Relation]]) -> None:
+    """See that no deployment runs, of any tool or under guard. Raises Refused."""
+    mine = connection.info.backend_pid
+    if any(one["granted"] and one["pid"] != mine for one in locks(connection, GUARD)):
+        raise Refused("a deployment runs under guard", "wait until it has ended: tabsync migration status")
+    for lock, table in both:
+        held = [one for one in holders(connection, lock, table) if one["granted"] and one["pid"] != mine]
+        if held:
+            what = "the migration lock" if lock.numbers else f"a lock on {table}"
+            fact = f"a deployment of {lock.tool} holds {what}, in session {held[0]['pid']}: it {held[0]['says']}"
+            raise Refused(fact, "tabsync migration status")
 
 
 def _judged(one: Facts, lock: Lock) -> Facts:

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import sql
 
 from tabsync.kernel.errors import NotAllowed, Refused
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.step import Facts
 from tabsync.migrations.changes.change import Kind
+from tabsync.migrations.histories.lock import GUARD
 from tabsync.migrations.left import note_left
 from tabsync.migrations.there import left_of, search_path, what_is_there
-from tabsync.migrations.tools import prisma
 from tabsync.migrations.undo.half import SQL, Act
+from tabsync.migrations.undo.held import hold_table
 from tabsync.migrations.undo.keep import Keeper, check_space, kept
 from tabsync.migrations.undo.looking import Failed, failed, half
-from tabsync.postgres.catalog import prove_target
+from tabsync.postgres.catalog import prove_target, relation_named
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.settings import Limits
 
@@ -115,8 +115,7 @@ def _once(connection: Connection, keeper: Keeper, acts: Sequence[Act], *, outsid
         for act in acts:
             if act.words.holds:
                 table, column = _named_now(connection, act)
-                name = sql.Identifier(*table)
-                connection.execute(sql.SQL("lock table {} in access exclusive mode").format(name))
+                hold_table(connection, table, act.identity.oid, "access exclusive")
                 keeper.add(connection, table, column)
         keeper.seal()
         for act in acts:
@@ -133,15 +132,16 @@ def _named_now(connection: Connection, act: Act) -> tuple[tuple[str, str], str]:
 
 @contextmanager
 def _alone(connection: Connection, one: Failed) -> Iterator[None]:
-    """Hold the tool's own lock, so that no deployment runs meanwhile. Raises Refused."""
-    if one.history.tool != "Prisma":
-        yield
-        return
-    number = {"number": prisma.LOCK}
-    if not (connection.execute(SQL["lock"], number).fetchone() or (False,))[0]:
-        raise Refused("a deployment of Prisma holds the migration lock", "tabsync migration status")
+    """Hold the lock of the guard and the tool's own, so that no deployment runs meanwhile. Raises Refused."""
+    tool = one.tool.lock(connection, relation_named(one.history.table))
+    held: list[int] = []
     try:
+        for number in (GUARD, *tool.numbers):
+            if not (connection.execute(SQL["lock"], {"number": number}).fetchone() or (False,))[0]:
+                who = "under guard runs" if number == GUARD else f"of {tool.tool} holds the migration lock"
+                raise Refused(f"a deployment {who}; {_NOTHING}", "tabsync migration status")
+            held.append(number)
         yield
     finally:
-        if not connection.broken:
-            connection.execute(SQL["unlock"], number)
+        for number in held if not connection.broken else ():
+            connection.execute(SQL["unlock"], {"number": number})

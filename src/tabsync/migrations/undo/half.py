@@ -26,6 +26,7 @@ _NOT_KNOWN = "how it was before is not known"
 _OTHERS = "it has partitions that the migration has not made, which would go with it"
 _OUT_OF_ORDER = "it is there and what comes before it is not: somebody made it by hand, or it was there before"
 _MAY_BE_OLDER = "it may have been there before"
+_AGELESS = f"{_MAY_BE_OLDER}: PostgreSQL can't tell its age since a restore, pg_upgrade or 4 billion transactions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,13 @@ class Half:
 
 
 def half_of(
-    connection: Connection, seen: Sequence[Seen], since: int, path: Sequence[str], *, existed: bool = False
+    connection: Connection, seen: Sequence[Seen], since: int | None, path: Sequence[str], *, existed: bool = False
 ) -> Half:
-    """What is left of a migration. since: transactions since the history's last entry: what is older was there before.
+    """What is left of a migration.
 
-    path: the schemas of names without one; existed: it failed since what it makes was there already, which is so of the
-    last of its statements that is there.
+    since: transactions since the history's last entry: what is older was there before; None where ages say nothing;
+    path: the schemas of names without one; existed: it failed since what it makes was there already, which is so of
+    the last of its statements that is there.
     """
     halving = _Halving(connection, seen, since, path)
     if existed:
@@ -71,7 +73,7 @@ def half_of(
 
 
 class _Halving:
-    def __init__(self, connection: Connection, seen: Sequence[Seen], since: int, path: Sequence[str]) -> None:
+    def __init__(self, connection: Connection, seen: Sequence[Seen], since: int | None, path: Sequence[str]) -> None:
         self.connection, self.seen, self.since = connection, seen, since
         self.first = path[0] if path else ""
         self.found = Half()
@@ -144,6 +146,8 @@ class _Halving:
     def _ours(self, thing: Thing, *, renamed: bool = False) -> Identity | None:
         """The row of a thing, if there is one only, and it was made (or renamed) since the history's last entry."""
         rows = self.identities.get(thing, [])
+        if self.since is None:
+            return None
         if thing.kind == "function" and thing.part:
             rows = [one for one in rows if called(thing.part, _arguments(one.name), (thing.schema,))]
         if thing.kind.startswith("unnamed"):
@@ -170,7 +174,9 @@ class _Halving:
         identity = self._ours(now, renamed=bool(effect.before))
         if identity is None:
             rows = self.identities.get(now, [])
-            if rows and all(each.age >= self.since for each in rows):
+            if rows and self.since is None:
+                self.found.stays.append(Stays(one, STAYS.get(now.kind, _AGELESS)))
+            elif rows and all(each.age >= (self.since or 0) for each in rows):
                 self.found.before.append(one)
             elif rows or now.kind in STAYS or not self._known(now.kind):
                 self.found.stays.append(Stays(one, STAYS.get(now.kind, _NOT_KNOWN)))

@@ -11,13 +11,12 @@ import psycopg
 from psycopg import sql
 
 from tabsync.kernel.errors import BadUsage, Refused
-from tabsync.migrations.find import Tool, histories
+from tabsync.migrations.find import Tool, check_quiet, histories
 from tabsync.migrations.histories.history import History, Migration, State
-from tabsync.migrations.histories.table import locks
 from tabsync.migrations.there import what_is_there
-from tabsync.migrations.tools import prisma
-from tabsync.migrations.undo.half import SQL, Act, Half, half_of
-from tabsync.postgres.catalog import relation_named
+from tabsync.migrations.undo.age import since
+from tabsync.migrations.undo.half import Act, Half, half_of
+from tabsync.migrations.undo.held import hold_table
 from tabsync.postgres.connect import Connection, allowed
 
 _NO_FAILURES = ("schema_migrations", "Supabase")
@@ -27,11 +26,6 @@ _PYTHON = {
     "Alembic": "alembic downgrade, or by hand: alembic upgrade --sql shows its statements",
     "Django": "by hand: manage.py sqlmigrate shows its statements",
 }
-_NAMED_BY = {"Prisma": "migration_name", "Flyway": "script"}
-"""The column of the names, where the table has an entry for what failed."""
-
-_AGE = sql.SQL("select min(age(t.xmin)) from {} t")
-_OTHERS = sql.SQL(" where t.{}::text <> {}")
 _EXISTED = re.compile(r"already exists|\b(42P0[4-7]|42701|42710|42712|42723)\b")
 """What a tool notes of it. https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
@@ -58,7 +52,7 @@ def failed(connection: Connection, folder: Path, name: str) -> Failed:
     tool, history, each = min(mine, key=lambda one: not _open(one[1], one[2]))
     if history.tool in _PYTHON:
         raise Refused(f"the migrations of {history.tool} are programs, which are not read", _PYTHON[history.tool])
-    check_quiet(connection, history)
+    check_quiet(connection, found)
     if not _open(history, each):
         raise Refused(f"{name} is {each.state.value}: only what failed is undone", f"{_LOOK} {folder}")
     if each.edited:
@@ -70,22 +64,17 @@ def failed(connection: Connection, folder: Path, name: str) -> Failed:
     return Failed(tool, history, name, script, bool(_EXISTED.search(each.error)))
 
 
-def check_quiet(connection: Connection, history: History) -> None:
-    """See that nobody migrates. Raises Refused."""
-    if history.tool == "Prisma" and any(one["granted"] for one in locks(connection, prisma.LOCK)):
-        raise Refused("a deployment of Prisma holds the migration lock", "tabsync migration status")
-    if history.of(State.RUNNING):
-        raise Refused(f"{history.of(State.RUNNING)[0].name} runs just now", "tabsync migration status")
-
-
 def half(connection: Connection, one: Failed, path: Sequence[str]) -> Half:
     """What is left of it, and what takes that away."""
     seen = what_is_there(connection, one.script, path)
-    return half_of(connection, seen, _since(connection, one), path, existed=one.existed)
+    return half_of(connection, seen, since(connection, one.history, one.name), path, existed=one.existed)
 
 
 def counted(connection: Connection, act: Act) -> int | None:
-    """How many rows, or values that are not null, go with a statement; None when counting takes too long."""
+    """How many rows, or values that are not null, go with a statement; None when counting takes too long.
+
+    Raises Refused where its table is another one by now.
+    """
     if not act.words.holds:
         return 0
     column = sql.SQL("*") if act.words.holds == "*" else sql.Identifier(act.words.holds)
@@ -94,7 +83,8 @@ def counted(connection: Connection, act: Act) -> int | None:
     )  # a table that inherits from it has a statement of its own
     query = sql.SQL("select pg_catalog.count({}) from {}{}").format(column, only, sql.Identifier(*act.table))
     try:
-        with allowed("count the rows that go", "use the owner of the tables"):
+        with allowed("count the rows that go", "use the owner of the tables"), connection.transaction():
+            hold_table(connection, act.table, act.identity.oid, "access share")
             row = connection.execute(query).fetchone()
     except psycopg.errors.QueryCanceled:
         return None
@@ -104,17 +94,3 @@ def counted(connection: Connection, act: Act) -> int | None:
 def _open(history: History, each: Migration) -> bool:
     pending = history.tool in _NO_FAILURES and each.state is State.PENDING
     return each.state is State.FAILED or pending
-
-
-def _since(connection: Connection, one: Failed) -> int:
-    """Transactions since the last entry of the history that is older than the migration."""
-    table = relation_named(one.history.table)
-    column = _NAMED_BY.get(one.history.tool)
-    query = _AGE.format(table.identifier())
-    if column:
-        query += _OTHERS.format(sql.Identifier(column), sql.Literal(one.name))
-    row = connection.execute(query).fetchone()
-    if row is None or row[0] is None:
-        values = {"table": table.identifier().as_string(connection)}
-        row = connection.execute(SQL["created"], values).fetchone()
-    return int(row[0]) if row and row[0] is not None else 0

@@ -1,6 +1,8 @@
 -- name: identities
 -- Of each thing of a list: its row in the catalog; how long ago it was made and last written, in transactions; its exact name.
 -- The columns of a table, above all its hidden ones, are not written again with it: the oldest tells since when it is there.
+-- So do the rows that say what a thing depends on, as its schema: GRANT and ALTER write the thing's own again, not those.
+-- What is older than 2^31 transactions has a negative age.
 with asked as (
   select a.* from unnest(%(kinds)s::text[], %(schemas)s::text[], %(names)s::text[], %(parts)s::text[]) with ordinality
          a(kind, schema, name, part, n)
@@ -12,10 +14,19 @@ with asked as (
     left join pg_class c on c.relnamespace = s.oid and c.relname = a.name
     left join pg_type t on t.typnamespace = s.oid and t.typname = a.name
 )
-select p.n, i.oid::bigint as oid, i.sub, i.letter, i.age, i.written, i.name
+select p.n, i.oid::bigint as oid, i.sub, i.letter, i.name,
+       greatest(case when i.age < 0 then 2147483647 else i.age end,
+                (select max(case when age(d.xmin) < 0 then 2147483647 else age(d.xmin) end) from pg_depend d
+                  where d.classid = case p.kind when 'function' then 'pg_proc' when 'type' then 'pg_type' when 'trigger' then 'pg_trigger'
+                                                when 'policy' then 'pg_policy' when 'rule' then 'pg_rewrite' when 'constraint' then 'pg_constraint'
+                                                when 'unnamed constraint' then 'pg_constraint' when 'statistics' then 'pg_statistic_ext'
+                                                when 'relation' then 'pg_class' when 'index' then 'pg_class' when 'unnamed index' then 'pg_class'
+                                    end::regclass
+                    and d.objid = i.oid and d.objsubid = 0)) as age,
+       case when i.written < 0 then 2147483647 else i.written end as written
   from placed p left join lateral (
     select c.oid, 0 as sub, c.relkind::text as letter, c.relname::text as name,
-           (select max(age(f.xmin)) from pg_attribute f where f.attrelid = c.oid) as age, age(c.xmin) as written
+           (select max(case when age(f.xmin) < 0 then 2147483647 else age(f.xmin) end) from pg_attribute f where f.attrelid = c.oid) as age, age(c.xmin) as written
       from pg_class c where p.kind in ('relation', 'index') and c.oid = p.rel
     union all
     select t.oid, 0, t.typtype::text, t.typname::text, age(t.xmin), age(t.xmin) from pg_type t where p.kind = 'type' and t.oid = p.typ
@@ -29,7 +40,12 @@ select p.n, i.oid::bigint as oid, i.sub, i.letter, i.age, i.written, i.name
     select e.oid, 0, '', e.stxname::text, age(e.xmin), age(e.xmin) from pg_statistic_ext e
      where p.kind = 'statistics' and e.stxnamespace = p.sch and e.stxname = p.name
     union all
-    select f.attrelid, f.attnum, '', f.attname::text, age(f.xmin), age(f.xmin) from pg_attribute f
+    select f.attrelid, f.attnum, '', f.attname::text,
+           case when p.kind = 'column' and age(f.xmin) >= 0  -- those behind it were added later
+                then (select max(case when age(b.xmin) < 0 then 2147483647 else age(b.xmin) end)
+                        from pg_attribute b where b.attrelid = f.attrelid and b.attnum >= f.attnum)
+                else age(f.xmin) end, age(f.xmin)
+      from pg_attribute f
      where p.kind in ('column', 'not null', 'identity') and f.attrelid = p.rel and f.attname = p.part and not f.attisdropped
     union all
     select k.oid, 0, k.contype::text, k.conname::text, age(k.xmin), age(k.xmin) from pg_constraint k
@@ -69,8 +85,18 @@ select p.n, i.oid::bigint as oid, i.sub, i.letter, i.age, i.written, i.name
  order by p.n, i.age
 
 -- name: created
--- How long ago, in transactions, the table of the history was created.
-select max(age(f.xmin)) as age from pg_attribute f where f.attrelid = %(table)s::text::regclass and f.attnum > 0
+-- How long ago, in transactions, the table of the history was created, and the newest of it and its indexes.
+select max(c.age) filter (where not c.index)::bigint as age, min(c.age)::bigint as newest
+  from (select f.attrelid <> %(table)s::text::regclass as index,
+               max(case when age(f.xmin) < 0 then 2147483647 else age(f.xmin) end) as age
+          from pg_attribute f
+         where f.attrelid = %(table)s::text::regclass
+            or f.attrelid in (select i.indexrelid from pg_index i where i.indrelid = %(table)s::text::regclass)
+         group by f.attrelid) c
+
+-- name: wrapped
+-- Whether so many transactions were begun that the age of a row, which counts to 2^32, may be that of a later one.
+select pg_snapshot_xmax(pg_current_snapshot())::text::numeric >= 4294967296 as wrapped
 
 -- name: bytes
 -- What a table takes on disk.
@@ -85,16 +111,20 @@ select f.attname::text as name,
  order by f.attnum
 
 -- name: lock
--- The tool's own, so that no deployment runs meanwhile.
-select pg_try_advisory_lock(%(number)s) as free
+-- The guard's and the tool's own, so that no deployment runs meanwhile.
+select pg_try_advisory_lock(%(number)s::bigint) as free
 
 -- name: unlock
-select pg_advisory_unlock(%(number)s)
+select pg_advisory_unlock(%(number)s::bigint)
 
 -- name: named
 -- What a table, and a column of it, are called now.
 select n.nspname::text, c.relname::text, (select f.attname::text from pg_attribute f where f.attrelid = c.oid and f.attnum = %(sub)s)
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = %(oid)s
+
+-- name: still
+-- Whether a name is that of one table with rows of its own; a view of that name would run its owner's code.
+select exists (select from pg_class c where c.oid = %(oid)s and c.oid = to_regclass(%(table)s::text) and c.relkind in ('r', 'p', 'm')) as same
 
 -- name: partitions
 -- The partitions of a table, at every level.
