@@ -119,6 +119,7 @@ def resolve(
             for number, who in ((GUARD, "under guard runs"), (prisma.LOCK, "of Prisma holds the migration lock")):
                 if not (connection.execute(_SQL["lock"], {"number": number}).fetchone() or (False,))[0]:
                     raise Refused(f"a deployment {who}", "tabsync migration status")
+            connection.execute(sql.SQL(_SQL["hold"]).format(table=relation.identifier()))
             _check_writing(connection, relation)
             both, _ = histories(connection, Path(folder))
             check_quiet(connection, both)

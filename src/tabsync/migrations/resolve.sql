@@ -14,7 +14,13 @@ select 'a default or a generated column' from pg_attrdef d
 union all
 select 'an index that computes something' from pg_index i
  where i.indrelid = %(table)s::text::regclass and (i.indexprs is not null or i.indpred is not null)
+union all
+select 'a table that inherits from it' from pg_inherits i where i.inhparent = %(table)s::text::regclass
 limit 1
+
+-- name: hold
+-- So that nobody gives it a trigger between the look and the writing.
+lock table only {table} in share row exclusive mode
 
 -- name: lock
 -- The guard's and Prisma's own, so that no deployment runs meanwhile.
@@ -22,7 +28,7 @@ select pg_try_advisory_xact_lock(%(number)s::bigint) as free
 
 -- name: rolled_back
 -- As `prisma migrate resolve --rolled-back` notes it.
-update {table} set rolled_back_at = clock_timestamp()
+update only {table} set rolled_back_at = clock_timestamp()
  where migration_name = %(name)s and finished_at is null and rolled_back_at is null
 returning id::text
 

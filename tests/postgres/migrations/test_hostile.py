@@ -11,7 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tabsync.kernel.errors import Refused
 from tabsync.migrations.histories import table
+from tabsync.migrations.resolve import Resolve, plan_resolve
 from tabsync.migrations.status import Status, look_status
 from tabsync.migrations.there import search_path
 from tabsync.workspace import Workspace
@@ -133,3 +135,20 @@ def test_a_domain_of_the_databases_owner_does_not_run_as_us(
         session.execute(f"alter database {session.info.dbname} set search_path = evil, pg_catalog, public")
         assert search_path(workspaces(conninfo)) == ["evil", "pg_catalog", "public"]
         assert session.execute("select is_called from evil.proof").fetchone() == (False,)
+
+
+def test_a_table_that_inherits_from_the_history_brings_no_trigger_of_its_own(
+    databases: Callable[..., str], workspaces: Callable[..., Workspace], directory: Path
+) -> None:
+    conninfo = databases()
+    (directory / "1_bad").mkdir()
+    (directory / "1_bad" / "migration.sql").write_text("create table plates (id int);\n")
+    with psycopg.connect(conninfo, autocommit=True) as session:
+        session.execute(PRISMA)
+        session.execute(
+            "insert into _prisma_migrations (id, checksum, migration_name, started_at, applied_steps_count)"
+            " values ('a', 'x', '1_bad', now(), 0)"
+        )
+        session.execute("create table child () inherits (_prisma_migrations)")
+        with pytest.raises(Refused, match="a table that inherits from it"):
+            plan_resolve(workspaces(conninfo), Resolve("1_bad", directory, rolled_back=True, force=True, reason="x"))

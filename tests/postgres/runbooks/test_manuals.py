@@ -25,8 +25,13 @@ from tabsync.workspace import PLAIN_MANUAL, PROFILE_MANUAL, Workspace, find
 from tests.conftest import run_sql
 from tests.sessions import connect
 
-BY_OTHERS = {"restore to-time <moment>": "tests/drills/test_pitr.py"}
-"""What needs a physical backup and its WAL is carried out there."""
+BY_OTHERS = {
+    "restore to-time <moment>": ("tests/drills/test_pitr.py", "plan_to_time("),
+    "migration undo <migration>": ("tests/drills/test_failed_migration.py", '"migration", "undo"'),
+    "migration resolve <migration> --rolled-back": ("tests/drills/test_failed_migration.py", '"migration", "resolve"'),
+    "restore diff <restored> <live>": ("tests/drills/test_failed_migration.py", '"restore", "diff"'),
+}
+"""What needs a physical backup and its WAL, or a migration that failed, is carried out there."""
 
 LONGER = "5min"
 """For which a session must have been idle in our manual; in the test it is this long."""
@@ -152,7 +157,8 @@ def test_each_step_of_our_runbooks_is_carried_out(audited_database: Callable[[in
             not_built.add(text)
             continue
         if text in BY_OTHERS:
-            assert "plan_to_time(" in Path(BY_OTHERS[text]).read_text()
+            path, words = BY_OTHERS[text]
+            assert words in Path(path).read_text()
             continue
         with ground.leave:
             values = NEEDS.get(text, Ground.nothing)(ground)
