@@ -21,6 +21,7 @@ from tabsync.postgres.settings import Limits
 from tabsync.workspace import Workspace
 from tests.postgres.deployments.site import Site, evidence
 from tests.servers import running_server
+from tests.whole import WHOLE
 
 Started = Callable[..., subprocess.Popen[str]]
 
@@ -90,7 +91,7 @@ def test_a_command_that_is_killed(shop: Site, ledger: Workspace) -> None:
     assert not evidence(ledger)[0]["ok"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM] if WHOLE else [signal.SIGINT])
 def test_ctrl_c_is_passed_on_and_what_is_left_is_looked_at(shop: Site, number: signal.Signals) -> None:
     shop.migration("1_plates", "create table plates (id int primary key); select pg_sleep(60)")
     running = begun(shop)

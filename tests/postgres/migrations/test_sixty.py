@@ -63,7 +63,7 @@ def template(servers: Callable[[int], Server]) -> Iterator[Callable[[int], str]]
         run_sql(servers(major).conninfo(), "drop database {}", name)
 
 
-@pytest.mark.parametrize("name", list(MIGRATIONS) if WHOLE else list(MIGRATIONS)[::2])
+@pytest.mark.parametrize("name", list(MIGRATIONS) if WHOLE else list(MIGRATIONS)[::4])
 def test_each_statement_that_fails(name: str, databases: Callable[..., str], template: Callable[[int], str]) -> None:
     for major in (15, 17, 18) if WHOLE else (17,):
         conninfo = databases(major, template=template(major))
