@@ -16,6 +16,7 @@ from tabsync.kernel.errors import TabsyncError
 from tabsync.kernel.step import Facts
 from tabsync.ledger.evidence import latest_evidence
 from tabsync.manual.model import Manual, Step
+from tabsync.postgres.catalog import exists
 from tabsync.postgres.queries import named
 from tabsync.postgres.settings import Limits
 from tabsync.runbooks.placeholders import candidates
@@ -122,6 +123,12 @@ def _database(workspace: Workspace, _manual: Manual, _step: Step) -> list[Likely
     return [Likely(f"{conninfo_to_dict(workspace.conninfo).get('dbname') or workspace.name}_restored")]
 
 
+def _restored(workspace: Workspace, manual: Manual, step: Step) -> list[Likely]:
+    """The database that was restored beside ours, once there is one."""
+    with workspace.connect("runbook", _LIMITS) as connection:
+        return [one for one in _database(workspace, manual, step) if exists(connection, one.value)]
+
+
 _FINDERS: Mapping[str, Finder] = {
     "pid": _pids,
     "role": _roles,
@@ -130,7 +137,8 @@ _FINDERS: Mapping[str, Finder] = {
     "table": _tables,
     "backup": _backup,
     "database": _database,
-    "restored": _database,
+    "migration": lambda *_: [],  # one that has failed is shown by migration status
+    "restored": _restored,
     "live": lambda workspace, *_: [Likely(str(conninfo_to_dict(workspace.conninfo).get("dbname") or workspace.name))],
     "moment": lambda *_: [Likely(iso(now() - timedelta(hours=1))[:19] + "Z", "an hour ago")],
     "condition": lambda *_: [Likely("id = 1")],
