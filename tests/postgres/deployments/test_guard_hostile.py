@@ -45,6 +45,7 @@ def test_the_applications_own_sessions_are_not_cancelled(shop: Site, ledger: Wor
         out, err = running.communicate(timeout=60)
         assert running.returncode == 0, out + err
         busy.execute("select 1")
+        waits.close()  # its statement may still wait
     (kept, _) = evidence(ledger)
     assert kept["facts"]["run"]["cancelled"] == []
 
