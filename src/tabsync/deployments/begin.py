@@ -21,6 +21,7 @@ from tabsync.migrations.histories.history import History, State
 from tabsync.migrations.histories.lock import GUARD as GUARD
 from tabsync.migrations.histories.lock import holders
 from tabsync.migrations.histories.script import Statement, statements
+from tabsync.migrations.pending import with_begun
 from tabsync.migrations.there import search_path
 from tabsync.migrations.tools import prisma
 from tabsync.postgres.catalog import Relation, prove_target, relation_named
@@ -45,6 +46,7 @@ def check_begin(context: Context, *, target: Facts, folder: str | None, wait: fl
         waited = _wait_for_others(context, connection, place, wait)
         both, odd = histories(connection, place)
         check_none_failed([one for _, one in both], folder)
+        check_none_begun(connection, both, path, folder)
         todo = pending_statements(both)
         tables = tables_of(connection, todo, path) if todo is not None and place is not None else None
     return {
@@ -63,6 +65,16 @@ def check_none_failed(found: Sequence[History], folder: str | None) -> None:
         hint = f"tabsync migration status --folder {folder or '.'}"
         more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
         raise Refused(f"{in_one_line(first.name)} has failed, by {history.table}{more}: resolve it first", hint)
+
+
+def check_none_begun(
+    connection: Connection, both: Sequence[tuple[Tool, History]], path: list[str], folder: str | None
+) -> None:
+    """Raises Refused where something of a pending migration is there: it failed, and its tool has noted nothing."""
+    for tool, one in both:
+        for name in with_begun(connection, tool, one, path)[1]:
+            fact = f"{in_one_line(name)} is pending, by {one.table}, and something of it is there already"
+            raise Refused(fact, f"what of it: tabsync migration status --folder {folder or '.'}")
 
 
 def pending_statements(both: Sequence[tuple[Tool, History]]) -> list[Statement] | None:

@@ -10,13 +10,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabsync.deployments.begin import GUARD, LIMITS, check_none_failed
+from tabsync.deployments.begin import GUARD, LIMITS, check_none_begun, check_none_failed
 from tabsync.deployments.command import show_on, started
 from tabsync.deployments.prepared import prepared
 from tabsync.deployments.watch import Watch, processes_of
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.step import Facts
+from tabsync.migrations.before import note_before
 from tabsync.migrations.find import histories
+from tabsync.migrations.there import search_path
 from tabsync.postgres.catalog import prove_target
 from tabsync.postgres.queries import named
 
@@ -45,11 +47,9 @@ def perform(context: Context, *, target: Facts, folder: str | None, bounds: Fact
     for told in found.told:
         say(f"note: {told}")
     show = show_on(sys.stdout if stream == "stdout" else sys.stderr)
+    path = search_path(context.workspace)
     with context.workspace.connect("deployments", LIMITS) as connection:
-        prove_target(connection, target)
-        take_guard(connection, bounds["wait"])
-        both, _ = histories(connection, Path(folder) if folder else None)
-        check_none_failed([one for _, one in both], folder)
+        enter(context, connection, target, folder, path, bounds["wait"])
         watch = Watch(connection, context.run_id, found.name, say, bounds["budget"])
         begun = again = time.monotonic()
         with started(argv, found.environment, show) as command:
@@ -92,7 +92,22 @@ def _wait_for_rest(run_id: str, seconds: float, watch: Watch) -> list[int]:
     return []
 
 
-def take_guard(connection: Connection, seconds: float) -> None:
+def enter(
+    context: Context, connection: Connection, target: Facts, folder: str | None, path: list[str], wait: float
+) -> None:
+    """Take the lock of the guard, look once more, and note what of the pending migrations is there before they run.
+
+    path: the schemas of names without one; wait: seconds for another deployment. Raises Refused as check_begin() does.
+    """
+    prove_target(connection, target)
+    _take_guard(connection, wait)
+    both, _ = histories(connection, Path(folder) if folder else None)
+    check_none_failed([one for _, one in both], folder)
+    check_none_begun(connection, both, path, folder)
+    note_before(connection, context.workspace.ledger(), target, both, path, context.run_id)
+
+
+def _take_guard(connection: Connection, seconds: float) -> None:
     """Take the lock of the guard, and wait so long for another one. Raises Refused when that takes longer."""
     until = time.monotonic() + seconds
     while not (connection.execute(_SQL["guard"], {"number": GUARD}).fetchone() or (False,))[0]:

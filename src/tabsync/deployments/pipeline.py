@@ -9,16 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabsync.deployments.begin import LIMITS, check_none_failed
-from tabsync.deployments.perform import take_guard
+from tabsync.deployments.begin import LIMITS
+from tabsync.deployments.perform import enter
 from tabsync.deployments.watch import Watch
 from tabsync.kernel.errors import FailedPartway
 from tabsync.kernel.step import Facts
-from tabsync.migrations.find import histories
-from tabsync.postgres.catalog import prove_target
+from tabsync.migrations.there import search_path
 
 if TYPE_CHECKING:
     from tabsync.workspace import Context
@@ -66,11 +64,9 @@ def wait_for_pipeline(context: Context, *, target: Facts, folder: str | None, bo
     Raises Refused as that does, FailedPartway when the pipeline isn't heard of any more.
     """
     mine = pipeline_of(context.run_id)
+    path = search_path(context.workspace)
     with context.workspace.connect("deployments", LIMITS) as connection:
-        prove_target(connection, target)
-        take_guard(connection, bounds["wait"])
-        both, _ = histories(connection, Path(folder) if folder else None)
-        check_none_failed([one for _, one in both], folder)
+        enter(context, connection, target, folder, path, bounds["wait"])
         watch = Watch(connection, context.run_id, name_of(context.run_id), lambda _line: None, bounds["budget"])
         mine.ready, mine.heard = True, time.monotonic()
         while mine.result is None:

@@ -22,7 +22,7 @@ def since(connection: Connection, history: History, name: str) -> int | None:
 
     They say nothing once the server has begun 2^32 transactions, as what is old may look young then. Nor where the
     table of the history, or an index of it, is younger than its entries: pg_upgrade or a restored dump has made the
-    catalog again. https://www.postgresql.org/docs/current/routine-vacuuming.html#VACUUM-FOR-WRAPAROUND
+    catalog again; a table without an index can't tell. https://www.postgresql.org/docs/current/routine-vacuuming.html#VACUUM-FOR-WRAPAROUND
     """
     if (connection.execute(_SQL["wrapped"]).fetchone() or (True,))[0]:
         return None

@@ -14,12 +14,12 @@ import psycopg
 from tabsync.kernel.errors import NotAllowed, Refused
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.step import Facts
-from tabsync.migrations.changes.change import Kind
 from tabsync.migrations.histories.lock import GUARD
 from tabsync.migrations.left import note_left
 from tabsync.migrations.there import left_of, search_path, what_is_there
-from tabsync.migrations.undo.half import SQL, Act
+from tabsync.migrations.undo.half import Act
 from tabsync.migrations.undo.held import hold_table
+from tabsync.migrations.undo.identities import SQL
 from tabsync.migrations.undo.keep import Keeper, check_space, kept
 from tabsync.migrations.undo.looking import Failed, failed, half
 from tabsync.postgres.catalog import prove_target, relation_named
@@ -45,7 +45,7 @@ def undo(context: Context, *, target: Facts, name: str, folder: str, acts: list[
         prove_target(connection, target)
         one = failed(connection, Path(folder), name)
         with _alone(connection, one), kept(workspace.home, context.run_id) as keeper:
-            both = half(connection, one, path)
+            both = half(connection, workspace.ledger(), target, one, path)
             found = both.acts
             if [_identified(act) for act in found] != acts:
                 raise Refused(f"{name} is not as it was when this was planned; {_NOTHING}", _AGAIN)
@@ -57,9 +57,7 @@ def undo(context: Context, *, target: Facts, name: str, folder: str, acts: list[
                 done += len(each)
                 context.report(done, len(found), "statements")
             left = left_of(what_is_there(connection, one.script, path))
-            unseen = sorted(
-                each.seen.statement.line for each in both.stays if each.seen.change.kind is not Kind.CATALOG
-            )
+            unseen = sorted({each.seen.statement.line for each in both.stays if each.rows})
         note_left(workspace.ledger(), target, name, unseen, context.run_id)
         return {
             "name": name,

@@ -18,16 +18,10 @@ def goes_along(
     read = Reader(statement.tokens)
     if read.take("refresh"):
         return True
-    if read.take("insert", "into") or read.take("copy") or read.take("delete", "from"):
-        _ = read.take("only")
-        return _table(read, first) in tables
-    if not read.take("update"):
-        return False
-    _ = read.take("only")
-    table = _table(read, first)
+    table = _changed(read, first)
     if table in tables:
         return True
-    if not read.to("set"):
+    if read.tokens[0].text != "update" or not read.to("set"):
         return False
     for one in _assignments(read).actions():
         column = one.name()
@@ -36,7 +30,17 @@ def goes_along(
     return True
 
 
-def _table(read: Reader, first: str) -> Table:
+def table_of(statement: Statement, first: str) -> Table | None:
+    """The table whose rows it changes; None when it isn't a statement that changes those of one table."""
+    return _changed(Reader(statement.tokens), first)
+
+
+def _changed(read: Reader, first: str) -> Table | None:
+    """The table of INSERT, COPY, DELETE or UPDATE, past its name; None for others."""
+    begins = (("insert", "into"), ("copy",), ("delete", "from"), ("update",))
+    if not any(read.take(*words) for words in begins):
+        return None
+    _ = read.take("only")
     schema, name = read.qualified()
     return schema or first, name
 

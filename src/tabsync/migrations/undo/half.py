@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-
-from psycopg.rows import dict_row
 
 from tabsync.migrations.changes.change import Effect, Kind, Thing
 from tabsync.migrations.changes.judging import Found
 from tabsync.migrations.changes.looks import called
 from tabsync.migrations.there import Seen
 from tabsync.migrations.undo.data import Table, goes_along
-from tabsync.migrations.undo.words import STAYS, Identity, Words, takes_away
+from tabsync.migrations.undo.elsewhere import Elsewhere
+from tabsync.migrations.undo.identities import SQL, identities
+from tabsync.migrations.undo.words import MADE, STAYS, Identity, Words, takes_away
 from tabsync.postgres.connect import Connection
-from tabsync.postgres.queries import named
-
-SQL = named(__package__, "undo.sql")
 
 _HELD = ("relation", "type", "function")
 _RENAMED = ("relation", "type", "index")
+_SEVERAL = ("function", "unnamed index", "unnamed constraint")
+"""Of these another one may have been there of the same name, or of the same columns."""
+
 _DROPPED = "what it dropped is only in a backup"
 _NOT_KNOWN = "how it was before is not known"
 _OTHERS = "it has partitions that the migration has not made, which would go with it"
@@ -31,21 +31,28 @@ _AGELESS = f"{_MAY_BE_OLDER}: PostgreSQL can't tell its age since a restore, pg_
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One statement that takes something away. seen: what made it; table: whose values go with it."""
+    """One statement that takes something away. seen: what made it; table: whose values go with it.
+
+    proven: it is known that what it takes away was not there before, by more than its age; along: what others have made
+    of a column, and that goes with it.
+    """
 
     seen: Seen
     words: Words
     identity: Identity
     table: Table
     statement: str
+    proven: bool = False
+    along: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Stays:
-    """What no statement takes away, and why."""
+    """What no statement takes away, and why. rows: it may have changed rows, which no catalog shows afterwards."""
 
     seen: Seen
     why: str
+    rows: bool = False
 
 
 @dataclass(slots=True)
@@ -58,40 +65,59 @@ class Half:
 
 
 def half_of(
-    connection: Connection, seen: Sequence[Seen], since: int | None, path: Sequence[str], *, existed: bool = False
+    connection: Connection,
+    seen: Sequence[Seen],
+    since: int | None,
+    path: Sequence[str],
+    *,
+    existed: bool = False,
+    known: Mapping[Thing, bool] | None = None,
 ) -> Half:
     """What is left of a migration.
 
     since: transactions since the history's last entry: what is older was there before; None where ages say nothing;
     path: the schemas of names without one; existed: it failed since what it makes was there already, which is so of
-    the last of its statements that is there.
+    the last of its statements that is there; known: whether things were there before, where that was noted.
     """
-    halving = _Halving(connection, seen, since, path)
+    halving = _Halving(connection, seen, since, path, known or {})
     if existed:
-        halving.older = max((number for number, one in enumerate(seen) if _made_something(one)), default=-1)
+        every = (number for number, one in enumerate(seen) if _made_something(one) and not halving.is_new(one))
+        halving.older = max(every, default=-1)
     return halving.half()
 
 
 class _Halving:
-    def __init__(self, connection: Connection, seen: Sequence[Seen], since: int | None, path: Sequence[str]) -> None:
-        self.connection, self.seen, self.since = connection, seen, since
+    def __init__(
+        self,
+        connection: Connection,
+        seen: Sequence[Seen],
+        since: int | None,
+        path: Sequence[str],
+        known: Mapping[Thing, bool],
+    ) -> None:
+        self.connection, self.seen, self.since, self.known = connection, seen, since, known
         self.first = path[0] if path else ""
         self.found = Half()
         self.older = -1
-        self.identities = _identities(connection, self._things())
+        self.identities = identities(connection, self._things())
         self.made: set[Table] = set()
         self.columns: set[tuple[Table, str]] = set()
+        self.elsewhere = Elsewhere(connection, [one.statement for one in seen], self.first)
+
+    def is_new(self, one: Seen) -> bool:
+        """Whether it is known that nothing was there before of what a statement makes."""
+        return any(effect.there and self._was(effect) is False for effect in one.change.effects)
+
+    def _was(self, effect: Effect) -> bool | None:
+        """Whether what a statement makes was there before; None where that was not noted."""
+        was = self.known.get(effect.thing) if effect.thing.kind in MADE else None
+        return None if was and effect.thing.kind in _SEVERAL else was
 
     def _look_what_goes(self) -> None:
         for number, effect in self._effects():
             now = self._now(effect.thing, number)
-            if (
-                number == self.older
-                or self._out_of_order(number)
-                or effect.before
-                or not effect.there
-                or not self._ours(now)
-            ):
+            skipped = number == self.older or self._out_of_order(number)
+            if skipped or effect.before or not effect.there or not self._ours(effect, now):
                 continue
             if effect.thing.kind in _HELD:
                 if not self._may_be_older(effect, now):
@@ -109,14 +135,18 @@ class _Halving:
             if number == self.older:
                 self.found.before.append(one)
             elif one.change.kind is Kind.DATA:
-                if not goes_along(one.statement, self.made, self.columns, self.first):
-                    self.found.stays.append(Stays(one, "it may have changed rows"))
+                along = goes_along(one.statement, self.made, self.columns, self.first)
+                if why := self.elsewhere.may_write(one.statement) if along else "it may have changed rows":
+                    self.found.stays.append(Stays(one, why, rows=True))
             elif _done(one) and self._out_of_order(number):
                 self.found.stays.append(Stays(one, _OUT_OF_ORDER))
             elif _done(one):
                 self._undo(number, one)
+                if why := self.elsewhere.may_write(one.statement):
+                    self.found.stays.append(Stays(one, why, rows=True))
             else:
-                self.found.stays.append(Stays(one, one.why or "it can't be told what of it is there"))
+                why = one.why or "it can't be told what of it is there"
+                self.found.stays.append(Stays(one, why, rows=one.change.kind is not Kind.CATALOG))
         return self.found
 
     def _out_of_order(self, number: int) -> bool:
@@ -143,10 +173,13 @@ class _Halving:
                     thing = replace(thing, part=new.thing.part)
         return thing
 
-    def _ours(self, thing: Thing, *, renamed: bool = False) -> Identity | None:
+    def _ours(self, effect: Effect, thing: Thing) -> Identity | None:
         """The row of a thing, if there is one only, and it was made (or renamed) since the history's last entry."""
         rows = self.identities.get(thing, [])
-        if self.since is None:
+        was = self._was(effect)
+        if was is False and len(rows) == 1:
+            return rows[0]
+        if was or self.since is None:
             return None
         if thing.kind == "function" and thing.part:
             rows = [one for one in rows if called(thing.part, _arguments(one.name), (thing.schema,))]
@@ -154,7 +187,7 @@ class _Halving:
             rows = [one for one in rows if one.age < self.since]
         if len(rows) != 1:
             return None
-        return rows[0] if (rows[0].written if renamed else rows[0].age) < self.since else None
+        return rows[0] if (rows[0].written if effect.before else rows[0].age) < self.since else None
 
     def _undo(self, number: int, one: Seen) -> None:
         for effect in reversed(one.change.effects):
@@ -171,10 +204,13 @@ class _Halving:
             self._act(one, effect, now)
 
     def _act(self, one: Seen, effect: Effect, now: Thing) -> None:
-        identity = self._ours(now, renamed=bool(effect.before))
+        identity = self._ours(effect, now)
         if identity is None:
             rows = self.identities.get(now, [])
-            if rows and self.since is None:
+            if self._was(effect):
+                replaced = effect.value is not None and not effect.strict
+                self.found.stays.append(Stays(one, _NOT_KNOWN)) if replaced else self.found.before.append(one)
+            elif rows and self.since is None:
                 self.found.stays.append(Stays(one, STAYS.get(now.kind, _AGELESS)))
             elif rows and all(each.age >= (self.since or 0) for each in rows):
                 self.found.before.append(one)
@@ -191,7 +227,7 @@ class _Halving:
             self.found.stays.append(Stays(one, STAYS.get(now.kind, _MAY_BE_OLDER if words else _NOT_KNOWN)))
             return
         place = (now.schema, now.name) if words.holds else ("", "")
-        act = Act(one, words, identity, place, words.statement.as_string(self.connection))
+        act = Act(one, words, identity, place, words.statement.as_string(self.connection), self._was(effect) is False)
         if not any((each.identity, each.statement) == (identity, act.statement) for each in self.found.acts):
             self.found.acts.append(act)
 
@@ -204,7 +240,7 @@ class _Halving:
 
     def _may_be_older(self, effect: Effect, now: Thing) -> bool:
         """Whether the row of a thing says nothing of its beginning, since something else may have written it again."""
-        if effect.strict or effect.before:
+        if effect.strict or effect.before or self._was(effect) is False:
             return False
         if now.kind in ("relation", "index", "unnamed index", "unnamed constraint"):
             return effect.value is not None  # OR REPLACE
@@ -242,21 +278,3 @@ def _same_place(one: Thing, other: Thing) -> bool:
 def _arguments(signature: str) -> list[str]:
     inner = signature.partition("(")[2].removesuffix(")")
     return inner.split(",") if inner else []
-
-
-def _identities(connection: Connection, things: Sequence[Thing]) -> dict[Thing, list[Identity]]:
-    """The rows of things in the catalog; of a function all of its name."""
-    values = {
-        "kinds": [one.kind for one in things],
-        "schemas": [one.schema for one in things],
-        "names": [one.name for one in things],
-        "parts": [one.part for one in things],
-    }
-    found: dict[Thing, list[Identity]] = {one: [] for one in things}
-    with connection.cursor(row_factory=dict_row) as cursor:
-        for row in cursor.execute(SQL["identities"], values).fetchall():
-            if row["oid"] is not None:
-                thing = things[row["n"] - 1]
-                one = Identity(row["oid"], row["sub"], row["letter"], row["age"] or 0, row["written"] or 0, row["name"])
-                found[thing].append(one)
-    return found

@@ -17,12 +17,13 @@ from tabsync.copies.kept import KEPT_DAYS, kept_directory
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.units import human_bytes
 from tabsync.migrations.undo.data import Table
-from tabsync.migrations.undo.half import SQL
+from tabsync.migrations.undo.identities import SQL
 from tabsync.postgres.connect import Connection
 
 _HEAD = f"""-- What `tabsync migration undo` took away. Once its tables and columns are there again:
 --   psql -X -v ON_ERROR_STOP=1 -f THIS_FILE
 -- These are people's data. tabsync deletes the file after {KEPT_DAYS} days.
+set client_encoding = 'UTF8';
 """
 _END = b"\\.\n"
 _WHOLE = sql.SQL("begin;\ncopy {} ({}) from stdin;\n")

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from tabsync.kernel.errors import BadUsage, Refused
+from tabsync.kernel.step import Facts
+from tabsync.ledger.open import Ledger
+from tabsync.migrations.before import known_before
 from tabsync.migrations.find import Tool, check_quiet, histories
 from tabsync.migrations.histories.history import History, Migration, State
 from tabsync.migrations.there import what_is_there
 from tabsync.migrations.undo.age import since
 from tabsync.migrations.undo.half import Act, Half, half_of
 from tabsync.migrations.undo.held import hold_table
+from tabsync.migrations.undo.identities import SQL
+from tabsync.migrations.undo.older import without_older
 from tabsync.postgres.connect import Connection, allowed
 
 _NO_FAILURES = ("schema_migrations", "Supabase")
@@ -64,10 +69,24 @@ def failed(connection: Connection, folder: Path, name: str) -> Failed:
     return Failed(tool, history, name, script, bool(_EXISTED.search(each.error)))
 
 
-def half(connection: Connection, one: Failed, path: Sequence[str]) -> Half:
-    """What is left of it, and what takes that away."""
+def half(connection: Connection, ledger: Ledger, target: Facts, one: Failed, path: Sequence[str]) -> Half:
+    """What is left of it, and what takes that away. target: the database, as the ledger knows it."""
     seen = what_is_there(connection, one.script, path)
-    return half_of(connection, seen, since(connection, one.history, one.name), path, existed=one.existed)
+    ago = since(connection, one.history, one.name)
+    known = known_before(ledger, target, one.history.table, one.name, one.script)
+    found = half_of(connection, seen, ago, path, existed=one.existed, known=known)
+    found = without_older(connection, found, ago)
+    gone = {act.identity.oid for act in found.acts}
+    found.acts = [replace(act, along=along(connection, act, gone)) for act in found.acts]
+    return found
+
+
+def along(connection: Connection, act: Act, gone: Collection[int]) -> tuple[str, ...]:
+    """What others have made of a column, and that goes with it without a word. gone: what is taken away itself."""
+    if not act.identity.sub or not act.words.holds:
+        return ()
+    rows = connection.execute(SQL["of_column"], {"oid": act.identity.oid, "sub": act.identity.sub}).fetchall()
+    return tuple(str(what) for what, _, oid in rows if oid not in gone)
 
 
 def counted(connection: Connection, act: Act) -> int | None:

@@ -52,7 +52,7 @@ def plan_undo(workspace: Workspace, request: Undo) -> Planned[Workspace]:
         check_primary(connection)
         target = identity(connection)
         one = failed(connection, folder, request.name)
-        found = half(connection, one, path)
+        found = half(connection, workspace.ledger(), target, one, path)
         rows = {number: counted(connection, act) for number, act in enumerate(found.acts)}
     if found.stays and not request.only_what_can_be_undone:
         raise _refusal(request, found.stays)
@@ -84,9 +84,8 @@ def show_undo(done: Done[Workspace, Undo]) -> Page:
         + (f" in {facts['kept']}" if facts["rows"] else "")
     )
     if facts["rows"]:
-        page.line(
-            f"to get them back, once their tables and columns are there again: psql -X -f {facts['kept']}", whole=True
-        )
+        back = f"psql -X -v ON_ERROR_STOP=1 -f {facts['kept']}"
+        page.line(f"to get them back, once their tables and columns are there again: {back}", whole=True)
     if left:
         page.line((f"still there: {left}", "warning"))
         page.hint(_look(done.request))
@@ -101,7 +100,7 @@ def _step(
     workspace: Workspace, request: Undo, one: Failed, target: Facts, acts: list[Act], rows: dict[int, int | None]
 ) -> Step:
     loses = any(count != 0 for number, count in rows.items() if acts[number].words.holds)
-    loses = loses or any(act.words.more for act in acts)
+    loses = loses or any(act.words.more or act.along for act in acts)
     preview = "\n".join(_told(act, rows[number]) for number, act in enumerate(acts))
     return Step(
         "undo",
@@ -143,17 +142,18 @@ def _page(acts: list[Act], rows: dict[int, int | None], stays: list[Stays]) -> P
 
 def _told(act: Act, rows: int | None) -> str:
     """A statement in one line, with what it takes back and what goes."""
-    loses = f", loses {_loses(act, rows)}" if act.words.holds or act.words.more else ""
+    loses = f", loses {_loses(act, rows)}" if act.words.holds or act.words.more or act.along else ""
     return f"{in_one_line(act.statement)};  -- line {act.seen.statement.line}{loses}"
 
 
 def _loses(act: Act, rows: int | None) -> str:
+    others = f"; with it goes {in_one_line(', '.join(act.along))}, which others have made" if act.along else ""
     if not act.words.holds:
         return act.words.more or "nothing"
     what = "rows" if act.words.holds == "*" else "values"
     if rows is None:
-        return f"unknown how many {what}"
-    return f"{rows:,} {what}" if rows else f"nothing: no {what}"
+        return f"unknown how many {what}{others}"
+    return (f"{rows:,} {what}" if rows else f"nothing: no {what}") + others
 
 
 def _refusal(request: Undo, stays: list[Stays]) -> Refused:

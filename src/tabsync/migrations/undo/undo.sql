@@ -85,8 +85,8 @@ select p.n, i.oid::bigint as oid, i.sub, i.letter, i.name,
  order by p.n, i.age
 
 -- name: created
--- How long ago, in transactions, the table of the history was created, and the newest of it and its indexes.
-select max(c.age) filter (where not c.index)::bigint as age, min(c.age)::bigint as newest
+-- How long ago, in transactions, the table of the history was created, and the newest of it and its indexes; null without any.
+select max(c.age) filter (where not c.index)::bigint as age, case when bool_or(c.index) then min(c.age) end::bigint as newest
   from (select f.attrelid <> %(table)s::text::regclass as index,
                max(case when age(f.xmin) < 0 then 2147483647 else age(f.xmin) end) as age
           from pg_attribute f
@@ -131,3 +131,40 @@ select exists (select from pg_class c where c.oid = %(oid)s and c.oid = to_regcl
 select n.nspname::text, c.relname::text
   from pg_partition_tree(%(oid)s::oid::regclass) t join pg_class c on c.oid = t.relid join pg_namespace n on n.oid = c.relnamespace
  where t.level > 0
+
+-- name: writing
+-- Of some names those of functions that may change rows: volatile ones that are neither PostgreSQL's own nor of an
+-- extension that only computes.
+select distinct p.proname::text as name
+  from pg_proc p
+ where p.proname = any (%(names)s::text[]) and p.provolatile = 'v' and p.pronamespace <> 'pg_catalog'::regnamespace
+   and not exists (select from pg_depend d join pg_extension e on e.oid = d.refobjid
+                    where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e'
+                      and e.extname in ('pgcrypto', 'uuid-ossp', 'pg_uuidv7'))
+
+-- name: busy
+-- Whether something else runs when rows of a table, or of one that inherits from it, are changed.
+with recursive tree as (
+  select to_regclass(%(table)s::text)::oid as oid
+  union
+  select i.inhrelid from pg_inherits i join tree t on i.inhparent = t.oid
+)
+select exists (select from pg_trigger g join tree t on t.oid = g.tgrelid where not g.tgisinternal)
+    or exists (select from pg_rewrite r join tree t on t.oid = r.ev_class where r.ev_type <> '1') as busy
+
+-- name: of_column
+-- What goes with a column without a word: indexes, constraints and statistics on it.
+select distinct o.type || ' ' || o.identity as what, d.classid::bigint as catalog, d.objid::bigint as oid
+  from pg_depend d, pg_identify_object(d.classid, d.objid, d.objsubid) o
+ where d.refclassid = 'pg_class'::regclass and d.refobjid = %(oid)s and d.refobjsubid = %(sub)s and d.deptype = 'a'
+   and d.classid in ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_statistic_ext'::regclass)
+   and not exists (select from pg_class c where d.classid = 'pg_class'::regclass and c.oid = d.objid and c.relkind = 'S')
+ order by 1
+
+-- name: older
+-- Whether a table has rows that were written before some transactions ago; {where}: that have a value in a column.
+select exists (select from only {table} t where (age(t.xmin) >= %(since)s::int or age(t.xmin) < 0) and {where}) as older
+
+-- name: filled
+-- Whether rows of before a column may have a value in it that stands nowhere but in the catalog.
+select coalesce((select f.atthasmissing from pg_attribute f where f.attrelid = %(oid)s and f.attnum = %(sub)s), false) as filled

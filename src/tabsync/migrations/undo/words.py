@@ -141,6 +141,10 @@ _MAKERS: Mapping[str, Callable[[Thing, Identity], Words | None]] = {
 }
 
 
+MADE = frozenset(_MAKERS)
+"""The kinds of things that a statement makes and another one takes away."""
+
+
 def _renames_back(effect: Effect, one: Identity) -> Words | None:
     thing, before = effect.thing, effect.before
     if thing.kind in ("relation", "index", "type", "statistics"):
