@@ -19,9 +19,15 @@ def main() -> None:
     """The entry point of `tabsync`: runs a command and turns what went wrong into words and an exit code."""
     few_collections()
     from tabsync.cli.edge import exit_code_of, stop_on_sigterm
+    from tabsync.cli.patient import open_closed, patient
     from tabsync.cli.tree import program
 
     stop_on_sigterm()
+    closed = open_closed()
+    sys.stdout, sys.stderr = (
+        patient(number, passed=()) if number in closed else stream
+        for number, stream in ((1, sys.stdout), (2, sys.stderr))
+    )
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name may hold what the terminal's encoding, or any, doesn't have
             stream.reconfigure(errors="backslashreplace")

@@ -6,9 +6,7 @@ typed; what it prints is the job's output.
 
 from __future__ import annotations
 
-import errno
 import gc
-import io
 import json
 import signal
 import sys
@@ -16,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tabsync.cli import few_collections
+from tabsync.cli.patient import FULL, patient
 from tabsync.kernel.errors import Exit, TabsyncError
 from tabsync.kernel.step import Facts
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(directory: Path) -> int:
@@ -28,7 +25,7 @@ def main(directory: Path) -> int:
     from tabsync.kernel.clock import iso, now
     from tabsync.service.jobs import run_of, take_place, write_exit
 
-    sys.stdout, sys.stderr = _patient(1), _patient(2)
+    sys.stdout, sys.stderr = patient(1, passed=FULL), patient(2, passed=FULL)
     try:
         take_place(directory)
     except OSError:
@@ -43,23 +40,6 @@ def main(directory: Path) -> int:
             result = result | {"exit": int(error.exit_code), "fact": told, "again": not run_of(directory)}
     write_exit(directory, result | {"at": iso(now())})
     return int(result["exit"])
-
-
-class _Patient(io.FileIO):
-    """What is printed on a full disk is lost; the work that prints it goes on."""
-
-    def write(self, data: Any) -> int:
-        try:
-            return super().write(data) or 0
-        except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            return len(data)
-
-
-def _patient(descriptor: int) -> io.TextIOWrapper:
-    raw = io.BufferedWriter(_Patient(descriptor, "w", closefd=False))
-    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
 def _carried_out(job: Facts, directory: Path) -> Facts:
@@ -95,7 +75,7 @@ def _no_room(error: Exception, told: TabsyncError) -> bool:
     """Whether it failed because the ledger, or a disk, could not be written."""
     from tabsync.kernel.errors import NotRecorded
 
-    return isinstance(told, NotRecorded) or (isinstance(error, OSError) and error.errno in _FULL)
+    return isinstance(told, NotRecorded) or (isinstance(error, OSError) and error.errno in FULL)
 
 
 def _leave_output(job: Facts, directory: Path, result: Facts) -> None:

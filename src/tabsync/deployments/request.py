@@ -75,10 +75,21 @@ def bounds_of(request: Guard) -> Bounds:
     """Its durations. Raises BadUsage for one that isn't any."""
     return Bounds(
         _seconds("--wait", request.wait),
-        _seconds("--lock-timeout", request.lock_timeout),
+        _setting("--lock-timeout", request.lock_timeout),
         _seconds("--block-budget", request.block_budget) if request.block_budget else None,
         _seconds("--prove-within", request.prove_within) if request.prove_within else None,
     )
+
+
+def _setting(name: str, text: str) -> float:
+    """A duration that PostgreSQL takes for lock_timeout: whole milliseconds in 32 bits, 0 for no bound.
+
+    https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-LOCK-TIMEOUT
+    """
+    seconds = _seconds(name, text)
+    if seconds and not 1 <= round(seconds * 1000) < 2**31:
+        raise BadUsage(f"{name} {text!r} is not between 1 ms and 24 days", "write it as 5s; 0 for no bound")
+    return seconds
 
 
 def _seconds(name: str, text: str) -> float:

@@ -28,7 +28,7 @@ def note_before(
     target: Facts,
     both: Sequence[tuple[Tool, History]],
     path: Sequence[str],
-    run_id: str,
+    run_id: str | None,
 ) -> None:
     """Note which things of the pending migrations are there now. path: the schemas of names without one."""
     found: list[Facts] = []

@@ -16,7 +16,8 @@ from tabsync.postgres.catalog import Relation
 class Looked:
     """All that was seen. failed, begun, asked: by the migration, each of its statements; odd: what is no history.
 
-    lockless: the tools that take no lock; unsupported: tables of a tool that is not read.
+    lockless: the tools that take no lock; unsupported: tables of a tool that is not read; guarded: the session that
+    holds the lock of the guard, as a deployment runs.
     """
 
     histories: list[History]
@@ -29,6 +30,7 @@ class Looked:
     odd: list[str] = field(default_factory=list)
     unsupported: list[Relation] = field(default_factory=list)
     drifts: list[Drift] = field(default_factory=list)
+    guarded: Facts | None = None
 
     def to_json(self) -> Facts:
         """It for programs."""
@@ -41,6 +43,7 @@ class Looked:
             "odd": self.odd,
             "unsupported": [{"tool": "Prisma 8", "table": str(one)} for one in self.unsupported],
             "drift": [one.to_json() for one in self.drifts],
+            "guarded": self.guarded,
         }
 
 

@@ -39,6 +39,9 @@ def show(looked: Looked) -> Page:
     page = Page("migration status", looked.to_json(), private=("statement", "error"))
     for tool in dict.fromkeys(one["tool"] for one in are_gone(looked.locks)):
         page.line(("LOCKED", "strong warning"), f": {tool}, for a deployment that is probably gone")
+    if looked.guarded:
+        since = human_seconds(looked.guarded["seconds"] or 0)
+        page.line(("A DEPLOYMENT RUNS", "strong warning"), f" under guard, for {since}: what is told here changes")
     if not looked.histories and not looked.unsupported:
         page.line(("NO HISTORY OF MIGRATIONS", "strong warning"), ": no tool that is known keeps one in this database")
     for one in looked.histories:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +14,9 @@ from tabsync.migrations.drift import drifts
 from tabsync.migrations.find import TOOLS, Tool, histories
 from tabsync.migrations.folder import with_folder
 from tabsync.migrations.histories.history import History, State
-from tabsync.migrations.histories.lock import holders
+from tabsync.migrations.histories.lock import GUARD, holders
 from tabsync.migrations.histories.script import script_at
+from tabsync.migrations.histories.table import locks
 from tabsync.migrations.looked import Looked
 from tabsync.migrations.pending import with_begun, without_notes
 from tabsync.migrations.show_status import show
@@ -60,8 +61,9 @@ def look_status(workspace: Workspace, request: Status) -> Page:
     with workspace.connect("migrations", _LIMITS) as connection:
         both, odd = histories(connection, request.folder)
         looked = Looked([], {}, odd=odd, unsupported=markers(connection))
+        looked.guarded = next((one for one in locks(connection, GUARD) if one["granted"]), None)
         for tool, read in both:
-            one, begun = with_begun(connection, tool, read, path)
+            one, begun = (_running(read), {}) if looked.guarded else with_begun(connection, tool, read, path)
             looked.histories.append(one)
             looked.begun |= begun
             looked.failed |= {each.name: _seen(connection, tool, one, each.name, path) for each in one.of(State.FAILED)}
@@ -70,6 +72,15 @@ def look_status(workspace: Workspace, request: Status) -> Page:
     if request.drift or request.env:
         looked.drifts = drifts(workspace, looked.histories, request.folder or Path.cwd(), request.env)
     return show(looked)
+
+
+def _running(one: History) -> History:
+    """While a deployment runs: what its tool has noted without an error has not failed yet."""
+    each = (
+        replace(each, state=State.RUNNING) if each.state is State.FAILED and not each.error else each
+        for each in one.migrations
+    )
+    return replace(one, migrations=tuple(each))
 
 
 def _look_for_locks(connection: Connection, both: Sequence[tuple[Tool, History]], looked: Looked) -> None:

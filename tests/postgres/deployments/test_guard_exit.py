@@ -1,0 +1,61 @@
+"""The exit code of a guarded deployment is its command's, whoever reads what it prints; odd bounds are refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from tabsync.workspace import Workspace
+from tests.postgres.deployments.site import Site, evidence
+
+
+@pytest.mark.parametrize("closed", ["| true", ">&-", "2>&-", ">&- 2>&-", "</dev/null >/dev/full 2>/dev/full"])
+def test_the_exit_code_is_the_commands_though_nobody_can_read_it(closed: str, shop: Site, ledger: Workspace) -> None:
+    assert shop.guard()[0] == 0
+    guard = f"{sys.executable} -m tabsync migration guard -- sh -c 'echo hi; sleep 0.3; echo again; exit 7'"
+    command = ["bash", "-c", f"{guard} {closed}; exit ${{PIPESTATUS[0]}}"]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(shop.directory), "DATABASE_URL": shop.url}
+    ended = subprocess.run(command, cwd=shop.directory, env=environment, capture_output=True, timeout=120, check=False)
+    assert ended.returncode == 7, ended.stderr
+    assert evidence(ledger)[0]["facts"]["run"]["output"] == ["hi", "again"]
+
+
+@pytest.mark.parametrize("odd", ["9999999d", "0.0001s", "-1s"])
+def test_a_lock_timeout_that_would_be_no_bound_is_refused(odd: str, shop: Site) -> None:
+    code, out, err = shop.guard(f"--lock-timeout={odd}", command=["true"])
+    assert code == 2, out + err
+    assert "--lock-timeout" in err
+
+
+def test_what_its_tool_has_not_noted_as_failed_is_not_run_again(shop: Site) -> None:
+    """Here the person has noted by hand that it isn't dirty, and half of it is there."""
+    assert shop.guard()[0] == 0
+    shop.migration("2_more", "alter table plates add size int; select 1 / 0")
+    assert shop.guard()[0] == 1
+    note = "import os, psycopg; psycopg.connect(os.environ['DATABASE_URL'], autocommit=True)"
+    note += ".execute('update schema_migrations set version = 1, dirty = false')"
+    subprocess.run([sys.executable, "-c", note], env={"DATABASE_URL": shop.url}, check=True, timeout=60)
+    code, out, err = shop.guard()
+    assert code == 4, out + err
+    assert "2 is pending, by public.schema_migrations, and something of it is there already" in err
+    assert "hint: what of it: tabsync migration status --folder" in err
+
+
+def test_status_says_that_a_deployment_runs_and_not_that_it_failed(shop: Site) -> None:
+    assert shop.guard()[0] == 0
+    shop.migration("2_more", "create table fresh (id int); select pg_sleep(20); create table late (id int)")
+    running = shop.start("migration", "guard", "--folder", str(shop.folder), "--", *shop.command())
+    try:
+        until = time.monotonic() + 60
+        while "A DEPLOYMENT RUNS" not in (told := shop.tabsync("migration", "status", "--folder", str(shop.folder))[1]):
+            assert time.monotonic() < until, told
+        assert "FAILED" not in told
+        assert "A MIGRATION RUNS" in told
+    finally:
+        running.terminate()
+        threading.Timer(30, running.kill).start()
+        running.communicate()
