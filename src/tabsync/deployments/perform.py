@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabsync.deployments.begin import GUARD, LIMITS, check_none_begun, check_none_failed
+from tabsync.deployments.besides import changed_objects, objects_now
 from tabsync.deployments.command import show_on, started
 from tabsync.deployments.prepared import prepared
 from tabsync.deployments.watch import Watch, processes_of
@@ -50,6 +51,7 @@ def perform(context: Context, *, target: Facts, folder: str | None, bounds: Fact
     path = search_path(context.workspace)
     with context.workspace.connect("deployments", LIMITS) as connection:
         enter(context, connection, target, folder, path, bounds["wait"])
+        objects = objects_now(context.workspace)
         watch = Watch(connection, context.run_id, found.name, say, bounds["budget"])
         begun = again = time.monotonic()
         with started(argv, found.environment, show) as command:
@@ -73,6 +75,7 @@ def perform(context: Context, *, target: Facts, folder: str | None, bounds: Fact
         "lock_timeout": found.passed,
         "not_passed": found.told,
         "goes_on": goes_on,
+        "changed": changed_objects(objects, objects_now(context.workspace)),
         "output": list(command.lines)[-_KEPT:],
         **watch.to_json(),
     }

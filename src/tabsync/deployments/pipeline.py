@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tabsync.deployments.begin import LIMITS
+from tabsync.deployments.besides import changed_objects, objects_now
 from tabsync.deployments.perform import enter
 from tabsync.deployments.watch import Watch
 from tabsync.kernel.errors import FailedPartway
@@ -67,6 +68,7 @@ def wait_for_pipeline(context: Context, *, target: Facts, folder: str | None, bo
     path = search_path(context.workspace)
     with context.workspace.connect("deployments", LIMITS) as connection:
         enter(context, connection, target, folder, path, bounds["wait"])
+        objects = objects_now(context.workspace)
         watch = Watch(connection, context.run_id, name_of(context.run_id), lambda _line: None, bounds["budget"])
         mine.ready, mine.heard = True, time.monotonic()
         while mine.result is None:
@@ -76,4 +78,4 @@ def wait_for_pipeline(context: Context, *, target: Facts, folder: str | None, bo
             watch.look()
             context.report(0, 0, "")
             time.sleep(_LOOK)
-    return {**mine.result, **watch.to_json()}
+    return {**mine.result, "changed": changed_objects(objects, objects_now(context.workspace)), **watch.to_json()}

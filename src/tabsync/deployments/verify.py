@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from tabsync.deployments.begin import LIMITS
+from tabsync.deployments.besides import besides
 from tabsync.deployments.clear import levels, worse
 from tabsync.deployments.gated import EVIDENCE
 from tabsync.kernel.errors import FailedPartway, TabsyncError, words_of
@@ -35,6 +36,7 @@ _SQL = named(__package__, "deployments.sql")
 _READ = Limits(lock_timeout=2_000, statement_timeout=5_000)
 _SAMPLES = 2
 _BETWEEN = 0.5  # seconds between two of them
+_NAMED = 3  # of the objects that changed and should not have
 _TABLES = 20  # of those that the migrations name are read at most
 
 
@@ -106,6 +108,7 @@ def _look(workspace: Workspace, seen: Verified, target: Facts, folder: str | Non
             seen.wrong.append(f"nothing was applied, and {in_one_line(seen.pending[0])} is still pending")
         if left := before["run"].get("goes_on"):
             seen.wrong.append(f"what it started goes on: process {', '.join(map(str, left))}")
+        _look_besides(seen, both, before["run"].get("changed"))
         tables = _key_tables(connection, before["begin"]["tables"])
     _read(workspace, seen, tables)
     _measure(workspace, seen, before["clear"]["levels"])
@@ -134,6 +137,26 @@ def _judge(
         if name in new and lacking:
             first = f"line {lacking[0].statement.line}"
             seen.wrong.append(f"{in_one_line(name)} is applied, and {len(lacking)} of its statements are not ({first})")
+
+
+def _look_besides(seen: Verified, both: Sequence[tuple[Tool, History]], changed: list[Facts] | None) -> None:
+    """Whether the catalog changed only as the SQL of what was run says."""
+    ran = [*seen.applied, *seen.failed]
+    found = {each.name: (tool, one) for tool, one in both for each in one.migrations if each.name in ran}
+    scripts = [
+        tool.script(Path(one.folder), name) if tool.script and one.folder else None
+        for name, (tool, one) in found.items()
+    ]
+    known = [one for one in scripts if one is not None]
+    if changed is None or len(known) < len(scripts):
+        if changed is None or changed:
+            seen.unknown.append("whether the catalog changed only as the SQL says")
+        return
+    others, anything = besides(changed, known)
+    if others:
+        told = f"{', '.join(map(in_one_line, others[:_NAMED]))}{'' if len(others) <= _NAMED else ', ...'}"
+        fact = f"{len(others)} objects changed that no statement names: {told}"
+        (seen.unknown if anything else seen.wrong).append(fact)
 
 
 def _key_tables(connection: Connection, touched: Sequence[str] | None) -> list[Relation]:

@@ -51,11 +51,25 @@ def test_status_says_that_a_deployment_runs_and_not_that_it_failed(shop: Site) -
     running = shop.start("migration", "guard", "--folder", str(shop.folder), "--", *shop.command())
     try:
         until = time.monotonic() + 60
-        while "A DEPLOYMENT RUNS" not in (told := shop.tabsync("migration", "status", "--folder", str(shop.folder))[1]):
+        while "A MIGRATION RUNS" not in (told := shop.tabsync("migration", "status", "--folder", str(shop.folder))[1]):
             assert time.monotonic() < until, told
         assert "FAILED" not in told
-        assert "A MIGRATION RUNS" in told
+        assert "A DEPLOYMENT RUNS under guard" in told
     finally:
         running.terminate()
         threading.Timer(30, running.kill).start()
         running.communicate()
+
+
+def test_what_the_command_did_besides_its_migrations_is_told(shop: Site) -> None:
+    """Its tool also makes a table that no file says."""
+    assert shop.guard()[0] == 0
+    shop.migration("2_more", "create table orders (id serial primary key); create view dishes as select id from plates")
+    besides = "import os, sys, runpy, psycopg; s = psycopg.connect(os.environ['DATABASE_URL'], autocommit=True)"
+    besides += "; s.execute('create table forgotten (id int)'); sys.argv = sys.argv[1:]"
+    besides += "; runpy.run_path(sys.argv[0], run_name='__main__')"
+    code, out, err = shop.guard(command=[sys.executable, "-c", besides, *shop.command()[1:]])
+    assert code == 5, out + err
+    assert "objects changed that no statement names" in err
+    assert "table public.forgotten (new)" in err
+    assert "orders" not in err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,6 +12,7 @@ from psycopg import sql
 from tabsync.backups.restore.diff.sides import Side
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import Relation
+from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
 
 SQL = {**named(__package__, "objects.sql"), **named(__package__, "database.sql")}
@@ -51,13 +52,18 @@ class Difference:
 
 
 def objects_of(side: Side) -> Known:
-    """Every object of a database that is not PostgreSQL's own or an extension's."""
+    """Every object of one side."""
+    return objects_in(side.connection, side.allow)
+
+
+def objects_in(connection: Connection, allow: Callable[[], None] = lambda: None) -> Known:
+    """Every object of a database that is not PostgreSQL's own or an extension's. allow: called before each query."""
     found: Known = {}
     for name, query in SQL.items():
         if name in _NOT_OBJECTS:
             continue
-        side.allow()
-        for kind, called, of, text in side.connection.execute(query, {}):
+        allow()
+        for kind, called, of, text in connection.execute(query, {}):
             found[kind, called] = Definition(of, text or "")
     return found
 
