@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from tabsync.backups.restore.diff.objects import Known, differences, objects_in
+from tabsync.backups.restore.diff.objects import Definition, Known, differences, objects_in
 from tabsync.deployments.touched import names_in
 from tabsync.kernel.errors import TabsyncError
 from tabsync.kernel.step import Facts
@@ -52,7 +52,9 @@ def changed_objects(before: Known | None, after: Known | None) -> list[Facts] | 
         names = _names(one.name, schemas) | _names(table, schemas)
         if one.kind == "schema":
             names = _words(one.name)
-        definitions = _words(f"{one.new or ''} {one.old or ''}")
+        sequence = one.name.removeprefix("sequence ") if one.kind == "privileges" else one.name
+        counts = (after.get(("sequence", sequence)) or before.get(("sequence", sequence)) or Definition("", "")).text
+        definitions = _words(f"{one.new or ''} {one.old or ''} {counts}")
         told.append(
             {"kind": one.kind, "name": one.name, "state": one.state, "names": sorted(names), "in": sorted(definitions)}
         )
@@ -75,11 +77,16 @@ def besides(changed: Iterable[Facts], scripts: Sequence[str]) -> tuple[list[str]
         f"{one['kind']} {one['name']} ({'gone' if one['state'] == 'old' else one['state']})"
         for one in changed
         if not named & {*one["names"]}
-        and not (named if one["kind"] == "sequence" else renamed) & {*one["in"]}
+        and not (named if _counts(one) else renamed) & {*one["in"]}
         and not (cascades and one["state"] == "old")
         and not any(each in one["name"] for each in own)
     ]
     return found, any(one.kind is Kind.OTHER or one.mentions is None for one in changes)
+
+
+def _counts(one: Facts) -> bool:
+    """Whether it is a sequence, or what may be done with one: it is named after its column."""
+    return one["kind"] == "sequence" or (one["kind"] == "privileges" and str(one["name"]).startswith("sequence "))
 
 
 def _renames(one: Statement) -> bool:

@@ -14,6 +14,10 @@ _BEFORE: Known = {
     ("view", "public.sizes"): Definition("", "SELECT size FROM public.plate"),
     ("table", "public.seen"): Definition("", "partition by RANGE (at)"),
 }
+_COUNTS: Known = {
+    ("sequence", "public.t_id_seq"): Definition("", "owned by public.t.id"),
+    ("privileges", "sequence public.t_id_seq"): Definition("", "owner me"),
+}
 
 
 def told(script: str, after: Known, gone: tuple[tuple[str, str], ...] = ()) -> list[str]:
@@ -50,7 +54,7 @@ def test_what_nobody_named_is_told() -> None:
         ),
         ("select 1", {("table", "public.seen_2026"): Definition("", "partition of public.seen FOR VALUES")}, ()),
         ("select 1", {("table", "public._prisma_migrations"): Definition("", "")}, ()),
-        ("create table t (id serial)", {("sequence", "public.t_id_seq"): Definition("", "owned by public.t.id")}, ()),
+        ("create table t (id serial)", _COUNTS, ()),
     ],
 )
 def test_what_goes_along(script: str, after: Known, gone: tuple[tuple[str, str], ...]) -> None:
