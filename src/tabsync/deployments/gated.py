@@ -14,6 +14,8 @@ from tabsync.kernel.step import Facts
 from tabsync.ledger.evidence import latest_evidence
 from tabsync.schedule.gate import Answer, answers, gate_named
 from tabsync.schedule.look import Look, look
+from tabsync.schedule.passed import note_gate
+from tabsync.schedule.record import ask_subject, known_subject
 from tabsync.service.run_item import begin_item, run_item, started_by_hand
 
 if TYPE_CHECKING:
@@ -44,10 +46,13 @@ def check_gate(context: Context, *, prove: float | None) -> Facts:
     """
     workspace = context.workspace
     seen = look(workspace)
-    _, items = gate_named(seen, NAME)
+    gate, items = gate_named(seen, NAME)
     unproven = ""
     first = _of_this_one(workspace, seen, items)
-    _check_there([one for one in first if one.why and not (one.item.words and one.item.built)])  # no command does these
+    by_hand = [one for one in first if one.why and not (one.item.words and one.item.built)]  # no command does these
+    if by_hand:
+        _note(context, gate, first)
+    _check_there(by_hand)
     for one in first:
         if not one.why or not one.item.words or not one.item.built:
             continue
@@ -56,8 +61,14 @@ def check_gate(context: Context, *, prove: float | None) -> Facts:
         else:
             _done(workspace, seen, one)
     found = _of_this_one(workspace, look(workspace), items)
+    _note(context, gate, found, unproven)
     _check_there([one for one in found if one.why and not (unproven and one.item.evidence == _PROOF)])
     return {"items": [one.to_json() for one in found], "unproven": unproven or None}
+
+
+def _note(context: Context, gate: str, found: Sequence[Answer], unproven: str = "") -> None:
+    subject = ask_subject(context.workspace) or known_subject(context.workspace)
+    note_gate(context.workspace.ledger(), subject, gate, found, context.run_id, unproven=unproven)
 
 
 def _of_this_one(workspace: Workspace, seen: Look, items: Sequence[Item]) -> list[Answer]:

@@ -17,6 +17,7 @@ from tabsync.kernel.step import Facts
 from tabsync.kernel.units import parse_duration
 from tabsync.schedule.judge import BAD, State
 from tabsync.schedule.look import Look, look
+from tabsync.schedule.passed import gates_since, show_gates
 from tabsync.schedule.tally import Tally, tallies
 from tabsync.schedule.words import (
     SIGN,
@@ -64,8 +65,9 @@ def look_compliance(workspace: Workspace, request: Compliance) -> Page:
     start = _start(request.since, seen)
     found = tallies(workspace, seen, start, seen.now)
     total = _percent(found)
+    gates = gates_since(workspace.ledger(), seen.subject, start)
     data = {"since": iso(start), "until": iso(seen.now), "percent": total, "in_force_since": _first(seen)}
-    page = Page("schedule compliance", data | {"items": [_as_json(one) for one in found]})
+    page = Page("schedule compliance", data | {"items": [_as_json(one) for one in found], "gates": gates})
     if not seen.versions:
         page.line(("Nothing is known: no manual was ever in force. ", "warning"), "To keep the schedule: tabsync serve")
         return page
@@ -85,6 +87,7 @@ def look_compliance(workspace: Workspace, request: Compliance) -> Page:
         page.table(("Due", "Item", "What became of it"), [row[1:] for row in worst[:_SHOWN]], whole=("Due", "Item"))
     if len(worst) > _SHOWN:
         page.line(f"and {len(worst) - _SHOWN} more: --json lists all", style="quiet")
+    show_gates(page, gates, seen.zone)
     zone_told(page, seen.zone)
     waiting = [one.item for one in found if one.counts[State.APPROVAL] and one.item in seen.items]
     for item in waiting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -39,6 +40,14 @@ def test_the_gate_is_opened_and_closes_behind_the_deployment(gated: Site, ledger
     assert "is from before the last deployment" in err
     assert "the backup is not proven: its proof takes longer than 0 s, and goes on" in out
     assert len(ledger.ledger().read("evidence", kind="backup", subject=None, ok=True, limit=9)) == 2
+    code, out, err = gated.tabsync("schedule", "compliance", "--json")
+    gates = json.loads(out)["gates"]
+    assert [(one["gate"], one["ok"]) for one in gates] == [
+        ("each migration", False),  # it was gone on without the proof
+        ("each migration", True),
+        ("each migration", False),
+    ]
+    assert "PROVEN RESTORABLE" in gates[1]["items"][1]["evidence"]
 
 
 def test_the_real_prisma(gated: Site, workspaces: Callable[..., Workspace]) -> None:
