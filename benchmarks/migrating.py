@@ -1,4 +1,4 @@
-"""`migration status` of a history of 500, against what the tools themselves say of it, turn by turn."""
+"""`migration status` of a history of 500, against what the tools say of it; what guard adds to a deployment."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import psycopg
+from tests.postgres.deployments.site import site
 from tests.postgres.migrations.projects import Alembic
 from tests.prisma import Prisma
 from tests.servers import running_server
@@ -25,6 +26,9 @@ Act: TypeAlias = Callable[[], None]
 MANY = 500
 BOUND = 1.0
 """Seconds, with the start of the process."""
+
+ADDS = 3.0
+"""Seconds, beside backup and proof."""
 
 _TABLE = (
     "create table _prisma_migrations (id varchar(36) primary key, checksum varchar(64) not null,"
@@ -57,8 +61,40 @@ def measure_migrating(home: Path, rounds: int, say: Callable[[str], None]) -> tu
             runs += both
             found.append(Measured(f"`{both[1].name}`", both[1].typical, BOUND, "s"))
             found.append(Measured(f"The same, against `{theirs}`", both[1].typical / both[0].typical, 1.0))
+        say(f"A deployment under guard, in a database of {MANY} tables")
+        both = _guarded(place / "guarded", server, rounds)
+        runs += both
+        found.append(
+            Measured("What `migration guard` adds to a deployment", both[1].typical - both[0].typical, ADDS, "s")
+        )
     shutil.rmtree(place)
     return found, runs
+
+
+def _guarded(directory: Path, server: Server, rounds: int) -> tuple[Series, Series]:
+    """The same deployment, of which nothing is pending, by itself and under guard."""
+    directory.mkdir(parents=True)
+    conninfo = server.conninfo("prisma")
+    with psycopg.connect(conninfo, autocommit=True) as session:
+        for number in range(MANY):
+            session.execute(f"create table kept_{number} (id int primary key, name text)".encode())
+    shop = site(directory, conninfo, conninfo)
+    shop.migration("1_first", "create table if not exists first_one (id int primary key)")
+    command = shop.command()
+
+    def bare() -> None:
+        subprocess.run(
+            command, cwd=directory, env={"DATABASE_URL": conninfo, "PATH": ""}, check=True, capture_output=True
+        )
+
+    def guarded() -> None:
+        code, out, err = shop.guard()
+        assert code == 0, out + err
+
+    both = Series("a deployment"), Series("the same under tabsync migration guard")
+    bare()
+    _in_turns(((both[0], bare), (both[1], guarded)), rounds * 3)
+    return both
 
 
 def _in_turns(turns: Sequence[tuple[Series, Act]], times: int) -> None:

@@ -128,7 +128,9 @@ def _reading(bench: Bench) -> Section:
 
 def _migrating(bench: Bench) -> Section:
     found, runs = measure_migrating(bench.home, bench.rounds, bench.say)
-    return Section("Migrations", f"histories of {MANY}, with their files, in turns", found, runs)
+    return Section(
+        "Migrations", f"histories of {MANY}, with their files; a deployment of nothing; in turns", found, runs
+    )
 
 
 def _difference(bench: Bench) -> Section:
