@@ -178,3 +178,39 @@ select id, reason, owner, from_at, coalesce(ended_at, until_at) as until_at
 -- name: running_since
 -- Runs that have begun since a moment, and not ended as far as is known.
 select id, procedure, actor, started_at from run where state = 'running' and started_at >= :since order by started_at
+
+-- name: incident_entries
+-- Of the newest incidents, in the order in which they were written.
+select e.id, e.incident, e.at, e.kind, e.who, e.text, e.facts
+  from incident_entry e
+ where e.incident in (select o.incident from incident_entry o where o.kind = 'opened' order by o.at desc limit :limit)
+ order by e.id
+
+-- name: episodes_between
+-- That fired, or began, between two moments, or had not ended by the first, in order.
+select id, rule, label, level, began_at, fired_at, ended_at, acked_at, acked_by, is_test
+  from episode
+ where fired_at is not null and began_at < :until and (ended_at is null or ended_at >= :since) and kind not in ('hidden', 'report')
+ order by began_at, id
+
+-- name: deliveries_between
+-- Messages that were taken between two moments, in order.
+select d.contact, d.channel, d.event, d.sent_at, e.rule, e.label
+  from delivery d join episode e on e.id = d.episode
+ where d.sent_at >= :since and d.sent_at < :until
+ order by d.sent_at, d.id
+
+-- name: titled_runs_between
+-- Runs that began between two moments, in order, with what they were called.
+select id, procedure, title, state, actor, started_at, finished_at, parent
+  from run
+ where started_at >= :since and started_at < :until
+ order by started_at
+ limit :limit
+
+-- name: steps_between
+-- Of the runbooks that were gone through: each step that began between two moments, in order.
+select s.run_id, s.number, s.title, s.state, s.started_at, s.seconds, s.fact, s.facts
+  from step s join run r on r.id = s.run_id
+ where r.procedure = 'runbook run' and s.started_at >= :since and s.started_at < :until
+ order by s.started_at

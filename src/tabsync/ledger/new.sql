@@ -31,4 +31,6 @@ CREATE INDEX run_parent ON run (parent);
 CREATE TABLE second_factor ( operator_id INTEGER NOT NULL, secret TEXT NOT NULL, last_step INTEGER NOT NULL, confirmed_at TEXT, created_at TEXT NOT NULL, PRIMARY KEY (operator_id), FOREIGN KEY(operator_id) REFERENCES operator (id) ON DELETE CASCADE );
 CREATE TABLE recovery_code ( operator_id INTEGER NOT NULL, code_hash TEXT NOT NULL, PRIMARY KEY (operator_id, code_hash), FOREIGN KEY(operator_id) REFERENCES operator (id) ON DELETE CASCADE );
 CREATE TABLE operator_user ( operator_id INTEGER NOT NULL, subject TEXT NOT NULL, user_key TEXT NOT NULL, created_at TEXT NOT NULL, PRIMARY KEY (operator_id, subject), FOREIGN KEY(operator_id) REFERENCES operator (id) ON DELETE CASCADE );
-insert into alembic_version values ('0006');
+CREATE TABLE incident_entry ( id INTEGER NOT NULL, incident TEXT NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL, who TEXT NOT NULL, text TEXT NOT NULL, facts JSON NOT NULL, PRIMARY KEY (id) );
+CREATE INDEX incident_entry_incident ON incident_entry (incident);
+insert into alembic_version values ('0007');

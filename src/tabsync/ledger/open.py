@@ -38,7 +38,7 @@ from tabsync.system.place import place_id
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration; a test holds it to what Alembic says."""
 
 _SQL = named(__package__, "ledger.sql")
@@ -56,6 +56,8 @@ _JSON: Mapping[str, Collection[str]] = {
     "episodes": ("facts",),
     "episode": ("facts",),
     "open_episodes": ("facts",),
+    "incident_entries": ("facts",),
+    "steps_between": ("facts",),
 }
 """The columns of each statement that hold JSON: text to SQLite, and values already where a driver knows JSON."""
 

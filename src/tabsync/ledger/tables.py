@@ -258,3 +258,16 @@ alert_window = Table(
     Column("critical_too", Boolean, nullable=False),  # critical alerts are withheld too
     Column("run_id", Text, nullable=False),
 )
+
+incident_entry = Table(
+    "incident_entry",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("incident", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # see incidents.incident
+    Column("who", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Index("incident_entry_incident", "incident"),
+)

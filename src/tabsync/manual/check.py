@@ -11,7 +11,7 @@ from tabsync.manual.check_schedule import Commands, check_schedule
 from tabsync.manual.check_wiring import check_wiring
 from tabsync.manual.left_open import wrong_in
 from tabsync.manual.model import Manual, Metric, StepKind, Threshold
-from tabsync.manual.parts import Bound, Command
+from tabsync.manual.parts import BOX_FACTS, BY, Bound, Command
 from tabsync.manual.sections import Problem
 from tabsync.manual.thresholds import comparable, is_milder
 from tabsync.postgres.readonly_text import check_readonly, check_sql
@@ -60,6 +60,8 @@ def check(
     problems = [*parsed, *_duplicates(manual), *_thresholds(manual), *_roles(manual), *_sql(manual)]
     problems += _recoveries(manual)
     problems += check_wiring(manual)
+    problems += _severities(manual)
+    problems += _boxes(manual)
     problems += _links(manual, exists)
     problems += check_schedule(manual, commands) if commands else ()
     named = list(manual.commands())
@@ -69,6 +71,22 @@ def check(
         if told:
             problems.append(Problem(command.line, f"`tabsync {command.text}`: {told}", "what its --help shows"))
     return Report(tuple(sorted(set(problems), key=lambda one: (one.line, one.what))), len(named), not_built)
+
+
+def _severities(manual: Manual) -> Iterator[Problem]:
+    roles = {one.role.lower() for one in manual.contacts}
+    for row in manual.severities:
+        for name in row.told:
+            if name.lower() not in roles:
+                yield Problem(row.line, f"told: there is no contact {name!r}", "roles of the Contacts, or —")
+
+
+def _boxes(manual: Manual) -> Iterator[Problem]:
+    for checklist in manual.checklists:
+        for item in checklist.items:
+            match = BY.search(item.text)
+            if match and match[1] not in BOX_FACTS:
+                yield Problem(item.line, f"(by: {match[1]}) is no fact that is known", ", ".join(BOX_FACTS))
 
 
 def _duplicates(manual: Manual) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ from tabsync.manual.parts import (
     Policy,
     Unit,
 )
-from tabsync.manual.people import Contact
+from tabsync.manual.people import Contact, IncidentSeverity, severities_by_default
 from tabsync.manual.terms import ScheduleItem
 from tabsync.manual.wiring import Audit, UserWiring
 
@@ -228,6 +228,7 @@ class Manual(Policy):
     enum_labels: tuple[EnumLabel, ...] = ()
     audit: Audit | None = None
     users: UserWiring | None = None
+    severities: tuple[IncidentSeverity, ...] = ()
     document: Document = Document()
     links: tuple[Link, ...] = ()
 
@@ -249,6 +250,14 @@ class Manual(Policy):
         """The runbook of that title, case-insensitively."""
         sought = title.lower()
         return next((runbook for runbook in self.runbooks if runbook.title.lower() == sought), None)
+
+    def known_severities(self) -> tuple[IncidentSeverity, ...]:
+        """The severities of incidents, the worst first; of a manual without the table, those by default."""
+        return self.severities or severities_by_default(self.contacts)
+
+    def severity(self, name: str) -> IncidentSeverity | None:
+        """The severity of that name, case-insensitively."""
+        return next((one for one in self.known_severities() if one.name == name.lower()), None)
 
     def thresholds_of(self, title: str) -> tuple[Threshold, ...]:
         """The thresholds on a metric, case-insensitively."""

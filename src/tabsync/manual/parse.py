@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from tabsync.manual import audit, lists, tables
+from tabsync.manual import audit, lists, severities, tables
 from tabsync.manual.contacts import contacts
 from tabsync.manual.metrics import metric
 from tabsync.manual.model import Manual
@@ -28,6 +28,7 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     "enum_labels": ("enum labels",),
     "audit": ("audit", "audit log"),
     "users": ("users",),
+    "severities": ("severities", "incident severities"),
     "document": ("document",),
 }
 """The headings (in lower case) by which each kind of section is recognised."""
@@ -48,11 +49,12 @@ ONE_FUNCTION = {
     "enum_labels": tables.enum_labels,
     "audit": audit.audit,
     "users": audit.users,
+    "severities": severities.severities,
     "document": lists.document,
 }
 """The sections read by themselves. Metrics, runbooks and the schedule stand under the headings below theirs."""
 
-ONLY_WITH_TABLE = ("audit", "users")
+ONLY_WITH_TABLE = ("audit", "users", "severities")
 """Under these headings many a manual has had prose, and stays valid."""
 
 GATHERED = ("metrics", "runbooks", "checklists", "schedule")

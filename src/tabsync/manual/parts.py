@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Literal
 
@@ -54,6 +55,14 @@ class Link(Policy):
     target: str
     beside: str
     line: int
+
+
+BY = re.compile(r"\s*\(by: (\w+)\)\s*$")
+"""What a box ends with that is a fact: `- [ ] Disaster recovery was tested (by: drill)`."""
+
+BOX_FACTS = ("timeline", "cause", "actions", "manual", "drill")
+"""What a fact may be: the timeline is kept; the root cause is written down; what is to be done is done, and there is
+something; the manual was changed since; a drill that passed is newer than the incident."""
 
 
 class ChecklistItem(Policy):

@@ -62,6 +62,29 @@ class Contact(Policy):
     by: str = ""
 
 
+class IncidentSeverity(Policy):
+    """One row. told: roles of contacts; every: how often people hear of it until it is resolved, None for never.
+
+    post_mortem: whether it is not closed before its root cause is known.
+    """
+
+    name: str
+    told: tuple[str, ...] = ()
+    every: timedelta | None = None
+    post_mortem: bool = False
+    line: int = 0
+
+
+def severities_by_default(contacts: tuple[Contact, ...]) -> tuple[IncidentSeverity, ...]:
+    """Those of a manual without the table: critical and major are looked into later, minor is told to nobody."""
+    told = {level: tuple(one.role for one in contacts if level in one.told_of) for level in ("critical", "warning")}
+    return (
+        IncidentSeverity(name="critical", told=told["critical"], every=timedelta(minutes=30), post_mortem=True),
+        IncidentSeverity(name="major", told=told["warning"], every=timedelta(hours=2), post_mortem=True),
+        IncidentSeverity(name="minor"),
+    )
+
+
 def parse_hours(text: str) -> Hours:
     """Read a cell of the column Availability. Raises ValueError for what can't be understood."""
     words = _REMARK.sub("", text).strip()

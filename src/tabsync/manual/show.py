@@ -160,6 +160,20 @@ def _contacts(manual: Manual, is_built: IsBuilt) -> Listing:
     return Listing(("Role", "Contact", "Availability", "Order", "Told of", "By", "Line"), tuple(rows))
 
 
+def _severities(manual: Manual, is_built: IsBuilt) -> Listing:
+    rows = (
+        (
+            one.name,
+            ", ".join(one.told) or NONE,
+            time_text(one.every) if one.every else NONE,
+            "yes" if one.post_mortem else "no",
+            str(one.line) if one.line else "by default",
+        )
+        for one in manual.known_severities()
+    )
+    return Listing(("Severity", "Told", "Update every", "Post-mortem", "Line"), tuple(rows))
+
+
 def _checklists(manual: Manual, is_built: IsBuilt) -> Listing:
     rows = ((one.title, f"[ ] {item.text}", str(item.line)) for one in manual.checklists for item in one.items)
     return Listing(("Checklist", "Item", "Line"), tuple(rows))
@@ -210,6 +224,7 @@ _SECTIONS: dict[str, Callable[[Manual, IsBuilt], Listing]] = {
     "key-tables": _key_tables,
     "runbooks": _runbooks,
     "contacts": _contacts,
+    "severities": _severities,
     "checklists": _checklists,
     "schedule": _schedule,
     "enum-labels": _enum_labels,

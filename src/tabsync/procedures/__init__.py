@@ -14,6 +14,8 @@ from tabsync.backups.procedures import GROUPS as BACKUP_GROUPS
 from tabsync.backups.procedures import PROCEDURES as BACKUPS
 from tabsync.bookkeeping.procedures import GROUPS as LEDGER_GROUPS
 from tabsync.bookkeeping.procedures import PROCEDURES as LEDGER
+from tabsync.incidents.procedures import GROUPS as INCIDENT_GROUPS
+from tabsync.incidents.procedures import PROCEDURES as INCIDENTS
 from tabsync.init.procedures import PROCEDURES as INIT
 from tabsync.kernel.procedure import Done, Group, Planned, Procedure, Surface, named, planned
 from tabsync.maintenance.procedures import GROUPS as MAINTENANCE_GROUPS
@@ -48,6 +50,7 @@ GROUPS: tuple[Group, ...] = (
     *USER_GROUPS,
     *MIGRATION_GROUPS,
     *RUNBOOK_GROUPS,
+    *INCIDENT_GROUPS,
     *BACKUP_GROUPS,
     *SCHEDULE_GROUPS,
     *LEDGER_GROUPS,
@@ -62,6 +65,7 @@ PROCEDURES: tuple[Procedure, ...] = (
     *USERS,
     *MIGRATIONS,
     *RUNBOOKS,
+    *INCIDENTS,
     *BACKUPS,
     *SCHEDULED,
     *LEDGER,

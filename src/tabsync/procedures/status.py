@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tabsync.backups.watch import contribute as backups
 from tabsync.bookkeeping.watch import contribute as ledger
+from tabsync.incidents.watch import contribute as incidents
 from tabsync.kernel.procedure import named
 from tabsync.kernel.request import Option
 from tabsync.manual.load import load
@@ -31,7 +32,7 @@ def _schedule(workspace: Workspace, manual: Manual, facts: Facts) -> list[Facts]
     return found
 
 
-CONTRIBUTORS = (backups, _schedule, ledger, alerts, notifications, sessions)
+CONTRIBUTORS = (incidents, backups, _schedule, ledger, alerts, notifications, sessions)
 """Each chapter that has something to say of how things stand."""
 
 

@@ -18,6 +18,7 @@ from tabsync.manual.load import load
 from tabsync.manual.model import Manual, Runbook, Step
 from tabsync.runbooks import recovery
 from tabsync.runbooks.candidates import Likely, likely
+from tabsync.runbooks.incident import helped, opened_for
 from tabsync.runbooks.parent import plan_of_runbook, runbook_of
 from tabsync.runbooks.placeholders import open_in
 from tabsync.runbooks.same import check_same, database_of
@@ -150,6 +151,8 @@ class Guide:
         facts = {"recovery": recovery.as_json(waited)} if waited else {}
         self.record.end(self.id, state, facts | ({"stopped": in_one_line(why)} if why else {}))
         self.read()
+        if waited is not None and waited.recovered:
+            helped(self.workspace, self.id, recovery.told(waited))
         self.let_go()
         return state
 
@@ -186,6 +189,7 @@ def begin(workspace: Workspace, title: str, alert: str = "", alert_facts: Facts 
     target = database_of(workspace) | {"before": [one.to_json() for one in before], "alert_facts": alert_facts or {}}
     record = Guided(workspace.record(), workspace.journal_actor(), workspace.manual_digest())
     run_id, held = record.begin(plan_of_runbook(runbook, target, alert))
+    opened_for(workspace, manual, runbook, run_id, alert)
     guide = watch(workspace, run_id)
     guide.record, guide.held = record, held
     return guide

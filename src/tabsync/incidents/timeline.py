@@ -1,0 +1,146 @@
+"""The timeline of an incident, which writes itself: what people said, and what the ledger has of that time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tabsync.incidents.incident import Entry, Incident, Kind
+from tabsync.incidents.record import since_of
+from tabsync.kernel.clock import iso, now, parse_iso
+from tabsync.kernel.errors import NotRecorded
+from tabsync.kernel.page import Style
+from tabsync.kernel.plain import in_one_line
+from tabsync.kernel.step import Facts
+from tabsync.kernel.units import human_seconds
+
+if TYPE_CHECKING:
+    from tabsync.ledger.open import Ledger
+    from tabsync.workspace import Workspace
+
+_RUNS = 500
+_OWN = ("incident ", "alert ack", "runbook run")
+"""Runs that the entries, or the steps, tell already."""
+
+_WORDS = {
+    Kind.OPENED: "opened",
+    Kind.JOINED: "an alert joined it",
+    Kind.ACK: "takes care of it",
+    Kind.SEVERITY: "severity is now",
+    Kind.COMMANDER: "commander is now",
+    Kind.MITIGATED: "MITIGATED",
+    Kind.RESOLVED: "RESOLVED",
+    Kind.REOPENED: "OPEN AGAIN",
+    Kind.CAUSE: "root cause",
+    Kind.BOX: "checklist",
+    Kind.ACTION: "to be done",
+    Kind.DONE: "was done",
+    Kind.RUN: "runbook",
+    Kind.CLOSED: "closed",
+}
+_STATES = {"done": "done", "failed": "FAILED", "interrupted": "interrupted", "skipped": "left out", "running": "runs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of a timeline. kind: alert, message, run, step, window, or that of an entry; style: how it is drawn."""
+
+    at: datetime
+    kind: str
+    text: str
+    who: str = ""
+    style: Style = ""
+    run: str = ""
+
+    def to_json(self) -> Facts:
+        """It for programs."""
+        return {
+            "at": iso(self.at),
+            "kind": self.kind,
+            "text": self.text,
+            "who": self.who or None,
+            "run": self.run or None,
+        }
+
+
+def timeline(workspace: Workspace, incident: Incident) -> tuple[list[Moment], str]:
+    """All that belongs to an incident, in order; and why something may be missing, "" when nothing is.
+
+    What was frozen when it was closed is given as it was then: the ledger forgets its runs.
+    """
+    frozen = next((one.facts.get("timeline") for one in incident.entries if one.kind is Kind.CLOSED), None)
+    if frozen:
+        return [_thawed(one) for one in frozen], ""
+    found = [one for entry in incident.entries if (one := _said(entry))]
+    ledger = workspace.record()
+    until = (incident.closed_at or now()) + timedelta(seconds=1)
+    missing = ""
+    with suppress(NotRecorded):
+        found += _of_ledger(ledger, iso(since_of(incident)), iso(until))
+        return sorted(found, key=lambda one: one.at), missing
+    return sorted(found, key=lambda one: one.at), "the ledger can't be read: alerts, messages and runs are not in it"
+
+
+def _of_ledger(ledger: Ledger, since: str, until: str) -> Iterator[Moment]:
+    span = {"since": since, "until": until}
+    for row in ledger.read("episodes_between", **span):
+        yield from _alert(row, since)
+    for row in ledger.read("deliveries_between", **span):
+        text = f"{row['contact']} was told by {row['channel']}: {_named(row)} ({row['event']})"
+        yield Moment(parse_iso(row["sent_at"]), "message", text)
+    for row in ledger.read("titled_runs_between", **span, limit=_RUNS):
+        if not row["procedure"].startswith(_OWN) and not row["parent"]:
+            yield _run(row)
+    for row in ledger.read("steps_between", **span):
+        yield _step(row)
+    for row in ledger.read("alert_windows_between", **span):
+        if row["from_at"] >= since:
+            text = f"window: {in_one_line(row['reason'])}"
+            yield Moment(parse_iso(row["from_at"]), "window", text, row["owner"])
+
+
+def _said(entry: Entry) -> Moment | None:
+    if entry.kind is Kind.NOTE:
+        return Moment(entry.at, entry.kind.value, entry.text, entry.who)
+    word = _WORDS[entry.kind]
+    text = f"{word}: {entry.text}" if entry.text else word
+    strong: Style = "strong" if word.isupper() or entry.kind in (Kind.OPENED, Kind.CLOSED) else ""
+    return Moment(entry.at, entry.kind.value, text, entry.who, strong, str(entry.facts.get("run", "")))
+
+
+def _alert(row: Facts, since: str) -> Iterator[Moment]:
+    level: Style = "strong bad" if row["level"] == "critical" else "strong warning"
+    fired = parse_iso(row["fired_at"])
+    if row["fired_at"] >= since:
+        yield Moment(fired, "alert", f"{row['level'].upper()}: {_named(row)}", "", level)
+    if row["acked_at"] and row["acked_at"] >= since:
+        yield Moment(parse_iso(row["acked_at"]), "alert", f"acknowledged: {_named(row)}", row["acked_by"])
+    if row["ended_at"]:
+        lasted = human_seconds((parse_iso(row["ended_at"]) - parse_iso(row["began_at"])).total_seconds())
+        yield Moment(parse_iso(row["ended_at"]), "alert", f"recovered: {_named(row)}, after {lasted}", "", "good")
+
+
+def _run(row: Facts) -> Moment:
+    text = f"{in_one_line(row['title'])}: {_STATES.get(row['state'], row['state'])}"
+    style: Style = "bad" if row["state"] in ("failed", "interrupted") else ""
+    return Moment(parse_iso(row["started_at"]), "run", text, row["actor"], style, row["id"])
+
+
+def _step(row: Facts) -> Moment:
+    facts = row["facts"] or {}
+    state = _STATES.get(row["state"], row["state"])
+    why = row["fact"] or facts.get("note") or ""
+    text = f"step {row['number']}, {in_one_line(row['title'])}: {state}" + (f": {in_one_line(why)}" if why else "")
+    style: Style = "bad" if row["state"] in ("failed", "interrupted") else ""
+    return Moment(parse_iso(row["started_at"]), "step", text, str(facts.get("by", "")), style, row["run_id"])
+
+
+def _named(row: Facts) -> str:
+    return in_one_line(f"{row['rule']}, {row['label']}" if row["label"] else str(row["rule"]))
+
+
+def _thawed(one: Facts) -> Moment:
+    return Moment(parse_iso(one["at"]), one["kind"], one["text"], one["who"] or "", "", one["run"] or "")
