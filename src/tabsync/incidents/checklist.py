@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tabsync.incidents.incident import Incident
 from tabsync.kernel.clock import iso
+from tabsync.kernel.errors import NotRecorded
 from tabsync.kernel.step import Facts
 from tabsync.ledger.evidence import evidence_since
 from tabsync.manual.parts import BY
@@ -73,5 +74,8 @@ def _known(workspace: Workspace, incident: Incident, by: str) -> str:
     if by == "manual":
         digest = workspace.manual_digest()
         return "the manual was changed since" if digest and digest != incident.facts.get("manual") else ""
-    found = evidence_since(workspace.ledger(), "drill", ok=True, limit=1)
+    try:
+        found = evidence_since(workspace.record(), "drill", ok=True, limit=1)
+    except NotRecorded:
+        return ""
     return f"a drill passed at {found[0]['at'][:16]} UTC" if found and found[0]["at"] > since else ""

@@ -178,7 +178,7 @@ def plan_action(workspace: Workspace, request: Act) -> Plan:
     return _said(one, "incident action", "To be done", Kind.ACTION, request.what, facts)
 
 
-def plancheck_move(workspace: Workspace, request: Check) -> Plan:
+def plan_check(workspace: Workspace, request: Check) -> Plan:
     """Plan to tick a box off, or to leave it out. Raises BadUsage for a box that isn't there."""
     one = incident_named(workspace, request.incident)
     found = {box.number: box for box in boxes(workspace, load(workspace.manual_path), one)}

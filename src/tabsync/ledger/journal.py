@@ -154,11 +154,14 @@ def _check_claims(connection: Connection, ledger: Ledger, plan: Plan) -> None:
 
 def _check_kept(ledger: Ledger, plan: Plan) -> None:
     """The same by what can be seen without a ledger that can be written: what it holds, and the emergency journal."""
+    if not plan.claims:
+        return
     try:
         running = [one["id"] for one in ledger.read("running", **ledger.here)]
     except NotRecorded:
         running = []
-    for run_id in {*running, *ledger.emergency.runs()}:
+    kept = (run_id for run_id in ledger.emergency.runs() if not ledger.emergency.is_loose(run_id))
+    for run_id in {*running, *kept}:
         one = one_run(ledger, run_id)
         both = plan.claims & plan_from_json(one["plan"], MOVED).claims if one and one["state"] == "running" else ()
         if one and both and is_claimed(ledger.claims / run_id):
