@@ -11,8 +11,13 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tabsync.demo.place import DATABASE
+from tabsync.gamedays.deploying import Tool
+from tabsync.gamedays.failed_migration import NOTED, RESTORED, UNDONE, Story, play
+from tabsync.gamedays.ground import Ground, ground
 from tests.postgres.deployments.site import Site, manual, site
 from tests.prisma import Prisma
+from tests.whole import whole
 
 _MODELS = "model plate {\n  id Int @id\n  name String?\n}\n"
 _FIRST = "create table plate (id int primary key, name text);\ninsert into plate values (1, 'soup'), (2, 'fish');\n"
@@ -127,3 +132,25 @@ def test_what_cant_be_undone_is_restored_beside_and_rows_are_brought_over(shop: 
         with psycopg.connect(make_conninfo(shop.site.conninfo, dbname="postgres"), autocommit=True) as session:
             session.execute(f'drop database if exists "{new}" with (force)')
     assert manual(gate=True)
+
+
+def prisma_of(there: Ground) -> Tool:
+    """The real Prisma on a game day's ground, with the database that its environment names."""
+    home = there.config.parent
+    project = Prisma(home, there.own().tcp_conninfo(DATABASE), _MODELS)
+    config = home / "prisma.config.ts"
+    named = "{ connectionString: process.env.DATABASE_URL, allowExitOnIdle: true }"
+    config.write_text(re.sub(r"PrismaPg\(\{.*?\}\)", f"PrismaPg({named})", config.read_text()))
+    (home / "migrations").mkdir()
+    (home / "migrations" / "migration_lock.toml").write_text('provider = "postgresql"\n')
+    environment = {name: value for name, value in project.environment().items() if name != "DATABASE_URL"}
+    return Tool("Prisma", tuple(project.command("deploy")), environment)
+
+
+@whole
+@pytest.mark.parametrize("story", [NOTED, UNDONE, RESTORED], ids=["noted", "undone", "restored"])
+def test_the_game_day_with_the_real_prisma(story: Story, directory: Path) -> None:
+    with ground(directory, str, lambda _: None, watched=False) as there:
+        played = play(story, there, lambda _: None, prisma_of)
+    assert played.wrong == []
+    assert played.recover is not None
