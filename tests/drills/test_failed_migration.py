@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tabsync.demo.place import DATABASE
-from tabsync.gamedays.deploying import Tool
+from tabsync.gamedays.deploying import Tool, url_of
 from tabsync.gamedays.failed_migration import NOTED, RESTORED, UNDONE, Story, play
 from tabsync.gamedays.ground import Ground, ground
 from tests.postgres.deployments.site import Site, manual, site
@@ -24,6 +25,7 @@ _FIRST = "create table plate (id int primary key, name text);\ninsert into plate
 _BEFORE = "alter table plate add column size int;\ncreate index plate_size on plate (size);\n"
 _AFTER = "alter table plate add column heat int;\nalter table plate add column colour text;\n"
 _FAILS = "alter table plate add constraint odd check (id / (id - id) = 1);\n"
+_BASE = "20260201000000_base"  # the schema was there before Prisma was
 TICK = "how-to-undo-the-migration-is-written"
 
 
@@ -143,8 +145,19 @@ def prisma_of(there: Ground) -> Tool:
     config.write_text(re.sub(r"PrismaPg\(\{.*?\}\)", f"PrismaPg({named})", config.read_text()))
     (home / "migrations").mkdir()
     (home / "migrations" / "migration_lock.toml").write_text('provider = "postgresql"\n')
+    (home / "migrations" / _BASE).mkdir()
+    (home / "migrations" / _BASE / "migration.sql").write_text("select 1;\n")
     environment = {name: value for name, value in project.environment().items() if name != "DATABASE_URL"}
-    return Tool("Prisma", tuple(project.command("deploy")), environment)
+    done = subprocess.run(
+        project.command("resolve", "--applied", _BASE),
+        cwd=home,
+        env=environment | {"DATABASE_URL": url_of(there, DATABASE)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Tool("Prisma", tuple(project.command("deploy")), environment, "is violated by some row")
 
 
 @whole

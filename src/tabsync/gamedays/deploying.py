@@ -114,7 +114,8 @@ class Project:
     def guard(self) -> Deployed:
         """Deploy under guard."""
         words = ("migration", "guard", "--json", "--wait", "10s", "--", *self.tool.command)
-        process = subprocess.Popen(
+        failed_at, lines = None, []
+        with subprocess.Popen(
             self.ground.program(*words),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -122,15 +123,13 @@ class Project:
             text=True,
             cwd=self.ground.config.parent,
             env=os.environ | self.environment(),
-        )
-        assert process.stderr is not None and process.stdout is not None  # noqa: S101 - pipes, as asked for
-        failed_at, lines = None, []
-        for line in process.stderr:  # with --json all that the tool prints goes here
-            lines.append(line)
-            if failed_at is None and self.tool.failed in line:
-                failed_at = time.monotonic()
-        printed = process.stdout.read()
-        process.wait(_PATIENCE)
+        ) as process:
+            assert process.stderr is not None and process.stdout is not None  # noqa: S101 - pipes
+            for line in process.stderr:  # with --json all that the tool prints goes here
+                lines.append(line)
+                if failed_at is None and self.tool.failed in line:
+                    failed_at = time.monotonic()
+            printed = process.stdout.read()
         return Deployed(process.returncode, _page(printed), "".join(lines), failed_at, time.monotonic())
 
     def by_the_tool_alone(self) -> None:
