@@ -69,6 +69,9 @@ def with_bound(
             found.told.append(
                 f"lock_timeout can't be passed by {url.name}: what answers there takes no options (a pooler)"
             )
+    if _refuses(own, waiting("", milliseconds)):
+        refused = True
+        found.told.append("lock_timeout can't be passed by PGOPTIONS: what PGHOST names takes no options (a pooler)")
     if not refused and (found.passed or (conninfo and _takes(conninfo, waiting("", milliseconds)))):
         found.environment["PGOPTIONS"] = waiting(own.get("PGOPTIONS", ""), milliseconds)
         found.passed.append("PGOPTIONS")
@@ -87,6 +90,17 @@ def _leads_to(url: Url, target: Facts) -> bool:
             return subject_of(identity(connection)) == subject_of(target)
     except (TabsyncError, psycopg.Error):
         return False
+
+
+def _refuses(own: Mapping[str, str], options: str) -> bool:
+    """Whether what the variables of libpq lead to lets a session in, and one with options not."""
+    if not any(own.get(name) for name in ("PGHOST", "PGHOSTADDR", "PGSERVICE")) or _takes("", options):
+        return False
+    try:
+        psycopg.connect("", application_name="tabsync/deployments", connect_timeout=_PATIENCE).close()
+    except psycopg.Error:
+        return False
+    return True
 
 
 def _takes(conninfo: str, options: str) -> bool:

@@ -223,6 +223,27 @@ def test_a_pooler_that_takes_no_options(shop: Site, directory: Path) -> None:
     assert "DEPLOYED AND VERIFIED" in out
 
 
+def test_a_pooler_that_no_connection_string_names(shop: Site, directory: Path) -> None:
+    """By PGHOST it is found out before; by something else it is the command that says so, and what to do is told."""
+    (directory / "pooler").mkdir()
+    with pgbouncer(directory / "pooler", make_conninfo(shop.conninfo, host="127.0.0.1"), "transaction") as through:
+        given = {name: str(value) for name, value in conninfo_to_dict(through).items()}
+        named = {"PGHOST": given["host"], "PGPORT": given["port"], "PGDATABASE": given["dbname"], "PGUSER": "postgres"}
+        shop.environment = named
+        code, out, err = shop.guard(DATABASE_URL="", SITE_URL=" ")
+        assert code == 0, out + err
+        assert "lock_timeout can't be passed by PGOPTIONS: what PGHOST names takes no options (a pooler)" in err
+        shop.environment = {}
+        shop.migration("2_more", "alter table plates add size int")
+        code, out, err = shop.guard(DATABASE_URL="", SITE_URL=through)
+        assert code == 1, out + err
+        assert (
+            "hint: a pooler takes no options, by which lock_timeout is passed: run it again with --lock-timeout" in err
+        )
+        code, out, err = shop.guard("--lock-timeout", "0", DATABASE_URL="", SITE_URL=through)
+        assert code == 0, out + err
+
+
 def test_a_server_that_speaks_german(directory: Path) -> None:
     found = [one for one in installations() if one.major == 15 and one.has_server]
     if not found or b"de_DE.utf8" not in subprocess.run(["locale", "-a"], capture_output=True, check=True).stdout:
