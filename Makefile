@@ -44,8 +44,9 @@ test: setup emulators ## Run all tests (as root on Debian it first installs a ch
 	@sh scripts/test-packages.sh
 	@$(BIN)/python -m pytest -n 4 $(ARGS)
 
-gamedays: setup ## Bring conditions about for real, run their runbooks, print the times (half a minute)
+gamedays: setup ## Bring conditions about for real, run their runbooks, print the times (a few minutes)
 	@$(BIN)/tabsync gameday run connections
+	@$(BIN)/tabsync gameday run failed-migration
 
 coverage: setup emulators ## All tests, with lines and branches counted: a third slower, so nightly and not in each CI run
 	@sh scripts/test-packages.sh

@@ -10,6 +10,7 @@ from soak import (
     audit,
     databases,
     gamedays,
+    guard,
     histories,
     migrations,
     nights,
@@ -41,6 +42,7 @@ PARTS: Mapping[str, Callable[[Part, Say], None]] = {
     "users": users.run,
     "audit": audit.run,
     "migrations": migrations.run,
+    "guard": guard.run,
 }
 """Add a part: a module of this package with run(part, say), and its line here."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,14 +12,20 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tabsync.demo.place import DATABASE
+from tabsync.gamedays.deploying import Tool, url_of
+from tabsync.gamedays.failed_migration import NOTED, RESTORED, UNDONE, Story, play
+from tabsync.gamedays.ground import Ground, ground
 from tests.postgres.deployments.site import Site, manual, site
 from tests.prisma import Prisma
+from tests.whole import whole
 
 _MODELS = "model plate {\n  id Int @id\n  name String?\n}\n"
 _FIRST = "create table plate (id int primary key, name text);\ninsert into plate values (1, 'soup'), (2, 'fish');\n"
 _BEFORE = "alter table plate add column size int;\ncreate index plate_size on plate (size);\n"
 _AFTER = "alter table plate add column heat int;\nalter table plate add column colour text;\n"
 _FAILS = "alter table plate add constraint odd check (id / (id - id) = 1);\n"
+_BASE = "20260201000000_base"  # the schema was there before Prisma was
 TICK = "how-to-undo-the-migration-is-written"
 
 
@@ -127,3 +134,36 @@ def test_what_cant_be_undone_is_restored_beside_and_rows_are_brought_over(shop: 
         with psycopg.connect(make_conninfo(shop.site.conninfo, dbname="postgres"), autocommit=True) as session:
             session.execute(f'drop database if exists "{new}" with (force)')
     assert manual(gate=True)
+
+
+def prisma_of(there: Ground) -> Tool:
+    """The real Prisma on a game day's ground, with the database that its environment names."""
+    home = there.config.parent
+    project = Prisma(home, there.own().tcp_conninfo(DATABASE), _MODELS)
+    config = home / "prisma.config.ts"
+    named = "{ connectionString: process.env.DATABASE_URL, allowExitOnIdle: true }"
+    config.write_text(re.sub(r"PrismaPg\(\{.*?\}\)", f"PrismaPg({named})", config.read_text()))
+    (home / "migrations").mkdir()
+    (home / "migrations" / "migration_lock.toml").write_text('provider = "postgresql"\n')
+    (home / "migrations" / _BASE).mkdir()
+    (home / "migrations" / _BASE / "migration.sql").write_text("select 1;\n")
+    environment = {name: value for name, value in project.environment().items() if name != "DATABASE_URL"}
+    done = subprocess.run(
+        project.command("resolve", "--applied", _BASE),
+        cwd=home,
+        env=environment | {"DATABASE_URL": url_of(there, DATABASE)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Tool("Prisma", tuple(project.command("deploy")), environment, "is violated by some row")
+
+
+@whole
+@pytest.mark.parametrize("story", [NOTED, UNDONE, RESTORED], ids=["noted", "undone", "restored"])
+def test_the_game_day_with_the_real_prisma(story: Story, directory: Path) -> None:
+    with ground(directory, str, lambda _: None, watched=False) as there:
+        played = play(story, there, lambda _: None, prisma_of)
+    assert played.wrong == []
+    assert played.recover is not None

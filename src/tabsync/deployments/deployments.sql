@@ -56,7 +56,7 @@ select current_setting('synchronous_standby_names') <> ''
 -- name: sessions
 -- The sessions of a deployment: from the ports of its processes, or by the application's name that it was given.
 select a.pid, a.client_port, a.backend_start::text as backend_start, a.application_name as application, a.state,
-       a.wait_event_type = 'Lock' as waits, left(a.query, 300) as query,
+       a.wait_event_type = 'Lock' as waits, a.wait_event = 'SyncRep' as for_standby, left(a.query, 300) as query,
        extract(epoch from clock_timestamp() - a.query_start)::float8 as seconds,
        case when a.wait_event_type = 'Lock' then pg_blocking_pids(a.pid) else '{}' end as blocked_by
   from pg_stat_activity a

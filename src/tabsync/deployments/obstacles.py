@@ -10,13 +10,14 @@ from psycopg.rows import dict_row
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.step import Facts
-from tabsync.kernel.units import human_seconds
+from tabsync.kernel.units import human_bytes, human_seconds
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
 
 _SQL = named(__package__, "deployments.sql")
 _OLD = 2.0  # seconds a transaction has been open for before it counts: others are gone by themselves
 _LOOK = 0.5
+_SEGMENT = 16 << 20  # bytes of a file of WAL
 
 
 def wait_for(connection: Connection, tables: Sequence[str] | None, seconds: float, say: Callable[[str], None]) -> Facts:
@@ -55,13 +56,19 @@ def lacking_standby(connection: Connection) -> str:
 
 
 def lagging(connection: Connection, most: float) -> list[str]:
-    """The standbys that are further behind than some seconds, in words."""
-    found = _rows(connection, "replicas")
-    return [
-        f"{in_one_line(one['name'])} is {human_seconds(one['seconds'])} behind"
-        for one in found
-        if (one["seconds"] or 0) > most
-    ]
+    """The standbys that are further behind than some seconds, or than a file of WAL, in words.
+
+    The time is measured by what a standby has replayed: where replay is paused it does not grow, and the WAL does.
+    https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-REPLICATION-VIEW
+    """
+    told = []
+    for one in _rows(connection, "replicas"):
+        seconds, size = one["seconds"] or 0.0, int(one["bytes"] or 0)
+        if seconds > most:
+            told.append(f"{in_one_line(one['name'])} is {human_seconds(seconds)} behind")
+        elif size > _SEGMENT:
+            told.append(f"{in_one_line(one['name'])} is {human_bytes(size)} of WAL behind")
+    return told
 
 
 def _told(one: Facts) -> str:

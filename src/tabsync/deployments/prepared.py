@@ -12,7 +12,7 @@ from tabsync.deployments.environment import RUN, Url, urls_in, waiting, with_opt
 from tabsync.kernel.errors import TabsyncError
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import identity
-from tabsync.postgres.connect import connect
+from tabsync.postgres.connect import connect_to_look
 from tabsync.postgres.settings import Limits
 from tabsync.stores.manifest import subject_of
 
@@ -60,7 +60,7 @@ def with_bound(
     for url in urls_in(own):
         if not _leads_to(url, target):
             continue
-        options = waiting(url.options, milliseconds)
+        options = waiting(url.options or own.get("PGOPTIONS", ""), milliseconds)  # those of a URL hide the variable's
         if _takes(url.conninfo, options):
             found.environment[url.name] = with_options(url, options)
             found.passed.append(url.name)
@@ -69,6 +69,9 @@ def with_bound(
             found.told.append(
                 f"lock_timeout can't be passed by {url.name}: what answers there takes no options (a pooler)"
             )
+    if _refuses(own, waiting("", milliseconds)):
+        refused = True
+        found.told.append("lock_timeout can't be passed by PGOPTIONS: what PGHOST names takes no options (a pooler)")
     if not refused and (found.passed or (conninfo and _takes(conninfo, waiting("", milliseconds)))):
         found.environment["PGOPTIONS"] = waiting(own.get("PGOPTIONS", ""), milliseconds)
         found.passed.append("PGOPTIONS")
@@ -78,12 +81,26 @@ def with_bound(
 
 
 def _leads_to(url: Url, target: Facts) -> bool:
-    """Whether a connection string leads to the database that is looked after."""
+    """Whether a connection string leads to the database that is looked after, also through a pooler."""
     try:
-        with connect(url.conninfo, "deployments", limits=_LIMITS) as connection:
+        connection, first = connect_to_look(url.conninfo, "deployments", _LIMITS)
+        with connection:
+            for one in first:
+                connection.execute(one.encode())
             return subject_of(identity(connection)) == subject_of(target)
     except (TabsyncError, psycopg.Error):
         return False
+
+
+def _refuses(own: Mapping[str, str], options: str) -> bool:
+    """Whether what the variables of libpq lead to lets a session in, and one with options not."""
+    if not any(own.get(name) for name in ("PGHOST", "PGHOSTADDR", "PGSERVICE")) or _takes("", options):
+        return False
+    try:
+        psycopg.connect("", application_name="tabsync/deployments", connect_timeout=_PATIENCE).close()
+    except psycopg.Error:
+        return False
+    return True
 
 
 def _takes(conninfo: str, options: str) -> bool:

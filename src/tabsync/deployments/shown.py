@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def show_guard(done: Done[Workspace, Guard]) -> Page:
     """What was done, what is in the database by now, and the next command."""
     results, error = done.results, done.ran.error
-    page = Page("migration guard", {"run": done.ran.run_id, **results})
+    told = {"fact": getattr(error, "fact", str(error)), "hint": getattr(error, "hint", "")} if error else None
+    page = Page("migration guard", {"run": done.ran.run_id, **results, "error": told})
     ran = results.get("run")
     if ran is None and error is None:
         page.line(("NOTHING STANDS AGAINST IT", "strong good"), ": the command was not run")

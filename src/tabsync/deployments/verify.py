@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _SQL = named(__package__, "deployments.sql")
 _READ = Limits(lock_timeout=2_000, statement_timeout=5_000)
+_REFUSED = "unsupported startup parameter"  # so does PgBouncer say it
 _SAMPLES = 2
 _BETWEEN = 0.5  # seconds between two of them
 _NAMED = 3  # of the objects that changed and should not have
@@ -86,6 +87,8 @@ def verify(context: Context, *, target: Facts, folder: str | None) -> Facts:
     add_evidence(context.workspace.ledger(), EVIDENCE, subject_of(target), ok=ok, facts=told, run_id=context.run_id)
     hint = f"what of it is there: tabsync migration status --folder {folder or '.'}"
     if ran["exit"] != 0:
+        if ran["lock_timeout"] and any(_REFUSED in line for line in ran["output"]):
+            hint = "a pooler takes no options, by which lock_timeout is passed: run it again with --lock-timeout 0"
         raise CommandFailed(_failed(ran["exit"], seen), hint, ran["exit"])
     if not ok:
         wrong = seen.wrong or [f"{in_one_line(seen.failed[0])} has failed"]

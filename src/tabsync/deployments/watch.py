@@ -99,6 +99,8 @@ class Watch:
         for one in found:
             if one["waits"]:
                 self._tell_wait(one)
+            if one["for_standby"]:
+                self._tell_standby(one)
         behind = self._rows("behind", pids=[one["pid"] for one in found])[0]
         if behind["count"]:
             self._tell_behind(found, behind)
@@ -113,6 +115,12 @@ class Watch:
         self.say(
             f"the migration has waited {human_seconds(seconds)} for a lock: {_short(one['query'])}; held by {told}"
         )
+
+    def _tell_standby(self, one: Facts) -> None:
+        seconds = one["seconds"] or 0.0
+        if seconds >= 1 and self._due(f"standby {one['pid']}"):
+            told = "its commit waits for a standby that does not confirm it: tabsync replication diagnose"
+            self.say(f"the migration has waited {human_seconds(seconds)}: {told}; {_short(one['query'])}")
 
     def _tell_behind(self, found: list[Facts], behind: Facts) -> None:
         seconds = behind["seconds"] or 0.0

@@ -9,14 +9,10 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -25,13 +21,12 @@ from psycopg.conninfo import make_conninfo
 from tabsync.demo import database
 from tabsync.demo.mark import prove
 from tabsync.demo.place import DATABASE, Place
-from tabsync.kernel.errors import FailedPartway, Refused, TabsyncError
-from tabsync.monitoring.alerts.watch import last_scrape
+from tabsync.gamedays.watched import Told, collecting, receiver
+from tabsync.kernel.errors import Refused
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
 from tabsync.system.account import reachable_place
 from tabsync.system.claims import claim
-from tabsync.system.parent import PARENT
 from tabsync.workspace import PROFILE_MANUAL, Workspace, find
 
 Session = psycopg.Connection[tuple[object, ...]]
@@ -41,32 +36,6 @@ OPERATOR = "tabsync_operator"
 
 _CHANNEL = "mail"
 """By which the profile's contacts are told; here it is a webhook."""
-
-_PATIENCE = 60.0  # seconds for a process of ours to begin, or to end
-
-
-@dataclass(slots=True)
-class Told:
-    """One who is told: a webhook on loopback. messages: when each came (monotonic), and what it said."""
-
-    messages: list[tuple[float, str]] = field(default_factory=list)
-    _came: threading.Condition = field(default_factory=threading.Condition)
-
-    def first(self, about: str, seconds: float) -> tuple[float, str] | None:
-        """The first message with some words in it; None when none came in time."""
-        until = time.monotonic() + seconds
-        with self._came:
-            while True:
-                found = next((one for one in self.messages if about in one[1]), None)
-                if found or time.monotonic() >= until:
-                    return found
-                self._came.wait(until - time.monotonic())
-
-    def take(self, text: str) -> None:
-        """A message came."""
-        with self._came:
-            self.messages.append((time.monotonic(), text))
-            self._came.notify_all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +80,40 @@ class Ground:
         opened.autocommit = False
         return opened
 
-    def command(self, *words: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
-        """Run a command as a person would, in a process of its own."""
-        program = [sys.executable, "-m", "tabsync", *words, "--config", str(self.config)]
+    def password(self, user: str) -> str:
+        """That of a role of its own server."""
+        lines = (self.own().directory / "pgpass").read_text(encoding="utf-8").splitlines()
+        return next(one for one in lines if f":{user}:" in one).rpartition(":")[2]
+
+    def program(self, *words: str) -> list[str]:
+        """A command of ours, with this ground's configuration."""
+        at = words.index("--") if "--" in words else len(words)
+        return [sys.executable, "-m", "tabsync", *words[:at], "--config", str(self.config), *words[at:]]
+
+    def command(
+        self, *words: str, seconds: float = 600, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command as a person would, in a process of its own. environment: what it has besides."""
         return subprocess.run(
-            program, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL, check=False
+            self.program(*words),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            stdin=subprocess.DEVNULL,
+            cwd=self.config.parent,
+            env=os.environ | dict(environment or {}),
+            check=False,
         )
 
 
 @contextmanager
 def ground(
-    place: Path, manual: Callable[[str], str], say: Callable[[str], None], *, pooled: bool = False
+    place: Path, manual: Callable[[str], str], say: Callable[[str], None], *, pooled: bool = False, watched: bool = True
 ) -> Iterator[Ground]:
     """Bring up a ground that is deleted at the end of the block.
 
-    place: a directory; manual: changes the profile's; pooled: its configuration names a pooler's console.
+    place: a directory; manual: changes the profile's; pooled: its configuration names a pooler's console; watched: the
+    collector runs, and somebody is told; without it tabsync acts as the owner of the server.
     """
     home = place / secrets.token_hex(4)
     where = Place(home, reachable_place(home / "servers") / "gameday")
@@ -134,24 +122,36 @@ def ground(
     held = claim(where.server)
     assert held is not None  # noqa: S101 - its name is random
     try:
-        with receiver() as (told, port):
-            say("Starting a server of its own, with the profile's schema")
-            where.manual.write_text(manual(PROFILE_MANUAL.read_text(encoding="utf-8")), encoding="utf-8")
-            server = database.bring_up(where, ORDERS, lambda *_: None)
-            _operator(server)
-            pooler = free_port() if pooled else 0
-            config = _config(where, make_conninfo(server.tcp_conninfo(DATABASE), user=OPERATOR), port, pooler)
-            workspace = find(config)
-            say("Starting the collector and the notifier")
-            with collecting(config, workspace):
-                yield Ground(server, workspace, config, told, pooler)
-            workspace.close()
+        say("Starting a server of its own, with the profile's schema")
+        where.manual.write_text(manual(PROFILE_MANUAL.read_text(encoding="utf-8")), encoding="utf-8")
+        server = database.bring_up(where, ORDERS, lambda *_: None)
+        with _watched(where, server, say, pooled=pooled) if watched else _alone(where, server) as found:
+            yield found
+            found.workspace.close()
     finally:
         embedded.end_server(where.server)
         held.remove()
         with suppress(OSError):
             where.server.parent.rmdir()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def _watched(where: Place, server: embedded.Server, say: Callable[[str], None], *, pooled: bool) -> Iterator[Ground]:
+    with receiver() as (told, port):
+        _operator(server)
+        pooler = free_port() if pooled else 0
+        config = _config(where, make_conninfo(server.tcp_conninfo(DATABASE), user=OPERATOR), port, pooler)
+        workspace = find(config)
+        say("Starting the collector and the notifier")
+        with collecting(config, workspace):
+            yield Ground(server, workspace, config, told, pooler)
+
+
+@contextmanager
+def _alone(where: Place, server: embedded.Server) -> Iterator[Ground]:
+    config = _config(where, server.tcp_conninfo(DATABASE), 0, 0)
+    yield Ground(server, find(config), config, Told())
 
 
 @contextmanager
@@ -185,61 +185,6 @@ def proven(conninfo: str) -> str:
     return conninfo
 
 
-@contextmanager
-def receiver() -> Iterator[tuple[Told, int]]:
-    """A webhook on loopback, for as long as the block runs."""
-    told = Told()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            told.take(self.rfile.read(int(self.headers["content-length"])).decode(errors="replace"))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing is logged."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield told, server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-@contextmanager
-def collecting(config: Path, workspace: Workspace) -> Iterator[None]:
-    """The collector and the notifier, as a process of their own, from their first measurement on."""
-    program = [sys.executable, "-m", "tabsync", "collector", "run", "--tell", "--config", str(config)]
-    environment = os.environ | {PARENT: str(os.getpid())}  # it ends with us, however we end
-    process = subprocess.Popen(
-        program, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
-    )
-    try:
-        until = time.monotonic() + _PATIENCE
-        while not _has_measured(workspace):
-            if process.poll() is not None or time.monotonic() > until:
-                raise FailedPartway(
-                    "the collector did not begin to measure", f"tabsync collector run --config {config}"
-                )
-            time.sleep(0.1)
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _has_measured(workspace: Workspace) -> bool:
-    with suppress(TabsyncError):  # the file of the history is only just being made
-        return last_scrape(workspace) is not None
-    return False
-
-
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as free:
@@ -271,9 +216,9 @@ def _config(place: Place, conninfo: str, port: int, pooler: int) -> Path:
         f"database = {json.dumps(conninfo)}",
         f"home = {json.dumps(str(place.home))}",
         'manual = "manual.md"',
-        "[notify]",
-        f'{_CHANNEL} = "json://127.0.0.1:{port}/"',
     ]
+    if port:
+        lines += ["[notify]", f'{_CHANNEL} = "json://127.0.0.1:{port}/"']
     if pooler:
         lines += ["[pgbouncer]", f"url = {json.dumps(console_at(pooler))}"]
     place.config.write_text("\n".join(lines) + "\n", encoding="utf-8")

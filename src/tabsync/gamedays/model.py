@@ -31,7 +31,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class GameDay:
-    """Conditions that one runbook is for. manual: what its manual says otherwise, when nobody can wait."""
+    """Conditions that one runbook is for. metric: whose alert tells of it, "" where a command does and nobody watches.
+
+    changes: what its manual says otherwise, when nobody can wait.
+    """
 
     name: str
     title: str

@@ -65,8 +65,7 @@ def pooling(ground: Ground) -> Iterator[str]:
 
 def _configuration(ground: Ground, directory: Path) -> str:
     parts = conninfo_to_dict(ground.application())
-    lines = (ground.own().directory / "pgpass").read_text(encoding="utf-8").splitlines()
-    password = next(one for one in lines if f":{parts['user']}:" in one).rpartition(":")[2]
+    password = ground.password(str(parts["user"]))
     to = f"host=127.0.0.1 port={parts['port']} user={parts['user']} password={password}"
     settings = {
         "listen_addr": "127.0.0.1",

@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabsync.gamedays import connections
+from tabsync.gamedays import connections, failed_migration
 from tabsync.gamedays.faster import faster
 from tabsync.gamedays.ground import Ground, copy_ground, ground, proven
 from tabsync.gamedays.model import GameDay, Part, Played, Say
 from tabsync.kernel.clock import iso, now, parse_iso
-from tabsync.kernel.errors import BadUsage, Exit
+from tabsync.kernel.errors import BadUsage, Exit, Refused
 from tabsync.kernel.page import Cell, Page
 from tabsync.kernel.units import human_seconds
-from tabsync.ledger.evidence import NO_DATABASE, add_evidence, latest_evidence
+from tabsync.ledger.evidence import NO_DATABASE, add_evidence, evidence_since
 
 if TYPE_CHECKING:
     from tabsync.kernel.step import Facts
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 KIND = "gameday"
 _OWN = "it needs a server of its own"
 _TIMES = ("Told after", "Named after", "Recovered after")
-GAME_DAYS: tuple[GameDay, ...] = (connections.GAME_DAY,)
+GAME_DAYS: tuple[GameDay, ...] = (connections.GAME_DAY, failed_migration.GAME_DAY)
 
 
 def game_day_named(name: str) -> GameDay:
@@ -45,6 +45,8 @@ def play(workspace: Workspace, one: GameDay, say: Say, *, real_time: bool, place
     NotAllowed, before anything is changed, where it does not.
     """
     began = now()
+    if copy and not one.metric:
+        raise Refused(f"{one.name} needs a server of its own", f"tabsync gameday run {one.name}")
     if copy:
         proven(copy)
     found: list[tuple[str, str, Played]] = []
@@ -53,7 +55,7 @@ def play(workspace: Workspace, one: GameDay, say: Say, *, real_time: bool, place
         if missing := _OWN if copy and part.pooled else part.needs():
             found.append((part.name, part.title, Played(missing=missing)))
             continue
-        with _ground(place, partial(_manual, one, part, real_time), say, part, copy) as there:
+        with _ground(place, partial(_manual, one, part, real_time), say, one, part, copy) as there:
             found.append((part.name, part.title, part.play(there, real_time, say)))
     ok = all(played.ok for _, _, played in found)
     facts: Facts = {
@@ -69,14 +71,16 @@ def play(workspace: Workspace, one: GameDay, say: Say, *, real_time: bool, place
 
 
 def _ground(
-    place: Path, manual: Callable[[str], str], say: Say, part: Part, copy: str
+    place: Path, manual: Callable[[str], str], say: Say, one: GameDay, part: Part, copy: str
 ) -> AbstractContextManager[Ground]:
-    return copy_ground(place, manual, say, copy) if copy else ground(place, manual, say, pooled=part.pooled)
+    if copy:
+        return copy_ground(place, manual, say, copy)
+    return ground(place, manual, say, pooled=part.pooled, watched=bool(one.metric))
 
 
 def _manual(one: GameDay, part: Part, real_time: bool, text: str) -> str:
     """The manual of a condition."""
-    return part.manual(text if real_time else faster(text, one.metric, one.changes))
+    return part.manual(text if real_time or not one.metric else faster(text, one.metric, one.changes))
 
 
 def page_of(one: GameDay, facts: Facts, *, ok: bool) -> Page:
@@ -95,18 +99,26 @@ def page_of(one: GameDay, facts: Facts, *, ok: bool) -> Page:
             page.line((f"{part['title']}: not played: {part['missing']}", "warning"))
         for wrong in part["wrong"]:
             page.line((f"{part['title']}: {wrong}", "bad"))
-    times = "the times of the manual" if facts["real_time"] else "its times made shorter"
-    page.line(f"On {facts['on']}. Runbook: {one.runbook}; {times}.", style="quiet")
+    page.line(f"On {facts['on']}. Runbook: {one.runbook}{_how(one, facts)}.", style="quiet")
     page.exit_code = Exit.DONE if ok else Exit.PROBLEM_FOUND
     return page
+
+
+def _how(one: GameDay, facts: Facts) -> str:
+    """With which times, and which tool."""
+    if one.metric:
+        return "; the times of the manual" if facts["real_time"] else "; its times made shorter"
+    tools = list(dict.fromkeys(part["tool"] for part in facts["parts"] if "tool" in part))
+    return f"; migrated by {', '.join(tools)}" if tools else ""
 
 
 def look_list(workspace: Workspace) -> Page:
     """The game days, and what came of each the last time."""
     rows: list[tuple[Cell, ...]] = []
     told: list[Facts] = []
+    kept = evidence_since(workspace.ledger(), KIND)
     for one in GAME_DAYS:
-        last = latest_evidence(workspace.ledger(), KIND)
+        last = next((each for each in kept if each["facts"].get("game_day") == one.name), None)
         told.append({"name": one.name, "title": one.title, "runbook": one.runbook, "last": last})
         when: Cell = ("never", "warning") if last is None else f"{parse_iso(last['at']):%Y-%m-%d}"
         came: Cell = "" if last is None else ("passed", "good") if last["ok"] else ("failed", "bad")

@@ -102,12 +102,14 @@ PROCEDURES: tuple[Procedure, ...] = (
         summary="Bring a condition about on a server of its own, wait for the message, run the runbook, time it.",
         example="tabsync gameday run connections",
         details=(
-            "It starts a PostgreSQL of its own, as the demo does, with the profile's schema and a collector, and "
-            "deletes all of it at the end: no database of yours is touched.\n\nWith --database it takes place on that "
-            "server instead, and takes all of its connections. It must be the demo's, or carry a mark: a comment on "
-            "the database that names the server's system identifier. Each session proves that first; everything else "
-            "is refused, with the comment to write.\n\nExit code 0: told, recovered, nothing "
-            "ended that was not to be. 1: not so."
+            "It starts a PostgreSQL of its own, as the demo does, with the profile's schema, and "
+            "deletes all of it at the end: no database of yours is touched.\n\nconnections: all connections are "
+            "taken, and a collector tells somebody. failed-migration: a deployment under guard fails in the middle; "
+            "it goes through the runbook to a second one, and rows written meanwhile must survive.\n\nWith --database "
+            "connections takes place on that server instead, and takes all of its connections. It must be the demo's, "
+            "or carry a mark: a comment on the database that names the server's system identifier. Each session proves "
+            "that first; everything else is refused, with the comment to write.\n\nExit code 0: told, recovered, "
+            "nothing ended or lost that was not to be. 1: not so."
         ),
         request="tabsync.cli.gameday:Run",
         takes="json",
