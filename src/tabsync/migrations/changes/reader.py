@@ -12,6 +12,11 @@ _LONGEST = 63
 END = Token("end", "")
 
 
+def cut(name: str) -> str:
+    """A name as PostgreSQL keeps it."""
+    return name.encode()[:_LONGEST].decode(errors="ignore")
+
+
 class Reader:
     """A place in the tokens of a statement."""
 
@@ -56,7 +61,7 @@ class Reader:
         if one.kind not in ("word", "quoted"):
             return ""
         self.at += 1
-        return one.text.encode()[:_LONGEST].decode(errors="ignore")
+        return cut(one.text)
 
     def qualified(self) -> tuple[str, str]:
         """A name with or without its schema: (schema, name)."""
