@@ -35,8 +35,9 @@ _KINDS = ("table", "sequence", "function", "type", "schema", "column")
 class Named:
     """What the statements of some migrations speak of.
 
-    things: names of what they change, whatever it is; renamed: names of what gets another one, old and new; dropped: of
-    each that goes and takes others along, its name and its column's; words: every word of theirs; anything: one may do what it doesn't say.
+    things: names of what they change, whatever it is; renamed: names of what gets another one, old and new; dropped:
+    of each that goes and takes others along, its name and its column's; words: every word of theirs; anything: one may
+    do what it doesn't say.
     """
 
     things: frozenset[str]

@@ -67,7 +67,9 @@ def perform(context: Context, *, target: Facts, folder: str | None, bounds: Fact
         goes_on = _wait_for_rest(context.run_id, bounds["wait"], watch)
         seconds = time.monotonic() - begun
     if not watch.sessions:
-        watch.say("note: the sessions of the command could not be seen: a pooler, or another network, is between")
+        watch.say(
+            "note: the sessions of the command were not seen: too short, or a pooler or another network is between"
+        )
     code = command.process.returncode
     return {
         "exit": code if code >= 0 else 128 - code,  # as a shell says it of a signal

@@ -137,9 +137,14 @@ def _judge(
         }
         seen.left[name] = {what: count for what, count in counts.items() if count}
         lacking = [each for each in statements if each.found in (Found.ABSENT, Found.PARTLY)]
+        sure = [each for each in lacking if not each.before and any(effect.there for effect in each.change.effects)]
         if name in new and lacking:
-            first = f"line {lacking[0].statement.line}"
-            seen.wrong.append(f"{in_one_line(name)} is applied, and {len(lacking)} of its statements are not ({first})")
+            first = f"line {(sure or lacking)[0].statement.line}"
+            told = f"{in_one_line(name)} is applied, and {len(sure or lacking)} of its statements"
+            if sure:
+                seen.wrong.append(f"{told} are not ({first})")
+            else:
+                seen.unknown.append(f"{told} may have been done otherwise: something of that name is there ({first})")
 
 
 def _look_besides(seen: Verified, both: Sequence[tuple[Tool, History]], changed: list[Facts] | None) -> None:

@@ -1,4 +1,4 @@
-"""What an undo has left and no catalog shows: rows that a migration may have changed, what a DO block may have done."""
+"""What an undo has left, which may not show any more: changed rows, dropped things, what a DO block may have done."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def noted_left(ledger: Ledger, target: Facts, name: str, since: str) -> str:
     for one in evidence_since(ledger, _KIND, subject_of(target)):
         if one["facts"]["migration"] == name and not _before(one["at"], since):
             lines = ", ".join(map(str, one["facts"]["lines"]))
-            return f"the undo of run {one['run_id']} left what line {lines} may have changed" if lines else ""
+            return f"the undo of run {one['run_id']} left what line {lines} may have done" if lines else ""
     return ""
 
 

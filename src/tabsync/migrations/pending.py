@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tabsync.migrations.changes.change import Effect
+from tabsync.migrations.changes.change import Change, Effect, Thing
 from tabsync.migrations.changes.judging import Found
+from tabsync.migrations.changes.touching import touches
 from tabsync.migrations.find import TOOLS, Tool
 from tabsync.migrations.histories.history import History, Migration, State
 from tabsync.migrations.histories.script import Statement
@@ -33,7 +34,7 @@ def with_begun(
     if tool.script is None or not history.folder:
         return history, {}
     found: dict[str, list[Seen]] = {}
-    earlier: list[Effect] = []
+    earlier: list[Change] = []
     for one in history.of(State.PENDING, State.ROLLED_BACK)[:_MOST]:
         script = tool.script(Path(history.folder), one.name)
         if script is None or len(script) > _LONGEST:
@@ -41,19 +42,18 @@ def with_begun(
         seen = without_notes(what_is_there(connection, script, path))
         if is_begun(seen, earlier):
             found[one.name] = seen
-        earlier += [effect for each in seen for effect in each.change.effects]
+        earlier += [each.change for each in seen]
     return replace(history, migrations=tuple(_marked(one, found) for one in history.migrations)), found
 
 
-def is_begun(seen: Sequence[Seen], earlier: Sequence[Effect] = ()) -> bool:
+def is_begun(seen: Sequence[Seen], earlier: Sequence[Change] = ()) -> bool:
     """Whether a statement is there that would fail if it ran again. earlier: what comes before, and may undo it."""
     before = list(earlier)
     for one in seen:
-        mine = one.change.effects
-        is_there = one.present or one.found in (Found.THERE, Found.PARTLY)
-        if is_there and any(effect.strict and not _touched(effect, before) for effect in mine):
+        is_there = one.present or one.found is Found.THERE or (one.found is Found.PARTLY and not one.before)
+        if is_there and any(effect.strict and not _touched(effect, before) for effect in one.change.effects):
             return True
-        before += mine
+        before.append(one.change)
     return False
 
 
@@ -73,7 +73,16 @@ def _marked(one: Migration, found: dict[str, list[Seen]]) -> Migration:
     return replace(one, begun=True) if one.name in found else one
 
 
-def _touched(effect: Effect, before: Sequence[Effect]) -> bool:
-    """Whether something before it changes the same thing, or what it is a part of; by name: schemas may be left out."""
+def _touched(effect: Effect, before: Sequence[Change]) -> bool:
+    """Whether something before it may have changed the same thing, or taken it away with what it belongs to."""
     thing = effect.thing
-    return any(one.thing.name == thing.name and (one.thing.part == thing.part or not one.thing.part) for one in before)
+    table = Thing("relation", thing.schema, effect.table or thing.name)
+    for one in before:
+        for each in one.effects:
+            same = each.thing.name == thing.name and each.thing.part in (thing.part, "")
+            gone = not each.there and each.thing.kind == "relation" and each.thing.name == table.name
+            if same or gone:
+                return True
+        if touches(one, thing):
+            return True
+    return False

@@ -135,7 +135,7 @@ def test_rows_that_stay_changed_keep_it_from_being_resolved_though_no_catalog_sh
     assert "line 2 stays: it may have changed rows" in planned.notes
     done = undone(workspace, history.folder, only=True)
     assert (done["left"], done["may_have_changed"]) == ("", [2])
-    with pytest.raises(Refused, match="left what line 2 may have changed"):
+    with pytest.raises(Refused, match="left what line 2 may have done"):
         plan_resolve(workspace, Resolve("2_broken", history.folder, rolled_back=True))
     with psycopg.connect(history.conninfo, autocommit=True) as session:  # resolved by force, deployed, failed at once
         session.execute("update _prisma_migrations set started_at = clock_timestamp() where finished_at is null")

@@ -102,7 +102,7 @@ def test_rows_that_a_trigger_or_a_function_wrote_are_not_forgotten(
     with pytest.raises(Refused, match="which may have changed rows"):
         plan_undo(workspace, Undo("2_broken", history.folder))
     assert undone(workspace, history.folder, only=True)["may_have_changed"] == [1]
-    with pytest.raises(Refused, match="left what line 1 may have changed"):
+    with pytest.raises(Refused, match="left what line 1 may have done"):
         plan_resolve(workspace, Resolve("2_broken", history.folder, rolled_back=True))
 
 

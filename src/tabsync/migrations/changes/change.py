@@ -34,7 +34,7 @@ class Effect:
 
     strict: the statement fails where it is so already; sure: it is so whenever the statement was done, which IF NOT
     EXISTS and GRANT do not promise; table: whose index it is; before: the name that it had before a renaming; needed:
-    the statement changes nothing of it, and fails without it.
+    the statement changes nothing of it, and fails without it; replaced: the statement drops it, and makes it anew.
     """
 
     thing: Thing
@@ -45,6 +45,7 @@ class Effect:
     table: str = ""
     before: str = ""
     needed: bool = False
+    replaced: bool = False
 
 
 class Kind(StrEnum):

@@ -52,6 +52,8 @@ def _other(read: Reader) -> Change | None:
     if read.take("statistics"):
         return _named(read, "statistics") if not read.next_is("on") and read.peek().text != "(" else None
     if kind := _SIMPLE.get(read.any_of(*_SIMPLE)):
+        if kind == "role" and read.next_is("mapping"):
+            return None  # CREATE USER MAPPING
         exists = read.if_exists()
         name = "" if read.next_is("authorization") else read.name()
         if kind == "schema" and not _ends_after_schema(read):

@@ -191,8 +191,10 @@ class Judge:
         return Verdict(Found.UNKNOWN, _AGAIN if any(again) else change.why or _BEFORE, left=not initial)
 
     def _as_before(self, thing: Thing) -> bool:
-        """Whether a thing is as it was before the first statement that changes it."""
+        """Whether a thing is as it was before the first statement that changes it; unknown of one that is made anew."""
         _, effect = self.first[thing]
+        if effect.replaced or any(one and one.there is not effect.there for _, one in self.history[thing]):
+            return False
         return effect.strict and not self.since[thing] and self._matches(opposite(effect)) is True
 
     def _alone(self, number: int, states: list[bool | None]) -> Verdict:

@@ -51,7 +51,7 @@ def placed(changes: Sequence[Change], there: Mapping[Named, Sequence[str]], path
         if change.effects and all(one.thing.name in temporary for one in change.effects):
             found.append(NOTHING)
             continue
-        effects = tuple(_placed(change, there, now, made))
+        effects = last_of_each(tuple(_placed(change, there, now, made)))
         effects += tuple(carried(effects, latest))
         latest.update({one.thing: one for one in effects})
         for one in effects:
@@ -59,6 +59,23 @@ def placed(changes: Sequence[Change], there: Mapping[Named, Sequence[str]], path
                 made[named(one.thing)] = one.thing.schema
         found.append(replace(change, effects=effects))
     return found
+
+
+def last_of_each(effects: Sequence[Effect]) -> tuple[Effect, ...]:
+    """The effects of a statement; of several about the same thing the last one."""
+    every: dict[Thing, list[Effect]] = {}
+    for one in effects:
+        every.setdefault(one.thing, []).append(one)
+    if len(every) == len(effects):
+        return tuple(effects)
+    found = []
+    for one in effects:
+        same = every[one.thing]
+        if len(same) == 1 or any(each.before or each.needed for each in same):
+            found.append(one)
+        elif one is same[-1]:
+            found.append(replace(one, strict=False, replaced=any(each.there is not one.there for each in same)))
+    return tuple(found)
 
 
 def carried(effects: Sequence[Effect], latest: Mapping[Thing, Effect]) -> Iterator[Effect]:

@@ -123,6 +123,8 @@ def change(statement: Statement) -> Change:
         return _select(read)
     if first.text == "set" and read.has("constraints"):
         return DATA
+    if first.text == "explain" and read.has("analyze") and read.has("insert", "update", "delete", "merge", "execute"):
+        return DATA  # it is carried out
     if first.text in _NOTHING:
         return Change(Kind.NOTHING, path=_path(read))
     if first.text in _DATA:

@@ -57,7 +57,7 @@ def undo(context: Context, *, target: Facts, name: str, folder: str, acts: list[
                 done += len(each)
                 context.report(done, len(found), "statements")
             left = left_of(what_is_there(connection, one.script, path))
-            unseen = sorted({each.seen.statement.line for each in both.stays if each.rows})
+            unseen = sorted({each.seen.statement.line for each in both.stays})
         note_left(workspace.ledger(), target, name, unseen, context.run_id)
         return {
             "name": name,

@@ -33,6 +33,8 @@ class Elsewhere:
 
     def may_write(self, one: Statement) -> str:
         """Why a statement that was done may have changed rows elsewhere; "" where it has not."""
+        if _writes_in_query(one):
+            return "its query may have changed rows"
         called = sorted(_called(one) & self.writing) if _runs(one) else []
         if called:
             return f"it calls {called[0]}(), which may have changed rows"
@@ -46,6 +48,12 @@ def _called(one: Statement) -> set[str]:
     """The names with a parenthesis behind them."""
     pairs = zip(one.tokens, one.tokens[1:], strict=False)
     return {name.text for name, after in pairs if name.kind in _NAMES and after.text == "("}
+
+
+def _writes_in_query(one: Statement) -> bool:
+    """CREATE TABLE ... AS WITH u AS (UPDATE ...). https://www.postgresql.org/docs/current/queries-with.html"""
+    words = {token.text for token in one.tokens if token.kind == "word"}
+    return one.tokens[0].text == "create" and _runs(one) and bool(words & {"insert", "update", "delete", "merge"})
 
 
 def _runs(one: Statement) -> bool:

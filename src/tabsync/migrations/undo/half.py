@@ -102,6 +102,8 @@ class _Halving:
         self.identities = identities(connection, self._things())
         self.made: set[Table] = set()
         self.columns: set[tuple[Table, str]] = set()
+        every = (effect for one in seen for effect in one.change.effects if not effect.needed)
+        self.dropped = {effect.thing for effect in every if effect.replaced or not effect.there}
         self.elsewhere = Elsewhere(connection, [one.statement for one in seen], self.first)
 
     def is_new(self, one: Seen) -> bool:
@@ -117,7 +119,7 @@ class _Halving:
         for number, effect in self._effects():
             now = self._now(effect.thing, number)
             skipped = number == self.older or self._out_of_order(number)
-            if skipped or effect.before or not effect.there or not self._ours(effect, now):
+            if effect.thing in self.dropped or skipped or effect.before or not self._ours(effect, now):
                 continue
             if effect.thing.kind in _HELD:
                 if not self._may_be_older(effect, now):
@@ -204,6 +206,9 @@ class _Halving:
             self._act(one, effect, now)
 
     def _act(self, one: Seen, effect: Effect, now: Thing) -> None:
+        if effect.thing in self.dropped and not effect.before:
+            self.found.stays.append(Stays(one, _DROPPED))  # without the new one there would be none at all
+            return
         identity = self._ours(effect, now)
         if identity is None:
             rows = self.identities.get(now, [])

@@ -74,7 +74,7 @@ def show_undo(done: Done[Workspace, Undo]) -> Page:
     left = facts["left"]
     if facts["may_have_changed"]:
         lines = ", ".join(map(str, facts["may_have_changed"]))
-        left = "; ".join(filter(None, (left, f"what line {lines} may have changed, which the catalog does not show")))
+        left = "; ".join(filter(None, (left, f"what line {lines} may have done")))
     page.line(
         ("HALF OF IT STAYS" if left else "UNDONE", "strong warning" if left else "strong good"),
         f": {in_one_line(facts['name'])}",
