@@ -7,10 +7,12 @@ the catalog has all that these statements would have left, and nothing else is a
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from heapq import heappop, heappush
+from itertools import accumulate
 
 from tabsync.migrations.changes.change import Change, Effect, Kind, Thing
 from tabsync.migrations.changes.looks import Look, matches
@@ -58,9 +60,12 @@ class Judge:
         self.first: dict[Thing, tuple[int, Effect]] = {}
         self.since: dict[Thing, int] = {}  # the last statement before the first one, that may change it in passing
         self.history: dict[Thing, list[tuple[int, Effect | None]]] = {}
+        self.last: dict[Thing, tuple[int, int]] = {}  # the last statement that changes it, and that names it
         self.possible = self._possible()
         self.reach = self.possible[-1]
-        self.shown = self._shown()
+        shown = self._shown()
+        shows = (shown[done] for done in self.possible if done < len(shown))
+        self.latest = list(accumulate(shows, max))  # of the possible numbers up to each, the last that shows more
         self.broken = any(self._out_of_order(number) for number in range(self.reach + 1, len(changes) + 1))
 
     def verdicts(self) -> list[Verdict]:
@@ -103,35 +108,50 @@ class Judge:
 
     def _shown(self) -> list[int]:
         """By how many statements are done, the first one after them that shows that it was more."""
-        every = range(len(self.changes))
-        each = [[one.thing for one in change.effects] for change in self.changes]
         none = len(self.changes) + 1
-        return [
-            next((at + 1 for at in every[done:] if any(self._differs(thing, done) for thing in each[at])), none)
-            if done in self.possible
-            else 0
-            for done in every
-        ]
+        possible = set(self.possible)
+        spans = sorted(self._spans())
+        shown, waiting, at = [], list[tuple[int, int]](), 0
+        for done in range(len(self.changes)):
+            while at < len(spans) and spans[at][0] <= done:
+                heappush(waiting, spans[at][1:])
+                at += 1
+            while waiting and waiting[0][1] <= done:
+                heappop(waiting)
+            shown.append((waiting[0][0] if waiting else none) if done in possible else 0)
+        return shown
 
-    def _differs(self, thing: Thing, done: int) -> bool:
-        """Whether a thing is not as it would be if some number of statements were done."""
-        _, effect = self.first[thing]
-        history = self.history[thing]
-        at = bisect_right([number for number, _ in history], done)
-        if at:
-            state = history[at - 1][1]
-            return state is not None and self._matches(state) is False
-        known = (effect.strict or effect.needed) and done >= self.since[thing]
-        return known and self._matches(opposite(effect)) is False
+    def _spans(self) -> Iterator[tuple[int, int, int]]:
+        """Where a thing is not as it would be: from how many statements done, which one shows more, and to how many.
 
-    def _excluded(self, number: int, done: int) -> bool:
-        """Whether the catalog shows that more than some number of statements was done, by what one of them changes."""
-        if self.shown[done] <= number:
-            return True
+        A thing changes its state with its own statements only.
+        """
+        own: dict[Thing, list[int]] = {}
+        for number, change in enumerate(self.changes, start=1):
+            for thing in dict.fromkeys(one.thing for one in change.effects):
+                own.setdefault(thing, []).append(number)
+        for thing, history in self.history.items():
+            first = self.first[thing][1]
+            states: list[tuple[int, bool]] = []
+            if first.strict or first.needed:
+                states.append((self.since[thing], self._matches(opposite(first)) is False))
+            states += [(number, state is not None and self._matches(state) is False) for number, state in history]
+            ends = [number for number, _ in history] + [len(self.changes)]
+            for begin, differs in states:
+                end = ends[bisect_right(ends, begin)] if begin < len(self.changes) else begin
+                next_one = bisect_right(own[thing], begin)
+                if differs and begin < end and next_one < len(own[thing]):
+                    yield begin, own[thing][next_one], end
+
+    def _excludes_less(self, number: int) -> bool:
+        """Whether the catalog shows that no smaller number of statements was done, by what comes up to one of them."""
         mine = self.changes[number - 1].effects
-        return any(
+        if any(
             not one.strict and not one.needed and self._begins(number, one.thing) and self._matches(one) for one in mine
-        )
+        ):
+            return True
+        count = bisect_left(self.possible, number)
+        return not count or self.latest[count - 1] <= number
 
     def _out_of_order(self, number: int) -> bool:
         """Whether what a statement makes is there though one before it wasn't done: by hand, or since ever."""
@@ -149,8 +169,11 @@ class Judge:
 
     def _again(self, number: int, thing: Thing, *, named: bool = False) -> bool:
         """Whether a later statement may change a thing. named: only one that names it: nothing else puts it there."""
-        later = [state for at, state in self.history.get(thing, ()) if at > number and not (state and state.needed)]
-        return any(state is not None or not named for state in later)
+        if thing not in self.last:
+            later = [(at, state) for at, state in self.history.get(thing, ()) if not (state and state.needed)]
+            by_name = max((at for at, state in later if state is not None), default=0)
+            self.last[thing] = max((at for at, _ in later), default=0), by_name
+        return self.last[thing][named] > number
 
     def _verdict(self, number: int) -> Verdict:
         change = self.changes[number - 1]
@@ -178,8 +201,7 @@ class Judge:
         if not change.effects or change.kind is Kind.DATA:
             return Verdict(Found.UNKNOWN, change.why)
         again = [self._again(number, one.thing) for one in change.effects]
-        less = [done for done in self.possible if done < number]
-        if all(self._excluded(number, done) for done in less):
+        if self._excludes_less(number):
             if any(now is False and not late for now, late in zip(states, again, strict=True)):
                 return Verdict(Found.PARTLY, "something else of that name is there", before=True)
             if not change.whole:
