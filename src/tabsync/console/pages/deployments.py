@@ -12,7 +12,9 @@ from tabsync.console.base.state import Console, console_of
 from tabsync.deployments.guard import PIPELINE, plan_guard
 from tabsync.deployments.pipeline import forget, name_of, pipeline_of
 from tabsync.deployments.request import Guard
+from tabsync.deployments.secrets import Mask, harmless
 from tabsync.kernel.errors import BadUsage
+from tabsync.kernel.plain import is_text
 from tabsync.kernel.procedure import planned
 from tabsync.ledger.runs import mark_interrupted, one_run
 from tabsync.procedures import find, page_of
@@ -23,6 +25,8 @@ _CREATED = 201
 _TAKEN = ("wait", "lock_timeout", "block_budget", "prove_within")
 _LONGEST = 10_000  # characters of a command
 _LINES = 50
+_LINE = 2_000  # characters
+_MASK = Mask()
 
 
 @router.post("/deployments")
@@ -38,7 +42,9 @@ def begin(
         raise BadUsage(f"an option is not known: {', '.join(sorted(unknown))}" if command.strip() else "no command", "")
     procedure = find("migration guard")
     assert procedure is not None  # noqa: S101 - it is declared
-    request = Guard((command,), **given)
+    if not all(map(is_text, (command, *given.values()))):
+        raise BadUsage("the command is not text", "send it in UTF-8")
+    request = Guard((harmless(_MASK(command)),), **given)
     made = planned(procedure, request, plan_guard(console.workspace, request, {}, stream=PIPELINE))
     run_id = console.worker.start(console.worker.show(procedure, request, made, operator.name), operator.name)
     pipeline_of(run_id)
@@ -70,6 +76,12 @@ def look(run: str, _: TokenAdmin, console: Annotated[Console, Depends(console_of
     return JSONResponse({"version": 1, "kind": "deployment", **told})
 
 
+def _shown(lines: list[str] | None) -> list[str]:
+    """Lines of somebody else's program, as they may be recorded: it has masked them, or should have."""
+    plain = (line[:_LINE].encode(errors="replace").decode() for line in (lines or [])[-_LINES:])
+    return [harmless(_MASK(line)) for line in plain]
+
+
 def _of_state(run: str, state: str) -> dict[str, str] | None:
     """Why a run without a step that failed did not end well."""
     return None if state == "done" else {"fact": f"the run {run} is {state}", "hint": f"tabsync run show {run}"}
@@ -93,8 +105,8 @@ def end(
     pipeline_of(run).result = {
         "exit": exit,
         "seconds": seconds,
-        "lock_timeout": lock_timeout or [],
-        "not_passed": not_passed or [],
-        "output": [line[:2_000] for line in (output or [])[-_LINES:]],
+        "lock_timeout": _shown(lock_timeout),
+        "not_passed": _shown(not_passed),
+        "output": _shown(output),
     }
     return JSONResponse({"version": 1, "kind": "deployment", "run": run, "state": "verifying"})
