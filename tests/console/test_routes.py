@@ -140,6 +140,8 @@ def test_the_router_holds_what_we_think(door: Door) -> None:
         ("POST", f"/alerts/{filled_in}/ack"),
         ("POST", f"/alerts/{filled_in}/silence"),
         ("GET", f"/procedures/{filled_in}"),
+        ("POST", "/incidents"),
+        *(("POST", f"/incidents/{filled_in}/{word}") for word in ("note", filled_in, f"check/{filled_in}")),
         ("POST", "/plans"),
         ("GET", f"/plans/{filled_in}"),
         ("POST", f"/plans/{filled_in}/run"),
