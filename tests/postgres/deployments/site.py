@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -13,6 +12,10 @@ from typing import Any
 from tabsync import profiles
 from tabsync.manual.load import load
 from tabsync.workspace import Workspace
+from tests import forked
+from tests.postgres.cli.program import TABSYNC, environment
+
+Running = subprocess.Popen[str] | forked.Started
 
 TOOL = """
 import os, sys, time
@@ -71,13 +74,17 @@ class Site:
         tool.write_text(TOOL)
         return [sys.executable, str(tool), str(self.folder)]
 
-    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, **more: str) -> Running:
         """Start tabsync."""
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory), "DATABASE_URL": self.url}
+        return forked.start([TABSYNC, *words], self.directory, self._environment(more))
+
+    def start_program(self, *words: str) -> subprocess.Popen[str]:
+        """Start tabsync from the beginning, as a person would: where signals are what a test is about."""
         return subprocess.Popen(
-            [sys.executable, "-m", "tabsync", *words],
+            [TABSYNC, *words],
             cwd=self.directory,
-            env=environment | self.environment | more,
+            env=self._environment({}),
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -85,9 +92,11 @@ class Site:
 
     def tabsync(self, *words: str, **more: str) -> tuple[int, str, str]:
         """Run tabsync; gives its exit code, and what it printed."""
-        process = self.start(*words, **more)
-        out, err = process.communicate(timeout=120)
-        return process.returncode, out, err
+        done = forked.run([TABSYNC, *words], self.directory, self._environment(more), timeout=120)
+        return done.returncode, done.stdout, done.stderr
+
+    def _environment(self, more: dict[str, str]) -> dict[str, str]:
+        return environment(self.directory, DATABASE_URL=self.url) | self.environment | more
 
     def guard(self, *options: str, command: list[str] | None = None, **more: str) -> tuple[int, str, str]:
         """Run the tool under guard."""
