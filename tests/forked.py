@@ -217,6 +217,7 @@ def _serve(name: str) -> None:
 
     for module in _IMPORTS:
         importlib.import_module(module)
+    _read_manuals()
     with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as events:
         listening.bind("\0" + name)
         listening.listen(16)
@@ -232,6 +233,20 @@ def _serve(name: str) -> None:
                     _begin(listening, events)
                 else:
                     _tell_end(key, events)
+
+
+def _read_manuals() -> None:
+    """Have looked at their text once, as a program that runs on has: each command would parse the same SQL."""
+    from tabsync.manual.load import load
+    from tabsync.postgres import readonly_text
+    from tabsync.profiles import plain
+    from tabsync.workspace import PROFILE_MANUAL
+
+    for path in (PROFILE_MANUAL, Path(plain.__path__[0]) / "manual.md"):
+        for metric in load(path).metrics:
+            readonly_text.check_readonly(metric.sql)
+            readonly_text.tables_of(metric.sql)
+            readonly_text.names_of(metric.sql)
 
 
 def _begin(listening: socket.socket, events: selectors.BaseSelector) -> None:
