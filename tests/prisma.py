@@ -73,7 +73,6 @@ class Prisma:
         (directory / "prisma.config.ts").write_text(_CONFIG % f"{{ {fields}, allowExitOnIdle: true }}")
         (directory / "schema.prisma").write_text(_GENERATOR + models)
         (directory / "open.ts").write_text(_OPEN % f"{{ {fields} }}")
-        self._node(str(MODULES / "prisma" / "build" / "index.js"), "generate")
 
     def command(self, *arguments: str) -> list[str]:
         """The command `prisma migrate ...`, for its directory and environment()."""
@@ -99,6 +98,8 @@ class Prisma:
 
     def run(self, script: str) -> str:
         """Run a module that may import `prisma` from "./open.ts"; gives what it printed."""
+        if not (self.directory / "client").exists():
+            self._node(str(MODULES / "prisma" / "build" / "index.js"), "generate")
         (self.directory / "script.ts").write_text(script)
         return self._node("script.ts")
 
