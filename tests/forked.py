@@ -147,11 +147,11 @@ class Started:
             _drain(found, until)
             self._wait(max(0.01, until - time.monotonic()))
         except (TimeoutError, OSError):
-            self.kill()
+            os.kill(self.pid, signal.SIGKILL)
             raise subprocess.TimeoutExpired(self.argv, timeout or 600, found[out], found[err]) from None
         finally:
-            self.stdout.close()
-            self.stderr.close()
+            for one in (self.stdout, self.stderr, self._answers, self._asked):
+                one.close()
         printed = (found[one].decode().replace("\r\n", "\n") for one in (out, err))
         return next(printed), next(printed)
 
@@ -172,8 +172,6 @@ class Started:
         if self.returncode is None:
             self._asked.settimeout(seconds)
             self.returncode = int(self._answers.readline())
-            self._answers.close()
-            self._asked.close()
 
 
 def _drain(found: dict[int, bytes], until: float) -> None:
