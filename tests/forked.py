@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -50,6 +51,11 @@ _IMPORTS = (
     "tabsync.backups.retention.policy",
     "tabsync.copies.dumps.pg_dump",
     "tabsync.copies.restores.pg_restore",
+    "tabsync.deployments.guard",
+    "tabsync.deployments.rehearse",
+    "tabsync.deployments.shown",
+    "tabsync.migrations.show_status",
+    "tabsync.migrations.undo.undo",
     "tabsync.monitoring.history.history",
     "tabsync.postgres.embedded",
     "alembic.command",
@@ -74,11 +80,28 @@ def run(
     argv: the program, then its arguments; timeout: seconds.
     """
     words = [str(one) for one in argv]
-    if VARIABLE not in env and (WHOLE or not _as_usual(words[0], env)):
+    if _as_a_program(words[0], env):
         return subprocess.run(
             words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout
         )
-    return _run(words, cwd, env, timeout)
+    started = Started(words, cwd, env)
+    out, err = started.communicate(timeout)
+    assert started.returncode is not None
+    return subprocess.CompletedProcess(words, started.returncode, out, err)
+
+
+def start(argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[str] | Started:
+    """Start it, and do not wait. Its pipes are read, and it is waited for, by communicate()."""
+    words = [str(one) for one in argv]
+    if not _as_a_program(words[0], env):
+        return Started(words, cwd, env)
+    return subprocess.Popen(
+        words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _as_a_program(program: str, env: Mapping[str, str]) -> bool:
+    return VARIABLE not in env and (WHOLE or not _as_usual(program, env))
 
 
 def _as_usual(program: str, env: Mapping[str, str]) -> bool:
@@ -88,34 +111,67 @@ def _as_usual(program: str, env: Mapping[str, str]) -> bool:
     return usual and clock and not python and env.get("LC_ALL") == _LANGUAGE and "LANGUAGE" not in env
 
 
-def _run(argv: list[str], cwd: Path, env: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
-    until = time.monotonic() + timeout
-    read_out, write_out = os.pipe()
-    read_err, write_err = os.pipe()
-    found = {read_out: b"", read_err: b""}
-    with socket.socket(socket.AF_UNIX) as asked:
+class Started:
+    """A command that runs; what a test needs of subprocess.Popen with text."""
+
+    def __init__(self, argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> None:
+        self.argv = [str(one) for one in argv]
+        self.returncode: int | None = None
+        read_out, write_out = os.pipe()
+        read_err, write_err = os.pipe()
+        self._asked = socket.socket(socket.AF_UNIX)
         try:
-            asked.connect(_server())
-            request = json.dumps({"argv": argv, "cwd": str(cwd), "env": dict(env)}).encode()
-            socket.send_fds(asked, [len(request).to_bytes(4, "big")], [write_out, write_err])
-            asked.sendall(request)
+            self._asked.connect(_server())
+            request = json.dumps({"argv": self.argv, "cwd": str(cwd), "env": dict(env)}).encode()
+            socket.send_fds(self._asked, [len(request).to_bytes(4, "big")], [write_out, write_err])
+            self._asked.sendall(request)
         finally:
             os.close(write_out)
             os.close(write_err)
-        answers = asked.makefile("r")
-        pid = int(answers.readline())
+        self._answers = self._asked.makefile("r")
+        self.pid = int(self._answers.readline())
+        self.stdout, self.stderr = os.fdopen(read_out), os.fdopen(read_err)
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+        if self.returncode is None and select.select([self._asked], [], [], 0)[0]:
+            self._wait(None)
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for its end; gives what it printed that was not read yet. Raises subprocess.TimeoutExpired."""
+        until = time.monotonic() + (timeout or 600)
+        found = {one.fileno(): b"" for one in (self.stdout, self.stderr)}
+        out, err = found
         try:
             _drain(found, until)
-            asked.settimeout(max(0.01, until - time.monotonic()))
-            code = int(answers.readline())
+            self._wait(max(0.01, until - time.monotonic()))
         except (TimeoutError, OSError):
-            os.kill(pid, signal.SIGKILL)
-            raise subprocess.TimeoutExpired(argv, timeout, found[read_out], found[read_err]) from None
+            os.kill(self.pid, signal.SIGKILL)
+            raise subprocess.TimeoutExpired(self.argv, timeout or 600, found[out], found[err]) from None
         finally:
-            os.close(read_out)
-            os.close(read_err)
-    out, err = (found[one].decode() for one in (read_out, read_err))
-    return subprocess.CompletedProcess(argv, code, out.replace("\r\n", "\n"), err.replace("\r\n", "\n"))
+            for one in (self.stdout, self.stderr, self._answers, self._asked):
+                one.close()
+        printed = (found[one].decode().replace("\r\n", "\n") for one in (out, err))
+        return next(printed), next(printed)
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def _wait(self, seconds: float | None) -> None:
+        if self.returncode is None:
+            self._asked.settimeout(seconds)
+            self.returncode = int(self._answers.readline())
 
 
 def _drain(found: dict[int, bytes], until: float) -> None:
@@ -159,6 +215,7 @@ def _serve(name: str) -> None:
 
     for module in _IMPORTS:
         importlib.import_module(module)
+    _read_manuals()
     with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as events:
         listening.bind("\0" + name)
         listening.listen(16)
@@ -174,6 +231,20 @@ def _serve(name: str) -> None:
                     _begin(listening, events)
                 else:
                     _tell_end(key, events)
+
+
+def _read_manuals() -> None:
+    """Have looked at their text once, as a program that runs on has: each command would parse the same SQL."""
+    from tabsync.manual.load import load
+    from tabsync.postgres import readonly_text
+    from tabsync.profiles import plain
+    from tabsync.workspace import PROFILE_MANUAL
+
+    for path in (PROFILE_MANUAL, Path(plain.__path__[0]) / "manual.md"):
+        for metric in load(path).metrics:
+            readonly_text.check_readonly(metric.sql)
+            readonly_text.tables_of(metric.sql)
+            readonly_text.names_of(metric.sql)
 
 
 def _begin(listening: socket.socket, events: selectors.BaseSelector) -> None:

@@ -29,8 +29,9 @@ def wrong_tables(connection: Connection, setup: Setup) -> Iterator[Wrong]:
     """All of it."""
     found = {(one["schema"], one["table"], one["name"]): one for one in rows(connection, "triggers", of=_SQL)}
     yield from _columns(connection, setup, found)
+    parts = {one.relation: parts_of(connection, one.relation) for one in setup.tables}
     for one in setup.tables:
-        for part in parts_of(connection, one.relation):
+        for part in parts[one.relation]:
             told = _told(one, part)
             for event in EVENTS:
                 there = found.pop((part.schema, part.name, trigger_name(event)), None)
@@ -38,10 +39,10 @@ def wrong_tables(connection: Connection, setup: Setup) -> Iterator[Wrong]:
                 if why := _wrong(there, function, told):
                     yield f"the trigger {trigger_name(event)} on {part} {why}", f"triggers {one.relation}", ""
     users = {relation_named(setup.users.table)} if setup.users else set()
-    for one in setup.tables:
-        parts = [] if one.relation in users else parts_of(connection, one.relation)
-        for each in trigger_grants(connection, parts):
-            yield f"{who(each)} may create triggers on {table(each)}", f"triggers {one.relation}", ""
+    whole = {part: relation for relation, each in parts.items() if relation not in users for part in each}
+    for may in trigger_grants(connection, whole):
+        relation = whole[Relation(may["schema"], may["name"])]
+        yield f"{who(may)} may create triggers on {table(may)}", f"triggers {relation}", ""
     for part in [setup.log, *(Relation(one["schema"], one["name"]) for one in bounds(connection, setup.log))]:
         for name, function in ((KEEP, "keep"), (f"{KEPT}_update", "kept"), (f"{KEPT}_delete", "kept")):
             there = found.pop((part.schema, part.name, name), None)

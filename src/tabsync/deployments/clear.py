@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from tabsync.deployments.begin import LIMITS
 from tabsync.deployments.obstacles import lagging, wait_for
 from tabsync.kernel.step import Facts
-from tabsync.manual.load import load
 from tabsync.monitoring.judge import Level
-from tabsync.monitoring.measure import measure
 from tabsync.postgres.catalog import prove_target
 
 if TYPE_CHECKING:
@@ -39,6 +37,9 @@ def check_clear(context: Context, *, target: Facts, wait: float) -> Facts:
 
 def levels(connection: Connection, workspace: Workspace) -> dict[str, str]:
     """How each metric of the manual stands, by its name; what isn't visible is unknown."""
+    from tabsync.manual.load import load  # it and the parser of SQL take half a second, and many are refused before
+    from tabsync.monitoring.measure import measure
+
     found = measure(connection, load(workspace.manual_path))
     return {one.metric: one.level.value for one in found}
 

@@ -83,6 +83,18 @@ def test_what_only_looks_imports_only_that(words: list[str], shop: Path) -> None
     assert done.stderr.strip().splitlines()[-1] == "[]", done.stderr
 
 
+def test_what_plans_imports_no_parser_of_sql() -> None:
+    """It takes a third of a second, and most of what is refused is refused before the manual's SQL is looked at."""
+    plan = ("deployments.guard", "deployments.rehearse", "migrations.show_status", "backups.restore.diff.plan")
+    code = (
+        f"import importlib, sys\nfor one in {plan}:\n    importlib.import_module('tabsync.' + one)\n"
+        "heavy = {'sqlglot', 'sqlalchemy', 'alembic', 'fastapi', 'obstore', 'jinja2', 'rich'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
 USELESS = "host=127.0.0.1 port=1 dbname=x user=x"
 
 

@@ -2,41 +2,79 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tabsync import profiles
 from tabsync.manual.load import load
+from tabsync.postgres.installation import installations
 from tabsync.workspace import Workspace
+from tests import forked
+from tests.postgres.cli.program import TABSYNC, environment
+
+Running = subprocess.Popen[str] | forked.Started
 
 TOOL = """
-import os, sys, time
-import psycopg
+import ctypes, os, select, sys
 
-session = psycopg.connect(os.environ.get("SITE_URL") or os.environ["DATABASE_URL"], autocommit=True)
-session.execute("create table if not exists schema_migrations (version bigint primary key, dirty boolean not null)")
-print("lock_timeout is", session.execute("show lock_timeout").fetchone()[0], flush=True)
-done = {row[0] for row in session.execute("select version from schema_migrations")}
+pq = ctypes.CDLL(LIBPQ)  # to import psycopg takes longer than all that is done here
+for name in ("PQconnectdb", "PQgetResult", "PQgetCancel"):
+    getattr(pq, name).restype = ctypes.c_void_p
+for name in ("PQerrorMessage", "PQresultErrorMessage", "PQgetvalue"):
+    getattr(pq, name).restype = ctypes.c_char_p
+session = ctypes.c_void_p(pq.PQconnectdb((os.environ.get("SITE_URL") or os.environ["DATABASE_URL"]).encode()))
+if pq.PQstatus(session) != 0:
+    sys.exit(pq.PQerrorMessage(session).decode())
+
+def execute(statement):
+    if not pq.PQsendQuery(session, statement.encode()):
+        sys.exit(pq.PQerrorMessage(session).decode())
+    try:
+        while pq.PQisBusy(session):
+            select.select([pq.PQsocket(session)], [], [])
+            if not pq.PQconsumeInput(session):
+                sys.exit(pq.PQerrorMessage(session).decode())
+    except KeyboardInterrupt:
+        pq.PQcancel(ctypes.c_void_p(pq.PQgetCancel(session)), ctypes.create_string_buffer(256), 256)
+        raise
+    rows = []
+    while found := pq.PQgetResult(session):
+        found = ctypes.c_void_p(found)
+        if told := pq.PQresultErrorMessage(found):
+            sys.exit(told.decode())
+        rows += [pq.PQgetvalue(found, row, 0).decode() for row in range(pq.PQntuples(found))]
+    return rows
+
+execute("set client_min_messages = warning")
+execute("create table if not exists schema_migrations (version bigint primary key, dirty boolean not null)")
+print("lock_timeout is", execute("show lock_timeout")[0], flush=True)
+done = {int(row) for row in execute("select version from schema_migrations")}
 for name in sorted(os.listdir(sys.argv[1])):
     version = int(name.split("_")[0])
     if version in done or not name.endswith(".up.sql"):
         continue
-    session.execute("delete from schema_migrations")
-    session.execute("insert into schema_migrations values (%s, true)", [version])
+    execute("delete from schema_migrations")
+    execute(f"insert into schema_migrations values ({version}, true)")
     for statement in open(os.path.join(sys.argv[1], name)).read().split(";"):
         if statement.strip():
-            session.execute(statement.strip())
-    session.execute("update schema_migrations set dirty = false")
+            execute(statement.strip())
+    execute("update schema_migrations set dirty = false")
     print("applied", name, flush=True)
 """
 """As golang-migrate: one row, which says that it is dirty until the file has ended."""
 
 _PLAIN = Path(profiles.__file__).parent / "plain" / "manual.md"
+
+
+@cache
+def _libpq() -> str:
+    one = next(one for one in installations() if one.has_server and one.major == 17)
+    return str(one.bindir.parent / "lib" / "libpq.so.5")
 
 
 def manual(*, gate: bool) -> str:
@@ -68,16 +106,20 @@ class Site:
     def command(self) -> list[str]:
         """The tool."""
         tool = self.directory / "tool.py"
-        tool.write_text(TOOL)
+        tool.write_text(TOOL.replace("LIBPQ", repr(_libpq())))
         return [sys.executable, str(tool), str(self.folder)]
 
-    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, **more: str) -> Running:
         """Start tabsync."""
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory), "DATABASE_URL": self.url}
+        return forked.start([TABSYNC, *words], self.directory, self._environment(more))
+
+    def start_program(self, *words: str) -> subprocess.Popen[str]:
+        """Start tabsync from the beginning, as a person would: where signals are what a test is about."""
         return subprocess.Popen(
-            [sys.executable, "-m", "tabsync", *words],
+            [TABSYNC, *words],
             cwd=self.directory,
-            env=environment | self.environment | more,
+            env=self._environment({}),
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -85,9 +127,11 @@ class Site:
 
     def tabsync(self, *words: str, **more: str) -> tuple[int, str, str]:
         """Run tabsync; gives its exit code, and what it printed."""
-        process = self.start(*words, **more)
-        out, err = process.communicate(timeout=120)
-        return process.returncode, out, err
+        done = forked.run([TABSYNC, *words], self.directory, self._environment(more), timeout=120)
+        return done.returncode, done.stdout, done.stderr
+
+    def _environment(self, more: dict[str, str]) -> dict[str, str]:
+        return environment(self.directory, DATABASE_URL=self.url) | self.environment | more
 
     def guard(self, *options: str, command: list[str] | None = None, **more: str) -> tuple[int, str, str]:
         """Run the tool under guard."""

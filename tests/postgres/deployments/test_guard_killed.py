@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,22 +18,21 @@ from tabsync.migrations.tools.prisma import LOCK
 from tabsync.postgres.connect import connect
 from tabsync.postgres.settings import Limits
 from tabsync.workspace import Workspace
-from tests.postgres.deployments.site import Site, evidence
+from tests.postgres.deployments.site import Running, Site, evidence
 from tests.servers import running_server
 from tests.whole import WHOLE
 
-Started = Callable[..., subprocess.Popen[str]]
 
-
-def begun(shop: Site, *options: str) -> subprocess.Popen[str]:
+def begun(shop: Site, *options: str, start: Callable[..., Running] | None = None) -> Running:
     """A guard whose command is within its migration by now, where it sleeps."""
-    running = shop.start("migration", "guard", "--folder", str(shop.folder), *options, "--", *shop.command())
+    words = ("migration", "guard", "--folder", str(shop.folder), *options, "--", *shop.command())
+    running = (start or shop.start)(*words)
     with psycopg.connect(shop.conninfo, autocommit=True) as session:
         until_sleeping(session, running)
     return running
 
 
-def until_sleeping(session: psycopg.Connection[tuple[object, ...]], running: subprocess.Popen[str]) -> None:
+def until_sleeping(session: psycopg.Connection[tuple[object, ...]], running: Running) -> None:
     sleeps = (
         "select exists (select from pg_stat_activity"
         " where (query like 'select pg_sleep%' or wait_event = 'advisory') and state = 'active'"
@@ -59,7 +57,7 @@ def processes(shop: Site) -> list[psutil.Process]:
 
 def test_a_guard_that_is_killed_leaves_its_command_running_and_no_other_begins_beside_it(shop: Site) -> None:
     shop.migration("1_plates", "create table plates (id int primary key); select pg_sleep(15); select 1")
-    running = begun(shop)
+    running = begun(shop, start=shop.start_program)
     running.kill()
     running.communicate()
     code, out, err = shop.guard("--wait", "0")
@@ -94,7 +92,7 @@ def test_a_command_that_is_killed(shop: Site, ledger: Workspace) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM] if WHOLE else [signal.SIGINT])
 def test_ctrl_c_is_passed_on_and_what_is_left_is_looked_at(shop: Site, number: signal.Signals) -> None:
     shop.migration("1_plates", "create table plates (id int primary key); select pg_sleep(60)")
-    running = begun(shop)
+    running = begun(shop, start=shop.start_program)
     running.send_signal(number)
     out, err = running.communicate(timeout=60)
     assert running.returncode in (1, 130, 143), out + err

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from tabsync.migrations.resolve import Resolve, plan_resolve
 from tabsync.migrations.status import Status, look_status
 from tabsync.migrations.there import search_path
 from tabsync.workspace import Workspace
+from tests.postgres.cli.program import tabsync
 from tests.postgres.migrations.test_histories import PRISMA, TABLES, made
 from tests.postgres.migrations.test_python import shown
 
@@ -40,10 +39,9 @@ def test_names_and_logs_on_a_terminal(form: tuple[str, ...], databases: Callable
         for text in _OBEYED:
             session.execute(_INSERT, [text, f"{text} postgresql://app:hunter2@db/shop"])
     (directory / "tabsync.toml").write_text(f"database = {json.dumps(conninfo)}\n")
-    argv = [sys.executable, "-m", "tabsync", "migration", "status", "--folder", ".", *form]
-    done = subprocess.run(argv, cwd=directory, capture_output=True, text=True, encoding="utf-8")
-    assert done.returncode == 1, done.stderr
-    printed = done.stdout + done.stderr
+    done = tabsync(directory, "migration", "status", "--folder", ".", *form)
+    assert done.code == 1, done.err
+    printed = done.out + done.err
     assert "click" in printed
     assert not [one for one in "\x1b\x07\x08\r\x9b\u202e\u2066" if one in printed], printed
     assert "hunter2" not in printed

@@ -53,11 +53,13 @@ select exists (select from used where oid = 'json'::regtype) as has_json
 -- name: parts
 -- A table, and of a partitioned one its partitions: statements may name them directly.
 select n.nspname::text as schema, c.relname::text as name
-  from pg_class c
+  from pg_class whole
+  join pg_namespace named on named.oid = whole.relnamespace
+ cross join lateral (select whole.oid union select relid from pg_partition_tree(whole.oid::regclass)) tree(oid)
+  join pg_class c on c.oid = tree.oid and c.relkind in ('r', 'p')
   join pg_namespace n on n.oid = c.relnamespace
- where c.oid = %(oid)s::oid
-    or c.oid in (select relid from pg_partition_tree(%(oid)s::oid::regclass)) and c.relkind in ('r', 'p')
- order by c.oid = %(oid)s::oid desc, 1, 2
+ where named.nspname = %(schema)s::name and whole.relname = %(name)s::name and whole.relkind in ('r', 'p')
+ order by c.oid = whole.oid desc, 1, 2
 
 -- name: columns
 -- The columns of the log, with their types.

@@ -154,10 +154,8 @@ def table_facts(connection: Connection, relation: Relation) -> Facts | None:
 
 def parts_of(connection: Connection, relation: Relation) -> list[Relation]:
     """A table, and the partitions of a partitioned one."""
-    facts = table_facts(connection, relation)
-    if facts is None:
-        return []
-    return [Relation(one["schema"], one["name"]) for one in rows(connection, "parts", oid=facts["oid"])]
+    found = rows(connection, "parts", schema=relation.schema, name=relation.name)
+    return [Relation(one["schema"], one["name"]) for one in found]
 
 
 def beside(connection: Connection, tables: Sequence[Audited]) -> list[Relation]:

@@ -30,7 +30,7 @@ def guarded(connection: Connection, setup: Setup) -> list[Relation]:
 
 def trigger_grants(connection: Connection, tables: Iterable[Relation]) -> list[Facts]:
     """Who but the owner may create triggers: schema, name, role, grantable."""
-    return rows(connection, "grants", of=_SQL, oids=_oids(connection, tables))
+    return rows(connection, "grants", of=_SQL, **_named(tables))
 
 
 def told(connection: Connection, setup: Setup) -> Iterator[str]:
@@ -48,7 +48,7 @@ def strange(connection: Connection, setup: Setup) -> Iterator[str]:
     if setup.users is None:
         return
     parts = parts_of(connection, relation_named(setup.users.table))
-    for one in rows(connection, "strangers", of=_SQL, oids=_oids(connection, parts)):
+    for one in rows(connection, "strangers", of=_SQL, **_named(parts)):
         yield (
             f"the trigger {quoted(one['trigger'])} on {table(one)} calls a function of {quoted(one['owner'])}: it runs"
             " as whoever changes a user, and could change roles"
@@ -98,5 +98,6 @@ def _kept(connection: Connection) -> list[Facts]:
     return value
 
 
-def _oids(connection: Connection, tables: Iterable[Relation]) -> list[int]:
-    return [facts["oid"] for one in tables if (facts := table_facts(connection, one))]
+def _named(tables: Iterable[Relation]) -> Facts:
+    relations = list(tables)
+    return {"schemas": [one.schema for one in relations], "names": [one.name for one in relations]}

@@ -6,7 +6,8 @@ select n.nspname::text as schema, c.relname::text as name, coalesce(r.rolname::t
   join pg_namespace n on n.oid = c.relnamespace
  cross join aclexplode(c.relacl) x
   left join pg_roles r on r.oid = x.grantee
- where c.oid = any (%(oids)s::oid[]) and x.privilege_type = 'TRIGGER' and x.grantee <> c.relowner
+ where (n.nspname, c.relname) in (select a.schema, a.name from unnest(%(schemas)s::name[], %(names)s::name[]) a(schema, name))
+   and c.relkind in ('r', 'p') and x.privilege_type = 'TRIGGER' and x.grantee <> c.relowner
  group by 1, 2, 3
  order by 1, 2, 3
 
@@ -19,7 +20,8 @@ select n.nspname::text as schema, c.relname::text as name, t.tgname::text as tri
   join pg_proc p on p.oid = t.tgfoid
   join pg_namespace f on f.oid = p.pronamespace
   join pg_roles r on r.oid = p.proowner
- where c.oid = any (%(oids)s::oid[]) and not t.tgisinternal and f.nspname <> 'tabsync_audit'
+ where (n.nspname, c.relname) in (select a.schema, a.name from unnest(%(schemas)s::name[], %(names)s::name[]) a(schema, name))
+   and c.relkind in ('r', 'p') and not t.tgisinternal and f.nspname <> 'tabsync_audit'
    and p.proowner <> c.relowner and not r.rolsuper
  order by 1, 2, 3
 

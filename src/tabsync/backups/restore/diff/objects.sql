@@ -279,11 +279,12 @@ select i.type, i.identity, '', ''
    and coalesce(i.schema, '') !~ '^pg_' and coalesce(i.schema, '') <> 'information_schema'
 
 -- name: comments
--- Of all objects.
+-- Of all objects. Those of PostgreSQL's own are left out by their numbers: to name all 5,000 takes a tenth of a second.
 select 'comment', format('%%s %%s', i.type, i.identity), '', c.description
   from pg_description c
  cross join pg_identify_object(c.classoid, c.objoid, c.objsubid) i
- where (c.objoid >= 16384 or i.type = 'schema' and i.name = 'public') and c.description <> 'standard public schema'
+ where (c.objoid >= 16384 or c.classoid = 'pg_namespace'::regclass and c.objoid = to_regnamespace('public'))
+   and c.description <> 'standard public schema'
    and not exists (select from pg_depend d where d.classid = c.classoid and d.objid = c.objoid and d.deptype = 'e')
    and coalesce(i.schema, '') !~ '^pg_' and coalesce(i.schema, '') <> 'information_schema'
    and c.classoid <> 'pg_extension'::regclass
