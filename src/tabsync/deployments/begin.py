@@ -37,8 +37,11 @@ _SQL = named(__package__, "deployments.sql")
 _LOOK = 0.5  # seconds
 
 
-def check_begin(context: Context, *, target: Facts, folder: str | None, wait: float) -> Facts:
-    """See that a deployment may begin. Raises Refused: a migration has failed, or one runs for longer than we wait."""
+def check_begin(context: Context, *, target: Facts, folder: str | None, wait: float, begun: bool = False) -> Facts:
+    """See that a deployment may begin. Raises Refused: a migration has failed, or one runs for longer than we wait.
+
+    begun: something of a pending one may be there.
+    """
     place = Path(folder) if folder else None
     path = search_path(context.workspace)
     with context.workspace.connect("deployments", LIMITS) as connection:
@@ -46,7 +49,8 @@ def check_begin(context: Context, *, target: Facts, folder: str | None, wait: fl
         waited = _wait_for_others(context, connection, place, wait)
         both, odd = histories(connection, place)
         check_none_failed([one for _, one in both], folder)
-        check_none_begun(connection, both, path, folder)
+        if not begun:
+            check_none_begun(connection, both, path, folder)
         todo = pending_statements(both)
         tables = tables_of(connection, todo, path) if todo is not None and place is not None else None
     return {
@@ -74,7 +78,8 @@ def check_none_begun(
     for tool, one in both:
         for name in with_begun(connection, tool, one, path)[1]:
             fact = f"{in_one_line(name)} is pending, by {one.table}, and something of it is there already"
-            raise Refused(fact, f"what of it: tabsync migration status --folder {folder or '.'}")
+            look = f"what of it: tabsync migration status --folder {folder or '.'}"
+            raise Refused(fact, f"{look}; if it may run all the same: --allow-begun")
 
 
 def pending_statements(both: Sequence[tuple[Tool, History]]) -> list[Statement] | None:

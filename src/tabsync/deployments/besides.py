@@ -16,12 +16,15 @@ from tabsync.migrations.changes.reader import cut
 from tabsync.migrations.changes.statement import change
 from tabsync.migrations.find import TOOLS
 from tabsync.migrations.histories.script import Statement, statements
+from tabsync.postgres.queries import named as named_sql
 from tabsync.postgres.settings import Limits
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
+_SQL = named_sql(__package__, "deployments.sql")
 _LIMITS = Limits(lock_timeout=1_000, statement_timeout=5_000)
+_RELATIONS = 10_000  # with more of them, comparing all takes longer than a deployment may wait
 _OURS = "tabsync_audit"
 _MOST = 5_000  # changed objects that are looked at
 _TEXT = 4_000  # characters of a definition
@@ -51,7 +54,8 @@ def objects_now(workspace: Workspace) -> Known | None:
     """The objects of the database by their definitions; None where that can't be known in a few seconds."""
     try:
         with workspace.connect("deployments", _LIMITS) as connection:
-            return objects_in(connection)
+            (count,) = connection.execute(_SQL["relations"]).fetchone() or (0,)
+            return objects_in(connection) if count <= _RELATIONS else None
     except (psycopg.Error, TabsyncError):
         return None
 

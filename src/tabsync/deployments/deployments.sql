@@ -138,3 +138,7 @@ with own as (
   union all
   select 'function', p.oid, 0, p.xmin::text from pg_proc p where p.pronamespace in (select oid from own))
 select count(*) || ' ' || coalesce(sum(hashtext(kind || ' ' || oid || ' ' || part || ' ' || xid)::bigint), 0) as shape from written
+
+-- name: relations
+-- How many relations there are that are not PostgreSQL's own.
+select count(*) as relations from pg_class c where c.oid >= 16384 and c.relkind in ('r', 'p', 'v', 'm', 'f', 'i', 'I', 'S')

@@ -75,7 +75,7 @@ def _begin_step(target: Facts, folder: str | None, bounds: Bounds) -> Step:
     return Step(
         "begin",
         "See that no migration has failed and none runs",
-        call(check_begin, target=target, folder=folder, wait=bounds.wait),
+        call(check_begin, target=target, folder=folder, wait=bounds.wait, begun=bounds.begun),
         "read the histories of migrations, and who holds the locks of their tools",
     )
 

@@ -50,7 +50,7 @@ def perform(context: Context, *, target: Facts, folder: str | None, bounds: Fact
     show = show_on(sys.stdout if stream == "stdout" else sys.stderr)
     path = search_path(context.workspace)
     with context.workspace.connect("deployments", LIMITS) as connection:
-        enter(context, connection, target, folder, path, bounds["wait"])
+        enter(context, connection, target, folder, path, bounds)
         objects = objects_now(context.workspace)
         watch = Watch(connection, context.run_id, found.name, say, bounds["budget"])
         begun = again = time.monotonic()
@@ -98,17 +98,18 @@ def _wait_for_rest(run_id: str, seconds: float, watch: Watch) -> list[int]:
 
 
 def enter(
-    context: Context, connection: Connection, target: Facts, folder: str | None, path: list[str], wait: float
+    context: Context, connection: Connection, target: Facts, folder: str | None, path: list[str], bounds: Facts
 ) -> None:
     """Take the lock of the guard, look once more, and note what of the pending migrations is there before they run.
 
-    path: the schemas of names without one; wait: seconds for another deployment. Raises Refused as check_begin() does.
+    path: the schemas of names without one; bounds: as perform() takes them. Raises Refused as check_begin() does.
     """
     prove_target(connection, target)
-    _take_guard(connection, wait)
+    _take_guard(connection, bounds["wait"])
     both, _ = histories(connection, Path(folder) if folder else None)
     check_none_failed([one for _, one in both], folder)
-    check_none_begun(connection, both, path, folder)
+    if not bounds.get("begun"):
+        check_none_begun(connection, both, path, folder)
     note_before(connection, context.workspace.ledger(), target, both, path, context.run_id)
 
 

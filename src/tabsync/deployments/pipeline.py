@@ -67,7 +67,7 @@ def wait_for_pipeline(context: Context, *, target: Facts, folder: str | None, bo
     mine = pipeline_of(context.run_id)
     path = search_path(context.workspace)
     with context.workspace.connect("deployments", LIMITS) as connection:
-        enter(context, connection, target, folder, path, bounds["wait"])
+        enter(context, connection, target, folder, path, bounds)
         objects = objects_now(context.workspace)
         watch = Watch(connection, context.run_id, name_of(context.run_id), lambda _line: None, bounds["budget"])
         mine.ready, mine.heard = True, time.monotonic()

@@ -36,6 +36,9 @@ class Guard:
             "Cancel its statement when others have waited for it for so long; without it none is.", metavar="DURATION"
         ),
     ] = ""
+    allow_begun: Annotated[
+        bool, Option("Run it also where something of a pending migration is there already, as its tool will find it.")
+    ] = False
     prove_within: Annotated[
         str,
         Option(
@@ -63,12 +66,13 @@ class Rehearse:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The durations of a request, in seconds. budget, prove: None where there is none."""
+    """The durations of a request, in seconds; budget, prove: None for none. begun: what is half there may run."""
 
     wait: float
     lock: float
     budget: float | None
     prove: float | None
+    begun: bool = False
 
 
 def bounds_of(request: Guard) -> Bounds:
@@ -78,6 +82,7 @@ def bounds_of(request: Guard) -> Bounds:
         _setting("--lock-timeout", request.lock_timeout),
         _seconds("--block-budget", request.block_budget) if request.block_budget else None,
         _seconds("--prove-within", request.prove_within) if request.prove_within else None,
+        request.allow_begun,
     )
 
 

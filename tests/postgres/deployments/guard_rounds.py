@@ -123,7 +123,9 @@ class Round:
     def _start(self, *options: str) -> subprocess.Popen[str]:
         command = self.site.command()
         Path(command[1]).write_text(_ALONE + TOOL + _DONE)
-        return self.site.start("migration", "guard", "--folder", str(self.site.folder), *options, "--", *command)
+        return self.site.start_program(
+            "migration", "guard", "--folder", str(self.site.folder), *options, "--", *command
+        )
 
     def _kill(self, process: subprocess.Popen[str]) -> None:
         """Wait for the phase, and a moment more; then kill."""

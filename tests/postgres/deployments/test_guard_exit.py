@@ -9,7 +9,9 @@ import time
 
 import pytest
 
+from tabsync.postgres.embedded import Server
 from tabsync.workspace import Workspace
+from tests.conftest import run_sql
 from tests.postgres.deployments.site import Site, evidence
 from tests.whole import WHOLE
 
@@ -45,12 +47,15 @@ def test_what_its_tool_has_not_noted_as_failed_is_not_run_again(shop: Site) -> N
     assert code == 4, out + err
     assert "2 is pending, by public.schema_migrations, and something of it is there already" in err
     assert "hint: what of it: tabsync migration status --folder" in err
+    code, out, err = shop.guard("--allow-begun")
+    assert code == 1, out + err  # it ran, and its tool says what is there
+    assert "already exists" in out
 
 
 def test_status_says_that_a_deployment_runs_and_not_that_it_failed(shop: Site) -> None:
     assert shop.guard()[0] == 0
     shop.migration("2_more", "create table fresh (id int); select pg_sleep(20); create table late (id int)")
-    running = shop.start("migration", "guard", "--folder", str(shop.folder), "--", *shop.command())
+    running = shop.start_program("migration", "guard", "--folder", str(shop.folder), "--", *shop.command())
     try:
         until = time.monotonic() + 60
         while "A MIGRATION RUNS" not in (told := shop.tabsync("migration", "status", "--folder", str(shop.folder))[1]):
@@ -75,3 +80,18 @@ def test_what_the_command_did_besides_its_migrations_is_told(shop: Site) -> None
     assert "objects changed that no statement names" in err
     assert "table public.forgotten (new)" in err
     assert "orders" not in err
+
+
+def test_what_could_not_be_looked_at_is_not_verified(shop: Site, server: Server) -> None:
+    """After the command nobody gets into the database."""
+    assert shop.guard()[0] == 0
+    name = shop.url.rpartition("/")[2]
+    closes = "import os, psycopg; s = psycopg.connect(os.environ['DATABASE_URL'], autocommit=True)"
+    closes += "; s.execute('update pg_database set datallowconn = false where datname = current_database()')"
+    try:
+        code, out, err = shop.guard(command=[sys.executable, "-c", closes])
+    finally:
+        run_sql(server.conninfo(), f"update pg_database set datallowconn = true where datname = '{name}'")
+    assert code == 5, out + err
+    assert "VERIFIED" not in out
+    assert "what it did could not be looked at" in err

@@ -102,7 +102,8 @@ class _Halving:
         self.identities = identities(connection, self._things())
         self.made: set[Table] = set()
         self.columns: set[tuple[Table, str]] = set()
-        every = (effect for one in seen for effect in one.change.effects if not effect.needed)
+        dropping = (one.change.effects for one in seen if not any(each.before for each in one.change.effects))
+        every = (effect for effects in dropping for effect in effects if not effect.needed)
         self.dropped = {effect.thing for effect in every if effect.replaced or not effect.there}
         self.elsewhere = Elsewhere(connection, [one.statement for one in seen], self.first)
 
