@@ -8,7 +8,6 @@ another encoding, Python's own variables) is run as a real program; so is everyt
 from __future__ import annotations
 
 import atexit
-import contextlib
 import json
 import os
 import select
@@ -21,70 +20,33 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from tests.killed_at import VARIABLE, arm
+from tests.killed_at import VARIABLE
 from tests.whole import WHOLE
 
 _CLOCK = Path(__file__).with_name("clock_site")
 _LANGUAGE = "C.UTF-8"
-_IMPORTS = (
-    "tabsync.cli.edge",
-    "tabsync.cli.tree",
-    "tabsync.cli.paper",
-    "tabsync.cli.perform",
-    "tabsync.cli.schedule",
-    "tabsync.cli.query",
-    "tabsync.postgres.catalog",
-    "tabsync.postgres.readonly",
-    "tabsync.manual.load",
-    "tabsync.ledger.open",
-    "tabsync.ledger.tables",
-    "tabsync.schedule.look",
-    "tabsync.service.scheduler",
-    "tabsync.stores.manifest",
-    "tabsync.workspace",
-    "tabsync.cli.terminal",
-    "tabsync.demo.place",
-    "tabsync.ledger.moved",
-    "tabsync.ledger.journal",
-    "tabsync.backups.retention.policy",
-    "tabsync.copies.dumps.pg_dump",
-    "tabsync.copies.restores.pg_restore",
-    "tabsync.deployments.guard",
-    "tabsync.deployments.rehearse",
-    "tabsync.deployments.shown",
-    "tabsync.migrations.show_status",
-    "tabsync.migrations.undo.undo",
-    "tabsync.monitoring.history.history",
-    "tabsync.postgres.embedded",
-    "alembic.command",
-    "alembic.ddl.impl",
-    "cryptography.hazmat.primitives.asymmetric.ed25519",
-    "psutil",
-    "psycopg",
-    "sqlalchemy.dialects.postgresql.psycopg",
-    "sqlalchemy.dialects.sqlite",
-    "rich.console",
-    "rich.progress",
-    "rich.table",
-    "zstandard",
-)
 
 
 def run(
-    argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str], timeout: float
+    argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str], timeout: float, given: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run `tabsync` with arguments to its end, with nothing on its stdin. Raises subprocess.TimeoutExpired.
+    """Run `tabsync` with arguments to its end. Raises subprocess.TimeoutExpired.
 
-    argv: the program, then its arguments; timeout: seconds.
+    argv: the program, then its arguments; timeout: seconds; given: a few lines on its stdin.
     """
     words = [str(one) for one in argv]
     if _as_a_program(words[0], env):
         return subprocess.run(
-            words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout
+            words,
+            cwd=cwd,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            **({"input": given} if given else {"stdin": subprocess.DEVNULL}),
         )
-    started = Started(words, cwd, env)
+    started = Started(words, cwd, env, given)
     out, err = started.communicate(timeout)
     assert started.returncode is not None
     return subprocess.CompletedProcess(words, started.returncode, out, err)
@@ -114,20 +76,21 @@ def _as_usual(program: str, env: Mapping[str, str]) -> bool:
 class Started:
     """A command that runs; what a test needs of subprocess.Popen with text."""
 
-    def __init__(self, argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, argv: Sequence[str | Path], cwd: Path, env: Mapping[str, str], given: str = "") -> None:
         self.argv = [str(one) for one in argv]
         self.returncode: int | None = None
+        read_in = _holding(given) if given else os.open(os.devnull, os.O_RDONLY)
         read_out, write_out = os.pipe()
         read_err, write_err = os.pipe()
         self._asked = socket.socket(socket.AF_UNIX)
         try:
             self._asked.connect(_server())
             request = json.dumps({"argv": self.argv, "cwd": str(cwd), "env": dict(env)}).encode()
-            socket.send_fds(self._asked, [len(request).to_bytes(4, "big")], [write_out, write_err])
+            socket.send_fds(self._asked, [len(request).to_bytes(4, "big")], [read_in, write_out, write_err])
             self._asked.sendall(request)
         finally:
-            os.close(write_out)
-            os.close(write_err)
+            for one in (read_in, write_out, write_err):
+                os.close(one)
         self._answers = self._asked.makefile("r")
         self.pid = int(self._answers.readline())
         self.stdout, self.stderr = os.fdopen(read_out), os.fdopen(read_err)
@@ -174,6 +137,14 @@ class Started:
             self.returncode = int(self._answers.readline())
 
 
+def _holding(given: str) -> int:
+    """The end to read of a pipe that holds a text and nothing after it."""
+    read, write = os.pipe()
+    os.write(write, given.encode())  # it has room for 64 kB
+    os.close(write)
+    return read
+
+
 def _drain(found: dict[int, bytes], until: float) -> None:
     """Read pipes until all who have their other ends are gone. Raises TimeoutError."""
     with selectors.DefaultSelector() as both:
@@ -196,7 +167,7 @@ def _server() -> str:
     address = f"\0tabsync-tests-{os.getpid()}-{time.monotonic_ns()}"
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.forked", address[1:]],
+        [sys.executable, "-m", "tests.forking", address[1:]],
         cwd=Path(__file__).parents[1],
         env={**kept, "LC_ALL": _LANGUAGE, "PYTHONPATH": str(_CLOCK)},
         stdin=subprocess.PIPE,
@@ -206,111 +177,3 @@ def _server() -> str:
     assert process.stdout.readline() == b"ready\n"
     atexit.register(process.kill)
     return address
-
-
-def _serve(name: str) -> None:
-    """Fork for each request, until stdin ends."""
-    import gc
-    import importlib
-
-    for module in _IMPORTS:
-        importlib.import_module(module)
-    _read_manuals()
-    with socket.socket(socket.AF_UNIX) as listening, selectors.DefaultSelector() as events:
-        listening.bind("\0" + name)
-        listening.listen(16)
-        events.register(listening, selectors.EVENT_READ)
-        events.register(0, selectors.EVENT_READ)
-        gc.freeze()
-        os.write(1, b"ready\n")
-        while True:
-            for key, _ in events.select():
-                if key.fd == 0:
-                    return
-                if key.fileobj is listening:
-                    _begin(listening, events)
-                else:
-                    _tell_end(key, events)
-
-
-def _read_manuals() -> None:
-    """Have looked at their text once, as a program that runs on has: each command would parse the same SQL."""
-    from tabsync.manual.load import load
-    from tabsync.postgres import readonly_text
-    from tabsync.profiles import plain
-    from tabsync.workspace import PROFILE_MANUAL
-
-    for path in (PROFILE_MANUAL, Path(plain.__path__[0]) / "manual.md"):
-        for metric in load(path).metrics:
-            readonly_text.check_readonly(metric.sql)
-            readonly_text.tables_of(metric.sql)
-            readonly_text.names_of(metric.sql)
-
-
-def _begin(listening: socket.socket, events: selectors.BaseSelector) -> None:
-    asked, _ = listening.accept()
-    head, pipes, _, _ = socket.recv_fds(asked, 4, 2)
-    with asked.makefile("rb") as stream:
-        request = json.loads(stream.read(int.from_bytes(head, "big")))
-    pid = os.fork()
-    if pid == 0:
-        for key in list(events.get_map().values()):
-            if key.data:  # of the others that run
-                os.close(key.fd)
-                key.data[1].close()
-        asked.close()
-        _become(request, pipes)
-    for one in pipes:
-        os.close(one)
-    asked.sendall(f"{pid}\n".encode())
-    events.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, asked))
-
-
-def _tell_end(key: selectors.SelectorKey, events: selectors.BaseSelector) -> None:
-    pid, asked = key.data
-    events.unregister(key.fileobj)
-    os.close(key.fd)
-    _, status = os.waitpid(pid, 0)
-    with contextlib.suppress(OSError):  # whoever asked may have stopped waiting
-        asked.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
-    asked.close()
-
-
-class _Become(BaseException):
-    """Leaves the loop of the process that forks, for good."""
-
-
-def _become(request: dict[str, Any], pipes: Sequence[int]) -> None:
-    """Be the command from here on."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for number, one in enumerate((nothing, *pipes)):
-        os.dup2(one, number)
-        os.close(one)
-    os.chdir(request["cwd"])
-    os.environ.clear()
-    os.environ.update(request["env"])
-    time.tzset()
-    sys.argv = request["argv"]
-    raise _Become
-
-
-def main() -> None:
-    """Be the process that forks, or what it became."""
-    with contextlib.suppress(_Become):
-        _serve(sys.argv[1])
-        return
-    import random
-
-    from tabsync.cli import main as tabsync
-
-    random.seed()
-    if VARIABLE in os.environ:
-        arm()
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as Python makes them for what these are now
-    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
-    tabsync()
-
-
-if __name__ == "__main__":
-    main()

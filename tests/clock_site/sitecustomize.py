@@ -22,7 +22,7 @@ def _shift() -> timedelta:
     return timedelta(seconds=float(Path(file).read_text() or 0) if file else 0)
 
 
-if "TABSYNC_TEST_CLOCK" in os.environ or "tests.forked" in sys.orig_argv:
+if "TABSYNC_TEST_CLOCK" in os.environ or "tests.forking" in sys.orig_argv:
     from tabsync.kernel import clock
 
     _real = clock.now

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import bcrypt
 import psycopg
 import pytest
 
+from tests import forked
 from tests.killed_at import Moment
 from tests.postgres.cli.program import TABSYNC, Done, environment, tabsync
 from tests.postgres.users.people import entries, key, role
@@ -33,9 +33,7 @@ def user(directory: Path, conninfo: str, *words: str, password: str = PASSWORD, 
     if not password:
         return tabsync(directory, *argv[1:], **{"TABSYNC_DATABASE": conninfo, **env})  # type: ignore[arg-type]
     given = environment(directory, TABSYNC_DATABASE=conninfo, **env)
-    done = subprocess.run(
-        argv, cwd=directory, env=given, input=password + "\n", capture_output=True, text=True, timeout=60
-    )
+    done = forked.run(argv, directory, given, timeout=60, given=f"{password}\n")
     assert "Traceback" not in done.stderr + done.stdout, done.stderr
     return Done(done.returncode, done.stdout, done.stderr)
 
