@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tabsync.incidents.incident import Incident, Kind, why_not
 from tabsync.incidents.record import add, begin, incident_named
 from tabsync.incidents.timeline import timeline
-from tabsync.kernel.errors import Refused
+from tabsync.incidents.told import KIND
+from tabsync.kernel.clock import iso
+from tabsync.kernel.errors import NotRecorded, Refused
 from tabsync.kernel.step import Facts
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Context
+    from tabsync.workspace import Context, Workspace
 
 SHOW = "tabsync incident show"
 
@@ -28,8 +31,21 @@ def say(context: Context, *, incident: str, kind: str, text: str, facts: Facts) 
     one = incident_named(context.workspace, incident)
     if not facts.get("false_alarm"):
         check_move(one, what)
-    add(context.workspace, incident, what, text, **facts)
+    entry = add(context.workspace, incident, what, text, **facts)
+    if what is Kind.ACK:
+        _acknowledge(context.workspace, incident, entry.who, iso(entry.at))
     return {"id": incident, "said": f"Written down: {incident}, {what.value}"}
+
+
+def _acknowledge(workspace: Workspace, incident: str, who: str, at: str) -> None:
+    """Who takes care of an incident has acknowledged the alert that tells of it."""
+    from sqlalchemy import update
+
+    from tabsync.ledger.tables import episode
+
+    mine = update(episode).where(episode.c.kind == KIND, episode.c.rule == incident, episode.c.ended_at.is_(None))
+    with suppress(NotRecorded), workspace.record().writing() as connection:
+        connection.execute(mine.values(acked_at=at, acked_by=who))
 
 
 def close(context: Context, *, incident: str, cause: str) -> Facts:

@@ -17,6 +17,7 @@ from threading import Event
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
+from tabsync.incidents.told import conditions_of_incidents
 from tabsync.kernel.clock import iso, now
 from tabsync.kernel.errors import CannotConnect, Refused, TabsyncError, words_of
 from tabsync.kernel.step import Facts
@@ -249,7 +250,10 @@ class Collector:
             return
         self._items_at = time.monotonic() + _ITEMS
         seen = look(self.workspace)
-        yield from conditions_of_items(self.workspace, seen, {one.key: one for one in self._open()})
+        now_open = {one.key: one for one in self._open()}
+        yield from conditions_of_items(self.workspace, seen, now_open)
+        if self._manual is not None:
+            yield from conditions_of_incidents(self.workspace, self._manual, now_open, seen.now)
         self._notices.say_night(seen)
 
     def _open(self) -> list[Episode]:

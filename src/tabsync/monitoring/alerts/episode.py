@@ -14,9 +14,17 @@ from typing import Any, Literal
 
 from tabsync.kernel.step import Facts
 
-Kind = Literal["threshold", "blind", "down", "item", "channel", "history", "hidden", "report"]
+Kind = Literal["threshold", "blind", "down", "item", "channel", "history", "incident", "hidden", "report"]
 """What an episode is about: a bound of the manual; a metric that went blind; a database that doesn't answer; an item of
-the schedule; a channel that takes no messages; the history. The last two are notices; see notices.py."""
+the schedule; a channel that takes no messages; the history; an incident. The last two are notices; see notices.py."""
+
+BEFORE: dict[str, str] = {
+    "blind": "not measured: ",
+    "item": "schedule: ",
+    "channel": "channel: ",
+    "incident": "incident: ",
+}
+"""What stands before the rule of an alert that is about no bound, by its kind."""
 
 NOTICES: tuple[Kind, ...] = ("hidden", "report")
 
@@ -217,7 +225,7 @@ def changed(before: Episode | None, after: Episode | None) -> bool:
 
 def inhibited(episode: Episode, others: Sequence[Episode]) -> Episode | None:
     """The episode because of which nobody needs to be told of this one: the database is down, and all else follows."""
-    if episode.key.kind in ("down", "channel", "item", "history"):
+    if episode.key.kind in ("down", "channel", "item", "history", "incident"):
         return None
     firing = (one for one in others if one.key.kind == "down" and one.fired_at is not None and _meets(one, episode))
     return next((one for one in firing if one.subject == episode.subject and one.is_test == episode.is_test), None)

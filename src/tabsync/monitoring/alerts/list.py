@@ -128,6 +128,10 @@ def look_show(workspace: Workspace, request: Show) -> Page:
         page.line("Nobody was told of it.", style="warning" if one.is_open else "quiet")
     if one.is_open and not one.is_acknowledged:
         page.hint(f"to acknowledge it, so that nobody else is told: tabsync alert ack {one.id}")
+        if one.level == "critical":
+            page.hint(
+                f'to keep a record of what is done about it: tabsync incident open "WHAT IS WRONG" --alert {one.id}'
+            )
     return page
 
 
@@ -210,7 +214,9 @@ def _row(one: Episode, silent: Sequence[Silence]) -> tuple[Part, ...]:
 
 
 def _name(one: Episode) -> str:
-    what = {"blind": "not measured: ", "item": "schedule: ", "channel": "channel: "}.get(one.key.kind, "")
+    what = {"blind": "not measured: ", "item": "schedule: ", "channel": "channel: ", "incident": "incident: "}.get(
+        one.key.kind, ""
+    )
     return in_one_line(f"{what}{one.key.rule}" + (f", {shortened(one.key.label)}" if one.key.label else ""))
 
 

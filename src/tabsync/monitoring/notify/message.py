@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.units import human_seconds
-from tabsync.monitoring.alerts.episode import NOTICES, OVER, Episode
+from tabsync.monitoring.alerts.episode import BEFORE, NOTICES, OVER, Episode
 from tabsync.monitoring.notify.who import END, REMINDER, RISEN
 from tabsync.monitoring.words import shortened
 
@@ -78,11 +78,10 @@ def _word(part: Part) -> str:
 
 
 def _what(episode: Episode) -> str:
-    names = {"blind": "not measured: ", "item": "schedule: ", "channel": "channel: "}
     label = f", {shortened(episode.key.label)}" if episode.key.label else ""
     metric = episode.facts.get("metric") or episode.key.rule
     text = episode.facts.get("text", "")
-    return f"{names.get(episode.key.kind, '')}{metric}{label}" + (f": {text}" if text else "")
+    return f"{BEFORE.get(episode.key.kind, '')}{metric}{label}" + (f": {text}" if text else "")
 
 
 def _lines(part: Part, here: tzinfo, now: datetime) -> list[str]:
