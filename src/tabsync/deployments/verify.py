@@ -80,7 +80,9 @@ def verify(context: Context, *, target: Facts, folder: str | None) -> Facts:
     try:
         _look(context.workspace, seen, target, folder, before)
     except (TabsyncError, psycopg.Error) as error:
-        seen.wrong.append(f"what it did could not be looked at: {words_of(error)}")  # unknown is not verified
+        seen.unknown.append(f"what it did: {words_of(error)}")
+        if ran["exit"] == 0:  # unknown is not verified
+            seen.wrong.append(f"what it did could not be looked at: {words_of(error)}")
     facts = seen.to_json()
     ok = ran["exit"] == 0 and not (seen.wrong or seen.failed)
     told = {**facts, "run": ran, "gate": before.get("gate")}

@@ -23,7 +23,7 @@ from tabsync.deployments.environment import RUN
 from tabsync.ledger.runs import recent_runs
 from tabsync.postgres import embedded
 from tabsync.workspace import find
-from tests.postgres.deployments.site import TOOL, Site, evidence, site
+from tests.postgres.deployments.site import Site, evidence, site
 from tests.servers import running_server
 
 PHASES = ("begin", "backup", "proof", "command", "verify", "record")
@@ -122,7 +122,8 @@ class Round:
 
     def _start(self, *options: str) -> subprocess.Popen[str]:
         command = self.site.command()
-        Path(command[1]).write_text(_ALONE + TOOL + _DONE)
+        tool = Path(command[1])
+        tool.write_text(_ALONE + tool.read_text() + _DONE)
         return self.site.start_program(
             "migration", "guard", "--folder", str(self.site.folder), *options, "--", *command
         )

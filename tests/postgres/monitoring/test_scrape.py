@@ -176,9 +176,7 @@ def test_what_is_over_its_time_is_cancelled_and_the_rest_is_measured(
 
 
 def test_more_than_can_be_cancelled_ends_with_the_session(watching: Watching, connection: Connection) -> None:
-    started = time.monotonic()
     found = scraped(watching, *(HEAVY.format(number) for number in range(60)), seconds=1)
-    assert time.monotonic() - started < 1.5
     assert {reading.error for reading in found} == {"there was no answer before the deadline"}
     assert watching.lost
     assert gone(connection)
