@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from aiosmtpd.controller import Controller
 
 from tabsync.kernel import clock
 from tabsync.monitoring.alerts.keep import fired
@@ -24,7 +23,7 @@ from tabsync.service.notifier import Notifier
 from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
 from tests.service.test_collector import MANUAL, Watched, put
-from tests.service.told import Mailbox, Told, free_port
+from tests.service.told import Mailbox, Receiver, Told, free_port
 
 SECRET = "hunter2-is-secret"
 CONTACTS = """
@@ -50,7 +49,7 @@ def black_hole() -> Iterator[int]:
 @contextmanager
 def post(port: int = 0, answers: tuple[str, ...] = ()) -> Iterator[tuple[Mailbox, int]]:
     box, port = Mailbox(answers=[*answers]), port or free_port()
-    controller = Controller(box, hostname="127.0.0.1", port=port)
+    controller = Receiver(box, port)
     controller.start()
     yield box, port
     controller.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -68,10 +69,32 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+class Receiver(Controller):
+    """Closes a connection that is there when it stops: aiosmtpd leaves it open, which warns in another test."""
+
+    def __init__(self, box: Mailbox, port: int) -> None:
+        super().__init__(box, hostname="127.0.0.1", port=port)
+        self.made: list[SMTP] = []
+
+    def factory(self) -> SMTP:
+        self.made.append(super().factory())  # type: ignore[no-untyped-call]
+        return self.made[-1]
+
+    def stop(self, no_assert: bool = False) -> None:
+        asyncio.run_coroutine_threadsafe(self._closed(), self.loop).result(5)
+        super().stop(no_assert=no_assert)
+
+    async def _closed(self) -> None:
+        for one in self.made:
+            if one.transport is not None:
+                one.transport.abort()  # type: ignore[attr-defined]
+        await asyncio.sleep(0.01)  # what is closed is so in the next round of the loop
+
+
 @contextmanager
 def receiving(box: Mailbox, port: int) -> Iterator[None]:
     """Let it listen."""
-    controller = Controller(box, hostname="127.0.0.1", port=port)
+    controller = Receiver(box, port)
     controller.start()
     yield
     controller.stop()
