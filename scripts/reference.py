@@ -22,7 +22,7 @@ from tabsync.cli.tree import build
 from tabsync.kernel.procedure import Group, Procedure, Surface
 from tabsync.kernel.request import Field, Option
 from tabsync.procedures import all_groups, all_procedures, use
-from tabsync.workspace.profiles import load_profile
+from tabsync.system.profiles import load_profile
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 GENERATED = "<!-- Written by `make docs` from the declaration of the procedure. -->"

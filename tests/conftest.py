@@ -22,8 +22,8 @@ from tabsync.postgres.settings import Limits
 from tabsync.procedures import use
 from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.system.claims import claim
+from tabsync.system.profiles import load_profile
 from tabsync.workspace import Workspace
-from tabsync.workspace.profiles import load_profile
 from tests.audited import install_profile
 from tests.clusters import copied
 from tests.place import fast_place

@@ -21,7 +21,7 @@ def use_configured(words: Sequence[str]) -> None:
     if path is None or b"profile" not in _content(path):
         return
     from tabsync.procedures import use
-    from tabsync.workspace.profiles import profile_in
+    from tabsync.system.profiles import profile_in
 
     use(profile_in(path))
 

@@ -15,8 +15,10 @@ from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import BadUsage, Exit, Refused
 from tabsync.kernel.gameday import GameDay, Part, Played, Say
 from tabsync.kernel.page import Cell, Page
+from tabsync.kernel.procedure import named
 from tabsync.kernel.units import human_seconds
 from tabsync.ledger.evidence import NO_DATABASE, add_evidence, evidence_since
+from tabsync.procedures import game_days_in_use
 
 if TYPE_CHECKING:
     from tabsync.kernel.step import Facts
@@ -25,14 +27,19 @@ if TYPE_CHECKING:
 KIND = "gameday"
 _OWN = "it needs a server of its own"
 _TIMES = ("Told after", "Named after", "Recovered after")
-GAME_DAYS: tuple[GameDay[Ground], ...] = (connections.GAME_DAY, failed_migration.GAME_DAY)
+_OURS: tuple[GameDay[Ground], ...] = (connections.GAME_DAY, failed_migration.GAME_DAY)
+
+
+def game_days() -> tuple[GameDay[Ground], ...]:
+    """Those of any database, and those that the profile in use brings."""
+    return (*_OURS, *(named(one) for one in game_days_in_use()))
 
 
 def game_day_named(name: str) -> GameDay[Ground]:
     """A game day. Raises BadUsage when there is none of that name."""
-    found = next((one for one in GAME_DAYS if one.name == name), None)
+    found = next((one for one in game_days() if one.name == name), None)
     if found is None:
-        names = ", ".join(one.name for one in GAME_DAYS)
+        names = ", ".join(one.name for one in game_days())
         raise BadUsage(f"there is no game day {name!r}", f"there are: {names}")
     return found
 
@@ -117,7 +124,7 @@ def look_list(workspace: Workspace) -> Page:
     rows: list[tuple[Cell, ...]] = []
     told: list[Facts] = []
     kept = evidence_since(workspace.ledger(), KIND)
-    for one in GAME_DAYS:
+    for one in game_days():
         last = next((each for each in kept if each["facts"].get("game_day") == one.name), None)
         told.append({"name": one.name, "title": one.title, "runbook": one.runbook, "last": last})
         when: Cell = ("never", "warning") if last is None else f"{parse_iso(last['at']):%Y-%m-%d}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from tabsync.kernel.errors import BadUsage
 from tabsync.stores.keys import Keys
 from tabsync.system.config import CONFIG_NAME, ELSEWHERE, config_path
-from tabsync.workspace.profiles import load_profile
+from tabsync.system.profiles import load_profile
 from tabsync.workspace.settings import Settings, read_settings
 from tabsync.workspace.workspace import Workspace
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.units import human_bytes, parse_bytes
+from tabsync.system.profiles import load_profile
 from tabsync.workspace.apps import APPS, check_app
 from tabsync.workspace.lines import lines_of
-from tabsync.workspace.profiles import load_profile
 from tabsync.workspace.setting import CHANNELS, LEAST_HISTORY, SETTINGS, STORES, Setting, Value
 
 
