@@ -6,7 +6,7 @@ import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
-from tabsync.gamedays.ground import Ground
+from tabsync.gamedays.incident import Commands
 from tabsync.kernel.gameday import Played
 from tabsync.kernel.step import Facts
 
@@ -17,7 +17,7 @@ _SETTLED = ("done", "skipped")
 
 
 def go_through(
-    ground: Ground, played: Played, runbook: str, values: Mapping[str, str], answers: Mapping[str, Answer]
+    ground: Commands, played: Played, runbook: str, values: Mapping[str, str], answers: Mapping[str, Answer]
 ) -> None:
     """Run a runbook to its end. values: of what its steps leave open; answers: by words of the step's text.
 
