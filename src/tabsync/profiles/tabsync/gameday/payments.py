@@ -212,7 +212,7 @@ def _has_card(file: Path) -> bool:
     return CARD.encode() in file.read_bytes()
 
 
-GAME_DAY = GameDay[Ground](
+GAME_DAY: GameDay[Ground] = GameDay(
     "payments",
     "Payments fail",
     RUNBOOK,
