@@ -23,6 +23,7 @@ RUNBOOK = "All payments failing"
 METRIC = "Failed payments"
 _ALERT = 240.0  # seconds for the first message
 _FEW = 60.0  # seconds in which a payment is tried, or an order comes
+_WORSE = "worse than usual"
 _TRIED = 5  # orders that are refused before it is believed that none gets in
 _RATE = 25.0  # scenes per second
 _OWNER_CHANGES = """
@@ -147,8 +148,8 @@ def _diagnose(scene: Scene, played: Played, told_at: float) -> None:
     """The command names the gateway that fails, and not the other one."""
     said = scene.json("payments", "failures", "--since", "1h")
     played.diagnose = time.monotonic() - told_at
-    played.cause = str(said.get("says") or said)
-    worse = [one["gateway"] for one in said.get("gateways", []) if one.get("worse")]
+    played.cause = str(said.get("line") or said)
+    worse = [one["gateway"] for one in said.get("gateways", []) if one["gateway"] and one["verdict"] == _WORSE]
     played.facts["worse"] = worse
     if worse != ["stripe"]:
         played.wrong.append(f"worse than usual is {worse or 'nothing'} and not stripe: {played.cause}")
