@@ -37,6 +37,7 @@ def go_through(
         played.facts["run"] = page["run"]
         played.facts["steps"] = [{name: one[name] for name in ("number", "state", "seconds")} for one in page["steps"]]
         if step is None:
+            _recovered(played, page)
             return
         answer = next((one for words, one in answers.items() if words in step["title"]), None)
         if answer is None or step["number"] in stopped:
@@ -48,6 +49,15 @@ def go_through(
         passed |= {step["number"]} if words[0] == "--skip" else set()
         number = str(step["number"])
         ran = ground.command("runbook", "resume", page["run"], "--step", number, *words, "--yes", "--json")
+
+
+def _recovered(played: Played, page: Facts) -> None:
+    """Where the runbook says what must hold when it has worked, it holds."""
+    found = page.get("recovery")
+    if found is not None:
+        played.facts["recovery"] = found
+        if not found.get("recovered"):
+            played.wrong.append(f"the runbook has not helped: {'; '.join(one['value'] for one in found.get('now', []))}")
 
 
 def done(note: str) -> tuple[str, str]:
