@@ -57,7 +57,9 @@ def _recovered(played: Played, page: Facts) -> None:
     if found is not None:
         played.facts["recovery"] = found
         if not found.get("recovered"):
-            played.wrong.append(f"the runbook has not helped: {'; '.join(one['value'] for one in found.get('now', []))}")
+            played.wrong.append(
+                f"the runbook has not helped: {'; '.join(one['value'] for one in found.get('now', []))}"
+            )
 
 
 def done(note: str) -> tuple[str, str]:
