@@ -57,9 +57,8 @@ def _recovered(played: Played, page: Facts) -> None:
     if found is not None:
         played.facts["recovery"] = found
         if not found.get("recovered"):
-            played.wrong.append(
-                f"the runbook has not helped: {'; '.join(one['value'] for one in found.get('now', []))}"
-            )
+            values = "; ".join(f"{one['metric']}: {one['value']}" for one in found.get("metrics", []))
+            played.wrong.append(f"the runbook has not helped: {values}")
 
 
 def done(note: str) -> tuple[str, str]:
