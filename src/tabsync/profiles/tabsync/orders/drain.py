@@ -19,28 +19,30 @@ if TYPE_CHECKING:
     from tabsync.workspace import Context
 
 _LOOKS = (0.02, 0.05, 0.1, 0.2, 0.5)  # seconds between two looks; the last one goes on
+_NOT_NOTED = "orders are paused and none is under way any more, but that was not noted"
 _NOT_CLOSED = "orders are paused, but the gate for transactions that began before was not closed"
 
 
-def drain(context: Context, *, target: Facts, restaurant: str | None, wait: float) -> Facts:
+def drain(context: Context, *, target: Facts, restaurant: Facts | None, wait: float) -> Facts:
     """Wait until no order of before the pause can come in any more. Nobody waits for us meanwhile.
 
-    restaurant: its id, None for all; wait: seconds. Raises Refused, NotAllowed, FailedPartway when the gate can't be
+    restaurant: None for all; wait: seconds. Raises Refused, NotAllowed, FailedPartway when the gate can't be
     closed; the pause stands then.
     """
     began = time.monotonic()
+    one = restaurant["id"] if restaurant else None
     with session(context.workspace) as connection:
         prove_target(connection, target)
         with looking(connection) as found:
             check_pauses(found)
             first = writers(connection)
-            ids = [restaurant] if restaurant else [one["id"] for one in rows(connection, "restaurants")]
-        waited = Waited(first, ids, everywhere=restaurant is None)
+            ids = [one] if one else [each["id"] for each in rows(connection, "restaurants")]
+        waited = Waited(first, ids, everywhere=one is None)
         gate, still = "held", list(first)
         for turn in range(1_000_000):
             if gate == "held":
                 gate = close_gate(connection, found)
-            _see_free(connection, waited, restaurant)
+            _see_free(connection, waited, one)
             now = writers(connection)
             still = waited.still(now)
             passed = time.monotonic() - began
@@ -49,14 +51,18 @@ def drain(context: Context, *, target: Facts, restaurant: str | None, wait: floa
             context.report(min(passed, wait), wait, "s")
             time.sleep(max(0.0, min(_LOOKS[min(turn, len(_LOOKS) - 1)], wait - passed)))
         left = still if gate != "held" else now
+        drained = not still and gate == "closed"
+        if drained:
+            with in_words(connection, _NOT_NOTED):
+                write(connection, "drained", found.owner("order_pauses"), restaurant=one)
         with looking(connection):
             stands = standing(connection)
     return {
-        "drained": not still and gate == "closed",
+        "drained": drained,
         "gate": gate,
-        "still": [one.to_json() for one in left],
+        "still": [each.to_json() for each in left],
         "unsure": found.unsure,
-        "standing": [one.to_json() for one in stands],
+        "standing": [each.to_json() for each in stands],
         "seconds": time.monotonic() - began,
     }
 

@@ -18,8 +18,9 @@ select w.name, c.relkind::text as kind,
     ('restaurants', array['id', 'name', 'slug', 'accepts_orders'], array['uuid', 'text', 'text', 'bool']),
     ('orders', array['created_at'], array['timestamptz']),
     ('order_pauses',
-     array['id', 'restaurant_id', 'reason', 'paused_by', 'run_id', 'paused_at', 'ends_at', 'ended_at', 'ended_by'],
-     array['int8', 'uuid', 'text', 'text', 'text', 'timestamptz', 'timestamptz', 'timestamptz', 'text']),
+     array['id', 'restaurant_id', 'reason', 'paused_by', 'run_id', 'paused_at', 'ends_at', 'drained_at', 'ended_at',
+           'ended_by'],
+     array['int8', 'uuid', 'text', 'text', 'text', 'timestamptz', 'timestamptz', 'timestamptz', 'timestamptz', 'text']),
     ('order_gate', array['closed_at'], array['timestamptz'])) w(name, columns, types)
   left join pg_class c on c.relname = w.name
    and c.relnamespace = (select oid from pg_namespace where nspname = 'public')
@@ -50,7 +51,8 @@ select r.id::text as id, r.slug, r.name,
 
 -- name: standing
 -- The pauses that stand now, by the database's clock.
-select p.id, p.restaurant_id::text as restaurant_id, r.slug, r.name, p.reason, p.paused_by, p.run_id, p.paused_at, p.ends_at
+select p.id, p.restaurant_id::text as restaurant_id, r.slug, r.name, p.reason, p.paused_by, p.run_id, p.paused_at, p.ends_at,
+       p.drained_at
   from only public.order_pauses p
   left join only public.restaurants r on r.id = p.restaurant_id
  where p.ended_at is null and p.ends_at > clock_timestamp()
@@ -82,10 +84,8 @@ select count(*) as orders, max(o.created_at) as last
  where o.created_at > clock_timestamp() - make_interval(mins => %(minutes)s) and o.created_at <= clock_timestamp()
 
 -- name: gate
--- When the gate was closed last, and when the newest of the pauses that stand began.
-select (select max(g.closed_at) from only public.order_gate g) as closed_at,
-       (select max(p.paused_at) from only public.order_pauses p
-         where p.ended_at is null and p.ends_at > clock_timestamp()) as paused_at
+-- When the gate was closed last.
+select max(g.closed_at) as closed_at from only public.order_gate g
 
 -- name: pause
 -- Writes a pause, once for each run. Both times are of one reading of the clock.
@@ -111,6 +111,16 @@ select pg_catalog.count(*) from written
 -- name: ended
 -- What became of some pauses.
 select p.id, p.ends_at, p.ended_at, p.ended_by from only public.order_pauses p where p.id = any (%(ids)s) order by p.id
+
+-- name: drained
+-- Notes that no order of before is under way any more: at all restaurants, or at one.
+with written as (
+  update public.order_pauses p
+     set drained_at = pg_catalog.clock_timestamp()
+   where p.drained_at is null and p.ended_at is null and p.ends_at operator(pg_catalog.>) pg_catalog.clock_timestamp()
+     and ({restaurant}::pg_catalog.uuid is null or p.restaurant_id operator(pg_catalog.=) {restaurant}::pg_catalog.uuid)
+  returning 1)
+select pg_catalog.count(*) from written
 
 -- name: free_gate
 -- Whether nobody holds the gate; then we do.

@@ -63,7 +63,7 @@ def plan_pause(workspace: Workspace, request: Pausing) -> Planned[Workspace]:
             stands, there, lately = standing(connection), counts(connection), recent(connection, 10)
     ours = _left_by_this_run(workspace, pauses.of_scope(stands, one), span, reason)
     steps = [] if ours else [_pause_step(target, one, span, reason, workspace.journal_actor())]
-    drained = call(drain, target=target, restaurant=one.id if one else None, wait=wait.total_seconds())
+    drained = call(drain, target=target, restaurant=one.to_json() if one else None, wait=wait.total_seconds())
     steps.append(
         Step(
             "drain",
@@ -79,15 +79,16 @@ def plan_pause(workspace: Workspace, request: Pausing) -> Planned[Workspace]:
     title = f"Pause the orders of {pauses.whom(one)} for {human_seconds(span.total_seconds())}"
     told = tuple(_notes(pauses.reaching(stands, one), there, lately, ours))
     unsure = (f"WHETHER A PAUSE KEEPS ORDERS OUT IS UNKNOWN: {found.unsure}",) if found.unsure else ()
-    return Planned(Plan("orders pause", title, tuple(steps), target), (*unsure, *told), about=one)
+    return Planned(Plan("orders pause", title, tuple(steps), target), (*unsure, *told))
 
 
-def pause(context: Context, *, target: Facts, restaurant: str | None, seconds: float, reason: str, who: str) -> Facts:
+def pause(context: Context, *, target: Facts, restaurant: Facts | None, seconds: float, reason: str, who: str) -> Facts:
     """Write the pause, once for this run: from its commit on, every order that begins is refused.
 
-    restaurant: its id, None for all. Raises Refused, NotAllowed, FailedPartway.
+    restaurant: None for all. Raises Refused, NotAllowed, FailedPartway.
     """
-    values = {"restaurant": restaurant, "seconds": seconds, "reason": reason, "who": who, "run": context.run_id}
+    one = restaurant["id"] if restaurant else None
+    values = {"restaurant": one, "seconds": seconds, "reason": reason, "who": who, "run": context.run_id}
     with session(context.workspace) as connection:
         prove_target(connection, target)
         with looking(connection) as found:
@@ -106,14 +107,15 @@ def show_pause(done: Done[Workspace, Pausing]) -> Page:
     """What came of it: until when, and whether an order of before may still come in."""
     facts: Facts = done.results.get("drain", {})
     page = Page("orders pause", {"pause": done.results.get("pause"), **facts})
-    one: Restaurant | None = done.planned.about
-    stands = [pauses.from_json(each) for each in facts.get("standing", ())]
-    here = pauses.reaching(stands, one)
-    if "pause" in done.results and not facts:
-        page.line((f"PAUSED {pauses.whom(one)}", "strong warning"), "; whether orders are still under way is unknown")
-        page.hint("to see it: tabsync orders status")
-        page.exit_code = Exit.UNKNOWN
+    one = pauses.restaurant_of(done.planned.plan.steps[-1].arguments)
+    if not facts:
+        if "pause" in done.results:
+            page.line(
+                (f"PAUSED {pauses.whom(one)}", "strong warning"), "; whether an order is still under way is unknown"
+            )
+        page.error = _what_stopped(done.ran.error)
         return page
+    here = pauses.reaching([pauses.from_json(each) for each in facts["standing"]], one)
     if not here:
         page.line(("NOT PAUSED", "strong bad"), ": somebody has ended the pause, or its time is over")
         page.exit_code = Exit.PROBLEM_FOUND
@@ -127,9 +129,15 @@ def show_pause(done: Done[Workspace, Pausing]) -> Page:
     return page
 
 
+def _what_stopped(error: BaseException | None) -> TabsyncError | None:
+    return error if isinstance(error, TabsyncError) else None
+
+
 def _pause_step(target: Facts, one: Restaurant | None, span: timedelta, reason: str, who: str) -> Step:
     seconds = span.total_seconds()
-    made = call(pause, target=target, restaurant=one.id if one else None, seconds=seconds, reason=reason, who=who)
+    made = call(
+        pause, target=target, restaurant=one.to_json() if one else None, seconds=seconds, reason=reason, who=who
+    )
     return Step(
         "pause",
         f"Let no new order in at {pauses.whom(one)} for {human_seconds(seconds)}",

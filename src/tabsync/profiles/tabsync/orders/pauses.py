@@ -15,6 +15,7 @@ from tabsync.kernel.units import parse_duration
 SHORTEST, LONGEST = timedelta(minutes=5), timedelta(days=7)
 MOST_WAIT = timedelta(minutes=10)
 LONGEST_REASON = 1_000
+_TIMES = ("paused_at", "ends_at", "drained_at")
 NO_REASON = "no reason given"
 
 
@@ -26,6 +27,10 @@ class Restaurant:
     slug: str
     name: str
 
+    def to_json(self) -> Facts:
+        """As an argument of a step."""
+        return asdict(self)
+
     @property
     def told(self) -> str:
         """For a sentence."""
@@ -34,7 +39,11 @@ class Restaurant:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A pause that stands. restaurant_id: None for all; slug, name: None where the restaurant is gone."""
+    """A pause that stands.
+
+    restaurant_id: None for all; slug, name: None where the restaurant is gone; drained_at: since when it is known that
+    no order of before is under way.
+    """
 
     id: int
     restaurant_id: str | None
@@ -45,6 +54,7 @@ class Pause:
     run_id: str | None
     paused_at: datetime
     ends_at: datetime
+    drained_at: datetime | None = None
 
     @property
     def whom(self) -> str:
@@ -64,12 +74,17 @@ class Pause:
 
     def to_json(self) -> Facts:
         """As a fact."""
-        return asdict(self) | {"paused_at": iso(self.paused_at), "ends_at": iso(self.ends_at)}
+        return asdict(self) | {name: (found := getattr(self, name)) and iso(found) for name in _TIMES}
+
+
+def restaurant_of(arguments: Facts) -> Restaurant | None:
+    """The restaurant that a step is about; None for all."""
+    return Restaurant(**arguments["restaurant"]) if arguments["restaurant"] else None
 
 
 def from_json(data: Facts) -> Pause:
     """The inverse of Pause.to_json."""
-    return Pause(**data | {name: datetime.fromisoformat(data[name]) for name in ("paused_at", "ends_at")})
+    return Pause(**data | {name: data[name] and datetime.fromisoformat(data[name]) for name in _TIMES})
 
 
 def of_scope(pauses: Sequence[Pause], restaurant: Restaurant | None) -> list[Pause]:

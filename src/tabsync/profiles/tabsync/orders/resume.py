@@ -64,11 +64,13 @@ def plan_resume(workspace: Workspace, request: Resuming) -> Planned[Workspace]:
         notes += [f"it stays paused by itself: {each.told()}" for each in stands if each.restaurant_id is not None]
     steps = (_step(target, one, ending, workspace.journal_actor()),) if ending else ()
     plan = Plan("orders resume", f"Take orders again at {pauses.whom(one)}", steps, target)
-    return Planned(plan, tuple(notes), about=one)
+    return Planned(plan, tuple(notes))
 
 
-def resume(context: Context, *, target: Facts, ids: list[int], who: str) -> Facts:
-    """End pauses that still stand; what became of each. Raises Refused, NotAllowed, FailedPartway."""
+def resume(context: Context, *, target: Facts, restaurant: Facts | None, ids: list[int], who: str) -> Facts:
+    """End pauses that still stand; what became of each. restaurant: whose they are, None for all.
+
+    Raises Refused, NotAllowed, FailedPartway."""
     with session(context.workspace) as connection:
         prove_target(connection, target)
         with looking(connection) as found:
@@ -86,11 +88,14 @@ def show_resume(done: Done[Workspace, Resuming]) -> Page:
     """What takes orders now."""
     facts: Facts = done.results.get("resume", {})
     page = Page("orders resume", facts)
-    one: Restaurant | None = done.planned.about
-    if not done.planned.plan.steps:
-        page.line(("NOTHING TO END", "strong good"), f": no pause of {pauses.whom(one)} stands")
+    steps = done.planned.plan.steps
+    if not steps:
+        page.line(
+            ("NOTHING TO END", "strong good"), f": no pause of {done.request.restaurant or 'all restaurants'} stands"
+        )
         page.hint("to see what takes orders: tabsync orders status")
         return page
+    one = pauses.restaurant_of(steps[0].arguments)
     stands = [pauses.from_json(each) for each in facts["standing"]]
     still = pauses.reaching(stands, one)
     if [each for each in still if each.id in facts["of"]]:
@@ -116,7 +121,7 @@ def _step(target: Facts, one: Restaurant | None, ending: list[Pause], who: str) 
     return Step(
         "resume",
         f"End {count} of {pauses.whom(one)}",
-        call(resume, target=target, ids=ids, who=who),
+        call(resume, target=target, restaurant=one.to_json() if one else None, ids=ids, who=who),
         "\n".join(
             [
                 "update order_pauses set ended_at = clock_timestamp(), ended_by = ...",

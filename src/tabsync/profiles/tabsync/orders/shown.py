@@ -40,7 +40,7 @@ def show_writers(page: Page, left: Sequence[Writer]) -> None:
     count = "1 TRANSACTION" if len(left) == 1 else f"{len(left)} TRANSACTIONS"
     page.line((count, "strong warning"), " that began before may still bring orders in")
     page.table(
-        ("Process", "User", "Writes orders since"),
+        ("Process", "User", "Its transaction since"),
         ((one.who, in_one_line(one.user), one.began) for one in left[:_MOST]),
     )
     pids = [str(one.pid) for one in left if one.pid is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tabsync.kernel.errors import Exit
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _MINUTES = 10
 _LISTED = 10
+_COMMITTED = timedelta(seconds=5)  # a pause holds from its commit on, which comes after its time
 
 
 def look_status(workspace: Workspace, _request: Nothing) -> Page:
@@ -42,7 +43,7 @@ def look_status(workspace: Workspace, _request: Nothing) -> Page:
             there, stands, lately = counts(connection), standing(connection), recent(connection, _MINUTES)
             closed = rows(connection, "closed", limit=_LISTED)
             late = _of_before(connection, stands)
-            gate = rows(connection, "gate")[0]
+            gate = rows(connection, "gate")[0]["closed_at"]
     data: Facts = {
         **there,
         "pauses": [one.to_json() for one in stands],
@@ -65,7 +66,7 @@ def look_status(workspace: Workspace, _request: Nothing) -> Page:
     if late:
         show_writers(page, late)
     elif _was_interrupted(stands, gate):
-        page.note("the newest pause was made without waiting for the orders that were under way then")
+        page.note("a pause was made without waiting: whether an order of before is under way is unknown")
     if role == "standby":
         page.note("this is a standby, as far as it has replayed; pause and resume need the primary")
     return page
@@ -86,12 +87,13 @@ def _headline(page: Page, there: Facts, stands: list[Pause]) -> None:
 
 
 def _of_before(connection: Connection, stands: list[Pause]) -> list[Writer]:
-    """The transactions that write orders and began before the newest pause."""
-    if not stands:
+    """The transactions that write orders and began before a pause of which it isn't known that all have ended."""
+    undrained = [one.paused_at for one in stands if one.drained_at is None]
+    if not undrained:
         return []
-    newest: datetime = max(one.paused_at for one in stands)
-    return [one for one in writers(connection) if one.since is None or one.since <= newest]
+    latest = max(undrained) + _COMMITTED
+    return [one for one in writers(connection) if one.since is None or one.since <= latest]
 
 
-def _was_interrupted(stands: list[Pause], gate: Facts) -> bool:
-    return bool(stands) and (gate["closed_at"] is None or gate["closed_at"] < gate["paused_at"])
+def _was_interrupted(stands: list[Pause], closed_at: datetime | None) -> bool:
+    return any(one.drained_at is None and (closed_at is None or closed_at < one.paused_at) for one in stands)

@@ -13,6 +13,7 @@ CREATE TABLE order_pauses (
   run_id text,
   paused_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   ends_at timestamptz NOT NULL,
+  drained_at timestamptz,
   ended_at timestamptz,
   ended_by text,
   -- A run that is taken up again after a crash finds its own row.
@@ -24,6 +25,7 @@ CREATE TABLE order_pauses (
 COMMENT ON TABLE order_pauses IS 'While one stands, no new order gets in, see orders_admission(); accepts_orders stays as it is';
 COMMENT ON COLUMN order_pauses.restaurant_id IS 'NULL: all restaurants, also those that are added meanwhile';
 COMMENT ON COLUMN order_pauses.run_id IS 'The run of tabsync that paused; NULL: by hand';
+COMMENT ON COLUMN order_pauses.drained_at IS 'Since when no order of before it is under way; NULL: unknown';
 COMMENT ON COLUMN order_pauses.ended_at IS 'NULL: nobody has ended it; it ends at ends_at';
 -- Those that stand: a handful of rows, however many there have been.
 CREATE INDEX order_pauses_standing_idx ON order_pauses (ends_at) WHERE ended_at IS NULL;
