@@ -19,7 +19,8 @@ import psycopg
 from tabsync.workspace import Workspace
 from tests.postgres.orders.shop import LEVELS, ORDER, RESTAURANTS, TOGGLE, accepting, add, run
 
-GUESTS = 6
+GUESTS = 8
+_HOLDS = (0.0, 0.0, 0.05, 0.6)  # seconds: longer than it takes to pause, or nobody would be waited for
 _COUNT = """
 select count(*) from orders o join restaurants r on r.id = o.restaurant_id
  where %(slug)s::text is null or r.slug = %(slug)s
@@ -64,7 +65,7 @@ class Crowd:
                 if not page.data["drained"]:
                     wrong.append(f"not drained: {page.data['still']}")
                 before = _orders(watch, slug)
-                time.sleep(self.draw.uniform(0.05, 0.3))
+                time.sleep(self.draw.uniform(0.3, 0.6))
                 after = _orders(watch, slug)
                 if before != after:
                     wrong.append(
@@ -90,13 +91,13 @@ class Crowd:
                 session.isolation_level = draw.choice(LEVELS)
                 try:
                     session.execute("select count(*) from restaurants")
-                    time.sleep(draw.choice([0.0, 0.0, 0.01, 0.05]))
+                    time.sleep(draw.choice(_HOLDS))
                     slug = draw.choice(RESTAURANTS)
                     if draw.random() < 0.05:
                         slug = f"{threading.get_ident()}-{draw.getrandbits(60)}"
                         add(session, slug)
                     session.execute(ORDER, [slug])
-                    time.sleep(draw.choice([0.0, 0.0, 0.01, 0.05]))
+                    time.sleep(draw.choice(_HOLDS))
                     session.commit()
                     self.ended["let in"] += 1
                 except psycopg.Error as error:
