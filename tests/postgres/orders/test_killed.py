@@ -118,7 +118,7 @@ def test_two_people_at_once(directory: Path, shop: str, watch: Conn) -> None:
         for name in ("ana", "bob")
     ]
     for one in both:
-        printed = one.communicate(60)
+        printed = one.communicate(timeout=60)
         assert one.returncode == 0, printed
     who = watch.execute("select paused_by from order_pauses order by paused_by").fetchall()
     assert who == [("ana",), ("bob",)]
