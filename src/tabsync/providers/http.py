@@ -84,14 +84,12 @@ def ask(
             time.sleep(pause(attempt, answer.headers.get("retry-after") if answer is not None else None, now()))
 
 
-def fetch(
-    url: str, auth: tuple[str, str] | None, *, seconds: float, most: int, accept: str = "text/plain"
-) -> Fetched:
+def fetch(url: str, auth: tuple[str, str] | None, *, seconds: float, most: int, accept: str = "text/plain") -> Fetched:
     """The answer to one GET, whatever its status. No redirect is followed.
 
-    auth: user and password of basic authentication; seconds: for all of it; most: bytes that it may have. Raises CannotConnect when there is no whole answer in that
-    time, or a longer one. What is asked and doesn't answer holds up nobody: it is left behind, and asked again only
-    when it has ended.
+    auth: user and password of basic authentication; seconds: for all of it; most: bytes that it may have.
+    Raises CannotConnect when there is no whole answer in that time, or a longer one. What is asked and doesn't answer
+    holds up nobody: it is left behind, and asked again only when it has ended.
     """
     place = "/".join(url.split("/", 3)[:3])
     earlier = _under_way.get(url)
@@ -117,9 +115,7 @@ def fetch(
     return found[0]
 
 
-def _fetched(
-    url: str, place: str, auth: tuple[str, str] | None, until: float, most: int, accept: str
-) -> Fetched:
+def _fetched(url: str, place: str, auth: tuple[str, str] | None, until: float, most: int, accept: str) -> Fetched:
     import httpx
 
     # Not compressed: a small answer could be one of a gigabyte.

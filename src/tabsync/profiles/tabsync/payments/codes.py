@@ -33,24 +33,27 @@ _GATEWAY = """
     bank_error cc_rejected_time_out internal_error internal_server_error gateway_timeout service_unavailable
 """
 _GUEST = """
-    authentication_required approve_with_id call_issuer card_not_supported card_velocity_exceeded currency_not_supported
-    do_not_honor do_not_try_again duplicate_transaction expired_card fraudulent generic_decline highest_risk_level
-    incorrect_address incorrect_cvc incorrect_number incorrect_pin incorrect_zip insufficient_funds invalid_account
-    invalid_amount invalid_cvc invalid_expiry_month invalid_expiry_year invalid_number invalid_pin issuer_not_available
-    lost_card merchant_blacklist mobile_device_authentication_required new_account_information_available no_action_taken
-    not_permitted offline_pin_required online_or_offline_pin_required pickup_card pin_try_exceeded
+    authentication_required approve_with_id call_issuer card_not_supported card_velocity_exceeded
+    currency_not_supported do_not_honor do_not_try_again duplicate_transaction expired_card fraudulent
+    generic_decline highest_risk_level incorrect_address incorrect_cvc incorrect_number incorrect_pin incorrect_zip
+    insufficient_funds invalid_account invalid_amount invalid_cvc invalid_expiry_month invalid_expiry_year
+    invalid_number invalid_pin issuer_not_available lost_card merchant_blacklist
+    mobile_device_authentication_required new_account_information_available no_action_taken not_permitted
+    offline_pin_required online_or_offline_pin_required pickup_card pin_try_exceeded
     previously_declined_do_not_retry reenter_transaction requested_block_on_incorrect_cvc restricted_card
     revocation_of_all_authorizations revocation_of_authorization security_violation service_not_allowed stolen_card
-    stop_payment_order transaction_not_allowed try_again_later withdrawal_count_limit_exceeded
-    card_declined card_decline_rate_limit_exceeded card_error issuer_declined CardError StripeCardError
-    invalid_card_type postal_code_invalid payment_intent_authentication_failure payment_intent_payment_attempt_expired
+    stop_payment_order transaction_not_allowed try_again_later withdrawal_count_limit_exceeded card_declined
+    card_decline_rate_limit_exceeded card_error issuer_declined CardError StripeCardError invalid_card_type
+    postal_code_invalid payment_intent_authentication_failure payment_intent_payment_attempt_expired
     payment_intent_payment_attempt_failed payment_method_customer_decline payment_method_provider_decline
-    cc_amount_rate_limit_exceeded cc_rejected_3ds_challenge cc_rejected_3ds_mandatory cc_rejected_bad_filled_card_number
-    cc_rejected_bad_filled_date cc_rejected_bad_filled_other cc_rejected_bad_filled_security_code cc_rejected_blacklist
-    cc_rejected_call_for_authorize cc_rejected_card_disabled cc_rejected_card_error cc_rejected_card_type_not_allowed
+    cc_amount_rate_limit_exceeded cc_rejected_3ds_challenge cc_rejected_3ds_mandatory
+    cc_rejected_bad_filled_card_number cc_rejected_bad_filled_date cc_rejected_bad_filled_other
+    cc_rejected_bad_filled_security_code cc_rejected_blacklist cc_rejected_call_for_authorize
+    cc_rejected_card_disabled cc_rejected_card_error cc_rejected_card_type_not_allowed
     cc_rejected_duplicated_payment cc_rejected_high_risk cc_rejected_insufficient_amount
-    cc_rejected_invalid_installments cc_rejected_max_attempts cc_rejected_other_reason rejected_by_bank rejected_by_issuer rejected_by_regulations
-    rejected_high_risk rejected_insufficient_data rejected_other_reason insufficient_amount expired by_payer
+    cc_rejected_invalid_installments cc_rejected_max_attempts cc_rejected_other_reason rejected_by_bank
+    rejected_by_issuer rejected_by_regulations rejected_high_risk rejected_insufficient_data rejected_other_reason
+    insufficient_amount expired by_payer
 """
 _KEY = """
     api_key_expired platform_api_key_expired secret_key_required authentication_error AuthenticationError

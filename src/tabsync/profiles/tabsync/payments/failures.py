@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,12 +11,11 @@ from tabsync.kernel.clock import iso, now
 from tabsync.kernel.errors import BadUsage, TabsyncError
 from tabsync.kernel.page import Page
 from tabsync.kernel.request import Option
-from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.manual.load import load
 from tabsync.manual.model import Threshold
-from tabsync.profiles.tabsync.payments.codes import MISSING, side_of
-from tabsync.profiles.tabsync.payments.look import GATEWAYS, OTHER, Asked, Failed, Seen, look
+from tabsync.profiles.tabsync.payments.groups import grouped
+from tabsync.profiles.tabsync.payments.look import GATEWAYS, OTHER, Asked, Seen, look
 from tabsync.profiles.tabsync.payments.safe import without_digits
 from tabsync.profiles.tabsync.payments.show_failures import page_of
 from tabsync.profiles.tabsync.payments.verdict import Judged, judged, tally, usual
@@ -39,36 +37,6 @@ class Failures:
     since: Annotated[str, Option("How far back: from 5 min to 24 h.", metavar="DURATION")] = "1h"
     gateway: Annotated[str, Option("Only this gateway: stripe or mercadopago.")] = ""
     restaurant: Annotated[str, Option("Only this restaurant, by its id, its slug or its name.")] = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Failed payments of one kind. example: the newest of them."""
-
-    gateway: str
-    method: str
-    restaurant: str
-    code: str
-    payments: int
-    example: Failed
-
-    def to_json(self) -> Facts:
-        """It for programs."""
-        told = self.example.said
-        return {
-            "gateway": self.gateway,
-            "method": self.method,
-            "restaurant": self.restaurant or None,
-            "code": self.code,
-            "side": side_of(self.code).value,
-            "failed": self.payments,
-            "example": {
-                "id": self.example.id,
-                "at": iso(self.example.at),
-                "metadata": dict(told.shown) if told else None,
-                "not_shown": told.hidden if told else None,
-            },
-        }
 
 
 def look_failures(workspace: Workspace, request: Failures) -> Page:
@@ -108,17 +76,6 @@ def judgements(seen: Seen, gateway: str, span: timedelta, bounds: Sequence[Thres
         judged(name, tally(seen.now, name), usual(seen.days, name), seen.failed, bounds, seen.at, span)
         for name in names
     ]
-
-
-def grouped(failed: Sequence[Failed]) -> list[Group]:
-    """By gateway, method, restaurant and code, the largest group first. failed: the newest first."""
-    newest: dict[tuple[str, str, str, str], Failed] = {}
-    counts: Counter[tuple[str, str, str, str]] = Counter()
-    for one in failed:
-        kind = (one.gateway, one.method, one.restaurant, one.said.code if one.said else MISSING)
-        newest.setdefault(kind, one)
-        counts[kind] += 1
-    return [Group(*kind, number, newest[kind]) for kind, number in counts.most_common()]
 
 
 def _bounds(workspace: Workspace, seen: Seen) -> Sequence[Threshold]:

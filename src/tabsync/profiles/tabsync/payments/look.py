@@ -19,7 +19,7 @@ from tabsync.postgres.readonly import Bounds, Outcome, Reader, Rows
 from tabsync.postgres.settings import Limits
 from tabsync.profiles.tabsync.payments.metadata import BRAND_PATHS, LONGEST, PATHS, STATUS_PATHS, Said, said
 from tabsync.profiles.tabsync.payments.safe import safe_id, safe_name, without_digits
-from tabsync.profiles.tabsync.payments.windows import Window, aware, literal, windows
+from tabsync.profiles.tabsync.payments.windows import DAYS, Window, aware, literal, windows
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
@@ -36,7 +36,7 @@ _ANY = sql.SQL("true")
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Payments of one kind in one time. gateway: "" of those that need none; young: too young for a PENDING one not to end."""
+    """Payments of one kind in one time. gateway: "" of those that need none; young: PENDING may still end by itself."""
 
     gateway: str
     method: str
@@ -74,11 +74,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is looked for."""
+    """What is looked for. days: how many of the days before are counted, too."""
 
     since: timedelta
     gateway: str = ""
     restaurant: str = ""
+    days: int = DAYS
 
 
 def look(workspace: Workspace, asked: Asked) -> Seen:
@@ -105,7 +106,7 @@ class _Looking:
         only = self._only()
         if only is None:
             return self.seen
-        times = windows(self.seen.at, self.asked.since)
+        times = windows(self.seen.at, self.asked.since, self.asked.days)
         counted = [self._text("counts", only, **_times(one)) for one in times]
         recent = {name: part for name, part in _times(times[0]).items() if name != "settled"} | {"most": MOST + 1}
         failed = self._text("failed", only, **recent, places=_places())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from tabsync.kernel.clock import local
 from tabsync.kernel.errors import Exit
@@ -11,11 +10,9 @@ from tabsync.kernel.page import Cell, Page, Style
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.profiles.tabsync.payments.codes import UNDOCUMENTED, WORDS, Side, says_key, side_of
+from tabsync.profiles.tabsync.payments.groups import Group
 from tabsync.profiles.tabsync.payments.look import Seen
 from tabsync.profiles.tabsync.payments.verdict import Judged, Verdict, overall, percent
-
-if TYPE_CHECKING:
-    from tabsync.profiles.tabsync.payments.failures import Group
 
 _STYLES: dict[Verdict, Style] = {
     Verdict.USUAL: "strong good",

@@ -38,10 +38,10 @@ def length(text: str) -> timedelta:
     return asked
 
 
-def windows(at: datetime, asked: timedelta) -> list[Window]:
-    """The last one first; it has no end, so that payments of the future are seen."""
+def windows(at: datetime, asked: timedelta, before: int) -> list[Window]:
+    """The last one first; it has no end, so that payments of the future are seen. before: days."""
     now = Window(at - asked, at + _FUTURE, at - STUCK)
-    days = [timedelta(days=number) for number in range(1, DAYS + 1)]
+    days = [timedelta(days=number) for number in range(1, before + 1)]
     return [now, *(Window(at - asked - day, at - day, at) for day in days)]
 
 
