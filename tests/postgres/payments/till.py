@@ -10,6 +10,7 @@ from typing import Any
 
 from psycopg import sql
 
+from tabsync.kernel.page import Line, Note, Page
 from tests.sessions import connect
 
 _PAY = """
@@ -65,3 +66,14 @@ class Till:
         self.pay(paid, gateway, days=range(1, 8))
         if failed:
             self.pay(failed, gateway, "FAILED", metadata={"decline_code": "insufficient_funds"}, days=range(1, 8))
+
+    def one(self, statement: str, **values: Any) -> Any:
+        """The value of a statement."""
+        with connect(self.conninfo, "tests") as connection:
+            (found,) = connection.execute(sql.SQL(statement), values).fetchone() or (None,)
+            return found
+
+
+def text(page: Page) -> str:
+    """All that a person reads."""
+    return "\n".join(one.text if isinstance(one, Line | Note) else str(one) for one in page.blocks)

@@ -94,21 +94,17 @@ def _server(connection: Connection, since: datetime) -> Iterator[Change]:
 
 
 def _settings(connection: Connection, row: Facts, since: datetime) -> Change:
-    pending = ", ".join(row["pending"])
-    waits = f"; a restart is needed for {pending}" if pending else ""
-    broken = ""
+    more = f"; a restart is needed for {', '.join(row['pending'])}" if row["pending"] else ""
     try:
         with connection.cursor(row_factory=dict_row) as cursor:
             found = cursor.execute(_SQL["file_settings"]).fetchall()
-        broken = f"; in error: {', '.join(str(one['name']) for one in found)}" if found else ""
+        more += f"; in the files and not in force: {', '.join(str(one['name']) for one in found)}" if found else ""
     except psycopg.Error:  # who may not read the files still sees when they were read
         pass
-    # Read at the start, too: then nothing was changed by it.
+    # They are read at the start, too: nothing was changed by that.
     if row["loaded"] >= since and row["loaded"] - row["started"] > timedelta(seconds=5):
-        return changed("settings", row["loaded"], f"the files of settings were read again{waits}{broken}")
-    if pending or broken:
-        return changed("settings", None, (waits + broken).removeprefix("; "))
-    return nothing("settings", "the files of settings were not read again")
+        return changed("settings", row["loaded"], f"the files of settings were read again{more}")
+    return nothing("settings", f"the files of settings were not read again{more}")
 
 
 def _roles(connection: Connection, since: datetime) -> Change:

@@ -7,7 +7,7 @@ select clock_timestamp() as at, pg_postmaster_start_time() as started, pg_conf_l
        current_setting('track_commit_timestamp') = 'on' as tracks
 
 -- name: file_settings
--- What stands in its files and does not apply. Only who may read the files sees it.
+-- What stands in its files and is not in force. Only who may read the files sees it.
 select name, error from pg_file_settings where error is not null order by sourcefile, sourceline limit 20
 
 -- name: roles

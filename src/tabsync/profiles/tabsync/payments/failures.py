@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
-from tabsync.kernel.clock import iso, now
+from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import BadUsage, TabsyncError
 from tabsync.kernel.page import Page
 from tabsync.kernel.request import Option
@@ -48,7 +48,6 @@ def look_failures(workspace: Workspace, request: Failures) -> Page:
     bounds = _bounds(workspace, seen)
     parts = judgements(seen, request.gateway, span, bounds)
     groups = grouped(seen.failed or ())
-    skew = (seen.at - now()).total_seconds()
     ahead = [one for one in seen.now or () if one.latest > seen.at]
     return page_of(
         parts,
@@ -58,7 +57,7 @@ def look_failures(workspace: Workspace, request: Failures) -> Page:
             "since": iso(seen.at - span),
             "at": iso(seen.at),
             "span": human_seconds(span.total_seconds()),
-            "clock_ahead_seconds": round(skew, 1),
+            "clock_ahead_seconds": round(seen.ahead, 1),
             "of_the_future": sum(one.payments for one in ahead),
             "pending_too_long_seconds": STUCK.total_seconds(),
             "listed": _LISTED,
@@ -67,11 +66,12 @@ def look_failures(workspace: Workspace, request: Failures) -> Page:
 
 
 def judgements(seen: Seen, gateway: str, span: timedelta, bounds: Sequence[Threshold]) -> list[Judged]:
-    """The verdict on all together, where several are asked for, then on each gateway. [] when nothing was read."""
+    """The verdict on all together, where several are meant, then on each that is in use. [] when nothing was read."""
     if seen.now is None:
         return []
-    there = {one.gateway for counts in (seen.now, *seen.days) for one in counts or ()}
-    names = [gateway] if gateway else ["", *GATEWAYS, *([OTHER] if OTHER in there else [])]
+    there = {one.gateway for counts in (seen.now, *seen.days) for one in counts or () if one.gateway}
+    # One that nobody used at this time of the week is not in use; where none was, each is unknown.
+    names = [gateway] if gateway else ["", *(one for one in (*GATEWAYS, OTHER) if one in there or not there)]
     return [
         judged(name, tally(seen.now, name), usual(seen.days, name), seen.failed, bounds, seen.at, span)
         for name in names

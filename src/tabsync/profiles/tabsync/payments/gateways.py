@@ -66,8 +66,8 @@ def look_gateways(workspace: Workspace, _request: object, clock: Callable[[], da
     for one in found:
         _show(page, one, at)
     page.note(
-        "status pages are written by people: 15 to 30 minutes late, and silent about what only some have. "
-        "What our own payments say: tabsync payments failures"
+        "people write these pages, 15 to 30 minutes late, and not of all; what decides is our own rate: "
+        "tabsync payments failures"
     )
     return page
 

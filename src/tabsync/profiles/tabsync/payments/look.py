@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
+from tabsync.kernel.clock import now
 from tabsync.kernel.errors import BadUsage, CannotConnect
 from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import connect_to_look
@@ -30,7 +31,7 @@ _SECONDS = 40.0  # for each of the three round trips
 MOST = 2_000
 """Failed payments that are looked at one by one, the newest."""
 
-_BOUNDS = Bounds(statement=8.0, lock=1.0, rows=MOST)
+_BOUNDS = Bounds(statement=8.0, lock=0.25, rows=MOST)
 _ANY = sql.SQL("true")
 
 
@@ -61,7 +62,9 @@ class Failed:
 
 @dataclass(slots=True)
 class Seen:
-    """What was read. now, days: None where that is unknown; why: what is unknown, in words; at: by that clock."""
+    """What was read. now, days: None where that is unknown; why: what is unknown, in words; at: by that clock;
+    ahead: seconds that it is ahead of this machine's.
+    """
 
     at: datetime
     restaurant: str = ""
@@ -69,6 +72,7 @@ class Seen:
     days: list[list[Count] | None] = field(default_factory=list)
     failed: list[Failed] | None = None
     why: list[str] = field(default_factory=list)
+    ahead: float = 0.0
     table: Facts = field(default_factory=dict)
 
 
@@ -87,11 +91,13 @@ def look(workspace: Workspace, asked: Asked) -> Seen:
     connection, first = connect_to_look(workspace.conninfo, "payments", _LIMITS)
     with closing(connection):
         reader = Reader(connection, first)
+        before = now()
         try:
             here = reader.look(_SECONDS, _SQL["here"])[0][0]
         except psycopg.Error as error:
             raise CannotConnect("the server went away while it was asked", "tabsync health") from error
-        seen = Seen(here["at"])
+        middle = before + (now() - before) / 2
+        seen = Seen(here["at"], ahead=(here["at"] - middle).total_seconds())
         seen.table = _table(here["tables"] or [])
         return _Looking(reader, asked, seen).look()
 

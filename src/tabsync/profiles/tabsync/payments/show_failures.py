@@ -86,7 +86,8 @@ def _groups(page: Page, groups: Sequence[Group]) -> None:
         page.line(
             f"and {more:,} payments in {len(rest):,} smaller groups: --json, --gateway, --restaurant", style="quiet"
         )
-    page.table(("Time", "Payment", "Code", "Shown of its metadata"), _examples(groups), title="The newest of each code")
+    heading = ("Time", "Payment", "Code", "Shown of its metadata")
+    page.table(heading, _examples(groups), whole=("Payment", "Code"), title="The newest of each code")
 
 
 def _examples(groups: Sequence[Group]) -> Iterator[tuple[Cell, ...]]:

@@ -85,7 +85,7 @@ class Usual:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A gateway, or all of them. by: what decided: history, manual or nothing; side: whose, where it is worse."""
+    """A gateway, or all of them. by: what decided: history, manual, half or nothing; side: whose, where it is worse."""
 
     name: str
     verdict: Verdict
@@ -216,6 +216,8 @@ def _by_manual(
         return Verdict.WORSE, "manual"
     if not now.bad and now.tried:
         return Verdict.USUAL, "manual"
+    if now.tried >= ENOUGH and now.bad >= _NO_BASELINE * now.tried:
+        return Verdict.WORSE, "half"
     guests = sum(number for code, number in codes.items() if side_of(code) is Side.GUEST)
     others = now.bad - guests
     if level is not Level.OK or not now.tried:
@@ -259,6 +261,8 @@ def _why(now: Tally, normal: Usual, codes: Counter[str], side: Side | None, by: 
 def _decided(now: Tally, by: str) -> str:
     if by == "history":
         return ""
+    if by == "half":
+        return "; half or more is never usual"
     if by == "manual":
         return "; beyond the manual's bounds"
     if now.tried < ENOUGH:
