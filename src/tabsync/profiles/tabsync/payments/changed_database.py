@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.rows import dict_row
 
-from tabsync.audit.reading.entries import reading
-from tabsync.kernel.clock import iso, now, parse_iso
+from tabsync.kernel.clock import now, parse_iso
 from tabsync.kernel.errors import TabsyncError
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.step import Facts
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
 
 _SQL = named(__package__, "changes.sql")
 _LIMITS = Limits(lock_timeout=1_000, statement_timeout=5_000)
-_KINDS = ("migrations", "server", "settings", "roles", "users", "clock")
-_ACTIONS = ("ROLE_CHANGE", "DISABLE", "ENABLE")
+_KINDS = ("migrations", "server", "settings", "roles", "clock")
 OFF = 30.0
 """Seconds from which on a clock is wrong."""
 
@@ -44,14 +42,13 @@ def in_database(workspace: Workspace, since: datetime) -> Iterator[Change]:
     with connection:
         yield _migrations(connection, since)
         yield from _server(connection, since)
-    yield _users(workspace, since)
 
 
 def _migrations(connection: Connection, since: datetime) -> Change:
     try:
         both, odd = histories(connection, None)
     except (TabsyncError, psycopg.Error) as error:
-        return unknown("migrations", _told(error))
+        return unknown("migrations", told(error))
     found = [one for _, one in both]
     new = sorted(((at, text) for one in found for at, text in _applied(one) if at >= since), reverse=True)
     if new:
@@ -77,7 +74,7 @@ def _server(connection: Connection, since: datetime) -> Iterator[Change]:
     try:
         row = _row(connection, "server")
     except psycopg.Error as error:
-        yield from (unknown(kind, _told(error)) for kind in ("server", "settings", "roles", "clock"))
+        yield from (unknown(kind, told(error)) for kind in ("server", "settings", "roles", "clock"))
         return
     middle = before + (now() - before) / 2
     if row["started"] >= since:
@@ -111,27 +108,12 @@ def _roles(connection: Connection, since: datetime) -> Change:
     try:
         row = _row(connection, "roles")
     except psycopg.Error as error:
-        return unknown("roles", _told(error))
+        return unknown("roles", told(error))
     times = {"a setting of a role or a database": row["settings"], "a membership": row["members"]}
     new = sorted(((at, what) for what, at in times.items() if at and at >= since), reverse=True)
     if new:
         return changed("roles", new[0][0], f"{new[0][1]} was changed")
     return nothing("roles", "no setting of a role, and no membership; of passwords nobody notes the time")
-
-
-def _users(workspace: Workspace, since: datetime) -> Change:
-    """By the audit log, where it is installed."""
-    try:
-        with reading(workspace) as log:
-            found = [one for action in _ACTIONS for one in log.page({"since": iso(since), "action": action}, 50)]
-    except (TabsyncError, psycopg.Error) as error:
-        return unknown("users", _told(error))
-    if not found:
-        return nothing("users", "no role was changed, and nobody disabled, by the audit log")
-    newest = max(found, key=lambda one: int(one["id"]))
-    more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
-    at = datetime.fromisoformat(str(newest["at"]))
-    return changed("users", at, f"{newest['action']}{more}: tabsync audit list")
 
 
 def clock(what: str, ahead: float, whose: str) -> Change:
@@ -147,6 +129,7 @@ def _row(connection: Connection, block: str) -> Facts:
         return cursor.execute(_SQL[block]).fetchone() or {}
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
+    """Why something could not be looked at, in one line without values of the database."""
     fact = error.fact if isinstance(error, TabsyncError) else str(error).strip().splitlines()[0]
     return without_digits(fact)

@@ -14,6 +14,7 @@ from tabsync.profiles.tabsync.payments.change import Change, State
 from tabsync.profiles.tabsync.payments.changed_database import in_database
 from tabsync.profiles.tabsync.payments.changed_here import here
 from tabsync.profiles.tabsync.payments.changed_outside import by_gateway, by_payments
+from tabsync.profiles.tabsync.payments.changed_users import of_users
 from tabsync.profiles.tabsync.payments.windows import length
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def look_changes(workspace: Workspace, request: Changes) -> Page:
     found = [
         *here(workspace, since),
         *in_database(workspace, since),
+        of_users(workspace, since),
         *by_payments(workspace, span),
         by_gateway(workspace),
     ]
