@@ -10,7 +10,7 @@ _LONGEST = 40
 _MANY_DIGITS = 7
 """A name with so many digits or more is none: a card has 12 to 19, a phone 8 to 13. https://www.iso.org/standard/70484.html"""
 
-_DIGITS = re.compile(r"\d(?:[^\w]{0,3}\d){6,}")
+_DIGITS = re.compile(r"\d(?:[\W_]{0,3}\d){6,}")
 HIDDEN = "(a name that is not shown)"
 
 
