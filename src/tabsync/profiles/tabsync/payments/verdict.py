@@ -29,6 +29,7 @@ ENOUGH = 20
 _TWICE = 2.0
 _NO_BASELINE = 0.5  # where so many fail on most days, that is an outage and not what is usual
 _DRY = 10.0  # payments that should have been tried by now: by chance none happens once in 20,000 times
+_SILENT = 300.0  # seconds; a gap that is shorter is none, however many there usually are
 _FEW = 0.2  # of the usual number of attempts
 
 
@@ -181,7 +182,7 @@ def _dry(now: Tally, normal: Usual, at: datetime, span: timedelta) -> str:
     seconds = span.total_seconds()
     silent = min(seconds, (at - now.latest).total_seconds()) if now.latest else seconds
     expected = normal.fewest * silent / seconds
-    if expected >= _DRY:
+    if expected >= _DRY and silent >= _SILENT:
         since = f"no payment was tried for {human_seconds(silent)}"
         return f"{since}; usually {normal.tried * silent / seconds:.0f} are in that time"
     count = now.tried + now.undecided
