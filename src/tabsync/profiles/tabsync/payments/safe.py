@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tabsync.kernel.cards import has_check_digit
 from tabsync.kernel.plain import in_one_line
 
 _LONGEST = 40
@@ -38,7 +39,7 @@ def holds_card(text: str) -> bool:
     for run in re.findall(r"(?:\d[\s.,;:_/\\|-]{0,3}){13,}", text):
         digits = [int(one) for one in run if one.isdecimal()]
         spans = ((start, length) for length in range(13, 20) for start in range(len(digits) - length + 1))
-        if any(_has_check_digit(digits[start : start + length]) for start, length in spans):
+        if any(has_check_digit(digits[start : start + length]) for start, length in spans):
             return True
     return False
 
@@ -46,8 +47,3 @@ def holds_card(text: str) -> bool:
 def without_digits(text: str) -> str:
     """A message of somebody else, without long numbers: a server repeats values in its errors."""
     return _DIGITS.sub("***", in_one_line(text))
-
-
-def _has_check_digit(digits: list[int]) -> bool:
-    doubled = (one if place % 2 == 0 else one * 2 - 9 * (one > 4) for place, one in enumerate(reversed(digits)))
-    return sum(doubled) % 10 == 0
