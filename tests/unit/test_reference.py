@@ -88,6 +88,6 @@ def test_the_readme_names_each_command_and_none_that_is_not_built() -> None:
 def test_the_readme_knows_what_the_demos_manual_names_and_is_not_built() -> None:
     section = (ROOT / "README.md").read_text().split("Not built yet: ")[1].split("\n## ")[0]
     missing = {one.words[:2] for one in load(PROFILE_MANUAL).commands() if not is_built(one.words)}
-    told = {"enum": "enums", "orders": "`orders pause`"}
+    told = {"enum": "enums"}
     assert missing
     assert not [one for one in missing if told.get(one[0], f"`{' '.join(one)}`") not in section]
