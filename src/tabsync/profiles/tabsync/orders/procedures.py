@@ -23,6 +23,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         takes="database dry-run json",
         plan="tabsync.profiles.tabsync.orders.pause:plan_pause",
         show="tabsync.profiles.tabsync.orders.pause:show_pause",
+        undone_by="orders resume",
         shows_failure=True,
         surfaces=ON_REQUEST,
         needs="INSERT and UPDATE on order_pauses and order_gate; UPDATE on restaurants to wait for fewer transactions",
