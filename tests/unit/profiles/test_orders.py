@@ -22,8 +22,9 @@ def writer(number: int, *, wrote_restaurants: bool = False) -> Writer:
 
 
 def made(number: int, restaurant: Restaurant | None, drained: datetime | None = None) -> Pause:
-    which = (restaurant.id, restaurant.slug, restaurant.name) if restaurant else (None, None, None)
-    return Pause(number, *which, "why", "ana", f"run {number}", NOON, NOON + timedelta(hours=1), drained)
+    one, until = restaurant or Restaurant("", "", ""), NOON + timedelta(hours=1)
+    of = (one.id or None, one.slug or None, one.name or None)
+    return Pause(number, of[0], of[1], of[2], "why", "ana", f"run {number}", NOON, until, drained)
 
 
 _WRITERS = st.lists(
