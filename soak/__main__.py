@@ -16,6 +16,7 @@ from soak import (
     nights,
     noise,
     notify,
+    orders,
     page,
     pairs,
     runbooks,
@@ -43,6 +44,7 @@ PARTS: Mapping[str, Callable[[Part, Say], None]] = {
     "audit": audit.run,
     "migrations": migrations.run,
     "guard": guard.run,
+    "orders": orders.run,
 }
 """Add a part: a module of this package with run(part, say), and its line here."""
 
