@@ -126,6 +126,7 @@ def test_columns_of_other_types(till: Till, shop: Workspace) -> None:
     assert page.exit_code is Exit.PROBLEM_FOUND, page.data
     assert "all processing_error (the gateway's side)" in page.data["line"]
     assert "4242424242424242" not in text(page) + str(page.data)
+    assert [one["gateway"] for one in page.data["gateways"]] == [None, "stripe", "(another)"]
 
 
 def test_metadata_of_another_type(till: Till, shop: Workspace) -> None:

@@ -19,7 +19,7 @@ GUARD = "migration guard"
 DEPLOYMENTS = (GUARD, "migration undo", "migration resolve")
 APPLICATION = ("app restart", "app switch-database")
 _KINDS = ("deployments", "application", "other runs")
-_ELSEWHERE = ("incident ", "alert ", "runbook run", "backup ", "drill", "wal ", "ledger ", "audit seal")
+_ELSEWHERE = ("incident ", "alert ", "runbook run", "schedule ", "backup ", "drill", "wal ", "ledger ", "audit seal")
 """Runs that change nothing which the application sees: they write into the ledger, the store or a copy."""
 
 _BEFORE = timedelta(days=1)  # a run that began so long ago may still have changed something now
