@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tabsync.gamedays import connections, failed_migration
 from tabsync.gamedays.faster import faster
 from tabsync.gamedays.ground import Ground, copy_ground, ground, proven
+from tabsync.gamedays.incident import close_incident
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import BadUsage, Exit, Refused
 from tabsync.kernel.gameday import GameDay, Part, Played, Say
@@ -63,7 +64,11 @@ def play(workspace: Workspace, one: GameDay[Ground], say: Say, *, real_time: boo
             found.append((part.name, part.title, Played(missing=missing)))
             continue
         with _ground(place, partial(_manual, one, part, real_time), say, one, part, copy) as there:
-            found.append((part.name, part.title, part.play(there, real_time, say)))
+            played = part.play(there, real_time, say)
+            if played.ok:
+                say("Closing its incident")
+                close_incident(there, played, played.cause or part.title, *_must_tell(one, played))
+            found.append((part.name, part.title, played))
     ok = all(played.ok for _, _, played in found)
     facts: Facts = {
         "game_day": one.name,
@@ -75,6 +80,12 @@ def play(workspace: Workspace, one: GameDay[Ground], say: Say, *, real_time: boo
     }
     add_evidence(workspace.ledger(), KIND, NO_DATABASE, ok=ok, facts=facts)
     return page_of(one, facts, ok=ok)
+
+
+def _must_tell(one: GameDay[Ground], played: Played) -> tuple[str, ...]:
+    """What the post-mortem of a condition can't be without: who was told of what, and what was run."""
+    alert = (one.metric,) if one.metric and played.detect is not None else ()
+    return (one.runbook, "step 1", *alert)
 
 
 def _ground(

@@ -16,5 +16,6 @@ PROFILE = Profile(
     manual=PROFILE_MANUAL,
     groups=(*PAYMENT_GROUPS, *ORDER_GROUPS),
     procedures=(*PAYMENTS, *ORDERS),
+    game_days=("tabsync.profiles.tabsync.gameday.payments:GAME_DAY",),
     settings=PAYMENT_SETTINGS,
 )
