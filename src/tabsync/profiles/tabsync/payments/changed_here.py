@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from tabsync.kernel.cards import without_cards
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import NotRecorded, TabsyncError
 from tabsync.kernel.plain import in_one_line
@@ -76,5 +77,5 @@ def _change(what: str, runs: Sequence[Facts], otherwise: str) -> Change:
         return nothing(what, otherwise)
     newest = runs[0]
     more = f"; and {len(runs) - 1} more: tabsync run list" if len(runs) > 1 else ""
-    text = f"{in_one_line(newest['title'])}: {newest['state']}, by {in_one_line(newest['actor'])}{more}"
+    text = f"{without_cards(in_one_line(newest['title']))}: {newest['state']}, by {in_one_line(newest['actor'])}{more}"
     return changed(what, parse_iso(newest["started_at"]), text)
