@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tabsync.incidents.incident import Incident, Kind, why_not
+from tabsync.incidents.joining import acknowledged
 from tabsync.incidents.record import add, begin, incident_named
 from tabsync.incidents.timeline import timeline
-from tabsync.incidents.told import KIND
-from tabsync.kernel.clock import iso
-from tabsync.kernel.errors import NotRecorded, Refused
+from tabsync.kernel.errors import Refused
 from tabsync.kernel.step import Facts
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Context, Workspace
+    from tabsync.workspace import Context
 
 SHOW = "tabsync incident show"
 
@@ -31,21 +29,10 @@ def say(context: Context, *, incident: str, kind: str, text: str, facts: Facts) 
     one = incident_named(context.workspace, incident)
     if not facts.get("false_alarm"):
         check_move(one, what)
-    entry = add(context.workspace, incident, what, text, **facts)
+    add(context.workspace, incident, what, text, **facts)
     if what is Kind.ACK:
-        _acknowledge(context.workspace, incident, entry.who, iso(entry.at))
+        acknowledged(context.workspace, incident_named(context.workspace, incident))
     return {"id": incident, "said": f"Written down: {incident}, {what.value}"}
-
-
-def _acknowledge(workspace: Workspace, incident: str, who: str, at: str) -> None:
-    """Who takes care of an incident has acknowledged the alert that tells of it."""
-    from sqlalchemy import update
-
-    from tabsync.ledger.tables import episode
-
-    mine = update(episode).where(episode.c.kind == KIND, episode.c.rule == incident, episode.c.ended_at.is_(None))
-    with suppress(NotRecorded), workspace.record().writing() as connection:
-        connection.execute(mine.values(acked_at=at, acked_by=who))
 
 
 def close(context: Context, *, incident: str, cause: str) -> Facts:

@@ -12,14 +12,14 @@ import pytest
 from tabsync import profiles
 from tests.postgres.cli.program import Done, tabsync
 
-_MANUAL = Path(profiles.__file__).parent / "plain" / "manual.md"
+MANUAL = Path(profiles.__file__).parent / "plain" / "manual.md"
 
 Say = Callable[..., Done]
 
 
 def project(directory: Path, more: str = "") -> Say:
     """A project whose database does not answer, and how one types a command of incidents in it."""
-    (directory / "manual.md").write_text(_MANUAL.read_text())
+    (directory / "manual.md").write_text(MANUAL.read_text())
     database = 'database = "postgresql://postgres:geheim99@127.0.0.1:1/shop"\n'
     (directory / "tabsync.toml").write_text(f'{database}manual = "manual.md"\n{more}')
 
