@@ -25,7 +25,8 @@ from tabsync.kernel.step import Facts, Step, call
 from tabsync.ledger.operators import add_operator, one_operator, start_session
 from tabsync.manual.load import read
 from tabsync.monitoring.history.history import History
-from tabsync.workspace import PROFILE_MANUAL, Context, Workspace
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import Context, Workspace
 
 SERIES = 200
 _LABELS = 10  # of the metric whose chart is read

@@ -19,7 +19,8 @@ from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, run
 from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import embedded
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import Workspace
 
 SIZES = (1_000, 10_000)
 """Tables; each with a sequence, a key, two indexes more, a check, a comment and a foreign key."""

@@ -25,9 +25,10 @@ from tabsync.manual.load import load
 from tabsync.postgres.connect import connect
 from tabsync.postgres.embedded import Server
 from tabsync.postgres.settings import NO_LIMIT, Limits
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.workspace import Workspace
 
 ENTRIES = 10_000_000
 _PIECE = 100_000

@@ -21,9 +21,9 @@ from tabsync.manual.load import load
 from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.embedded import Server
 from tabsync.postgres.settings import NO_LIMIT
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
-from tabsync.workspace import PROFILE_MANUAL
 
 MANY = 4.0  # times bare
 SINGLE = 0.6  # of bare

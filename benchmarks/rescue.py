@@ -20,7 +20,8 @@ from benchmarks.watch import watched
 from tabsync.postgres.connect import connect
 from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.settings import Limits
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import Workspace
 
 _NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)
 _RATE = 500  # transactions a second

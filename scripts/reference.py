@@ -21,7 +21,8 @@ from tabsync.cli.procedures import surfaces_of
 from tabsync.cli.tree import build
 from tabsync.kernel.procedure import Group, Procedure, Surface
 from tabsync.kernel.request import Field, Option
-from tabsync.procedures import GROUPS, PROCEDURES
+from tabsync.procedures import all_groups, all_procedures, use
+from tabsync.system.profiles import load_profile
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 GENERATED = "<!-- Written by `make docs` from the declaration of the procedure. -->"
@@ -31,6 +32,7 @@ _PROGRAM = "The program itself"
 
 def main() -> int:
     """Write what changed, delete what is gone, and say both."""
+    use(load_profile("tabsync"))
     REFERENCE.mkdir(parents=True, exist_ok=True)
     wanted = pages()
     old = differences(REFERENCE, wanted)
@@ -45,7 +47,7 @@ def main() -> int:
 
 def pages() -> dict[str, str]:
     """The text of each page, by file name."""
-    return {_LIST: _list_page()} | {file_of(one): page(one) for one in PROCEDURES}
+    return {_LIST: _list_page()} | {file_of(one): page(one) for one in all_procedures()}
 
 
 def differences(directory: Path, wanted: dict[str, str]) -> list[str]:
@@ -166,7 +168,7 @@ def _list_page() -> str:
     parts = [GENERATED.replace("declaration of the procedure", "declarations"), "# Procedures", start]
     chapter_of = {one.words: chapter for chapter, all_of_it in _chapters() for one in all_of_it}
     by_chapter: dict[str, list[Procedure]] = {}
-    for one in PROCEDURES:
+    for one in all_procedures():
         by_chapter.setdefault(chapter_of.get(one.words, _PROGRAM), []).append(one)
     for chapter, found in by_chapter.items():
         parts.append(f"## {chapter}")
@@ -186,7 +188,7 @@ def _chapters() -> Iterator[tuple[str, tuple[Procedure, ...]]]:
 
 
 def _group(procedure: Procedure) -> Group | None:
-    return next((one for one in GROUPS if one.words == procedure.words.split()[0]), None)
+    return next((one for one in all_groups() if one.words == procedure.words.split()[0]), None)
 
 
 def _listed(one: Procedure) -> tuple[str, str, str]:

@@ -23,10 +23,10 @@ from tabsync.kernel.clock import iso
 from tabsync.postgres import embedded
 from tabsync.postgres.installation import installations
 from tabsync.postgres.settings import NO_LIMIT
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
 from tabsync.system.claims import claim
-from tabsync.workspace import PROFILE_MANUAL
 
 NIGHTS = 33
 """Thirty, and three more: by then the first backups of the critical tables have expired."""

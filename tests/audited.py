@@ -12,7 +12,7 @@ def install_profile(conninfo: str) -> None:
     """Install it as `tabsync audit install` does; nothing waits for a seal."""
     from tabsync.audit.install import install_for_tests
     from tabsync.manual.load import load
-    from tabsync.workspace import PROFILE_MANUAL
+    from tabsync.profiles.tabsync import PROFILE_MANUAL
 
     manual = load(PROFILE_MANUAL)
     assert manual.audit is not None

@@ -19,14 +19,19 @@ from xdist.remote import Producer
 from tabsync.postgres import embedded
 from tabsync.postgres.installation import installations
 from tabsync.postgres.settings import Limits
+from tabsync.procedures import use
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.system.claims import claim
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.system.profiles import load_profile
+from tabsync.workspace import Workspace
 from tests.audited import install_profile
 from tests.clusters import copied
 from tests.place import fast_place
 from tests.scheduling import Together
 from tests.sessions import connect
 from tests.whole import WHOLE
+
+use(load_profile("tabsync"))  # its commands are tested like all others
 
 settings.register_profile("tabsync", deadline=None)  # no test of ours is about time
 settings.load_profile("tabsync")

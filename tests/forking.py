@@ -89,7 +89,7 @@ def _read_manuals() -> None:
     from tabsync.manual.load import load
     from tabsync.postgres import readonly_text
     from tabsync.profiles import plain
-    from tabsync.workspace import PROFILE_MANUAL
+    from tabsync.profiles.tabsync import PROFILE_MANUAL
 
     for path in (PROFILE_MANUAL, Path(plain.__path__[0]) / "manual.md"):
         for metric in load(path).metrics:

@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tabsync.console.serve import Running, start
 from tabsync.ledger.operators import add_operator, one_operator, start_session
 from tabsync.postgres import embedded
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import Workspace
 from tests.conftest import missing, run_sql
 
 PASSWORD = "correct horse battery"

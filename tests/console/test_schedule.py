@@ -17,10 +17,10 @@ from tabsync.ledger.open import Ledger
 from tabsync.ledger.tables import evidence, occurrence, service
 from tabsync.ledger.tokens import add_token
 from tabsync.manual.load import read
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.schedule.items import Item
 from tabsync.schedule.look import Look, look
 from tabsync.schedule.record import ask_subject, put_in_force
-from tabsync.workspace import PROFILE_MANUAL
 from tests.console.conftest import Pages, Site, Workspaces, enter
 
 HOUR = f"{now() - timedelta(hours=9):%H:00}"

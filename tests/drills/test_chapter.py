@@ -12,7 +12,8 @@ import pytest
 from tabsync.backups.provider import provider_state
 from tabsync.manual.load import load
 from tabsync.manual.model import Manual
-from tabsync.workspace import PROFILE_MANUAL, find
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import find
 from tests.postgres.cli.program import tabsync
 from tests.postgres.providers.conftest import api
 from tests.postgres.providers.supabase import REF, Api

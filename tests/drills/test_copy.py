@@ -22,10 +22,11 @@ from tabsync.kernel.errors import BadUsage, FailedPartway, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, run
 from tabsync.manual.load import load
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.stores.keys import Keys, new_signing_key
 from tabsync.stores.local import LocalStore
 from tabsync.stores.manifest import Manifest, StoredFile
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.workspace import Workspace
 
 Make = Callable[..., Workspace]
 

@@ -28,8 +28,9 @@ from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import NotAllowed, ProblemFound, Refused
 from tabsync.kernel.runner import run
 from tabsync.postgres import embedded
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.stores.keys import Keys
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.workspace import Workspace
 from tests.servers import running_server
 from tests.sessions import connect
 from tests.whole import whole
@@ -191,7 +192,8 @@ def test_killed_nothing_half_done_is_shown_or_left(workspace: Workspace, story: 
         "from tabsync.backups.restore.to_time import plan_to_time\n"
         "from tabsync.backups.pitr.target import Target\n"
         "from tabsync.kernel.runner import run\n"
-        "from tabsync.workspace import PROFILE_MANUAL, Workspace\n"
+        "from tabsync.profiles.tabsync import PROFILE_MANUAL\n"
+        "from tabsync.workspace import Workspace\n"
         "home, conninfo, store, ledger, moment, step = sys.argv[1:]\n"
         "w = Workspace(Path(home), conninfo, Path(store), PROFILE_MANUAL, ledger)\n"
         "def boundary(when, key):\n"

@@ -24,8 +24,9 @@ from tabsync.kernel.step import Facts
 from tabsync.postgres import embedded
 from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import embedded as embedded_programs
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.system.programs import run_program
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.workspace import Workspace
 from tests.servers import running_server
 from tests.sessions import connect
 

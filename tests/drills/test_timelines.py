@@ -19,7 +19,8 @@ from tabsync.backups.wal.status import wal_status
 from tabsync.backups.wal.window import window
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.runner import run
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import Workspace
 from tests.drills.test_pitr import at, restored
 from tests.drills.test_wal import QUARTER
 from tests.servers import running_server

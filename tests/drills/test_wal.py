@@ -30,8 +30,9 @@ from tabsync.kernel.runner import Outcome, run
 from tabsync.manual.load import load
 from tabsync.postgres import embedded
 from tabsync.procedures.status import look
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.system.processes import is_alive
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.workspace import Workspace
 from tests.conftest import run_sql
 from tests.postgres.cli.program import TABSYNC
 from tests.servers import running_server

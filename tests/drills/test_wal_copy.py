@@ -38,10 +38,11 @@ from tabsync.kernel.errors import BadUsage, FailedPartway, ProblemFound, Refused
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import Outcome, run
 from tabsync.postgres import embedded
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.stores.local import LocalStore
 from tabsync.stores.store import Store
 from tabsync.system.claims import claim
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.workspace import Workspace
 from tests.conftest import run_sql
 from tests.drills.test_pitr import seal
 from tests.servers import running_server
@@ -177,7 +178,8 @@ def test_killed_it_leaves_no_gap_and_promises_nothing_that_is_not_there(workspac
         "from pathlib import Path\n"
         "from tabsync.backups.wal import copy as wal\n"
         "from tabsync.kernel.runner import Quiet, run\n"
-        "from tabsync.workspace import PROFILE_MANUAL, Workspace\n"
+        "from tabsync.profiles.tabsync import PROFILE_MANUAL\n"
+        "from tabsync.workspace import Workspace\n"
         "home, conninfo, store, ledger, to = sys.argv[1:]\n"
         "w = Workspace(Path(home), conninfo, Path(store), PROFILE_MANUAL, ledger)\n"
         "class Kill(Quiet):\n"

@@ -15,8 +15,9 @@ from tabsync.backups.hold import plan_hold
 from tabsync.backups.take import plan_take
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.runner import run
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.stores.keys import Keys, new_identity, new_signing_key
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.workspace import Workspace
 from tests.servers import running_server
 from tests.sessions import connect
 

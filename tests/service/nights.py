@@ -16,10 +16,10 @@ import psutil
 
 from tabsync.kernel.clock import iso
 from tabsync.manual.load import read
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.schedule.expected import Version, expected
 from tabsync.schedule.items import Item, items_of
 from tabsync.system.claims import MARK
-from tabsync.workspace import PROFILE_MANUAL
 from tests.postgres.providers.supabase import REF, TOKEN, Api
 from tests.service.place import Home, Service
 

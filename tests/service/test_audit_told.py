@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 
 from tabsync.manual.load import load
-from tabsync.workspace import PROFILE_MANUAL
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tests.service.place import Home
 from tests.service.told import CONTACTS, Mailbox
 from tests.vanish import until

@@ -19,7 +19,8 @@ from tabsync.monitoring.history.standing import Kept, standings
 from tabsync.monitoring.judge import Level
 from tabsync.postgres import embedded
 from tabsync.postgres.installation import installations
-from tabsync.workspace import PLAIN_MANUAL, PROFILE_MANUAL, Workspace
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import PLAIN_MANUAL, Workspace
 from tests.conftest import missing
 from tests.servers import running_server_of, standby_of
 from tests.service.going_blind import WAYS, Place, Row, Truth, as_watcher, busy, furnish

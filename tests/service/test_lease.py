@@ -18,6 +18,7 @@ from tabsync.ledger.evidence import add_evidence, latest_evidence
 from tabsync.ledger.open import open_ledger
 from tabsync.manual.load import read
 from tabsync.postgres import embedded
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.schedule.expected import Occurrence
 from tabsync.schedule.items import items_of
 from tabsync.service import jobs
@@ -26,7 +27,7 @@ from tabsync.service.heartbeat import Heartbeat
 from tabsync.service.lease import TTL, Lease, LostLease
 from tabsync.service.runs import Runs
 from tabsync.system.claims import claim, is_claimed
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.workspace import Workspace
 from tests.conftest import Databases, run_sql
 from tests.service.place import Home
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tabsync.workspace import PROFILE_MANUAL
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tests.postgres.providers.supabase import Api, serving
 from tests.service.nights import BEGIN, Nights
 from tests.service.place import Home

@@ -14,10 +14,11 @@ import psycopg
 import pytest
 
 from tabsync.postgres import embedded
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
 from tabsync.service.notifier import Notifier
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.workspace import Workspace
 from tests.conftest import _NO_LIMIT
 from tests.servers import running_server, standby_of
 from tests.service.test_collector import Watched

@@ -11,7 +11,7 @@ from scripts import reference
 from tabsync.kernel.procedure import Surface
 from tabsync.manual.load import load
 from tabsync.procedures import PROCEDURES, find, is_built
-from tabsync.workspace import PROFILE_MANUAL
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 
 ROOT = Path(__file__).parents[2]
 

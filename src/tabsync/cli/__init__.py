@@ -20,6 +20,7 @@ def main() -> None:
     few_collections()
     from tabsync.cli.edge import exit_code_of, stop_on_sigterm
     from tabsync.cli.patient import open_closed, patient
+    from tabsync.cli.profile import use_configured
     from tabsync.cli.tree import program
 
     stop_on_sigterm()
@@ -32,6 +33,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a name may hold what the terminal's encoding, or any, doesn't have
             stream.reconfigure(errors="backslashreplace")
     try:
+        use_configured(sys.argv[1:])
         code = program()(standalone_mode=False, prog_name="tabsync")  # click's own complaints are told like all others
         sys.exit(code if isinstance(code, int) else 0)
     except Exception as error:  # noqa: BLE001 - the edge: what isn't ours is translated or re-raised there

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def show_command(terminal: Terminal, _request: Nothing) -> None:
     """Show every setting; secrets are hidden."""
-    from tabsync.workspace.find import config_path
+    from tabsync.system.config import config_path
     from tabsync.workspace.settings import read_settings
 
     path = config_path(terminal.config)
@@ -21,6 +21,7 @@ def show_command(terminal: Terminal, _request: Nothing) -> None:
     named = {f"stores.{name}": one for name, one in settings.stores.items()}
     named |= {f"notify.{name}": one for name, one in settings.channels.items()}
     named |= {f"app.{name}": one for name, one in settings.apps.items()}
+    named |= {one.setting.name: one for one in settings.profile.values()}
     found = [(name, one) for name, one in {**settings.values, **named}.items()]
     listed = [{"name": name, "value": one.shown, "from": one.origin, "help": one.setting.help} for name, one in found]
     page = Page("config", {"file": str(path) if path else None, "settings": listed})

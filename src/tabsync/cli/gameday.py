@@ -60,10 +60,10 @@ def _workspace(terminal: Terminal) -> Workspace:
     """The workspace whose ledger keeps what came of a game day; without a tabsync.toml, one in this directory."""
     from pathlib import Path
 
-    from tabsync.workspace import PROFILE_MANUAL, Workspace
-    from tabsync.workspace.find import config_path
+    from tabsync.system.config import config_path
+    from tabsync.workspace import PLAIN_MANUAL, Workspace
 
     if terminal.config or config_path(None):
         return terminal.workspace()
     home = Path(".tabsync").resolve()
-    return Workspace(home, "", home / "store", PROFILE_MANUAL, f"sqlite:///{home / 'ledger.sqlite'}")
+    return Workspace(home, "", home / "store", PLAIN_MANUAL, f"sqlite:///{home / 'ledger.sqlite'}")

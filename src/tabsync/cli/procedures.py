@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 def procedures_command(terminal: Terminal, _request: Nothing) -> None:
     """List every procedure."""
-    from tabsync.procedures import PROCEDURES
+    from tabsync.procedures import all_procedures
 
-    shown = [one for one in PROCEDURES if not one.hidden]
-    page = Page("procedures", {"procedures": [as_json(one) for one in PROCEDURES]})
+    shown = [one for one in all_procedures() if not one.hidden]
+    page = Page("procedures", {"procedures": [as_json(one) for one in all_procedures()]})
     columns = ("Procedure", "What it does", "Started from")
     page.table(columns, ((one.words, one.summary, surfaces_of(one)) for one in shown), whole=("Procedure",))
     terminal.page(page)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tabsync.kernel.procedure import Group, Procedure, Surface
-from tabsync.procedures import GROUPS, PROCEDURES, find
+from tabsync.procedures import all_groups, all_procedures, find
 from tabsync.procedures.typed import COMMON, WithHelp, parameter, taken_by
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -86,7 +86,7 @@ def program() -> click.Group:
 def build(words: Sequence[str]) -> click.Command | None:
     """The command, or the group, of some words; None when there is none."""
     procedure = find(" ".join(words))
-    group = next((one for one in GROUPS if one.words.split() == [*words]), None)
+    group = next((one for one in all_groups() if one.words.split() == [*words]), None)
     if group is not None:
         return _group(group, procedure)
     return _command(procedure) if procedure else None
@@ -95,14 +95,14 @@ def build(words: Sequence[str]) -> click.Command | None:
 def summary_of(words: Sequence[str]) -> str:
     """What a command or group is for, in one line."""
     spelled = " ".join(words)
-    group = next((one.summary for one in GROUPS if one.words == spelled), "")
+    group = next((one.summary for one in all_groups() if one.words == spelled), "")
     procedure = find(spelled)
     return group or (procedure.summary if procedure else "")
 
 
 def _all_words() -> list[list[str]]:
-    typed = [one.words for one in PROCEDURES if Surface.CLI in one.surfaces]
-    return [words.split() for words in (*[one.words for one in GROUPS], *typed)]
+    typed = [one.words for one in all_procedures() if Surface.CLI in one.surfaces]
+    return [words.split() for words in (*[one.words for one in all_groups()], *typed)]
 
 
 def _group(group: Group, procedure: Procedure | None) -> click.Group:

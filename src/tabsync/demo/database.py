@@ -14,13 +14,12 @@ from psycopg.conninfo import make_conninfo
 from tabsync.audit.database.log import is_installed
 from tabsync.demo.mark import mark
 from tabsync.demo.night import with_a_night
-from tabsync.demo.place import DATABASE, Place
+from tabsync.demo.place import DATABASE, MANUAL, PROFILE, Place
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
 from tabsync.postgres.settings import Limits
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
-from tabsync.workspace import PROFILE_MANUAL
 
 APPLICATION = "tabsync_app"
 _SETTINGS = {"log_min_messages": "warning", "log_lock_waits": "on", "shared_buffers": "256MB"}
@@ -90,6 +89,7 @@ def _write_config(place: Place, server: embedded.Server) -> None:
         f'database = "{conninfo}"',
         f'home = "{place.home}"',
         'manual = "manual.md"',
+        f'profile = "{PROFILE}"',
     ]
     _write_manual(place)
     place.config.write_text("\n".join(lines) + "\n")
@@ -98,7 +98,7 @@ def _write_config(place: Place, server: embedded.Server) -> None:
 def _write_manual(place: Place) -> None:
     """The profile's manual with a night that comes round soon; one that is there stays."""
     if not place.manual.exists():
-        place.manual.write_text(with_a_night(PROFILE_MANUAL.read_text(encoding="utf-8")), encoding="utf-8")
+        place.manual.write_text(with_a_night(MANUAL.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _remove_half_made(directory: Path) -> None:

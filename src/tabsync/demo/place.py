@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tabsync.kernel.errors import Refused
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.system.account import reachable_place
 from tabsync.system.claims import Claim, claim
 
 DATABASE = "tabsync"
+PROFILE = "tabsync"
+"""The profile whose schema, data and traffic it has."""
+
+MANUAL = PROFILE_MANUAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
 from tabsync.gamedays.ground import Ground
-from tabsync.gamedays.model import Played
+from tabsync.kernel.gameday import Played
 from tabsync.kernel.step import Facts
 
 Answer = Callable[[Facts], Sequence[str]]

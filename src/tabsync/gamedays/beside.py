@@ -13,7 +13,7 @@ from tabsync.kernel.errors import FailedPartway
 if TYPE_CHECKING:
     import psycopg
 
-    from tabsync.gamedays.model import Played
+    from tabsync.kernel.gameday import Played
     from tabsync.kernel.step import Facts
 
 ROWS = 3

@@ -9,8 +9,8 @@ import psycopg
 
 from tabsync.gamedays import pools
 from tabsync.gamedays.ground import Ground, Session
-from tabsync.gamedays.model import GameDay, Part, Played, Say
 from tabsync.gamedays.runbook import RUNBOOK, run_runbook
+from tabsync.kernel.gameday import GameDay, Part, Played, Say
 
 METRIC = "Active connections"
 _FULL = "53300"  # too_many_connections

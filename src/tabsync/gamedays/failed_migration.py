@@ -12,7 +12,7 @@ from tabsync.gamedays import beside
 from tabsync.gamedays.answers import Answer, done, go_through, skip
 from tabsync.gamedays.deploying import Deployed, Project, Tool, plain_tool
 from tabsync.gamedays.ground import Ground
-from tabsync.gamedays.model import GameDay, Part, Played, Say
+from tabsync.kernel.gameday import GameDay, Part, Played, Say
 from tabsync.kernel.step import Facts
 
 RUNBOOK = "Schema migration failed"
@@ -187,7 +187,7 @@ UNDONE = Story(_BEFORE, len(_BEFORE), _undone)
 RESTORED = Story((_BEFORE[0], _CHANGES, _BEFORE[1]), 2, beside.restored, raised=1)
 
 
-def _part(name: str, title: str, story: Story) -> Part:
+def _part(name: str, title: str, story: Story) -> Part[Ground]:
     return Part(name, title, lambda ground, _real_time, say: play(story, ground, say))
 
 

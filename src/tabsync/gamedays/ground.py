@@ -20,14 +20,14 @@ from psycopg.conninfo import make_conninfo
 
 from tabsync.demo import database
 from tabsync.demo.mark import prove
-from tabsync.demo.place import DATABASE, Place
+from tabsync.demo.place import DATABASE, MANUAL, PROFILE, Place
 from tabsync.gamedays.watched import Told, collecting, receiver
 from tabsync.kernel.errors import Refused
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
 from tabsync.system.account import reachable_place
 from tabsync.system.claims import claim
-from tabsync.workspace import PROFILE_MANUAL, Workspace, find
+from tabsync.workspace import Workspace, find
 
 Session = psycopg.Connection[tuple[object, ...]]
 ORDERS = 500
@@ -123,7 +123,7 @@ def ground(
     assert held is not None  # noqa: S101 - its name is random
     try:
         say("Starting a server of its own, with the profile's schema")
-        where.manual.write_text(manual(PROFILE_MANUAL.read_text(encoding="utf-8")), encoding="utf-8")
+        where.manual.write_text(manual(MANUAL.read_text(encoding="utf-8")), encoding="utf-8")
         server = database.bring_up(where, ORDERS, lambda *_: None)
         with _watched(where, server, say, pooled=pooled) if watched else _alone(where, server) as found:
             yield found
@@ -167,7 +167,7 @@ def copy_ground(
     where.home.mkdir(parents=True, mode=0o700)
     try:
         with receiver() as (told, port):
-            where.manual.write_text(manual(PROFILE_MANUAL.read_text(encoding="utf-8")), encoding="utf-8")
+            where.manual.write_text(manual(MANUAL.read_text(encoding="utf-8")), encoding="utf-8")
             config = _config(where, whole, port, 0)
             workspace = find(config)
             say("Starting the collector and the notifier")
@@ -216,6 +216,7 @@ def _config(place: Place, conninfo: str, port: int, pooler: int) -> Path:
         f"database = {json.dumps(conninfo)}",
         f"home = {json.dumps(str(place.home))}",
         'manual = "manual.md"',
+        f'profile = "{PROFILE}"',
     ]
     if port:
         lines += ["[notify]", f'{_CHANNEL} = "json://127.0.0.1:{port}/"']

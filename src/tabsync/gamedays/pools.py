@@ -10,9 +10,9 @@ from contextlib import ExitStack, suppress
 import psycopg
 
 from tabsync.gamedays.ground import Ground
-from tabsync.gamedays.model import Played, Say
 from tabsync.gamedays.pooler import POOL, pooling, program
 from tabsync.gamedays.runbook import RUNBOOK, diagnose, run_runbook
+from tabsync.kernel.gameday import Played, Say
 
 METRIC = "Pooler clients waiting"
 _ALERT = 240.0  # seconds for the first message

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 from tabsync.gamedays import connections, failed_migration
 from tabsync.gamedays.faster import faster
 from tabsync.gamedays.ground import Ground, copy_ground, ground, proven
-from tabsync.gamedays.model import GameDay, Part, Played, Say
+from tabsync.gamedays.incident import close_incident
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import BadUsage, Exit, Refused
+from tabsync.kernel.gameday import GameDay, Part, Played, Say
 from tabsync.kernel.page import Cell, Page
+from tabsync.kernel.procedure import named
 from tabsync.kernel.units import human_seconds
 from tabsync.ledger.evidence import NO_DATABASE, add_evidence, evidence_since
+from tabsync.procedures import game_days_in_use
 
 if TYPE_CHECKING:
     from tabsync.kernel.step import Facts
@@ -25,19 +28,24 @@ if TYPE_CHECKING:
 KIND = "gameday"
 _OWN = "it needs a server of its own"
 _TIMES = ("Told after", "Named after", "Recovered after")
-GAME_DAYS: tuple[GameDay, ...] = (connections.GAME_DAY, failed_migration.GAME_DAY)
+_OURS: tuple[GameDay[Ground], ...] = (connections.GAME_DAY, failed_migration.GAME_DAY)
 
 
-def game_day_named(name: str) -> GameDay:
+def game_days() -> tuple[GameDay[Ground], ...]:
+    """Those of any database, and those that the profile in use brings."""
+    return (*_OURS, *(named(one) for one in game_days_in_use()))
+
+
+def game_day_named(name: str) -> GameDay[Ground]:
     """A game day. Raises BadUsage when there is none of that name."""
-    found = next((one for one in GAME_DAYS if one.name == name), None)
+    found = next((one for one in game_days() if one.name == name), None)
     if found is None:
-        names = ", ".join(one.name for one in GAME_DAYS)
+        names = ", ".join(one.name for one in game_days())
         raise BadUsage(f"there is no game day {name!r}", f"there are: {names}")
     return found
 
 
-def play(workspace: Workspace, one: GameDay, say: Say, *, real_time: bool, place: Path, copy: str = "") -> Page:
+def play(workspace: Workspace, one: GameDay[Ground], say: Say, *, real_time: bool, place: Path, copy: str = "") -> Page:
     """Play each of its conditions on a ground of its own; gives the page, with its evidence on record.
 
     place: a directory in which the ground is made; real_time: with the times of the manual, which takes many minutes;
@@ -56,7 +64,11 @@ def play(workspace: Workspace, one: GameDay, say: Say, *, real_time: bool, place
             found.append((part.name, part.title, Played(missing=missing)))
             continue
         with _ground(place, partial(_manual, one, part, real_time), say, one, part, copy) as there:
-            found.append((part.name, part.title, part.play(there, real_time, say)))
+            played = part.play(there, real_time, say)
+            if played.ok:
+                say("Closing its incident")
+                close_incident(there, played, played.cause or part.title, *_must_tell(one, played))
+            found.append((part.name, part.title, played))
     ok = all(played.ok for _, _, played in found)
     facts: Facts = {
         "game_day": one.name,
@@ -70,20 +82,26 @@ def play(workspace: Workspace, one: GameDay, say: Say, *, real_time: bool, place
     return page_of(one, facts, ok=ok)
 
 
+def _must_tell(one: GameDay[Ground], played: Played) -> tuple[str, ...]:
+    """What the post-mortem of a condition can't be without: who was told of what, and what was run."""
+    alert = (one.metric,) if one.metric and played.detect is not None else ()
+    return (one.runbook, "step 1", *alert)
+
+
 def _ground(
-    place: Path, manual: Callable[[str], str], say: Say, one: GameDay, part: Part, copy: str
+    place: Path, manual: Callable[[str], str], say: Say, one: GameDay[Ground], part: Part[Ground], copy: str
 ) -> AbstractContextManager[Ground]:
     if copy:
         return copy_ground(place, manual, say, copy)
     return ground(place, manual, say, pooled=part.pooled, watched=bool(one.metric))
 
 
-def _manual(one: GameDay, part: Part, real_time: bool, text: str) -> str:
+def _manual(one: GameDay[Ground], part: Part[Ground], real_time: bool, text: str) -> str:
     """The manual of a condition."""
     return part.manual(text if real_time or not one.metric else faster(text, one.metric, one.changes))
 
 
-def page_of(one: GameDay, facts: Facts, *, ok: bool) -> Page:
+def page_of(one: GameDay[Ground], facts: Facts, *, ok: bool) -> Page:
     """What came of a game day."""
     page = Page("gameday", facts | {"ok": ok})
     page.line(
@@ -104,7 +122,7 @@ def page_of(one: GameDay, facts: Facts, *, ok: bool) -> Page:
     return page
 
 
-def _how(one: GameDay, facts: Facts) -> str:
+def _how(one: GameDay[Ground], facts: Facts) -> str:
     """With which times, and which tool."""
     if one.metric:
         return "; the times of the manual" if facts["real_time"] else "; its times made shorter"
@@ -117,7 +135,7 @@ def look_list(workspace: Workspace) -> Page:
     rows: list[tuple[Cell, ...]] = []
     told: list[Facts] = []
     kept = evidence_since(workspace.ledger(), KIND)
-    for one in GAME_DAYS:
+    for one in game_days():
         last = next((each for each in kept if each["facts"].get("game_day") == one.name), None)
         told.append({"name": one.name, "title": one.title, "runbook": one.runbook, "last": last})
         when: Cell = ("never", "warning") if last is None else f"{parse_iso(last['at']):%Y-%m-%d}"

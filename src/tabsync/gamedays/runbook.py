@@ -6,7 +6,7 @@ import json
 import time
 
 from tabsync.gamedays.ground import Ground
-from tabsync.gamedays.model import Played
+from tabsync.kernel.gameday import Played
 from tabsync.kernel.step import Facts
 
 RUNBOOK = "Connection pool exhausted"

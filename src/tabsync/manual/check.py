@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from tabsync.manual.check_schedule import Commands, check_schedule
 from tabsync.manual.check_wiring import check_wiring
-from tabsync.manual.left_open import wrong_in
+from tabsync.manual.left_open import with_any_value, wrong_in
 from tabsync.manual.model import Manual, Metric, StepKind, Threshold
 from tabsync.manual.parts import BOX_FACTS, BY, Bound, Command
 from tabsync.manual.sections import Problem
@@ -178,14 +178,19 @@ def _sql(manual: Manual) -> Iterator[Problem]:
         for _, text, line in queries:
             for told in check_readonly(text):
                 yield Problem(line, f"the metric {metric.title!r}: {told}", "one read-only statement")
+    for own in manual.procedures:
+        for text, line in ((own.sql, own.sql_line), (own.undo, own.undo_line)):
+            for told in (wrong_in(text), *check_sql(with_any_value(text))):
+                if told:
+                    yield Problem(line, f"the procedure {own.title!r}: {told}", "SQL that PostgreSQL can read")
     for runbook in manual.runbooks:
         for step in runbook.steps:
             where = f"step {step.number} of {runbook.title!r}"
             if step.kind in (StepKind.SQL, StepKind.SQL_WRITE) and (told := wrong_in(step.block)):
                 yield Problem(step.block_line, f"{where}: {told}", "<name> by itself, or '<name>'")
             if step.kind is StepKind.SQL:
-                for told in check_readonly(step.block):
+                for told in check_readonly(with_any_value(step.block)):
                     yield Problem(step.block_line, f"{where}: {told}", "one read-only statement, or 'sql write'")
             elif step.kind is StepKind.SQL_WRITE:
-                for told in check_sql(step.block):
+                for told in check_sql(with_any_value(step.block)):
                     yield Problem(step.block_line, f"{where}: {told}", "SQL that PostgreSQL can read")

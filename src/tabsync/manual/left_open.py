@@ -22,6 +22,17 @@ def wrong_in(sql: str) -> str:
     return ""
 
 
+def with_any_value(sql: str) -> str:
+    """Some SQL with a text for each thing that it leaves open, so that it can be read; as it is where that can't be."""
+    try:
+        found = spots(sql)
+    except ValueError:
+        return sql
+    for start, stop, _ in reversed(found):
+        sql = f"{sql[:start]}''{sql[stop:]}"
+    return sql
+
+
 def spots(sql: str) -> list[tuple[int, int, str]]:
     """Where a literal may take the place of what is left open: from, to, name. Raises ValueError for anywhere else.
 

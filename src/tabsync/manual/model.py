@@ -208,6 +208,18 @@ class Runbook(Policy):
     line: int
 
 
+class OwnProcedure(Policy):
+    """A procedure that the manual brings itself. sql: what it does; undo: what takes it back; both may change data."""
+
+    title: str
+    prose: str
+    sql: str
+    sql_line: int
+    undo: str
+    undo_line: int
+    line: int
+
+
 class Manual(Policy):
     """The whole manual. digest: SHA-256 of the file's bytes, recorded with every run."""
 
@@ -223,6 +235,7 @@ class Manual(Policy):
     key_tables: tuple[KeyTable, ...] = ()
     runbooks: tuple[Runbook, ...] = ()
     contacts: tuple[Contact, ...] = ()
+    procedures: tuple[OwnProcedure, ...] = ()
     checklists: tuple[Checklist, ...] = ()
     schedule: tuple[ScheduleItem, ...] = ()
     enum_labels: tuple[EnumLabel, ...] = ()

@@ -10,6 +10,7 @@ from tabsync.manual import audit, lists, severities, tables
 from tabsync.manual.contacts import contacts
 from tabsync.manual.metrics import metric
 from tabsync.manual.model import Manual
+from tabsync.manual.own_procedures import own_procedure
 from tabsync.manual.parts import Heading, Link
 from tabsync.manual.runbooks import runbook
 from tabsync.manual.sections import Problem, Section, links_of, normalized, split, unclosed_fences
@@ -29,6 +30,7 @@ HEADINGS: dict[str, tuple[str, ...]] = {
     "audit": ("audit", "audit log"),
     "users": ("users",),
     "severities": ("severities", "incident severities"),
+    "procedures": ("procedures",),
     "document": ("document",),
 }
 """The headings (in lower case) by which each kind of section is recognised."""
@@ -57,7 +59,7 @@ ONE_FUNCTION = {
 ONLY_WITH_TABLE = ("audit", "users", "severities")
 """Under these headings many a manual has had prose, and stays valid."""
 
-GATHERED = ("metrics", "runbooks", "checklists", "schedule")
+GATHERED = ("metrics", "runbooks", "procedures", "checklists", "schedule")
 """What several sections add to."""
 
 
@@ -114,6 +116,9 @@ def _read(section: Section, draft: _Draft, problems: list[Problem]) -> None:
         return
     if "metrics" in holders and (found := metric(section, problems)):
         draft.gathered["metrics"].append(found)
+        return
+    if "procedures" in holders and (own := own_procedure(section, problems)):
+        draft.gathered["procedures"].append(own)
         return
     _read_procedure(section, draft, problems, expected="runbooks" in holders)
 

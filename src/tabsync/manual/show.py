@@ -152,6 +152,11 @@ def _runbooks(manual: Manual, is_built: IsBuilt) -> Listing:
     return Listing(("Runbook", "Chapter", "Steps", "", "Line"), tuple(rows))
 
 
+def _procedures(manual: Manual, is_built: IsBuilt) -> Listing:
+    rows = ((one.title, " ".join(one.prose.split()) or NONE, str(one.line)) for one in manual.procedures)
+    return Listing(("Procedure", "What it does", "Line"), tuple(rows))
+
+
 def _contacts(manual: Manual, is_built: IsBuilt) -> Listing:
     rows = (
         (one.role, one.address, one.availability, str(one.order), ", ".join(one.told_of) or NONE, one.by, str(one.line))
@@ -223,6 +228,7 @@ _SECTIONS: dict[str, Callable[[Manual, IsBuilt], Listing]] = {
     "thresholds": _thresholds,
     "key-tables": _key_tables,
     "runbooks": _runbooks,
+    "procedures": _procedures,
     "contacts": _contacts,
     "severities": _severities,
     "checklists": _checklists,

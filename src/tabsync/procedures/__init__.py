@@ -37,6 +37,7 @@ from tabsync.users.procedures import PROCEDURES as USERS
 
 if TYPE_CHECKING:
     from tabsync.kernel.page import Page
+    from tabsync.kernel.profile import Profile
     from tabsync.kernel.runner import Listener
     from tabsync.kernel.step import Facts
     from tabsync.workspace import Workspace
@@ -73,11 +74,33 @@ PROCEDURES: tuple[Procedure, ...] = (
     *INIT,
 )
 _BY_WORDS = {one.words: one for one in PROCEDURES}
+_in_use: list[Profile] = []
+
+
+def use(profile: Profile | None) -> None:
+    """From now on this process also knows what a profile declares; None: no profile's. It has one at a time."""
+    _in_use[:] = [profile] if profile else []
+
+
+def all_procedures() -> tuple[Procedure, ...]:
+    """Those of the chapters, and those of the profile that is in use, which can't take the words of another one."""
+    own = (one for profile in _in_use for one in profile.procedures)
+    return (*PROCEDURES, *(one for one in own if one.words not in _BY_WORDS))
+
+
+def all_groups() -> tuple[Group, ...]:
+    """The groups of commands, the profile's first: they are what the people of this database ask for."""
+    return (*(one for profile in _in_use for one in profile.groups), *GROUPS)
+
+
+def game_days_in_use() -> tuple[str, ...]:
+    """The game days that the profile in use brings, each as "package.module:name"."""
+    return tuple(one for profile in _in_use for one in profile.game_days)
 
 
 def find(words: str) -> Procedure | None:
     """The procedure of some words, "backup take"; None when there is none."""
-    return _BY_WORDS.get(words)
+    return _BY_WORDS.get(words) or next((one for one in all_procedures() if one.words == words), None)
 
 
 def named_in(words: Sequence[str]) -> tuple[Procedure, Sequence[str]] | None:
@@ -98,7 +121,7 @@ def is_built(words: Sequence[str]) -> bool:
 
 def on(surface: Surface) -> list[Procedure]:
     """The procedures that can be started from a surface."""
-    return [one for one in PROCEDURES if surface in one.surfaces]
+    return [one for one in all_procedures() if surface in one.surfaces]
 
 
 def request_of(procedure: Procedure, values: dict[str, Any], outside: Workspace | None = None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tabsync.kernel.procedure import Group, Procedure
+from tabsync.kernel.procedure import ON_REQUEST, Group, Procedure
 
 GROUPS: tuple[Group, ...] = (
     Group("runbook", "What to do about a condition: find the runbook, run it, go on with it.", "tabsync runbook list"),
@@ -87,6 +87,32 @@ PROCEDURES: tuple[Procedure, ...] = (
         takes="database json",
         operator="viewer",
         needs=_EACH,
+    ),
+    Procedure(
+        words="manual run",
+        summary="Run a procedure that the manual brings itself.",
+        example='tabsync manual run "Close the shop" --dry-run',
+        details=(
+            "Below the heading Procedures of the manual: a heading, a `sql write` block that does it, the line "
+            "`Undo:`, and one that takes it back. Each is one transaction. It is not run twice: first it is undone."
+        ),
+        request="tabsync.runbooks.own_procedure:Run",
+        takes="database dry-run yes json",
+        plan="tabsync.runbooks.own_procedure:plan_run",
+        show="tabsync.runbooks.own_procedure:show",
+        surfaces=ON_REQUEST,
+        needs="what its SQL needs",
+    ),
+    Procedure(
+        words="manual undo",
+        summary="Undo what tabsync manual run did, as the manual says.",
+        example='tabsync manual undo "Close the shop"',
+        request="tabsync.runbooks.own_procedure:Run",
+        takes="database dry-run yes json",
+        plan="tabsync.runbooks.own_procedure:plan_undo",
+        show="tabsync.runbooks.own_procedure:show",
+        surfaces=ON_REQUEST,
+        needs="what its SQL needs",
     ),
     Procedure(
         words="gameday list",

@@ -21,10 +21,15 @@ _MOST = 5  # candidates that are offered
 def open_in(step: Step) -> tuple[str, ...]:
     """The names of what a step leaves open, in its order."""
     if step.kind in (StepKind.SQL, StepKind.SQL_WRITE):
-        with suppress(ValueError):  # filled() says so
-            return tuple(dict.fromkeys(name for _, _, name in spots(step.block)))
-        return tuple(dict.fromkeys(OPEN.findall(step.block)))
+        return open_in_sql(step.block)
     return tuple(dict.fromkeys(name for one in step.commands for word in one.words for name in OPEN.findall(word)))
+
+
+def open_in_sql(sql: str) -> tuple[str, ...]:
+    """The names of what some SQL leaves open, in its order."""
+    with suppress(ValueError):  # sql_with() says so
+        return tuple(dict.fromkeys(name for _, _, name in spots(sql)))
+    return tuple(dict.fromkeys(OPEN.findall(sql)))
 
 
 def filled(step: Step, values: Mapping[str, str]) -> Step:
@@ -36,7 +41,7 @@ def filled(step: Step, values: Mapping[str, str]) -> Step:
         return step
     if step.kind in (StepKind.SQL, StepKind.SQL_WRITE):
         try:
-            return step.model_copy(update={"block": _sql_with(step.block, values)})
+            return step.model_copy(update={"block": sql_with(step.block, values)})
         except ValueError as error:
             raise BadUsage(f"step {step.number}: {error}", "mend the manual: tabsync manual check") from None
     commands = tuple(
@@ -52,7 +57,8 @@ def _word_with(word: str, values: Mapping[str, str]) -> str:
     return whole
 
 
-def _sql_with(sql: str, values: Mapping[str, str]) -> str:
+def sql_with(sql: str, values: Mapping[str, str]) -> str:
+    """Some SQL with literals for what it leaves open. Raises ValueError where no value can stand."""
     parts, end = [], 0
     for start, stop, name in spots(sql):
         if name in values:

@@ -4,7 +4,8 @@ Policy is in the manual; this is `tabsync.toml` and the environment. What is nea
 the command line over the environment over the file.
 """
 
-from tabsync.workspace.find import CONFIG_NAME, PLAIN_MANUAL, PROFILE_MANUAL, find
+from tabsync.system.config import CONFIG_NAME
+from tabsync.workspace.find import PLAIN_MANUAL, find
 from tabsync.workspace.workspace import Context, Workspace, with_actor
 
-__all__ = ["CONFIG_NAME", "PLAIN_MANUAL", "PROFILE_MANUAL", "Context", "Workspace", "find", "with_actor"]
+__all__ = ["CONFIG_NAME", "PLAIN_MANUAL", "Context", "Workspace", "find", "with_actor"]

@@ -8,17 +8,13 @@ from pathlib import Path
 
 from tabsync.kernel.errors import BadUsage
 from tabsync.stores.keys import Keys
+from tabsync.system.config import CONFIG_NAME, ELSEWHERE, config_path
+from tabsync.system.profiles import load_profile
 from tabsync.workspace.settings import Settings, read_settings
 from tabsync.workspace.workspace import Workspace
 
-CONFIG_NAME = "tabsync.toml"
-PROFILE_MANUAL = Path(__file__).parents[1] / "profiles" / "tabsync" / "manual.md"
 PLAIN_MANUAL = Path(__file__).parents[1] / "profiles" / "plain" / "manual.md"
 """For a database that has no manual yet: it names no table. tests/unit/init/test_texts.py writes it from init's."""
-
-_DEMO_CONFIG = Path(".tabsync") / "demo" / CONFIG_NAME
-_ELSEWHERE = {"PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE", "TABSYNC_DATABASE"}
-"""Variables that name a database: whoever sets one means neither the demo's nor none."""
 
 
 def find(
@@ -32,7 +28,7 @@ def find(
     Raises BadUsage when the file is missing or has something in it that isn't known.
     """
     path = config_path(config, database)
-    named = _ELSEWHERE | {"TABSYNC_STORE", "TABSYNC_HOME"}  # archive_command and the like need no database
+    named = ELSEWHERE | {"TABSYNC_STORE", "TABSYNC_HOME"}  # archive_command and the like need no database
     if path is None and not (anything or database or store or named & os.environ.keys()):
         raise BadUsage(
             f"there is no {CONFIG_NAME} in this directory, and no database is named",
@@ -60,7 +56,9 @@ def find(
         provider=settings["provider.name"],
         project=settings["provider.project"],
         metrics_key=_from(base, settings, "provider.metrics_key_file"),
-        manual_path=(base / settings["manual"]).resolve() if settings["manual"] else _own_manual(path),
+        manual_path=(base / settings["manual"]).resolve() if settings["manual"] else _own_manual(settings["profile"]),
+        profile=settings["profile"],
+        profile_settings={name: one.value for name, one in settings.profile.items()},
         ledger_url=settings["ledger"] or f"sqlite:///{home / 'ledger.sqlite'}",
         jobs=settings["jobs"],
         name=settings["name"],
@@ -75,23 +73,9 @@ def find(
     )
 
 
-def config_path(config: Path | None, database: str | None = None) -> Path | None:
-    """The tabsync.toml of a command; None when there is none. Raises BadUsage when the one that is named is missing."""
-    named = config or (Path(os.environ["TABSYNC_CONFIG"]) if "TABSYNC_CONFIG" in os.environ else None)
-    if named is not None:
-        if not named.is_file():
-            raise BadUsage(f"there is no file {named}", "create one: tabsync init URL")
-        return named
-    if Path(CONFIG_NAME).is_file():
-        return Path(CONFIG_NAME)
-    if _DEMO_CONFIG.is_file() and not _ELSEWHERE & os.environ.keys() and not database:
-        return _DEMO_CONFIG
-    return None
-
-
-def _own_manual(config: Path | None) -> Path:
-    """The manual where none is named: without a tabsync.toml, one that speaks of no table in particular."""
-    return PLAIN_MANUAL if config is None else PROFILE_MANUAL
+def _own_manual(profile: str) -> Path:
+    """The manual where none is named: the profile's, or one that speaks of no table in particular."""
+    return load_profile(profile).manual if profile else PLAIN_MANUAL
 
 
 def _from(base: Path, settings: Settings, name: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""The settings of tabsync.toml: all of them, with their types, defaults and environment variables, in one place."""
+"""The settings of a command, read from tabsync.toml and the environment, and checked."""
 
 from __future__ import annotations
 
@@ -13,104 +13,18 @@ from typing import Any
 
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.units import human_bytes, parse_bytes
-from tabsync.workspace.apps import APPS, check_app, shown_app
+from tabsync.system.profiles import load_profile
+from tabsync.workspace.apps import APPS, check_app
 from tabsync.workspace.lines import lines_of
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting.
-
-    name: its place in tabsync.toml, "wal.budget" being budget in the table [wal]; before: the name that it had at the
-    top of the file, which goes on working; kind: of its value; env: the variable that overrides the file; secret: it
-    may hold a password, and is never shown.
-    """
-
-    name: str
-    help: str
-    kind: type = str
-    default: Any = ""
-    env: str = ""
-    before: str = ""
-    secret: bool = False
-
-
-SETTINGS: tuple[Setting, ...] = (
-    Setting("database", "connection string of the database that is looked after", env="TABSYNC_DATABASE", secret=True),
-    Setting(
-        "store", "where backups are: a directory, az://, s3:// or gs:// with a prefix", env="TABSYNC_STORE", secret=True
-    ),
-    Setting("name", "what this database is called in pages and messages"),
-    Setting("manual", "the manual, from where tabsync.toml is"),
-    Setting("home", "the directory of the ledger, scratch servers and reports", env="TABSYNC_HOME"),
-    Setting("ledger", "SQLAlchemy URL of the ledger", secret=True),
-    Setting("jobs", "connections of a dump or restore", int, 2),
-    Setting("keys.recipients", "who can decrypt new backups: age recipients", list, (), before="recipients"),
-    Setting("keys.identity", "the file that decrypts backups", env="TABSYNC_IDENTITY", before="identity"),
-    Setting("keys.signing", "the file that signs backups", env="TABSYNC_SIGNING_KEY", before="signing_key"),
-    Setting("keys.trusted", "whose signatures count", list, (), before="trusted_keys"),
-    Setting("wal.budget", "how much WAL may wait to be stored", default="10GB", before="wal_budget"),
-    Setting("provider.name", "who runs the server: supabase", before="provider"),
-    Setting("provider.project", "its reference there", before="project"),
-    Setting("collector.user", "the role that measures, its password in the passfile; by default that of database"),
-    Setting("emergency.databases", "where to get in when all connections are in use, in order", list, (), secret=True),
-    Setting("emergency.user", "the role of the session that tabsync serve keeps for then; by default that of database"),
-    Setting("provider.metrics_key_file", "the file with the secret key of the project, for Supabase's Metrics API"),
-    Setting("pgbouncer.url", "connection string of PgBouncer's console, database pgbouncer", secret=True),
-    Setting("service.name", "what this machine's service is called, for items of the schedule that are on one"),
-    Setting("service.at_once", "how many runs of the schedule go at the same time", int, 2),
-    Setting("emergency.journal", "the directory where runs are recorded while the ledger can't be written"),
-    Setting("migrations.folder", "where the application's migrations are, or its project"),
-    Setting("history.max_size", "how large the history of what was measured may get", default="1GB"),
-    Setting("console.public_url", "where people reach the console: https://..., for the links in messages"),
-    Setting("heartbeat.url", "where a sign of life is sent to: a check of healthchecks.io or the like", secret=True),
-)
-LEAST_HISTORY = 20 << 20
-STORES = "stores"
-"""The table of further stores: a place by each name, or a table with the place."""
-
-CHANNELS = "notify"
-"""The table of channels: how to reach people, an address of Apprise by each name, or a table with the file it is in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """What a setting is, and where that comes from: "tabsync.toml, line 3", "TABSYNC_HOME", "default"."""
-
-    setting: Setting
-    value: Any = field(repr=False)
-    origin: str
-
-    @property
-    def shown(self) -> str:
-        """The value for people, without secrets."""
-        if self.setting.name == "heartbeat.url" and self.value:
-            scheme, _, rest = str(self.value).partition("://")
-            return f"{scheme}://{rest.rpartition('@')[2].partition('/')[0]}/..."  # whoever knows its path may ping it
-        if self.setting.name.startswith(f"{APPS}."):
-            return shown_app(self.value)
-        if self.setting.name.startswith(f"{CHANNELS}."):
-            if not self.value:
-                return "unknown"
-            scheme, separator, _ = str(self.value).partition("://")
-            return f"{scheme}://..." if separator and scheme.isalnum() else "***"  # a token may stand anywhere in it
-        if self.setting.secret and isinstance(self.value, list | tuple):
-            return ", ".join(_without_password(str(one)) for one in self.value)
-        if self.setting.secret and self.value and not self._is_directory:
-            return _without_password(str(self.value))
-        return ", ".join(map(str, self.value)) if isinstance(self.value, list | tuple) else str(self.value)
-
-    @property
-    def _is_directory(self) -> bool:
-        return self.setting.name.startswith("store") and "://" not in str(self.value)
+from tabsync.workspace.setting import CHANNELS, LEAST_HISTORY, SETTINGS, STORES, Setting, Value
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a command.
 
-    values: by name; stores: places by name; channels: addresses by name; apps: their tables by name; path: the file
-    that was read, if any.
+    values: by name; stores: places by name; channels: addresses by name; apps: their tables by name; profile: the
+    profile's own settings, by name; path: the file that was read, if any.
     """
 
     values: Mapping[str, Value]
@@ -118,6 +32,7 @@ class Settings:
     path: Path | None
     channels: Mapping[str, Value] = field(default_factory=dict)
     apps: Mapping[str, Value] = field(default_factory=dict)
+    profile: Mapping[str, Value] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name].value
@@ -147,7 +62,26 @@ def read_settings(path: Path | None) -> Settings:
     _check_url(path, values["console.public_url"])
     stores = _tables(STORES, _store, file, given, lines)
     apps = _tables(APPS, _app, file, given, lines)
-    return Settings(values, stores, path, _channels(path, given, lines), apps)
+    return Settings(values, stores, path, _channels(path, given, lines), apps, _of_profile(file, given, lines))
+
+
+def _of_profile(file: str, given: Mapping[str, Any], lines: Mapping[str, int]) -> dict[str, Value]:
+    """The settings that the profile declares, of the table that is called as it is."""
+    return {
+        key.partition(".")[2]: Value(one, given[key], f"{file}, line {lines.get(key, 1)}")
+        if key in given
+        else Value(one, one.default, "default")
+        for key, one in _declared(given).items()
+    }
+
+
+def _declared(given: Mapping[str, Any]) -> dict[str, Setting]:
+    """What the profile that a file names declares, by dotted names. Raises BadUsage when there is no such profile."""
+    name = given.get("profile", "")
+    if not name or not isinstance(name, str):
+        return {}
+    settings = load_profile(name).settings
+    return {f"{name}.{one.name}": Setting(f"{name}.{one.name}", one.help, default=one.default) for one in settings}
 
 
 def _tables(
@@ -220,7 +154,7 @@ def _flat(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadUsage(f"{path}: {error}", "compare it with the file that tabsync init writes") from None
     given = dict(_dotted(content))
-    known = {name: one for one in SETTINGS for name in (one.name, one.before) if name}
+    known = {name: one for one in SETTINGS for name in (one.name, one.before) if name} | _declared(given)
     for key, value in given.items():
         _check(path, key, value, known)
     for one in SETTINGS:
@@ -278,16 +212,3 @@ def _store(key: str) -> Setting:
 
 def _app(key: str) -> Setting:
     return Setting(key, "an application: how it is restarted", dict, secret=True)
-
-
-def _without_password(text: str) -> str:
-    from tabsync.postgres.conninfo import without_secrets
-
-    if "://" in text and not text.startswith(("postgres://", "postgresql://")):
-        head, _, rest = text.partition("://")
-        place, asked, _ = rest.rpartition("@")[2].partition("?")
-        return f"{head}://{place}{asked and '?...'}"  # what is asked for may be a password, or a signature
-    try:
-        return without_secrets(text)
-    except BadUsage:
-        return "***"

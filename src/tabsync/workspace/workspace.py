@@ -41,7 +41,7 @@ class Workspace:
     written; unrecorded: why somebody has a plan carried out that can't be recorded anywhere; parent_run: the run that
     what is run in it belongs to. apps: the tables of the applications, by name; secrets: what a person has typed for
     this command and what no plan may hold, by name: a step finds it here. migrations: the folder of the
-    application's migrations, or its project.
+    application's migrations, or its project. profile: the name of the profile that is in use, and its settings.
     """
 
     home: Path
@@ -71,6 +71,8 @@ class Workspace:
     apps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     history_size: str = "1GB"
     migrations: Path | None = None
+    profile: str = ""
+    profile_settings: Mapping[str, str] = field(default_factory=dict)
     metrics_key: Path | None = None
     parent_run: str = ""
     emergency_journal: str = ""

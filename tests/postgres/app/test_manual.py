@@ -7,9 +7,9 @@ import pytest
 from tabsync.kernel.errors import BadUsage
 from tabsync.manual.load import load
 from tabsync.manual.model import Step
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.runbooks.placeholders import filled
 from tabsync.runbooks.step import prepared
-from tabsync.workspace import PROFILE_MANUAL
 from tests.postgres.app.cloud import Cloud
 from tests.postgres.app.conftest import Configured, at
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from tabsync.workspace import PROFILE_MANUAL
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tests import forked
 from tests.postgres.cli.program import TABSYNC, environment
 

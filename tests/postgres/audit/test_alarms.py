@@ -12,7 +12,7 @@ from tabsync.manual.load import load
 from tabsync.manual.model import Manual
 from tabsync.monitoring.judge import Level
 from tabsync.monitoring.measure import measure
-from tabsync.workspace import PROFILE_MANUAL
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tests.sessions import connect
 
 MANUAL: Manual = load(PROFILE_MANUAL)

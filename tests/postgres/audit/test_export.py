@@ -31,7 +31,8 @@ from tabsync.kernel.request import Nothing
 from tabsync.kernel.runner import run
 from tabsync.kernel.step import Facts
 from tabsync.postgres.embedded import Server
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import Workspace
 from tests.postgres.restore.audited import do
 
 _GONE = "22222222-2222-4222-8222-222222222222"

@@ -12,7 +12,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from tabsync.kernel.page import Page
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import Workspace
 from tests.postgres.audit.steps import repairs, status
 
 Session = psycopg.Connection[dict[str, Any]]

@@ -16,7 +16,8 @@ from tabsync.audit.database.months import AHEAD, BEFORE, first_of
 from tabsync.audit.repair import plan_repair
 from tabsync.kernel import clock
 from tabsync.kernel.request import Nothing
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import Workspace
 from tests.postgres.audit.steps import Died, dies_at, installs, repairs, status
 from tests.whole import WHOLE
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tabsync.workspace import PROFILE_MANUAL
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tests.conftest import Databases, run_sql
 from tests.postgres.cli.program import TABSYNC, environment, tabsync
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import httpx
 import pytest
@@ -17,27 +17,25 @@ from tabsync.cli.usage import wrong_usage
 from tabsync.console.base.allowed import startable
 from tabsync.console.serve import start as start_console
 from tabsync.kernel.procedure import Group, Procedure, Surface
+from tabsync.kernel.profile import Profile
 from tabsync.ledger.operators import Operator, add_operator
 from tabsync.ledger.runs import one_run
 from tabsync.ledger.tokens import add_token
-from tabsync.workspace import Workspace
+from tabsync.system.profiles import load_profile
+from tabsync.workspace import PLAIN_MANUAL, Workspace
 from tests import example
 
 PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
-def added(monkeypatch: pytest.MonkeyPatch) -> Procedure:
-    """The example, as if a chapter had it."""
+def added() -> Iterator[Procedure]:
+    """The example, brought by a profile."""
     (one,) = example.PROCEDURES
-    groups = (*collected.GROUPS, Group("greet", "Greet people."))
-    everything = (*collected.PROCEDURES, one)
-    patched: list[ModuleType] = [collected, tree]
-    for module in patched:
-        monkeypatch.setattr(module, "GROUPS", groups)
-        monkeypatch.setattr(module, "PROCEDURES", everything)
-    monkeypatch.setitem(collected._BY_WORDS, one.words, one)
-    return one
+    groups = (Group("greet", "Greet people."),)
+    collected.use(Profile("greeter", "Greets people.", PLAIN_MANUAL, groups, (one,)))
+    yield one
+    collected.use(load_profile("tabsync"))
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from tabsync.kernel.step import resolve
 from tabsync.ledger.open import HEAD, Ledger
 from tabsync.ledger.runs import mark_interrupted, one_run, plan_of, recent_runs
 from tabsync.procedures import page_of
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import Workspace
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "v1" / "ledger.sql"
 BACKUP = "20261128T162943Z-c52a"

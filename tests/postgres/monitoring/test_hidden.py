@@ -21,7 +21,8 @@ from tabsync.monitoring.measure import Reading, measure
 from tabsync.monitoring.unknown import kind_of
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
-from tabsync.workspace import PLAIN_MANUAL, PROFILE_MANUAL
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import PLAIN_MANUAL
 from tests.conftest import Databases, missing
 from tests.pooler import PROGRAM, pgbouncer
 from tests.postgres.monitoring.test_measure import by_title

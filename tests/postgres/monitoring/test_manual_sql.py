@@ -17,9 +17,9 @@ from tabsync.monitoring.measure import measure
 from tabsync.postgres import embedded
 from tabsync.postgres.installation import installations
 from tabsync.postgres.readonly import run_readonly
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.profiles.tabsync.migrate import apply_schema
 from tabsync.system.claims import claim
-from tabsync.workspace import PROFILE_MANUAL
 from tests.audited import install_profile
 
 BY_MAJOR = {one.version[0]: one for one in installations() if one.has_server}

@@ -16,7 +16,7 @@ from tabsync.manual.parse import parse
 from tabsync.monitoring.judge import Level
 from tabsync.monitoring.measure import Reading, measure
 from tabsync.postgres import embedded
-from tabsync.workspace import PROFILE_MANUAL
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 

@@ -22,7 +22,8 @@ from tabsync.manual.wiring import Audit, AuditedTable
 from tabsync.postgres.connect import connect
 from tabsync.postgres.conninfo import libpq_environment
 from tabsync.postgres.installation import clients_for
-from tabsync.workspace import PROFILE_MANUAL, Workspace
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import Workspace
 
 LOG = "audit_logs"
 

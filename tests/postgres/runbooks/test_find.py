@@ -13,8 +13,9 @@ from tabsync.kernel.clock import now
 from tabsync.kernel.errors import BadUsage, Exit
 from tabsync.monitoring.alerts.episode import Key, Seen
 from tabsync.monitoring.alerts.keep import keep
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.runbooks.find import Find, look_find
-from tabsync.workspace import PROFILE_MANUAL, Workspace, find
+from tabsync.workspace import Workspace, find
 from tests.postgres.cli.program import TABSYNC, environment
 
 DOWN = "Server doesn't answer"

@@ -17,11 +17,12 @@ from tabsync.manual.load import load
 from tabsync.manual.model import Step
 from tabsync.manual.parts import Command
 from tabsync.procedures import is_built
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.runbooks.candidates import likely
 from tabsync.runbooks.check import runbooks_of
 from tabsync.runbooks.placeholders import candidates, filled, open_in
 from tabsync.runbooks.step import done, parts_of, prepared
-from tabsync.workspace import PLAIN_MANUAL, PROFILE_MANUAL, Workspace, find
+from tabsync.workspace import PLAIN_MANUAL, Workspace, find
 from tests.conftest import run_sql
 from tests.sessions import connect
 

@@ -10,8 +10,8 @@ from tabsync.audit.install import install_for_tests
 from tabsync.manual.load import load
 from tabsync.manual.model import Manual
 from tabsync.postgres.connect import connect
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.profiles.tabsync.migrate import apply_schema
-from tabsync.workspace import PROFILE_MANUAL
 
 MANUAL: Manual = load(PROFILE_MANUAL)
 WIRING = MANUAL.users

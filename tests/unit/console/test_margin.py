@@ -12,10 +12,10 @@ from tabsync.console.base.watch import Seen
 from tabsync.kernel.step import Facts
 from tabsync.manual.load import read
 from tabsync.manual.model import Manual
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.schedule.expected import Occurrence
 from tabsync.schedule.items import items_of
 from tabsync.schedule.judge import State, Verdict
-from tabsync.workspace import PROFILE_MANUAL
 
 NOTHING = Seen(None, 0.0, 3.0, None)
 

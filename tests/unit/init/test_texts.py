@@ -15,7 +15,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tabsync.init.inspect import Findings, config_text, manual_text
 from tabsync.manual.parse import parse
 from tabsync.postgres.catalog import Relation, relation_named
-from tabsync.workspace import PLAIN_MANUAL, PROFILE_MANUAL
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import PLAIN_MANUAL
 
 NASTY = st.text(
     st.sampled_from(list("ab|`*_[]()<>#~-+\\\"'.!&;:=% \t\n\r\v\f\u0085\u2028é\U0001f37d1"))

@@ -12,7 +12,8 @@ from tabsync.manual.check import check
 from tabsync.manual.load import read
 from tabsync.manual.parse import parse
 from tabsync.procedures import is_built
-from tabsync.workspace import PLAIN_MANUAL, PROFILE_MANUAL
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import PLAIN_MANUAL
 
 GOOD = Path(__file__).with_name("good.md").read_text(encoding="utf-8")
 FULL = "| full | Everything | Weekly | 90 days | Local, Azure |\n"

@@ -11,7 +11,7 @@ from tabsync.manual.check import Report, check
 from tabsync.manual.declare import to_declare
 from tabsync.manual.load import read
 from tabsync.manual.parse import parse
-from tabsync.workspace import PROFILE_MANUAL
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 
 GOOD = Path(__file__).with_name("good.md").read_text(encoding="utf-8")
 MISTAKES: list[tuple[str, str, str]] = [

@@ -16,7 +16,7 @@ from tabsync.monitoring.history.spark import GAP, columns, fitting, sparkline
 from tabsync.monitoring.history.standing import NEVER, Kept, Standing, address_of, metric_named, standings
 from tabsync.monitoring.judge import Level
 from tabsync.monitoring.measure import Reading, Sample
-from tabsync.workspace import PROFILE_MANUAL
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 
 NOW = datetime(2026, 11, 29, 3, 0, tzinfo=UTC)
 

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from tabsync.manual.load import load
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.symptoms.answer import Answer, answer
 from tabsync.symptoms.own import Runbook
 from tabsync.symptoms.table import causes, originals, table
 from tabsync.symptoms.text import LONGEST, read
-from tabsync.workspace import PLAIN_MANUAL, PROFILE_MANUAL
+from tabsync.workspace import PLAIN_MANUAL
 from tests.whole import whole
 
 CORPUS = Path(__file__).parent / "corpus.jsonl"

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from tabsync.gamedays.ground import Ground
     from tabsync.kernel.step import Facts
 
 Say = Callable[[str], None]
+G = TypeVar("G")
+"""Where it takes place: gamedays.ground.Ground, of which a profile declares what it needs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Part(Generic[G]):
     """One condition of a game day.
 
     play: brings it about, and goes through what the manual says; manual: what its manual says besides; pooled: it needs
@@ -23,14 +24,14 @@ class Part:
 
     name: str
     title: str
-    play: Callable[[Ground, bool, Say], Played]
+    play: Callable[[G, bool, Say], Played]
     manual: Callable[[str], str] = str
     pooled: bool = False
     needs: Callable[[], str] = str
 
 
 @dataclass(frozen=True, slots=True)
-class GameDay:
+class GameDay(Generic[G]):
     """Conditions that one runbook is for. metric: whose alert tells of it, "" where a command does and nobody watches.
 
     changes: what its manual says otherwise, when nobody can wait.
@@ -40,7 +41,7 @@ class GameDay:
     title: str
     runbook: str
     metric: str
-    parts: tuple[Part, ...]
+    parts: tuple[Part[G], ...]
     changes: tuple[tuple[str, str], ...] = ()
 
 

@@ -1,0 +1,1 @@
+"""Payments: which of them fail, through which gateway, and since when."""
