@@ -17,9 +17,10 @@ from tests.sessions import connect
 
 from soak.part import Figures, Part, Say
 from tabsync.postgres import embedded
+from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.profiles.tabsync.generate import generate
 from tabsync.profiles.tabsync.migrate import apply_schema
-from tabsync.workspace import PLAIN_MANUAL, PROFILE_MANUAL
+from tabsync.workspace import PLAIN_MANUAL
 from tests import audited
 
 KILLS = 150

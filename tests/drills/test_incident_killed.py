@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tabsync.workspace import PLAIN_MANUAL, PROFILE_MANUAL
+from tabsync.profiles.tabsync import PROFILE_MANUAL
+from tabsync.workspace import PLAIN_MANUAL
 from tests.drills import manual_rounds
 from tests.drills.incident_rounds import WORDS, Incidents, place
 from tests.killed_at import Moment
