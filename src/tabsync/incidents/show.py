@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from tabsync.incidents.checklist import Box, boxes
 from tabsync.incidents.incident import Incident, State, next_update
+from tabsync.incidents.people import call_next, people_of
+from tabsync.incidents.people_shown import show_people
 from tabsync.incidents.record import incident_named, incidents
 from tabsync.incidents.timeline import Moment, timeline
 from tabsync.kernel.clock import age, iso, local, now
@@ -38,6 +40,7 @@ class Show:
 
     incident: Annotated[str, Argument("Its id, or the beginning of it; without it, the one that is open.")] = ""
     checklist: Annotated[bool, Option("Only the checklist and what is to be done.")] = False
+    people: Annotated[bool, Option("Whom to call, with addresses; and what to tell suppliers.")] = False
 
 
 def look_show(workspace: Workspace, request: Show) -> Page:
@@ -53,6 +56,12 @@ def look_show(workspace: Workspace, request: Show) -> Page:
     page.line(_who(one), style="" if one.has_it else "warning")
     if one.cause:
         page.line(f"root cause: {one.cause}")
+    following = call_next(workspace, manual, one) if one.hurts and not one.has_it else None
+    if following:
+        page.line(f"call next: {following.role}, {following.address} ({following.when})")
+    if request.people:
+        page.data["people"] = people_of(workspace, manual, one, moments)
+        show_people(page, page.data["people"])
     if not request.checklist:
         _timeline(page, moments, missing)
     if one.state in (State.RESOLVED, State.CLOSED) or request.checklist:
