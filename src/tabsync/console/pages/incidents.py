@@ -61,9 +61,11 @@ def report(incident: str, _: Viewer, console: _Found) -> Response:
 
 
 @router.post("/incidents")
-def opens(session: ResponderPost, console: _Found, title: Annotated[str, Form()] = "") -> Response:
-    """Open one."""
-    return _written(console, session.operator.name, "incident open", {"title": title.strip()})
+def opens(
+    session: ResponderPost, console: _Found, title: Annotated[str, Form()] = "", alert: Annotated[str, Form()] = ""
+) -> Response:
+    """Open one; for an alert, or let it join the one that is open."""
+    return _written(console, session.operator.name, "incident open", {"title": title.strip(), "alert": alert})
 
 
 @router.post("/incidents/{incident}/note")
