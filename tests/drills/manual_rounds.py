@@ -90,7 +90,9 @@ class Manuals:
 
     def _next(self, runbook: Runbook, run: Any, tried: Counter[int]) -> list[str]:
         """What a person types next who sees it."""
-        number = next(one["key"] for one in run["steps"] if not _settled(one)).removeprefix("step-")
+        number = next((one["key"] for one in run["steps"] if not _settled(one)), "").removeprefix("step-")
+        if not number:  # it was killed after its last step
+            return ["runbook", "resume", run["id"], "--yes", "--json"]
         step = next(one for one in runbook.steps if one.number == int(number))
         words = ["runbook", "resume", run["id"], "--yes", "--json", "--step", number]
         tried[step.number] += 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tabsync.incidents.incident import Kind
+from tabsync.incidents.measured import impact_of
 from tabsync.incidents.record import add, begin, incidents, open_incident
 from tabsync.incidents.timeline import timeline
+from tabsync.manual.load import load
 from tabsync.monitoring.alerts.keep import open_episodes
 from tests.conftest import run_sql
 from tests.service.test_collector import put
@@ -40,6 +42,11 @@ def test_three_alerts_are_one_incident_and_one_thread(told: Told) -> None:
     told.settle(lambda: len(told.box.got) >= 2 and len(told.rows()) >= 6)
     assert {str(mail["References"]) for mail in told.box.got[1:]} == {f"<{id}.Admin@tabsync.invalid>"}
 
+    impact = impact_of(workspace, load(workspace.manual_path), one)
+    waiting = next(each for each in impact["metrics"] if each["metric"] == "Waiting")
+    assert waiting["over_seconds"] > 0
+    assert waiting["worst"].startswith("60 of 100 orders (60 %)")
+    assert impact["detect_seconds"] is not None and impact["recover_seconds"] is None
     add(workspace, id, Kind.RESOLVED)
     put(told.watched, "bar", 1)
     run_sql(workspace.conninfo, "insert into waiting values ('cellar', 60)")

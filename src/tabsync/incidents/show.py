@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from tabsync.incidents.checklist import Box, boxes
 from tabsync.incidents.incident import Incident, State, next_update
+from tabsync.incidents.measured import impact_of
+from tabsync.incidents.parts import show_impact, show_people
 from tabsync.incidents.people import call_next, people_of
-from tabsync.incidents.people_shown import show_people
 from tabsync.incidents.record import incident_named, incidents
 from tabsync.incidents.timeline import Moment, timeline
 from tabsync.kernel.clock import age, iso, local, now
@@ -49,7 +50,12 @@ def look_show(workspace: Workspace, request: Show) -> Page:
     manual, _ = read(workspace.manual_path)
     listed = boxes(workspace, manual, one)
     moments, missing = timeline(workspace, one)
-    data = one.to_json() | {"timeline": [each.to_json() for each in moments], "unknown": missing or None}
+    impact = impact_of(workspace, manual, one)
+    data = one.to_json() | {
+        "impact": impact,
+        "timeline": [each.to_json() for each in moments],
+        "unknown": missing or None,
+    }
     page = Page("incident show", data | {"checklist": [each.to_json() for each in listed]})
     page.line((_state(one), _STYLES[one.state]), f": {one.title}")
     page.line(f"{one.severity}, {one.subject}, {_since(one)}")
@@ -63,6 +69,7 @@ def look_show(workspace: Workspace, request: Show) -> Page:
         page.data["people"] = people_of(workspace, manual, one, moments)
         show_people(page, page.data["people"])
     if not request.checklist:
+        show_impact(page, impact)
         _timeline(page, moments, missing)
     if one.state in (State.RESOLVED, State.CLOSED) or request.checklist:
         _checklist(page, one, listed)

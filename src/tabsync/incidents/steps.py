@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from tabsync.incidents.incident import Incident, Kind, why_not
 from tabsync.incidents.joining import acknowledged
+from tabsync.incidents.measured import impact_of
 from tabsync.incidents.record import add, begin, incident_named
 from tabsync.incidents.timeline import timeline
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.step import Facts
+from tabsync.manual.load import read
 
 if TYPE_CHECKING:
     from tabsync.workspace import Context
@@ -36,13 +38,15 @@ def say(context: Context, *, incident: str, kind: str, text: str, facts: Facts) 
 
 
 def close(context: Context, *, incident: str, cause: str) -> Facts:
-    """Close it, with its timeline as it is now: the ledger forgets runs."""
+    """Close it, with its timeline and what it cost as they are now: runs and samples are forgotten."""
     one = incident_named(context.workspace, incident)
     check_move(one, Kind.CLOSED)
     if cause:
         add(context.workspace, incident, Kind.CAUSE, cause)
     moments, _ = timeline(context.workspace, incident_named(context.workspace, incident))
-    add(context.workspace, incident, Kind.CLOSED, timeline=[each.to_json() for each in moments])
+    manual, _ = read(context.workspace.manual_path)
+    impact = impact_of(context.workspace, manual, one)
+    add(context.workspace, incident, Kind.CLOSED, timeline=[each.to_json() for each in moments], impact=impact)
     return {"id": incident, "said": f"Closed: {incident}"}
 
 

@@ -91,6 +91,8 @@ def test_the_report_is_for_somebody_who_was_not_there(say: Say, directory: Path)
     assert "\x1b" not in text + say("show", code=1).out
     for heading in ("What it cost", "Root cause", "What happened", "So that it doesn't happen again", "Checklist"):
         assert f"## {heading}\n" in text
+    assert "Unknown, since nobody measured it: Active connections" in text
+    assert "| First message after | unknown |" in text
     every = text + say("list").out + (directory / ".tabsync" / "ledger.sqlite").read_bytes().decode("latin-1")
     assert "geheim99" not in every
 

@@ -1,11 +1,13 @@
-"""How it is shown whom to call, and what to tell a supplier."""
+"""Parts of what incidents show: what one cost, whom to call, what to tell a supplier."""
 
 from __future__ import annotations
 
+from tabsync.incidents.measured import rows_of, times_of
 from tabsync.kernel.clock import local
 from tabsync.kernel.page import Cell, Page
 from tabsync.kernel.step import Facts
 
+_NAMED = 3  # metrics by their names
 _THERE: dict[bool | None, Cell] = {True: ("there", "good"), False: ("not now", "quiet"), None: "unknown"}
 
 
@@ -31,3 +33,20 @@ def show_people(page: Page, people: Facts) -> None:
         page.line("What to tell them, by a person:")
         for line in people["ticket"].splitlines():
             page.line(f"  {line}", whole=True)
+
+
+def show_impact(page: Page, impact: Facts) -> None:
+    """How soon it was detected and over, and each metric that was beyond its bound. impact: see measured.impact_of."""
+    said = "; ".join(f"{name.lower()}: {value}" for name, value in times_of(impact)[1:])
+    page.line(said)
+    rows, unmeasured = rows_of(impact)
+    if rows:
+        page.table(("What it cost", "Beyond its bound", "Worst", "Counted"), rows)
+    if impact["unknown"]:
+        page.line((f"what it cost is unknown: {impact['unknown']}", "warning"))
+    elif unmeasured:
+        page.note(f"unknown, since nobody measured it: {', '.join(unmeasured[:_NAMED])}{_more(len(unmeasured))}")
+
+
+def _more(count: int) -> str:
+    return f" and {count - _NAMED} more" if count > _NAMED else ""
