@@ -37,8 +37,8 @@ def show_people(page: Page, people: Facts) -> None:
 
 def show_impact(page: Page, impact: Facts) -> None:
     """How soon it was detected and over, and each metric that was beyond its bound. impact: see measured.impact_of."""
-    said = "; ".join(f"{name.lower()}: {value}" for name, value in times_of(impact)[1:])
-    page.line(said)
+    if impact["began_at"]:
+        page.line("; ".join(f"{name.lower()}: {value}" for name, value in times_of(impact)[1:]))
     rows, unmeasured = rows_of(impact)
     if rows:
         page.table(("What it cost", "Beyond its bound", "Worst", "Counted"), rows)
