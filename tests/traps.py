@@ -15,7 +15,18 @@ from psycopg import sql
 import tabsync
 
 SCHEMAS = ("hostile", "public")
-ASKING = ("postgres", "copies", "audit", "users", "backups", "monitoring", "init", "sessions", "maintenance")
+ASKING = (
+    "postgres",
+    "copies",
+    "audit",
+    "users",
+    "backups",
+    "monitoring",
+    "init",
+    "sessions",
+    "maintenance",
+    "profiles",
+)
 """The folders whose SQL reaches a database of somebody else."""
 
 _MAKE = """

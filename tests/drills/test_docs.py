@@ -51,6 +51,7 @@ _GIVEN = {
     "api.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "connections.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "incidents.md": ("tabsync init postgresql://me@db.example.com/shop",),
+    "payments.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "runbooks.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "manual.md": ("tabsync init postgresql://me@db.example.com/shop",),
     "deploy.md": ("tabsync init postgresql://me@db.example.com/shop",),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.app.configured import application
+from tabsync.kernel.cards import without_cards
 from tabsync.kernel.page import Page
 from tabsync.kernel.request import Argument, Option
 from tabsync.postgres.conninfo import libpq_environment
@@ -55,4 +56,4 @@ def _safe(line: str, workspace: Workspace) -> str:
     from tabsync.providers.application import printable, without_secrets
 
     password = libpq_environment(workspace.conninfo).get("PGPASSWORD", "")
-    return without_secrets(printable(line[:_LONGEST]), (password,))
+    return without_cards(without_secrets(printable(line[:_LONGEST]), (password,)))

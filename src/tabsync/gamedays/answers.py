@@ -6,7 +6,7 @@ import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 
-from tabsync.gamedays.ground import Ground
+from tabsync.gamedays.incident import Commands
 from tabsync.kernel.gameday import Played
 from tabsync.kernel.step import Facts
 
@@ -17,7 +17,7 @@ _SETTLED = ("done", "skipped")
 
 
 def go_through(
-    ground: Ground, played: Played, runbook: str, values: Mapping[str, str], answers: Mapping[str, Answer]
+    ground: Commands, played: Played, runbook: str, values: Mapping[str, str], answers: Mapping[str, Answer]
 ) -> None:
     """Run a runbook to its end. values: of what its steps leave open; answers: by words of the step's text.
 
@@ -37,6 +37,7 @@ def go_through(
         played.facts["run"] = page["run"]
         played.facts["steps"] = [{name: one[name] for name in ("number", "state", "seconds")} for one in page["steps"]]
         if step is None:
+            _recovered(played, page)
             return
         answer = next((one for words, one in answers.items() if words in step["title"]), None)
         if answer is None or step["number"] in stopped:
@@ -48,6 +49,16 @@ def go_through(
         passed |= {step["number"]} if words[0] == "--skip" else set()
         number = str(step["number"])
         ran = ground.command("runbook", "resume", page["run"], "--step", number, *words, "--yes", "--json")
+
+
+def _recovered(played: Played, page: Facts) -> None:
+    """Where the runbook says what must hold when it has worked, it holds."""
+    found = page.get("recovery")
+    if found is not None:
+        played.facts["recovery"] = found
+        if not found.get("recovered"):
+            values = "; ".join(f"{one['metric']}: {one['value']}" for one in found.get("metrics", []))
+            played.wrong.append(f"the runbook has not helped: {values}")
 
 
 def done(note: str) -> tuple[str, str]:

@@ -21,8 +21,10 @@ from psycopg.conninfo import make_conninfo
 from tabsync.demo import database
 from tabsync.demo.mark import prove
 from tabsync.demo.place import DATABASE, MANUAL, PROFILE, Place
+from tabsync.gamedays.answers import Answer, go_through
 from tabsync.gamedays.watched import Told, collecting, receiver
 from tabsync.kernel.errors import Refused
+from tabsync.kernel.gameday import Played
 from tabsync.postgres import embedded
 from tabsync.postgres.connect import connect
 from tabsync.system.account import reachable_place
@@ -104,6 +106,12 @@ class Ground:
             env=os.environ | dict(environment or {}),
             check=False,
         )
+
+    def go_through(
+        self, played: Played, runbook: str, values: Mapping[str, str], answers: Mapping[str, Answer]
+    ) -> None:
+        """Go through a runbook to its end; see answers.go_through."""
+        go_through(self, played, runbook, values, answers)
 
 
 @contextmanager

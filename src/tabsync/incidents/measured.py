@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tabsync.incidents.impact import PART, Cost, cost_of, told
 from tabsync.incidents.incident import Incident, Kind
 from tabsync.incidents.record import since_of
+from tabsync.incidents.timeline import began
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import NotRecorded, TabsyncError
 from tabsync.kernel.step import Facts
@@ -53,8 +54,8 @@ def impact_of(workspace: Workspace, manual: Manual, one: Incident) -> Facts:
     if kept:
         return dict(kept)
     over_at = min((at for at in (one.mitigated_at, one.resolved_at, one.closed_at) if at), default=None)
-    began, told_at = _times(workspace, one)
-    since, until = min(began or since_of(one), one.opened_at), over_at or now()
+    first, told_at = _times(workspace, one)
+    since, until = min(first or since_of(one), one.opened_at), over_at or now()
     bounded = [(metric, rows) for metric in manual.metrics if (rows := manual.thresholds_of(metric.title))]
     try:
         history = history_of(workspace)
@@ -67,21 +68,23 @@ def impact_of(workspace: Workspace, manual: Manual, one: Incident) -> Facts:
             history.close()
     except (TabsyncError, OSError) as error:
         fact = error.fact if isinstance(error, TabsyncError) else error.strerror
-        return Impact(began, told_at, over_at, (), f"what was measured can't be read: {fact}").to_json()
-    return Impact(began, told_at, over_at, tuple(costs)).to_json()
+        return Impact(first, told_at, over_at, (), f"what was measured can't be read: {fact}").to_json()
+    return Impact(first, told_at, over_at, tuple(costs)).to_json()
 
 
 def _times(workspace: Workspace, one: Incident) -> tuple[datetime | None, datetime | None]:
-    """When its first alert began, and when the first message on it, or on that alert, arrived."""
+    """When its first alert began, and when the first message on it, or on such an alert, arrived."""
     with suppress(NotRecorded):
         ledger = workspace.record()
-        episodes = [row for alert in one.alerts for row in ledger.read("episode", id=alert)]
-        began = min((parse_iso(row["began_at"]) for row in episodes), default=None)
-        since = min(began or since_of(one), one.opened_at)
-        named = {(row["rule"], row["label"]) for row in episodes}
-        rows = ledger.read("deliveries_between", since=iso(since), until=iso(one.closed_at or now()))
-        mine = [row for row in rows if row["rule"] == one.id or (row["rule"], row["label"]) in named]
-        return began, min((parse_iso(row["sent_at"]) for row in mine), default=None)
+        since, until = iso(began(ledger, one)), iso(one.closed_at or now())
+        episodes = ledger.read("episodes_between", since=since, until=until)
+        mine = [row for row in episodes if row["id"] in one.alerts or row["began_at"] < iso(one.opened_at)]
+        mine = [row for row in mine if not row["is_test"] and row["began_at"] >= since]
+        named = {(row["rule"], row["label"]) for row in mine}
+        rows = ledger.read("deliveries_between", since=since, until=until)
+        heard = [row["sent_at"] for row in rows if row["rule"] == one.id or (row["rule"], row["label"]) in named]
+        first = min((row["began_at"] for row in mine), default=None)
+        return parse_iso(first) if first else None, parse_iso(min(heard)) if heard else None
     return None, None
 
 

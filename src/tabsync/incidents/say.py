@@ -192,7 +192,7 @@ def plan_check(workspace: Workspace, request: Check) -> Plan:
         raise Refused(f"box {box.number} is a fact, and not ticked off: {box.text}", "to leave it out: --waive WHY")
     if not one.is_open:
         raise Refused(f"{one.id} is closed", f"{SHOW} {one.id}")
-    facts: Facts = {"box": str(box.number)} | ({"waived": True} if request.waive else {})
+    facts: Facts = {"box": str(box.number), "what": box.text} | ({"waived": True} if request.waive else {})
     what = f"Leave out box {box.number}" if request.waive else f"Tick off box {box.number}"
     return _said(one, "incident check", what, Kind.BOX, request.waive or request.note, facts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tabsync.incidents.incident import Entry, Incident, Kind
+from tabsync.incidents.joining import KIND
 from tabsync.incidents.record import since_of
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import NotRecorded, TabsyncError
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _RUNS = 500
+_BEFORE = timedelta(hours=6)
+_FIRST_SENTENCE = re.compile(r"(?<=[.:])\s")
 _OWN = ("incident ", "alert ack", "runbook run")
 """Runs that the entries, or the steps, tell already."""
 
@@ -82,9 +86,22 @@ def timeline(workspace: Workspace, incident: Incident) -> tuple[list[Moment], st
     journal = dict(_of_journal(ledger, *span))
     found += [one for each in journal.values() for one in each]
     with suppress(NotRecorded):
-        found += [one for one in _of_ledger(ledger, *span) if one.run not in journal]
+        from_ledger = _of_ledger(ledger, iso(began(ledger, incident)), span[1])
+        found += [one for one in from_ledger if one.run not in journal]
         return sorted(found, key=lambda one: one.at), ""
     return sorted(found, key=lambda one: one.at), "the ledger can't be read: alerts, messages and runs are not in it"
+
+
+def began(ledger: Ledger, incident: Incident) -> datetime:
+    """Since when it goes on: since the first of the alerts began that fired when it was opened, or were joined to it.
+
+    One that has been firing for longer than some hours has its own reason. Raises NotRecorded.
+    """
+    span = {"since": iso(incident.opened_at), "until": iso(incident.opened_at)}
+    rows = ledger.read("episodes_between", **span)
+    alerts = [parse_iso(row["began_at"]) for row in rows if not row["is_test"]]
+    near = [one for one in alerts if incident.opened_at - one <= _BEFORE]
+    return min([since_of(incident), *near])
 
 
 def _of_ledger(ledger: Ledger, since: str, until: str) -> Iterator[Moment]:
@@ -92,7 +109,8 @@ def _of_ledger(ledger: Ledger, since: str, until: str) -> Iterator[Moment]:
     for row in ledger.read("episodes_between", **span):
         yield from _alert(row, since)
     for row in ledger.read("deliveries_between", **span):
-        text = f"{row['contact']} was told by {row['channel']}: {_named(row)} ({row['event']})"
+        what = "this incident" if row["kind"] == KIND else _named(row)
+        text = f"{row['contact']} was told by {row['channel']}: {what} ({row['event']})"
         yield Moment(parse_iso(row["sent_at"]), "message", text)
     for row in ledger.read("titled_runs_between", **span, limit=_RUNS):
         if not row["procedure"].startswith(_OWN) and not row["parent"]:
@@ -123,6 +141,10 @@ def _said(entry: Entry) -> Moment | None:
         return Moment(entry.at, entry.kind.value, entry.text, entry.who)
     word = _WORDS[entry.kind]
     text = f"{word}: {entry.text}" if entry.text else word
+    if entry.kind is Kind.BOX:
+        what = entry.facts.get("what") or f"box {entry.facts.get('box')}"
+        how = "left out" if entry.facts.get("waived") else "ticked off"
+        text = f"{word}: {what}: {how}" + (f": {entry.text}" if entry.text else "")
     strong: Style = "strong" if word.isupper() or entry.kind in (Kind.OPENED, Kind.CLOSED) else ""
     return Moment(entry.at, entry.kind.value, text, entry.who, strong, str(entry.facts.get("run", "")))
 
@@ -148,8 +170,9 @@ def _run(row: Facts) -> Moment:
 def _step(row: Facts) -> Moment:
     facts = row["facts"] or {}
     state = _STATES.get(row["state"], row["state"])
-    why = row["fact"] or facts.get("note") or ""
-    text = f"step {row['number']}, {in_one_line(row['title'])}: {state}" + (f": {in_one_line(why)}" if why else "")
+    why = row["fact"] or facts.get("note") or "; ".join(facts.get("said", ()))
+    title = _FIRST_SENTENCE.split(in_one_line(row["title"]), maxsplit=1)[0].rstrip(".:")
+    text = f"step {row['number']}, {title}: {state}" + (f": {in_one_line(why)}" if why else "")
     style: Style = "bad" if row["state"] in ("failed", "interrupted") else ""
     return Moment(parse_iso(row["started_at"]), "step", text, str(facts.get("by", "")), style, row["run_id"])
 

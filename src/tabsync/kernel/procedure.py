@@ -112,8 +112,9 @@ class Procedure:
     kind by a word of the command, where it is another; fits: f(words, facts, manual) -> why such evidence doesn't show
     that those words were done, "" when it does; approval: why a schedule may not start it before an admin approved it;
     approval_if: only with this option; approval_binds: what of the manual an approval is bound to, besides the item;
-    endless: it goes on until it is ended; again: who starts it in a browser gives the password again, and a program
-    can't start it.
+    endless: it goes on until it is ended; undone_by: the words of the procedure that takes back what this one did for
+    the time being: a runbook that has helped still does that step; again: who starts it in a browser gives the password
+    again, and a program can't start it.
     """
 
     words: str
@@ -140,6 +141,7 @@ class Procedure:
     approval_if: str = ""
     endless: bool = False
     again: bool = False
+    undone_by: str = ""
     approval_binds: Literal["", "retention"] = ""
 
     @property

@@ -190,12 +190,12 @@ select e.id, e.incident, e.at, e.kind, e.who, e.text, e.facts
 -- That fired, or began, between two moments, or had not ended by the first, in order.
 select id, rule, label, level, began_at, fired_at, ended_at, acked_at, acked_by, is_test
   from episode
- where fired_at is not null and began_at < :until and (ended_at is null or ended_at >= :since) and kind not in ('hidden', 'report')
+ where fired_at is not null and began_at < :until and (ended_at is null or ended_at >= :since) and kind not in ('hidden', 'report', 'incident')
  order by began_at, id
 
 -- name: deliveries_between
 -- Messages that were taken between two moments, in order.
-select d.contact, d.channel, d.event, d.sent_at, e.rule, e.label
+select d.contact, d.channel, d.event, d.sent_at, e.kind, e.rule, e.label
   from delivery d join episode e on e.id = d.episode
  where d.sent_at >= :since and d.sent_at < :until
  order by d.sent_at, d.id

@@ -102,6 +102,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         show="tabsync.runbooks.own_procedure:show",
         surfaces=ON_REQUEST,
         needs="what its SQL needs",
+        undone_by="manual undo",
     ),
     Procedure(
         words="manual undo",

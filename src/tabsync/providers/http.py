@@ -30,11 +30,13 @@ _under_way: dict[str, threading.Thread] = {}  # by what is asked; one that gets 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An answer that was read whole. kind: its media type, without parameters."""
+    """An answer that was read whole. kind: its media type, without parameters; date, age: as its headers say it."""
 
     status: int
     kind: str
     body: bytes
+    date: str = ""
+    age: str = ""
 
 
 def ask(
@@ -82,12 +84,12 @@ def ask(
             time.sleep(pause(attempt, answer.headers.get("retry-after") if answer is not None else None, now()))
 
 
-def fetch(url: str, user: str, password: str, *, seconds: float, most: int) -> Fetched:
-    """The answer to one GET with basic authentication, whatever its status. No redirect is followed.
+def fetch(url: str, auth: tuple[str, str] | None, *, seconds: float, most: int, accept: str = "text/plain") -> Fetched:
+    """The answer to one GET, whatever its status. No redirect is followed.
 
-    seconds: for all of it; most: bytes that it may have. Raises CannotConnect when there is no whole answer in that
-    time, or a longer one. What is asked and doesn't answer holds up nobody: it is left behind, and asked again only
-    when it has ended.
+    auth: user and password of basic authentication; seconds: for all of it; most: bytes that it may have.
+    Raises CannotConnect when there is no whole answer in that time, or a longer one. What is asked and doesn't answer
+    holds up nobody: it is left behind, and asked again only when it has ended.
     """
     place = "/".join(url.split("/", 3)[:3])
     earlier = _under_way.get(url)
@@ -99,7 +101,7 @@ def fetch(url: str, user: str, password: str, *, seconds: float, most: int) -> F
 
     def get() -> None:
         try:
-            found.append(_fetched(url, place, (user, password), time.monotonic() + seconds, most))
+            found.append(_fetched(url, place, auth, time.monotonic() + seconds, most, accept))
         except CannotConnect as error:
             found.append(error)
 
@@ -113,11 +115,11 @@ def fetch(url: str, user: str, password: str, *, seconds: float, most: int) -> F
     return found[0]
 
 
-def _fetched(url: str, place: str, auth: tuple[str, str], until: float, most: int) -> Fetched:
+def _fetched(url: str, place: str, auth: tuple[str, str] | None, until: float, most: int, accept: str) -> Fetched:
     import httpx
 
     # Not compressed: a small answer could be one of a gigabyte.
-    headers = {"accept": "text/plain", "accept-encoding": "identity"}
+    headers = {"accept": accept, "accept-encoding": "identity"}
     limits = httpx.Timeout(max(0.1, until - time.monotonic()), connect=_CONNECT)
     try:
         with (
@@ -126,7 +128,8 @@ def _fetched(url: str, place: str, auth: tuple[str, str], until: float, most: in
         ):
             body = b"".join(_bounded(answer, place, until, most))
             kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-            return Fetched(answer.status_code, kind, body)
+            date, age = (answer.headers.get(name, "").strip()[:40] for name in ("date", "age"))
+            return Fetched(answer.status_code, kind, body, date, age)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CannotConnect(f"no answer from {place}: {_kind(error)}", "check the network") from None
 

@@ -161,7 +161,7 @@ class MetricsApi:
 
     def look(self) -> Machine:
         """Ask once. Raises CannotConnect, NotAllowed, BadUsage (no such project)."""
-        answer = fetch(f"{self.url}{_PATH}", _USER, self.key, seconds=SECONDS, most=_MOST)
+        answer = fetch(f"{self.url}{_PATH}", (_USER, self.key), seconds=SECONDS, most=_MOST)
         self._check(answer)
         return read_machine(answer.body, self.ref)
 

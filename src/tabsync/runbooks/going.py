@@ -12,6 +12,7 @@ from tabsync.manual.model import Step, StepKind
 from tabsync.runbooks import recovery
 from tabsync.runbooks.placeholders import filled, open_in
 from tabsync.runbooks.step import Prepared, Result, asks_who, parts_of, prepared
+from tabsync.runbooks.way_back import is_for_now, way_back
 
 if TYPE_CHECKING:
     from tabsync.kernel.runner import Listener
@@ -74,9 +75,11 @@ def go(guide: Guide, person: Person, first: int = 0) -> recovery.Waited | None:
     if not first and step is not None and _has_acted(guide) and recovery.holds(guide.look()) is True:
         # Whoever acted died, or left, before it was measured: the next step may not be needed any more.
         waited, since_waited = person.waits(guide), False
-        if waited and waited.recovered and person.recovered(guide, waited):
-            guide.finish(waited)
-            return waited
+        if waited and waited.recovered:
+            step = _left_to_do(guide, person, waited, step)
+            if step is None:
+                guide.finish(waited)
+                return waited
     while step is not None:
         person.meets(guide, step)
         acted = _through(guide, person, step)
@@ -84,16 +87,25 @@ def go(guide: Guide, person: Person, first: int = 0) -> recovery.Waited | None:
             guide.let_go()
             return waited
         since_waited = since_waited or acted
-        if acted and guide.runbook.recovers:
+        follows = guide.next_step(after=step.number) or guide.next_step()
+        if acted and guide.runbook.recovers and not is_for_now(guide.runbook, step):
             waited, since_waited = person.waits(guide), False
-            if waited and waited.recovered and (guide.next_step() is None or person.recovered(guide, waited)):
-                guide.finish(waited)
-                return waited
-        step = guide.next_step(after=step.number) or guide.next_step()
+            if waited and waited.recovered:
+                follows = _left_to_do(guide, person, waited, follows)
+                if follows is None:
+                    guide.finish(waited)
+                    return waited
+        step = follows
     if guide.runbook.recovers and since_waited:
         waited = person.waits(guide)
     guide.finish(waited)
     return waited
+
+
+def _left_to_do(guide: Guide, person: Person, waited: recovery.Waited, follows: Step | None) -> Step | None:
+    """The step to go on with though it has recovered: what was done for the time being is always taken back."""
+    back = way_back(guide)
+    return back or (None if follows is None or person.recovered(guide, waited) else follows)
 
 
 def _through(guide: Guide, person: Person, step: Step) -> bool | None:

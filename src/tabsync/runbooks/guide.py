@@ -111,6 +111,8 @@ class Guide:
         facts = {"exit": exit_code, "runs": [one.run_id for one in results if one.run_id]}
         facts |= {"values": known.get("values", {})} | ({"note": note} if note else {})
         facts |= {"interrupted": known["interrupted"]} if known.get("interrupted") else {}
+        said = [one.headline for one in pages if one.headline]
+        facts |= {"said": said} if said else {}
         facts |= {"approval": approval, "data": _kept([one.data for one in pages])}
         facts |= {"output": _kept([blocks_to_json(one) for one in pages])}
         seconds = sum(one.seconds for one in results)
@@ -166,6 +168,8 @@ class Guide:
         self, step: Step, state: str, facts: Facts, seconds: float = 0.0, fact: str = "", hint: str = ""
     ) -> None:
         self._check_held()
+        if not self.row(step.number)["started_at"]:  # a person did it, or leaves it out: it has its time too
+            self.record.start(self.id, self._number(step), {})
         self.record.leave(self.id, self._number(step), state, facts, seconds, fact, hint)
         self.read()
 

@@ -91,10 +91,13 @@ def test_what_it_leaves_running_holds_nobody_up(directory: Path, configured: Con
 
 
 def test_the_log_is_searched_and_hides_secrets(configured: Configured) -> None:
-    code = "print('one'); print('Gateway: Authorization: Bearer canary-1'); print('three \\x1b[2J gateway')"
+    code = "print('one'); print('Gateway: Authorization: Bearer canary-1, card 4242 4242 4242 4242'); print('three \\x1b[2J gateway')"
     workspace = configured(table(["true"], f"logs = {json.dumps(python(code))}\n"))
     page = looked(workspace, "app logs", name="backend", grep="gateway")
-    assert [one["line"] for one in page.data["lines"]] == ["Gateway: Authorization: Bearer ***", "three  gateway"]
+    assert [one["line"] for one in page.data["lines"]] == [
+        "Gateway: Authorization: Bearer ***, card ***",
+        "three  gateway",
+    ]
     assert "2 lines with 'gateway' among the last 3" in text_of(page)
     assert [one["line"] for one in looked(workspace, "app logs", name="backend", lines=1).data["lines"]] == [
         "three  gateway"

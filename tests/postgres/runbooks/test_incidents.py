@@ -30,7 +30,7 @@ def test_it_opens_one_and_says_when_it_has_helped(ground: Place) -> None:
     assert one["runs"] == [ended.json["run"]]
     lines = ground.run("incident", "show", "--json").json["timeline"]
     assert [line["kind"] for line in lines] == ["opened", "step", "mitigated"]
-    assert "Close them.: done" in lines[1]["text"]
+    assert "Close them: done" in lines[1]["text"]
     assert "Open shops" in lines[2]["text"]
 
 

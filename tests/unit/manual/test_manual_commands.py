@@ -34,7 +34,7 @@ def manual(*words: str) -> Result:
         ("drill nightly", False),
         ("", False),
         ("--help", False),
-        ("orders pause", False),
+        ("orders refund", False),
     ],
 )
 def test_what_is_built(line: str, built: bool) -> None:
@@ -50,7 +50,7 @@ def test_what_is_built(line: str, built: bool) -> None:
         ("backup show latest first", "unexpected extra argument (first)"),
         ("run list --limit", "requires an argument"),
         ("drill --backup latest", ""),
-        ("orders pause --whatever", ""),
+        ("orders refund --whatever", ""),
     ],
 )
 def test_options_and_arguments_of_what_is_built(line: str, wrong: str) -> None:

@@ -8,6 +8,7 @@ from tabsync.profiles.tabsync.orders.procedures import GROUPS as ORDER_GROUPS
 from tabsync.profiles.tabsync.orders.procedures import PROCEDURES as ORDERS
 from tabsync.profiles.tabsync.payments.procedures import GROUPS as PAYMENT_GROUPS
 from tabsync.profiles.tabsync.payments.procedures import PROCEDURES as PAYMENTS
+from tabsync.profiles.tabsync.payments.settings import SETTINGS as PAYMENT_SETTINGS
 
 PROFILE = Profile(
     name="tabsync",
@@ -15,4 +16,6 @@ PROFILE = Profile(
     manual=PROFILE_MANUAL,
     groups=(*PAYMENT_GROUPS, *ORDER_GROUPS),
     procedures=(*PAYMENTS, *ORDERS),
+    game_days=("tabsync.profiles.tabsync.gameday.payments:GAME_DAY",),
+    settings=PAYMENT_SETTINGS,
 )

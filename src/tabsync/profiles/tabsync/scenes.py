@@ -49,25 +49,41 @@ _CODES = ("insufficient_funds", "do_not_honor", "expired_card", "incorrect_cvc")
 _WAYS = (("CARD", "stripe"), ("CARD", "mercadopago"), ("PIX", "mercadopago"), ("CASH", None))
 
 _Cursor: TypeAlias = Cursor[tuple[Any, ...]]
-Scene: TypeAlias = Callable[[_Cursor, Random, float], str]
+Charge: TypeAlias = Callable[[Random, str, str, int, str], tuple[str, dict[str, Any]]]
+"""Asks a gateway for a payment: f(rng, method, gateway, cents, currency) -> its status, what is kept of the answer."""
+
+Scene: TypeAlias = Callable[[_Cursor, Random, Charge], str]
 
 
-def play_one(conn: Connection[Any], rng: Random, declined: float = DECLINED_SHARE) -> str:
+def by_chance(declined: float) -> Charge:
+    """A gateway that turns some payments down. declined: 0 to 1, the part of them."""
+
+    def charge(rng: Random, method: str, _gateway: str, _cents: int, _currency: str) -> tuple[str, dict[str, Any]]:
+        metadata = {"reference": f"{rng.getrandbits(96):024x}"}
+        if rng.random() >= declined:
+            return "PAID", metadata
+        return "FAILED", {**metadata, "decline_code": rng.choice(_CODES) if method == "CARD" else "expired"}
+
+    return charge
+
+
+def play_one(conn: Connection[Any], rng: Random, declined: float | Charge = DECLINED_SHARE) -> str:
     """Play one scene and commit it; returns what happened, one of COUNTED, or "" when there was nothing to do.
 
     conn: outside a transaction. rng: decides which scene and with whom. declined: 0 to 1, the part of card and PIX
-    payments that is turned down. Raises psycopg.Error; then nothing of the scene is left.
+    payments that is turned down, or who is asked. Raises psycopg.Error; then nothing of the scene is left.
     """
+    charge = declined if callable(declined) else by_chance(declined)
     # The favourite of the moment first; when it finds nothing to do, the others get their turn.
     scenes = sorted(_SCENES, key=lambda scene: rng.random() ** (1 / _SCENES[scene]), reverse=True)
     for scene in scenes:
         with conn.transaction(), conn.cursor(row_factory=tuple_row) as cursor:
-            if happened := scene(cursor, rng, declined):
+            if happened := scene(cursor, rng, charge):
                 return happened
     return ""
 
 
-def _sit_down(cursor: _Cursor, rng: Random, declined: float) -> str:
+def _sit_down(cursor: _Cursor, rng: Random, charge: Charge) -> str:
     restaurants = _one(cursor, "count_restaurants", {})
     if restaurants is None or not restaurants[0]:
         return ""
@@ -82,7 +98,7 @@ def _sit_down(cursor: _Cursor, rng: Random, declined: float) -> str:
     return "sessions_opened"
 
 
-def _join(cursor: _Cursor, rng: Random, declined: float) -> str:
+def _join(cursor: _Cursor, rng: Random, charge: Charge) -> str:
     found = _one(cursor, "table_to_join", {"draw": rng.random()})
     if found is None:
         return ""
@@ -90,7 +106,7 @@ def _join(cursor: _Cursor, rng: Random, declined: float) -> str:
     return "guests_joined"
 
 
-def _order(cursor: _Cursor, rng: Random, declined: float) -> str:
+def _order(cursor: _Cursor, rng: Random, charge: Charge) -> str:
     found = _one(cursor, "table_to_serve", {"draw": rng.random()})
     if found is None:
         return ""
@@ -119,7 +135,7 @@ def _order(cursor: _Cursor, rng: Random, declined: float) -> str:
     return "orders_placed"
 
 
-def _move_along(cursor: _Cursor, rng: Random, declined: float) -> str:
+def _move_along(cursor: _Cursor, rng: Random, charge: Charge) -> str:
     found = _one(cursor, "order_to_move", {})
     if found is None:
         return ""
@@ -131,7 +147,7 @@ def _move_along(cursor: _Cursor, rng: Random, declined: float) -> str:
     return "orders_moved"
 
 
-def _split_the_bill(cursor: _Cursor, rng: Random, declined: float) -> str:
+def _split_the_bill(cursor: _Cursor, rng: Random, charge: Charge) -> str:
     found = _one(cursor, "table_to_bill", {"draw": rng.random()})
     if found is None:
         return ""
@@ -148,17 +164,15 @@ def _split_the_bill(cursor: _Cursor, rng: Random, declined: float) -> str:
     return "bills_split"
 
 
-def _pay(cursor: _Cursor, rng: Random, declined: float) -> str:
+def _pay(cursor: _Cursor, rng: Random, charge: Charge) -> str:
     found = _one(cursor, "share_to_pay", {"draw": rng.random()})
     if found is None:
         return ""
     share, cents, currency, attempt = found
     method, gateway = rng.choice(_WAYS)
-    metadata = {"reference": f"{rng.getrandbits(96):024x}"}
-    status = "PAID"
-    if gateway and rng.random() < declined:
-        status = "FAILED"
-        metadata["decline_code"] = rng.choice(_CODES) if method == "CARD" else "expired"
+    status, metadata = "PAID", {"reference": f"{rng.getrandbits(96):024x}"}
+    if gateway:
+        status, metadata = charge(rng, method, gateway, cents, currency)
     payment = {"payment": _uuid(rng), "share": share, "attempt": attempt, "cents": cents, "currency": currency}
     answer = {"method": method, "gateway": gateway, "status": status, "metadata": Jsonb(metadata)}
     _run(cursor, "pay", payment | answer)
@@ -166,7 +180,7 @@ def _pay(cursor: _Cursor, rng: Random, declined: float) -> str:
     return "payments_paid" if status == "PAID" else "payments_declined"
 
 
-def _leave(cursor: _Cursor, rng: Random, declined: float) -> str:
+def _leave(cursor: _Cursor, rng: Random, charge: Charge) -> str:
     found = _one(cursor, "table_to_free", {"draw": rng.random()})
     if found is None:
         return ""

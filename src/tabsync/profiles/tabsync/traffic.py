@@ -18,7 +18,7 @@ from tabsync.kernel.errors import BadUsage, TabsyncError
 from tabsync.postgres.connect import Connection, connect
 from tabsync.postgres.conninfo import check_conninfo
 from tabsync.postgres.settings import Limits
-from tabsync.profiles.tabsync.scenes import COUNTED, DECLINED_SHARE, play_one
+from tabsync.profiles.tabsync.scenes import COUNTED, DECLINED_SHARE, Charge, play_one
 
 __all__ = ["LIMITS", "Traffic", "play_one"]
 
@@ -34,13 +34,13 @@ class Traffic:
     conninfo: the database, with the schema and some generated data. seed: what happens is drawn from it (what the
     workers find depends on when they look, so runs are alike and not equal). rate: scenes per second, all workers
     together. workers: sessions at the same time. declined: 0 to 1, the part of card and PIX payments that is turned
-    down; it may be changed while traffic runs, to see what an outage of the gateway looks like.
+    down, or who is asked; it may be changed while traffic runs, to see what an outage of the gateway looks like.
 
     Raises BadUsage for a rate that is not positive and for a connection string that cannot be read.
     """
 
     def __init__(
-        self, conninfo: str, *, seed: int, rate: float, workers: int = 2, declined: float = DECLINED_SHARE
+        self, conninfo: str, *, seed: int, rate: float, workers: int = 2, declined: float | Charge = DECLINED_SHARE
     ) -> None:
         if rate <= 0 or workers < 1:
             raise BadUsage(f"{rate:g} scenes per second by {workers} workers is no traffic", "use a rate above 0")

@@ -1,9 +1,6 @@
 """Statements that write run as the application's do: with its search_path, and with no more rights than the owner has.
 
-A write runs code that the owner wrote: triggers, checks, domains, rules. Under a superuser's session that code would be
-a superuser's, and SET ROLE holds nobody off, since it may be reset. So a superuser writes through a function with
-SECURITY DEFINER that belongs to the owner: in there neither role nor session user can be changed.
-https://www.postgresql.org/docs/current/sql-createfunction.html#SQL-CREATEFUNCTION-SECURITY
+Why that is, and how: tabsync/postgres/as_owner.py.
 """
 
 from __future__ import annotations
@@ -16,11 +13,10 @@ from psycopg import sql
 from tabsync.backups.restore.rows.shape import Shape
 from tabsync.copies.row_text import ask, tell
 from tabsync.kernel.errors import Refused
+from tabsync.postgres.as_owner import called_as
 from tabsync.postgres.connect import Connection, resolve_as_application, resolve_in_catalog
 
-_WRITER = sql.Identifier("pg_temp", "tabsync_write")
 _AT_ONCE = sql.SQL("with {} select array[{}]::pg_catalog.int8[]")
-_FUNCTION = sql.SQL("create function {}() returns {} language sql security definer set search_path from current as {}")
 _COUNTS, _NOTHING = sql.SQL("pg_catalog.int8[]"), sql.SQL("pg_catalog.void")
 _CONSTRAINTS = sql.SQL("set constraints all immediate")
 
@@ -75,20 +71,6 @@ def fill_as_owner(live: Connection, statement: sql.Composed, shape: Shape) -> No
         tell(live, statement)
 
 
-@contextmanager
-def without_event_triggers(live: Connection) -> Iterator[None]:
-    """Keep event triggers from running for the temporary things that we make, where a superuser can.
-
-    From 17 on a superuser's session of ours has none at all. Those that are enabled ALWAYS run all the same.
-    """
-    switched = live.info.server_version < 170000 and live.info.parameter_status("is_superuser") == "on"
-    if switched:
-        live.execute("set local session_replication_role = replica")
-    yield
-    if switched:
-        live.execute("set local session_replication_role = origin")
-
-
 def _owner(shapes: Iterable[Shape]) -> str:
     owners = {one.owner for one in shapes}
     if len(owners) > 1:
@@ -103,15 +85,8 @@ def _owner(shapes: Iterable[Shape]) -> str:
 def _as_owner(live: Connection, statement: sql.Composed, gives: sql.SQL, owner: str) -> list[tuple[str | None, ...]]:
     if not owner:
         return ask(live, statement)
-    with without_event_triggers(live):
-        tell(live, _FUNCTION.format(_WRITER, gives, sql.Literal(statement.as_string(live))))
-        tell(live, sql.SQL("alter function {}() owner to {}").format(_WRITER, sql.Identifier(owner)))
-    try:
-        return ask(live, sql.SQL("select {}()").format(_WRITER))
-    finally:
-        if live.info.transaction_status is live.info.transaction_status.INTRANS:
-            with without_event_triggers(live):
-                tell(live, sql.SQL("drop function {}()").format(_WRITER))
+    with called_as(live, statement, gives, owner) as calling:
+        return ask(live, calling)
 
 
 @contextmanager

@@ -13,12 +13,13 @@ from typing import LiteralString
 import psycopg
 from psycopg import sql
 
-from tabsync.backups.restore.rows.as_owner import check_constraints, let_read, without_event_triggers, write
+from tabsync.backups.restore.rows.as_owner import check_constraints, let_read, write
 from tabsync.backups.restore.rows.refused import NOTHING, message_of
 from tabsync.backups.restore.rows.shape import SQL, Link, Shape, Trigger, make_uniform, shape_of
 from tabsync.copies.row_text import Row, ask, columns, copy_in, matches, spelled, tell, whole
 from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.kernel.step import Facts
+from tabsync.postgres.as_owner import without_event_triggers
 from tabsync.postgres.catalog import Relation, check_primary, prove_target
 from tabsync.postgres.connect import Connection, check_harmless
 from tabsync.postgres.settings import Limits

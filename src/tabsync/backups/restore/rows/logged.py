@@ -17,12 +17,12 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from tabsync.audit.database.log import log_of
-from tabsync.backups.restore.rows.as_owner import without_event_triggers
 from tabsync.backups.restore.rows.asked import Asked
 from tabsync.backups.restore.rows.condition_here import keys_asked
 from tabsync.backups.restore.rows.shape import Column, Shape, make_uniform
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.step import Facts
+from tabsync.postgres.as_owner import without_event_triggers
 from tabsync.postgres.catalog import Relation, check_primary
 from tabsync.postgres.connect import Connection, allowed
 from tabsync.postgres.queries import named

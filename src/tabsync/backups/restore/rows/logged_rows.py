@@ -8,13 +8,14 @@ from dataclasses import replace
 import psycopg
 from psycopg import sql
 
-from tabsync.backups.restore.rows.as_owner import fill_as_owner, let_fill, without_event_triggers
+from tabsync.backups.restore.rows.as_owner import fill_as_owner, let_fill
 from tabsync.backups.restore.rows.condition_here import check_here
 from tabsync.backups.restore.rows.logged import BOUND_IT, NUMBER, Audited, AuditLog, Logged
 from tabsync.backups.restore.rows.shape import Column, Shape
 from tabsync.copies.row_text import ask, columns, matches, spelled, tell
 from tabsync.kernel.errors import BadUsage, NotAllowed, Refused, words_of
 from tabsync.kernel.step import Facts
+from tabsync.postgres.as_owner import without_event_triggers
 from tabsync.postgres.catalog import Relation
 
 _CREATE = sql.SQL("create temporary table {} ({}, {} bigint) on commit drop")

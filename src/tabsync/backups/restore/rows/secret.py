@@ -7,7 +7,6 @@ from pathlib import Path
 
 from psycopg import sql
 
-from tabsync.backups.restore.rows.as_owner import without_event_triggers
 from tabsync.backups.restore.rows.comparison import MISSING, looked_up
 from tabsync.backups.restore.rows.logged import NUMBER, SQL, AuditLog, Logged
 from tabsync.backups.restore.rows.shape import Shape, make_uniform, shape_of
@@ -15,6 +14,7 @@ from tabsync.copies.partial import reader
 from tabsync.copies.row_text import columns, copy_in, matches, spelled, stream, tell
 from tabsync.kernel.errors import Refused
 from tabsync.kernel.step import Facts
+from tabsync.postgres.as_owner import without_event_triggers
 from tabsync.postgres.catalog import Relation
 from tabsync.postgres.connect import Connection
 

@@ -1,1 +1,1 @@
-"""Payments: which of them fail, through which gateway, and since when."""
+"""Payments: what failed and whose fault it looks like, what the gateways say, and what changed here."""

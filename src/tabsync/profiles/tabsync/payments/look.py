@@ -1,0 +1,273 @@
+"""Reads the payments of a database that is not ours: proven to only read, bounded, each statement failing alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from tabsync.kernel.clock import now
+from tabsync.kernel.errors import BadUsage, CannotConnect
+from tabsync.kernel.step import Facts
+from tabsync.postgres.connect import connect_to_look
+from tabsync.postgres.queries import named
+from tabsync.postgres.readonly import Bounds, Outcome, Reader, Rows
+from tabsync.postgres.settings import Limits
+from tabsync.profiles.tabsync.payments.metadata import BRAND_PATHS, LONGEST, PATHS, STATUS_PATHS, Said, said
+from tabsync.profiles.tabsync.payments.safe import safe_id, safe_name, without_digits
+from tabsync.profiles.tabsync.payments.windows import DAYS, Window, aware, literal, windows
+
+if TYPE_CHECKING:
+    from tabsync.workspace import Workspace
+
+_SQL = named(__package__, "payments.sql")
+_LIMITS = Limits(lock_timeout=1_000, statement_timeout=10_000)
+_SECONDS = 40.0  # for each of the three round trips
+MOST = 2_000
+"""Failed payments that are looked at one by one, the newest."""
+
+_BOUNDS = Bounds(statement=8.0, lock=0.25, rows=MOST)
+_ANY = sql.SQL("true")
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Payments of one kind in one time. gateway: "" of those that need none; young: PENDING may still end by itself."""
+
+    gateway: str
+    method: str
+    status: str
+    young: bool
+    payments: int
+    latest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A payment that failed. restaurant: as it is shown, "" where that is unknown."""
+
+    id: str
+    at: datetime
+    gateway: str
+    method: str
+    share: str
+    said: Said | None
+    restaurant: str = ""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was read. now, days: None where that is unknown; why: what is unknown, in words; at: by that clock;
+    ahead: seconds that it is ahead of this machine's.
+    """
+
+    at: datetime
+    restaurant: str = ""
+    now: list[Count] | None = None
+    days: list[list[Count] | None] = field(default_factory=list)
+    failed: list[Failed] | None = None
+    why: list[str] = field(default_factory=list)
+    ahead: float = 0.0
+    table: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is looked for. days: how many of the days before are counted, too."""
+
+    since: timedelta
+    gateway: str = ""
+    restaurant: str = ""
+    days: int = DAYS
+
+
+def look(workspace: Workspace, asked: Asked) -> Seen:
+    """Read what one may ask of them. Raises CannotConnect, BadUsage for a restaurant that is not there."""
+    connection, first = connect_to_look(workspace.conninfo, "payments", _LIMITS)
+    with closing(connection):
+        reader = Reader(connection, first)
+        before = now()
+        try:
+            here = reader.look(_SECONDS, _SQL["here"])[0][0]
+        except psycopg.Error as error:
+            raise CannotConnect("the server went away while it was asked", "tabsync health") from error
+        middle = before + (now() - before) / 2
+        seen = Seen(here["at"], ahead=(here["at"] - middle).total_seconds())
+        seen.table = _table(here["tables"] or [])
+        return _Looking(reader, asked, seen).look()
+
+
+@dataclass(slots=True)
+class _Looking:
+    reader: Reader
+    asked: Asked
+    seen: Seen
+
+    def look(self) -> Seen:
+        only = self._only()
+        if only is None:
+            return self.seen
+        times = windows(self.seen.at, self.asked.since, self.asked.days)
+        counted = [self._text("counts", only, **_times(one)) for one in times]
+        recent = {name: part for name, part in _times(times[0]).items() if name != "settled"} | {"most": MOST + 1}
+        failed = self._text("failed", only, **recent, places=_places())
+        outcomes = self._run([*counted, failed])
+        self.seen.now = self._counts(outcomes[0])
+        self.seen.days = [_counts(one.rows) if one.rows else None for one in outcomes[1:-1]]
+        if self.seen.now is not None:
+            self._history_missing(outcomes[1:-1])
+            self.seen.failed = self._failed(outcomes[-1], only, recent)
+            self._name_restaurants()
+        return self.seen
+
+    def _only(self) -> sql.Composable | None:
+        """The condition by what is asked for; None where it is unknown what that means."""
+        parts: list[sql.Composable] = []
+        if self.asked.gateway:
+            parts.append(sql.SQL(_SQL["of_gateway"]).format(gateway=sql.Literal(self.asked.gateway)))
+        if self.asked.restaurant:
+            (outcome,) = self._run([self._text("restaurant", _ANY, asked=self.asked.restaurant)])
+            if outcome.rows is None:
+                self.seen.why.append(f"the restaurant: {self._reason(outcome)}")
+                return None
+            rows = outcome.rows.rows
+            if len(rows) != 1:
+                shown = without_digits(self.asked.restaurant)
+                raise BadUsage(
+                    f"there is no restaurant {shown}" if not rows else f"several restaurants are called {shown}",
+                    "name it by its id, its slug or its name",
+                )
+            self.seen.restaurant = _restaurant(*rows[0])
+            restaurant = sql.Literal(str(rows[0][0]))
+            parts.append(sql.SQL(_SQL["of_restaurant"]).format(restaurant=restaurant))
+        return sql.SQL(" and ").join(parts) if parts else _ANY
+
+    def _text(self, block: str, only: sql.Composable, **values: object) -> str:
+        parts = {name: one if isinstance(one, sql.Composable) else sql.Literal(one) for name, one in values.items()}
+        return sql.SQL(_SQL[block]).format(only=only, **parts).as_string(self.reader.conn)
+
+    def _run(self, texts: Sequence[str]) -> list[Outcome]:
+        return self.reader.run(texts, _SECONDS, _BOUNDS)
+
+    def _counts(self, outcome: Outcome) -> list[Count] | None:
+        if outcome.rows is None:
+            self.seen.why.append(f"the payments: {self._reason(outcome)}")
+            return None
+        if outcome.rows.cut:
+            self.seen.why.append("the payments: they are of more kinds than can be counted")
+            return None
+        return _counts(outcome.rows)
+
+    def _history_missing(self, outcomes: Sequence[Outcome]) -> None:
+        missing = [one for one in outcomes if one.rows is None]
+        if missing:
+            told = self._reason(missing[0])
+            self.seen.why.append(f"{len(missing)} of the {len(outcomes)} days before: {told}")
+
+    def _failed(self, outcome: Outcome, only: sql.Composable, recent: Mapping[str, object]) -> list[Failed] | None:
+        if outcome.rows is None:
+            told = self._reason(outcome)
+            (outcome,) = self._run([self._text("failed_bare", only, **recent)])
+            if outcome.rows is None:
+                self.seen.why.append(f"which payments failed: {self._reason(outcome)}")
+                return None
+            self.seen.why.append(f"the codes of the gateways: {told}")
+        if outcome.rows.cut:
+            self.seen.why.append(f"the codes of all but the newest {MOST:,} that failed: they were not looked at")
+        found = [_one_failed(row) for row in outcome.rows.rows]
+        large = sum(one.said is not None and one.said.hidden is None for one in found)
+        if large:
+            self.seen.why.append(f"the codes of {large} payments: their metadata is larger than 8 kB, or no object")
+        return found
+
+    def _name_restaurants(self) -> None:
+        found = self.seen.failed or []
+        shares = sorted({one.share for one in found if one.share})
+        if not shares:
+            return
+        listed = sql.SQL(", ").join(map(sql.Literal, shares))
+        (outcome,) = self._run([self._text("restaurants", _ANY, shares=listed)])
+        if outcome.rows is None:
+            self.seen.why.append(f"the restaurants: {self._reason(outcome)}")
+            return
+        names = {str(share): _restaurant(key, name) for share, key, name in outcome.rows.rows}
+        self.seen.failed = [_with_restaurant(one, names.get(one.share, "")) for one in found]
+
+    def _reason(self, outcome: Outcome) -> str:
+        """Why there are no rows, in words that don't depend on the server's language, and repeat no values of its."""
+        failure = outcome.failure
+        if isinstance(failure, psycopg.errors.InsufficientPrivilege):
+            if self.seen.table.get("policies"):
+                return "row-level security hides rows from this role; use one with BYPASSRLS"
+            return "this role may not read them; use one with pg_read_all_data"
+        if isinstance(failure, psycopg.errors.QueryCanceled):
+            slow = "" if self.seen.table.get("indexed", True) else "; payments has no index on created_at"
+            return f"reading took longer than {_BOUNDS.statement:g} s{slow}"
+        if isinstance(failure, psycopg.errors.LockNotAvailable):
+            return "another session holds a lock on the table: tabsync locks show"
+        if isinstance(failure, psycopg.errors.UndefinedTable):
+            return "this database has no such table; name the application's with --database"
+        if isinstance(failure, psycopg.errors.UndefinedColumn | psycopg.errors.UndefinedFunction):
+            return f"the table is not as the application's: {without_digits(str(failure).splitlines()[0])}"
+        lines = str(failure).strip().splitlines() or [type(failure).__name__]
+        return without_digits(lines[0])
+
+
+def _times(one: Window) -> dict[str, object]:
+    return {"since": literal(one.since), "until": literal(one.until), "settled": literal(one.settled)}
+
+
+def _places() -> sql.Composed:
+    each = (
+        sql.SQL("left(p.metadata #>> {}, {})").format(sql.Literal(list(path)), sql.Literal(LONGEST + 1))
+        for path in (*PATHS, *STATUS_PATHS, *BRAND_PATHS)
+    )
+    numbered = (sql.SQL("{} as {}").format(one, sql.Identifier(f"c{number}")) for number, one in enumerate(each))
+    return sql.SQL(", ").join(numbered)
+
+
+def _counts(rows: Rows) -> list[Count]:
+    return [
+        Count(known_gateway(gateway), known_method(method), str(status), bool(young), int(payments), aware(latest))
+        for gateway, method, status, young, payments, latest in rows.rows
+    ]
+
+
+def _one_failed(row: tuple[Any, ...]) -> Failed:
+    key, at, gateway, method, share = row[:5]
+    told = said(row[6:], row[5]) if len(row) > 5 else None
+    return Failed(safe_id(str(key)), aware(at), known_gateway(gateway), known_method(method), str(share or ""), told)
+
+
+def _with_restaurant(one: Failed, name: str) -> Failed:
+    return Failed(one.id, one.at, one.gateway, one.method, one.share, one.said, name)
+
+
+def _restaurant(key: object, name: object) -> str:
+    """A restaurant as it is shown: its name, and the beginning of its id, as several may have one name."""
+    return f"{safe_name(str(name))} {safe_id(str(key))[:8]}"
+
+
+def _table(tables: Sequence[Facts]) -> Facts:
+    """The one that is meant by its name, as far as that can be told: of several, the one in public."""
+    return min(tables, key=lambda one: (one["schema"] != "public", one["schema"]), default={})
+
+
+METHODS = ("CARD", "PIX", "CASH")
+GATEWAYS = ("stripe", "mercadopago")
+OTHER = "(another)"
+
+
+def known_gateway(value: object) -> str:
+    """A gateway by its name; "" for none, and for what is no gateway of ours only that."""
+    return "" if value is None else str(value) if str(value) in GATEWAYS else OTHER
+
+
+def known_method(value: object) -> str:
+    """The same of a method."""
+    return str(value) if str(value) in METHODS else OTHER

@@ -1,0 +1,286 @@
+"""Whether more payments fail than usual, whose side that is on, and whether any are tried at all. Pure.
+
+What is usual is our own rate at the same time of the seven days before: pooled, without the worst of them, so that an
+outage of last Tuesday is not what is usual. It decides where at least 20 were tried now and then. Else the bounds of
+the manual decide, and where these are not reached and most failed for no reason of the guests', it is unknown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from statistics import median
+
+from tabsync.kernel.clock import iso
+from tabsync.kernel.step import Facts
+from tabsync.kernel.units import human_seconds
+from tabsync.manual.model import Threshold
+from tabsync.monitoring.judge import Level, judge, worst
+from tabsync.profiles.tabsync.payments.chance import RARE, at_least
+from tabsync.profiles.tabsync.payments.codes import WORDS, Side, side_of
+from tabsync.profiles.tabsync.payments.look import Count, Failed
+
+ENOUGH = 20
+"""Attempts from which on a rate says something."""
+
+_TWICE = 2.0
+_NO_BASELINE = 0.5  # where so many fail on most days, that is an outage and not what is usual
+_DRY = 10.0  # payments that should have been tried by now: by chance none happens once in 20,000 times
+_SILENT = 300.0  # seconds; a gap that is shorter is none, however many there usually are
+_FEW = 0.2  # of the usual number of attempts
+
+
+class Verdict(StrEnum):
+    """How it stands."""
+
+    USUAL = "as usual"
+    UNKNOWN = "unknown"
+    WORSE = "worse than usual"
+
+
+_ORDER = (Verdict.USUAL, Verdict.UNKNOWN, Verdict.WORSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Of one gateway in one time. stuck: PENDING for too long; latest: when the last one was tried."""
+
+    tried: int = 0
+    failed: int = 0
+    stuck: int = 0
+    undecided: int = 0
+    latest: datetime | None = None
+
+    @property
+    def bad(self) -> int:
+        """Those that came to nothing."""
+        return self.failed + self.stuck
+
+    @property
+    def share(self) -> float | None:
+        """Which part of what was tried."""
+        return self.bad / self.tried if self.tried else None
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The days before. share: None where too little was tried to say; attempts: of each day that is known."""
+
+    share: float | None
+    attempts: tuple[int, ...]
+
+    @property
+    def tried(self) -> float:
+        """Attempts on an ordinary day."""
+        return median(self.attempts) if self.attempts else 0.0
+
+    @property
+    def fewest(self) -> int:
+        """Attempts on the calmest day but one: a day on which the restaurants were closed says nothing."""
+        known = sorted(self.attempts)
+        return known[1] if len(known) > 1 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A gateway, or all of them. by: what decided: history, manual, half or nothing; side: whose, where it is worse."""
+
+    name: str
+    verdict: Verdict
+    now: Tally
+    usual: Usual
+    why: str
+    by: str
+    side: Side | None = None
+    codes: tuple[tuple[str, int], ...] = field(default=())
+
+    def to_json(self) -> Facts:
+        """It for programs."""
+        return {
+            "gateway": self.name or None,
+            "verdict": self.verdict.value,
+            "why": self.why,
+            "by": self.by,
+            "side": self.side.value if self.side else None,
+            "tried": self.now.tried,
+            "failed": self.now.failed,
+            "stuck": self.now.stuck,
+            "undecided": self.now.undecided,
+            "share": None if self.now.share is None else round(self.now.share, 4),
+            "usual_share": None if self.usual.share is None else round(self.usual.share, 4),
+            "usual_tried": self.usual.tried if self.usual.attempts else None,
+            "last_tried": iso(self.now.latest) if self.now.latest else None,
+        }
+
+
+def tally(counts: Sequence[Count], gateway: str) -> Tally:
+    """What was tried through a gateway, or through any ("")."""
+    found = Tally()
+    for one in counts:
+        if one.gateway != gateway if gateway else not one.gateway:
+            continue
+        pending = one.status == "PENDING"
+        found = Tally(
+            found.tried + (0 if pending and one.young else one.payments),
+            found.failed + (one.payments if one.status == "FAILED" else 0),
+            found.stuck + (one.payments if pending and not one.young else 0),
+            found.undecided + (one.payments if pending and one.young else 0),
+            max(filter(None, (found.latest, one.latest)), default=None),
+        )
+    return found
+
+
+def usual(days: Sequence[Sequence[Count] | None], gateway: str) -> Usual:
+    """What is usual, by the days that are known."""
+    each = [tally(one, gateway) for one in days if one is not None]
+    active = [one for one in each if one.tried]
+    if len(active) > 2:
+        active.remove(max(active, key=lambda one: (one.share or 0.0, one.tried)))
+    tried, bad = sum(one.tried for one in active), sum(one.bad for one in active)
+    attempts = tuple(one.tried for one in each) if any(one.tried for one in each) else ()
+    return Usual(bad / tried if tried >= ENOUGH else None, attempts)
+
+
+def judged(
+    name: str,
+    now: Tally,
+    normal: Usual,
+    failed: Sequence[Failed] | None,
+    thresholds: Sequence[Threshold],
+    at: datetime,
+    span: timedelta,
+) -> Judged:
+    """The verdict on one gateway, or on all ("").
+
+    failed: those that were looked at, None where that is unknown; thresholds: the manual's, per hour; span: of `now`.
+    """
+    mine = [one for one in failed or () if not name or one.gateway == name]
+    codes = Counter(one.said.code for one in mine if one.said)
+    listed = tuple(codes.most_common())
+    if dry := _dry(now, normal, at, span):
+        failing = f"; {now.failed} of {now.tried} failed: {most_of(codes)}" if codes else ""
+        return Judged(name, Verdict.WORSE, now, normal, dry + failing, "history", None, listed)
+    if not now.tried and not now.undecided:
+        return _nothing(name, now, normal)
+    many = now.tried >= ENOUGH and normal.share is not None
+    verdict, by = _by_history(now, normal) if many else _by_manual(now, normal, codes, thresholds, span)
+    side = _side(codes, now) if verdict is not Verdict.USUAL else None
+    why = _why(now, normal, codes, side, by, verdict)
+    return Judged(name, verdict, now, normal, why, by, side, listed)
+
+
+def overall(parts: Sequence[Judged]) -> Verdict:
+    """The worst of several."""
+    return max((one.verdict for one in parts), key=_ORDER.index, default=Verdict.UNKNOWN)
+
+
+def _dry(now: Tally, normal: Usual, at: datetime, span: timedelta) -> str:
+    """What is wrong with how few are tried, "" when nothing is. A burst of failures must not hide that."""
+    seconds = span.total_seconds()
+    silent = min(seconds, (at - now.latest).total_seconds()) if now.latest else seconds
+    expected = normal.fewest * silent / seconds
+    if expected >= _DRY and silent >= _SILENT:
+        since = f"no payment was tried for {human_seconds(silent)}"
+        return f"{since}; usually {normal.tried * silent / seconds:.0f} are in that time"
+    count = now.tried + now.undecided
+    if normal.fewest >= ENOUGH and count < _FEW * normal.fewest:
+        return f"only {count} payments were tried, usually {normal.tried:.0f}"
+    return ""
+
+
+def _nothing(name: str, now: Tally, normal: Usual) -> Judged:
+    if normal.attempts and normal.tried < 1:
+        return Judged(name, Verdict.USUAL, now, normal, "none was tried, as usual at this time", "history")
+    tried = f"usually {normal.tried:.0f}" if normal.attempts else "what is usual at this time is unknown"
+    return Judged(name, Verdict.UNKNOWN, now, normal, f"no payment was tried; {tried}", "nothing")
+
+
+def _by_history(now: Tally, normal: Usual) -> tuple[Verdict, str]:
+    share = now.bad / now.tried
+    normally = normal.share or 0.0
+    if min(share, normally) >= _NO_BASELINE:
+        return Verdict.WORSE, "history"
+    # One more success and failure than there were: that none failed in a week does not say that none ever does.
+    chance = at_least(now.bad, now.tried, max(normally, 1 / (sum(normal.attempts) + 2)))
+    return (Verdict.WORSE if chance < RARE and share >= _TWICE * normally else Verdict.USUAL), "history"
+
+
+def _by_manual(
+    now: Tally, normal: Usual, codes: Counter[str], thresholds: Sequence[Threshold], span: timedelta
+) -> tuple[Verdict, str]:
+    hours = span.total_seconds() / 3600
+    level = worst(judge(one, now.bad / hours, now.tried / hours) for one in thresholds)
+    if level in (Level.WARNING, Level.CRITICAL):
+        return Verdict.WORSE, "manual"
+    if not now.bad and now.tried:
+        return Verdict.USUAL, "manual"
+    if now.tried >= ENOUGH and now.bad >= _NO_BASELINE * now.tried:
+        return Verdict.WORSE, "half"
+    guests = sum(number for code, number in codes.items() if side_of(code) is Side.GUEST)
+    others = now.bad - guests
+    if level is not Level.OK or not now.tried:
+        return Verdict.UNKNOWN, "nothing"
+    if now.tried < ENOUGH and others * 2 >= now.tried:
+        return Verdict.UNKNOWN, "nothing"
+    return Verdict.USUAL, "manual"
+
+
+def _side(codes: Counter[str], now: Tally) -> Side:
+    """Whose side most of what failed is on. What does not end has no code."""
+    sides: Counter[Side] = Counter()
+    for code, number in codes.items():
+        sides[side_of(code)] += number
+    seen = sum(codes.values())
+    if not seen or now.stuck > now.failed:
+        return Side.UNKNOWN
+    side, number = sides.most_common(1)[0]
+    return side if number * 5 >= seen * 3 else Side.UNKNOWN
+
+
+def percent(share: float | None) -> str:
+    """A share as it is shown."""
+    if share is None:
+        return "unknown"
+    return f"{share * 100:.1f} %" if 0 < share < 0.01 else f"{share * 100:.0f} %"
+
+
+def _why(now: Tally, normal: Usual, codes: Counter[str], side: Side | None, by: str, verdict: Verdict) -> str:
+    told = f"{now.failed} of {now.tried} failed ({percent(now.failed / now.tried if now.tried else None)})"
+    if now.stuck:
+        told += f", and {now.stuck} do not end"
+    usually = f", usually {percent(normal.share)}" if normal.share is not None else ""
+    if verdict is Verdict.USUAL:
+        return f"{told}{usually}" + ("" if by == "history" else "; within the manual's bounds")
+    reasons = f": {most_of(codes)}" if codes else ""
+    whose = f" ({WORDS[side]})" if side and side is not Side.UNKNOWN else ""
+    return f"{told}{usually}{reasons}{whose}{_decided(now, by)}"
+
+
+def _decided(now: Tally, by: str) -> str:
+    if by == "history":
+        return ""
+    if by == "half":
+        return "; half or more is never usual"
+    if by == "manual":
+        return "; beyond the manual's bounds"
+    if now.tried < ENOUGH:
+        return f"; too few to judge: below {ENOUGH}, and within the manual's bounds"
+    return "; neither what is usual nor a bound of the manual is known"
+
+
+def most_of(codes: Counter[str]) -> str:
+    """Which codes there are, in a few words."""
+    total = sum(codes.values())
+    (first, number), *rest = codes.most_common()
+    if number == total:
+        return f"all {first}"
+    if number * 10 >= total * 9:
+        return f"almost all {first}"
+    if number * 2 > total:
+        return f"most {first}, {number} of {total}"
+    return ", ".join(f"{code} {count}" for code, count in [(first, number), *rest][:3]) + (
+        f" and {len(rest) - 2} more" if len(rest) > 2 else ""
+    )
