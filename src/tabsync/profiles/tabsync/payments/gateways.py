@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _PAGES = {"stripe": "https://www.stripestatus.com", "mercadopago": "https://status.mercadopago.com"}
 """Where a person looks."""
 
+_CLOCKS_DIFFER = 60.0  # seconds by which two clocks that are kept right may differ
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:
@@ -109,4 +111,6 @@ def _ago(moment: datetime | None, at: datetime) -> str:
     if moment is None:
         return "at an unknown time"
     seconds = (at - moment).total_seconds()
-    return f"{human_seconds(seconds)} ago" if seconds >= 0 else "in the future, by its clock"
+    if seconds < -_CLOCKS_DIFFER:
+        return "in the future, by its clock"
+    return f"{human_seconds(max(0.0, seconds))} ago"
