@@ -15,10 +15,12 @@ from tabsync.kernel.units import human_seconds
 from tabsync.manual.load import load
 from tabsync.manual.model import Threshold
 from tabsync.profiles.tabsync.payments.groups import grouped
-from tabsync.profiles.tabsync.payments.look import GATEWAYS, OTHER, Asked, Seen, look
+from tabsync.profiles.tabsync.payments.look import Asked, look
 from tabsync.profiles.tabsync.payments.safe import without_digits
+from tabsync.profiles.tabsync.payments.seen import GATEWAYS, OTHER, Seen
 from tabsync.profiles.tabsync.payments.show_failures import page_of
-from tabsync.profiles.tabsync.payments.verdict import Judged, judged, tally, usual
+from tabsync.profiles.tabsync.payments.tallies import tally, usual
+from tabsync.profiles.tabsync.payments.verdict import Judged, judged
 from tabsync.profiles.tabsync.payments.windows import STUCK, length
 
 if TYPE_CHECKING:

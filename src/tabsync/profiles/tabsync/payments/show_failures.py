@@ -11,7 +11,7 @@ from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.profiles.tabsync.payments.codes import UNDOCUMENTED, WORDS, Side, says_key, side_of
 from tabsync.profiles.tabsync.payments.groups import Group
-from tabsync.profiles.tabsync.payments.look import Seen
+from tabsync.profiles.tabsync.payments.seen import Seen
 from tabsync.profiles.tabsync.payments.verdict import Judged, Verdict, overall, percent
 
 _STYLES: dict[Verdict, Style] = {
