@@ -107,7 +107,7 @@ def _remarks(page: Page, parts: Sequence[Judged], groups: Sequence[Group], seen:
         page.note(
             f"the database's clock is {told} {way} this machine's: gateways refuse what is signed at another time"
         )
-    if facts["of_the_future"]:
+    if facts["writers_ahead_seconds"] > _SKEW:
         page.note("the newest payments are of the future: who writes them has another clock than the database")
     if seen.table.get("kind") == "v":
         page.note("payments is a view here: what it leaves out is not counted")
