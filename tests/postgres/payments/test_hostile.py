@@ -26,6 +26,7 @@ def shown(shop: Workspace, **asked: str) -> Page:
 def unknown(page: Page) -> str:
     assert page.exit_code is Exit.UNKNOWN, page.data
     (why,) = page.data["unknown"]
+    assert page.headline == f"UNKNOWN: {why}"
     return str(why)
 
 
