@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from benchmarks.admission import measure_admission
 from benchmarks.collector import measure_collector
 from benchmarks.difference import ROWS, measure_difference
 from benchmarks.history import SERIES, measure_history
@@ -139,6 +140,11 @@ def _difference(bench: Bench) -> Section:
     return Section("Two databases compared", what, found, runs, lines)
 
 
+def _admission(bench: Bench) -> Section:
+    what = "three restaurants, orders one by one, synchronous_commit off, the server's processor time"
+    return Section("Orders admitted", what, measure_admission(bench.say), [])
+
+
 PARTS: dict[str, Callable[[Bench], Section]] = {
     "dumps": _dumps,
     "azurite": _away,
@@ -156,5 +162,6 @@ PARTS: dict[str, Callable[[Bench], Section]] = {
     "reading": _reading,
     "migrating": _migrating,
     "difference": _difference,
+    "admission": _admission,
 }
 """By the names that --only takes; in this order, since some use what those before left."""

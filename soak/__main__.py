@@ -12,10 +12,12 @@ from soak import (
     gamedays,
     guard,
     histories,
+    incidents,
     migrations,
     nights,
     noise,
     notify,
+    orders,
     page,
     pairs,
     runbooks,
@@ -43,6 +45,8 @@ PARTS: Mapping[str, Callable[[Part, Say], None]] = {
     "audit": audit.run,
     "migrations": migrations.run,
     "guard": guard.run,
+    "orders": orders.run,
+    "incidents": incidents.run,
 }
 """Add a part: a module of this package with run(part, say), and its line here."""
 

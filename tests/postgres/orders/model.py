@@ -140,7 +140,14 @@ class Model:
         self.founded += 1
         slug = f"new-{self.founded}"
         one = self.draw.choice([None, *(each for each in self.clients if each.snapshot is not None)])
-        add(one.connection if one else self.admin, slug)
+        connection = one.connection if one else self.admin
+        try:
+            with connection.transaction():
+                add(connection, slug)
+        except psycopg.errors.SerializationFailure:
+            if one is None or one.level is not IsolationLevel.SERIALIZABLE:
+                self.wrong.append(f"{slug} could not be added")
+            return
         if one is None:
             self.commits += 1
         shop = Restaurant("", self.commits if one is None else None)

@@ -11,7 +11,8 @@ from psycopg import sql
 
 from tabsync.kernel.errors import Exit, FailedPartway, NotAllowed, Refused, TabsyncError
 from tabsync.workspace import Workspace
-from tests.postgres.orders.shop import RESTAURANTS, Conn, look, order, run
+from tests.postgres.cli.program import tabsync
+from tests.postgres.orders.shop import RESTAURANTS, Conn, look, order, run, settings_in
 from tests.traps import plant
 from tests.whole import MAJORS
 
@@ -207,3 +208,21 @@ def test_nothing_hostile_is_run(shops: Callable[..., str], workspaces: Workspace
     with psycopg.connect(conninfo, autocommit=True) as guest:
         guest.execute("set search_path = public")
         assert [order(guest, one) for one in RESTAURANTS] == [""] * 3
+
+
+def test_the_pause_stands_though_the_second_step_fails(owned: str, admin: Conn, directory: Path) -> None:
+    admin.execute("create function no() returns trigger language plpgsql as 'begin raise exception ''no gate''; end'")
+    admin.execute("create trigger no before update on order_gate for each row execute function no()")
+    settings_in(directory, owned)
+    done = tabsync(directory, "orders", "pause", "--json")
+    assert (done.code, done.json["pause"]["id"]) == (5, 1), done.err
+    assert "the gate for transactions that began before was not closed: no gate" in done.json["error"]
+    shown = tabsync(directory, "orders", "pause")
+    assert "PAUSED all restaurants; whether an order is still under way is unknown" in shown.out
+    assert (shown.code, order(admin, "alpha")) == (5, "TS001")
+    admin.execute("drop trigger no on order_gate")
+    admin.execute("create rule no as on insert to order_pauses do instead nothing")
+    failed = tabsync(directory, "orders", "pause", "--json")
+    assert (failed.code, "orders were not paused" in failed.out) == (5, True), failed
+    drawn = tabsync(directory, "run", "show", "latest")
+    assert "orders were not paused" in drawn.out

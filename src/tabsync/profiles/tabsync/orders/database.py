@@ -114,6 +114,7 @@ def recent(connection: Connection, minutes: int) -> int | None:
     """How many orders came in lately; None where that takes too long, or may not be read."""
     try:
         with connection.transaction():
+            rows(connection, "briefly")
             return int(rows(connection, "recent", minutes=minutes)[0]["orders"])
     except (psycopg.errors.QueryCanceled, psycopg.errors.InsufficientPrivilege):
         return None

@@ -106,15 +106,10 @@ def pause(context: Context, *, target: Facts, restaurant: Facts | None, seconds:
 def show_pause(done: Done[Workspace, Pausing]) -> Page:
     """What came of it: until when, and whether an order of before may still come in."""
     facts: Facts = done.results.get("drain", {})
-    page = Page("orders pause", {"pause": done.results.get("pause"), **facts})
     one = pauses.restaurant_of(done.planned.plan.steps[-1].arguments)
     if not facts:
-        if "pause" in done.results:
-            page.line(
-                (f"PAUSED {pauses.whom(one)}", "strong warning"), "; whether an order is still under way is unknown"
-            )
-        page.error = _what_stopped(done.ran.error)
-        return page
+        return _stopped(done, one)
+    page = Page("orders pause", {"pause": done.results.get("pause"), **facts})
     here = pauses.reaching([pauses.from_json(each) for each in facts["standing"]], one)
     if not here:
         page.line(("NOT PAUSED", "strong bad"), ": somebody has ended the pause, or its time is over")
@@ -129,8 +124,15 @@ def show_pause(done: Done[Workspace, Pausing]) -> Page:
     return page
 
 
-def _what_stopped(error: BaseException | None) -> TabsyncError | None:
-    return error if isinstance(error, TabsyncError) else None
+def _stopped(done: Done[Workspace, Pausing], one: Restaurant | None) -> Page:
+    """Of a run that failed: whether orders are paused all the same."""
+    error, there = done.ran.error, done.results.get("pause")
+    page = Page("orders pause")
+    if there:
+        page.data = {"pause": there, "error": str(error)}
+        page.line((f"PAUSED {pauses.whom(one)}", "strong warning"), "; whether an order is still under way is unknown")
+    page.error = error if isinstance(error, TabsyncError) else None
+    return page
 
 
 def _pause_step(target: Facts, one: Restaurant | None, span: timedelta, reason: str, who: str) -> Step:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from shlex import quote
 
 from tabsync.kernel.clock import iso, local
 from tabsync.kernel.errors import BadUsage
@@ -99,7 +100,7 @@ def reaching(pauses: Sequence[Pause], restaurant: Restaurant | None) -> list[Pau
 
 def command(words: str, restaurant: Restaurant | None) -> str:
     """A command for the same restaurants."""
-    return f"tabsync orders {words}" + (f" --restaurant {restaurant.slug}" if restaurant else "")
+    return f"tabsync orders {words}" + (f" --restaurant {quote(restaurant.slug)}" if restaurant else "")
 
 
 def whom(restaurant: Restaurant | None) -> str:
