@@ -159,6 +159,16 @@ def test_what_fails_all_week_is_not_usual_either(till: Till, shop: Workspace) ->
     assert shown(shop).exit_code is Exit.PROBLEM_FOUND
 
 
+def test_payments_of_the_future(till: Till, shop: Workspace) -> None:
+    """Who writes them has a clock that is ahead: they are counted, and it is said."""
+    till.week()
+    till.pay(57, ago=-5, span=20)
+    page = shown(shop)
+    assert page.data["gateways"][1]["tried"] == 57
+    assert 250 < page.data["writers_ahead_seconds"] < 301
+    assert "who writes them has another clock than the database" in text(page)
+
+
 def test_cash_hides_nothing(till: Till, shop: Workspace) -> None:
     till.week()
     till.pay(100, None)

@@ -26,6 +26,7 @@ def shown(shop: Workspace, **asked: str) -> Page:
 def unknown(page: Page) -> str:
     assert page.exit_code is Exit.UNKNOWN, page.data
     (why,) = page.data["unknown"]
+    assert page.headline == f"UNKNOWN: {why}"
     return str(why)
 
 
@@ -115,9 +116,14 @@ def test_functions_and_operators_in_the_way(till: Till, shop: Workspace) -> None
     )
     page = shown(shop)
     assert "TOUCHED" not in text(page) + str(page.data)
-    assert page.exit_code in (Exit.UNKNOWN, Exit.PROBLEM_FOUND)
-    if page.exit_code is Exit.UNKNOWN:
-        assert page.data["unknown"]
+    assert page.exit_code is Exit.UNKNOWN
+    assert "trap.count is not one of PostgreSQL's functions" in page.data["unknown"][0]
+    till.run("drop function trap.count")
+    page = shown(shop)
+    assert page.exit_code is Exit.PROBLEM_FOUND, "what is counted needs nothing of theirs"
+    assert page.data["gateways"][1]["failed"] == 40
+    assert "public.left is not one of PostgreSQL's functions" in page.data["unknown"][0]
+    assert "TOUCHED" not in text(page) + str(page.data)
 
 
 def test_columns_of_other_types(till: Till, shop: Workspace) -> None:

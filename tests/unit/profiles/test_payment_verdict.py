@@ -16,9 +16,10 @@ from tabsync.manual.parse import parse
 from tabsync.profiles.tabsync import PROFILE_MANUAL
 from tabsync.profiles.tabsync.payments.chance import at_least
 from tabsync.profiles.tabsync.payments.failures import METRIC
-from tabsync.profiles.tabsync.payments.look import Count, Failed
 from tabsync.profiles.tabsync.payments.metadata import Said
-from tabsync.profiles.tabsync.payments.verdict import Judged, Tally, Usual, Verdict, judged, percent, tally, usual
+from tabsync.profiles.tabsync.payments.seen import Count, Failed
+from tabsync.profiles.tabsync.payments.tallies import Tally, Usual, tally, usual
+from tabsync.profiles.tabsync.payments.verdict import Judged, Verdict, judged, percent
 from tabsync.profiles.tabsync.payments.windows import aware, literal, windows
 
 AT = datetime(2026, 11, 30, 20, tzinfo=UTC)

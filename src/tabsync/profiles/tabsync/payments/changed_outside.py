@@ -12,8 +12,9 @@ from tabsync.profiles.tabsync.payments.change import Change, changed, nothing, u
 from tabsync.profiles.tabsync.payments.changed_database import clock
 from tabsync.profiles.tabsync.payments.codes import Side, says_key, side_of
 from tabsync.profiles.tabsync.payments.gateways import stripe_url
-from tabsync.profiles.tabsync.payments.look import Asked, Failed, Seen, look
+from tabsync.profiles.tabsync.payments.look import Asked, look
 from tabsync.profiles.tabsync.payments.safe import without_digits
+from tabsync.profiles.tabsync.payments.seen import Failed, Seen
 from tabsync.profiles.tabsync.payments.status_page import read_status
 
 if TYPE_CHECKING:

@@ -15,10 +15,12 @@ from tabsync.kernel.units import human_seconds
 from tabsync.manual.load import load
 from tabsync.manual.model import Threshold
 from tabsync.profiles.tabsync.payments.groups import grouped
-from tabsync.profiles.tabsync.payments.look import GATEWAYS, OTHER, Asked, Seen, look
+from tabsync.profiles.tabsync.payments.look import Asked, look
 from tabsync.profiles.tabsync.payments.safe import without_digits
+from tabsync.profiles.tabsync.payments.seen import GATEWAYS, OTHER, Seen
 from tabsync.profiles.tabsync.payments.show_failures import page_of
-from tabsync.profiles.tabsync.payments.verdict import Judged, judged, tally, usual
+from tabsync.profiles.tabsync.payments.tallies import tally, usual
+from tabsync.profiles.tabsync.payments.verdict import Judged, judged
 from tabsync.profiles.tabsync.payments.windows import STUCK, length
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def look_failures(workspace: Workspace, request: Failures) -> Page:
     bounds = _bounds(workspace, seen)
     parts = judgements(seen, request.gateway, span, bounds)
     groups = grouped(seen.failed or ())
-    ahead = [one for one in seen.now or () if one.latest > seen.at]
+    newest = max((one.latest for one in seen.now or ()), default=seen.at)
     return page_of(
         parts,
         groups,
@@ -58,7 +60,7 @@ def look_failures(workspace: Workspace, request: Failures) -> Page:
             "at": iso(seen.at),
             "span": human_seconds(span.total_seconds()),
             "clock_ahead_seconds": round(seen.ahead, 1),
-            "of_the_future": sum(one.payments for one in ahead),
+            "writers_ahead_seconds": round(max(0.0, (newest - seen.at).total_seconds()), 1),
             "pending_too_long_seconds": STUCK.total_seconds(),
             "listed": _LISTED,
         },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -57,9 +56,9 @@ class Answered:
         }
 
 
-def look_gateways(workspace: Workspace, _request: object, clock: Callable[[], datetime] = now) -> Page:
+def look_gateways(workspace: Workspace, _request: object) -> Page:
     """What each gateway's page says. Exit code 1: trouble is reported; 6: a page that can be read could not be."""
-    at = clock()
+    at = now()
     found = [_stripe(workspace, at), Answered("mercadopago", None, "its page has no documented API", by_hand=True)]
     trouble = [one for one in found if one.status and one.status.is_trouble]
     unknown = [one for one in found if one.status is None and not one.by_hand]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tabsync.kernel.clock import iso
 from tabsync.kernel.step import Facts
 from tabsync.profiles.tabsync.payments.codes import MISSING, side_of
-from tabsync.profiles.tabsync.payments.look import Failed
+from tabsync.profiles.tabsync.payments.seen import Failed
 
 
 @dataclass(frozen=True, slots=True)

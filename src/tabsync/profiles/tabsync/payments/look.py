@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -19,8 +19,9 @@ from tabsync.postgres.connect import connect_to_look
 from tabsync.postgres.queries import named
 from tabsync.postgres.readonly import Bounds, Outcome, Reader, Rows
 from tabsync.postgres.settings import Limits
-from tabsync.profiles.tabsync.payments.metadata import BRAND_PATHS, LONGEST, PATHS, STATUS_PATHS, Said, said
+from tabsync.profiles.tabsync.payments.metadata import BRAND_PATHS, LONGEST, PATHS, STATUS_PATHS, said
 from tabsync.profiles.tabsync.payments.safe import safe_id, safe_name, without_digits
+from tabsync.profiles.tabsync.payments.seen import Count, Failed, Seen, known_gateway, known_method
 from tabsync.profiles.tabsync.payments.windows import DAYS, Window, aware, literal, windows
 
 if TYPE_CHECKING:
@@ -34,47 +35,6 @@ MOST = 2_000
 
 _BOUNDS = Bounds(statement=8.0, lock=0.25, rows=MOST)
 _ANY = sql.SQL("true")
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """Payments of one kind in one time. gateway: "" of those that need none; young: PENDING may still end by itself."""
-
-    gateway: str
-    method: str
-    status: str
-    young: bool
-    payments: int
-    latest: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A payment that failed. restaurant: as it is shown, "" where that is unknown."""
-
-    id: str
-    at: datetime
-    gateway: str
-    method: str
-    share: str
-    said: Said | None
-    restaurant: str = ""
-
-
-@dataclass(slots=True)
-class Seen:
-    """What was read. now, days: None where that is unknown; why: what is unknown, in words; at: by that clock;
-    ahead: seconds that it is ahead of this machine's.
-    """
-
-    at: datetime
-    restaurant: str = ""
-    now: list[Count] | None = None
-    days: list[list[Count] | None] = field(default_factory=list)
-    failed: list[Failed] | None = None
-    why: list[str] = field(default_factory=list)
-    ahead: float = 0.0
-    table: Facts = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,18 +225,3 @@ def _restaurant(key: object, name: object) -> str:
 def _table(tables: Sequence[Facts]) -> Facts:
     """The one that is meant by its name, as far as that can be told: of several, the one in public."""
     return min(tables, key=lambda one: (one["schema"] != "public", one["schema"]), default={})
-
-
-METHODS = ("CARD", "PIX", "CASH")
-GATEWAYS = ("stripe", "mercadopago")
-OTHER = "(another)"
-
-
-def known_gateway(value: object) -> str:
-    """A gateway by its name; "" for none, and for what is no gateway of ours only that."""
-    return "" if value is None else str(value) if str(value) in GATEWAYS else OTHER
-
-
-def known_method(value: object) -> str:
-    """The same of a method."""
-    return str(value) if str(value) in METHODS else OTHER

@@ -11,7 +11,7 @@ from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.profiles.tabsync.payments.codes import UNDOCUMENTED, WORDS, Side, says_key, side_of
 from tabsync.profiles.tabsync.payments.groups import Group
-from tabsync.profiles.tabsync.payments.look import Seen
+from tabsync.profiles.tabsync.payments.seen import Seen
 from tabsync.profiles.tabsync.payments.verdict import Judged, Verdict, overall, percent
 
 _STYLES: dict[Verdict, Style] = {
@@ -27,10 +27,11 @@ _SKEW = 60.0  # seconds
 def page_of(parts: Sequence[Judged], groups: Sequence[Group], seen: Seen, facts: Facts) -> Page:
     """The page. parts: the verdict on all first, then on each gateway."""
     verdict = overall(parts)
+    line = _line(parts) if parts else "; ".join(seen.why) or "the payments could not be read"
     listed = facts.pop("listed")
     data = facts | {
         "verdict": verdict.value,
-        "line": _line(parts),
+        "line": line,
         "restaurant": seen.restaurant or None,
         "gateways": [one.to_json() for one in parts],
         "groups": [one.to_json() for one in groups[:listed]],
@@ -38,7 +39,7 @@ def page_of(parts: Sequence[Judged], groups: Sequence[Group], seen: Seen, facts:
         "unknown": seen.why,
     }
     page = Page("payments failures", data, exit_code=_CODES[verdict])
-    page.line(verdict.value.upper() if parts else "UNKNOWN", f": {_line(parts)}", style=_STYLES[verdict])
+    page.line(verdict.value.upper() if parts else "UNKNOWN", f": {line}", style=_STYLES[verdict])
     page.line(f"The last {facts['span']}, against the same time of the 7 days before.", style="quiet")
     if parts:
         heading = ("Gateway", "Tried", "Failed", "Do not end", "Share", "Usually", "Last tried", "Verdict")
@@ -50,8 +51,6 @@ def page_of(parts: Sequence[Judged], groups: Sequence[Group], seen: Seen, facts:
 
 def _line(parts: Sequence[Judged]) -> str:
     """The verdict in one line: each gateway, the worst first; all together only where none of them says it."""
-    if not parts:
-        return "the payments could not be read"
     single = parts if len(parts) == 1 else parts[1:]
     loud = [one for one in single if one.verdict is not Verdict.USUAL]
     if not loud and parts[0].verdict is not Verdict.USUAL:
@@ -99,7 +98,7 @@ def _examples(groups: Sequence[Group]) -> Iterator[tuple[Cell, ...]]:
 
 
 def _remarks(page: Page, parts: Sequence[Judged], groups: Sequence[Group], seen: Seen, facts: Facts) -> None:
-    for one in seen.why:
+    for one in seen.why if parts else ():
         page.note(f"unknown: {one}")
     if abs(facts["clock_ahead_seconds"]) > _SKEW:
         way = "ahead of" if facts["clock_ahead_seconds"] > 0 else "behind"
@@ -107,7 +106,7 @@ def _remarks(page: Page, parts: Sequence[Judged], groups: Sequence[Group], seen:
         page.note(
             f"the database's clock is {told} {way} this machine's: gateways refuse what is signed at another time"
         )
-    if facts["of_the_future"]:
+    if facts["writers_ahead_seconds"] > _SKEW:
         page.note("the newest payments are of the future: who writes them has another clock than the database")
     if seen.table.get("kind") == "v":
         page.note("payments is a view here: what it leaves out is not counted")

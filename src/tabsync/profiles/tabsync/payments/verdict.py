@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from statistics import median
 
 from tabsync.kernel.clock import iso
 from tabsync.kernel.step import Facts
@@ -21,10 +20,8 @@ from tabsync.manual.model import Threshold
 from tabsync.monitoring.judge import Level, judge, worst
 from tabsync.profiles.tabsync.payments.chance import RARE, at_least
 from tabsync.profiles.tabsync.payments.codes import WORDS, Side, side_of
-from tabsync.profiles.tabsync.payments.look import Count, Failed
-
-ENOUGH = 20
-"""Attempts from which on a rate says something."""
+from tabsync.profiles.tabsync.payments.seen import Failed
+from tabsync.profiles.tabsync.payments.tallies import ENOUGH, Tally, Usual
 
 _TWICE = 2.0
 _NO_BASELINE = 0.5  # where so many fail on most days, that is an outage and not what is usual
@@ -42,55 +39,6 @@ class Verdict(StrEnum):
 
 
 _ORDER = (Verdict.USUAL, Verdict.UNKNOWN, Verdict.WORSE)
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Of one gateway in one time. stuck: PENDING for too long; latest: when the last one was tried."""
-
-    tried: int = 0
-    failed: int = 0
-    stuck: int = 0
-    undecided: int = 0
-    latest: datetime | None = None
-
-    @property
-    def bad(self) -> int:
-        """Those that came to nothing."""
-        return self.failed + self.stuck
-
-    @property
-    def share(self) -> float | None:
-        """Which part of what was tried."""
-        return self.bad / self.tried if self.tried else None
-
-
-@dataclass(frozen=True, slots=True)
-class Usual:
-    """The days before. share: None where too little was tried to say; attempts: of each day that is known.
-
-    gaps: seconds from the last attempt of each day to this time of it.
-    """
-
-    share: float | None
-    attempts: tuple[int, ...]
-    gaps: tuple[float, ...] = ()
-
-    @property
-    def tried(self) -> float:
-        """Attempts on an ordinary day."""
-        return median(self.attempts) if self.attempts else 0.0
-
-    @property
-    def fewest(self) -> int:
-        """Attempts on the calmest day but one: a day on which the restaurants were closed says nothing."""
-        known = sorted(self.attempts)
-        return known[1] if len(known) > 1 else 0
-
-    @property
-    def gap(self) -> float:
-        """The longest gap but one: at the end of an evening it is usual that nobody pays any more."""
-        return sorted(self.gaps)[-2] if len(self.gaps) > 1 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,37 +71,6 @@ class Judged:
             "usual_tried": self.usual.tried if self.usual.attempts else None,
             "last_tried": iso(self.now.latest) if self.now.latest else None,
         }
-
-
-def tally(counts: Sequence[Count], gateway: str) -> Tally:
-    """What was tried through a gateway, or through any ("")."""
-    found = Tally()
-    for one in counts:
-        if one.gateway != gateway if gateway else not one.gateway:
-            continue
-        pending = one.status == "PENDING"
-        found = Tally(
-            found.tried + (0 if pending and one.young else one.payments),
-            found.failed + (one.payments if one.status == "FAILED" else 0),
-            found.stuck + (one.payments if pending and not one.young else 0),
-            found.undecided + (one.payments if pending and one.young else 0),
-            max(filter(None, (found.latest, one.latest)), default=None),
-        )
-    return found
-
-
-def usual(days: Sequence[Sequence[Count] | None], gateway: str, at: datetime) -> Usual:
-    """What is usual, by the days that are known: yesterday first, up to this time of the day."""
-    each = [tally(one, gateway) if one is not None else None for one in days]
-    known = [one for one in each if one is not None]
-    active = [one for one in known if one.tried]
-    if len(active) > 2:
-        active.remove(max(active, key=lambda one: (one.share or 0.0, one.tried)))
-    tried, bad = sum(one.tried for one in active), sum(one.bad for one in active)
-    attempts = tuple(one.tried for one in known) if any(one.tried for one in known) else ()
-    ends = [(one.latest, at - timedelta(days=day)) for day, one in enumerate(each, start=1) if one is not None]
-    gaps = tuple((end - latest).total_seconds() for latest, end in ends if latest)
-    return Usual(bad / tried if tried >= ENOUGH else None, attempts, gaps)
 
 
 def judged(
