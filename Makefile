@@ -47,6 +47,7 @@ test: setup emulators ## Run all tests (as root on Debian it first installs a ch
 gamedays: setup ## Bring conditions about for real, run their runbooks, print the times (a few minutes)
 	@$(BIN)/tabsync gameday run connections
 	@$(BIN)/tabsync gameday run failed-migration
+	@TABSYNC_PROFILE=tabsync $(BIN)/tabsync gameday run payments
 
 coverage: setup emulators ## All tests, with lines and branches counted: a third slower, so nightly and not in each CI run
 	@sh scripts/test-packages.sh

@@ -12,6 +12,7 @@ from soak import (
     gamedays,
     guard,
     histories,
+    incidents,
     migrations,
     nights,
     noise,
@@ -45,6 +46,7 @@ PARTS: Mapping[str, Callable[[Part, Say], None]] = {
     "migrations": migrations.run,
     "guard": guard.run,
     "orders": orders.run,
+    "incidents": incidents.run,
 }
 """Add a part: a module of this package with run(part, say), and its line here."""
 

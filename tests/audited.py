@@ -5,7 +5,7 @@ from __future__ import annotations
 from tabsync.postgres.connect import connect
 from tabsync.postgres.settings import Limits
 
-_NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)
+NO_LIMIT = Limits(statement_timeout=0, lock_timeout=0, idle_in_transaction_timeout=0)
 
 
 def install_profile(conninfo: str) -> None:
@@ -16,6 +16,6 @@ def install_profile(conninfo: str) -> None:
 
     manual = load(PROFILE_MANUAL)
     assert manual.audit is not None
-    with connect(conninfo, "tests", limits=_NO_LIMIT) as connection:
+    with connect(conninfo, "tests", limits=NO_LIMIT) as connection:
         install_for_tests(connection, manual.audit, manual.users, manual.hierarchy)
         connection.execute("select setval('tabsync_audit.last_sealed', extract(epoch from now())::bigint)")

@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tabsync.console.serve import start
 from tabsync.incidents.record import incidents
+from tabsync.ledger.evidence import add_evidence
 from tests.console.conftest import Pages, Site, Workspaces, enter
 
 EVIL = "payments fail <img src=x onerror=alert(1)>"
@@ -42,6 +43,11 @@ def test_from_the_first_line_to_the_checklist(gone: Site, pages: Pages) -> None:
     page.get_by_role("button", name="Open an incident").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(EVIL)
     expect(page.locator("main")).to_contain_text("Nobody has it")
+    expect(page.locator("main")).to_contain_text("dba@tabsync.com")
+    vic = pages()
+    enter(gone, vic.page, "vic")
+    vic.page.goto(gone.url(f"/incidents/{incidents(gone.workspace)[0].id}"))
+    expect(vic.page.locator("main")).not_to_contain_text("dba@tabsync.com")
     page.get_by_role("button", name="I take care of it").click()
     expect(page.locator("main")).to_contain_text("rob takes care of it")
     page.get_by_label("What you saw, did or decided").fill("the gateway is down")
@@ -61,3 +67,17 @@ def test_from_the_first_line_to_the_checklist(gone: Site, pages: Pages) -> None:
     text = page.request.get(gone.url(f"/incidents/{one.id}/report")).text()
     assert text.startswith("# payments fail \\<img src=x")
     assert watched.complaints == []
+
+
+def test_game_days_are_shown_with_their_times(gone: Site, pages: Pages) -> None:
+    part = {"title": EVIL, "ok": True, "detect": 5.0, "diagnose": 9.0, "recover": 61.0, "missing": "", "wrong": []}
+    facts = {"game_day": "payments", "began": "2026-11-03T03:00:00+00:00", "parts": [part]}
+    add_evidence(gone.workspace.ledger(), "gameday", "", ok=True, facts=facts)
+    page = pages(width=390).page
+    enter(gone, page, "vic")
+    page.goto(gone.url("/incidents"))
+    page.get_by_role("link", name="game days").click()
+    expect(page.get_by_role("heading", level=2)).to_have_text(f"payments: {EVIL}")
+    expect(page.get_by_role("img")).to_have_count(1)
+    expect(page.get_by_role("row").nth(1)).to_contain_text("1 min 1 s")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -8,7 +8,7 @@ import pytest
 
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.procedure import Surface
-from tabsync.procedures import PROCEDURES, find
+from tabsync.procedures import all_procedures, find
 from tabsync.procedures.requests import parse
 
 
@@ -53,7 +53,7 @@ def test_an_empty_field_of_a_form_is_not_given() -> None:
     assert parse(take, {"kind": "tables", "tables": ["", "orders"]}).tables == ("orders",)
 
 
-@pytest.mark.parametrize("words", [one.words for one in PROCEDURES if Surface.API in one.surfaces])
+@pytest.mark.parametrize("words", [one.words for one in all_procedures() if Surface.API in one.surfaces])
 def test_each_field_that_names_a_place_is_marked(words: str) -> None:
     """A new one is read by its help: whatever names a directory, a URL or a connection is the host's, or a store."""
     procedure = find(words)

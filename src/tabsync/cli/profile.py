@@ -18,8 +18,6 @@ def use_configured(words: Sequence[str]) -> None:
         path = config_path(_config(words), database=_value_of("--database", words))
     except BadUsage:
         return
-    if path is None or b"profile" not in _content(path):
-        return
     from tabsync.procedures import use
     from tabsync.system.profiles import profile_in
 
@@ -40,10 +38,3 @@ def _value_of(option: str, words: Sequence[str]) -> str | None:
         if word.startswith(f"{option}="):
             return word.partition("=")[2]
     return None
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""

@@ -118,6 +118,11 @@ class Incident:
         """Whether it is not closed."""
         return self.state is not State.CLOSED
 
+    @property
+    def hurts(self) -> bool:
+        """Whether it hurts, or may again: what comes meanwhile belongs to it. Of a resolved one only boxes are left."""
+        return self.state in (State.OPEN, State.MITIGATED)
+
     def to_json(self) -> Facts:
         """It for programs, without its entries."""
         times = ("opened_at", "mitigated_at", "resolved_at", "closed_at")
@@ -216,7 +221,7 @@ def _take(made: Incident, one: Entry) -> None:
     elif one.kind is Kind.DONE:
         made.actions = [_done(each, one) for each in made.actions]
     elif one.kind in (Kind.OPENED, Kind.JOINED) and one.facts.get("alert"):
-        made.alerts.append(str(one.facts["alert"]))
+        made.alerts += [] if (alert := str(one.facts["alert"])) in made.alerts else [alert]
     if one.kind in (Kind.OPENED, Kind.RUN) and one.facts.get("run"):
         made.runs.append(str(one.facts["run"]))
     if one.kind is Kind.NOTE and one.facts.get("update"):

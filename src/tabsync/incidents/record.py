@@ -36,8 +36,8 @@ def incidents(workspace: Workspace) -> list[Incident]:
 
 
 def open_incident(workspace: Workspace) -> Incident | None:
-    """The one that is open for the database that is looked after; the oldest, should there be two."""
-    mine = [one for one in incidents(workspace) if one.is_open and one.subject == place(workspace.conninfo)]
+    """The one that hurts the database that is looked after; the oldest, should there be two."""
+    mine = [one for one in incidents(workspace) if one.hurts and one.subject == place(workspace.conninfo)]
     return mine[-1] if mine else None
 
 
@@ -107,7 +107,7 @@ def _write_first(ledger: Ledger, entry: Entry, subject: str) -> None:
             connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         connection.execute(insert(table).values(**entry.to_row()))  # from here on nobody else writes an SQLite ledger
         rows = connection.execute(select(table).order_by(table.c.id)).mappings().all()
-        current = [one for one in incidents_of([entry_of(dict(row)) for row in rows]) if one.is_open]
+        current = [one for one in incidents_of([entry_of(dict(row)) for row in rows]) if one.hurts]
         mine = [one.id for one in current if one.subject == subject and one.id != entry.incident]
         if mine:
             raise _Joined(mine[-1])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tabsync.incidents.checklist import Box, boxes
 from tabsync.incidents.incident import Incident
+from tabsync.incidents.measured import impact_of, rows_of, times_of
 from tabsync.incidents.record import incident_named, since_of
 from tabsync.incidents.show import lasted
 from tabsync.incidents.timeline import Moment, timeline
@@ -43,8 +44,9 @@ def look_report(workspace: Workspace, request: Report) -> Page:
     manual, _ = read(workspace.manual_path)
     moments, missing = timeline(workspace, one)
     alerts = _alerts(workspace, one)
-    text = "\n".join(_lines(one, moments, missing, alerts, boxes(workspace, manual, one))) + "\n"
-    page = Page("incident report", one.to_json() | {"markdown": text, "alerts": alerts})
+    impact = impact_of(workspace, manual, one)
+    text = "\n".join(_lines(one, moments, missing, alerts, impact, boxes(workspace, manual, one))) + "\n"
+    page = Page("incident report", one.to_json() | {"markdown": text, "alerts": alerts, "impact": impact})
     if request.file is None:
         for line in text.splitlines():
             page.line(line, whole=True)
@@ -78,16 +80,19 @@ def _alerts(workspace: Workspace, one: Incident) -> list[Facts]:
     return found
 
 
-def _lines(one: Incident, moments: list[Moment], missing: str, alerts: list[Facts], listed: list[Box]) -> Iterator[str]:
+def _lines(
+    one: Incident, moments: list[Moment], missing: str, alerts: list[Facts], impact: Facts, listed: list[Box]
+) -> Iterator[str]:
     yield f"# {_plain(one.title)}"
     yield ""
     yield f"Incident {one.id}, {_plain(one.severity)}, database {_plain(one.subject)}."
     yield ""
-    yield from _table(("", ""), _times(one, alerts))
+    yield from _table(("", ""), [*_times(one, alerts), *times_of(impact)[1:]])
     yield "## What it cost"
     yield ""
     rows = [(_plain(each["alert"]), each["level"], human_seconds(each["seconds"])) for each in alerts]
-    yield from _table(("Beyond its bound", "Level", "For"), rows) if rows else ("Nothing that is measured.", "")
+    yield from _table(("Alert", "Level", "For"), rows) if rows else ("No alert fired.", "")
+    yield from _cost(impact)
     yield "## Root cause"
     yield ""
     yield _plain(one.cause) if one.cause else "Not known."
@@ -111,6 +116,20 @@ def _lines(one: Incident, moments: list[Moment], missing: str, alerts: list[Fact
     yield ""
     for box in listed:
         yield f"- [{' ' if box.is_open else 'x'}] {_plain(box.text)}" + (f" ({_plain(box.how)})" if box.how else "")
+
+
+def _cost(impact: Facts) -> Iterator[str]:
+    """What was measured meanwhile, and what nobody measured."""
+    rows, unmeasured = rows_of(impact)
+    if rows:
+        shown = [tuple(_plain(cell) for cell in row) for row in rows]
+        yield from _table(("Metric", "Beyond its bound", "Worst", "Counted"), shown)
+    elif any(one["worst"] for one in impact["metrics"]):
+        yield from ("No metric was seen beyond its bound.", "")
+    if impact["unknown"]:
+        yield from (f"Unknown: {_plain(impact['unknown'])}.", "")
+    elif unmeasured:
+        yield from (f"Unknown, since nobody measured it: {_plain(', '.join(unmeasured))}.", "")
 
 
 def _times(one: Incident, alerts: list[Facts]) -> Iterator[tuple[str, str]]:

@@ -94,9 +94,12 @@ class Check:
 
 
 def plan_open(workspace: Workspace, request: Open) -> Plan:
-    """Plan to open one. Raises Refused when one is open already, BadUsage for a severity that the manual lacks."""
+    """Plan to open one; for an alert, or to join the one that is open.
+
+    Raises Refused when one is open already, BadUsage for a severity that the manual lacks.
+    """
     current = open_incident(workspace)
-    if current is not None:
+    if current is not None and not request.alert:
         raise Refused(f"{current.id} is open: {current.title}", f'tabsync incident note "{request.title}"')
     if not request.title.strip():
         raise BadUsage("what is wrong?", 'tabsync incident open "payments fail"')

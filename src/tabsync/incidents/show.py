@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from tabsync.incidents.checklist import Box, boxes
 from tabsync.incidents.incident import Incident, State, next_update
+from tabsync.incidents.measured import impact_of
+from tabsync.incidents.parts import show_impact, show_people
+from tabsync.incidents.people import call_next, people_of
 from tabsync.incidents.record import incident_named, incidents
 from tabsync.incidents.timeline import Moment, timeline
 from tabsync.kernel.clock import age, iso, local, now
@@ -38,6 +41,7 @@ class Show:
 
     incident: Annotated[str, Argument("Its id, or the beginning of it; without it, the one that is open.")] = ""
     checklist: Annotated[bool, Option("Only the checklist and what is to be done.")] = False
+    people: Annotated[bool, Option("Whom to call, with addresses; and what to tell suppliers.")] = False
 
 
 def look_show(workspace: Workspace, request: Show) -> Page:
@@ -46,14 +50,26 @@ def look_show(workspace: Workspace, request: Show) -> Page:
     manual, _ = read(workspace.manual_path)
     listed = boxes(workspace, manual, one)
     moments, missing = timeline(workspace, one)
-    data = one.to_json() | {"timeline": [each.to_json() for each in moments], "unknown": missing or None}
+    impact = impact_of(workspace, manual, one)
+    data = one.to_json() | {
+        "impact": impact,
+        "timeline": [each.to_json() for each in moments],
+        "unknown": missing or None,
+    }
     page = Page("incident show", data | {"checklist": [each.to_json() for each in listed]})
     page.line((_state(one), _STYLES[one.state]), f": {one.title}")
     page.line(f"{one.severity}, {one.subject}, {_since(one)}")
     page.line(_who(one), style="" if one.has_it else "warning")
     if one.cause:
         page.line(f"root cause: {one.cause}")
+    following = call_next(workspace, manual, one) if one.hurts and not one.has_it else None
+    if following:
+        page.line(f"call next: {following.role}, {following.address} ({following.when})")
+    if request.people:
+        page.data["people"] = people_of(workspace, manual, one, moments)
+        show_people(page, page.data["people"])
     if not request.checklist:
+        show_impact(page, impact)
         _timeline(page, moments, missing)
     if one.state in (State.RESOLVED, State.CLOSED) or request.checklist:
         _checklist(page, one, listed)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tabsync.incidents.incident import Incident, Kind, why_not
+from tabsync.incidents.joining import acknowledged
+from tabsync.incidents.measured import impact_of
 from tabsync.incidents.record import add, begin, incident_named
 from tabsync.incidents.timeline import timeline
-from tabsync.incidents.told import KIND
-from tabsync.kernel.clock import iso
-from tabsync.kernel.errors import NotRecorded, Refused
+from tabsync.kernel.errors import Refused
 from tabsync.kernel.step import Facts
+from tabsync.manual.load import read
 
 if TYPE_CHECKING:
-    from tabsync.workspace import Context, Workspace
+    from tabsync.workspace import Context
 
 SHOW = "tabsync incident show"
 
@@ -31,31 +31,22 @@ def say(context: Context, *, incident: str, kind: str, text: str, facts: Facts) 
     one = incident_named(context.workspace, incident)
     if not facts.get("false_alarm"):
         check_move(one, what)
-    entry = add(context.workspace, incident, what, text, **facts)
+    add(context.workspace, incident, what, text, **facts)
     if what is Kind.ACK:
-        _acknowledge(context.workspace, incident, entry.who, iso(entry.at))
+        acknowledged(context.workspace, incident_named(context.workspace, incident))
     return {"id": incident, "said": f"Written down: {incident}, {what.value}"}
 
 
-def _acknowledge(workspace: Workspace, incident: str, who: str, at: str) -> None:
-    """Who takes care of an incident has acknowledged the alert that tells of it."""
-    from sqlalchemy import update
-
-    from tabsync.ledger.tables import episode
-
-    mine = update(episode).where(episode.c.kind == KIND, episode.c.rule == incident, episode.c.ended_at.is_(None))
-    with suppress(NotRecorded), workspace.record().writing() as connection:
-        connection.execute(mine.values(acked_at=at, acked_by=who))
-
-
 def close(context: Context, *, incident: str, cause: str) -> Facts:
-    """Close it, with its timeline as it is now: the ledger forgets runs."""
+    """Close it, with its timeline and what it cost as they are now: runs and samples are forgotten."""
     one = incident_named(context.workspace, incident)
     check_move(one, Kind.CLOSED)
     if cause:
         add(context.workspace, incident, Kind.CAUSE, cause)
     moments, _ = timeline(context.workspace, incident_named(context.workspace, incident))
-    add(context.workspace, incident, Kind.CLOSED, timeline=[each.to_json() for each in moments])
+    manual, _ = read(context.workspace.manual_path)
+    impact = impact_of(context.workspace, manual, one)
+    add(context.workspace, incident, Kind.CLOSED, timeline=[each.to_json() for each in moments], impact=impact)
     return {"id": incident, "said": f"Closed: {incident}"}
 
 

@@ -10,14 +10,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tabsync.incidents.incident import Entry, Incident, Kind
+from tabsync.incidents.joining import KIND
 from tabsync.incidents.record import since_of
-from tabsync.incidents.told import KIND
 from tabsync.kernel.clock import iso, now, parse_iso
-from tabsync.kernel.errors import NotRecorded
+from tabsync.kernel.errors import NotRecorded, TabsyncError
 from tabsync.kernel.page import Style
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
+from tabsync.ledger.runs import one_run
 
 if TYPE_CHECKING:
     from tabsync.ledger.open import Ledger
@@ -81,10 +82,13 @@ def timeline(workspace: Workspace, incident: Incident) -> tuple[list[Moment], st
     found = [one for entry in incident.entries if (one := _said(entry))]
     ledger = workspace.record()
     until = (incident.closed_at or now()) + timedelta(seconds=1)
-    missing = ""
+    span = iso(since_of(incident)), iso(until)
+    journal = dict(_of_journal(ledger, *span))
+    found += [one for each in journal.values() for one in each]
     with suppress(NotRecorded):
-        found += _of_ledger(ledger, iso(began(ledger, incident)), iso(until))
-        return sorted(found, key=lambda one: one.at), missing
+        from_ledger = _of_ledger(ledger, iso(began(ledger, incident)), span[1])
+        found += [one for one in from_ledger if one.run not in journal]
+        return sorted(found, key=lambda one: one.at), ""
     return sorted(found, key=lambda one: one.at), "the ledger can't be read: alerts, messages and runs are not in it"
 
 
@@ -117,6 +121,19 @@ def _of_ledger(ledger: Ledger, since: str, until: str) -> Iterator[Moment]:
         if row["from_at"] >= since:
             text = f"window: {in_one_line(row['reason'])}"
             yield Moment(parse_iso(row["from_at"]), "window", text, row["owner"])
+
+
+def _of_journal(ledger: Ledger, since: str, until: str) -> Iterator[tuple[str, list[Moment]]]:
+    """Each run of which the emergency journal has more than the ledger, with what is to be told of it."""
+    for run_id in ledger.emergency.runs():
+        with suppress(TabsyncError):
+            run = one_run(ledger, run_id)
+            if run is None or not since <= run["started_at"] < until:
+                continue
+            if run["procedure"] == "runbook run":
+                yield run_id, [_step(one | {"run_id": run_id}) for one in run["steps"] if one["started_at"]]
+            elif not run["procedure"].startswith(_OWN) and not run["parent"]:
+                yield run_id, [_run(run)]
 
 
 def _said(entry: Entry) -> Moment | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from tabsync.incidents.incident import Incident, State, next_update
+from tabsync.incidents.incident import Incident, next_update
+from tabsync.incidents.joining import KIND
 from tabsync.incidents.record import incidents
 from tabsync.kernel.step import Facts
 from tabsync.monitoring.alerts.episode import OVER, Episode, Key, Seen, Severity
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from tabsync.manual.people import IncidentSeverity
     from tabsync.workspace import Workspace
 
-KIND: Final = "incident"
 UPDATE = "update"
 """The label of the condition that people are to hear of it again."""
 
@@ -35,7 +35,7 @@ def conditions_of_incidents(
             continue
         severity = manual.severity(one.severity)
         is_worst = severity is not None and severity == manual.known_severities()[0]
-        hurts = one.state in (State.OPEN, State.MITIGATED) and not one.facts.get("alert")
+        hurts = one.hurts and not one.facts.get("alert")
         due = next_update(one, severity.every if severity else None)
         is_due = due is not None and due <= moment
         for label, holds in (("", hurts), (UPDATE, is_due)):

@@ -34,7 +34,7 @@ def _of(workspace: Workspace, manual: Manual, one: Incident) -> list[Facts]:
     told = []
     severity = manual.severity(one.severity)
     due = next_update(one, severity.every if severity else None)
-    if one.state in (State.OPEN, State.MITIGATED):
+    if one.hurts:
         has = f"{one.has_it} has it" if one.has_it else "nobody has it"
         told.append(_action(f"incident {one.id} is {one.state.value}, and {has}: {one.title}", "incident show"))
     if due is not None and due <= now():

@@ -214,3 +214,7 @@ select s.run_id, s.number, s.title, s.state, s.started_at, s.seconds, s.fact, s.
   from step s join run r on r.id = s.run_id
  where r.procedure = 'runbook run' and s.started_at >= :since and s.started_at < :until
  order by s.started_at
+
+-- name: last_known
+-- What was known of a database when it last answered.
+select at, facts from last_known where subject = :subject

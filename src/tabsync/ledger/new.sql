@@ -33,4 +33,5 @@ CREATE TABLE recovery_code ( operator_id INTEGER NOT NULL, code_hash TEXT NOT NU
 CREATE TABLE operator_user ( operator_id INTEGER NOT NULL, subject TEXT NOT NULL, user_key TEXT NOT NULL, created_at TEXT NOT NULL, PRIMARY KEY (operator_id, subject), FOREIGN KEY(operator_id) REFERENCES operator (id) ON DELETE CASCADE );
 CREATE TABLE incident_entry ( id INTEGER NOT NULL, incident TEXT NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL, who TEXT NOT NULL, text TEXT NOT NULL, facts JSON NOT NULL, PRIMARY KEY (id) );
 CREATE INDEX incident_entry_incident ON incident_entry (incident);
-insert into alembic_version values ('0007');
+CREATE TABLE last_known ( subject TEXT NOT NULL, at TEXT NOT NULL, facts JSON NOT NULL, PRIMARY KEY (subject) );
+insert into alembic_version values ('0008');

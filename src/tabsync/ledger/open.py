@@ -38,7 +38,7 @@ from tabsync.system.place import place_id
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration; a test holds it to what Alembic says."""
 
 _SQL = named(__package__, "ledger.sql")
@@ -58,6 +58,7 @@ _JSON: Mapping[str, Collection[str]] = {
     "open_episodes": ("facts",),
     "incident_entries": ("facts",),
     "steps_between": ("facts",),
+    "last_known": ("facts",),
 }
 """The columns of each statement that hold JSON: text to SQLite, and values already where a driver knows JSON."""
 

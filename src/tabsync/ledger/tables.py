@@ -271,3 +271,11 @@ incident_entry = Table(
     Column("facts", JSON, nullable=False),
     Index("incident_entry_incident", "incident"),
 )
+
+last_known = Table(
+    "last_known",
+    metadata,
+    Column("subject", Text, primary_key=True),  # which database, in words; its row is replaced at each health check
+    Column("at", Text, nullable=False),
+    Column("facts", JSON, nullable=False),  # whom to call, and what the server said of itself: see incidents.known
+)

@@ -151,10 +151,10 @@ class Guide:
         settled = all(one["state"] in SETTLED for one in self.run["steps"])
         state = "stopped" if why else "done" if (waited.recovered if waited else settled) else "failed"
         facts = {"recovery": recovery.as_json(waited)} if waited else {}
+        if waited is not None and waited.recovered:  # first: a run that has ended is taken up by nobody
+            helped(self.workspace, self.id, recovery.told(waited))
         self.record.end(self.id, state, facts | ({"stopped": in_one_line(why)} if why else {}))
         self.read()
-        if waited is not None and waited.recovered:
-            helped(self.workspace, self.id, recovery.told(waited))
         self.let_go()
         return state
 

@@ -18,12 +18,14 @@ def opened_for(workspace: Workspace, manual: Manual, runbook: Runbook, run_id: s
     """Open an incident for a run, or join the one that is open; gives its id.
 
     "" for a runbook that is for no condition: an everyday procedure, such as making a user. Nothing of it keeps the
-    runbook from being run.
+    runbook from being run; and nothing happens when it has one, so whoever takes a run up may ask again.
     """
     if not (alert or runbook.symptoms or runbook.recovers):
         return ""
     facts = {"run": run_id} | ({"alert": alert} if alert else {})
     with suppress(TabsyncError):
+        if known := next((one.id for one in incidents(workspace) if run_id in one.runs), ""):
+            return known
         severity = manual.known_severities()[0].name
         return begin(workspace, runbook.title, severity, facts)[0]
     return ""

@@ -44,6 +44,11 @@ def runbook_of(run: Facts) -> Runbook:
     )
 
 
+def alert_of(run: Facts) -> str:
+    """The id of the alert that a run answers, "" for none."""
+    return str(plan_of(run).request["values"].get("alert", ""))
+
+
 def by_itself(_context: object, *, step: Facts) -> Facts:
     """No step of a runbook runs by itself: Guide.carry_out() plans it first."""
     raise Refused(f"step {step['number']} of a runbook is started by a person", "tabsync runbook resume")

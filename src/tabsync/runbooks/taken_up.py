@@ -11,6 +11,8 @@ from tabsync.manual.model import Step
 from tabsync.manual.parts import Command
 from tabsync.procedures import named_in, page_of
 from tabsync.runbooks.guide import Guide, watch
+from tabsync.runbooks.incident import opened_for
+from tabsync.runbooks.parent import alert_of
 from tabsync.runbooks.placeholders import filled
 from tabsync.runbooks.step import Result, parts_of
 
@@ -28,6 +30,8 @@ def take(workspace: Workspace, run_id: str, *, over: bool = False) -> Guide:
         raise Refused(f"the run {guide.id} has ended: {guide.run['state']}", f"tabsync run show {guide.id}")
     guide.held = guide.record.take(guide.id, over=over)
     guide.read()
+    symptoms = next((one for one in guide.manual.runbooks if one.title == guide.runbook.title), guide.runbook)
+    opened_for(workspace, guide.manual, symptoms, guide.id, alert_of(guide.run))  # who began it may have died before
     _settle(guide)
     return guide
 

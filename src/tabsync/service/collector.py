@@ -17,6 +17,7 @@ from threading import Event
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
+from tabsync.incidents.joining import acknowledge, join
 from tabsync.incidents.told import conditions_of_incidents
 from tabsync.kernel.clock import iso, now
 from tabsync.kernel.errors import CannotConnect, Refused, TabsyncError, words_of
@@ -220,6 +221,8 @@ class Collector:
         seen = [*self._of_metrics(readings, before), *self._of_items(), *self._kept.keep(readings)]
         if seen:
             keep(self.workspace.ledger(), self._subject(), seen, self._lease.check)
+        if any(one.level == "critical" for one in seen):
+            join(self.workspace, self._open())
         self._notices.see(readings, before, self._kept.labels())
         self._notices.say_hidden(self._manual or Manual(), self._session)
         for words in self._kept.said():
@@ -254,6 +257,7 @@ class Collector:
         yield from conditions_of_items(self.workspace, seen, now_open)
         if self._manual is not None:
             yield from conditions_of_incidents(self.workspace, self._manual, now_open, seen.now)
+            acknowledge(self.workspace, now_open.values())
         self._notices.say_night(seen)
 
     def _open(self) -> list[Episode]:

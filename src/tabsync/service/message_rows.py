@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from tabsync.incidents.incident import Incident
+from tabsync.incidents.joining import KIND
 from tabsync.kernel.clock import iso, parse_iso
 from tabsync.kernel.step import Facts
 from tabsync.monitoring.alerts.episode import Episode
@@ -12,6 +15,7 @@ from tabsync.monitoring.notify.message import id_of
 from tabsync.monitoring.notify.send import MOST_IDS
 from tabsync.monitoring.notify.who import Due, Told
 
+_PLAIN = re.compile(r"[^A-Za-z0-9-]+")
 _AT_ONCE = 50  # alerts in one message
 
 
@@ -38,3 +42,13 @@ def fitting(role: str, rows: Sequence[Facts]) -> list[Facts]:
             break
         found.append(row)
     return found
+
+
+def thread_of(episodes: Sequence[Episode], role: str, incidents: Iterable[Incident]) -> str:
+    """The id to which a message refers: one for each incident and contact; of an alert without one, for each alert."""
+    owners = {alert: one.id for one in incidents for alert in one.alerts}
+    first = min(episodes, key=lambda one: one.key.kind != KIND and one.id not in owners, default=None)
+    if first is None:
+        return ""
+    named = first.key.rule if first.key.kind == KIND else owners.get(first.id, first.id)
+    return f"<{_PLAIN.sub('-', named)}.{_PLAIN.sub('-', role)}@tabsync.invalid>"

@@ -20,6 +20,7 @@ from threading import Event
 from sqlalchemy import insert, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from tabsync.incidents.record import incidents
 from tabsync.kernel.clock import iso, now
 from tabsync.kernel.errors import TabsyncError, words_of
 from tabsync.kernel.step import Facts
@@ -39,7 +40,7 @@ from tabsync.monitoring.notify.who import REMINDER, due_messages
 from tabsync.postgres.conninfo import place
 from tabsync.service.channels import SUBJECT, condition_of, not_used
 from tabsync.service.lease import Lease, LostLease
-from tabsync.service.message_rows import as_told, fitting, message_row
+from tabsync.service.message_rows import as_told, fitting, message_row, thread_of
 from tabsync.system.parent import is_orphan
 from tabsync.workspace import Workspace
 
@@ -233,7 +234,9 @@ class Notifier:
         name = self.workspace.name or place(self.workspace.conninfo)
         subject, text = subject_of(parts, name), text_of(parts, name, self.here, now())
         ids = ", ".join(one.id for one in parts)
-        self._on_way[role] = (self._pool.submit(send, address, contact.address, subject, text, ids), rows)
+        thread = thread_of([one.episode for one in parts], role, incidents(self.workspace))
+        sending = self._pool.submit(send, address, contact.address, subject, text, ids, thread=thread)
+        self._on_way[role] = (sending, rows)
 
     def _parts(self, rows: Sequence[Facts], role: str) -> list[Part]:
         episodes = {one.id: one for one in open_episodes(self.workspace.ledger(), now() - _LATELY)}
@@ -245,6 +248,7 @@ class Notifier:
                 row["event"],
                 id_of(row["episode"], role, row["event"]),
                 link_for(home, url, row["episode"], role, until),
+                url,
             )
             for row in rows
             if row["episode"] in episodes

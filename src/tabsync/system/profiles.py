@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 GROUP = "tabsync.profiles"
 """The group of entry points, https://packaging.python.org/en/latest/specifications/entry-points/"""
+
+PROFILE_VARIABLE = "TABSYNC_PROFILE"
+"""Names one where no tabsync.toml does, or another one."""
 
 
 @cache
@@ -40,14 +44,15 @@ def _loaded(entry: EntryPoint) -> Profile:
     return found
 
 
-def profile_in(config: Path) -> Profile | None:
-    """The profile that a tabsync.toml names; None for none, and for one that no command could work with.
+def profile_in(config: Path | None) -> Profile | None:
+    """The profile that the environment or a tabsync.toml names; None for none, and for one that can't be used.
 
     Read before a command is known, hence in silence: the command says what is wrong with the file.
     """
     try:
-        text = config.read_bytes()
-        name = tomllib.loads(text.decode()).get("profile") if b"profile" in text else None
+        name: object = os.environ.get(PROFILE_VARIABLE)
+        text = config.read_bytes() if config and not name else b""
+        name = tomllib.loads(text.decode()).get("profile") if b"profile" in text else name
         return load_profile(name) if isinstance(name, str) and name else None
     except (OSError, ValueError, TabsyncError):
         return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tabsync.kernel.errors import BadUsage
+from tabsync.system.profiles import PROFILE_VARIABLE
 from tabsync.workspace.apps import APPS, shown_app
 
 
@@ -34,7 +35,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("name", "what this database is called in pages and messages"),
     Setting("manual", "the manual, from where tabsync.toml is"),
-    Setting("profile", "the application whose own commands, manual and game days are used: the name of a profile"),
+    Setting("profile", "the application whose commands, manual and game days are used", env=PROFILE_VARIABLE),
     Setting("home", "the directory of the ledger, scratch servers and reports", env="TABSYNC_HOME"),
     Setting("ledger", "SQLAlchemy URL of the ledger", secret=True),
     Setting("jobs", "connections of a dump or restore", int, 2),

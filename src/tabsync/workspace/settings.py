@@ -13,7 +13,7 @@ from typing import Any
 
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.units import human_bytes, parse_bytes
-from tabsync.system.profiles import load_profile
+from tabsync.system.profiles import PROFILE_VARIABLE, load_profile
 from tabsync.workspace.apps import APPS, check_app
 from tabsync.workspace.lines import lines_of
 from tabsync.workspace.setting import CHANNELS, LEAST_HISTORY, SETTINGS, STORES, Setting, Value
@@ -77,7 +77,7 @@ def _of_profile(file: str, given: Mapping[str, Any], lines: Mapping[str, int]) -
 
 def _declared(given: Mapping[str, Any]) -> dict[str, Setting]:
     """What the profile that a file names declares, by dotted names. Raises BadUsage when there is no such profile."""
-    name = given.get("profile", "")
+    name = os.environ.get(PROFILE_VARIABLE) or given.get("profile", "")
     if not name or not isinstance(name, str):
         return {}
     settings = load_profile(name).settings

@@ -12,14 +12,14 @@ import pytest
 from tabsync import profiles
 from tests.postgres.cli.program import Done, tabsync
 
-_MANUAL = Path(profiles.__file__).parent / "plain" / "manual.md"
+MANUAL = Path(profiles.__file__).parent / "plain" / "manual.md"
 
 Say = Callable[..., Done]
 
 
 def project(directory: Path, more: str = "") -> Say:
     """A project whose database does not answer, and how one types a command of incidents in it."""
-    (directory / "manual.md").write_text(_MANUAL.read_text())
+    (directory / "manual.md").write_text(MANUAL.read_text())
     database = 'database = "postgresql://postgres:geheim99@127.0.0.1:1/shop"\n'
     (directory / "tabsync.toml").write_text(f'{database}manual = "manual.md"\n{more}')
 
@@ -91,6 +91,8 @@ def test_the_report_is_for_somebody_who_was_not_there(say: Say, directory: Path)
     assert "\x1b" not in text + say("show", code=1).out
     for heading in ("What it cost", "Root cause", "What happened", "So that it doesn't happen again", "Checklist"):
         assert f"## {heading}\n" in text
+    assert "Unknown, since nobody measured it: Active connections" in text
+    assert "| First message after | unknown |" in text
     every = text + say("list").out + (directory / ".tabsync" / "ledger.sqlite").read_bytes().decode("latin-1")
     assert "geheim99" not in every
 

@@ -186,3 +186,5 @@ def test_a_time_that_can_not_be_compared(shop: Workspace, since: str) -> None:
 def test_a_gateway_that_is_none(shop: Workspace) -> None:
     with pytest.raises(BadUsage, match="there is no gateway paypal"):
         shown(shop, gateway="paypal")
+    with pytest.raises(BadUsage, match=r"there is no gateway \*\*\*$"):
+        shown(shop, gateway="4242 4242 4242 4242")

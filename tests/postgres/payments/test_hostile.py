@@ -94,6 +94,15 @@ def test_a_view_that_would_do_something(till: Till, shop: Workspace) -> None:
     assert till.one("select count(*) from touched") == 0
 
 
+def test_a_view_that_fails_with_a_value(till: Till, shop: Workspace) -> None:
+    """PostgreSQL repeats values in its messages; we repeat none of them."""
+    till.pay(1)
+    till.run("alter table payments rename to real_payments")
+    till.run("alter table real_payments add holder text default 'Zacarias 4242424242424242'")
+    till.run("create view payments as select * from real_payments where holder::int > 0")
+    assert unknown(shown(shop)) == ("the payments: PostgreSQL refused it: invalid text representation (SQLSTATE 22P02)")
+
+
 def test_functions_and_operators_in_the_way(till: Till, shop: Workspace) -> None:
     till.week()
     till.pay(40, "stripe", "FAILED", metadata={"code": "processing_error"})
@@ -126,6 +135,7 @@ def test_columns_of_other_types(till: Till, shop: Workspace) -> None:
     assert page.exit_code is Exit.PROBLEM_FOUND, page.data
     assert "all processing_error (the gateway's side)" in page.data["line"]
     assert "4242424242424242" not in text(page) + str(page.data)
+    assert [one["gateway"] for one in page.data["gateways"]] == [None, "stripe", "(another)"]
 
 
 def test_metadata_of_another_type(till: Till, shop: Workspace) -> None:

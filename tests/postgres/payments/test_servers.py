@@ -17,6 +17,7 @@ from tabsync.profiles.tabsync.migrate import apply_schema
 from tabsync.profiles.tabsync.payments.failures import Failures, look_failures
 from tabsync.workspace import Workspace
 from tests.conftest import missing
+from tests.pooler import pgbouncer
 from tests.postgres.payments.till import Till
 from tests.servers import running_server, running_server_of, standby_of
 from tests.sessions import connect
@@ -77,6 +78,14 @@ def test_a_server_that_speaks_german(german: embedded.Server, workspaces: Callab
     assert why() == "the payments: row-level security hides rows from this role; use one with BYPASSRLS"
     till.run("alter table payments rename to bezahlt")
     assert why() == "the payments: this database has no such table; name the application's with --database"
+
+
+def test_behind_a_pooler_in_transaction_mode(
+    directory: Path, tabsync_database: Callable[[], str], workspaces: Callable[..., Workspace]
+) -> None:
+    till = down(Till(tabsync_database()))
+    with pgbouncer(directory, till.conninfo, "transaction") as through:
+        assert look_failures(workspaces(through), Failures()).data["line"] == LINE
 
 
 def test_a_standby(directory: Path, workspaces: Callable[..., Workspace]) -> None:

@@ -26,15 +26,14 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 
 
-def bash(*words: str) -> list[str]:
-    """What bash offers for the last of some words."""
+def bash(*words: str, where: Path | None = None) -> list[str]:
+    """What bash offers for the last of some words. where: the directory that one is in."""
     found = shutil.which("bash")
     if found is None:
         missing("bash")
     environment = os.environ | {"SCRIPT": script_of("bash"), "PATH": f"{BIN}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        [str(found), "--norc", "-c", _ASK, "bash", "tabsync", *words], env=environment, capture_output=True, text=True
-    )
+    command = [str(found), "--norc", "-c", _ASK, "bash", "tabsync", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=where)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.split()
 
@@ -49,9 +48,12 @@ def answered(shell: str, words: str, at: int) -> str:
     return done.stdout
 
 
-def test_bash_offers_every_command() -> None:
+def test_bash_offers_every_command(tmp_path: Path) -> None:
+    """Those of the profile too, where tabsync.toml names one, as in these tests."""
+    (tmp_path / "tabsync.toml").write_text('profile = "tabsync"\n')
     tree = program()
-    assert bash("") == tree.list_commands(click.Context(tree))
+    assert bash("", where=tmp_path) == tree.list_commands(click.Context(tree))
+    assert "orders" not in bash("")
 
 
 @pytest.mark.parametrize(

@@ -24,14 +24,15 @@ def test_a_card_is_not_shown(card: str) -> None:
     "text",
     [
         "4242424242424241", "2026-11-30 04:15:50.123456 pid 4242 42", "1764475200123", "tel 4199 8765 4321",
-        "57e7e8fa-d873-4193-81c2-ea0418e1214a", "order 42424242424242424242424242", "amount 4242 status 402",
+        "57e7e8fa-d873-4193-81c2-ea0418e1214a", "order 42424242424242424242424242", "20261130041553_new",
+        "20261130041550_new", "amount 4242 status 402",
     ],
 )  # fmt: skip
 def test_another_number_is(text: str) -> None:
     assert without_cards(text) == text
 
 
-@given(some.text("23456", min_size=1, max_size=1), some.text("0123456789", min_size=11, max_size=17))
+@given(some.sampled_from("56"), some.text("0123456789", min_size=11, max_size=17))
 def test_one_digit_of_ten_makes_it_a_card(first: str, rest: str) -> None:
     hidden = [last for last in "0123456789" if without_cards(first + rest + last) == "***"]
     assert len(hidden) == 1

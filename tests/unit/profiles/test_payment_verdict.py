@@ -110,6 +110,20 @@ def test_no_payments_are_no_good_news(bounds: tuple[Threshold, ...]) -> None:
     assert judge(0, 0, Usual(0.0, (0, 0, 60, 60, 60, 60, 60)), bounds).verdict is Verdict.UNKNOWN
 
 
+def test_the_end_of_an_evening_is_no_silence(bounds: tuple[Threshold, ...]) -> None:
+    """On each day the last guest paid half an hour before this time."""
+    days = [[Count("stripe", "CARD", "PAID", False, 60, AT - timedelta(days=day, minutes=30))] for day in range(1, 8)]
+    normal = usual(days, "stripe", AT)
+    assert normal.gap == 1800
+
+    def verdict(minutes: float) -> Verdict:
+        now = Tally(60, 0, 0, 0, AT - timedelta(minutes=minutes))
+        return judged("stripe", now, normal, [], bounds, AT, HOUR).verdict
+
+    assert (verdict(40), verdict(59.9)) == (Verdict.USUAL, Verdict.USUAL)
+    assert judge(0, 0, normal, bounds).verdict is Verdict.WORSE, "they come before that, on every day"
+
+
 @pytest.mark.parametrize(
     ("code", "side"),
     [
@@ -147,10 +161,10 @@ def test_what_is_counted() -> None:
 def test_the_worst_day_is_left_out_of_what_is_usual() -> None:
     good = [counts("stripe", "PAID", 57), counts("stripe", "FAILED", 3)]
     bad = [counts("stripe", "FAILED", 60)]
-    assert usual([good] * 6 + [bad], "stripe").share == 0.05
-    assert usual([good] * 5 + [bad, None], "stripe").attempts == (60,) * 6
-    assert usual([[]] * 7, "stripe") == NO_WEEK
-    assert usual([None] * 7, "stripe") == NO_WEEK
+    assert usual([good] * 6 + [bad], "stripe", AT).share == 0.05
+    assert usual([good] * 5 + [bad, None], "stripe", AT).attempts == (60,) * 6
+    assert usual([[]] * 7, "stripe", AT) == NO_WEEK
+    assert usual([None] * 7, "stripe", AT) == NO_WEEK
 
 
 def test_the_same_time_of_each_day() -> None:

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from tabsync.console.base.access import ResponderPost, Viewer
 from tabsync.console.base.render import page
 from tabsync.console.base.state import Console, console_of
+from tabsync.incidents.record import incidents
 from tabsync.kernel.clock import now
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.request import Nothing
@@ -45,7 +46,8 @@ def one(alert: str, request: Request, _: Viewer, console: _Found) -> Response:
     episode = find_episode(ledger, alert)
     told = ledger.read("deliveries", episode=episode.id)
     found = as_json(episode, silences(ledger, now()))
-    return page(request, "alert.html", one=found, told=told)
+    incident = next((each for each in incidents(console.workspace) if episode.id in each.alerts), None)
+    return page(request, "alert.html", one=found, told=told, incident=incident)
 
 
 @router.post("/alerts/{alert}/ack")

@@ -10,11 +10,13 @@ from starlette.responses import RedirectResponse, Response
 from tabsync.console.base.access import ResponderPost, Viewer
 from tabsync.console.base.render import page
 from tabsync.console.base.state import Console, console_of
-from tabsync.incidents.incident import MOVES, State
+from tabsync.incidents.incident import MOVES
+from tabsync.incidents.measured import rows_of, times_of
 from tabsync.incidents.record import incident_named, incidents
 from tabsync.incidents.report import Report, look_report
 from tabsync.incidents.show import Show, lasted, look_show
 from tabsync.kernel.errors import BadUsage
+from tabsync.kernel.page import Note
 from tabsync.procedures import find, prepare, request_of
 
 router = APIRouter()
@@ -40,14 +42,25 @@ def every(request: Request, _: Viewer, console: _Found) -> Response:
 
 
 @router.get("/incidents/{incident}")
-def one(incident: str, request: Request, _: Viewer, console: _Found) -> Response:
-    """One incident: what is wrong, who has it, the next step, all that happened, the checklist."""
+def one(incident: str, request: Request, session: Viewer, console: _Found) -> Response:
+    """One incident: what is wrong, who has it, the next step, what it cost, whom to call, all that happened."""
     found = incident_named(console.workspace, incident)
-    shown = look_show(console.workspace, Show(found.id))
+    may_call = session.operator.role in ("responder", "admin") and found.hurts  # addresses are nobody else's business
+    shown = look_show(console.workspace, Show(found.id, people=may_call))
     states = {move.value: found.state in allowed for move, (allowed, _) in MOVES.items()}
-    is_over = found.state in (State.RESOLVED, State.CLOSED)
+    cost, unmeasured = rows_of(shown.data["impact"])
     return page(
-        request, "incident.html", one=shown.data, shown=shown, may=states, is_over=is_over, lasted=lasted(found)
+        request,
+        "incident.html",
+        one=shown.data,
+        people=shown.data.get("people"),
+        hint=next((each.text for each in shown.blocks if isinstance(each, Note) and each.word == "hint"), ""),
+        may=states,
+        is_over=not found.hurts,
+        lasted=lasted(found),
+        cost=cost,
+        unmeasured=unmeasured,
+        times=times_of(shown.data["impact"])[1:],
     )
 
 
@@ -61,9 +74,11 @@ def report(incident: str, _: Viewer, console: _Found) -> Response:
 
 
 @router.post("/incidents")
-def opens(session: ResponderPost, console: _Found, title: Annotated[str, Form()] = "") -> Response:
-    """Open one."""
-    return _written(console, session.operator.name, "incident open", {"title": title.strip()})
+def opens(
+    session: ResponderPost, console: _Found, title: Annotated[str, Form()] = "", alert: Annotated[str, Form()] = ""
+) -> Response:
+    """Open one; for an alert, or let it join the one that is open."""
+    return _written(console, session.operator.name, "incident open", {"title": title.strip(), "alert": alert})
 
 
 @router.post("/incidents/{incident}/note")

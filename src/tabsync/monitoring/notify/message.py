@@ -22,12 +22,14 @@ _ODD = re.compile(r"[^A-Za-z0-9 .-]")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One alert within a message. id: of the delivery, episode/contact/event; link: where to acknowledge, or ""."""
+    """One alert within a message. id: of the delivery, episode/contact/event; link: where to acknowledge, or "";
+    console: where people reach the console, or ""."""
 
     episode: Episode
     event: str
     id: str
     link: str = ""
+    console: str = ""
 
 
 def id_of(episode: str, contact: str, event: str) -> str:
@@ -52,6 +54,12 @@ def text_of(parts: Sequence[Part], name: str, here: tzinfo, now: datetime) -> st
         blocks.append("\n".join([*said, "all that is to know of these: tabsync alert list"]))
     foot = f"{name}, told by tabsync at {_moment(now, here)}\ndelivery: {', '.join(one.id for one in parts[:MOST])}"
     return "\n\n".join([*blocks, foot]) + "\n"
+
+
+def offer_of(episode: Episode) -> str:
+    """The command that opens an incident for an alert, or lets it join the one that is open."""
+    title = shortened(episode.key.rule).replace('"', "'").replace("\\", "").replace("$", "").replace("`", "")
+    return f'tabsync incident open "{in_one_line(title)}" --alert {episode.id}'
 
 
 def _rank(part: Part) -> tuple[bool, bool, bool]:
@@ -112,6 +120,9 @@ def _lines(part: Part, here: tzinfo, now: datetime) -> list[str]:
         said.append(f"how: tabsync manual show '{facts['runbook']}'")
     if episode.is_open and not episode.is_acknowledged:
         said.append(f"to acknowledge: {part.link}" if part.link else f"to acknowledge: tabsync alert ack {episode.id}")
+    if episode.is_open and episode.level == "critical" and not episode.is_test and episode.key.kind != "incident":
+        said.append(f"to keep an incident: {offer_of(episode)}")
+        said += [f"or with a button: {part.console.rstrip('/')}/alerts/{episode.id}"] if part.console else []
     return [in_one_line(one) for one in said]
 
 

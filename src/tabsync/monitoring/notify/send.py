@@ -45,27 +45,34 @@ class Sent:
         return not self.fact
 
 
-def send(address: str, to: str, subject: str, text: str, delivery: str, timeout: float = 0.0) -> Sent:
+def send(
+    address: str, to: str, subject: str, text: str, delivery: str, timeout: float = 0.0, *, thread: str = ""
+) -> Sent:
     """Send one message. Never raises.
 
     address: of the channel, as Apprise writes it; to: the contact's own address, for a channel of mails; delivery: the
     ids that go along as headers, with commas between; timeout: seconds, for all of it; 0: as long as its kind may take.
+    thread: what the message belongs to, see completed().
     """
     is_mail = _scheme(address) in _MAILS
     seconds = timeout or (MAIL_TIMEOUT if is_mail else TIMEOUT)
     if is_mail and not _says(address, "to") and not _ADDRESSES.fullmatch(to.strip()):
         return Sent("the contact has no mail address in the manual")
     found: list[Sent] = []
-    url = completed(address, to.strip(), delivery, seconds)
+    url = completed(address, to.strip(), delivery, seconds, thread)
     # A daemon: what drips on for hours keeps nobody from ending.
-    thread = threading.Thread(target=lambda: found.append(_sent(url, subject, text, seconds)), daemon=True)
-    thread.start()
-    thread.join(seconds + 1)  # Apprise's own time-out is for each step of it
+    sending = threading.Thread(target=lambda: found.append(_sent(url, subject, text, seconds)), daemon=True)
+    sending.start()
+    sending.join(seconds + 1)  # Apprise's own time-out is for each step of it
     return found[0] if found else Sent(f"no answer within {seconds:.0f} s")
 
 
-def completed(address: str, to: str, delivery: str, timeout: float) -> str:
-    """The address of Apprise for one message. https://github.com/caronc/apprise/wiki/URLBasics"""
+def completed(address: str, to: str, delivery: str, timeout: float, thread: str = "") -> str:
+    """The address of Apprise for one message. https://github.com/caronc/apprise/wiki/URLBasics
+
+    thread: an id of a message that was never sent, to which all mails of one incident say that they belong: programs
+    for mail show them as one conversation. https://www.rfc-editor.org/rfc/rfc5322#section-3.6.4
+    """
     scheme = _scheme(address)
     asked = {"cto": f"{timeout if scheme in _MAILS else min(timeout, 5):.0f}", "rto": f"{timeout:.0f}"}
     if scheme in _MAILS:
@@ -73,6 +80,8 @@ def completed(address: str, to: str, delivery: str, timeout: float) -> str:
         asked |= {"format": "text"}
     if scheme in (*_MAILS, *_WEBHOOKS):
         asked |= {f"+{name}": ids for name, ids in headers(delivery).items()}
+    if thread and scheme in _MAILS:
+        asked |= {"+References": thread, "+In-Reply-To": thread}
     joined = urlencode(asked, safe="+@", quote_via=quote)
     return f"{address}{'&' if '?' in address else '?'}{joined}"
 

@@ -42,7 +42,7 @@ PROCEDURES: tuple[Procedure, ...] = (
         ),
         request="tabsync.monitoring.shown:Health",
         takes="database json",
-        read="tabsync.monitoring.shown:look_health",
+        read="tabsync.procedures.health:look_health",
         operator="viewer",
         needs="CONNECT, and SELECT on the manual's key tables",
     ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.rows import dict_row
 
+from tabsync.kernel.cards import without_cards
 from tabsync.kernel.clock import now, parse_iso
 from tabsync.kernel.errors import TabsyncError
 from tabsync.kernel.plain import in_one_line
@@ -20,6 +21,7 @@ from tabsync.postgres.connect import Connection
 from tabsync.postgres.queries import named
 from tabsync.postgres.settings import Limits
 from tabsync.profiles.tabsync.payments.change import Change, changed, nothing, unknown
+from tabsync.profiles.tabsync.payments.look import refusal
 from tabsync.profiles.tabsync.payments.safe import without_digits
 
 if TYPE_CHECKING:
@@ -66,7 +68,10 @@ def _applied(history: History) -> Iterator[tuple[datetime, str]]:
         when = one.finished or one.started
         if when and one.state is not State.PENDING:
             at = parse_iso(when)
-            yield at if at.tzinfo else at.replace(tzinfo=UTC), f"{in_one_line(one.name)}: {one.state.value}"
+            yield (
+                at if at.tzinfo else at.replace(tzinfo=UTC),
+                f"{without_cards(in_one_line(one.name))}: {one.state.value}",
+            )
 
 
 def _server(connection: Connection, since: datetime) -> Iterator[Change]:
@@ -131,5 +136,4 @@ def _row(connection: Connection, block: str) -> Facts:
 
 def told(error: Exception) -> str:
     """Why something could not be looked at, in one line without values of the database."""
-    fact = error.fact if isinstance(error, TabsyncError) else str(error).strip().splitlines()[0]
-    return without_digits(fact)
+    return without_digits(error.fact) if isinstance(error, TabsyncError) else refusal(error)

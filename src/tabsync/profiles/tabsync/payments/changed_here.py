@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from tabsync.kernel.cards import without_cards
 from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import NotRecorded, TabsyncError
 from tabsync.kernel.plain import in_one_line
@@ -19,7 +20,7 @@ GUARD = "migration guard"
 DEPLOYMENTS = (GUARD, "migration undo", "migration resolve")
 APPLICATION = ("app restart", "app switch-database")
 _KINDS = ("deployments", "application", "other runs")
-_ELSEWHERE = ("incident ", "alert ", "runbook run", "backup ", "drill", "wal ", "ledger ", "audit seal")
+_ELSEWHERE = ("incident ", "alert ", "runbook run", "schedule ", "backup ", "drill", "wal ", "ledger ", "audit seal")
 """Runs that change nothing which the application sees: they write into the ledger, the store or a copy."""
 
 _BEFORE = timedelta(days=1)  # a run that began so long ago may still have changed something now
@@ -76,5 +77,5 @@ def _change(what: str, runs: Sequence[Facts], otherwise: str) -> Change:
         return nothing(what, otherwise)
     newest = runs[0]
     more = f"; and {len(runs) - 1} more: tabsync run list" if len(runs) > 1 else ""
-    text = f"{in_one_line(newest['title'])}: {newest['state']}, by {in_one_line(newest['actor'])}{more}"
+    text = f"{without_cards(in_one_line(newest['title']))}: {newest['state']}, by {in_one_line(newest['actor'])}{more}"
     return changed(what, parse_iso(newest["started_at"]), text)

@@ -73,7 +73,7 @@ def judgements(seen: Seen, gateway: str, span: timedelta, bounds: Sequence[Thres
     # One that nobody used at this time of the week is not in use; where none was, each is unknown.
     names = [gateway] if gateway else ["", *(one for one in (*GATEWAYS, OTHER) if one in there or not there)]
     return [
-        judged(name, tally(seen.now, name), usual(seen.days, name), seen.failed, bounds, seen.at, span)
+        judged(name, tally(seen.now, name), usual(seen.days, name, seen.at), seen.failed, bounds, seen.at, span)
         for name in names
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -214,8 +215,16 @@ class _Looking:
             return "this database has no such table; name the application's with --database"
         if isinstance(failure, psycopg.errors.UndefinedColumn | psycopg.errors.UndefinedFunction):
             return f"the table is not as the application's: {without_digits(str(failure).splitlines()[0])}"
-        lines = str(failure).strip().splitlines() or [type(failure).__name__]
-        return without_digits(lines[0])
+        return refusal(failure)
+
+
+def refusal(failure: Exception | None) -> str:
+    """What a server refused, without its message: that may repeat values of the table."""
+    if isinstance(failure, psycopg.Error) and failure.sqlstate:
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(failure).__name__).lower()
+        return f"PostgreSQL refused it: {words} (SQLSTATE {failure.sqlstate})"
+    lines = str(failure).strip().splitlines() or [type(failure).__name__]
+    return without_digits(lines[0])
 
 
 def _times(one: Window) -> dict[str, object]:

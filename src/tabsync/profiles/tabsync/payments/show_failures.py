@@ -130,8 +130,6 @@ def _next(page: Page, parts: Sequence[Judged], groups: Sequence[Group]) -> None:
         return
     if any(says_key(one.code) for one in groups):
         page.hint("the gateway does not accept our key: renew it at the gateway, then tabsync app restart")
-    if all(one.side is Side.GUEST for one in parts if one.verdict is Verdict.WORSE and one.side):
-        sides = {one.side for one in parts if one.side}
-        if sides == {Side.GUEST}:
-            page.hint(f"the gateway answers; these are on {WORDS[Side.GUEST]}: one bank, or somebody who tries cards")
+    if {one.side for one in parts if one.side} == {Side.GUEST}:
+        page.hint(f"the gateway answers; these are on {WORDS[Side.GUEST]}: one bank, or somebody who tries cards")
     page.hint("what the gateways say: tabsync payments gateways; what changed here: tabsync payments changes")

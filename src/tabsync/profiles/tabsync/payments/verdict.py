@@ -67,10 +67,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """The days before. share: None where too little was tried to say; attempts: of each day that is known."""
+    """The days before. share: None where too little was tried to say; attempts: of each day that is known.
+
+    gaps: seconds from the last attempt of each day to this time of it.
+    """
 
     share: float | None
     attempts: tuple[int, ...]
+    gaps: tuple[float, ...] = ()
 
     @property
     def tried(self) -> float:
@@ -82,6 +86,11 @@ class Usual:
         """Attempts on the calmest day but one: a day on which the restaurants were closed says nothing."""
         known = sorted(self.attempts)
         return known[1] if len(known) > 1 else 0
+
+    @property
+    def gap(self) -> float:
+        """The longest gap but one: at the end of an evening it is usual that nobody pays any more."""
+        return sorted(self.gaps)[-2] if len(self.gaps) > 1 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +142,18 @@ def tally(counts: Sequence[Count], gateway: str) -> Tally:
     return found
 
 
-def usual(days: Sequence[Sequence[Count] | None], gateway: str) -> Usual:
-    """What is usual, by the days that are known."""
-    each = [tally(one, gateway) for one in days if one is not None]
-    active = [one for one in each if one.tried]
+def usual(days: Sequence[Sequence[Count] | None], gateway: str, at: datetime) -> Usual:
+    """What is usual, by the days that are known: yesterday first, up to this time of the day."""
+    each = [tally(one, gateway) if one is not None else None for one in days]
+    known = [one for one in each if one is not None]
+    active = [one for one in known if one.tried]
     if len(active) > 2:
         active.remove(max(active, key=lambda one: (one.share or 0.0, one.tried)))
     tried, bad = sum(one.tried for one in active), sum(one.bad for one in active)
-    attempts = tuple(one.tried for one in each) if any(one.tried for one in each) else ()
-    return Usual(bad / tried if tried >= ENOUGH else None, attempts)
+    attempts = tuple(one.tried for one in known) if any(one.tried for one in known) else ()
+    ends = [(one.latest, at - timedelta(days=day)) for day, one in enumerate(each, start=1) if one is not None]
+    gaps = tuple((end - latest).total_seconds() for latest, end in ends if latest)
+    return Usual(bad / tried if tried >= ENOUGH else None, attempts, gaps)
 
 
 def judged(
@@ -182,7 +194,7 @@ def _dry(now: Tally, normal: Usual, at: datetime, span: timedelta) -> str:
     seconds = span.total_seconds()
     silent = min(seconds, (at - now.latest).total_seconds()) if now.latest else seconds
     expected = normal.fewest * silent / seconds
-    if expected >= _DRY and silent >= _SILENT:
+    if expected >= _DRY and silent >= max(_SILENT, 2 * normal.gap):
         since = f"no payment was tried for {human_seconds(silent)}"
         return f"{since}; usually {normal.tried * silent / seconds:.0f} are in that time"
     count = now.tried + now.undecided
