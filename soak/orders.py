@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -85,18 +86,30 @@ def _killed(server: Server, draw: random.Random) -> Figures:
     with _shop(server) as workspace, psycopg.connect(workspace.conninfo, autocommit=True) as watch:
         directory = workspace.home.parent
         settings_in(directory, workspace.conninfo)
+        usual = _usual(directory)
+        carry_out(workspace, "orders resume")
         for number in range(KILLS):
             reason = f"kill {number}"
-            killed += _pause_killed(directory, reason, draw.uniform(0.05, 0.8))
+            killed += _pause_killed(directory, reason, draw.uniform(0.1, 1.1) * usual)
             (there,) = watch.execute("select count(*) from order_pauses where reason = %s", [reason]).fetchone() or (9,)
             came = {order(watch, one) for one in RESTAURANTS}
             if there > 1 or came != ({"TS001"} if there else {""}):
                 raise SystemExit(f"{reason}: {there} rows, and orders gave {came}")
             paused += there
             carry_out(workspace, "orders resume")
+        if not 0 < paused < KILLS:
+            raise SystemExit(f"{paused} of {KILLS} had paused when they were killed: that shows nothing")
         if accepting(watch) != dict.fromkeys(RESTAURANTS, True):
             raise SystemExit(f"accepts_orders: {accepting(watch)}")
     return {"pauses": str(paused), "kills": str(killed), "not as they should be": "0"}
+
+
+def _usual(directory: Path) -> float:
+    """How long it takes, in seconds: the second time, when all is imported."""
+    for _ in range(2):
+        began = time.monotonic()
+        assert not _pause_killed(directory, "usual", 600)
+    return time.monotonic() - began
 
 
 def _pause_killed(directory: Path, reason: str, seconds: float) -> bool:

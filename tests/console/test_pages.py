@@ -79,7 +79,7 @@ def test_status_says_what_is_proven(site: Site, pages: Pages, drilled: str) -> N
     page.goto(site.url("/"))
     expect(page.locator("main")).to_contain_text("PROVEN RESTORABLE", timeout=20_000)
     text = page.inner_text("main")
-    assert "15 tables" in text and "measured, target 1 h" in text
+    assert "17 tables" in text and "measured, target 1 h" in text
     assert page.get_by_role("button", name="Show the plan").count() == 0  # vic only looks
 
 
@@ -172,7 +172,7 @@ def test_from_the_button_to_the_verdict(site: Site, pages: Pages) -> None:
         states |= set(page.locator(".steps .level").all_inner_texts())
         page.wait_for_timeout(100)
     assert any("running" in state for state in states) and any("waiting" in state for state in states)
-    assert "PROVEN RESTORABLE: identical, 15 tables" in page.inner_text(".verdict-line")
+    assert "PROVEN RESTORABLE: identical, 17 tables" in page.inner_text(".verdict-line")
     assert _overflow(page) <= 0
     run = one_run(site.workspace.ledger(), page.url.rsplit("/", 1)[1])
     assert run is not None

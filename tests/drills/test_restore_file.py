@@ -73,7 +73,7 @@ def test_every_format_comes_back(shop: Workspace, directory: Path, options: list
     own = psycopg.conninfo.conninfo_to_dict(shop.conninfo)["dbname"]
     assert asked(shop, made(plan), _SUM) == asked(shop, str(own), _SUM)
     rows = {one["name"]: one["rows"] for one in outcome.results["verify"]["tables"]}
-    assert (rows["orders"], len(rows)) == (300, 15)
+    assert (rows["orders"], len(rows)) == (300, 17)
     assert left_behind(shop) == []
 
 
@@ -157,7 +157,7 @@ def test_the_command(shop: Workspace, directory: Path, databases: Databases) -> 
     shown = tabsync(directory, "restore", "new", "--file", path, "--dry-run")
     assert (shown.code, "Restore x.dump into the new database" in shown.out) == (0, True)
     done = tabsync(directory, "restore", "new", "--file", path, "--as", "from_file", "--json")
-    assert (done.code, done.json["database"], len(done.json["tables"])) == (0, "from_file", 15)
+    assert (done.code, done.json["database"], len(done.json["tables"])) == (0, "from_file", 17)
     told = tabsync(directory, "restore", "tables", "users", "--file", path)
     assert told.code == 0
     assert "public.users (" in told.out

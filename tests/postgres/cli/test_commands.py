@@ -44,7 +44,7 @@ def shop(tabsync_database: Callable[..., str], directory: Path) -> Path:
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
 def test_every_command_has_help_with_an_example(words: tuple[str, ...], directory: Path) -> None:
-    done = tabsync(directory, *words, "--help")
+    done = tabsync(directory, *words, "--help", TABSYNC_PROFILE="tabsync")
     assert done.code == 0
     is_group = words in {(), ("backup",), ("backup", "take"), ("manual",), ("run",)}
     assert is_group or "Example" in done.out
