@@ -34,9 +34,11 @@ def run(part: Part, say: Say) -> None:
     for condition in (*incident_rounds.CONDITIONS, "two people at once"):
         if condition not in part.done:
             _finish(part, say, f"{condition}", *_incidents(condition, f"{part.seed}/{condition}"))
-    for name, manual in (("profile", PROFILE_MANUAL), ("plain", PLAIN_MANUAL)):
-        if f"runbooks, {name}" not in part.done:
-            _finish(part, say, f"runbooks, {name}", *_runbooks(manual, random.Random(f"{part.seed}/{name}"), say))
+    for name, manual in (("plain", PLAIN_MANUAL), ("profile", PROFILE_MANUAL)):
+        for title in manual_rounds.titles(manual):
+            if f"{name}: {title}" not in part.done:
+                draw = random.Random(f"{part.seed}/{name}/{title}")
+                _finish(part, say, f"{name}: {title}", *_runbook(manual, title, draw))
 
 
 def _finish(part: Part, say: Say, name: str, figures: Figures, wrong: list[str]) -> None:
@@ -65,18 +67,14 @@ def _incidents(condition: str, seed: str) -> tuple[Figures, list[str]]:
         return figures, place.wrong
 
 
-def _runbooks(manual: Path, draw: random.Random, say: Say) -> tuple[Figures, list[str]]:
+def _runbook(manual: Path, title: str, draw: random.Random) -> tuple[Figures, list[str]]:
     with _directory() as made, running_server("soak-incidents") as server:
         place = manual_rounds.place(made, manual, _database(server), draw)
-        wanted: set[tuple[str, int]] = set()
-        for title in place.titles():
-            mine = place.by_us(title)
-            wanted |= mine
-            for _ in range(ROUNDS):
-                if mine <= place.killed or place.wrong:
-                    break
-                place.live(title, draw.randint(2, 4))
-            say(f"{title}: {len(mine & place.killed)} of {len(mine)} steps killed, {place.seen['kills']} kills")
+        wanted = place.by_us(title)
+        for _ in range(ROUNDS):
+            if wanted <= place.killed or place.wrong:
+                break
+            place.live(title, draw.randint(2, 4))
         figures = {
             "incidents or runbooks": str(place.seen["runbooks"]),
             "kills": str(place.seen["kills"]),

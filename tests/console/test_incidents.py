@@ -9,7 +9,10 @@ from playwright.sync_api import expect
 
 from tabsync.console.serve import start
 from tabsync.incidents.record import incidents
+from tabsync.kernel.clock import now
 from tabsync.ledger.evidence import add_evidence
+from tabsync.monitoring.alerts.episode import Key, Seen, Severity
+from tabsync.monitoring.alerts.keep import keep
 from tests.console.conftest import Pages, Site, Workspaces, enter
 
 EVIL = "payments fail <img src=x onerror=alert(1)>"
@@ -67,6 +70,25 @@ def test_from_the_first_line_to_the_checklist(gone: Site, pages: Pages) -> None:
     text = page.request.get(gone.url(f"/incidents/{one.id}/report")).text()
     assert text.startswith("# payments fail \\<img src=x")
     assert watched.complaints == []
+
+
+def test_a_critical_alert_offers_one_and_a_second_one_joins_it(gone: Site, pages: Pages) -> None:
+    levels: tuple[Severity, ...] = ("critical", "critical", "warning")
+    names = [(f"Metric {number}", level) for number, level in enumerate(levels)]
+    seen = [Seen(Key("threshold", name), level, now(), facts={"metric": name, "text": "9"}) for name, level in names]
+    episodes = {one.key.rule: one.id for one in keep(gone.workspace.ledger(), "", seen)}
+    page = pages(width=390).page
+    enter(gone, page, "rob")
+    for number in range(2):
+        page.goto(gone.url(f"/alerts/{episodes[f'Metric {number}']}"))
+        page.get_by_role("button", name="Keep an incident").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Metric 0")
+    one = next(each for each in incidents(gone.workspace) if each.hurts)
+    assert one.alerts == [episodes["Metric 0"], episodes["Metric 1"]]
+    page.goto(gone.url(f"/alerts/{episodes['Metric 1']}"))
+    expect(page.get_by_role("link", name="Metric 0")).to_be_visible()
+    page.goto(gone.url(f"/alerts/{episodes['Metric 2']}"))
+    expect(page.get_by_role("button", name="Keep an incident")).to_have_count(0)
 
 
 def test_game_days_are_shown_with_their_times(gone: Site, pages: Pages) -> None:

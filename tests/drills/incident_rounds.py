@@ -46,9 +46,9 @@ LINES = (
     "RESOLVED: a new key",
     "to be done: a second gateway",
     "was done: action 1",
-    "checklist: nothing to be learned",
-    "checklist: on Tuesday",
-    "checklist: nothing was restored",
+    "checklist: Monitoring, alerts and the runbook are updated: left out: nothing to be learned",
+    "checklist: The post-mortem meeting took place: ticked off: on Tuesday",
+    "checklist: Disaster recovery was tested: left out: nothing was restored",
     "root cause: an expired key",
 )
 """The line of the timeline by which each is known to have been done; the last has another, that it is closed."""

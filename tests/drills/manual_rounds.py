@@ -43,10 +43,6 @@ class Manuals:
     killed: set[tuple[str, int]] = field(default_factory=set)
     _opened: ExitStack = field(default_factory=ExitStack)
 
-    def titles(self) -> list[str]:
-        """The runbooks that have a step which the program does."""
-        return [one.title for one in runbooks_of(load(self.manual)) if any(map(parts_of, one.steps))]
-
     def by_us(self, title: str) -> set[tuple[str, int]]:
         """The steps of a runbook that the program can do here."""
         runbook = next(one for one in load(self.manual).runbooks if one.title == title)
@@ -172,6 +168,11 @@ class Manuals:
 
 def _settled(row: Any) -> bool:
     return row["state"] in ("done", "skipped") or (row["state"] == "failed" and bool((row["facts"] or {}).get("note")))
+
+
+def titles(manual: Path) -> list[str]:
+    """The runbooks of a manual that have a step which the program does."""
+    return [one.title for one in runbooks_of(load(manual)) if any(map(parts_of, one.steps))]
 
 
 def place(directory: Path, manual: Path, conninfo: str, draw: random.Random) -> Manuals:

@@ -109,7 +109,7 @@ def _of_ledger(ledger: Ledger, since: str, until: str) -> Iterator[Moment]:
     for row in ledger.read("episodes_between", **span):
         yield from _alert(row, since)
     for row in ledger.read("deliveries_between", **span):
-        what = "this incident" if row["kind"] == KIND else _named(row)
+        what = _named(row) if row["kind"] != KIND else "an update that is due" if row["label"] else "this incident"
         text = f"{row['contact']} was told by {row['channel']}: {what} ({row['event']})"
         yield Moment(parse_iso(row["sent_at"]), "message", text)
     for row in ledger.read("titled_runs_between", **span, limit=_RUNS):
