@@ -13,7 +13,7 @@ from tabsync.gamedays.faster import faster
 from tabsync.gamedays.ground import Ground, copy_ground, ground, proven
 from tabsync.gamedays.incident import close_incident
 from tabsync.kernel.clock import iso, now, parse_iso
-from tabsync.kernel.errors import BadUsage, Exit, Refused
+from tabsync.kernel.errors import BadUsage, Exit, Refused, words_of
 from tabsync.kernel.gameday import GameDay, Part, Played, Say
 from tabsync.kernel.page import Cell, Page
 from tabsync.kernel.procedure import named
@@ -32,8 +32,18 @@ _OURS: tuple[GameDay[Ground], ...] = (connections.GAME_DAY, failed_migration.GAM
 
 
 def game_days() -> tuple[GameDay[Ground], ...]:
-    """Those of any database, and those that the profile in use brings."""
-    return (*_OURS, *(named(one) for one in game_days_in_use()))
+    """Those of any database, and those that the profile in use brings. Raises BadUsage for one that can't be loaded."""
+    return (*_OURS, *(_brought(one) for one in game_days_in_use()))
+
+
+def _brought(name: str) -> GameDay[Ground]:
+    try:
+        found: GameDay[Ground] = named(name)
+    except Exception as error:  # whatever a package of somebody else does when it is imported
+        raise BadUsage(
+            f"the game day {name} can't be loaded: {words_of(error)}", "tell whoever wrote the profile"
+        ) from error
+    return found
 
 
 def game_day_named(name: str) -> GameDay[Ground]:

@@ -90,7 +90,8 @@ def all_procedures() -> tuple[Procedure, ...]:
 
 def all_groups() -> tuple[Group, ...]:
     """The groups of commands, the profile's first: they are what the people of this database ask for."""
-    return (*(one for profile in _in_use for one in profile.groups), *GROUPS)
+    ours = {one.words for one in GROUPS}
+    return (*(one for profile in _in_use for one in profile.groups if one.words not in ours), *GROUPS)
 
 
 def game_days_in_use() -> tuple[str, ...]:

@@ -26,13 +26,14 @@ PROFILE = Profile(
     name="trains",
     summary="Trains.",
     manual=Path(__file__).with_name("trains.md"),
-    groups=(Group("trains", "Trains of this company.", "tabsync trains late"),),
+    groups=(Group("trains", "Trains of this company.", "tabsync trains late"), Group("backup", "Take the place.")),
     procedures=(
         Procedure(words="trains late", summary="List what is late.", example="tabsync trains late", read="trains:look",
                   takes="json"),
         Procedure(words="status", summary="Take the place of ours.", example="tabsync status", read="trains:look"),
     ),
     settings=(ProfileSetting("line", "which line", default="green"),),
+    game_days=("trains:nothing_of_the_kind",),
 )
 """
 
@@ -90,6 +91,11 @@ def test_a_wrong_one_is_told(trains: Path, name: str, told: str) -> None:
     done = _run(trains, f'profile = "{name}"\n', "status")
     assert (done.code, done.err.splitlines()[0].endswith(told)) == (2, True), done.err
     assert "hint: " in done.err
+
+
+def test_a_game_day_that_is_not_there_is_told(trains: Path) -> None:
+    done = _run(trains, 'profile = "trains"\n', "gameday", "list")
+    assert (done.code, "the game day trains:nothing_of_the_kind can't be loaded" in done.err) == (2, True)
 
 
 def test_tabsyncs_own_is_one_too(directory: Path) -> None:
