@@ -63,7 +63,8 @@ class Manuals:
         run, tried = "", Counter[int]()
         done_before: set[int] = set()
         for _ in range(_MOST):
-            if "--step" in words and (title, int(words[words.index("--step") + 1])) not in self.killed:
+            step = int(words[words.index("--step") + 1]) if "--step" in words else 1
+            if (title, step) not in self.killed:
                 aimed = aimed or ("after running", 1)  # in a step that was never killed
             done = self._command(words, kills > 0, aimed)
             aimed = None
