@@ -61,7 +61,8 @@ def test_the_five_classes_run(
     config = directory / "tabsync.toml"
     conninfo = tabsync_database().replace("\\", "\\\\").replace('"', '\\"')
     config.write_text(
-        f'database = "{conninfo}"\nstore = "{directory}/store"\nhome = "{directory}/home"\nprovider = "supabase"\n'
+        f'profile = "tabsync"\ndatabase = "{conninfo}"\nstore = "{directory}/store"\nhome = "{directory}/home"\n'
+        'provider = "supabase"\n'
         f'project = "{REF}"\n[stores]\nLocal = "{directory}/store"\n"Azure Blob Storage" = "{address}"\n'
     )
     given = ["--config", str(config), "--json"]

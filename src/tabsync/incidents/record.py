@@ -9,12 +9,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tabsync.incidents.incident import Entry, Incident, Kind, entry_of, incidents_of
+from tabsync.kernel.cards import without_cards
 from tabsync.kernel.clock import compact, now
 from tabsync.kernel.errors import BadUsage, NotRecorded
 from tabsync.kernel.plain import in_one_line
 from tabsync.kernel.step import Facts
 from tabsync.ledger import entries
 from tabsync.postgres.conninfo import place
+from tabsync.providers.application import without_secrets
 
 if TYPE_CHECKING:
     from tabsync.ledger.open import Ledger
@@ -58,7 +60,7 @@ def incident_named(workspace: Workspace, name: str) -> Incident:
 
 def add(workspace: Workspace, incident: str, kind: Kind, text: str = "", **facts: object) -> Entry:
     """Write an entry down, in the name of whoever uses this workspace."""
-    entry = Entry(incident, now(), kind, workspace.journal_actor(), _line(text), facts)
+    entry = Entry(incident, now(), kind, workspace.journal_actor(), line_of(text), facts)
     workspace.record().write("", entries.said(TABLE, entry.to_row()))
     return entry
 
@@ -72,7 +74,7 @@ def begin(workspace: Workspace, title: str, severity: str, facts: Facts) -> tupl
     new = f"{compact(moment)}-{secrets.token_hex(2)}"
     subject = place(workspace.conninfo)
     known = {"subject": subject, "severity": severity, "manual": workspace.manual_digest()} | facts
-    entry = Entry(new, moment, Kind.OPENED, workspace.journal_actor(), _line(title), known)
+    entry = Entry(new, moment, Kind.OPENED, workspace.journal_actor(), line_of(title), known)
     ledger = workspace.record()
     try:
         _write_first(ledger, entry, subject)
@@ -120,8 +122,9 @@ def _in_journal(ledger: Ledger) -> Iterator[Facts]:
                 yield entry["row"]
 
 
-def _line(text: str) -> str:
-    return in_one_line(text)[:_LONGEST]
+def line_of(text: str) -> str:
+    """What somebody said as it is kept: one line, without cards and keys that were pasted along."""
+    return without_cards(without_secrets(in_one_line(text)))[:_LONGEST]
 
 
 def since_of(incident: Incident) -> datetime:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tabsync.incidents.checklist import boxes
 from tabsync.incidents.incident import Incident, Kind
-from tabsync.incidents.record import incident_named, open_incident
+from tabsync.incidents.record import incident_named, line_of, open_incident
 from tabsync.incidents.steps import SHOW, check_move, close, open_one, say
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import BadUsage, Refused
@@ -27,8 +28,19 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ID = "The incident's id, or the beginning of it; without it, the one that is open."
 
 
+class Words:
+    """What somebody says. A card or a key that was pasted along goes nowhere: neither to a plan nor to a record."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for one in fields(self):  # type: ignore[arg-type]
+            if isinstance(value := getattr(self, one.name), str):
+                object.__setattr__(self, one.name, line_of(value))
+
+
 @dataclass(frozen=True, slots=True)
-class Open:
+class Open(Words):
     """What one may ask of incident open."""
 
     title: Annotated[str, Argument("What is wrong, in a few words.")]
@@ -37,7 +49,7 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Note(Words):
     """What one may ask of incident note."""
 
     text: Annotated[str, Argument("What you saw, did or decided.")]
@@ -46,7 +58,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class Take(Words):
     """What one may ask of incident ack."""
 
     incident: Annotated[str, Argument(_ID)] = ""
@@ -55,7 +67,7 @@ class Take:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Move(Words):
     """What one may ask of incident mitigate, resolve, reopen."""
 
     incident: Annotated[str, Argument(_ID)] = ""
@@ -63,7 +75,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
+class Close(Words):
     """What one may ask of incident close."""
 
     incident: Annotated[str, Argument(_ID)] = ""
@@ -73,7 +85,7 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class Act(Words):
     """What one may ask of incident action."""
 
     what: Annotated[str, Argument("What is to be done so that it doesn't happen again; or the number of one that is.")]
@@ -84,7 +96,7 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Check(Words):
     """What one may ask of incident check."""
 
     box: Annotated[int, Argument("The number of the box, as incident show has it.")]
@@ -173,12 +185,19 @@ def plan_action(workspace: Workspace, request: Act) -> Plan:
             raise BadUsage(f"{one.id} has no action {request.what!r}", f"{SHOW} {one.id}")
         facts: Facts = {"action": int(request.what)}
         return _said(one, "incident action", "Say that it is done", Kind.DONE, f"action {request.what}", facts)
-    if request.due and not _DAY.fullmatch(request.due):
+    if request.due and not _is_day(request.due):
         raise BadUsage(f"--due {request.due!r} is no day", "write it as 2026-12-31")
     if not request.owner:
         raise BadUsage("who does it?", "--owner NAME: what nobody owns is not done")
     facts = {"owner": request.owner, "due": request.due}
     return _said(one, "incident action", "To be done", Kind.ACTION, request.what, facts)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return _DAY.fullmatch(text) is not None and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def plan_check(workspace: Workspace, request: Check) -> Plan:

@@ -15,6 +15,7 @@ from sqlglot.errors import ParseError, SqlglotError
 from tabsync.postgres.known_functions import KNOWN_SIDE_EFFECTS
 from tabsync.postgres.queries import named
 from tabsync.postgres.scan import Names, bare, names_in, scan
+from tabsync.postgres.transaction_text import in_one_transaction
 
 _EXPLAIN = re.compile(r"\s*explain\b\s*(?:\([^()]*\)|(?:(?:analyze|verbose)\b\s*)*)", re.IGNORECASE)
 _SHOW = re.compile(r"\s*show\s+(?:[a-z_][\w.]*|time\s+zone)\s*;?\s*", re.IGNORECASE)
@@ -34,12 +35,12 @@ logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 
 def check_sql(sql: str) -> list[str]:
-    """What is wrong with a SQL text that may write: only whether it can be parsed. [] when nothing is."""
+    """What is wrong with a SQL text that may write: it can't be parsed, or is not one transaction. [] when nothing."""
     try:
         statements = sqlglot.parse(sql, dialect="postgres")
     except SqlglotError as error:
         return [_message(error)]
-    return [] if any(statements) else ["there is no statement"]
+    return in_one_transaction(sql) if any(statements) else ["there is no statement"]
 
 
 def check_readonly(sql: str) -> list[str]:

@@ -21,6 +21,12 @@ _SECRETS = (
     ),
     re.compile(r"(?P<before>(?<!\w)--?(?:password|passwd)\s+)[^\s-]\S*", re.IGNORECASE),
 )
+_KEY = re.compile(
+    r"\b(?:[srp]k_(?:live|test)_\w{6,}|whsec_\w{6,}|APP_USR-[\w-]{10,}|AKIA[0-9A-Z]{16}|gh[pousr]_\w{20,}|xox[abprs]-[\w-]{10,}"
+    r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+)
+"""Keys that are known by how they begin: of payment gateways, clouds, code hosts, chats; and JSON Web Tokens."""
+
 _LEAST = 4  # letters; a shorter value is in every second word
 
 
@@ -105,7 +111,7 @@ def without_secrets(text: str, known: Iterable[str] = ()) -> str:
         text = text.replace(one, "***")
     for pattern in _SECRETS:
         text = pattern.sub(r"\g<before>***", text)
-    return text
+    return _KEY.sub("***", text)
 
 
 def printable(line: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from tabsync.kernel.errors import BadUsage, Refused
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 KIND = "own procedure"
 _BEGUN, _DONE, _UNDONE = "begun", "done", "undone"
+_NOTED = 10_000  # notes of one procedure that are looked through
+_LOST = ("08", "57P", "40003")
+"""Beginnings of SQLSTATEs after which nobody knows whether the transaction was committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +48,43 @@ def plan_run(workspace: Workspace, request: Run) -> Planned[Workspace]:
     """Plan to run a procedure of the manual. Raises Refused when it stands done, or nobody knows whether it does."""
     one = _named(workspace, request.name)
     values = _values(request.values)
-    last = _last(workspace, one)
-    if not request.force and last is not None and last["facts"]["state"] != _UNDONE:
-        raise _refused(one, last, "is done already", f'to undo it: tabsync manual undo "{one.title}"')
-    return _planned(workspace, one, one.sql, values, _DONE)
+    _check(workspace, one.title, values, _DONE, force=request.force)
+    return _planned(workspace, one, one.sql, values, _DONE, force=request.force)
 
 
 def plan_undo(workspace: Workspace, request: Run) -> Planned[Workspace]:
-    """Plan to undo it, with the values it was run with. Raises Refused when it does not stand done."""
+    """Plan to undo it, with the values it was run with. Raises Refused when it does not stand done with these."""
     one = _named(workspace, request.name)
-    last = _last(workspace, one)
-    stands = last is not None and last["facts"]["state"] == _DONE
-    if not request.force and not stands:
-        if last is None or last["facts"]["state"] == _UNDONE:
-            what = "was not run from here" if last is None else "is undone already"
-            raise Refused(f"{one.title!r} {what}", "if it has to be: add --force, after --dry-run")
-        raise _refused(one, last, "", "")
-    used = last["facts"]["values"] if last is not None else {}
-    return _planned(workspace, one, one.undo, used | _values(request.values), _UNDONE)
+    values = _values(request.values) or _values_that_stand(workspace, one)
+    _check(workspace, one.title, values, _UNDONE, force=request.force)
+    return _planned(workspace, one, one.undo, values, _UNDONE, force=request.force)
 
 
-def _refused(one: OwnProcedure, last: Facts, what: str, hint: str) -> Refused:
-    at = f"{last['at'][:16].replace('T', ' ')} UTC"
-    if last["facts"]["state"] == _BEGUN:
-        return Refused(
-            f"{one.title!r} was begun at {at}, and nobody knows whether it was carried out",
-            "look at the data; then add --force to what has to be done",
-        )
-    return Refused(f"{one.title!r} {what}, since {at}", hint)
+def _values_that_stand(workspace: Workspace, one: OwnProcedure) -> dict[str, str]:
+    """Those it was run with, where it stands done, or may. Raises BadUsage where there are several."""
+    standing = [values for values, note in _states(workspace, one.title) if note["facts"]["state"] != _UNDONE]
+    if len(standing) > 1:
+        told = "; ".join(" ".join(f"{name}={value}" for name, value in one.items()) for one in standing)
+        raise BadUsage(f"{one.title!r} stands done with several values: {told}", "--set NAME=VALUE, for one of them")
+    return standing[0] if standing else {}
+
+
+def _check(workspace: Workspace, title: str, values: Facts, state: str, *, force: bool) -> str:
+    """How it stands. Raises Refused where that is already as it would be after this, or nobody knows."""
+    last = next((note for known, note in _states(workspace, title) if known == values), None)
+    stands = last["facts"]["state"] if last else ""
+    at = f"since {last['at'][:16].replace('T', ' ')} UTC" if last else ""
+    if force:
+        return str(stands)
+    if stands == _BEGUN:
+        fact = f"{title!r} was begun, {at}, and nobody knows whether it was carried out"
+        raise Refused(fact, "look at the data; then add --force to what has to be done")
+    if state == _DONE and stands == _DONE:
+        raise Refused(f"{title!r} is done already, {at}", f'to undo it: tabsync manual undo "{title}"')
+    if state == _UNDONE and stands != _DONE:
+        what = f"is undone already, {at}" if last else "was not run from here with these values"
+        raise Refused(f"{title!r} {what}", "if it has to be: add --force, after --dry-run")
+    return str(stands)
 
 
 def _named(workspace: Workspace, name: str) -> OwnProcedure:
@@ -89,14 +103,21 @@ def _values(given: tuple[str, ...]) -> dict[str, str]:
     return dict(one.split("=", 1) for one in given)
 
 
-def _last(workspace: Workspace, one: OwnProcedure) -> Facts | None:
-    """What was done with it last, of this database."""
-    kept = evidence_since(workspace.ledger(), KIND, place(workspace.conninfo), limit=500)
-    return next((each for each in kept if each["facts"]["title"] == one.title), None)
+def _states(workspace: Workspace, title: str) -> list[tuple[dict[str, str], Facts]]:
+    """What was done with it last in this database, for each of the values that it was done with."""
+    found: dict[str, tuple[dict[str, str], Facts]] = {}
+    for note in evidence_since(workspace.ledger(), _kind(title), place(workspace.conninfo), limit=_NOTED):
+        values = note["facts"]["values"]
+        found.setdefault(json.dumps(values, sort_keys=True), (values, note))
+    return list(found.values())
+
+
+def _kind(title: str) -> str:
+    return f"{KIND}: {title}"
 
 
 def _planned(
-    workspace: Workspace, one: OwnProcedure, sql: str, values: dict[str, str], state: str
+    workspace: Workspace, one: OwnProcedure, sql: str, values: dict[str, str], state: str, *, force: bool
 ) -> Planned[Workspace]:
     if missing := [name for name in open_in_sql(sql) if name not in values]:
         raise BadUsage(f"{one.title!r} leaves open: {', '.join(missing)}", f"--set {missing[0]}=VALUE")
@@ -105,35 +126,54 @@ def _planned(
     except ValueError as error:
         raise BadUsage(f"{one.title!r}: {error}", "mend the manual: tabsync manual check") from None
     if told := check_sql(whole):
-        raise Refused(f"this SQL can't be read: {'; '.join(told)}", "mend the manual: tabsync manual check")
+        raise Refused(f"this SQL can't be run: {'; '.join(told)}", "mend the manual: tabsync manual check")
     with workspace.connect("manual") as connection:
         name = connection.info.dbname
-    other = "undo" if state == _DONE else "run"
-    noted: Facts = {"title": one.title, "subject": place(workspace.conninfo), "values": values}
-    way_back = f'tabsync manual {other} "{one.title}"'
-    steps = (
-        Step("begin", "Note that it begins", call(note, **noted, state=_BEGUN)),
-        Step("apply", "Run it in one transaction", call(apply, sql=whole), whole, risk=Risk.REVERSIBLE, undo=way_back),
-        Step("note", "Note that it is done", call(note, **noted, state=state)),
+    word, other = ("run", "undo") if state == _DONE else ("undo", "run")
+    step = Step(
+        "apply",
+        "Run it in one transaction",
+        call(apply_noted, title=one.title, values=values, sql=whole, state=state, force=force),
+        whole,
+        risk=Risk.REVERSIBLE,
+        undo=f'tabsync manual {other} "{one.title}"',
+        claims=(_kind(one.title),),
     )
-    word = "run" if state == _DONE else "undo"
     target: Facts = {"database": name, "host": conninfo_to_dict(workspace.conninfo).get("host")}
-    return Planned(Plan(f"manual {word}", f"{word.capitalize()} {one.title!r}", steps, target))
+    return Planned(Plan(f"manual {word}", f"{word.capitalize()} {one.title!r}", (step,), target))
 
 
-def note(context: Context, *, title: str, subject: str, values: Facts, state: str) -> Facts:
-    """Note how a procedure stands: before it is carried out too, so that one that died is not taken for one not run."""
-    facts: Facts = {"title": title, "state": state, "values": values}
-    add_evidence(context.workspace.ledger(), KIND, subject, ok=state != _BEGUN, facts=facts, run_id=context.run_id)
-    return facts
+def apply_noted(context: Context, *, title: str, values: Facts, sql: str, state: str, force: bool) -> Facts:
+    """Carry it out, and note how it stands: before, too, so that one that died is not taken for one that was not run.
+
+    It is looked at again here, where no other run of it goes on. Raises as _check() and apply() do; what the server has
+    rolled back is noted as not done.
+    """
+    workspace, subject = context.workspace, place(context.workspace.conninfo)
+    before = _check(workspace, title, values, state, force=force)
+
+    def note(how: str) -> None:
+        facts: Facts = {"title": title, "state": how, "values": values}
+        ok = how != _BEGUN
+        add_evidence(workspace.ledger(), _kind(title), subject, ok=ok, facts=facts, run_id=context.run_id)
+
+    note(_BEGUN)
+    try:
+        rows = apply(context, sql=sql)["rows"]
+    except psycopg.Error as error:
+        if error.sqlstate and not error.sqlstate.startswith(_LOST):
+            note(before or _UNDONE)
+        raise
+    note(state)
+    return {"title": title, "state": state, "rows": rows}
 
 
 def show(done: Done[Workspace, Any]) -> Page:
     """How many rows were changed, and the way back."""
-    rows = done.results["apply"]["rows"]
-    noted = done.results["note"]
-    page = Page("manual run", {"procedure": noted["title"], "state": noted["state"], "rows": rows})
-    page.line((f"{noted['title']}: {noted['state']}", "strong good"), f"; {', '.join(map(str, rows)) or 'no'} rows.")
-    if noted["state"] == _DONE:
-        page.hint(f'to undo it: tabsync manual undo "{noted["title"]}"')
+    came = done.results["apply"]
+    rows = came["rows"]
+    page = Page("manual run", {"procedure": came["title"], "state": came["state"], "rows": rows})
+    page.line((f"{came['title']}: {came['state']}", "strong good"), f"; {', '.join(map(str, rows)) or 'no'} rows.")
+    if came["state"] == _DONE:
+        page.hint(f'to undo it: tabsync manual undo "{came["title"]}"')
     return page

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.conninfo import conninfo_to_dict
 
-from tabsync.kernel.errors import Refused
+from tabsync.kernel.errors import FailedPartway, Refused
 from tabsync.kernel.page import Page
 from tabsync.kernel.plan import Plan
 from tabsync.kernel.procedure import Done, Planned
 from tabsync.kernel.step import Facts, Risk, Step, call
-from tabsync.postgres.connect import resolve_as_application
+from tabsync.postgres.connect import Connection, resolve_as_application
 from tabsync.postgres.readonly_text import check_sql
 from tabsync.postgres.settings import Limits
 
@@ -37,11 +37,20 @@ def apply(context: Context, *, sql: str) -> Facts:
     """Run statements in one transaction, each name as the application means it."""
     with context.workspace.connect("runbook", _LIMITS) as connection, connection.transaction():
         resolve_as_application(connection, local=True)
+        began = _transaction(connection)
         cursor = connection.execute(sql.encode())
         counts = [cursor.rowcount]
         while cursor.nextset():
             counts.append(cursor.rowcount)
+        if _transaction(connection) != began:  # check_sql() has looked, but a procedure may do it too
+            fact = "the SQL has ended the transaction that it was run in: what of it was kept is unknown"
+            raise FailedPartway(fact, "look at the data, and take COMMIT and ROLLBACK out of the SQL")
     return {"rows": [one for one in counts if one >= 0]}
+
+
+def _transaction(connection: Connection) -> object:
+    row = connection.execute("select pg_catalog.pg_current_xact_id()::text").fetchone()
+    return row[0] if row else None
 
 
 def show_sql(done: Done[Workspace, Any]) -> Page:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, HTTPException
+from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from tabsync.console.base.access import TokenAdmin, TokenResponder, TokenViewer
@@ -30,16 +31,23 @@ router = APIRouter(prefix="/api/v1")
 _CREATED = 201
 
 
+class Asked(BaseModel, extra="forbid"):
+    """What is to be planned. procedure: its words; values: by the names of its request's fields.
+
+    A key that isn't known is refused: a typo would plan something else than was meant.
+    """
+
+    procedure: str
+    values: dict[str, Any] | None = None
+
+
 @router.post("/plans")
 def plan(
-    operator: TokenResponder,
-    console: Annotated[Console, Depends(console_of)],
-    procedure: Annotated[str, Body()],
-    values: Annotated[dict[str, Any] | None, Body()] = None,
+    operator: TokenResponder, console: Annotated[Console, Depends(console_of)], asked: Annotated[Asked, Body()]
 ) -> JSONResponse:
-    """Make a plan. procedure: its words; values: by the names of its request's fields. It only reads."""
-    found = startable(procedure, operator, Surface.API)
-    request = request_of(found, values or {}, console.workspace)
+    """Make a plan. It only reads."""
+    found = startable(asked.procedure, operator, Surface.API)
+    request = request_of(found, asked.values or {}, console.workspace)
     made = prepare(found, console.workspace, request)
     digest = console.worker.show(found, request, made, operator.name)
     command = console.worker.shown(digest, operator.name).command
