@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,10 +19,15 @@ def use_configured(words: Sequence[str]) -> None:
         path = config_path(_config(words), database=_value_of("--database", words))
     except BadUsage:
         return
-    from tabsync.procedures import use
+    from tabsync.procedures import is_ours, use
     from tabsync.system.profiles import profile_in
 
-    use(profile_in(path))
+    try:
+        use(profile_in(path))
+    except BadUsage as error:
+        first = next((one for one in words if not one.startswith("-")), "")
+        if first and not is_ours(first):  # it may be the profile's: else the command says it
+            sys.stderr.write(f"note: {error.fact}; {error.hint}\n")
 
 
 def _config(words: Sequence[str]) -> Path | None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 KEPT = timedelta(days=90)
 """How long that of a database is kept which is looked after no more."""
 
-_MOST = 20  # of each role
+_MOST = 40  # people who are kept
 _LONGEST = 200  # characters of a name or an address
 _LIMITS = Limits(lock_timeout=1_000, statement_timeout=5_000)
 
@@ -52,13 +52,13 @@ def remember(workspace: Workspace, manual: Manual) -> None:
     with suppress(TabsyncError, psycopg.Error, OSError):
         with workspace.connect("whom to call", _LIMITS) as connection:
             wiring, roles = manual.users, top_roles(manual.hierarchy) if manual.users else []
-            found = [one for role in roles if wiring for one in users(connection, wiring, role=role, limit=_MOST)]
+            found = [one for role in roles if wiring for one in users(connection, wiring, role=role)]
             server = str(connection.info.parameter_status("server_version") or "")
         people = [
             {"name": _line(one.name or ""), "address": _line(one.email), "role": one.role}
             for one in found
             if not one.off
-        ]
+        ][:_MOST]
         _write(workspace, {"people": people, "server": server})
 
 

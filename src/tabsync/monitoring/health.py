@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from tabsync.kernel.errors import CannotConnect
+from tabsync.kernel.errors import CannotConnect, Refused
 from tabsync.kernel.step import Facts
 from tabsync.manual.model import Manual
 from tabsync.postgres.catalog import relation_named
 from tabsync.postgres.connect import Connection
 from tabsync.postgres.conninfo import place
+from tabsync.postgres.held_table import held_table
 from tabsync.postgres.settings import Limits
 
 if TYPE_CHECKING:
@@ -46,7 +47,11 @@ def _check_table(connection: Connection, name: str) -> Facts:
     started = time.monotonic()
     try:
         # One row is enough to see that it can be read; counting them all is what makes health checks slow.
-        connection.execute(sql.SQL("select 1 from {} limit 1").format(relation_named(name).identifier()))
+        table = relation_named(name)
+        with held_table(connection, table):
+            connection.execute(sql.SQL("select 1 from {} limit 1").format(table.identifier()))
+    except Refused as error:
+        return _check(name, started, error.fact, error.hint)
     except psycopg.Error as error:
         fact = error.diag.message_primary or str(error).splitlines()[0]
         return _check(name, started, fact)

@@ -188,3 +188,17 @@ select n.nspname as schema, c.relname as name,
 -- name: database_oid
 -- Whether a database exists, and its number.
 select oid::bigint from pg_catalog.pg_database where datname = %(database)s
+
+-- name: held
+-- What kind of relation a name is, and the first of some columns whose cast to text is a function that is not PostgreSQL's own
+-- and not written in C: its author's code would run as whoever reads it.
+select c.relkind::text as kind,
+       (select a.attname::text
+          from pg_attribute a
+          join pg_type t on t.oid = a.atttypid
+          join pg_cast k on k.castsource in (t.oid, t.typbasetype) and k.casttarget = 'text'::regtype
+          join pg_proc p on p.oid = k.castfunc
+          join pg_language l on l.oid = p.prolang
+         where a.attrelid = c.oid and a.attname = any (%(columns)s) and not a.attisdropped and l.lanname not in ('internal', 'c')
+         order by a.attnum limit 1) as "cast"
+  from pg_class c where c.oid = to_regclass(%(table)s)

@@ -74,7 +74,15 @@ PROCEDURES: tuple[Procedure, ...] = (
     *INIT,
 )
 _BY_WORDS = {one.words: one for one in PROCEDURES}
+_FIRST_WORDS = {words.split()[0] for words in (*(one.words for one in GROUPS), *_BY_WORDS)}
+"""Nobody else's command begins with one of these: `backup steal` would look like ours."""
+
 _in_use: list[Profile] = []
+
+
+def is_ours(word: str) -> bool:
+    """Whether commands of ours begin with a word."""
+    return word in _FIRST_WORDS
 
 
 def use(profile: Profile | None) -> None:
@@ -83,15 +91,15 @@ def use(profile: Profile | None) -> None:
 
 
 def all_procedures() -> tuple[Procedure, ...]:
-    """Those of the chapters, and those of the profile that is in use, which can't take the words of another one."""
+    """Those of the chapters, and those of the profile that is in use, which can't begin with a word of ours."""
     own = (one for profile in _in_use for one in profile.procedures)
-    return (*PROCEDURES, *(one for one in own if one.words not in _BY_WORDS))
+    return (*PROCEDURES, *(one for one in own if one.words.split()[0] not in _FIRST_WORDS))
 
 
 def all_groups() -> tuple[Group, ...]:
     """The groups of commands, the profile's first: they are what the people of this database ask for."""
-    ours = {one.words for one in GROUPS}
-    return (*(one for profile in _in_use for one in profile.groups if one.words not in ours), *GROUPS)
+    own = (one for profile in _in_use for one in profile.groups)
+    return (*(one for one in own if one.words.split()[0] not in _FIRST_WORDS), *GROUPS)
 
 
 def game_days_in_use() -> tuple[str, ...]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 import tomllib
+from contextlib import redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabsync.kernel.errors import BadUsage, TabsyncError
-from tabsync.kernel.profile import Profile
+from tabsync.kernel.errors import BadUsage
+from tabsync.kernel.procedure import Group, Procedure
+from tabsync.kernel.profile import Profile, ProfileSetting
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 GROUP = "tabsync.profiles"
 """The group of entry points, https://packaging.python.org/en/latest/specifications/entry-points/"""
 
+_WORDS = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*( [a-z][a-z0-9]*(-[a-z0-9]+)*)*")
 PROFILE_VARIABLE = "TABSYNC_PROFILE"
 """Names one where no tabsync.toml does, or another one."""
 
@@ -35,24 +40,57 @@ def load_profile(name: str) -> Profile:
 
 def _loaded(entry: EntryPoint) -> Profile:
     try:
-        found = entry.load()
-    except Exception as error:  # whatever a package of somebody else does when it is imported
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadUsage(f"the profile {entry.name!r} can't be loaded: {why}", f"see {entry.value}") from error
-    if not isinstance(found, Profile):
-        raise BadUsage(f"{entry.value} is no profile", "it must be a tabsync.kernel.profile.Profile")
+        with redirect_stdout(sys.stderr):  # what a command prints is read by programs
+            found = entry.load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever somebody else's package does when it is imported: it may end the process
+        raise BadUsage(f"the profile {entry.name!r} can't be loaded: {_why(error)}", f"see {entry.value}") from error
+    if not isinstance(found, Profile) or (wrong := wrong_with(found, entry.name)):
+        what = wrong if isinstance(found, Profile) else "it must be a tabsync.kernel.profile.Profile"
+        raise BadUsage(f"{entry.value} is no profile", what)
     return found
 
 
-def profile_in(config: Path | None) -> Profile | None:
-    """The profile that the environment or a tabsync.toml names; None for none, and for one that can't be used.
+def _why(error: BaseException) -> str:
+    """What went wrong, whatever its author has made of it."""
+    with suppress(Exception):
+        if text := str(error).strip():
+            return f"{type(error).__name__}: {text.splitlines()[0]}"
+    return type(error).__name__
 
-    Read before a command is known, hence in silence: the command says what is wrong with the file.
+
+def wrong_with(profile: Profile, name: str) -> str:
+    """What is wrong with what a package has declared, "" when nothing is."""
+    lists: tuple[tuple[object, type], ...] = (
+        (profile.groups, Group),
+        (profile.procedures, Procedure),
+        (profile.game_days, str),
+        (profile.settings, ProfileSetting),
+    )
+    if profile.name != name:
+        return f"its name is {profile.name!r}, and its entry point's is {name!r}"
+    if not isinstance(profile.manual, Path):
+        return "its manual is no Path"
+    for found, kind in lists:
+        if not isinstance(found, tuple) or not all(isinstance(one, kind) for one in found):
+            return f"one of its lists is no tuple of {kind.__name__}"
+    words = [one.words for one in (*profile.groups, *profile.procedures)]
+    odd = next((one for one in words if not _WORDS.fullmatch(one)), "")
+    return f"{odd!r} can't be the words of a command: small letters, one space between" if odd else ""
+
+
+def profile_in(config: Path | None) -> Profile | None:
+    """The profile that the environment or a tabsync.toml names; None for none, and for a file that can't be read.
+
+    That is told by the command, which isn't known yet. Raises BadUsage for a profile that can't be used.
     """
+    name: object = os.environ.get(PROFILE_VARIABLE)
     try:
-        name: object = os.environ.get(PROFILE_VARIABLE)
         text = config.read_bytes() if config and not name else b""
         name = tomllib.loads(text.decode()).get("profile") if b"profile" in text else name
-        return load_profile(name) if isinstance(name, str) and name else None
-    except (OSError, ValueError, TabsyncError):
+    except (OSError, ValueError):
         return None
+    if name and not isinstance(name, str):
+        raise BadUsage(f"`profile` is {name!r}", 'it must be the name of one: profile = "tabsync"')
+    return load_profile(name) if isinstance(name, str) and name else None

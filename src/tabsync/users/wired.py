@@ -20,6 +20,7 @@ from tabsync.manual.model import Manual
 from tabsync.manual.wiring import UserWiring
 from tabsync.postgres.catalog import relation_named
 from tabsync.postgres.connect import Connection, allowed
+from tabsync.postgres.held_table import held_table
 from tabsync.postgres.queries import named
 from tabsync.postgres.settings import Limits
 
@@ -180,20 +181,22 @@ def _found(connection: Connection, wiring: UserWiring, **asked: Any) -> list[Use
 
 
 def _rows(connection: Connection, wiring: UserWiring, block: str, **values: Any) -> list[Facts]:
-    with connection.cursor(row_factory=dict_row) as cursor, _reading(wiring):
+    with _reading(connection, wiring), connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(_composed(wiring, block), values).fetchall()
 
 
 def _execute(connection: Connection, wiring: UserWiring, block: str, values: Facts) -> psycopg.Cursor[Any]:
-    with _reading(wiring):
+    with _reading(connection, wiring):
         return connection.execute(_composed(wiring, block), values)
 
 
 @contextmanager
-def _reading(wiring: UserWiring) -> Iterator[None]:
-    """Tell what a database lacks of the manual's users, or does not let us read. Raises Refused, NotAllowed."""
+def _reading(connection: Connection, wiring: UserWiring) -> Iterator[None]:
+    """Read the users' table, and nothing that took its place. Raises Refused, NotAllowed for what it lacks."""
+    columns = [one for one in (wiring.key, wiring.email, wiring.role, wiring.name, wiring.verified) if one]
+    columns += [one for one in (wiring.disabled, wiring.password_hash) if one]
     try:
-        with allowed("read the users", _OWNER):
+        with allowed("read the users", _OWNER), held_table(connection, relation_named(wiring.table), columns):
             yield
     except psycopg.errors.UndefinedTable:
         fact = f"this database has no table {relation_named(wiring.table)}, where the manual says the users are"

@@ -16,6 +16,9 @@ from tabsync.workspace.workspace import Workspace
 PLAIN_MANUAL = Path(__file__).parents[1] / "profiles" / "plain" / "manual.md"
 """For a database that has no manual yet: it names no table. tests/unit/init/test_texts.py writes it from init's."""
 
+SHIPPED = "tabsync"
+"""The profile that ships with the program: a tabsync.toml that names neither manual nor profile goes by its manual."""
+
 
 def find(
     config: Path | None = None, *, database: str | None = None, store: str | None = None, anything: bool = False
@@ -56,7 +59,7 @@ def find(
         provider=settings["provider.name"],
         project=settings["provider.project"],
         metrics_key=_from(base, settings, "provider.metrics_key_file"),
-        manual_path=(base / settings["manual"]).resolve() if settings["manual"] else _own_manual(settings["profile"]),
+        manual_path=_manual(settings, path, base),
         profile=settings["profile"],
         profile_settings={name: one.value for name, one in settings.profile.items()},
         ledger_url=settings["ledger"] or f"sqlite:///{home / 'ledger.sqlite'}",
@@ -73,8 +76,11 @@ def find(
     )
 
 
-def _own_manual(profile: str) -> Path:
-    """The manual where none is named: the profile's, or one that speaks of no table in particular."""
+def _manual(settings: Settings, config: Path | None, base: Path) -> Path:
+    """The manual that is named, or the profile's; without a tabsync.toml, one that speaks of no table in particular."""
+    if settings["manual"]:
+        return (base / str(settings["manual"])).resolve()
+    profile = settings["profile"] or (SHIPPED if config else "")
     return load_profile(profile).manual if profile else PLAIN_MANUAL
 
 

@@ -31,6 +31,7 @@ PROFILE = Profile(
         Procedure(words="trains late", summary="List what is late.", example="tabsync trains late", read="trains:look",
                   takes="json"),
         Procedure(words="status", summary="Take the place of ours.", example="tabsync status", read="trains:look"),
+        Procedure(words="backup steal", summary="Take the place of ours.", example="tabsync", read="trains:look"),
     ),
     settings=(ProfileSetting("line", "which line", default="green"),),
     game_days=("trains:nothing_of_the_kind",),
@@ -47,7 +48,11 @@ def trains(directory: Path) -> Path:
     (packages / "trains.py").write_text(_MODULE)
     (packages / "trains.md").write_text("# The manual of the trains\n")
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: trains\nVersion: 1\n")
-    (about / "entry_points.txt").write_text("[tabsync.profiles]\ntrains = trains:PROFILE\nbroken = trains:look\n")
+    (about / "entry_points.txt").write_text(
+        "[tabsync.profiles]\ntrains = trains:PROFILE\nbroken = trains:look\n"
+        "ends = ends:PROFILE\nother = trains:PROFILE\n"
+    )
+    (packages / "ends.py").write_text("import sys\nprint('hello')\nsys.exit(0)\n")
     return directory
 
 
@@ -61,6 +66,7 @@ def test_its_commands_are_there_where_it_is_named_and_nowhere_else(trains: Path)
     assert (done.code, done.out) == (0, "The green line is late.\n")
     assert "Trains of this company." in _run(trains, 'profile = "trains"\n', "--help").out
     assert "Take the place" not in _run(trains, 'profile = "trains"\n', "--help").out
+    assert _run(trains, 'profile = "trains"\n', "backup", "steal").code == 2
     nowhere = _run(trains, "", "trains", "late")
     assert nowhere.code == 2
     assert "trains" in nowhere.err
@@ -85,12 +91,20 @@ def test_its_manual_is_carried_out_where_none_is_named(trains: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("buses", "there is no profile 'buses'"), ("broken", "trains:look is no profile")],
+    [
+        ("buses", "there is no profile 'buses'"),
+        ("broken", "trains:look is no profile"),
+        ("ends", "the profile 'ends' can't be loaded: SystemExit: 0"),
+        ("other", "trains:PROFILE is no profile"),
+    ],
 )
 def test_a_wrong_one_is_told(trains: Path, name: str, told: str) -> None:
     done = _run(trains, f'profile = "{name}"\n', "status")
-    assert (done.code, done.err.splitlines()[0].endswith(told)) == (2, True), done.err
+    assert (done.code, f"error: {told}" in done.err) == (2, True), done.err
     assert "hint: " in done.err
+    assert done.out == ""
+    asked = _run(trains, f'profile = "{name}"\n', "trains", "late")
+    assert (asked.code, f"note: {told}" in asked.err) == (2, True), asked.err
 
 
 def test_a_game_day_that_is_not_there_is_told(trains: Path) -> None:
