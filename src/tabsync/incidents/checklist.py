@@ -50,7 +50,7 @@ def _boxes(workspace: Workspace, manual: Manual, incident: Incident) -> Iterator
     for number, item in enumerate(checklist.items if checklist else (), start=1):
         match = BY.search(item.text)
         text, by = (item.text[: match.start()], match[1]) if match else (item.text, "")
-        said = incident.boxes.get(str(number))
+        said = incident.boxes.get(text) or incident.boxes.get(str(number))  # by number: of an earlier version
         if said is not None:
             waived = bool(said.get("waived"))
             how = f"{'left out' if waived else 'ticked off'} by {said['who']}" + (

@@ -214,7 +214,11 @@ def _take(made: Incident, one: Entry) -> None:
     elif one.kind is Kind.CAUSE:
         made.cause = one.text
     elif one.kind is Kind.BOX:
-        made.boxes[str(one.facts["box"])] = one.facts | {"who": one.who, "at": iso(one.at), "text": one.text}
+        made.boxes[str(one.facts.get("what") or one.facts["box"])] = one.facts | {
+            "who": one.who,
+            "at": iso(one.at),
+            "text": one.text,
+        }
     elif one.kind is Kind.ACTION:
         number = len(made.actions) + 1
         made.actions.append(Action(number, one.text, str(one.facts.get("owner", "")), str(one.facts.get("due", ""))))

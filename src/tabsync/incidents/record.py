@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TABLE = "incident_entry"
 _MOST = 200  # incidents that are looked through, the newest
-_LONGEST = 4_000  # characters of a line
+LONGEST = 4_000  # characters of a line
 _LOCK = 0x7461_6273_7969_6E63  # "tabsyinc": of a PostgreSQL ledger, while one is opened
 
 
@@ -44,10 +44,14 @@ def open_incident(workspace: Workspace) -> Incident | None:
 
 
 def incident_named(workspace: Workspace, name: str) -> Incident:
-    """The incident of an id or of its beginning; "": the one that is open, else the newest. Raises BadUsage."""
+    """The incident of an id or of its beginning; "": of this database the one that is open, else the newest.
+
+    Raises BadUsage when there is none.
+    """
     found = incidents(workspace)
     if not name:
-        current = open_incident(workspace) or (found[0] if found else None)
+        mine = [one for one in found if one.subject == place(workspace.conninfo)]
+        current = open_incident(workspace) or (mine[0] if mine else None)
         if current is None:
             raise BadUsage("there is no incident", 'to open one: tabsync incident open "WHAT IS WRONG"')
         return current
@@ -124,7 +128,7 @@ def _in_journal(ledger: Ledger) -> Iterator[Facts]:
 
 def line_of(text: str) -> str:
     """What somebody said as it is kept: one line, without cards and keys that were pasted along."""
-    return without_cards(without_secrets(in_one_line(text)))[:_LONGEST]
+    return without_cards(without_secrets(in_one_line(text)))[:LONGEST]
 
 
 def since_of(incident: Incident) -> datetime:

@@ -53,7 +53,7 @@ def look_report(workspace: Workspace, request: Report) -> Page:
         return page
     try:
         with os.fdopen(
-            os.open(request.file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+            os.open(request.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
         ) as out:
             out.write(text)
     except OSError as error:

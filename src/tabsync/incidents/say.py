@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tabsync.incidents.checklist import boxes
 from tabsync.incidents.incident import Incident, Kind
-from tabsync.incidents.record import incident_named, line_of, open_incident
+from tabsync.incidents.record import LONGEST, incident_named, line_of, open_incident
 from tabsync.incidents.steps import SHOW, check_move, close, open_one, say
 from tabsync.kernel.clock import iso
 from tabsync.kernel.errors import BadUsage, Refused
@@ -36,6 +36,10 @@ class Words:
     def __post_init__(self) -> None:
         for one in fields(self):  # type: ignore[arg-type]
             if isinstance(value := getattr(self, one.name), str):
+                if len(value) > LONGEST:
+                    raise BadUsage(
+                        f"{len(value):,} characters are too many for one line", "write the rest as a note of its own"
+                    )
                 object.__setattr__(self, one.name, line_of(value))
 
 

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from tabsync.ledger.open import Ledger
     from tabsync.workspace import Workspace
 
-_RUNS = 500
+_RUNS = 5_000  # the newest that are told
+_TOLD = ("incident ", "alert ack")
+"""Runs that the entries tell already; in the ledger they are left out by the statement."""
+
 _BEFORE = timedelta(hours=6)
 _FIRST_SENTENCE = re.compile(r"(?<=[.:])\s")
-_OWN = ("incident ", "alert ack", "runbook run")
-"""Runs that the entries, or the steps, tell already."""
-
 _WORDS = {
     Kind.OPENED: "opened",
     Kind.JOINED: "an alert joined it",
@@ -86,9 +86,12 @@ def timeline(workspace: Workspace, incident: Incident) -> tuple[list[Moment], st
     journal = dict(_of_journal(ledger, *span))
     found += [one for each in journal.values() for one in each]
     with suppress(NotRecorded):
-        from_ledger = _of_ledger(ledger, iso(began(ledger, incident)), span[1])
+        since = iso(began(ledger, incident))
+        runs = ledger.read("titled_runs_between", since=since, until=span[1], limit=_RUNS + 1)
+        from_ledger = [*_of_ledger(ledger, since, span[1]), *map(_run, runs[:_RUNS])]
         found += [one for one in from_ledger if one.run not in journal]
-        return sorted(found, key=lambda one: one.at), ""
+        missing = f"runs before {runs[_RUNS - 1]['started_at'][:16]} UTC are not in it" if len(runs) > _RUNS else ""
+        return sorted(found, key=lambda one: one.at), missing
     return sorted(found, key=lambda one: one.at), "the ledger can't be read: alerts, messages and runs are not in it"
 
 
@@ -112,9 +115,6 @@ def _of_ledger(ledger: Ledger, since: str, until: str) -> Iterator[Moment]:
         what = _named(row) if row["kind"] != KIND else "an update that is due" if row["label"] else "this incident"
         text = f"{row['contact']} was told by {row['channel']}: {what} ({row['event']})"
         yield Moment(parse_iso(row["sent_at"]), "message", text)
-    for row in ledger.read("titled_runs_between", **span, limit=_RUNS):
-        if not row["procedure"].startswith(_OWN) and not row["parent"]:
-            yield _run(row)
     for row in ledger.read("steps_between", **span):
         yield _step(row)
     for row in ledger.read("alert_windows_between", **span):
@@ -132,7 +132,7 @@ def _of_journal(ledger: Ledger, since: str, until: str) -> Iterator[tuple[str, l
                 continue
             if run["procedure"] == "runbook run":
                 yield run_id, [_step(one | {"run_id": run_id}) for one in run["steps"] if one["started_at"]]
-            elif not run["procedure"].startswith(_OWN) and not run["parent"]:
+            elif not run["procedure"].startswith(_TOLD) and not run["parent"]:
                 yield run_id, [_run(run)]
 
 

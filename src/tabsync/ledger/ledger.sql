@@ -201,11 +201,12 @@ select d.contact, d.channel, d.event, d.sent_at, e.kind, e.rule, e.label
  order by d.sent_at, d.id
 
 -- name: titled_runs_between
--- Runs that began between two moments, in order, with what they were called.
+-- Runs that began between two moments, the newest first, with what they were called; those that entries and steps tell are left out.
 select id, procedure, title, state, actor, started_at, finished_at, parent
   from run
- where started_at >= :since and started_at < :until
- order by started_at
+ where started_at >= :since and started_at < :until and parent = ''
+   and substr(procedure, 1, 9) <> 'incident ' and procedure not in ('alert ack', 'runbook run')
+ order by started_at desc
  limit :limit
 
 -- name: steps_between

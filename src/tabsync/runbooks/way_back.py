@@ -19,10 +19,16 @@ def is_for_now(runbook: Runbook, step: Step) -> bool:
 
 
 def way_back(guide: Guide) -> Step | None:
-    """The first step that is open and takes back what was done; None when nothing is left to be taken back."""
-    done = [one for one in guide.runbook.steps if guide.row(one.number)["state"] == "done"]
+    """The first open step that takes back what was done, or may have been; None when nothing is left."""
+    done = [one for one in guide.runbook.steps if _may_have_acted(guide, one)]
     open_ones = (one for one in guide.runbook.steps if guide.row(one.number)["state"] not in ("done", "skipped"))
     return next((one for one in open_ones if any(_takes_back(one, earlier) for earlier in done)), None)
+
+
+def _may_have_acted(guide: Guide, step: Step) -> bool:
+    """Whether it was done, or a run of it was begun: one that failed or died may have done what it was to do."""
+    row = guide.row(step.number)
+    return bool(row["state"] in ("done", "interrupted", "running") or (row["facts"] or {}).get("runs"))
 
 
 def _takes_back(later: Step, earlier: Step) -> bool:

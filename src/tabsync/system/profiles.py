@@ -75,7 +75,7 @@ def wrong_with(profile: Profile, name: str) -> str:
     for found, kind in lists:
         if not isinstance(found, tuple) or not all(isinstance(one, kind) for one in found):
             return f"one of its lists is no tuple of {kind.__name__}"
-    words = [one.words for one in (*profile.groups, *profile.procedures)]
+    words = [*(one.words for one in profile.groups), *(one.words for one in profile.procedures)]
     odd = next((one for one in words if not _WORDS.fullmatch(one)), "")
     return f"{odd!r} can't be the words of a command: small letters, one space between" if odd else ""
 
