@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import count
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import IsolationLevel
 
 from tabsync.kernel.errors import BadUsage, Exit, Refused
+from tabsync.kernel.step import Context
 from tabsync.procedures import find, prepare, request_of
+from tabsync.profiles.tabsync.orders.drain import drain
+from tabsync.profiles.tabsync.orders.pause import pause
 from tabsync.workspace import Workspace
 from tests.postgres.orders.shop import (
     LEVELS,
@@ -24,6 +29,8 @@ from tests.postgres.orders.shop import (
     order,
     restaurant_id,
     run,
+    step_context,
+    target_of,
 )
 from tests.whole import MAJORS
 
@@ -162,6 +169,32 @@ def test_who_only_moves_orders_along_is_not_waited_for(shop: str, workspaces: Wo
         order(guest, "alpha")
         kitchen.execute("update orders set status = 'PREPARING'")
         assert run(workspaces(shop), "orders pause", wait="0s").data["drained"] is True
+
+
+def test_who_is_prepared_while_it_is_waited_for(shop: str, workspaces: Workspaces) -> None:
+    workspace, target = workspaces(shop), target_of(shop)
+    who: dict[str, Any] = {"target": target, "restaurant": None}
+    late: list[dict[str, Any]] = []
+    with psycopg.connect(shop) as guest, psycopg.connect(shop, autocommit=True) as owner:
+        guest.execute("savepoint one")
+        guest.execute(ORDER, ["alpha"])
+        made = pause(step_context(workspace, "x"), **who, seconds=600, reason="x", who="somebody")
+
+        looks = count(1)
+
+        def at_each_look(*_: object) -> None:
+            number = next(looks)
+            if number == 1:
+                guest.execute("prepare transaction 'late'")
+            elif number == 3:
+                earlier = "update order_pauses set paused_at = paused_at - interval '1 minute' where id = %s"
+                owner.execute(earlier, [made["id"]])
+                late.extend(look(workspace).data["under_way_since_before"])
+                owner.execute("commit prepared 'late'")
+
+        found = drain(Context(workspace, "x", {}, at_each_look), **who, wait=120.0)
+        assert [one["gid"] for one in late] == ["late"], "it was not waited for"
+        assert found["drained"] is True
 
 
 def test_a_prepared_order_is_named(shop: str, workspaces: Workspaces) -> None:

@@ -140,16 +140,18 @@ select pg_catalog.count(*) from written
 
 -- name: writing
 -- The transactions that are writing orders, with who does so: each holds this lock until it ends. A prepared one has no
--- process, and the lock of its own number.
+-- process, and keeps the lock of its own number: the oldest, as those of its subtransactions come after it.
 -- https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
-select w.transaction, w.pid, x.gid, w.wrote_restaurants,
+select w.transaction, w.number, w.pid, x.gid, w.wrote_restaurants,
        coalesce(a.application_name, '') as application, coalesce(a.usename::text, x.owner::text, '') as "user",
        coalesce(a.xact_start, x.prepared) as since
-  from (select l.virtualtransaction as transaction, l.pid, min(l.transactionid::text) as number,
+  from (select l.virtualtransaction as transaction, l.pid,
+               (array_agg(l.transactionid::text order by age(l.transactionid) desc)
+                  filter (where l.locktype = 'transactionid'))[1] as number,
                coalesce(bool_or(l.relation = to_regclass('public.restaurants')), false) as wrote_restaurants
           from pg_locks l
          where l.granted and l.pid is distinct from pg_backend_pid()
-           and (l.locktype = 'transactionid' and l.mode = 'ExclusiveLock' and l.pid is null
+           and (l.locktype = 'transactionid' and l.mode = 'ExclusiveLock'
                 or l.locktype = 'relation' and l.mode = 'RowExclusiveLock'
                    and l.database = (select oid from pg_database where datname = current_database())
                    and l.relation in (to_regclass('public.orders'), to_regclass('public.restaurants')))
