@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -12,51 +12,11 @@ from psycopg import sql
 from tabsync.kernel.errors import Exit, FailedPartway, NotAllowed, Refused, TabsyncError
 from tabsync.workspace import Workspace
 from tests.postgres.cli.program import tabsync
-from tests.postgres.orders.shop import RESTAURANTS, Conn, look, order, run, settings_in
+from tests.postgres.orders.shop import RESTAURANTS, SPY, TABLES, Conn, look, order, run, settings_in
 from tests.traps import plant
 from tests.whole import MAJORS
 
 Workspaces = Callable[..., Workspace]
-TABLES = ("restaurants", "orders", "order_pauses", "order_gate")
-SPY = """
-create table spied (who name, session name);
-grant insert on spied to public;
-create function spy() returns trigger language plpgsql as $$
-begin
-  begin reset role; exception when others then null; end;
-  insert into public.spied values (current_user, session_user);
-  begin set session authorization postgres; exception when others then null; end;
-  if current_setting('is_superuser') = 'on' and current_user <> 'mallory' then
-    insert into public.spied values ('SUPERUSER', session_user);
-  end if;
-  return coalesce(new, old);
-end $$;
-"""
-
-
-@pytest.fixture
-def owned(shop: str) -> Iterator[str]:
-    """A shop whose tables belong to a role without rights."""
-    with psycopg.connect(shop, autocommit=True) as admin:
-        admin.execute("create role mallory login")
-        admin.execute("grant create, usage on schema public to mallory")
-        for name in TABLES:
-            admin.execute(sql.SQL("alter table {} owner to mallory").format(sql.Identifier(name)))
-        admin.execute("grant select on table_sessions to mallory")
-        admin.execute("grant update on table_sessions to mallory")
-        admin.execute("alter function orders_admission() owner to mallory")
-        try:
-            yield shop
-        finally:
-            admin.execute("drop owned by mallory cascade")
-            admin.execute("drop role mallory")
-
-
-@pytest.fixture
-def admin(owned: str) -> Iterator[Conn]:
-    """A superuser in it."""
-    with psycopg.connect(owned, autocommit=True) as connection:
-        yield connection
 
 
 def test_triggers_run_as_the_owner(owned: str, admin: Conn, workspaces: Workspaces) -> None:

@@ -5,7 +5,7 @@ The tables may be somebody else's. Read by a superuser, a view of that name woul
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -33,6 +33,8 @@ MIGRATION = "0010_order_pauses"
 BY_HAND = "save the list of open restaurants, then: update restaurants set accepts_orders = false"
 _OWNER = "use the owner of the tables, or the role of the application's migrations"
 _PAUSES = ("order_pauses", "order_gate")
+_KNOWN = ("restaurants", "orders", *_PAUSES)
+_READ, _WRITTEN = sql.SQL("access share"), sql.SQL("row exclusive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Found:
     @property
     def has_pauses(self) -> bool:
         """Whether the migration that brings pauses was applied."""
-        return all(self.tables[name]["kind"] for name in _PAUSES)
+        return all(one["kind"] for name, one in self.tables.items() if name in _PAUSES)
 
     def owner(self, table: str) -> str:
         """As whom a superuser writes to a table; "" where that is no other."""
@@ -69,16 +71,29 @@ def session(workspace: Workspace) -> Iterator[Connection]:
 
 @contextmanager
 def looking(connection: Connection) -> Iterator[Found]:
-    """A transaction in which the tables stay what they are found to be. Raises Refused, NotAllowed."""
-    with connection.transaction(), allowed("read restaurants and orders", _OWNER):
-        there = _tables(connection)
+    """A transaction in which all tables stay what they are found to be. Raises Refused, NotAllowed."""
+    with allowed("read restaurants and orders", _OWNER), holding(connection, *_KNOWN) as found:
+        yield replace(found, unsure=_unsure(connection)) if found.has_pauses else found
+
+
+@contextmanager
+def holding(connection: Connection, *names: str, written: bool = False) -> Iterator[Found]:
+    """A transaction in which some tables stay what they are found to be: nothing is read or written outside of one.
+
+    written: nor does anybody add a trigger. Raises Refused, NotAllowed, psycopg's errors.
+    """
+    mode = _WRITTEN if written else _READ
+    with connection.transaction():
+        if rows(connection, "holds_schema")[0]["it_is"]:
+            connection.execute(SQL["hold_schema"])
+        there = _tables(connection, names)
         for name, one in there.items():
             if one["kind"] == "r":
-                connection.execute(sql.SQL(SQL["lock"]).format(table=sql.Identifier("public", name)))
-        found = Found(_tables(connection))
+                connection.execute(sql.SQL(SQL["lock"]).format(table=sql.Identifier("public", name), mode=mode))
+        found = Found(_tables(connection, names))
         for name, one in found.tables.items():
             _check(name, one, there[name])
-        yield replace(found, unsure=_unsure(connection)) if found.has_pauses else found
+        yield found
 
 
 def check_pauses(found: Found) -> None:
@@ -126,8 +141,8 @@ def rows(connection: Connection, block: str, **values: Any) -> list[Facts]:
         return cursor.execute(SQL[block], values).fetchall()
 
 
-def _tables(connection: Connection) -> dict[str, Facts]:
-    return {one["name"]: one for one in rows(connection, "tables")}
+def _tables(connection: Connection, names: Sequence[str]) -> dict[str, Facts]:
+    return {one["name"]: one for one in rows(connection, "tables", names=list(names))}
 
 
 def _check(name: str, one: Facts, before: Facts) -> None:

@@ -1,11 +1,21 @@
 -- name: lock
 -- Until the end of the transaction nobody puts something else in the place of what is looked at and then read.
 -- https://www.postgresql.org/docs/current/sql-lock.html
-lock table only {table} in access share mode
+lock table only {table} in {mode} mode
+
+-- name: holds_schema
+-- Whether what runs here would have a superuser's rights, where something can change.
+select rolsuper and not pg_is_in_recovery() as it_is from pg_roles where rolname = current_user
+
+-- name: hold_schema
+-- Nor is the schema renamed, which needs none of those locks. It holds up nothing else, and no GRANT holds it up.
+-- https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-ROWS
+select from pg_namespace where nspname = 'public' for key share
 
 -- name: tables
 -- What stands under the names that are used: its kind, whether each column is there with PostgreSQL's own type (or which
--- one isn't), what we may do; for a superuser also the owner, if that one isn't: as whom the table's triggers run.
+-- one isn't), what we may do; for a superuser also the owner, if that one isn't: as whom the table's triggers run. Where the
+-- owner is a superuser too, a trigger that is somebody else's: the privilege TRIGGER is enough to make one.
 select w.name, c.relkind::text as kind,
        (select min(n.column_name) from unnest(w.columns, w.types) n(column_name, type)
          where not exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = n.column_name
@@ -13,7 +23,14 @@ select w.name, c.relkind::text as kind,
        has_table_privilege(c.oid, 'select') as may_read, has_table_privilege(c.oid, 'insert') as may_insert,
        has_table_privilege(c.oid, 'update') as may_update,
        coalesce((select o.rolname::text from pg_roles o, pg_roles me
-                  where o.oid = c.relowner and not o.rolsuper and me.rolname = current_user and me.rolsuper), '') as owner
+                  where o.oid = c.relowner and not o.rolsuper and me.rolname = current_user and me.rolsuper), '') as owner,
+       coalesce((select min(t.tgname::text)
+                   from pg_trigger t
+                   join pg_proc p on p.oid = t.tgfoid
+                   join pg_roles f on f.oid = p.proowner and not f.rolsuper
+                   join pg_roles o on o.oid = c.relowner and o.rolsuper
+                   join pg_roles me on me.rolname = current_user and me.rolsuper
+                  where t.tgrelid = c.oid and t.tgenabled <> 'D'), '') as foreign_trigger
   from (values
     ('restaurants', array['id', 'name', 'slug', 'accepts_orders'], array['uuid', 'text', 'text', 'bool']),
     ('orders', array['created_at'], array['timestamptz']),
@@ -24,6 +41,8 @@ select w.name, c.relkind::text as kind,
     ('order_gate', array['closed_at'], array['timestamptz'])) w(name, columns, types)
   left join pg_class c on c.relname = w.name
    and c.relnamespace = (select oid from pg_namespace where nspname = 'public')
+ where w.name = any (%(names)s)
+ order by w.name
 
 -- name: admission
 -- What lets orders in: its text, whether it fires, and whether it sees the pauses: it reads them with its owner's rights.

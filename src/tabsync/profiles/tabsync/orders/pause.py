@@ -31,7 +31,7 @@ from tabsync.profiles.tabsync.orders.database import (
 from tabsync.profiles.tabsync.orders.drain import drain
 from tabsync.profiles.tabsync.orders.pauses import Pause, Restaurant
 from tabsync.profiles.tabsync.orders.shown import show_left, told_counts, told_recent
-from tabsync.profiles.tabsync.orders.write import in_words, write
+from tabsync.profiles.tabsync.orders.write import writing
 
 if TYPE_CHECKING:
     from tabsync.workspace import Context, Workspace
@@ -93,8 +93,8 @@ def pause(context: Context, *, target: Facts, restaurant: Facts | None, seconds:
         prove_target(connection, target)
         with looking(connection) as found:
             check_pauses(found)
-        with in_words(connection, _NOT_PAUSED):
-            write(connection, "pause", found.owner("order_pauses"), **values)
+        with writing(connection, "order_pauses", _NOT_PAUSED) as write:
+            write("pause", **values)
         with looking(connection):
             written = rows(connection, "written", run=context.run_id)
     if not written:

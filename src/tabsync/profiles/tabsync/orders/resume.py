@@ -26,7 +26,7 @@ from tabsync.profiles.tabsync.orders.database import (
 )
 from tabsync.profiles.tabsync.orders.pauses import Pause, Restaurant
 from tabsync.profiles.tabsync.orders.shown import show_pauses, told_counts
-from tabsync.profiles.tabsync.orders.write import in_words, write
+from tabsync.profiles.tabsync.orders.write import writing
 
 if TYPE_CHECKING:
     from tabsync.workspace import Context, Workspace
@@ -75,8 +75,8 @@ def resume(context: Context, *, target: Facts, restaurant: Facts | None, ids: li
         prove_target(connection, target)
         with looking(connection) as found:
             check_pauses(found)
-        with in_words(connection, "no pause was ended"):
-            ended = write(connection, "resume", found.owner("order_pauses"), ids=ids, who=who)
+        with writing(connection, "order_pauses", "no pause was ended") as write:
+            ended = write("resume", ids=ids, who=who)
         with looking(connection):
             became, there, stands = rows(connection, "ended", ids=ids), counts(connection), standing(connection)
     before = [_told_before(one) for one in became] if ended < len(ids) else []
