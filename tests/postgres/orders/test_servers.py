@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tabsync.postgres import embedded
@@ -47,6 +48,9 @@ def worst(conninfo: str) -> None:
     """Whoever comes to the database has the most harmful presets."""
     with connect(conninfo, "tests") as session:
         preset(session, session.info.dbname, worst_presets(session))
+        # Orders would really come in unchecked: test_hostile.py has it.
+        statement = sql.SQL("alter database {} reset session_replication_role")
+        session.execute(statement.format(sql.Identifier(session.info.dbname)))
 
 
 @pytest.mark.parametrize("major", MAJORS)

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -21,6 +19,7 @@ from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import Connection, allowed
 from tabsync.postgres.queries import named
 from tabsync.postgres.settings import Limits
+from tabsync.profiles.tabsync.orders.admission import BY_HAND, MIGRATION, unsure
 from tabsync.profiles.tabsync.orders.pauses import Pause, Restaurant
 from tabsync.sessions.way_in import session_in
 
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 SQL = named(__package__, "orders.sql")
 LIMITS = Limits(lock_timeout=2_000, statement_timeout=10_000)
-MIGRATION = "0010_order_pauses"
-BY_HAND = "save the list of open restaurants, then: update restaurants set accepts_orders = false"
 _OWNER = "use the owner of the tables, or the role of the application's migrations"
 _PAUSES = ("order_pauses", "order_gate")
 _KNOWN = ("restaurants", "orders", *_PAUSES)
@@ -160,23 +157,4 @@ def _check(name: str, one: Facts, before: Facts) -> None:
 
 def _unsure(connection: Connection) -> str:
     """Why it is unknown whether a pause keeps orders out. Raises Refused where it is known that none would."""
-    found = rows(connection, "admission")
-    if not found or "order_pauses" not in found[0]["source"]:
-        raise Refused("orders are let in by a function that knows no pauses", f"by hand: {BY_HAND}")
-    if not found[0]["fires"]:
-        raise Refused(
-            "orders are let in unchecked: the trigger orders_admission is missing, or disabled",
-            "by hand: alter table orders enable trigger orders_admission",
-        )
-    if not found[0]["sees"]:
-        return "orders_admission() runs as a role that may not see the pauses: row security, or no privilege"
-    if "".join(found[0]["source"].split()) != _known_admission():
-        return f"orders_admission() is another one than that of the migration {MIGRATION}"
-    return ""
-
-
-@cache
-def _known_admission() -> str:
-    """What the migration makes of the function, without its spaces."""
-    text = (files("tabsync.profiles.tabsync") / "schema" / f"{MIGRATION}.sql").read_text(encoding="utf-8")
-    return "".join(text.partition("pg_temp AS $$")[2].partition("$$;")[0].split())
+    return unsure(rows(connection, "admission"), rows(connection, "triggers"), rows(connection, "around")[0])

@@ -45,18 +45,37 @@ select w.name, c.relkind::text as kind,
  order by w.name
 
 -- name: admission
--- What lets orders in: its text, whether it fires, and whether it sees the pauses: it reads them with its owner's rights.
-select p.prosrc as source,
-       exists (select from pg_trigger t where t.tgrelid = to_regclass('public.orders') and t.tgfoid = p.oid
-                  and t.tgenabled in ('O', 'A') and not t.tgisinternal
-                  and t.tgtype & 7 = 7) as fires,
+-- What lets orders in: its text, and whether it sees the pauses: it reads them with its owner's rights.
+select p.prosrc as source, l.lanname::text as language, p.proconfig as settings,
        p.prosecdef and has_table_privilege(p.proowner, c.oid, 'select')
          and (not c.relrowsecurity or o.rolsuper or o.rolbypassrls
               or not c.relforcerowsecurity and p.proowner = c.relowner) as sees
   from pg_proc p
+  join pg_language l on l.oid = p.prolang
   join pg_roles o on o.oid = p.proowner
   join pg_class c on c.oid = to_regclass('public.order_pauses')
  where p.oid = to_regprocedure('public.orders_admission()')
+
+-- name: triggers
+-- What happens to an order before it is written, with the bits of pg_trigger.h: 1 row, 2 before, 4 insert, 16 update.
+select t.tgname::text as name, t.tgenabled::text as enabled, pg_get_triggerdef(t.oid) as definition, p.prosrc as source,
+       t.tgfoid = to_regprocedure('public.orders_admission()') as admits,
+       t.tgtype & 4 <> 0 as inserts, t.tgtype & 16 <> 0 as updates
+  from pg_trigger t
+  join pg_proc p on p.oid = t.tgfoid
+ where t.tgrelid = to_regclass('public.orders') and not t.tgisinternal and t.tgtype & 3 = 3 and t.tgtype & 20 <> 0
+ order by t.tgname
+
+-- name: around
+-- What brings orders in past triggers: sessions and subscriptions for which they don't fire, tables that inherit.
+select coalesce((select array_agg(distinct coalesce(r.rolname::text, 'every role'))
+                   from pg_db_role_setting d
+                   left join pg_roles r on r.oid = d.setrole
+                  where d.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+                    and exists (select from unnest(d.setconfig) c(setting)
+                                 where lower(c.setting) = 'session_replication_role=replica')), '{}'::text[]) as replicas,
+       exists (select from pg_subscription_rel s where s.srrelid = to_regclass('public.orders')) as subscribed,
+       exists (select from pg_inherits i where i.inhparent = to_regclass('public.orders')) as inherited
 
 -- name: restaurant
 -- The restaurants that somebody may mean: by slug, by id, else by name.
