@@ -197,6 +197,30 @@ def test_who_is_prepared_while_it_is_waited_for(shop: str, workspaces: Workspace
         assert found["drained"] is True
 
 
+def test_a_pause_that_is_ended_while_it_waits(shop: str, workspaces: Workspaces) -> None:
+    workspace, target = workspaces(shop), target_of(shop)
+    who: dict[str, Any] = {"target": target, "restaurant": None}
+    told: dict[str, Any] = who | {"seconds": 600, "reason": "x", "who": "somebody"}
+    looks = count(1)
+    with client(shop) as first, client(shop) as second:
+        first.execute(ORDER, ["beta"])
+        pause(step_context(workspace, "a"), **told)
+
+        def at_each_look(*_: object) -> None:
+            if next(looks) == 1:
+                run(workspace, "orders resume")
+                assert order(second, "alpha") == ""
+                second.execute("select")  # and its transaction stays open
+                pause(step_context(workspace, "b"), **told)
+                first.commit()
+
+        facts = drain(Context(workspace, "a", {}, at_each_look), **who, wait=120.0)
+        assert (facts["drained"], facts["ended"]) == (False, True)
+        assert [one["pid"] for one in facts["still"]] == [second.info.backend_pid]
+        late = look(workspace).data["under_way_since_before"]
+        assert [one["pid"] for one in late] == [second.info.backend_pid], "the other pause was called drained"
+
+
 def test_a_prepared_order_is_named(shop: str, workspaces: Workspaces) -> None:
     with psycopg.connect(shop) as guest:
         guest.execute(ORDER, ["alpha"])

@@ -34,36 +34,48 @@ def drain(context: Context, *, target: Facts, restaurant: Facts | None, wait: fl
         prove_target(connection, target)
         with looking(connection) as found:
             check_pauses(found)
+            before = standing(connection)  # first: who is seen writing after that is all who may not see these
             first = writers(connection)
             ids = [one] if one else [each["id"] for each in rows(connection, "restaurants")]
         waited = Waited(first, ids, everywhere=one is None)
-        gate, still = "held", list(first)
-        for turn in range(1_000_000):
-            if gate == "held":
-                gate = close_gate(connection)
-            _see_free(connection, waited, one)
-            now = writers(connection)
-            still = waited.still(now)
-            passed = time.monotonic() - began
-            if (not still and gate != "held") or passed >= wait:
-                break
-            context.report(min(passed, wait), wait, "s")
-            time.sleep(max(0.0, min(_LOOKS[min(turn, len(_LOOKS) - 1)], wait - passed)))
-        left = still if gate != "held" else now
+        gate, still, now = _wait(context, connection, waited, one, began + wait)
         drained = not still and gate == "closed"
         if drained:
             with writing(connection, "order_pauses", _NOT_NOTED) as write:
-                write("drained", restaurant=one)
+                write("drained", ids=[each.id for each in before if one in (None, each.restaurant_id)])
         with looking(connection):
             stands = standing(connection)
+    known = {each.id for each in before if each.restaurant_id in (None, one)}
+    kept = any(each.id in known for each in stands)
+    left = still if kept and gate != "held" else now
     return {
-        "drained": drained,
+        "drained": drained and kept,
+        "ended": not kept,
         "gate": gate,
         "still": [each.to_json() for each in left],
         "unsure": found.unsure,
         "standing": [each.to_json() for each in stands],
         "seconds": time.monotonic() - began,
     }
+
+
+def _wait(
+    context: Context, connection: Connection, waited: Waited, restaurant: str | None, until: float
+) -> tuple[str, list[Writer], list[Writer]]:
+    """Look until nobody is waited for: how the gate is, who is still waited for, who writes. until: monotonic."""
+    gate, began = "held", time.monotonic()
+    for turn in range(1_000_000):
+        if gate == "held":
+            gate = close_gate(connection)
+        _see_free(connection, waited, restaurant)
+        now = writers(connection)
+        still = waited.still(now)
+        left = until - time.monotonic()
+        if (not still and gate != "held") or left <= 0:
+            break
+        context.report(time.monotonic() - began, until - began, "s")
+        time.sleep(min(_LOOKS[min(turn, len(_LOOKS) - 1)], left))
+    return gate, still, now
 
 
 def writers(connection: Connection) -> list[Writer]:

@@ -155,12 +155,12 @@ select pg_catalog.count(*) from written
 select p.id, p.ends_at, p.ended_at, p.ended_by from only public.order_pauses p where p.id = any (%(ids)s) order by p.id
 
 -- name: drained
--- Notes that no order of before is under way any more: at all restaurants, or at one.
+-- Notes that no order of before these pauses is under way any more.
 with written as (
   update public.order_pauses p
      set drained_at = pg_catalog.clock_timestamp()
    where p.drained_at is null and p.ended_at is null and p.ends_at operator(pg_catalog.>) pg_catalog.clock_timestamp()
-     and ({restaurant}::pg_catalog.uuid is null or p.restaurant_id operator(pg_catalog.=) {restaurant}::pg_catalog.uuid)
+     and p.id operator(pg_catalog.=) any ({ids}::pg_catalog.int8[])
   returning 1)
 select pg_catalog.count(*) from written
 
