@@ -97,6 +97,20 @@ def test_a_standby(directory: Path) -> None:
                 assert (done.code, "is a standby" in done.err) == (4, True), done.err
 
 
+def test_a_synchronous_standby_that_is_gone(directory: Path) -> None:
+    with running_server("orders-alone") as server:
+        prepare_shop(server.conninfo())
+        with connect(server.conninfo(), "tests") as session:
+            session.execute("alter system set synchronous_standby_names = 'gone'")
+            session.execute("select pg_reload_conf()")
+            until(lambda: session.execute("show synchronous_standby_names").fetchone() == ("gone",))
+            settings_in(directory, server.conninfo())
+            for word in ("pause", "resume"):
+                assert tabsync(directory, "orders", word).code == 0
+            session.execute("alter system reset synchronous_standby_names")
+            session.execute("select pg_reload_conf()")
+
+
 @pytest.mark.parametrize("mode", ["session", "transaction"])
 def test_a_pooler(shop: str, directory: Path, mode: str) -> None:
     if not Path(PROGRAM).exists():

@@ -60,6 +60,7 @@ def session(workspace: Workspace) -> Iterator[Connection]:
     """A session for orders. Raises CannotConnect, and says what to do by hand while nobody gets in."""
     try:
         with session_in(workspace, "orders", LIMITS) as connection:
+            connection.execute(SQL["commit_here"])
             yield connection
     except CannotConnect as error:
         hint = f"{error.hint}; meanwhile, orders can only be stopped in the application itself"

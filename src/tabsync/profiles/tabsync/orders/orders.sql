@@ -1,3 +1,8 @@
+-- name: commit_here
+-- A pause holds once it is committed here, and it can't wait for a synchronous standby that is gone.
+-- https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT
+select set_config('synchronous_commit', 'local', false)
+
 -- name: lock
 -- Until the end of the transaction nobody puts something else in the place of what is looked at and then read.
 -- https://www.postgresql.org/docs/current/sql-lock.html
