@@ -15,7 +15,8 @@ from tabsync.kernel.errors import BadUsage, Exit, Refused
 from tabsync.kernel.step import Context
 from tabsync.procedures import find, prepare, request_of
 from tabsync.profiles.tabsync.orders.drain import drain
-from tabsync.profiles.tabsync.orders.pause import pause
+from tabsync.profiles.tabsync.orders.pause import Pausing, pause
+from tabsync.profiles.tabsync.orders.resume import Resuming
 from tabsync.workspace import Workspace
 from tests.postgres.orders.shop import (
     LEVELS,
@@ -80,6 +81,12 @@ def test_one_restaurant(shop: str, workspaces: Workspaces) -> None:
             assert order(guest, "beta") == ""
         with pytest.raises(BadUsage, match="there is no restaurant"):
             run(workspace, "orders pause", restaurant="zeta")
+        for words, asked in (("orders pause", Pausing), ("orders resume", Resuming)):
+            for said in ("", " ", "alpha\0"):
+                procedure = find(words)
+                assert procedure is not None
+                with pytest.raises(BadUsage, match="has no name of a restaurant"):
+                    prepare(procedure, workspace, asked(restaurant=said))
         guest.execute("update restaurants set name = 'Twin' where slug in ('alpha', 'beta')")
         with pytest.raises(BadUsage, match="2 restaurants are called Twin") as wrong:
             run(workspace, "orders pause", restaurant="Twin")

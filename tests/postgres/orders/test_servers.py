@@ -98,7 +98,8 @@ def test_a_standby(directory: Path) -> None:
 
 
 def test_a_synchronous_standby_that_is_gone(directory: Path) -> None:
-    with running_server("orders-alone") as server:
+    settings = {"wal_level": "replica", "max_wal_senders": "5", "synchronous_commit": "on"}
+    with running_server("orders-alone", **settings) as server:
         prepare_shop(server.conninfo())
         with connect(server.conninfo(), "tests") as session:
             session.execute("alter system set synchronous_standby_names = 'gone'")

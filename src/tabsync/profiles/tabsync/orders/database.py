@@ -105,8 +105,15 @@ def standing(connection: Connection) -> list[Pause]:
     return [Pause(**one) for one in rows(connection, "standing")]
 
 
-def restaurant_named(connection: Connection, said: str) -> Restaurant:
-    """The one restaurant that somebody means. Raises BadUsage when there is none, or several."""
+def restaurant_named(connection: Connection, said: str | None) -> Restaurant | None:
+    """The one restaurant that somebody means; None for all, when nothing was said.
+
+    Raises BadUsage when there is none, or several. An empty name is none, and not all: a variable that isn't set.
+    """
+    if said is None:
+        return None
+    if not said.strip() or "\0" in said:
+        raise BadUsage("--restaurant has no name of a restaurant", "for all restaurants, leave it out")
     found = rows(connection, "restaurant", said=said.strip())
     best = [one for one in found if one["by"] == found[0]["by"]]
     if not best:

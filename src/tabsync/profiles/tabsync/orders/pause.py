@@ -43,7 +43,9 @@ _NOT_PAUSED = "orders were not paused"
 class Pausing:
     """What one may ask of orders pause."""
 
-    restaurant: Annotated[str, Option("Only this restaurant: its slug, its id or its name.", metavar="NAME")] = ""
+    restaurant: Annotated[str | None, Option("Only this restaurant: its slug, its id or its name.", metavar="NAME")] = (
+        None
+    )
     lasting: Annotated[str, Option("How long: 30min, 2h; from 5 min to 7 days.", ("--for",), metavar="DURATION")] = "2h"
     reason: Annotated[str, Option("Why; it stands in the pause, and orders status shows it.")] = ""
     wait: Annotated[str, Option("How long to wait for orders that are under way.", metavar="DURATION")] = "20s"
@@ -59,7 +61,7 @@ def plan_pause(workspace: Workspace, request: Pausing) -> Planned[Workspace]:
         with looking(connection) as found:
             check_pauses(found)
             _check_may_write(found)
-            one = restaurant_named(connection, request.restaurant) if request.restaurant else None
+            one = restaurant_named(connection, request.restaurant)
             stands, there, lately = standing(connection), counts(connection), recent(connection, 10)
     ours = _left_by_this_run(workspace, pauses.of_scope(stands, one), span, reason)
     steps = [] if ours else [_pause_step(target, one, span, reason, workspace.journal_actor())]

@@ -37,8 +37,8 @@ class Resuming:
     """What one may ask of orders resume."""
 
     restaurant: Annotated[
-        str, Option("Only the pauses of this restaurant: its slug, its id or its name.", metavar="NAME")
-    ] = ""
+        str | None, Option("Only the pauses of this restaurant: its slug, its id or its name.", metavar="NAME")
+    ] = None
 
 
 def plan_resume(workspace: Workspace, request: Resuming) -> Planned[Workspace]:
@@ -48,7 +48,7 @@ def plan_resume(workspace: Workspace, request: Resuming) -> Planned[Workspace]:
         target = identity(connection)
         with looking(connection) as found:
             check_pauses(found)
-            one = restaurant_named(connection, request.restaurant) if request.restaurant else None
+            one = restaurant_named(connection, request.restaurant)
             stands = standing(connection)
     if not found.may_write("order_pauses"):
         raise NotAllowed("this role may not write public.order_pauses", "use its owner")
