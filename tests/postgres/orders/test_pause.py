@@ -9,15 +9,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import IsolationLevel
+from psycopg import IsolationLevel, sql
 
 from tabsync.kernel.errors import BadUsage, Exit, Refused
 from tabsync.kernel.step import Context
-from tabsync.procedures import find, prepare, request_of
+from tabsync.procedures import carry_out, find, prepare, request_of
 from tabsync.profiles.tabsync.orders.drain import drain
 from tabsync.profiles.tabsync.orders.pause import Pausing, pause
 from tabsync.profiles.tabsync.orders.resume import Resuming
-from tabsync.workspace import Workspace
+from tabsync.workspace import Workspace, with_actor
 from tests.postgres.orders.shop import (
     LEVELS,
     ORDER,
@@ -122,8 +122,6 @@ def test_two_people_and_the_latest_counts(shop: str, workspaces: Workspaces) -> 
     assert len(plan.plan.steps[0].arguments["ids"]) == 2
     paused = run(workspace, "orders pause", lasting="2h", reason="a third came after that plan")
     assert "3 pauses stand" in str(paused.blocks)
-    from tabsync.procedures import carry_out
-
     done = carry_out(resume, workspace, request_of(resume, {}), plan)
     assert (done.results["resume"]["ended"], len(done.results["resume"]["standing"])) == (2, 1)
     with psycopg.connect(shop, autocommit=True) as guest:
@@ -178,6 +176,19 @@ def test_who_only_moves_orders_along_is_not_waited_for(shop: str, workspaces: Wo
         assert run(workspaces(shop), "orders pause", wait="0s").data["drained"] is True
 
 
+def test_who_runs_it_has_paused(shop: str, workspaces: Workspaces) -> None:
+    workspace = workspaces(shop)
+    for words, column in (("orders pause", "paused_by"), ("orders resume", "ended_by")):
+        procedure = find(words)
+        assert procedure is not None
+        request = request_of(procedure, {})
+        plan = prepare(procedure, with_actor(workspace, "the console"), request)
+        carry_out(procedure, with_actor(workspace, "ana"), request, plan)
+        with psycopg.connect(shop) as watch:
+            query = sql.SQL("select {} from order_pauses").format(sql.Identifier(column))
+            assert watch.execute(query).fetchall() == [("ana",)]
+
+
 def test_who_is_prepared_while_it_is_waited_for(shop: str, workspaces: Workspaces) -> None:
     workspace, target = workspaces(shop), target_of(shop)
     who: dict[str, Any] = {"target": target, "restaurant": None}
@@ -185,7 +196,7 @@ def test_who_is_prepared_while_it_is_waited_for(shop: str, workspaces: Workspace
     with psycopg.connect(shop) as guest, psycopg.connect(shop, autocommit=True) as owner:
         guest.execute("savepoint one")
         guest.execute(ORDER, ["alpha"])
-        made = pause(step_context(workspace, "x"), **who, seconds=600, reason="x", who="somebody")
+        made = pause(step_context(workspace, "x"), **who, seconds=600, reason="x")
 
         looks = count(1)
 
@@ -207,7 +218,7 @@ def test_who_is_prepared_while_it_is_waited_for(shop: str, workspaces: Workspace
 def test_a_pause_that_is_ended_while_it_waits(shop: str, workspaces: Workspaces) -> None:
     workspace, target = workspaces(shop), target_of(shop)
     who: dict[str, Any] = {"target": target, "restaurant": None}
-    told: dict[str, Any] = who | {"seconds": 600, "reason": "x", "who": "somebody"}
+    told: dict[str, Any] = who | {"seconds": 600, "reason": "x"}
     looks = count(1)
     with client(shop) as first, client(shop) as second:
         first.execute(ORDER, ["beta"])

@@ -84,12 +84,13 @@ def plan_pause(workspace: Workspace, request: Pausing) -> Planned[Workspace]:
     return Planned(Plan("orders pause", title, tuple(steps), target), (*unsure, *told))
 
 
-def pause(context: Context, *, target: Facts, restaurant: Facts | None, seconds: float, reason: str, who: str) -> Facts:
+def pause(context: Context, *, target: Facts, restaurant: Facts | None, seconds: float, reason: str) -> Facts:
     """Write the pause, once for this run: from its commit on, every order that begins is refused.
 
     restaurant: None for all. Raises Refused, NotAllowed, FailedPartway.
     """
     one = restaurant["id"] if restaurant else None
+    who = context.workspace.journal_actor()  # of the run: a plan may be made in the console's name
     values = {"restaurant": one, "seconds": seconds, "reason": reason, "who": who, "run": context.run_id}
     with session(context.workspace) as connection:
         prove_target(connection, target)
@@ -139,9 +140,7 @@ def _stopped(done: Done[Workspace, Pausing], one: Restaurant | None) -> Page:
 
 def _pause_step(target: Facts, one: Restaurant | None, span: timedelta, reason: str, who: str) -> Step:
     seconds = span.total_seconds()
-    made = call(
-        pause, target=target, restaurant=one.to_json() if one else None, seconds=seconds, reason=reason, who=who
-    )
+    made = call(pause, target=target, restaurant=one.to_json() if one else None, seconds=seconds, reason=reason)
     return Step(
         "pause",
         f"Let no new order in at {pauses.whom(one)} for {human_seconds(seconds)}",

@@ -62,12 +62,12 @@ def plan_resume(workspace: Workspace, request: Resuming) -> Planned[Workspace]:
     notes = [f"it stays paused with {each.told()}" for each in others]
     if not one:
         notes += [f"it stays paused by itself: {each.told()}" for each in stands if each.restaurant_id is not None]
-    steps = (_step(target, one, ending, workspace.journal_actor()),) if ending else ()
+    steps = (_step(target, one, ending),) if ending else ()
     plan = Plan("orders resume", f"Take orders again at {pauses.whom(one)}", steps, target)
     return Planned(plan, tuple(notes))
 
 
-def resume(context: Context, *, target: Facts, restaurant: Facts | None, ids: list[int], who: str) -> Facts:
+def resume(context: Context, *, target: Facts, restaurant: Facts | None, ids: list[int]) -> Facts:
     """End pauses that still stand; what became of each. restaurant: whose they are, None for all.
 
     Raises Refused, NotAllowed, FailedPartway."""
@@ -76,7 +76,7 @@ def resume(context: Context, *, target: Facts, restaurant: Facts | None, ids: li
         with looking(connection) as found:
             check_pauses(found)
         with writing(connection, "order_pauses", "no pause was ended") as write:
-            ended = write("resume", ids=ids, who=who)
+            ended = write("resume", ids=ids, who=context.workspace.journal_actor())
         with looking(connection):
             became, there, stands = rows(connection, "ended", ids=ids), counts(connection), standing(connection)
     before = [_told_before(one) for one in became] if ended < len(ids) else []
@@ -113,7 +113,7 @@ def show_resume(done: Done[Workspace, Resuming]) -> Page:
     return page
 
 
-def _step(target: Facts, one: Restaurant | None, ending: list[Pause], who: str) -> Step:
+def _step(target: Facts, one: Restaurant | None, ending: list[Pause]) -> Step:
     ids = [each.id for each in ending]
     numbers = ", ".join(map(str, ids))
     listed = [f"-- {each.id}: {each.told()}" for each in ending]
@@ -121,7 +121,7 @@ def _step(target: Facts, one: Restaurant | None, ending: list[Pause], who: str) 
     return Step(
         "resume",
         f"End {count} of {pauses.whom(one)}",
-        call(resume, target=target, restaurant=one.to_json() if one else None, ids=ids, who=who),
+        call(resume, target=target, restaurant=one.to_json() if one else None, ids=ids),
         "\n".join(
             [
                 "update order_pauses set ended_at = clock_timestamp(), ended_by = ...",
