@@ -145,6 +145,8 @@ def test_an_order_under_way_is_waited_for(shop: str, workspaces: Workspaces, lev
         threading.Timer(0.3, guest.rollback).start()
         again = run(workspace, "orders pause", wait="1min")
         assert (again.exit_code, again.data["drained"]) == (Exit.DONE, True)
+        assert len(again.data["standing"]) == 1, "waiting again is no second pause"
+        assert len(run(workspace, "orders pause").data["standing"]) == 2
 
 
 @pytest.mark.parametrize("level", LEVELS[1:], ids=lambda one: one.name)

@@ -106,3 +106,15 @@ def test_what_one_could_type() -> None:
     )
     assert "values (null, " in pauses.by_hand(None, timedelta(hours=2), "why", "ana")
     assert pauses.command("resume", BETA) == "tabsync orders resume --restaurant beta"
+
+
+def test_the_same_words_again_mean_the_same_pause_for_a_while() -> None:
+    hour, soon = timedelta(hours=1), NOON + timedelta(minutes=4)
+    mine = made(1, None)
+    assert pauses.to_wait_for(pauses.alike([mine], hour, "why"), "ana", soon) == mine
+    assert pauses.alike([mine], 2 * hour, "why") == []
+    assert pauses.alike([mine], hour, "because") == []
+    assert pauses.to_wait_for([mine], "ben", soon) is None
+    assert pauses.to_wait_for([mine], "ana", NOON + timedelta(minutes=5)) is None
+    assert pauses.to_wait_for([made(1, None, NOON)], "ana", soon) is None
+    assert pauses.to_wait_for([replace(mine, run_id=None)], "ana", soon) is None

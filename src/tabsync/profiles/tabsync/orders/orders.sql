@@ -101,6 +101,10 @@ select p.id, p.restaurant_id::text as restaurant_id, r.slug, r.name, p.reason, p
  where p.ended_at is null and p.ends_at > clock_timestamp()
  order by p.ends_at desc, p.id
 
+-- name: clock
+-- What the database's clock says.
+select clock_timestamp() as now
+
 -- name: written
 -- The pause of a run.
 select p.id, p.paused_at, p.ends_at, p.ended_at is null as stands from only public.order_pauses p where p.run_id = %(run)s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.kernel.clock import iso
@@ -63,7 +63,9 @@ def plan_pause(workspace: Workspace, request: Pausing) -> Planned[Workspace]:
             _check_may_write(found)
             one = restaurant_named(connection, request.restaurant)
             stands, there, lately = standing(connection), counts(connection), recent(connection, 10)
-    ours = _left_by_this_run(workspace, pauses.of_scope(stands, one), span, reason)
+            now: datetime = rows(connection, "clock")[0]["now"]
+    same = pauses.alike(pauses.of_scope(stands, one), span, reason)
+    ours = _left_by_this_run(workspace, same) or pauses.to_wait_for(same, workspace.journal_actor(), now)
     steps = [] if ours else [_pause_step(target, one, span, reason, workspace.journal_actor())]
     drained = call(drain, target=target, restaurant=one.to_json() if one else None, wait=wait.total_seconds())
     steps.append(
@@ -161,16 +163,15 @@ def _check_may_write(found: Found) -> None:
             )
 
 
-def _left_by_this_run(workspace: Workspace, stands: list[Pause], span: timedelta, reason: str) -> Pause | None:
+def _left_by_this_run(workspace: Workspace, same: list[Pause]) -> Pause | None:
     """The pause that this step of a runbook has written before its process died: it isn't written twice."""
     if not workspace.parent_run:
         return None
     try:
         ledger = workspace.ledger()
         under = {one["id"] for one in runs_under(ledger, workspace.parent_run)}
-        for one in stands:
-            same = one.run_id in under and one.reason == reason and one.ends_at - one.paused_at == span
-            run = one_run(ledger, one.run_id) if same and one.run_id else None
+        for one in same:
+            run = one_run(ledger, one.run_id) if one.run_id in under and one.run_id else None
             if run and run["state"] != "done":
                 return one
     except TabsyncError:
@@ -181,7 +182,7 @@ def _left_by_this_run(workspace: Workspace, stands: list[Pause], span: timedelta
 def _notes(stands: list[Pause], there: Facts, lately: int | None, ours: Pause | None) -> list[str]:
     told = [f"now {told_counts(there)}; {told_recent(lately, 10)}"]
     if ours:
-        told.append(f"this run has paused {ours.told()}; its process was interrupted, and it isn't written again")
+        told.append(f"it isn't written again, only waited for: you have just paused {ours.told()}")
     told += [f"PAUSED ALREADY: {one.told()}" for one in stands if one != ours]
     if len(stands) > (ours is not None):
         told.append("orders stay out until the last of the pauses has ended")
