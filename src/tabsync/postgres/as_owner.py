@@ -11,9 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 from psycopg import RawCursor, sql
 
-from tabsync.postgres.connect import Connection
+from tabsync.kernel.errors import Refused
+from tabsync.kernel.plain import in_one_line
+from tabsync.postgres.connect import Connection, resolve_in_catalog
+from tabsync.postgres.queries import named
+
+_SQL = named(__package__, "as_owner.sql")
 
 _WRITER = sql.Identifier("pg_temp", "tabsync_write")
 _FUNCTION = sql.SQL("create function {}() returns {} language sql security definer set search_path from current as {}")
@@ -34,6 +40,29 @@ def called_as(live: Connection, statement: sql.Composed, gives: sql.SQL, owner: 
         if live.info.transaction_status is live.info.transaction_status.INTRANS:
             with without_event_triggers(live), RawCursor(live) as cursor:
                 cursor.execute(sql.SQL("drop function {}()").format(_WRITER))
+
+
+def check_nothing_put_off(live: Connection) -> None:
+    """See that no trigger is left for the end of the transaction, where it would run as us. Raises Refused.
+
+    Names mean PostgreSQL's own objects from then on.
+    SET CONSTRAINTS ALL IMMEDIATE leaves one if a trigger that it fires puts off what it does itself. From 18 on each
+    runs as whoever caused it: https://www.postgresql.org/docs/18/release-18.html
+    """
+    if live.info.server_version >= 180000:
+        return
+    resolve_in_catalog(live, local=True)
+    for schema, name in live.execute(_SQL["deferrable"]).fetchall():
+        try:
+            with without_event_triggers(live), live.transaction(force_rollback=True):
+                live.execute(sql.SQL(_SQL["touch"]).format(table=sql.Identifier(schema, name)))
+        except psycopg.errors.ObjectInUse:
+            raise Refused(
+                f"a trigger of {in_one_line(schema)}.{in_one_line(name)} would run at the end with all our rights",
+                "use a role that is no superuser",
+            ) from None
+        except psycopg.errors.WrongObjectType:
+            continue  # a foreign table; it would have been in use before that
 
 
 @contextmanager

@@ -163,10 +163,12 @@ class Model:
         shop = self._told(slug)
         self.runs += 1
         context = step_context(self.workspace, f"run {self.runs}")
-        made = pause(context, target=self.target, restaurant=shop, seconds=seconds, reason="model", who="somebody")
+        made = pause(context, target=self.target, restaurant=shop, seconds=seconds, reason="model")
         self.commits += 1
         self.pauses.append(Pause(made["id"], slug, datetime.fromisoformat(made["ends_at"]), self.commits))
+        before = self._clock()
         facts = drain(context, target=self.target, restaurant=shop, wait=0.0)
+        self._check_ended(slug, bool(facts["ended"]), before)
         self._check_drained(slug, facts)
 
     def resume(self) -> None:
@@ -177,10 +179,16 @@ class Model:
         slug = self.draw.choice(standing).slug
         ending = [one for one in standing if one.slug == slug]
         shop, ids = self._told(slug), [one.id for one in ending]
-        resume(step_context(self.workspace, "x"), target=self.target, restaurant=shop, ids=ids, who="somebody")
+        resume(step_context(self.workspace, "x"), target=self.target, restaurant=shop, ids=ids)
         self.commits += 1
         for one in ending:
             one.ended = self.commits
+
+    def _check_ended(self, slug: str | None, ended: bool, before: datetime) -> None:
+        ends = [one.ends_at for one in self.pauses if one.slug in (None, slug) and one.ended is None]
+        self._note("ended by its time" if ended else "stands")
+        if (ended and max(ends) > self._clock()) or (not ended and max(ends) <= before):
+            self.wrong.append(f"ended {ended} at {slug}, with pauses until {ends}, looked at from {before}")
 
     def _check_drained(self, slug: str | None, facts: dict[str, object]) -> None:
         here = [one for one in self.clients if any(slug in (None, name) for name in one.let_in)]
@@ -190,7 +198,7 @@ class Model:
             self.gate = self.commits
         drained = bool(facts["drained"])
         self._note("drained" if drained else "not drained")
-        if drained != (not here and not held):
+        if drained != (not here and not held and not facts["ended"]):
             self.wrong.append(
                 f"drained {drained} at {slug}, with {[(one.level.name, one.let_in) for one in self.clients]}"
             )

@@ -33,6 +33,21 @@ with owner as (select id from users limit 1), r as (
 insert into table_sessions (restaurant_id, dining_table_id) select restaurant_id, id from t
 """
 TOGGLE = "update restaurants set accepts_orders = %s where slug = %s"
+TABLES = ("restaurants", "orders", "order_pauses", "order_gate")
+SPY = """
+create table spied (who name, session name);
+grant insert on spied to public;
+create function spy() returns trigger language plpgsql as $$
+begin
+  begin reset role; exception when others then null; end;
+  insert into public.spied values (current_user, session_user);
+  begin set session authorization postgres; exception when others then null; end;
+  if current_setting('is_superuser') = 'on' and current_user <> 'mallory' then
+    insert into public.spied values ('SUPERUSER', session_user);
+  end if;
+  return coalesce(new, old);
+end $$;
+"""
 
 
 def prepare_shop(conninfo: str) -> None:

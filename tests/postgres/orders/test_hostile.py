@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -12,51 +12,11 @@ from psycopg import sql
 from tabsync.kernel.errors import Exit, FailedPartway, NotAllowed, Refused, TabsyncError
 from tabsync.workspace import Workspace
 from tests.postgres.cli.program import tabsync
-from tests.postgres.orders.shop import RESTAURANTS, Conn, look, order, run, settings_in
+from tests.postgres.orders.shop import RESTAURANTS, SPY, TABLES, Conn, look, order, run, settings_in
 from tests.traps import plant
 from tests.whole import MAJORS
 
 Workspaces = Callable[..., Workspace]
-TABLES = ("restaurants", "orders", "order_pauses", "order_gate")
-SPY = """
-create table spied (who name, session name);
-grant insert on spied to public;
-create function spy() returns trigger language plpgsql as $$
-begin
-  begin reset role; exception when others then null; end;
-  insert into public.spied values (current_user, session_user);
-  begin set session authorization postgres; exception when others then null; end;
-  if current_setting('is_superuser') = 'on' and current_user <> 'mallory' then
-    insert into public.spied values ('SUPERUSER', session_user);
-  end if;
-  return coalesce(new, old);
-end $$;
-"""
-
-
-@pytest.fixture
-def owned(shop: str) -> Iterator[str]:
-    """A shop whose tables belong to a role without rights."""
-    with psycopg.connect(shop, autocommit=True) as admin:
-        admin.execute("create role mallory login")
-        admin.execute("grant create, usage on schema public to mallory")
-        for name in TABLES:
-            admin.execute(sql.SQL("alter table {} owner to mallory").format(sql.Identifier(name)))
-        admin.execute("grant select on table_sessions to mallory")
-        admin.execute("grant update on table_sessions to mallory")
-        admin.execute("alter function orders_admission() owner to mallory")
-        try:
-            yield shop
-        finally:
-            admin.execute("drop owned by mallory cascade")
-            admin.execute("drop role mallory")
-
-
-@pytest.fixture
-def admin(owned: str) -> Iterator[Conn]:
-    """A superuser in it."""
-    with psycopg.connect(owned, autocommit=True) as connection:
-        yield connection
 
 
 def test_triggers_run_as_the_owner(owned: str, admin: Conn, workspaces: Workspaces) -> None:
@@ -158,6 +118,52 @@ def test_admission_that_is_not_ours(owned: str, admin: Conn, workspaces: Workspa
     with pytest.raises(Refused, match="unchecked") as unchecked:
         run(workspaces(owned), "orders pause")
     assert "enable trigger" in unchecked.value.hint
+
+
+MOVES = "create function moves() returns trigger language plpgsql as 'begin return new; end'"
+ADMIT = "before insert on orders for each row {} execute function orders_admission()"
+PAST = {
+    "condition": (
+        "drop trigger orders_admission on orders; create trigger orders_admission " + ADMIT.format("when (false)"),
+        "the trigger orders_admission of orders is missing, switched off, or another",
+    ),
+    "moved": ("alter table orders disable trigger orders_admission_moved", "the trigger orders_admission_moved"),
+    "insert": (f"{MOVES}; create trigger zz before insert on orders for each row execute function moves()", "zz"),
+    "update": (f"{MOVES}; create trigger aa before update on orders for each row execute function moves()", "aa"),
+    "settings": ("alter function orders_admission() reset search_path", "is another one than that"),
+    "inherits": ("create table more () inherits (orders)", "tables inherit from orders"),
+    "role": ("alter role mallory set session_replication_role = replica", "don't fire for mallory"),
+    "subscription": (
+        "create subscription {0} connection 'dbname=x' publication p with (connect = false);"
+        "insert into pg_subscription_rel select oid, 'orders'::regclass, 'r' from pg_subscription"
+        " where subname = '{0}'",
+        "a subscription writes orders",
+    ),
+}
+
+
+@pytest.mark.parametrize("past", PAST)
+def test_what_goes_past_the_admission(owned: str, admin: Conn, workspaces: Workspaces, past: str) -> None:
+    statement, told = PAST[past]
+    name = f"sub_{admin.info.dbname}"
+    admin.execute(statement.format(name).encode())
+    try:
+        paused = run(workspaces(owned), "orders pause", wait="0s")
+        assert (paused.exit_code, told in paused.data["unsure"]) == (Exit.UNKNOWN, True), paused.data["unsure"]
+        assert look(workspaces(owned)).exit_code == Exit.UNKNOWN
+    finally:
+        if past == "subscription":
+            admin.execute(sql.SQL("alter subscription {} set (slot_name = none)").format(sql.Identifier(name)))
+            admin.execute(sql.SQL("drop subscription {}").format(sql.Identifier(name)))
+
+
+@pytest.mark.parametrize("major", MAJORS)
+def test_what_the_migrations_make_is_known(shops: Callable[..., str], workspaces: Workspaces, major: int) -> None:
+    conninfo = shops(major)
+    with psycopg.connect(conninfo, autocommit=True) as admin:
+        admin.execute(MOVES)
+        admin.execute("create trigger aa before insert on orders for each row execute function moves()")
+    assert look(workspaces(conninfo)).exit_code == Exit.DONE
 
 
 def test_without_the_migration(owned: str, admin: Conn, workspaces: Workspaces) -> None:

@@ -131,8 +131,8 @@ def test_two_people_at_once(directory: Path, shop: str, watch: Conn) -> None:
 def test_it_ends_by_its_time_with_nobody_there(shop: str, watch: Conn, workspaces: Workspaces) -> None:
     context = step_context(workspaces(shop), "the only run")
     target = target_of(shop)
-    made = pause(context, target=target, restaurant=None, seconds=0.7, reason="short", who="somebody")
-    same = pause(context, target=target, restaurant=None, seconds=700.0, reason="short", who="somebody")
+    made = pause(context, target=target, restaurant=None, seconds=0.7, reason="short")
+    same = pause(context, target=target, restaurant=None, seconds=700.0, reason="short")
     assert same == made, "a run writes one row"
     while watch.execute("select clock_timestamp() < %s", [made["ends_at"]]).fetchone() == (True,):
         came = order(watch, "alpha")

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import count
+from typing import Any
 
 import psycopg
 import pytest
-from psycopg import IsolationLevel
+from psycopg import IsolationLevel, sql
 
 from tabsync.kernel.errors import BadUsage, Exit, Refused
-from tabsync.procedures import find, prepare, request_of
-from tabsync.workspace import Workspace
+from tabsync.kernel.step import Context
+from tabsync.procedures import carry_out, find, prepare, request_of
+from tabsync.profiles.tabsync.orders.drain import drain
+from tabsync.profiles.tabsync.orders.pause import Pausing, pause
+from tabsync.profiles.tabsync.orders.resume import Resuming
+from tabsync.workspace import Workspace, with_actor
 from tests.postgres.orders.shop import (
     LEVELS,
     ORDER,
@@ -24,6 +30,8 @@ from tests.postgres.orders.shop import (
     order,
     restaurant_id,
     run,
+    step_context,
+    target_of,
 )
 from tests.whole import MAJORS
 
@@ -73,6 +81,12 @@ def test_one_restaurant(shop: str, workspaces: Workspaces) -> None:
             assert order(guest, "beta") == ""
         with pytest.raises(BadUsage, match="there is no restaurant"):
             run(workspace, "orders pause", restaurant="zeta")
+        for words, asked in (("orders pause", Pausing), ("orders resume", Resuming)):
+            for said in ("", " ", "alpha\0"):
+                procedure = find(words)
+                assert procedure is not None
+                with pytest.raises(BadUsage, match="has no name of a restaurant"):
+                    prepare(procedure, workspace, asked(restaurant=said))
         guest.execute("update restaurants set name = 'Twin' where slug in ('alpha', 'beta')")
         with pytest.raises(BadUsage, match="2 restaurants are called Twin") as wrong:
             run(workspace, "orders pause", restaurant="Twin")
@@ -108,8 +122,6 @@ def test_two_people_and_the_latest_counts(shop: str, workspaces: Workspaces) -> 
     assert len(plan.plan.steps[0].arguments["ids"]) == 2
     paused = run(workspace, "orders pause", lasting="2h", reason="a third came after that plan")
     assert "3 pauses stand" in str(paused.blocks)
-    from tabsync.procedures import carry_out
-
     done = carry_out(resume, workspace, request_of(resume, {}), plan)
     assert (done.results["resume"]["ended"], len(done.results["resume"]["standing"])) == (2, 1)
     with psycopg.connect(shop, autocommit=True) as guest:
@@ -133,6 +145,8 @@ def test_an_order_under_way_is_waited_for(shop: str, workspaces: Workspaces, lev
         threading.Timer(0.3, guest.rollback).start()
         again = run(workspace, "orders pause", wait="1min")
         assert (again.exit_code, again.data["drained"]) == (Exit.DONE, True)
+        assert len(again.data["standing"]) == 1, "waiting again is no second pause"
+        assert len(run(workspace, "orders pause").data["standing"]) == 2
 
 
 @pytest.mark.parametrize("level", LEVELS[1:], ids=lambda one: one.name)
@@ -162,6 +176,69 @@ def test_who_only_moves_orders_along_is_not_waited_for(shop: str, workspaces: Wo
         order(guest, "alpha")
         kitchen.execute("update orders set status = 'PREPARING'")
         assert run(workspaces(shop), "orders pause", wait="0s").data["drained"] is True
+
+
+def test_who_runs_it_has_paused(shop: str, workspaces: Workspaces) -> None:
+    workspace = workspaces(shop)
+    for words, column in (("orders pause", "paused_by"), ("orders resume", "ended_by")):
+        procedure = find(words)
+        assert procedure is not None
+        request = request_of(procedure, {})
+        plan = prepare(procedure, with_actor(workspace, "the console"), request)
+        carry_out(procedure, with_actor(workspace, "ana"), request, plan)
+        with psycopg.connect(shop) as watch:
+            query = sql.SQL("select {} from order_pauses").format(sql.Identifier(column))
+            assert watch.execute(query).fetchall() == [("ana",)]
+
+
+def test_who_is_prepared_while_it_is_waited_for(shop: str, workspaces: Workspaces) -> None:
+    workspace, target = workspaces(shop), target_of(shop)
+    who: dict[str, Any] = {"target": target, "restaurant": None}
+    late: list[dict[str, Any]] = []
+    with psycopg.connect(shop) as guest, psycopg.connect(shop, autocommit=True) as owner:
+        guest.execute("savepoint one")
+        guest.execute(ORDER, ["alpha"])
+        made = pause(step_context(workspace, "x"), **who, seconds=600, reason="x")
+
+        looks = count(1)
+
+        def at_each_look(*_: object) -> None:
+            number = next(looks)
+            if number == 1:
+                guest.execute("prepare transaction 'late'")
+            elif number == 3:
+                earlier = "update order_pauses set paused_at = paused_at - interval '1 minute' where id = %s"
+                owner.execute(earlier, [made["id"]])
+                late.extend(look(workspace).data["under_way_since_before"])
+                owner.execute("commit prepared 'late'")
+
+        found = drain(Context(workspace, "x", {}, at_each_look), **who, wait=120.0)
+        assert [one["gid"] for one in late] == ["late"], "it was not waited for"
+        assert found["drained"] is True
+
+
+def test_a_pause_that_is_ended_while_it_waits(shop: str, workspaces: Workspaces) -> None:
+    workspace, target = workspaces(shop), target_of(shop)
+    who: dict[str, Any] = {"target": target, "restaurant": None}
+    told: dict[str, Any] = who | {"seconds": 600, "reason": "x"}
+    looks = count(1)
+    with client(shop) as first, client(shop) as second:
+        first.execute(ORDER, ["beta"])
+        pause(step_context(workspace, "a"), **told)
+
+        def at_each_look(*_: object) -> None:
+            if next(looks) == 1:
+                run(workspace, "orders resume")
+                assert order(second, "alpha") == ""
+                second.execute("select")  # and its transaction stays open
+                pause(step_context(workspace, "b"), **told)
+                first.commit()
+
+        facts = drain(Context(workspace, "a", {}, at_each_look), **who, wait=120.0)
+        assert (facts["drained"], facts["ended"]) == (False, True)
+        assert [one["pid"] for one in facts["still"]] == [second.info.backend_pid]
+        late = look(workspace).data["under_way_since_before"]
+        assert [one["pid"] for one in late] == [second.info.backend_pid], "the other pause was called drained"
 
 
 def test_a_prepared_order_is_named(shop: str, workspaces: Workspaces) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tabsync.postgres import embedded
@@ -47,6 +48,9 @@ def worst(conninfo: str) -> None:
     """Whoever comes to the database has the most harmful presets."""
     with connect(conninfo, "tests") as session:
         preset(session, session.info.dbname, worst_presets(session))
+        # Orders would really come in unchecked: test_hostile.py has it.
+        statement = sql.SQL("alter database {} reset session_replication_role")
+        session.execute(statement.format(sql.Identifier(session.info.dbname)))
 
 
 @pytest.mark.parametrize("major", MAJORS)
@@ -91,6 +95,21 @@ def test_a_standby(directory: Path) -> None:
             for word in ("pause", "resume"):
                 done = tabsync(directory, "orders", word)
                 assert (done.code, "is a standby" in done.err) == (4, True), done.err
+
+
+def test_a_synchronous_standby_that_is_gone(directory: Path) -> None:
+    settings = {"wal_level": "replica", "max_wal_senders": "5", "synchronous_commit": "on"}
+    with running_server("orders-alone", **settings) as server:
+        prepare_shop(server.conninfo())
+        with connect(server.conninfo(), "tests") as session:
+            session.execute("alter system set synchronous_standby_names = 'gone'")
+            session.execute("select pg_reload_conf()")
+            until(lambda: session.execute("show synchronous_standby_names").fetchone() == ("gone",))
+            settings_in(directory, server.conninfo())
+            for word in ("pause", "resume"):
+                assert tabsync(directory, "orders", word).code == 0
+            session.execute("alter system reset synchronous_standby_names")
+            session.execute("select pg_reload_conf()")
 
 
 @pytest.mark.parametrize("mode", ["session", "transaction"])

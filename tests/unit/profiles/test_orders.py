@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,7 +19,7 @@ ALPHA, BETA = Restaurant("a", "alpha", "Alpha"), Restaurant("b", "beta", "Beta")
 
 
 def writer(number: int, *, wrote_restaurants: bool = False) -> Writer:
-    return Writer(f"3/{number}", number, None, wrote_restaurants, "guest", "app", NOON)
+    return Writer(f"3/{number}", f"70{number}", number, None, wrote_restaurants, "guest", "app", NOON)
 
 
 def made(number: int, restaurant: Restaurant | None, drained: datetime | None = None) -> Pause:
@@ -45,6 +46,17 @@ def test_only_who_was_there_at_first_is_waited_for(first: list[Writer], now: lis
     assert not waited.looks_at_rows
 
 
+@given(_WRITERS, st.sets(st.integers(1, 9)))
+def test_who_is_prepared_meanwhile_is_waited_for(first: list[Writer], later: set[int]) -> None:
+    waited = Waited(first, ["a"], everywhere=False)
+    before = {one.number for one in first}
+    prepared = [replace(writer(one), transaction="-1/0", pid=None, gid="x") for one in sorted(later)]
+    assert waited.still(prepared) == [one for one in prepared if one.number in before]
+    in_the_middle = [replace(one, number=None, gid=None) for one in prepared]
+    assert waited.still(in_the_middle) == (in_the_middle if first else [])
+    assert all(one.who == "a transaction being prepared" for one in in_the_middle)
+
+
 def test_rows_that_are_hidden_say_nothing() -> None:
     waited = Waited([writer(1)], ["a"], everywhere=False)
     waited.rows_are_hidden()
@@ -54,7 +66,7 @@ def test_rows_that_are_hidden_say_nothing() -> None:
 
 
 def test_a_writer_and_a_pause_come_back_from_json() -> None:
-    for one in (writer(1), Writer("-1/7", None, "two phases", True, "", "app", None)):
+    for one in (writer(1), Writer("-1/7", "7", None, "two phases", True, "", "app", None)):
         assert from_json(one.to_json()) == one
     for drained in (None, NOON):
         for restaurant in (None, ALPHA):
@@ -94,3 +106,15 @@ def test_what_one_could_type() -> None:
     )
     assert "values (null, " in pauses.by_hand(None, timedelta(hours=2), "why", "ana")
     assert pauses.command("resume", BETA) == "tabsync orders resume --restaurant beta"
+
+
+def test_the_same_words_again_mean_the_same_pause_for_a_while() -> None:
+    hour, soon = timedelta(hours=1), NOON + timedelta(minutes=4)
+    mine = made(1, None)
+    assert pauses.to_wait_for(pauses.alike([mine], hour, "why"), "ana", soon) == mine
+    assert pauses.alike([mine], 2 * hour, "why") == []
+    assert pauses.alike([mine], hour, "because") == []
+    assert pauses.to_wait_for([mine], "ben", soon) is None
+    assert pauses.to_wait_for([mine], "ana", NOON + timedelta(minutes=5)) is None
+    assert pauses.to_wait_for([made(1, None, NOON)], "ana", soon) is None
+    assert pauses.to_wait_for([replace(mine, run_id=None)], "ana", soon) is None

@@ -13,7 +13,7 @@ from psycopg import sql
 from tabsync.backups.restore.rows.shape import Shape
 from tabsync.copies.row_text import ask, tell
 from tabsync.kernel.errors import Refused
-from tabsync.postgres.as_owner import called_as
+from tabsync.postgres.as_owner import called_as, check_nothing_put_off
 from tabsync.postgres.connect import Connection, resolve_as_application, resolve_in_catalog
 
 _AT_ONCE = sql.SQL("with {} select array[{}]::pg_catalog.int8[]")
@@ -42,6 +42,7 @@ def check_constraints(live: Connection, shapes: Iterable[Shape]) -> None:
     with _as_application(live):
         if owners:
             _as_owner(live, _CONSTRAINTS.format(), _NOTHING, owners[0])
+            check_nothing_put_off(live)
         else:
             tell(live, _CONSTRAINTS.format())
 

@@ -5,11 +5,9 @@ The tables may be somebody else's. Read by a superuser, a view of that name woul
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -21,6 +19,7 @@ from tabsync.kernel.step import Facts
 from tabsync.postgres.connect import Connection, allowed
 from tabsync.postgres.queries import named
 from tabsync.postgres.settings import Limits
+from tabsync.profiles.tabsync.orders.admission import BY_HAND, MIGRATION, unsure
 from tabsync.profiles.tabsync.orders.pauses import Pause, Restaurant
 from tabsync.sessions.way_in import session_in
 
@@ -29,10 +28,10 @@ if TYPE_CHECKING:
 
 SQL = named(__package__, "orders.sql")
 LIMITS = Limits(lock_timeout=2_000, statement_timeout=10_000)
-MIGRATION = "0010_order_pauses"
-BY_HAND = "save the list of open restaurants, then: update restaurants set accepts_orders = false"
 _OWNER = "use the owner of the tables, or the role of the application's migrations"
 _PAUSES = ("order_pauses", "order_gate")
+_KNOWN = ("restaurants", "orders", *_PAUSES)
+_READ, _WRITTEN = sql.SQL("access share"), sql.SQL("row exclusive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Found:
     @property
     def has_pauses(self) -> bool:
         """Whether the migration that brings pauses was applied."""
-        return all(self.tables[name]["kind"] for name in _PAUSES)
+        return all(one["kind"] for name, one in self.tables.items() if name in _PAUSES)
 
     def owner(self, table: str) -> str:
         """As whom a superuser writes to a table; "" where that is no other."""
@@ -61,6 +60,7 @@ def session(workspace: Workspace) -> Iterator[Connection]:
     """A session for orders. Raises CannotConnect, and says what to do by hand while nobody gets in."""
     try:
         with session_in(workspace, "orders", LIMITS) as connection:
+            connection.execute(SQL["commit_here"])
             yield connection
     except CannotConnect as error:
         hint = f"{error.hint}; meanwhile, orders can only be stopped in the application itself"
@@ -69,16 +69,29 @@ def session(workspace: Workspace) -> Iterator[Connection]:
 
 @contextmanager
 def looking(connection: Connection) -> Iterator[Found]:
-    """A transaction in which the tables stay what they are found to be. Raises Refused, NotAllowed."""
-    with connection.transaction(), allowed("read restaurants and orders", _OWNER):
-        there = _tables(connection)
+    """A transaction in which all tables stay what they are found to be. Raises Refused, NotAllowed."""
+    with allowed("read restaurants and orders", _OWNER), holding(connection, *_KNOWN) as found:
+        yield replace(found, unsure=_unsure(connection)) if found.has_pauses else found
+
+
+@contextmanager
+def holding(connection: Connection, *names: str, written: bool = False) -> Iterator[Found]:
+    """A transaction in which some tables stay what they are found to be: nothing is read or written outside of one.
+
+    written: nor does anybody add a trigger. Raises Refused, NotAllowed, psycopg's errors.
+    """
+    mode = _WRITTEN if written else _READ
+    with connection.transaction():
+        if rows(connection, "holds_schema")[0]["it_is"]:
+            connection.execute(SQL["hold_schema"])
+        there = _tables(connection, names)
         for name, one in there.items():
             if one["kind"] == "r":
-                connection.execute(sql.SQL(SQL["lock"]).format(table=sql.Identifier("public", name)))
-        found = Found(_tables(connection))
+                connection.execute(sql.SQL(SQL["lock"]).format(table=sql.Identifier("public", name), mode=mode))
+        found = Found(_tables(connection, names))
         for name, one in found.tables.items():
             _check(name, one, there[name])
-        yield replace(found, unsure=_unsure(connection)) if found.has_pauses else found
+        yield found
 
 
 def check_pauses(found: Found) -> None:
@@ -92,8 +105,15 @@ def standing(connection: Connection) -> list[Pause]:
     return [Pause(**one) for one in rows(connection, "standing")]
 
 
-def restaurant_named(connection: Connection, said: str) -> Restaurant:
-    """The one restaurant that somebody means. Raises BadUsage when there is none, or several."""
+def restaurant_named(connection: Connection, said: str | None) -> Restaurant | None:
+    """The one restaurant that somebody means; None for all, when nothing was said.
+
+    Raises BadUsage when there is none, or several. An empty name is none, and not all: a variable that isn't set.
+    """
+    if said is None:
+        return None
+    if not said.strip() or "\0" in said:
+        raise BadUsage("--restaurant has no name of a restaurant", "for all restaurants, leave it out")
     found = rows(connection, "restaurant", said=said.strip())
     best = [one for one in found if one["by"] == found[0]["by"]]
     if not best:
@@ -126,8 +146,8 @@ def rows(connection: Connection, block: str, **values: Any) -> list[Facts]:
         return cursor.execute(SQL[block], values).fetchall()
 
 
-def _tables(connection: Connection) -> dict[str, Facts]:
-    return {one["name"]: one for one in rows(connection, "tables")}
+def _tables(connection: Connection, names: Sequence[str]) -> dict[str, Facts]:
+    return {one["name"]: one for one in rows(connection, "tables", names=list(names))}
 
 
 def _check(name: str, one: Facts, before: Facts) -> None:
@@ -145,23 +165,4 @@ def _check(name: str, one: Facts, before: Facts) -> None:
 
 def _unsure(connection: Connection) -> str:
     """Why it is unknown whether a pause keeps orders out. Raises Refused where it is known that none would."""
-    found = rows(connection, "admission")
-    if not found or "order_pauses" not in found[0]["source"]:
-        raise Refused("orders are let in by a function that knows no pauses", f"by hand: {BY_HAND}")
-    if not found[0]["fires"]:
-        raise Refused(
-            "orders are let in unchecked: the trigger orders_admission is missing, or disabled",
-            "by hand: alter table orders enable trigger orders_admission",
-        )
-    if not found[0]["sees"]:
-        return "orders_admission() runs as a role that may not see the pauses: row security, or no privilege"
-    if "".join(found[0]["source"].split()) != _known_admission():
-        return f"orders_admission() is another one than that of the migration {MIGRATION}"
-    return ""
-
-
-@cache
-def _known_admission() -> str:
-    """What the migration makes of the function, without its spaces."""
-    text = (files("tabsync.profiles.tabsync") / "schema" / f"{MIGRATION}.sql").read_text(encoding="utf-8")
-    return "".join(text.partition("pg_temp AS $$")[2].partition("$$;")[0].split())
+    return unsure(rows(connection, "admission"), rows(connection, "triggers"), rows(connection, "around")[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -11,9 +10,9 @@ import psycopg
 from tabsync.kernel.step import Facts
 from tabsync.postgres.catalog import prove_target
 from tabsync.postgres.connect import Connection
-from tabsync.profiles.tabsync.orders.database import Found, check_pauses, looking, rows, session, standing
+from tabsync.profiles.tabsync.orders.database import check_pauses, holding, looking, rows, session, standing
 from tabsync.profiles.tabsync.orders.under_way import Waited, Writer
-from tabsync.profiles.tabsync.orders.write import in_words, write
+from tabsync.profiles.tabsync.orders.write import writing
 
 if TYPE_CHECKING:
     from tabsync.workspace import Context
@@ -35,30 +34,23 @@ def drain(context: Context, *, target: Facts, restaurant: Facts | None, wait: fl
         prove_target(connection, target)
         with looking(connection) as found:
             check_pauses(found)
+            before = standing(connection)  # first: who is seen writing after that is all who may not see these
             first = writers(connection)
             ids = [one] if one else [each["id"] for each in rows(connection, "restaurants")]
         waited = Waited(first, ids, everywhere=one is None)
-        gate, still = "held", list(first)
-        for turn in range(1_000_000):
-            if gate == "held":
-                gate = close_gate(connection, found)
-            _see_free(connection, waited, one)
-            now = writers(connection)
-            still = waited.still(now)
-            passed = time.monotonic() - began
-            if (not still and gate != "held") or passed >= wait:
-                break
-            context.report(min(passed, wait), wait, "s")
-            time.sleep(max(0.0, min(_LOOKS[min(turn, len(_LOOKS) - 1)], wait - passed)))
-        left = still if gate != "held" else now
+        gate, still, now = _wait(context, connection, waited, one, began + wait)
         drained = not still and gate == "closed"
         if drained:
-            with in_words(connection, _NOT_NOTED):
-                write(connection, "drained", found.owner("order_pauses"), restaurant=one)
+            with writing(connection, "order_pauses", _NOT_NOTED) as write:
+                write("drained", ids=[each.id for each in before if one in (None, each.restaurant_id)])
         with looking(connection):
             stands = standing(connection)
+    known = {each.id for each in before if each.restaurant_id in (None, one)}
+    kept = any(each.id in known for each in stands)
+    left = still if kept and gate != "held" else now
     return {
-        "drained": drained,
+        "drained": drained and kept,
+        "ended": not kept,
         "gate": gate,
         "still": [each.to_json() for each in left],
         "unsure": found.unsure,
@@ -67,18 +59,37 @@ def drain(context: Context, *, target: Facts, restaurant: Facts | None, wait: fl
     }
 
 
+def _wait(
+    context: Context, connection: Connection, waited: Waited, restaurant: str | None, until: float
+) -> tuple[str, list[Writer], list[Writer]]:
+    """Look until nobody is waited for: how the gate is, who is still waited for, who writes. until: monotonic."""
+    gate, began = "held", time.monotonic()
+    for turn in range(1_000_000):
+        if gate == "held":
+            gate = close_gate(connection)
+        _see_free(connection, waited, restaurant)
+        now = writers(connection)
+        still = waited.still(now)
+        left = until - time.monotonic()
+        if (not still and gate != "held") or left <= 0:
+            break
+        context.report(time.monotonic() - began, until - began, "s")
+        time.sleep(min(_LOOKS[min(turn, len(_LOOKS) - 1)], left))
+    return gate, still, now
+
+
 def writers(connection: Connection) -> list[Writer]:
     """Who is writing orders now."""
     return [Writer(**one) for one in rows(connection, "writing")]
 
 
-def close_gate(connection: Connection, found: Found) -> str:
+def close_gate(connection: Connection) -> str:
     """Close it for older snapshots: "closed"; "held" by orders that passed it; "missing": there was no row to see."""
-    there = bool(rows(connection, "gate")[0]["closed_at"])
-    with in_words(connection, _NOT_CLOSED), connection.transaction():
+    with writing(connection, "order_gate", _NOT_CLOSED) as write:
+        there = bool(rows(connection, "gate")[0]["closed_at"])
         if there and not rows(connection, "free_gate"):
             return "held"
-        write(connection, "close_gate", found.owner("order_gate"))
+        write("close_gate")
     return "closed" if there else "missing"
 
 
@@ -87,11 +98,10 @@ def _see_free(connection: Connection, waited: Waited, restaurant: str | None) ->
     if not waited.looks_at_rows:
         return
     try:
-        waited.seen_free(_free(connection, restaurant))
+        with holding(connection, "restaurants"):
+            free = [one["id"] for one in rows(connection, "free_restaurants", restaurant=restaurant)]
+        waited.seen_free(free)
+    except psycopg.errors.LockNotAvailable:
+        pass  # somebody changes the table: the next look may tell
     except psycopg.errors.InsufficientPrivilege:
         waited.rows_are_hidden()
-
-
-def _free(connection: Connection, restaurant: str | None) -> Sequence[str]:
-    with connection.transaction():
-        return [one["id"] for one in rows(connection, "free_restaurants", restaurant=restaurant)]

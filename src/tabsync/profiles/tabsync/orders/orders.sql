@@ -1,11 +1,26 @@
+-- name: commit_here
+-- A pause holds once it is committed here, and it can't wait for a synchronous standby that is gone.
+-- https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT
+select set_config('synchronous_commit', 'local', false)
+
 -- name: lock
 -- Until the end of the transaction nobody puts something else in the place of what is looked at and then read.
 -- https://www.postgresql.org/docs/current/sql-lock.html
-lock table only {table} in access share mode
+lock table only {table} in {mode} mode
+
+-- name: holds_schema
+-- Whether what runs here would have a superuser's rights, where something can change.
+select rolsuper and not pg_is_in_recovery() as it_is from pg_roles where rolname = current_user
+
+-- name: hold_schema
+-- Nor is the schema renamed, which needs none of those locks. It holds up nothing else, and no GRANT holds it up.
+-- https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-ROWS
+select from pg_namespace where nspname = 'public' for key share
 
 -- name: tables
 -- What stands under the names that are used: its kind, whether each column is there with PostgreSQL's own type (or which
--- one isn't), what we may do; for a superuser also the owner, if that one isn't: as whom the table's triggers run.
+-- one isn't), what we may do; for a superuser also the owner, if that one isn't: as whom the table's triggers run. Where the
+-- owner is a superuser too, a trigger that is somebody else's: the privilege TRIGGER is enough to make one.
 select w.name, c.relkind::text as kind,
        (select min(n.column_name) from unnest(w.columns, w.types) n(column_name, type)
          where not exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = n.column_name
@@ -13,7 +28,14 @@ select w.name, c.relkind::text as kind,
        has_table_privilege(c.oid, 'select') as may_read, has_table_privilege(c.oid, 'insert') as may_insert,
        has_table_privilege(c.oid, 'update') as may_update,
        coalesce((select o.rolname::text from pg_roles o, pg_roles me
-                  where o.oid = c.relowner and not o.rolsuper and me.rolname = current_user and me.rolsuper), '') as owner
+                  where o.oid = c.relowner and not o.rolsuper and me.rolname = current_user and me.rolsuper), '') as owner,
+       coalesce((select min(t.tgname::text)
+                   from pg_trigger t
+                   join pg_proc p on p.oid = t.tgfoid
+                   join pg_roles f on f.oid = p.proowner and not f.rolsuper
+                   join pg_roles o on o.oid = c.relowner and o.rolsuper
+                   join pg_roles me on me.rolname = current_user and me.rolsuper
+                  where t.tgrelid = c.oid and t.tgenabled <> 'D'), '') as foreign_trigger
   from (values
     ('restaurants', array['id', 'name', 'slug', 'accepts_orders'], array['uuid', 'text', 'text', 'bool']),
     ('orders', array['created_at'], array['timestamptz']),
@@ -24,20 +46,41 @@ select w.name, c.relkind::text as kind,
     ('order_gate', array['closed_at'], array['timestamptz'])) w(name, columns, types)
   left join pg_class c on c.relname = w.name
    and c.relnamespace = (select oid from pg_namespace where nspname = 'public')
+ where w.name = any (%(names)s)
+ order by w.name
 
 -- name: admission
--- What lets orders in: its text, whether it fires, and whether it sees the pauses: it reads them with its owner's rights.
-select p.prosrc as source,
-       exists (select from pg_trigger t where t.tgrelid = to_regclass('public.orders') and t.tgfoid = p.oid
-                  and t.tgenabled in ('O', 'A') and not t.tgisinternal
-                  and t.tgtype & 7 = 7) as fires,
+-- What lets orders in: its text, and whether it sees the pauses: it reads them with its owner's rights.
+select p.prosrc as source, l.lanname::text as language, p.proconfig as settings,
        p.prosecdef and has_table_privilege(p.proowner, c.oid, 'select')
          and (not c.relrowsecurity or o.rolsuper or o.rolbypassrls
               or not c.relforcerowsecurity and p.proowner = c.relowner) as sees
   from pg_proc p
+  join pg_language l on l.oid = p.prolang
   join pg_roles o on o.oid = p.proowner
   join pg_class c on c.oid = to_regclass('public.order_pauses')
  where p.oid = to_regprocedure('public.orders_admission()')
+
+-- name: triggers
+-- What happens to an order before it is written, with the bits of pg_trigger.h: 1 row, 2 before, 4 insert, 16 update.
+select t.tgname::text as name, t.tgenabled::text as enabled, pg_get_triggerdef(t.oid) as definition, p.prosrc as source,
+       t.tgfoid = to_regprocedure('public.orders_admission()') as admits,
+       t.tgtype & 4 <> 0 as inserts, t.tgtype & 16 <> 0 as updates
+  from pg_trigger t
+  join pg_proc p on p.oid = t.tgfoid
+ where t.tgrelid = to_regclass('public.orders') and not t.tgisinternal and t.tgtype & 3 = 3 and t.tgtype & 20 <> 0
+ order by t.tgname
+
+-- name: around
+-- What brings orders in past triggers: sessions and subscriptions for which they don't fire, tables that inherit.
+select coalesce((select array_agg(distinct coalesce(r.rolname::text, 'every role'))
+                   from pg_db_role_setting d
+                   left join pg_roles r on r.oid = d.setrole
+                  where d.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+                    and exists (select from unnest(d.setconfig) c(setting)
+                                 where lower(c.setting) = 'session_replication_role=replica')), '{}'::text[]) as replicas,
+       exists (select from pg_subscription_rel s where s.srrelid = to_regclass('public.orders')) as subscribed,
+       exists (select from pg_inherits i where i.inhparent = to_regclass('public.orders')) as inherited
 
 -- name: restaurant
 -- The restaurants that somebody may mean: by slug, by id, else by name.
@@ -57,6 +100,10 @@ select p.id, p.restaurant_id::text as restaurant_id, r.slug, r.name, p.reason, p
   left join only public.restaurants r on r.id = p.restaurant_id
  where p.ended_at is null and p.ends_at > clock_timestamp()
  order by p.ends_at desc, p.id
+
+-- name: clock
+-- What the database's clock says.
+select clock_timestamp() as now
 
 -- name: written
 -- The pause of a run.
@@ -117,12 +164,12 @@ select pg_catalog.count(*) from written
 select p.id, p.ends_at, p.ended_at, p.ended_by from only public.order_pauses p where p.id = any (%(ids)s) order by p.id
 
 -- name: drained
--- Notes that no order of before is under way any more: at all restaurants, or at one.
+-- Notes that no order of before these pauses is under way any more.
 with written as (
   update public.order_pauses p
      set drained_at = pg_catalog.clock_timestamp()
    where p.drained_at is null and p.ended_at is null and p.ends_at operator(pg_catalog.>) pg_catalog.clock_timestamp()
-     and ({restaurant}::pg_catalog.uuid is null or p.restaurant_id operator(pg_catalog.=) {restaurant}::pg_catalog.uuid)
+     and p.id operator(pg_catalog.=) any ({ids}::pg_catalog.int8[])
   returning 1)
 select pg_catalog.count(*) from written
 
@@ -140,16 +187,18 @@ select pg_catalog.count(*) from written
 
 -- name: writing
 -- The transactions that are writing orders, with who does so: each holds this lock until it ends. A prepared one has no
--- process, and the lock of its own number.
+-- process, and keeps the lock of its own number: the oldest, as those of its subtransactions come after it.
 -- https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
-select w.transaction, w.pid, x.gid, w.wrote_restaurants,
+select w.transaction, w.number, w.pid, x.gid, w.wrote_restaurants,
        coalesce(a.application_name, '') as application, coalesce(a.usename::text, x.owner::text, '') as "user",
        coalesce(a.xact_start, x.prepared) as since
-  from (select l.virtualtransaction as transaction, l.pid, min(l.transactionid::text) as number,
+  from (select l.virtualtransaction as transaction, l.pid,
+               (array_agg(l.transactionid::text order by age(l.transactionid) desc)
+                  filter (where l.locktype = 'transactionid'))[1] as number,
                coalesce(bool_or(l.relation = to_regclass('public.restaurants')), false) as wrote_restaurants
           from pg_locks l
          where l.granted and l.pid is distinct from pg_backend_pid()
-           and (l.locktype = 'transactionid' and l.mode = 'ExclusiveLock' and l.pid is null
+           and (l.locktype = 'transactionid' and l.mode = 'ExclusiveLock'
                 or l.locktype = 'relation' and l.mode = 'RowExclusiveLock'
                    and l.database = (select oid from pg_database where datname = current_database())
                    and l.relation in (to_regclass('public.orders'), to_regclass('public.restaurants')))

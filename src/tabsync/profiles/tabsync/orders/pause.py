@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from tabsync.kernel.clock import iso
@@ -31,7 +31,7 @@ from tabsync.profiles.tabsync.orders.database import (
 from tabsync.profiles.tabsync.orders.drain import drain
 from tabsync.profiles.tabsync.orders.pauses import Pause, Restaurant
 from tabsync.profiles.tabsync.orders.shown import show_left, told_counts, told_recent
-from tabsync.profiles.tabsync.orders.write import in_words, write
+from tabsync.profiles.tabsync.orders.write import writing
 
 if TYPE_CHECKING:
     from tabsync.workspace import Context, Workspace
@@ -43,7 +43,9 @@ _NOT_PAUSED = "orders were not paused"
 class Pausing:
     """What one may ask of orders pause."""
 
-    restaurant: Annotated[str, Option("Only this restaurant: its slug, its id or its name.", metavar="NAME")] = ""
+    restaurant: Annotated[str | None, Option("Only this restaurant: its slug, its id or its name.", metavar="NAME")] = (
+        None
+    )
     lasting: Annotated[str, Option("How long: 30min, 2h; from 5 min to 7 days.", ("--for",), metavar="DURATION")] = "2h"
     reason: Annotated[str, Option("Why; it stands in the pause, and orders status shows it.")] = ""
     wait: Annotated[str, Option("How long to wait for orders that are under way.", metavar="DURATION")] = "20s"
@@ -59,9 +61,11 @@ def plan_pause(workspace: Workspace, request: Pausing) -> Planned[Workspace]:
         with looking(connection) as found:
             check_pauses(found)
             _check_may_write(found)
-            one = restaurant_named(connection, request.restaurant) if request.restaurant else None
+            one = restaurant_named(connection, request.restaurant)
             stands, there, lately = standing(connection), counts(connection), recent(connection, 10)
-    ours = _left_by_this_run(workspace, pauses.of_scope(stands, one), span, reason)
+            now: datetime = rows(connection, "clock")[0]["now"]
+    same = pauses.alike(pauses.of_scope(stands, one), span, reason)
+    ours = _left_by_this_run(workspace, same) or pauses.to_wait_for(same, workspace.journal_actor(), now)
     steps = [] if ours else [_pause_step(target, one, span, reason, workspace.journal_actor())]
     drained = call(drain, target=target, restaurant=one.to_json() if one else None, wait=wait.total_seconds())
     steps.append(
@@ -82,19 +86,20 @@ def plan_pause(workspace: Workspace, request: Pausing) -> Planned[Workspace]:
     return Planned(Plan("orders pause", title, tuple(steps), target), (*unsure, *told))
 
 
-def pause(context: Context, *, target: Facts, restaurant: Facts | None, seconds: float, reason: str, who: str) -> Facts:
+def pause(context: Context, *, target: Facts, restaurant: Facts | None, seconds: float, reason: str) -> Facts:
     """Write the pause, once for this run: from its commit on, every order that begins is refused.
 
     restaurant: None for all. Raises Refused, NotAllowed, FailedPartway.
     """
     one = restaurant["id"] if restaurant else None
+    who = context.workspace.journal_actor()  # of the run: a plan may be made in the console's name
     values = {"restaurant": one, "seconds": seconds, "reason": reason, "who": who, "run": context.run_id}
     with session(context.workspace) as connection:
         prove_target(connection, target)
         with looking(connection) as found:
             check_pauses(found)
-        with in_words(connection, _NOT_PAUSED):
-            write(connection, "pause", found.owner("order_pauses"), **values)
+        with writing(connection, "order_pauses", _NOT_PAUSED) as write:
+            write("pause", **values)
         with looking(connection):
             written = rows(connection, "written", run=context.run_id)
     if not written:
@@ -137,9 +142,7 @@ def _stopped(done: Done[Workspace, Pausing], one: Restaurant | None) -> Page:
 
 def _pause_step(target: Facts, one: Restaurant | None, span: timedelta, reason: str, who: str) -> Step:
     seconds = span.total_seconds()
-    made = call(
-        pause, target=target, restaurant=one.to_json() if one else None, seconds=seconds, reason=reason, who=who
-    )
+    made = call(pause, target=target, restaurant=one.to_json() if one else None, seconds=seconds, reason=reason)
     return Step(
         "pause",
         f"Let no new order in at {pauses.whom(one)} for {human_seconds(seconds)}",
@@ -160,16 +163,15 @@ def _check_may_write(found: Found) -> None:
             )
 
 
-def _left_by_this_run(workspace: Workspace, stands: list[Pause], span: timedelta, reason: str) -> Pause | None:
+def _left_by_this_run(workspace: Workspace, same: list[Pause]) -> Pause | None:
     """The pause that this step of a runbook has written before its process died: it isn't written twice."""
     if not workspace.parent_run:
         return None
     try:
         ledger = workspace.ledger()
         under = {one["id"] for one in runs_under(ledger, workspace.parent_run)}
-        for one in stands:
-            same = one.run_id in under and one.reason == reason and one.ends_at - one.paused_at == span
-            run = one_run(ledger, one.run_id) if same and one.run_id else None
+        for one in same:
+            run = one_run(ledger, one.run_id) if one.run_id in under and one.run_id else None
             if run and run["state"] != "done":
                 return one
     except TabsyncError:
@@ -180,7 +182,7 @@ def _left_by_this_run(workspace: Workspace, stands: list[Pause], span: timedelta
 def _notes(stands: list[Pause], there: Facts, lately: int | None, ours: Pause | None) -> list[str]:
     told = [f"now {told_counts(there)}; {told_recent(lately, 10)}"]
     if ours:
-        told.append(f"this run has paused {ours.told()}; its process was interrupted, and it isn't written again")
+        told.append(f"it isn't written again, only waited for: you have just paused {ours.told()}")
     told += [f"PAUSED ALREADY: {one.told()}" for one in stands if one != ours]
     if len(stands) > (ours is not None):
         told.append("orders stay out until the last of the pauses has ended")

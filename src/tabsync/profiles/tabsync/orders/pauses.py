@@ -16,6 +16,7 @@ from tabsync.kernel.units import parse_duration
 SHORTEST, LONGEST = timedelta(minutes=5), timedelta(days=7)
 MOST_WAIT = timedelta(minutes=10)
 LONGEST_REASON = 1_000
+_AGAIN = timedelta(minutes=5)  # so long, the same words mean the same pause while it isn't drained
 _TIMES = ("paused_at", "ends_at", "drained_at")
 NO_REASON = "no reason given"
 
@@ -96,6 +97,20 @@ def of_scope(pauses: Sequence[Pause], restaurant: Restaurant | None) -> list[Pau
 def reaching(pauses: Sequence[Pause], restaurant: Restaurant | None) -> list[Pause]:
     """The pauses that keep orders out: of all restaurants, and of one when it is asked for."""
     return [one for one in pauses if one.restaurant_id in (None, restaurant.id if restaurant else None)]
+
+
+def alike(pauses: Sequence[Pause], span: timedelta, reason: str) -> list[Pause]:
+    """The pauses that last as long, for the same reason."""
+    return [one for one in pauses if one.reason == reason and one.ends_at - one.paused_at == span]
+
+
+def to_wait_for(same: Sequence[Pause], who: str, now: datetime) -> Pause | None:
+    """The pause that somebody has just made, and isn't drained yet: once more is no second one.
+
+    now: on the database's clock.
+    """
+    mine = [one for one in same if one.run_id and one.paused_by == who and one.drained_at is None]
+    return next((one for one in mine if now - one.paused_at < _AGAIN), None)
 
 
 def command(words: str, restaurant: Restaurant | None) -> str:

@@ -26,7 +26,7 @@ from tabsync.profiles.tabsync.orders.database import (
 )
 from tabsync.profiles.tabsync.orders.pauses import Pause, Restaurant
 from tabsync.profiles.tabsync.orders.shown import show_pauses, told_counts
-from tabsync.profiles.tabsync.orders.write import in_words, write
+from tabsync.profiles.tabsync.orders.write import writing
 
 if TYPE_CHECKING:
     from tabsync.workspace import Context, Workspace
@@ -37,8 +37,8 @@ class Resuming:
     """What one may ask of orders resume."""
 
     restaurant: Annotated[
-        str, Option("Only the pauses of this restaurant: its slug, its id or its name.", metavar="NAME")
-    ] = ""
+        str | None, Option("Only the pauses of this restaurant: its slug, its id or its name.", metavar="NAME")
+    ] = None
 
 
 def plan_resume(workspace: Workspace, request: Resuming) -> Planned[Workspace]:
@@ -48,7 +48,7 @@ def plan_resume(workspace: Workspace, request: Resuming) -> Planned[Workspace]:
         target = identity(connection)
         with looking(connection) as found:
             check_pauses(found)
-            one = restaurant_named(connection, request.restaurant) if request.restaurant else None
+            one = restaurant_named(connection, request.restaurant)
             stands = standing(connection)
     if not found.may_write("order_pauses"):
         raise NotAllowed("this role may not write public.order_pauses", "use its owner")
@@ -62,12 +62,12 @@ def plan_resume(workspace: Workspace, request: Resuming) -> Planned[Workspace]:
     notes = [f"it stays paused with {each.told()}" for each in others]
     if not one:
         notes += [f"it stays paused by itself: {each.told()}" for each in stands if each.restaurant_id is not None]
-    steps = (_step(target, one, ending, workspace.journal_actor()),) if ending else ()
+    steps = (_step(target, one, ending),) if ending else ()
     plan = Plan("orders resume", f"Take orders again at {pauses.whom(one)}", steps, target)
     return Planned(plan, tuple(notes))
 
 
-def resume(context: Context, *, target: Facts, restaurant: Facts | None, ids: list[int], who: str) -> Facts:
+def resume(context: Context, *, target: Facts, restaurant: Facts | None, ids: list[int]) -> Facts:
     """End pauses that still stand; what became of each. restaurant: whose they are, None for all.
 
     Raises Refused, NotAllowed, FailedPartway."""
@@ -75,8 +75,8 @@ def resume(context: Context, *, target: Facts, restaurant: Facts | None, ids: li
         prove_target(connection, target)
         with looking(connection) as found:
             check_pauses(found)
-        with in_words(connection, "no pause was ended"):
-            ended = write(connection, "resume", found.owner("order_pauses"), ids=ids, who=who)
+        with writing(connection, "order_pauses", "no pause was ended") as write:
+            ended = write("resume", ids=ids, who=context.workspace.journal_actor())
         with looking(connection):
             became, there, stands = rows(connection, "ended", ids=ids), counts(connection), standing(connection)
     before = [_told_before(one) for one in became] if ended < len(ids) else []
@@ -113,7 +113,7 @@ def show_resume(done: Done[Workspace, Resuming]) -> Page:
     return page
 
 
-def _step(target: Facts, one: Restaurant | None, ending: list[Pause], who: str) -> Step:
+def _step(target: Facts, one: Restaurant | None, ending: list[Pause]) -> Step:
     ids = [each.id for each in ending]
     numbers = ", ".join(map(str, ids))
     listed = [f"-- {each.id}: {each.told()}" for each in ending]
@@ -121,7 +121,7 @@ def _step(target: Facts, one: Restaurant | None, ending: list[Pause], who: str) 
     return Step(
         "resume",
         f"End {count} of {pauses.whom(one)}",
-        call(resume, target=target, restaurant=one.to_json() if one else None, ids=ids, who=who),
+        call(resume, target=target, restaurant=one.to_json() if one else None, ids=ids),
         "\n".join(
             [
                 "update order_pauses set ended_at = clock_timestamp(), ended_by = ...",

@@ -24,6 +24,11 @@ def show_left(page: Page, facts: Facts) -> None:
         page.line("No order is under way any more.")
         return
     page.exit_code = Exit.UNKNOWN
+    if facts["ended"]:
+        page.line(
+            "The pause that was waited for was ended meanwhile, and another one stands: orders may have come between."
+        )
+        page.hint("to wait for them: tabsync orders pause")
     if facts["gate"] == "missing":
         page.line(
             "order_gate had no row: in REPEATABLE READ, a transaction that began before may still bring orders in."

@@ -87,12 +87,15 @@ def _headline(page: Page, there: Facts, stands: list[Pause]) -> None:
 
 
 def _of_before(connection: Connection, stands: list[Pause]) -> list[Writer]:
-    """The transactions that write orders and began before a pause of which it isn't known that all have ended."""
+    """The transactions that write orders and began before a pause of which it isn't known that all have ended.
+
+    Of a prepared one it is only known since when it is prepared.
+    """
     undrained = [one.paused_at for one in stands if one.drained_at is None]
     if not undrained:
         return []
     latest = max(undrained) + _COMMITTED
-    return [one for one in writers(connection) if one.since is None or one.since <= latest]
+    return [one for one in writers(connection) if one.pid is None or one.since is None or one.since <= latest]
 
 
 def _was_interrupted(stands: list[Pause], closed_at: datetime | None) -> bool:

@@ -19,9 +19,13 @@ from tabsync.kernel.step import Facts
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """A transaction that writes orders. pid: None where it is prepared, as gid; since: None where that is hidden."""
+    """A transaction that writes orders.
+
+    number: None before it wrote anything; pid: None where it is prepared, as gid; since: None where that is hidden.
+    """
 
     transaction: str
+    number: str | None
     pid: int | None
     gid: str | None
     wrote_restaurants: bool
@@ -31,14 +35,15 @@ class Writer:
 
     @property
     def key(self) -> tuple[str, int | None]:
-        """What no other transaction has."""
+        """What no other transaction of a process has."""
         return self.transaction, self.pid
 
     @property
     def who(self) -> str:
         """Who it is."""
-        name = in_one_line(self.application or self.user) or "no name"
-        return f"the prepared transaction {in_one_line(self.gid or '')}" if self.pid is None else f"{self.pid}, {name}"
+        if self.pid is None:
+            return f"the prepared transaction {in_one_line(self.gid)}" if self.gid else "a transaction being prepared"
+        return f"{self.pid}, {in_one_line(self.application or self.user) or 'no name'}"
 
     @property
     def began(self) -> str:
@@ -63,8 +68,8 @@ class Waited:
 
         everywhere: also a restaurant counts that only one of these transactions sees, as it has added it.
         """
-        self._first = {one.key for one in first}
-        self._added = {one.key for one in first if one.wrote_restaurants} if everywhere else set()
+        self._first = list(first)
+        self._added = [one for one in first if one.wrote_restaurants] if everywhere else []
         self._locked = set(restaurants)
         self._rows_are_seen = True
 
@@ -84,4 +89,14 @@ class Waited:
     def still(self, now: Sequence[Writer]) -> list[Writer]:
         """Those that may still commit an order. now: who is writing now."""
         free = self._rows_are_seen and not self._locked
-        return [one for one in now if one.key in (self._added if free else self._first)]
+        before = self._added if free else self._first
+        return [one for one in now if any(_may_be(one, each) for each in before)]
+
+
+def _may_be(one: Writer, before: Writer) -> bool:
+    """Whether it is the transaction that was seen before, which may have been prepared since: it keeps only its number.
+
+    One that had no number when it was seen had not locked its restaurant yet, so it will see the pause. One without
+    a process or a number is just being prepared.
+    """
+    return one.key == before.key or (one.pid is None and one.number in (None, before.number))

@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import psycopg
 from psycopg import sql
 
 from tabsync.kernel.errors import FailedPartway, NotAllowed, Refused, words_of
-from tabsync.postgres.as_owner import called_as
+from tabsync.kernel.plain import in_one_line
+from tabsync.postgres.as_owner import called_as, check_nothing_put_off
 from tabsync.postgres.connect import Connection, resolve_as_application
-from tabsync.profiles.tabsync.orders.database import SQL
+from tabsync.profiles.tabsync.orders.database import SQL, check_pauses, holding
 
 _COUNT, _NOTHING = sql.SQL("pg_catalog.int8"), sql.SQL("pg_catalog.void")
 _CONSTRAINTS = sql.SQL("set constraints all immediate").format()
 
 
-def write(connection: Connection, block: str, owner: str, **values: object) -> int:
-    """Run a statement that writes in a transaction of its own, and give how many rows it wrote.
+@contextmanager
+def writing(connection: Connection, table: str, not_done: str) -> Iterator[Callable[..., int]]:
+    """A transaction that writes to a table of pauses; what it gives runs a statement and says how many rows it wrote.
 
-    owner: as whom, from a superuser's session; "": as ourselves. The owner's deferred triggers run as the owner too:
-    at the end of the transaction they would run as us.
+    As whom is found out where nobody can change it any more. not_done: "orders were not paused".
+    Raises as in_words().
+    """
+    with in_words(connection, not_done), holding(connection, table, written=True) as found:
+        check_pauses(found)
+        trigger = found.tables[table]["foreign_trigger"]
+        if trigger:
+            raise Refused(
+                f"{not_done}: the trigger {in_one_line(trigger)} of {table} is not a superuser's, and would run as one",
+                f"use a role that is no superuser, or, if nobody knows it: drop trigger ... on {table}",
+            )
+        yield partial(_write, connection, found.owner(table))
+
+
+def _write(connection: Connection, owner: str, block: str, **values: object) -> int:
+    """Run a statement that writes, as the owner of its table in a superuser's session; "": as ourselves.
+
+    The owner's deferred triggers run as the owner too: at the end of the transaction they would run as us.
     """
     statement = sql.SQL(SQL[block]).format(**{name: sql.Literal(value) for name, value in values.items()})
-    with connection.transaction():
-        resolve_as_application(connection, local=True)
-        if not owner:
-            return _count(connection, statement)
-        with called_as(connection, statement, _COUNT, owner) as calling:
-            written = _count(connection, calling)
-        with called_as(connection, _CONSTRAINTS, _NOTHING, owner) as calling:
-            connection.execute(calling)
-        return written
+    resolve_as_application(connection, local=True)
+    if not owner:
+        return _count(connection, statement)
+    with called_as(connection, statement, _COUNT, owner) as calling:
+        written = _count(connection, calling)
+    with called_as(connection, _CONSTRAINTS, _NOTHING, owner) as calling:
+        connection.execute(calling)
+    check_nothing_put_off(connection)
+    return written
 
 
 @contextmanager
