@@ -90,7 +90,7 @@ def test_nothing_is_paid_at_all(till: Till, shop: Workspace) -> None:
     till.week()
     page = shown(shop)
     assert page.exit_code is Exit.PROBLEM_FOUND
-    assert "no payment was tried for 1 h; usually 60 are in that time" in page.data["line"]
+    assert "no payment was tried for 1 h; usually 60 are in 1 h" in page.data["line"]
     till.pay(30, ago=40, span=15)  # until 40 minutes ago, as always
     page = shown(shop)
     assert page.exit_code is Exit.PROBLEM_FOUND
@@ -198,3 +198,11 @@ def test_a_gateway_that_is_none(shop: Workspace) -> None:
         shown(shop, gateway="paypal")
     with pytest.raises(BadUsage, match=r"there is no gateway \*\*\*$"):
         shown(shop, gateway="4242 4242 4242 4242")
+
+
+def test_nothing_is_paid_after_the_first_three_days(till: Till, shop: Workspace) -> None:
+    till.pay(60, days=(1, 2, 3))
+    page = shown(shop)
+    assert page.exit_code is Exit.PROBLEM_FOUND
+    assert "no payment was tried for 1 h; usually 60 are in 1 h" in page.data["line"]
+    assert page.data["gateways"][0]["usual_tried"] == 60

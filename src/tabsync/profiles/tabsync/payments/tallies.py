@@ -12,6 +12,9 @@ from tabsync.profiles.tabsync.payments.seen import Count
 ENOUGH = 20
 """Attempts from which on a rate says something."""
 
+SURE = 10.0
+"""Payments that should have been tried: by chance none happens once in 20,000 times."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -36,9 +39,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """The days before. share: None where too little was tried to say; attempts: of each day that is known.
+    """The days before. share: None where too little was tried to say.
 
-    gaps: seconds from the last attempt of each day to this time of it.
+    attempts: of each day that is known, since it is in use; gaps: seconds from the last attempt of each day to this
+    time of it.
     """
 
     share: float | None
@@ -54,7 +58,17 @@ class Usual:
     def fewest(self) -> int:
         """Attempts on the calmest day but one: a day on which the restaurants were closed says nothing."""
         known = sorted(self.attempts)
-        return known[1] if len(known) > 1 else 0
+        return known[1 if len(known) > 2 else 0] if len(known) > 1 else 0
+
+    @property
+    def busy(self) -> float:
+        """Attempts on an ordinary day among those on which there were any."""
+        return median([one for one in self.attempts if one] or [0])
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing is usual: on most days nothing was tried, and on all together less than once a day."""
+        return bool(self.attempts) and self.tried < 1 and sum(self.attempts) < len(self.attempts)
 
     @property
     def gap(self) -> float:
@@ -87,7 +101,14 @@ def usual(days: Sequence[Sequence[Count] | None], gateway: str, at: datetime) ->
     if len(active) > 2:
         active.remove(max(active, key=lambda one: (one.share or 0.0, one.tried)))
     tried, bad = sum(one.tried for one in active), sum(one.bad for one in active)
-    attempts = tuple(one.tried for one in known) if any(one.tried for one in known) else ()
+    attempts = _in_use([one.tried for one in known])
     ends = [(one.latest, at - timedelta(days=day)) for day, one in enumerate(each, start=1) if one is not None]
     gaps = tuple((end - latest).total_seconds() for latest, end in ends if latest)
     return Usual(bad / tried if tried >= ENOUGH else None, attempts, gaps)
+
+
+def _in_use(attempts: Sequence[int]) -> tuple[int, ...]:
+    """The days without those before it was used: there chance does not explain that nothing was tried."""
+    first = max((number for number, one in enumerate(attempts, start=1) if one), default=0)
+    since = attempts[:first]
+    return tuple(since if sum(since) >= SURE * first else attempts) if first else ()

@@ -21,11 +21,10 @@ from tabsync.monitoring.judge import Level, judge, worst
 from tabsync.profiles.tabsync.payments.chance import RARE, at_least
 from tabsync.profiles.tabsync.payments.codes import WORDS, Side, side_of
 from tabsync.profiles.tabsync.payments.seen import Failed
-from tabsync.profiles.tabsync.payments.tallies import ENOUGH, Tally, Usual
+from tabsync.profiles.tabsync.payments.tallies import ENOUGH, SURE, Tally, Usual
 
 _TWICE = 2.0
 _NO_BASELINE = 0.5  # where so many fail on most days, that is an outage and not what is usual
-_DRY = 10.0  # payments that should have been tried by now: by chance none happens once in 20,000 times
 _SILENT = 300.0  # seconds; a gap that is shorter is none, however many there usually are
 _FEW = 0.2  # of the usual number of attempts
 
@@ -89,13 +88,15 @@ def judged(
     mine = [one for one in failed or () if not name or one.gateway == name]
     codes = Counter(one.said.code for one in mine if one.said)
     listed = tuple(codes.most_common())
-    if dry := _dry(now, normal, at, span):
+    if dry := _dry(now, normal.fewest, f"{normal.tried:.0f}", normal.gap, at, span):
         failing = f"; {now.failed} of {now.tried} failed: {most_of(codes)}" if codes else ""
         return Judged(name, Verdict.WORSE, now, normal, dry + failing, "history", None, listed)
     if not now.tried and not now.undecided:
         return _nothing(name, now, normal)
     many = now.tried >= ENOUGH and normal.share is not None
     verdict, by = _by_history(now, normal) if many else _by_manual(now, normal, codes, thresholds, span)
+    if verdict is Verdict.USUAL and (dry := _dry(now, normal.busy, _between(normal), normal.gap, at, span)):
+        return Judged(name, Verdict.UNKNOWN, now, normal, dry, "nothing", None, listed)
     side = _side(codes, now) if verdict is not Verdict.USUAL else None
     why = _why(now, normal, codes, side, by, verdict)
     return Judged(name, verdict, now, normal, why, by, side, listed)
@@ -106,24 +107,31 @@ def overall(parts: Sequence[Judged]) -> Verdict:
     return max((one.verdict for one in parts), key=_ORDER.index, default=Verdict.UNKNOWN)
 
 
-def _dry(now: Tally, normal: Usual, at: datetime, span: timedelta) -> str:
-    """What is wrong with how few are tried, "" when nothing is. A burst of failures must not hide that."""
+def _dry(now: Tally, expected: float, usually: str, gap: float, at: datetime, span: timedelta) -> str:
+    """What is wrong with how few are tried, "" when nothing is. A burst of failures must not hide that.
+
+    expected: attempts; usually: the same, as it is shown; gap: seconds without any that are usual.
+    """
     seconds = span.total_seconds()
     silent = min(seconds, (at - now.latest).total_seconds()) if now.latest else seconds
-    expected = normal.fewest * silent / seconds
-    if expected >= _DRY and silent >= max(_SILENT, 2 * normal.gap):
-        since = f"no payment was tried for {human_seconds(silent)}"
-        return f"{since}; usually {normal.tried * silent / seconds:.0f} are in that time"
+    if expected * silent / seconds >= SURE and silent >= max(_SILENT, 2 * gap):
+        return f"no payment was tried for {human_seconds(silent)}; usually {usually} are in {human_seconds(seconds)}"
     count = now.tried + now.undecided
-    if normal.fewest >= ENOUGH and count < _FEW * normal.fewest:
-        return f"only {count} payments were tried, usually {normal.tried:.0f}"
+    if expected >= ENOUGH and count < _FEW * expected:
+        return f"only {count} payments were tried, usually {usually}"
     return ""
 
 
+def _between(normal: Usual) -> str:
+    """How many are tried, by the days before."""
+    least, most = min(normal.attempts, default=0), max(normal.attempts, default=0)
+    return f"{least} to {most}" if least < most else str(most)
+
+
 def _nothing(name: str, now: Tally, normal: Usual) -> Judged:
-    if normal.attempts and normal.tried < 1:
+    if normal.is_calm:
         return Judged(name, Verdict.USUAL, now, normal, "none was tried, as usual at this time", "history")
-    tried = f"usually {normal.tried:.0f}" if normal.attempts else "what is usual at this time is unknown"
+    tried = f"usually {_between(normal)}" if normal.attempts else "what is usual at this time is unknown"
     return Judged(name, Verdict.UNKNOWN, now, normal, f"no payment was tried; {tried}", "nothing")
 
 
