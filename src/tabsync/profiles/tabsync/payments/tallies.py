@@ -39,7 +39,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """The days before. share: None where too little was tried to say.
+    """The days before. share: None where too little was tried to say; of: attempts that it is the share of.
 
     attempts: of each day that is known, since it is in use; gaps: seconds from the last attempt of each day to this
     time of it.
@@ -48,6 +48,7 @@ class Usual:
     share: float | None
     attempts: tuple[int, ...]
     gaps: tuple[float, ...] = ()
+    of: int = 0
 
     @property
     def tried(self) -> float:
@@ -104,7 +105,7 @@ def usual(days: Sequence[Sequence[Count] | None], gateway: str, at: datetime) ->
     attempts = _in_use([one.tried for one in known])
     ends = [(one.latest, at - timedelta(days=day)) for day, one in enumerate(each, start=1) if one is not None]
     gaps = tuple((end - latest).total_seconds() for latest, end in ends if latest)
-    return Usual(bad / tried if tried >= ENOUGH else None, attempts, gaps)
+    return Usual(bad / tried if tried >= ENOUGH else None, attempts, gaps, tried)
 
 
 def _in_use(attempts: Sequence[int]) -> tuple[int, ...]:

@@ -18,13 +18,11 @@ from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.manual.model import Threshold
 from tabsync.monitoring.judge import Level, judge, worst
-from tabsync.profiles.tabsync.payments.chance import RARE, at_least
+from tabsync.profiles.tabsync.payments.chance import HALF, RARE, at_least, matters
 from tabsync.profiles.tabsync.payments.codes import WORDS, Side, side_of
 from tabsync.profiles.tabsync.payments.seen import Failed
 from tabsync.profiles.tabsync.payments.tallies import ENOUGH, SURE, Tally, Usual
 
-_TWICE = 2.0
-_NO_BASELINE = 0.5  # where so many fail on most days, that is an outage and not what is usual
 _SILENT = 300.0  # seconds; a gap that is shorter is none, however many there usually are
 _FEW = 0.2  # of the usual number of attempts
 
@@ -93,7 +91,7 @@ def judged(
         return Judged(name, Verdict.WORSE, now, normal, dry + failing, "history", None, listed)
     if not now.tried and not now.undecided:
         return _nothing(name, now, normal)
-    many = now.tried >= ENOUGH and normal.share is not None
+    many = now.tried >= ENOUGH and normal.share is not None and normal.share < HALF
     verdict, by = _by_history(now, normal) if many else _by_manual(now, normal, codes, thresholds, span)
     if verdict is Verdict.USUAL and (dry := _dry(now, normal.busy, _between(normal), normal.gap, at, span)):
         return Judged(name, Verdict.UNKNOWN, now, normal, dry, "nothing", None, listed)
@@ -138,11 +136,10 @@ def _nothing(name: str, now: Tally, normal: Usual) -> Judged:
 def _by_history(now: Tally, normal: Usual) -> tuple[Verdict, str]:
     share = now.bad / now.tried
     normally = normal.share or 0.0
-    if min(share, normally) >= _NO_BASELINE:
+    chance = at_least(now.bad, now.tried, normally * normal.of, normal.of)
+    if chance < RARE and matters(share, normally):
         return Verdict.WORSE, "history"
-    # One more success and failure than there were: that none failed in a week does not say that none ever does.
-    chance = at_least(now.bad, now.tried, max(normally, 1 / (sum(normal.attempts) + 2)))
-    return (Verdict.WORSE if chance < RARE and share >= _TWICE * normally else Verdict.USUAL), "history"
+    return (Verdict.UNKNOWN, "half") if share >= HALF else (Verdict.USUAL, "history")
 
 
 def _by_manual(
@@ -154,7 +151,7 @@ def _by_manual(
         return Verdict.WORSE, "manual"
     if not now.bad and now.tried:
         return Verdict.USUAL, "manual"
-    if now.tried >= ENOUGH and now.bad >= _NO_BASELINE * now.tried:
+    if now.tried >= ENOUGH and now.bad >= HALF * now.tried:
         return Verdict.WORSE, "half"
     guests = sum(number for code, number in codes.items() if side_of(code) is Side.GUEST)
     others = now.bad - guests
