@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 
-from tabsync.profiles.tabsync.payments.seen import Count
+from tabsync.profiles.tabsync.payments.seen import STATUSES, Count
 
 ENOUGH = 20
 """Attempts from which on a rate says something."""
@@ -18,13 +18,17 @@ SURE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Of one gateway in one time. stuck: PENDING for too long; latest: when the last one was tried."""
+    """Of one gateway in one time. stuck: PENDING for too long; undecided: PENDING for less; latest: when the last one
+    was tried; fresh: tried so lately that they may be undecided; unclear: with a status that is not a known one.
+    """
 
     tried: int = 0
     failed: int = 0
     stuck: int = 0
     undecided: int = 0
     latest: datetime | None = None
+    fresh: int = 0
+    unclear: int = 0
 
     @property
     def bad(self) -> int:
@@ -90,6 +94,8 @@ def tally(counts: Sequence[Count], gateway: str) -> Tally:
             found.stuck + (one.payments if pending and not one.young else 0),
             found.undecided + (one.payments if pending and one.young else 0),
             max(filter(None, (found.latest, one.latest)), default=None),
+            found.fresh + (one.payments if one.young else 0),
+            found.unclear + (0 if one.status in STATUSES else one.payments),
         )
     return found
 
@@ -101,7 +107,7 @@ def usual(days: Sequence[Sequence[Count] | None], gateway: str, at: datetime) ->
     active = [one for one in known if one.tried]
     if len(active) > 2:
         active.remove(max(active, key=lambda one: (one.share or 0.0, one.tried)))
-    tried, bad = sum(one.tried for one in active), sum(one.bad for one in active)
+    tried, bad = sum(one.tried - one.unclear for one in active), sum(one.bad for one in active)
     attempts = _in_use([one.tried for one in known])
     ends = [(one.latest, at - timedelta(days=day)) for day, one in enumerate(each, start=1) if one is not None]
     gaps = tuple((end - latest).total_seconds() for latest, end in ends if latest)
