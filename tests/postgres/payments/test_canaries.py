@@ -107,6 +107,18 @@ def test_nobody_sees_them(ground: Place) -> None:
     assert leaks(refused.value.fact + refused.value.hint) == []
 
 
+def test_ids_that_are_texts(till: Till, ground: Place) -> None:
+    till.run("alter table payments alter id drop default, alter id type text")
+    for number, word in enumerate(
+        ("sk_live_canary", "canarinho@example.com", "4242\u00a0\u00b74242\u2014\u20144242....4242")
+    ):
+        till.run("update payments set id = %(id)s where attempt = 9999", values={"id": f"{word}"})
+        told = ground.run("payments", "failures", "--json")
+        assert leaks(told.out + told.err) == [], number
+    (group,) = [one for one in told.json["groups"] if one["code"] == "expired_card"]
+    assert group["example"]["id"] == "4242...42"
+
+
 def test_nobody_keeps_them(ground: Place) -> None:
     """A runbook keeps what its steps have shown, and an incident tells of them."""
     begun = ground.run("runbook", "run", "too slow", "--yes", "--json")

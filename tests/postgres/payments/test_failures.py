@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tabsync.kernel.errors import BadUsage, Exit
-from tabsync.kernel.page import Page
+from tabsync.kernel.page import Page, Table
 from tabsync.profiles.tabsync.payments.failures import Failures, look_failures
 from tabsync.workspace import Workspace
 from tests.postgres.payments.till import Till, text
@@ -90,7 +90,7 @@ def test_nothing_is_paid_at_all(till: Till, shop: Workspace) -> None:
     till.week()
     page = shown(shop)
     assert page.exit_code is Exit.PROBLEM_FOUND
-    assert "no payment was tried for 1 h; usually 60 are in that time" in page.data["line"]
+    assert "no payment was tried for 1 h; usually 60 are in 1 h" in page.data["line"]
     till.pay(30, ago=40, span=15)  # until 40 minutes ago, as always
     page = shown(shop)
     assert page.exit_code is Exit.PROBLEM_FOUND
@@ -198,3 +198,32 @@ def test_a_gateway_that_is_none(shop: Workspace) -> None:
         shown(shop, gateway="paypal")
     with pytest.raises(BadUsage, match=r"there is no gateway \*\*\*$"):
         shown(shop, gateway="4242 4242 4242 4242")
+
+
+def test_nothing_is_paid_after_the_first_three_days(till: Till, shop: Workspace) -> None:
+    till.pay(60, days=(1, 2, 3))
+    page = shown(shop)
+    assert page.exit_code is Exit.PROBLEM_FOUND
+    assert "no payment was tried for 1 h; usually 60 are in 1 h" in page.data["line"]
+    assert page.data["gateways"][0]["usual_tried"] == 60
+
+
+def test_a_gateway_that_hangs_since_some_minutes(till: Till, shop: Workspace) -> None:
+    till.week()
+    till.pay(45, ago=16, span=35)
+    till.pay(15, "stripe", "PENDING", ago=1, span=13)
+    page = shown(shop)
+    assert page.exit_code is Exit.UNKNOWN
+    assert page.data["line"] == "stripe: of 15 payments of the last 15 min, 15 have no outcome yet"
+    table = next(one for one in page.blocks if isinstance(one, Table))
+    assert (table.columns[3], table.rows[1][3]) == ("Undecided", "15")
+
+
+def test_a_status_that_is_not_known(till: Till, shop: Workspace) -> None:
+    till.week()
+    till.run("alter type {} add value 'DECLINED'", "PaymentStatus")
+    till.pay(60, "stripe", "DECLINED")
+    page = shown(shop)
+    assert page.exit_code is Exit.UNKNOWN
+    assert "what became of 60 is unknown" in page.data["line"]
+    assert "DECLINED" not in text(page), "it could be anything"

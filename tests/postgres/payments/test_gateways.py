@@ -71,6 +71,20 @@ def test_trouble_that_the_indicator_does_not_have_yet(
     assert "stripe: trouble is reported" in text(found)
 
 
+def test_trouble_of_a_group_only(page: StatusPage, shown: Callable[[], Page]) -> None:
+    told = [
+        {"id": "g1", "name": "Payments", "status": "major_outage", "group": True, "group_id": None},
+        {"id": "c1", "name": "API", "status": "operational", "group": False, "group_id": "g1"},
+    ]
+    page.says("none", components=told)
+    found = shown()
+    assert found.exit_code is Exit.PROBLEM_FOUND
+    assert stripe(found)["components"] == [{"name": "Payments", "state": "major outage"}]
+    told[1]["status"] = "partial_outage"
+    page.says("none", components=told)
+    assert stripe(shown())["components"] == [{"name": "API", "state": "partial outage"}], "the part says more"
+
+
 def test_an_incident_that_is_over(page: StatusPage, shown: Callable[[], Page]) -> None:
     page.says("none", incident="resolved")
     assert shown().exit_code is Exit.DONE
@@ -124,6 +138,34 @@ BAD: dict[str, tuple[Break, str]] = {
     "no incidents": (answers(summary(incidents=None)), "not as documented"),
     "odd incidents": (answers(summary(incidents=[{"status": 7, "name": {}}])), "not as documented"),
     "odd time": (answers(summary(page={"updated_at": "yesterday"})), "not as documented"),
+    "time before the calendar": (
+        answers(summary(page={"updated_at": "0001-01-01T00:00:00+23:59"})),
+        "not as documented",
+    ),
+    "time after the calendar": (
+        answers(summary(page={"updated_at": "9999-12-31T23:59:59-23:59"})),
+        "not as documented",
+    ),
+    "incident before the calendar": (
+        answers(summary(incidents=[{"name": "x", "status": "y", "started_at": "0001-01-01T00:00:00+14:00"}])),
+        "not as documented",
+    ),
+    "another state": (answers(summary(component="total_meltdown")), "not as documented"),
+    "another state of a group": (
+        answers(summary(components=[{"name": "API", "status": "total_meltdown", "group": True}])),
+        "not as documented",
+    ),
+    "no date": (answers(summary(), date=""), "does not say of when it is"),
+    "odd date": (answers(summary(), date="today"), "does not say of when it is"),
+    "date of a large year": (
+        answers(summary(), date="Mon, 01 Jan 99999999999999999999 00:00:00 GMT"),
+        "does not say of when it is",
+    ),
+    "date before the calendar": (
+        answers(summary(), date="Mon, 01 Jan 0001 00:00:00 +2359"),
+        "is from another time",
+    ),
+    "very old": (answers(summary(), age="9" * 400), "is 24855 d 3 h old: a copy"),
     "stale": (answers(summary(), age="3600"), "is 1 h old: a copy"),
     "of yesterday": (answers(summary(), date="Sun, 29 Nov 2026 01:00:00 GMT"), "is from another time"),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -35,7 +37,8 @@ def with_gaps(card: str, gaps: list[str]) -> str:
     return "".join(digit + gap for digit, gap in zip(card, [*gaps, *[""] * len(card)], strict=False))
 
 
-written = some.builds(with_gaps, cards, some.lists(some.sampled_from(["", " ", "-", ". ", "_"]), max_size=19))
+GAPS = ["", " ", "-", ". ", "_", "\u00a0\u00b7", "\u2014\u2014", "...."]
+written = some.builds(with_gaps, cards, some.lists(some.sampled_from(GAPS), max_size=19))
 
 
 @given(values, some.none() | some.integers(0, 50))
@@ -103,6 +106,10 @@ def test_names_as_they_are() -> None:
     assert safe_name("Bar do Zé 24h, Rua 7") == "Bar do Zé 24h, Rua 7"
     assert safe_name("ana@example.com") == HIDDEN
     assert safe_name("\u0664\u0665" * 8) == HIDDEN, "digits of another script are digits"
+    assert safe_name("Ana ana at example.com") == HIDDEN
+    assert safe_name("Bar sk_live_Abcdefghijklmnop") == HIDDEN
+    assert safe_name("Bar APP-USR-1a2b3c-Abcdefghijklmnop") == HIDDEN
+    assert safe_name("Churrascaria-Rodízio Três Irmãos") == "Churrascaria-Rodízio Três Irmãos"
     assert safe_name("x" * 50) == f"{'x' * 37}..."
     assert safe_name("a\x1b[31m\nb") == "a\N{REPLACEMENT CHARACTER}[31m b"
 
@@ -117,5 +124,11 @@ def test_no_id_is_a_card(card: str) -> None:
 def test_ids_as_they_are() -> None:
     one = "57e7e8fa-d873-4193-81c2-ea0418e1214a"
     assert safe_id(one) == one
+    assert safe_id(UUID(one)) == one
+    assert (safe_id(1234567890123), safe_id("4711")) == ("1234567890123", "4711")
+    assert safe_id(4242424242424242) == "4242...42"
     assert safe_id("42424242-4242-4242-8000-000000000001") == "4242...01"
+    for other in ("ana@example.com", "sk_live_Abcdefghijklmnop", "123.456.789-09", "12345678909", "+55 11 98765-4321"):
+        assert safe_id(other) == f"{other[:4]}...{other[-2:]}"
+    assert safe_id("cvc7373") == "c...", "the ends of a short one are all of it"
     assert without_digits("relation 16384 of 2026") == "relation 16384 of 2026"

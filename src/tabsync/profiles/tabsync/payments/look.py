@@ -210,7 +210,7 @@ def _counts(rows: Rows) -> list[Count]:
 def _one_failed(row: tuple[Any, ...]) -> Failed:
     key, at, gateway, method, share = row[:5]
     told = said(row[6:], row[5]) if len(row) > 5 else None
-    return Failed(safe_id(str(key)), aware(at), known_gateway(gateway), known_method(method), str(share or ""), told)
+    return Failed(safe_id(key), aware(at), known_gateway(gateway), known_method(method), str(share or ""), told)
 
 
 def _with_restaurant(one: Failed, name: str) -> Failed:
@@ -219,7 +219,7 @@ def _with_restaurant(one: Failed, name: str) -> Failed:
 
 def _restaurant(key: object, name: object) -> str:
     """A restaurant as it is shown: its name, and the beginning of its id, as several may have one name."""
-    return f"{safe_name(str(name))} {safe_id(str(key))[:8]}"
+    return f"{safe_name(str(name))} {safe_id(key)[:8]}"
 
 
 def _table(tables: Sequence[Facts]) -> Facts:

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import re
+from uuid import UUID
 
 from tabsync.kernel.cards import has_check_digit
 from tabsync.kernel.plain import in_one_line
 
 _LONGEST = 40
+_SHORT = 11  # characters; of a text that is shorter, six are too much of it
 _MANY_DIGITS = 7
 """A name with so many digits or more is none: a card has 12 to 19, a phone 8 to 13. https://www.iso.org/standard/70484.html"""
 
-_DIGITS = re.compile(r"\d(?:[\W_]{0,3}\d){6,}")
+_DIGITS = re.compile(r"\d(?:[\W_]{0,4}\d){6,}")
+_CARD = re.compile(r"(?:\d[\W_]{0,4}){13,}")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NUMBER = re.compile(rf"[0-9]{{1,{_MANY_DIGITS - 1}}}")
+_SECRET = re.compile(r"@|_|\bat\s+[\w-]+\.\w|(?=\S*[a-z])(?=\S*[A-Z])(?=\S*\d)\S{16,}")
+"""An address, or a key."""
 HIDDEN = "(a name that is not shown)"
 
 
 def safe_name(name: str) -> str:
-    """A name as it is shown; one that holds many digits, or an address, is not."""
+    """A name as it is shown; one that holds many digits, an address or a key is not."""
     text = in_one_line(name)
-    if sum(one.isdigit() for one in text) >= _MANY_DIGITS or "@" in text:
+    if sum(one.isdigit() for one in text) >= _MANY_DIGITS or _SECRET.search(text):
         return HIDDEN
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def safe_id(key: str) -> str:
-    """A key as it is shown; of one that could hold a card's number, the first four characters and the last two."""
-    text = in_one_line(key)
-    if len(text) > _LONGEST or holds_card(text):
-        return f"{text[:4]}...{text[-2:]}"
-    return text
+def safe_id(key: object) -> str:
+    """A key as it is shown: a UUID, a number that is no card's, or the first four and the last two characters."""
+    text = in_one_line(str(key))
+    plain = isinstance(key, int | UUID) or _UUID.fullmatch(text) or _NUMBER.fullmatch(text)
+    if plain and not holds_card(text):
+        return text
+    return f"{text[:4]}...{text[-2:]}" if len(text) >= _SHORT else f"{text[:1]}..."
 
 
 def holds_card(text: str) -> bool:
@@ -36,7 +44,7 @@ def holds_card(text: str) -> bool:
 
     https://www.iso.org/standard/70484.html, annex B (Luhn)
     """
-    for run in re.findall(r"(?:\d[\s.,;:_/\\|-]{0,3}){13,}", text):
+    for run in _CARD.findall(text):
         digits = [int(one) for one in run if one.isdecimal()]
         spans = ((start, length) for length in range(13, 20) for start in range(len(digits) - length + 1))
         if any(has_check_digit(digits[start : start + length]) for start, length in spans):

@@ -9,6 +9,7 @@ from tabsync.kernel.step import Facts
 from tabsync.profiles.tabsync.payments.metadata import Said
 
 METHODS = ("CARD", "PIX", "CASH")
+STATUSES = ("PENDING", "PAID", "FAILED", "REFUNDED")
 GATEWAYS = ("stripe", "mercadopago")
 OTHER = "(another)"
 

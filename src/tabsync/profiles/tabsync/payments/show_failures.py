@@ -11,7 +11,7 @@ from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.profiles.tabsync.payments.codes import UNDOCUMENTED, WORDS, Side, says_key, side_of
 from tabsync.profiles.tabsync.payments.groups import Group
-from tabsync.profiles.tabsync.payments.seen import Seen
+from tabsync.profiles.tabsync.payments.seen import STATUSES, Seen
 from tabsync.profiles.tabsync.payments.verdict import Judged, Verdict, overall, percent
 
 _STYLES: dict[Verdict, Style] = {
@@ -42,8 +42,8 @@ def page_of(parts: Sequence[Judged], groups: Sequence[Group], seen: Seen, facts:
     page.line(verdict.value.upper() if parts else "UNKNOWN", f": {line}", style=_STYLES[verdict])
     page.line(f"The last {facts['span']}, against the same time of the 7 days before.", style="quiet")
     if parts:
-        heading = ("Gateway", "Tried", "Failed", "Do not end", "Share", "Usually", "Last tried", "Verdict")
-        page.table(heading, map(_gateway, parts), right=heading[1:6])
+        heading = ("Gateway", "Tried", "Failed", "Undecided", "Do not end", "Share", "Usually", "Last tried", "Verdict")
+        page.table(heading, map(_gateway, parts), right=heading[1:7])
     _groups(page, groups)
     _remarks(page, parts, groups, seen, facts)
     return page
@@ -64,6 +64,7 @@ def _gateway(one: Judged) -> tuple[Cell, ...]:
         one.name or "all",
         f"{one.now.tried:,}",
         f"{one.now.failed:,}",
+        f"{one.now.undecided:,}",
         f"{one.now.stuck:,}",
         percent(one.now.share) if one.now.tried else "-",
         percent(one.usual.share),
@@ -116,6 +117,10 @@ def _remarks(page: Page, parts: Sequence[Judged], groups: Sequence[Group], seen:
         page.note(
             "a code that no gateway documents is not shown, as it could be anything: look at the payment by its id"
         )
+    unclear = sum(one.now.unclear for one in parts[:1])
+    if unclear:
+        known = ", ".join(STATUSES)
+        page.note(f"unknown: what became of {unclear:,} payments: their status is none of {known}")
     stuck = sum(one.now.stuck for one in parts[:1])
     if stuck:
         page.note(

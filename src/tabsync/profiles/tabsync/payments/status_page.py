@@ -33,6 +33,8 @@ INDICATORS = {
     "maintenance": "maintenance is going on",
 }
 _TROUBLE = ("degraded_performance", "partial_outage", "major_outage", "under_maintenance")
+_STATES = ("operational", *_TROUBLE)
+_OLDEST = 2.0**31  # seconds; more counts as so much: https://www.rfc-editor.org/rfc/rfc9111#section-1.2.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Status:
     incidents: tuple[Incident, ...]
     components: tuple[tuple[str, str], ...]
     updated: datetime | None
-    answered: datetime | None
+    answered: datetime
 
     @property
     def is_trouble(self) -> bool:
@@ -73,17 +75,17 @@ def read_status(url: str, at: datetime) -> Status:
         )
     answer = fetch(url, None, seconds=_SECONDS, most=_MOST, accept="application/json")
     place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    check_fresh(answer, place, at)
+    answered = check_fresh(answer, place, at)
     if answer.kind != "application/json":
         raise CannotConnect(f"{place} answered {answer.kind or 'something'}, not JSON", "open the page in a browser")
     try:
-        return _status(json.loads(answer.body), moment_of(answer.date))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return _status(json.loads(answer.body), answered)
+    except (ValueError, OverflowError, TypeError, KeyError, AttributeError, RecursionError):
         raise CannotConnect(f"the answer of {place} is not as documented", "open the page in a browser") from None
 
 
-def check_fresh(answer: Fetched, place: str, at: datetime) -> None:
-    """See that an answer is one, and of now. Raises CannotConnect.
+def check_fresh(answer: Fetched, place: str, at: datetime) -> datetime:
+    """See that an answer is one, and of now; gives its time. Raises CannotConnect.
 
     Age: https://www.rfc-editor.org/rfc/rfc9111#field.age
     """
@@ -91,37 +93,51 @@ def check_fresh(answer: Fetched, place: str, at: datetime) -> None:
         raise CannotConnect(f"{place} redirects elsewhere, which is not followed", "correct its address")
     if answer.status != 200:
         raise CannotConnect(f"{place} answered {answer.status}", "open the page in a browser")
-    kept = float(answer.age) if answer.age.isdecimal() else 0.0
+    kept = min(float(answer.age), _OLDEST) if answer.age.isdecimal() else 0.0
     if kept > _STALE.total_seconds():
         raise CannotConnect(f"the answer of {place} is {human_seconds(kept)} old: a copy", "open the page in a browser")
     answered = moment_of(answer.date)
-    if answered is not None and abs(at - answered) > _STALE:
+    if answered is None:
+        raise CannotConnect(f"the answer of {place} does not say of when it is", "open the page in a browser")
+    if abs(at - answered) > _STALE:
         told = human_seconds(abs((at - answered).total_seconds()))
         raise CannotConnect(
             f"the answer of {place} is from another time, {told} from now: a copy, or this machine's clock is wrong",
             "check the clock",
         )
+    return answered
 
 
 def moment_of(date: str) -> datetime | None:
-    """The time of a Date header. https://www.rfc-editor.org/rfc/rfc9110#field.date"""
+    """The time of a Date header, None for what is none. https://www.rfc-editor.org/rfc/rfc9110#field.date"""
     try:
-        found = parsedate_to_datetime(date)
-    except (ValueError, TypeError):
+        return _in_utc(parsedate_to_datetime(date))
+    except (ValueError, TypeError, OverflowError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _status(document: Any, answered: datetime | None) -> Status:
+def _status(document: Any, answered: datetime) -> Status:
     """The summary. Raises one of the errors of Python for what is not as documented."""
     indicator = document["status"]["indicator"]
     if indicator not in INDICATORS:
         raise ValueError(indicator)
     open_ones = [one for one in document["incidents"] if one["status"] not in ("resolved", "postmortem", "completed")]
-    parts = [(one["name"], one["status"]) for one in document["components"] if not one.get("group")]
-    troubled = tuple((_text(name), state.replace("_", " ")) for name, state in parts if state in _TROUBLE)
     incidents = tuple(map(_incident, open_ones[:_SOME]))
-    return Status(indicator, incidents, troubled[:_SOME], _time(document["page"].get("updated_at")), answered)
+    updated = _time(document["page"].get("updated_at"))
+    return Status(indicator, incidents, _troubled(document["components"])[:_SOME], updated, answered)
+
+
+def _troubled(components: Any) -> tuple[tuple[str, str], ...]:
+    """Those in trouble; a group only where none of its parts is. Raises ValueError for a state that is none."""
+    if any(one["status"] not in _STATES for one in components):
+        raise ValueError(components)
+    found = [one for one in components if one["status"] in _TROUBLE]
+    told = {one.get("group_id") for one in found}
+    return tuple(
+        (_text(one["name"]), one["status"].replace("_", " "))
+        for one in found
+        if not (one.get("group") and one.get("id") in told - {None})
+    )
 
 
 def _incident(one: Facts) -> Incident:
@@ -138,8 +154,9 @@ def _text(value: Any) -> str:
 
 
 def _time(value: Any) -> datetime | None:
-    """A time. Raises ValueError for a text that is none."""
-    if not value:
-        return None
-    found = datetime.fromisoformat(value)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    """A time. Raises ValueError for a text that is none, OverflowError for one beyond the calendar."""
+    return _in_utc(datetime.fromisoformat(value)) if value else None
+
+
+def _in_utc(found: datetime) -> datetime:
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -18,16 +18,14 @@ from tabsync.kernel.step import Facts
 from tabsync.kernel.units import human_seconds
 from tabsync.manual.model import Threshold
 from tabsync.monitoring.judge import Level, judge, worst
-from tabsync.profiles.tabsync.payments.chance import RARE, at_least
+from tabsync.profiles.tabsync.payments.chance import HALF, RARE, at_least, matters
 from tabsync.profiles.tabsync.payments.codes import WORDS, Side, side_of
 from tabsync.profiles.tabsync.payments.seen import Failed
+from tabsync.profiles.tabsync.payments.silence import between, dry
 from tabsync.profiles.tabsync.payments.tallies import ENOUGH, Tally, Usual
+from tabsync.profiles.tabsync.payments.windows import STUCK
 
-_TWICE = 2.0
-_NO_BASELINE = 0.5  # where so many fail on most days, that is an outage and not what is usual
-_DRY = 10.0  # payments that should have been tried by now: by chance none happens once in 20,000 times
-_SILENT = 300.0  # seconds; a gap that is shorter is none, however many there usually are
-_FEW = 0.2  # of the usual number of attempts
+_WAITING = 5  # payments: fewer are one table that pays just now
 
 
 class Verdict(StrEnum):
@@ -43,7 +41,10 @@ _ORDER = (Verdict.USUAL, Verdict.UNKNOWN, Verdict.WORSE)
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A gateway, or all of them. by: what decided: history, manual, half or nothing; side: whose, where it is worse."""
+    """A gateway, or all of them. side: whose, where it is worse.
+
+    by: what decided: history, manual, half or nothing; unclear: how it is depends on what became of some.
+    """
 
     name: str
     verdict: Verdict
@@ -66,6 +67,7 @@ class Judged:
             "failed": self.now.failed,
             "stuck": self.now.stuck,
             "undecided": self.now.undecided,
+            "unclear": self.now.unclear,
             "share": None if self.now.share is None else round(self.now.share, 4),
             "usual_share": None if self.usual.share is None else round(self.usual.share, 4),
             "usual_tried": self.usual.tried if self.usual.attempts else None,
@@ -89,13 +91,18 @@ def judged(
     mine = [one for one in failed or () if not name or one.gateway == name]
     codes = Counter(one.said.code for one in mine if one.said)
     listed = tuple(codes.most_common())
-    if dry := _dry(now, normal, at, span):
+    if few := dry(now, normal.fewest, f"{normal.tried:.0f}", normal.gap, at, span):
         failing = f"; {now.failed} of {now.tried} failed: {most_of(codes)}" if codes else ""
-        return Judged(name, Verdict.WORSE, now, normal, dry + failing, "history", None, listed)
+        return Judged(name, Verdict.WORSE, now, normal, few + failing, "history", None, listed)
     if not now.tried and not now.undecided:
         return _nothing(name, now, normal)
-    many = now.tried >= ENOUGH and normal.share is not None
-    verdict, by = _by_history(now, normal) if many else _by_manual(now, normal, codes, thresholds, span)
+    verdict, by = _verdict(now, normal, codes, thresholds, span)
+    if verdict is Verdict.USUAL and (doubt := _doubt(now, normal, at, span)):
+        return Judged(name, Verdict.UNKNOWN, now, normal, doubt, "nothing", None, listed)
+    if verdict is Verdict.USUAL and now.unclear:
+        worst_case = replace(now, failed=now.failed + now.unclear)
+        if _verdict(worst_case, normal, codes, thresholds, span)[0] is not Verdict.USUAL:
+            verdict, by = Verdict.UNKNOWN, "unclear"
     side = _side(codes, now) if verdict is not Verdict.USUAL else None
     why = _why(now, normal, codes, side, by, verdict)
     return Judged(name, verdict, now, normal, why, by, side, listed)
@@ -106,35 +113,41 @@ def overall(parts: Sequence[Judged]) -> Verdict:
     return max((one.verdict for one in parts), key=_ORDER.index, default=Verdict.UNKNOWN)
 
 
-def _dry(now: Tally, normal: Usual, at: datetime, span: timedelta) -> str:
-    """What is wrong with how few are tried, "" when nothing is. A burst of failures must not hide that."""
-    seconds = span.total_seconds()
-    silent = min(seconds, (at - now.latest).total_seconds()) if now.latest else seconds
-    expected = normal.fewest * silent / seconds
-    if expected >= _DRY and silent >= max(_SILENT, 2 * normal.gap):
-        since = f"no payment was tried for {human_seconds(silent)}"
-        return f"{since}; usually {normal.tried * silent / seconds:.0f} are in that time"
-    count = now.tried + now.undecided
-    if normal.fewest >= ENOUGH and count < _FEW * normal.fewest:
-        return f"only {count} payments were tried, usually {normal.tried:.0f}"
-    return ""
+def _doubt(now: Tally, normal: Usual, at: datetime, span: timedelta) -> str:
+    """Why what was tried says nothing, "" when it does."""
+    if _waits(now):
+        minutes = human_seconds(STUCK.total_seconds())
+        return f"of {now.fresh} payments of the last {minutes}, {now.undecided} have no outcome yet"
+    return dry(now, normal.busy, between(normal), normal.gap, at, span)
+
+
+def _waits(now: Tally) -> bool:
+    """Whether most of what was tried lately has no outcome yet, as with a gateway that hangs."""
+    return now.undecided >= _WAITING and now.undecided * 2 >= now.fresh
+
+
+def _verdict(
+    now: Tally, normal: Usual, codes: Counter[str], thresholds: Sequence[Threshold], span: timedelta
+) -> tuple[Verdict, str]:
+    if now.tried >= ENOUGH and normal.share is not None and normal.share < HALF:
+        return _by_history(now, normal)
+    return _by_manual(now, normal, codes, thresholds, span)
 
 
 def _nothing(name: str, now: Tally, normal: Usual) -> Judged:
-    if normal.attempts and normal.tried < 1:
+    if normal.is_calm:
         return Judged(name, Verdict.USUAL, now, normal, "none was tried, as usual at this time", "history")
-    tried = f"usually {normal.tried:.0f}" if normal.attempts else "what is usual at this time is unknown"
+    tried = f"usually {between(normal)}" if normal.attempts else "what is usual at this time is unknown"
     return Judged(name, Verdict.UNKNOWN, now, normal, f"no payment was tried; {tried}", "nothing")
 
 
 def _by_history(now: Tally, normal: Usual) -> tuple[Verdict, str]:
     share = now.bad / now.tried
     normally = normal.share or 0.0
-    if min(share, normally) >= _NO_BASELINE:
+    chance = at_least(now.bad, now.tried, normally * normal.of, normal.of)
+    if chance < RARE and matters(share, normally):
         return Verdict.WORSE, "history"
-    # One more success and failure than there were: that none failed in a week does not say that none ever does.
-    chance = at_least(now.bad, now.tried, max(normally, 1 / (sum(normal.attempts) + 2)))
-    return (Verdict.WORSE if chance < RARE and share >= _TWICE * normally else Verdict.USUAL), "history"
+    return (Verdict.UNKNOWN, "half") if share >= HALF else (Verdict.USUAL, "history")
 
 
 def _by_manual(
@@ -146,7 +159,7 @@ def _by_manual(
         return Verdict.WORSE, "manual"
     if not now.bad and now.tried:
         return Verdict.USUAL, "manual"
-    if now.tried >= ENOUGH and now.bad >= _NO_BASELINE * now.tried:
+    if now.tried >= ENOUGH and now.bad >= HALF * now.tried:
         return Verdict.WORSE, "half"
     guests = sum(number for code, number in codes.items() if side_of(code) is Side.GUEST)
     others = now.bad - guests
@@ -185,6 +198,8 @@ def _why(now: Tally, normal: Usual, codes: Counter[str], side: Side | None, by: 
         return f"{told}{usually}" + ("" if by == "history" else "; within the manual's bounds")
     reasons = f": {most_of(codes)}" if codes else ""
     whose = f" ({WORDS[side]})" if side and side is not Side.UNKNOWN else ""
+    if by == "unclear":
+        return f"{told}{usually}; what became of {now.unclear} is unknown: their status is not a known one"
     return f"{told}{usually}{reasons}{whose}{_decided(now, by)}"
 
 
