@@ -44,12 +44,14 @@ def main(directory: Path) -> int:
 
 def _carried_out(job: Facts, directory: Path) -> Facts:
     from tabsync.cli.edge import exit_code_of, stop_on_sigterm, told_of
+    from tabsync.cli.profile import use_configured
     from tabsync.cli.tree import program
     from tabsync.kernel.errors import CannotConnect, Refused
     from tabsync.service.jobs import run_of
 
     stop_on_sigterm()
     try:
+        use_configured(job["words"])
         code: Any = program()(args=job["words"], standalone_mode=False, prog_name="tabsync")
         return {"exit": code if isinstance(code, int) else 0, "fact": "", "again": False}
     except KeyboardInterrupt:

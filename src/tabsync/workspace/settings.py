@@ -6,7 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -67,12 +67,13 @@ def read_settings(path: Path | None) -> Settings:
 
 def _of_profile(file: str, given: Mapping[str, Any], lines: Mapping[str, int]) -> dict[str, Value]:
     """The settings that the profile declares, of the table that is called as it is."""
-    return {
-        key.partition(".")[2]: Value(one, given[key], f"{file}, line {lines.get(key, 1)}")
-        if key in given
-        else Value(one, one.default, "default")
-        for key, one in _declared(given).items()
-    }
+    found: dict[str, Value] = {}
+    for key, one in _declared(given).items():
+        value = given.get(key, one.default)
+        setting = replace(one, secret="://" in str(value))  # an address may have a password in it
+        origin = f"{file}, line {lines.get(key, 1)}" if key in given else "default"
+        found[key.partition(".")[2]] = Value(setting, value, origin)
+    return found
 
 
 def _declared(given: Mapping[str, Any]) -> dict[str, Setting]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tabsync.workspace import PLAIN_MANUAL
 from tests.postgres.cli.program import Done, tabsync
 
 _MODULE = """
@@ -79,6 +80,8 @@ def test_its_table_has_its_settings_and_no_others(trains: Path) -> None:
     assert {"name": "trains.line", "value": "blue", "from": "tabsync.toml, line 4", "help": "which line"} in shown.json[
         "settings"
     ]
+    secret = _run(trains, 'profile = "trains"\n[trains]\nline = "https://me:canary@x/y"\n', "config", "show")
+    assert "canary" not in secret.out
     wrong = _run(trains, 'profile = "trains"\n[trains]\nlines = "blue"\n', "trains", "late")
     assert (wrong.code, "did you mean trains.line?" in wrong.err) == (2, True)
     assert _run(trains, '[trains]\nline = "blue"\n', "config", "show").code == 2
@@ -105,6 +108,15 @@ def test_a_wrong_one_is_told(trains: Path, name: str, told: str) -> None:
     assert done.out == ""
     asked = _run(trains, f'profile = "{name}"\n', "trains", "late")
     assert (asked.code, f"note: {told}" in asked.err) == (2, True), asked.err
+
+
+def test_a_schedule_carries_its_commands_out(trains: Path) -> None:
+    """A run of the schedule is a process of its own, which knows them too."""
+    daily = "### Daily, 09:00 UTC\n\n"
+    manual = PLAIN_MANUAL.read_text().replace(daily, f"{daily}- Trains: `tabsync trains late`\n", 1)
+    (trains / "manual.md").write_text(manual)
+    done = _run(trains, 'profile = "trains"\nmanual = "manual.md"\n', "schedule", "run", "trains-late", "--json")
+    assert done.code == 0, done.out + done.err
 
 
 def test_a_game_day_that_is_not_there_is_told(trains: Path) -> None:
