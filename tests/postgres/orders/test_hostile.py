@@ -228,7 +228,7 @@ def test_the_pause_stands_though_the_second_step_fails(owned: str, admin: Conn, 
     assert (shown.code, order(admin, "alpha")) == (5, "TS001")
     admin.execute("drop trigger no on order_gate")
     admin.execute("create rule no as on insert to order_pauses do instead nothing")
-    failed = tabsync(directory, "orders", "pause", "--json")
+    failed = tabsync(directory, "orders", "pause", "--reason", "another", "--json")
     assert (failed.code, "orders were not paused" in failed.out) == (5, True), failed
     drawn = tabsync(directory, "run", "show", "latest")
     assert "orders were not paused" in drawn.out

@@ -38,12 +38,14 @@ def test_only_who_was_there_at_first_is_waited_for(first: list[Writer], now: lis
     waited = Waited(first, ["a", "b"], everywhere=everywhere)
     keys = {one.key for one in first}
     assert waited.still(now) == [one for one in now if one.key in keys]
+    assert waited.looked_at == (["a", "b"] if first else [])
     waited.seen_free(["a"])
+    assert waited.looked_at == (["b"] if first else [])
     assert waited.still(now) == [one for one in now if one.key in keys]
     waited.seen_free(["b"])
     adding = {one.key for one in first if one.wrote_restaurants} if everywhere else set()
     assert waited.still(now) == [one for one in now if one.key in adding]
-    assert not waited.looks_at_rows
+    assert waited.looked_at == []
 
 
 @given(_WRITERS, st.sets(st.integers(1, 9)))
@@ -62,7 +64,7 @@ def test_rows_that_are_hidden_say_nothing() -> None:
     waited.rows_are_hidden()
     waited.seen_free(["a"])
     assert waited.still([writer(1)]) == [writer(1)]
-    assert not waited.looks_at_rows
+    assert waited.looked_at == []
 
 
 def test_a_writer_and_a_pause_come_back_from_json() -> None:

@@ -38,7 +38,7 @@ def drain(context: Context, *, target: Facts, restaurant: Facts | None, wait: fl
             first = writers(connection)
             ids = [one] if one else [each["id"] for each in rows(connection, "restaurants")]
         waited = Waited(first, ids, everywhere=one is None)
-        gate, still, now = _wait(context, connection, waited, one, began + wait)
+        gate, still, now = _wait(context, connection, waited, began + wait)
         drained = not still and gate == "closed"
         if drained:
             with writing(connection, "order_pauses", _NOT_NOTED) as write:
@@ -60,14 +60,14 @@ def drain(context: Context, *, target: Facts, restaurant: Facts | None, wait: fl
 
 
 def _wait(
-    context: Context, connection: Connection, waited: Waited, restaurant: str | None, until: float
+    context: Context, connection: Connection, waited: Waited, until: float
 ) -> tuple[str, list[Writer], list[Writer]]:
     """Look until nobody is waited for: how the gate is, who is still waited for, who writes. until: monotonic."""
     gate, began = "held", time.monotonic()
     for turn in range(1_000_000):
         if gate == "held":
             gate = close_gate(connection)
-        _see_free(connection, waited, restaurant)
+        _see_free(connection, waited)
         now = writers(connection)
         still = waited.still(now)
         left = until - time.monotonic()
@@ -93,13 +93,14 @@ def close_gate(connection: Connection) -> str:
     return "closed" if there else "missing"
 
 
-def _see_free(connection: Connection, waited: Waited, restaurant: str | None) -> None:
+def _see_free(connection: Connection, waited: Waited) -> None:
     """Look which restaurants have no order under way: locks that nobody else holds, given back at once."""
-    if not waited.looks_at_rows:
+    ids = waited.looked_at
+    if not ids:
         return
     try:
         with holding(connection, "restaurants"):
-            free = [one["id"] for one in rows(connection, "free_restaurants", restaurant=restaurant)]
+            free = [one["id"] for one in rows(connection, "free_restaurants", ids=ids)]
         waited.seen_free(free)
     except psycopg.errors.LockNotAvailable:
         pass  # somebody changes the table: the next look may tell

@@ -209,9 +209,9 @@ select w.transaction, w.number, w.pid, x.gid, w.wrote_restaurants,
  order by since, w.pid
 
 -- name: free_restaurants
--- The restaurants in which no order is under way: each holds a lock on its restaurant's row.
+-- Of some restaurants, those in which no order is under way: each holds a lock on its restaurant's row.
 select r.id::text as id from only public.restaurants r
- where %(restaurant)s::uuid is null or r.id = %(restaurant)s::uuid
+ where r.id = any (%(ids)s::uuid[])
    for no key update skip locked
 
 -- name: restaurants

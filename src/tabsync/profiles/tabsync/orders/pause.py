@@ -133,7 +133,7 @@ def _stopped(done: Done[Workspace, Pausing], one: Restaurant | None) -> Page:
     """Of a run that failed: whether orders are paused all the same."""
     error, there = done.ran.error, done.results.get("pause")
     page = Page("orders pause")
-    if there:
+    if there or len(done.planned.plan.steps) == 1:  # a pause that stood already was only to be waited for
         page.data = {"pause": there, "error": str(error)}
         page.line((f"PAUSED {pauses.whom(one)}", "strong warning"), "; whether an order is still under way is unknown")
     page.error = error if isinstance(error, TabsyncError) else None

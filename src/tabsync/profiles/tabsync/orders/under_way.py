@@ -74,9 +74,9 @@ class Waited:
         self._rows_are_seen = True
 
     @property
-    def looks_at_rows(self) -> bool:
-        """Whether rows of restaurants are still to be seen without a lock."""
-        return self._rows_are_seen and bool(self._locked)
+    def looked_at(self) -> list[str]:
+        """The restaurants whose rows are still to be seen without a lock, where that would save waiting for anybody."""
+        return sorted(self._locked) if self._rows_are_seen and self._first else []
 
     def rows_are_hidden(self) -> None:
         """From now on: this role may not lock the rows of restaurants, so every transaction is waited for."""
