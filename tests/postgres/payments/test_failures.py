@@ -240,3 +240,8 @@ def test_the_clocks_are_those_of_the_restaurants(till: Till, shop: Workspace) ->
     assert str(look(shop, Asked(timedelta(hours=1), restaurant=key)).zone) == "Asia/Tokyo"
     till.run("update restaurants set time_zone = '../../etc/passwd'")
     assert look(shop, Asked(timedelta(hours=1))).zone is UTC
+
+
+def test_a_restaurant_that_no_database_can_name(shop: Workspace) -> None:
+    with pytest.raises(BadUsage, match="there is no restaurant"):
+        shown(shop, restaurant="alpha\0")

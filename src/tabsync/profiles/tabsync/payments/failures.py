@@ -46,6 +46,9 @@ def look_failures(workspace: Workspace, request: Failures) -> Page:
     span = length(request.since)
     if request.gateway and request.gateway not in GATEWAYS:
         raise BadUsage(f"there is no gateway {without_digits(request.gateway)}", f"there are {' and '.join(GATEWAYS)}")
+    if "\0" in request.restaurant:  # no text of PostgreSQL can hold it
+        shown = without_digits(request.restaurant)
+        raise BadUsage(f"there is no restaurant {shown}", "name it by its id, its slug or its name")
     seen = look(workspace, Asked(span, request.gateway, request.restaurant))
     bounds = _bounds(workspace, seen)
     parts = judgements(seen, request.gateway, span, bounds)
