@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, timedelta
+
 import pytest
 
 from tabsync.kernel.errors import BadUsage, Exit
 from tabsync.kernel.page import Page, Table
 from tabsync.profiles.tabsync.payments.failures import Failures, look_failures
+from tabsync.profiles.tabsync.payments.look import Asked, look
 from tabsync.workspace import Workspace
 from tests.postgres.payments.till import Till, text
 
@@ -227,3 +230,18 @@ def test_a_status_that_is_not_known(till: Till, shop: Workspace) -> None:
     assert page.exit_code is Exit.UNKNOWN
     assert "what became of 60 is unknown" in page.data["line"]
     assert "DECLINED" not in text(page), "it could be anything"
+
+
+def test_the_clocks_are_those_of_the_restaurants(till: Till, shop: Workspace) -> None:
+    till.run("update restaurants set time_zone = 'Europe/Berlin'")
+    till.run("update restaurants set time_zone = 'Asia/Tokyo' where id = (select min(id::text) from restaurants)::uuid")
+    assert str(look(shop, Asked(timedelta(hours=1))).zone) == "Europe/Berlin"
+    key = till.one("select id::text from restaurants where time_zone = 'Asia/Tokyo'")
+    assert str(look(shop, Asked(timedelta(hours=1), restaurant=key)).zone) == "Asia/Tokyo"
+    till.run("update restaurants set time_zone = '../../etc/passwd'")
+    assert look(shop, Asked(timedelta(hours=1))).zone is UTC
+
+
+def test_a_restaurant_that_no_database_can_name(shop: Workspace) -> None:
+    with pytest.raises(BadUsage, match="there is no restaurant"):
+        shown(shop, restaurant="alpha\0")

@@ -200,3 +200,12 @@ def test_an_address_where_anybody_could_answer(page: StatusPage, shown: Callable
 def test_a_page_that_has_not_changed_for_long_is_told_with_its_age(page: StatusPage, shown: Callable[[], Page]) -> None:
     page.body = json.dumps(summary(page={"updated_at": ago(3 * 24 * 60)})).encode()
     assert "its page changed 3 d ago" in text(shown())
+
+
+@pytest.mark.parametrize("url", ["https://user:geheim@127.0.0.1:1/", "http://geheim@127.0.0.1:1/", "http://[::1", "\0"])
+def test_an_address_that_is_not_repeated(page: StatusPage, shown: Callable[[], Page], url: str) -> None:
+    page.url = url
+    found = shown()
+    assert found.exit_code is Exit.UNKNOWN
+    assert "the address of the status page" in stripe(found)["why"]
+    assert "geheim" not in text(found) + str(found.data)

@@ -46,6 +46,9 @@ def look_failures(workspace: Workspace, request: Failures) -> Page:
     span = length(request.since)
     if request.gateway and request.gateway not in GATEWAYS:
         raise BadUsage(f"there is no gateway {without_digits(request.gateway)}", f"there are {' and '.join(GATEWAYS)}")
+    if "\0" in request.restaurant:  # no text of PostgreSQL can hold it
+        shown = without_digits(request.restaurant)
+        raise BadUsage(f"there is no restaurant {shown}", "name it by its id, its slug or its name")
     seen = look(workspace, Asked(span, request.gateway, request.restaurant))
     bounds = _bounds(workspace, seen)
     parts = judgements(seen, request.gateway, span, bounds)
@@ -74,10 +77,8 @@ def judgements(seen: Seen, gateway: str, span: timedelta, bounds: Sequence[Thres
     there = {one.gateway for counts in (seen.now, *seen.days) for one in counts or () if one.gateway}
     # One that nobody used at this time of the week is not in use; where none was, each is unknown.
     names = [gateway] if gateway else ["", *(one for one in (*GATEWAYS, OTHER) if one in there or not there)]
-    return [
-        judged(name, tally(seen.now, name), usual(seen.days, name, seen.at), seen.failed, bounds, seen.at, span)
-        for name in names
-    ]
+    weeks = {name: usual(seen.days, name, seen.at, seen.zone) for name in names}
+    return [judged(name, tally(seen.now, name), weeks[name], seen.failed, bounds, seen.at, span) for name in names]
 
 
 def _bounds(workspace: Workspace, seen: Seen) -> Sequence[Threshold]:

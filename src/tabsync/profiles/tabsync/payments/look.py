@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg import sql
@@ -23,13 +24,14 @@ from tabsync.profiles.tabsync.payments.metadata import BRAND_PATHS, LONGEST, PAT
 from tabsync.profiles.tabsync.payments.safe import safe_id, safe_name, without_digits
 from tabsync.profiles.tabsync.payments.seen import Count, Failed, Seen, known_gateway, known_method
 from tabsync.profiles.tabsync.payments.windows import DAYS, Window, aware, literal, windows
+from tabsync.system.zone import is_zone
 
 if TYPE_CHECKING:
     from tabsync.workspace import Workspace
 
 _SQL = named(__package__, "payments.sql")
 _LIMITS = Limits(lock_timeout=1_000, statement_timeout=10_000)
-_SECONDS = 40.0  # for each of the three round trips
+_SECONDS = 40.0  # for each of the round trips
 MOST = 2_000
 """Failed payments that are looked at one by one, the newest."""
 
@@ -73,7 +75,7 @@ class _Looking:
         only = self._only()
         if only is None:
             return self.seen
-        times = windows(self.seen.at, self.asked.since, self.asked.days)
+        times = windows(self.seen.at, self.asked.since, self.asked.days, self.seen.zone)
         counted = [self._text("counts", only, **_times(one)) for one in times]
         recent = {name: part for name, part in _times(times[0]).items() if name != "settled"} | {"most": MOST + 1}
         failed = self._text("failed", only, **recent, places=_places())
@@ -106,7 +108,16 @@ class _Looking:
             self.seen.restaurant = _restaurant(*rows[0])
             restaurant = sql.Literal(str(rows[0][0]))
             parts.append(sql.SQL(_SQL["of_restaurant"]).format(restaurant=restaurant))
+            self._see_zone(sql.SQL(_SQL["this_restaurant"]).format(restaurant=restaurant))
+        elif self.asked.days:
+            self._see_zone(_ANY)
         return sql.SQL(" and ").join(parts) if parts else _ANY
+
+    def _see_zone(self, only: sql.Composable) -> None:
+        """So that the same time of the days before is the guests', when the clocks change. It is no reason to fail."""
+        (outcome,) = self._run([self._text("zone", only)])
+        for (name,) in outcome.rows.rows if outcome.rows else ():
+            self.seen.zone = ZoneInfo(name) if isinstance(name, str) and is_zone(name) else UTC
 
     def _text(self, block: str, only: sql.Composable, **values: object) -> str:
         parts = {name: one if isinstance(one, sql.Composable) else sql.Literal(one) for name, one in values.items()}

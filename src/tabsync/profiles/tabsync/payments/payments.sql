@@ -65,6 +65,14 @@ select r.id, left(r.name, 200) as name
  order by r.id
  limit 2
 
+-- name: zone
+-- By which clocks most guests live.
+select r.time_zone from restaurants r where {only} group by r.time_zone order by count(*) desc, r.time_zone limit 1
+
+-- name: this_restaurant
+-- A condition of the one above.
+r.id::text = {restaurant}
+
 -- name: of_restaurant
 -- A condition of the statements above.
 exists (select 1 from split_payments s join table_sessions t on t.id = s.table_session_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 from tabsync.kernel.step import Facts
 from tabsync.profiles.tabsync.payments.metadata import Said
@@ -42,7 +42,7 @@ class Failed:
 @dataclass(slots=True)
 class Seen:
     """What was read. now, days: None where that is unknown; why: what is unknown, in words; at: by that clock;
-    ahead: seconds that it is ahead of this machine's.
+    ahead: seconds that it is ahead of this machine's; zone: of the restaurants, UTC where that is unknown.
     """
 
     at: datetime
@@ -52,6 +52,7 @@ class Seen:
     failed: list[Failed] | None = None
     why: list[str] = field(default_factory=list)
     ahead: float = 0.0
+    zone: tzinfo = UTC
     table: Facts = field(default_factory=dict)
 
 

@@ -68,13 +68,18 @@ def read_status(url: str, at: datetime) -> Status:
 
     No redirect is followed: an answer from elsewhere says nothing of the gateway.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise BadUsage("the address of the status page is none", "correct it in tabsync.toml") from None
+    if "@" in parts.netloc:
+        raise BadUsage("the address of the status page names a user: it would be shown", "name it without one")
     if not (parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK))):
         raise BadUsage(
             "the address of the status page is neither https nor loopback", "anybody could answer: use https"
         )
     answer = fetch(url, None, seconds=_SECONDS, most=_MOST, accept="application/json")
-    place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    place = f"{parts.scheme}://{parts.netloc}"
     answered = check_fresh(answer, place, at)
     if answer.kind != "application/json":
         raise CannotConnect(f"{place} answered {answer.kind or 'something'}, not JSON", "open the page in a browser")

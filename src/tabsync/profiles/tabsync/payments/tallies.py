@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, tzinfo
 from statistics import median
 
 from tabsync.profiles.tabsync.payments.seen import STATUSES, Count
+from tabsync.profiles.tabsync.payments.windows import days_before
 
 ENOUGH = 20
 """Attempts from which on a rate says something."""
@@ -100,7 +101,7 @@ def tally(counts: Sequence[Count], gateway: str) -> Tally:
     return found
 
 
-def usual(days: Sequence[Sequence[Count] | None], gateway: str, at: datetime) -> Usual:
+def usual(days: Sequence[Sequence[Count] | None], gateway: str, at: datetime, zone: tzinfo = UTC) -> Usual:
     """What is usual, by the days that are known: yesterday first, up to this time of the day."""
     each = [tally(one, gateway) if one is not None else None for one in days]
     known = [one for one in each if one is not None]
@@ -109,7 +110,7 @@ def usual(days: Sequence[Sequence[Count] | None], gateway: str, at: datetime) ->
         active.remove(max(active, key=lambda one: (one.share or 0.0, one.tried)))
     tried, bad = sum(one.tried - one.unclear for one in active), sum(one.bad for one in active)
     attempts = _in_use([one.tried for one in known])
-    ends = [(one.latest, at - timedelta(days=day)) for day, one in enumerate(each, start=1) if one is not None]
+    ends = [(one.latest, days_before(at, day, zone)) for day, one in enumerate(each, start=1) if one is not None]
     gaps = tuple((end - latest).total_seconds() for latest, end in ends if latest)
     return Usual(bad / tried if tried >= ENOUGH else None, attempts, gaps, tried)
 

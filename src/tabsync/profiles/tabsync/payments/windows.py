@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from tabsync.kernel.errors import BadUsage
 from tabsync.kernel.units import human_seconds, parse_duration
@@ -38,11 +38,16 @@ def length(text: str) -> timedelta:
     return asked
 
 
-def windows(at: datetime, asked: timedelta, before: int) -> list[Window]:
-    """The last one first; it has no end, so that payments of the future are seen. before: days."""
+def windows(at: datetime, asked: timedelta, before: int, zone: tzinfo = UTC) -> list[Window]:
+    """The last one first; it has no end, so that payments of the future are seen. before: days; zone: the guests'."""
     now = Window(at - asked, at + _FUTURE, at - STUCK)
-    days = [timedelta(days=number) for number in range(1, before + 1)]
-    return [now, *(Window(at - asked - day, at - day, at) for day in days)]
+    ends = [days_before(at, number, zone) for number in range(1, before + 1)]
+    return [now, *(Window(end - asked, end, at) for end in ends)]
+
+
+def days_before(at: datetime, number: int, zone: tzinfo) -> datetime:
+    """The same time of some day before, by the clocks of a zone."""
+    return (at.astimezone(zone) - timedelta(days=number)).astimezone(UTC)
 
 
 def literal(moment: datetime) -> str:
