@@ -128,7 +128,8 @@ def test_nothing_in_front_makes_writing_read(sql: str, before: str) -> None:
 
 
 def test_a_writing_block_only_has_to_be_sql() -> None:
-    assert check_sql("begin; update t set a = 1; commit;") == []
+    assert check_sql("update t set a = 1; update t set b = 2;") == []
+    assert "BEGIN may not stand in it" in check_sql("begin; update t set a = 1; commit;")[0]
     assert check_sql("do 'begin end'") == []
     assert check_sql("") == ["there is no statement"]
     (told,) = check_sql("update t\nset where")
