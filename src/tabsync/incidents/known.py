@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from tabsync.kernel.clock import iso, now
+from tabsync.kernel.clock import iso, now, parse_iso
 from tabsync.kernel.errors import NotRecorded, TabsyncError
 from tabsync.kernel.plain import in_one_line
 from tabsync.postgres.conninfo import place
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 KEPT = timedelta(days=90)
 """How long that of a database is kept which is looked after no more."""
 
+_AGAIN = timedelta(hours=1)
 _MOST = 40  # people who are kept
 _LONGEST = 200  # characters of a name or an address
 _LIMITS = Limits(lock_timeout=1_000, statement_timeout=5_000)
@@ -59,7 +60,9 @@ def remember(workspace: Workspace, manual: Manual) -> None:
             for one in found
             if not one.off
         ][:_MOST]
-        _write(workspace, {"people": people, "server": server})
+        facts: Facts = {"people": people, "server": server}
+        if not _is_known(workspace, facts):
+            _write(workspace, facts)
 
 
 def known(workspace: Workspace) -> Known | None:
@@ -69,6 +72,12 @@ def known(workspace: Workspace) -> Known | None:
             facts = row["facts"]
             return Known(str(row["at"]), tuple(facts.get("people", ())), str(facts.get("server", "")))
     return None
+
+
+def _is_known(workspace: Workspace, facts: Facts) -> bool:
+    """Whether just that was kept lately: a health check each minute need not write it each time."""
+    row = next(iter(workspace.record().read("last_known", subject=place(workspace.conninfo))), None)
+    return row is not None and row["facts"] == facts and now() - parse_iso(row["at"]) < _AGAIN
 
 
 def _write(workspace: Workspace, facts: Facts) -> None:
